@@ -1,0 +1,1 @@
+"""Where agents act: the protocol, the registry, and the environments that ship."""

@@ -1,0 +1,178 @@
+"""The household's simulator: a room, the agent in it, and what each command does."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from environments.household import language
+from environments.household.language import NOTHING, Command, kind_of
+from environments.household.nouns import TREATMENTS
+from environments.household.rooms import Room
+from environments.household.world import World
+from state.nouns import Observation
+
+
+class Game:
+    """One episode in one room. Holds no randomness: the same commands give the same answers."""
+
+    def __init__(self, world: World, room: Room) -> None:
+        self.world = world
+        self.room = room
+        self.at = ""
+        self.held = ""
+        self.open = {place: not door for place, door in room.places.items()}
+        self.things: dict[str, set[str]] = defaultdict(set)
+        for thing, place in room.things.items():
+            self.things[place].add(thing)
+        self.states: dict[str, set[str]] = defaultdict(set)
+        self.lit: set[str] = set()
+        self.done = False
+
+    def opening(self) -> Observation:
+        text = f"{language.room(self.room.places)}\n\nYour task is to: {self.room.sentence}"
+        return Observation(text=text, admissible=self.admissible())
+
+    def step(self, action: str) -> Observation:
+        """Carry out one command; what cannot be done changes nothing and says so."""
+        command = language.parse_command(action)
+        text = NOTHING if command is None else getattr(self, f"_{command.verb}")(command)
+        self.done = self.done or (text != NOTHING and self._solved())
+        return Observation(text=text, score=float(self.done), done=self.done)
+
+    def admissible(self) -> tuple[str, ...]:
+        """List every command that does something here, sorted."""
+        doors, here = self.room.places, self.at
+        commands = [f"go to {place}" for place in doors if place != here] + ["look", "inventory"]
+        if self.held:
+            commands.append(f"examine {self.held}")
+        if not here:
+            return tuple(sorted(commands))
+        commands.append(f"examine {here}")
+        if doors[here]:
+            commands.append(f"{'close' if self.open[here] else 'open'} {here}")
+        if self.open[here]:
+            seen = self.things[here]
+            commands += [f"examine {thing}" for thing in seen]
+            commands += [f"use {thing}" for thing in seen if thing.endswith("lamp 1")]
+            if self.held:
+                commands.append(f"put {self.held} in/on {here}")
+            else:
+                commands += [f"take {thing} from {here}" for thing in seen]
+        if self.held:
+            appliance = kind_of(here)
+            commands += [
+                f"{verb} {self.held} with {here}"
+                for verb in TREATMENTS
+                if self.world.treats[verb] == appliance
+            ]
+        return tuple(sorted(commands))
+
+    def _see(self, place: str) -> str:
+        return language.contents(
+            place, self.things[place], door=self.room.places[place], open_=self.open[place]
+        )
+
+    def _visible(self, thing: str) -> bool:
+        return bool(self.at) and self.open[self.at] and thing in self.things[self.at]
+
+    def _go(self, command: Command) -> str:
+        if command.first not in self.room.places or command.first == self.at:
+            return NOTHING
+        self.at = command.first
+        return self._see(self.at)
+
+    def _take(self, command: Command) -> str:
+        thing, place = command.first, command.second
+        if self.held or place != self.at or not self._visible(thing):
+            return NOTHING
+        self.things[place].remove(thing)
+        self.held = thing
+        return f"You pick up the {thing} from the {place}."
+
+    def _put(self, command: Command) -> str:
+        thing, place = command.first, command.second
+        if thing != self.held or not thing or place != self.at or not self.open[place]:
+            return NOTHING
+        self.things[place].add(thing)
+        self.held = ""
+        return f"You put the {thing} in/on the {place}."
+
+    def _open(self, command: Command) -> str:
+        place = command.first
+        if place != self.at or not self.room.places[place] or self.open[place]:
+            return NOTHING
+        self.open[place] = True
+        return f"You open the {place}. {self._see(place)}"
+
+    def _close(self, command: Command) -> str:
+        place = command.first
+        if place != self.at or not self.room.places[place] or not self.open[place]:
+            return NOTHING
+        self.open[place] = False
+        return f"You close the {place}."
+
+    def _use(self, command: Command) -> str:
+        thing = command.first
+        if not self._visible(thing) or not kind_of(thing).endswith("lamp"):
+            return NOTHING
+        if thing in self.lit:
+            self.lit.remove(thing)
+            return f"You turn off the {thing}."
+        self.lit.add(thing)
+        return f"You turn on the {thing}."
+
+    def _treat(self, command: Command) -> str:
+        thing, place = command.first, command.second
+        works = self.world.treats[command.verb] == kind_of(place)
+        if not thing or thing != self.held or place != self.at or not works:
+            return NOTHING
+        states = self.states[thing]
+        states.add(command.verb)
+        states -= {"heat": {"cool"}, "cool": {"heat"}}.get(command.verb, set())
+        return f"You {command.verb} the {thing} using the {place}."
+
+    _clean = _heat = _cool = _treat
+
+    def _slice(self, command: Command) -> str:
+        return NOTHING
+
+    def _examine(self, command: Command) -> str:
+        item = command.first
+        if item == self.at:
+            return self._see(item)
+        if item != self.held and not self._visible(item):
+            return NOTHING
+        if kind_of(item).endswith("lamp"):
+            return f"This {item} is {'on' if item in self.lit else 'off'}."
+        words = {"heat": "hot", "clean": "clean", "cool": "cold"}
+        states = [word for verb, word in words.items() if verb in self.states[item]]
+        if states == ["clean", "cold"]:
+            states = ["cool", "clean"]
+        if not states:
+            return f"There's nothing special about {item}."
+        return f"This is a {' and '.join(states)} {item}."
+
+    def _look(self, command: Command) -> str:
+        if not self.at:
+            return language.room(self.room.places)
+        return f"You are facing the {self.at}. Next to it, you see nothing."
+
+    def _inventory(self, command: Command) -> str:
+        return f"You are carrying: a {self.held}." if self.held else "You are not carrying anything."
+
+    def _solved(self) -> bool:
+        goal = self.room.goal
+        if goal.family == "light":
+            lamps = {lamp for lamp in self.lit if kind_of(lamp) == goal.target}
+            return kind_of(self.held) == goal.thing and any(map(self._visible, lamps))
+        need = 2 if goal.family == "two" else 1
+        state = goal.family if goal.family in TREATMENTS else None
+        for place, things in self.things.items():
+            if kind_of(place) != goal.target:
+                continue
+            fit = [t for t in things if kind_of(t) == goal.thing]
+            if state is not None:
+                fit = [t for t in fit if state in self.states[t]]
+            if len(fit) >= need:
+                return True
+        return False

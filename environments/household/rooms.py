@@ -1,0 +1,115 @@
+"""From a task's name to its room: procedurally generated, the same for the same name."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from environments.household.language import SENTENCES, Goal, kind_of
+from environments.household.nouns import (
+    APPLIANCES,
+    CATEGORY,
+    FAMILIES,
+    PLACES,
+    STORES,
+    THINGS,
+    TREATABLE,
+)
+from environments.household.world import STRAY, World
+from state.nouns import digest
+
+SIZES: Final = {"small": (5, 8), "medium": (9, 13), "full": (14, 28)}
+# Goal pairs (thing, destination) are dealt to the splits by hash: six, two and two tenths.
+SPLITS: Final = {"train": range(6), "validation": range(6, 8), "test": range(8, 10)}
+_LAMPS: Final = THINGS["lamp"]
+_CLOSED_KIND: Final = 0.85  # of the kinds that have doors, how many instances do
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room as it is before the first action.
+
+    Attributes:
+        places: place -> whether it has a door (and is closed).
+        things: thing -> the place it is at.
+    """
+
+    goal: Goal
+    sentence: str
+    places: dict[str, bool]
+    things: dict[str, str]
+
+
+class _Pair(NamedTuple):
+    thing: str
+    target: str
+
+
+def split_of(thing: str, target: str) -> str:
+    """Return the split that a goal pair belongs to, in every world."""
+    tenth = int(digest("pair", thing, target), 16) % 10
+    return next(name for name, tenths in SPLITS.items() if tenth in tenths)
+
+
+def generate(world: World, size: str, split: str, index: int) -> Room:
+    """Build the room and the goal of one task."""
+    rng = random.Random(digest("room", world.name, size, split, index))
+    family = FAMILIES[index % len(FAMILIES)]
+    goal = _goal(rng, world, family, split)
+    places = _places(rng, world, goal, size)
+    things = _things(rng, world, goal, places)
+    sentence = rng.choice(SENTENCES[family]).format(thing=goal.thing, target=goal.target)
+    doors = {place: PLACES[kind_of(place)] and rng.random() < _CLOSED_KIND for place in places}
+    return Room(goal, sentence, doors, things)
+
+
+def _goal(rng: random.Random, world: World, family: str, split: str) -> Goal:
+    categories = TREATABLE.get(family) or tuple(c for c in THINGS if c != "lamp")
+    while True:
+        thing = rng.choice(THINGS[rng.choice(categories)])
+        target = rng.choice(_LAMPS if family == "light" else STORES)
+        at_home = target == world.keeps[CATEGORY[thing]]
+        if not at_home and split_of(thing, target) == split:
+            return Goal(family, thing, target)
+
+
+def _places(rng: random.Random, world: World, goal: Goal, size: str) -> list[str]:
+    """Draw the places: those the goal needs, then others, some kinds several times."""
+    low, high = SIZES[size]
+    total = rng.randint(low, high)
+    kinds = [world.keeps[CATEGORY[goal.thing]]]
+    kinds.append(world.keeps["lamp"] if goal.family == "light" else goal.target)
+    if goal.family in TREATABLE:
+        kinds.extend(APPLIANCES)
+    kinds = list(dict.fromkeys(kinds))
+    variety = max(len(kinds), round(total * rng.uniform(0.35, 0.75)))
+    others = [kind for kind in PLACES if kind not in kinds]
+    kinds += rng.sample(others, min(len(others), variety - len(kinds)))
+    counts = dict.fromkeys(kinds, 1)
+    single = {"fridge", "microwave", "sinkbasin", "coffeemachine", "toaster"}
+    many = [kind for kind in kinds if kind not in single] or kinds
+    for _ in range(total - len(kinds)):
+        counts[rng.choice(many)] += 1
+    return [f"{kind} {number}" for kind, count in counts.items() for number in range(1, count + 1)]
+
+
+def _things(rng: random.Random, world: World, goal: Goal, places: list[str]) -> dict[str, str]:
+    """Fill the places: what the goal needs, never where it is to go, then clutter."""
+    wanted = 2 + (rng.random() < 0.3) if goal.family == "two" else 1 + (rng.random() < 0.2)
+    things: dict[str, str] = {}
+    away = [place for place in places if kind_of(place) != goal.target]
+    for number in range(1, wanted + 1):
+        things[f"{goal.thing} {number}"] = _spot(rng, world, goal.thing, away)
+    if goal.family == "light":
+        things[f"{goal.target} 1"] = _spot(rng, world, goal.target, places)
+    clutter = [t for c in THINGS.values() for t in c if t != goal.thing and t not in _LAMPS]
+    for noun in rng.sample(clutter, min(len(clutter), round(len(places) * rng.uniform(0.7, 1.2)))):
+        for number in range(1, rng.choice((1, 1, 2, 3)) + 1):
+            things[f"{noun} {number}"] = _spot(rng, world, noun, places)
+    return things
+
+
+def _spot(rng: random.Random, world: World, thing: str, places: list[str]) -> str:
+    home = [place for place in places if kind_of(place) == world.keeps[CATEGORY[thing]]]
+    return rng.choice(home if home and rng.random() >= STRAY else places)

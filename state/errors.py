@@ -1,0 +1,70 @@
+"""Every error that Apprentice raises on purpose.
+
+ApprenticeError
+├── BadInput          the caller asked for something that cannot be
+│   ├── UnknownName   a name that is in no registry
+│   └── OutOfBounds   a number outside its limits
+├── MissingPart       an extra, a key, a file or data that has to be provided first
+├── ModelFailure      the model could not answer
+│   └── ContextOverflow
+└── BrokenData        stored data that cannot be read as what it claims to be
+
+Each message says what was wrong, with which value, and what to do.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ApprenticeError(Exception):
+    """Base of all errors raised on purpose; the command line prints it as a sentence."""
+
+
+class BadInput(ApprenticeError, ValueError):
+    """The caller asked for something that cannot be."""
+
+
+class UnknownName(BadInput):
+    """A name that is in no registry.
+
+    Args:
+        what: the kind of thing that was named, such as "environment".
+        name: the name that was given.
+        known: the names that exist.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        listing = ", ".join(names) if names else "none"
+        super().__init__(f"Unknown {what} {name[:80]!r}.{hint} Known: {listing}.")
+
+
+class OutOfBounds(BadInput):
+    """A number outside its limits."""
+
+    def __init__(self, what: str, value: float, low: float, high: float) -> None:
+        super().__init__(f"{what} is {value}, but must lie between {low} and {high}.")
+
+
+class MissingPart(ApprenticeError):
+    """An extra, a key, a file or data that has to be provided first."""
+
+
+class ModelFailure(ApprenticeError):
+    """The model could not answer."""
+
+
+class ContextOverflow(ModelFailure):
+    """The prompt is longer than the model's context."""
+
+    def __init__(self, model: str, tokens: int, limit: int) -> None:
+        super().__init__(
+            f"The prompt has {tokens} tokens, but {model} reads at most {limit}. "
+            "Show fewer rules or exemplars, or choose a model with a longer context."
+        )
+
+
+class BrokenData(ApprenticeError):
+    """Stored data that cannot be read as what it claims to be."""

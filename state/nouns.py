@@ -1,0 +1,143 @@
+"""The nouns: Task, Verdict, Observation, Usage, InView, Reflection, Trajectory.
+
+Frozen pydantic models: callers, files and stores write them, so each is validated where it
+enters and carries a schema version where it is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from langchain_core.messages import AnyMessage
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+Split = Annotated[str, Field(max_length=40, pattern=r"^[a-z_]+$")]
+Source = Literal["environment", "rule", "schema", "model", "human", "late"]
+
+
+class Noun(BaseModel):
+    """Base of the nouns: immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Task(Noun):
+    """One thing to do in one environment.
+
+    The environment can rebuild everything about a task from its id, so a task may travel
+    through checkpoints, stores and processes as it is.
+    """
+
+    id: Name = Field(title="Task", description="The task's id within its environment.")
+    environment: Name = Field(title="Environment", description="The environment's name.")
+    instruction: str = Field(default="", max_length=20_000, title="Instruction")
+    kind: str = Field(default="", max_length=80, title="Kind", description="The type of task.")
+    split: Split = Field(default="train", title="Split")
+    metadata: dict[str, Any] = Field(default_factory=dict, title="Metadata")
+
+
+class Verdict(Noun):
+    """How an attempt ended. `success` is None when nobody can tell (yet)."""
+
+    success: bool | None = Field(default=None, title="Success")
+    score: float | None = Field(default=None, ge=0, le=1, title="Score", description="0 to 1.")
+    feedback: str = Field(default="", max_length=20_000, title="Feedback")
+    source: Source = Field(default="environment", title="Source")
+
+
+class Observation(Noun):
+    """What an environment answers.
+
+    `admissible` is information about the environment for tests and tools; it is never shown
+    to an agent.
+    """
+
+    text: str
+    score: float = 0.0
+    done: bool = False
+    admissible: tuple[str, ...] = ()
+
+
+class Usage(Noun):
+    """What an attempt cost: model calls, tokens in and out, wall-clock seconds."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            seconds=self.seconds + other.seconds,
+        )
+
+
+class Reflection(Noun):
+    """A lesson for one task, and the trial whose failure caused it (counted from 1)."""
+
+    text: str = Field(max_length=20_000)
+    trial: int = Field(ge=1)
+
+
+class InView(Noun):
+    """What was in the prompt beside the task, so that its effect can be traced."""
+
+    rules: tuple[str, ...] = ()
+    rulebook_version: str = ""
+    exemplars: tuple[str, ...] = ()
+    reflections: tuple[Reflection, ...] = ()
+
+
+class Trajectory(Noun):
+    """One attempt at one task, whole: what was asked, said, seen, shown and judged."""
+
+    id: Name
+    schema_version: int = SCHEMA_VERSION
+    tenant: Name = "default"
+    task: Task
+    run: str = ""
+    trial: int = Field(default=1, ge=1)
+    messages: tuple[AnyMessage, ...]
+    verdict: Verdict = Verdict()
+    in_view: InView = InView()
+    model: str = ""
+    adapter: str = ""
+    usage: Usage = Usage()
+    ended_at: float | None = Field(default=None, description="Unix time in seconds.")
+
+
+def trajectory_id(tenant: str, task: Task, run: str, trial: int) -> str:
+    """Derive the id of an attempt, so that recording it twice is recording it once."""
+    return digest(tenant, task.environment, task.id, run, trial)
+
+
+def digest(*parts: Any) -> str:
+    """Hash JSON-able parts to 32 hexadecimal digits."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def text_of(message: AnyMessage) -> str:
+    """Return a message's text; block lists are joined, other blocks are left out."""
+    return str(message.text)
+
+
+def transcript(messages: Sequence[AnyMessage]) -> str:
+    """Render an episode as text: the agent's lines behind '> ', the environment's as they are."""
+    lines: list[str] = []
+    for message in messages:
+        body = text_of(message)
+        if message.type == "ai":
+            lines.extend(f"> {line}" for line in body.splitlines() if line.strip())
+        elif message.type != "system":
+            lines.append(body)
+    return "\n".join(lines)

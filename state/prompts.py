@@ -1,0 +1,161 @@
+"""Every prompt of the project, as templates and the pure functions that fill them.
+
+The graphs, the trainer and the embedded model's corpus all speak these words, so a change here
+changes what the embedded model was trained on: its card names each template's fingerprint and a
+test compares them.
+
+Sources: reflection, Shinn et al. 2023 (arXiv 2303.11366); rule operations, Zhao et al. 2023
+(arXiv 2308.10144). The wording is this project's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
+
+from state.nouns import digest
+
+HOUSEHOLD_INSTRUCTIONS: Final = (
+    "You are in a house and have a task to do. In each turn write one command: "
+    "go to PLACE, open PLACE, close PLACE, take THING from PLACE, put THING in/on PLACE, "
+    "clean THING with PLACE, heat THING with PLACE, cool THING with PLACE, use LAMP, "
+    "examine THING, look, inventory. Things and places have a name and a number. You carry one "
+    "thing at a time. A line before the command that begins with 'think:' is not a command. "
+    "You have few commands, so do not waste them."
+)
+
+RULES: Final = "Rules learned from other tasks:"
+EXEMPLARS: Final = "Tasks that were solved, as examples:"
+FAILURES: Final = "Attempts at other tasks that failed, as warnings:"
+STEPS: Final = "What was done at a similar moment in other tasks:"
+ADAPTED: Final = "A plan for this task, adapted from a similar one:"
+REFLECTIONS: Final = "Lessons from your earlier attempts at this task:"
+SIMILAR_REFLECTIONS: Final = "Lessons from attempts at similar tasks:"
+LAST_ATTEMPT: Final = "Your last attempt at this task, which failed:"
+
+REFLECT: Final = (
+    "You attempted a task and failed. Do not summarise what happened. Say what you found out "
+    "that matters for this task, and make a short new plan that names the commands and places "
+    "to try next. You will read it when you attempt the same task again."
+)
+ADAPT: Final = (
+    "A similar task was solved as shown. Write a short plan for the new task: what to do the "
+    "same way, and what to change."
+)
+CRITIQUE_PAIR: Final = (
+    "An agent solved a task in one attempt and failed in another. Compare the two and improve "
+    "the list of rules, so that they help with other tasks of this kind."
+)
+CRITIQUE_SUCCESSES: Final = (
+    "An agent solved these tasks. Improve the list of rules, so that they help with other tasks "
+    "of this kind."
+)
+OPERATIONS: Final = (
+    "Write at most four lines, each one of:\n"
+    "AGREE <number>: <rule>\n"
+    "REMOVE <number>: <rule>\n"
+    "EDIT <number>: <new rule>\n"
+    "ADD <number>: <new rule>\n"
+    "Rules are short, general, and name no numbers."
+)
+LIST_FULL: Final = "The list is full: REMOVE a rule before you ADD one."
+NO_RULES: Final = "(none yet)"
+
+ACTING_SECTIONS: Final = (
+    ("rules", RULES),
+    ("exemplars", EXEMPLARS),
+    ("failures", FAILURES),
+    ("steps", STEPS),
+    ("similar_reflections", SIMILAR_REFLECTIONS),
+    ("last_attempt", LAST_ATTEMPT),
+    ("reflections", REFLECTIONS),
+    ("plan", ADAPTED),
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an agent is shown beside its instructions. Every entry is text, rendered already."""
+
+    rules: Sequence[str] = ()
+    exemplars: Sequence[str] = ()
+    failures: Sequence[str] = ()
+    steps: Sequence[str] = ()
+    similar_reflections: Sequence[str] = ()
+    last_attempt: Sequence[str] = ()
+    reflections: Sequence[str] = ()
+    plan: Sequence[str] = ()
+
+
+def acting(instructions: str, shown: Shown, opening: str) -> list[AnyMessage]:
+    """Return the first messages of an episode: what is known, then the first observation."""
+    parts = [instructions]
+    for name, header in ACTING_SECTIONS:
+        entries = getattr(shown, name)
+        if not entries:
+            continue
+        body = numbered(entries) if name == "rules" else "\n".join(entries)
+        parts.append(f"{header}\n{body}")
+    return [SystemMessage("\n\n".join(parts)), HumanMessage(opening)]
+
+
+def reflecting(attempt: str, earlier: Sequence[str] = (), feedback: str = "") -> list[AnyMessage]:
+    """Ask for a reflection on a failed attempt, given as a transcript."""
+    parts = [f"{attempt}\nSTATUS: FAIL"]
+    if feedback:
+        parts.append(f"Feedback: {feedback}")
+    if earlier:
+        parts.append("Plans from earlier attempts:\n" + "\n".join(earlier))
+    parts.append("Plan:")
+    return [SystemMessage(REFLECT), HumanMessage("\n\n".join(parts))]
+
+
+def adapting(opening: str, case: str) -> list[AnyMessage]:
+    """Ask for a plan for a new task from a solved similar one, given as a transcript."""
+    return [SystemMessage(ADAPT), HumanMessage(f"{case}\nSTATUS: SUCCESS\n\n{opening}\n\nPlan:")]
+
+
+def critique_pair(
+    rules: Sequence[str], success: str, failure: str, *, full: bool = False
+) -> list[AnyMessage]:
+    """Ask for rule operations from a success and a failure of the same task."""
+    body = f"{success}\nSTATUS: SUCCESS\n\n{failure}\nSTATUS: FAIL"
+    return _critique(CRITIQUE_PAIR, rules, body, full=full)
+
+
+def critique_successes(
+    rules: Sequence[str], successes: Sequence[str], *, full: bool = False
+) -> list[AnyMessage]:
+    """Ask for rule operations from several successes."""
+    body = "\n\n".join(f"{success}\nSTATUS: SUCCESS" for success in successes)
+    return _critique(CRITIQUE_SUCCESSES, rules, body, full=full)
+
+
+def _critique(task: str, rules: Sequence[str], body: str, *, full: bool) -> list[AnyMessage]:
+    system = f"{task} {OPERATIONS}" + (f"\n{LIST_FULL}" if full else "")
+    listed = numbered(rules) if rules else NO_RULES
+    return [SystemMessage(system), HumanMessage(f"{body}\n\nRules:\n{listed}\n\nOperations:")]
+
+
+def numbered(rules: Sequence[str]) -> str:
+    """Number rules from 1, a line each."""
+    return "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, 1))
+
+
+def fingerprints() -> dict[str, str]:
+    """Return each template's fingerprint, by name."""
+    shown = Shown(*(("<entry>",) for _ in ACTING_SECTIONS))
+    filled = {
+        "acting": acting(HOUSEHOLD_INSTRUCTIONS, shown, "<opening>"),
+        "reflecting": reflecting("<attempt>", ("<plan>",), "<feedback>"),
+        "adapting": adapting("<opening>", "<case>"),
+        "critique_pair": critique_pair(("<rule>",), "<success>", "<failure>", full=True),
+        "critique_successes": critique_successes((), ("<success>",)),
+    }
+    return {
+        name: digest([(message.type, message.content) for message in messages])
+        for name, messages in filled.items()
+    }
