@@ -29,6 +29,7 @@ class Game:
         self.done = False
 
     def opening(self) -> Observation:
+        """Return the room and the task's sentence."""
         text = f"{language.room(self.room.places)}\n\nYour task is to: {self.room.sentence}"
         return Observation(text=text, admissible=self.admissible())
 
@@ -158,7 +159,9 @@ class Game:
         return f"You are facing the {self.at}. Next to it, you see nothing."
 
     def _inventory(self, command: Command) -> str:
-        return f"You are carrying: a {self.held}." if self.held else "You are not carrying anything."
+        return (
+            f"You are carrying: a {self.held}." if self.held else "You are not carrying anything."
+        )
 
     def _solved(self) -> bool:
         goal = self.room.goal

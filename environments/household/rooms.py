@@ -53,10 +53,15 @@ def split_of(thing: str, target: str) -> str:
     return next(name for name, tenths in SPLITS.items() if tenth in tenths)
 
 
+def family_of(index: int) -> str:
+    """Return a task's family: they take turns."""
+    return FAMILIES[index % len(FAMILIES)]
+
+
 def generate(world: World, size: str, split: str, index: int) -> Room:
     """Build the room and the goal of one task."""
     rng = random.Random(digest("room", world.name, size, split, index))
-    family = FAMILIES[index % len(FAMILIES)]
+    family = family_of(index)
     goal = _goal(rng, world, family, split)
     places = _places(rng, world, goal, size)
     things = _things(rng, world, goal, places)
