@@ -43,13 +43,13 @@ class Stage:
 
 STAGES: Final = (
     Stage(
-        0.10,
+        0.11,
         {"tiny": 0.75, "small": 0.25},
         {"plain": 3, "told": 4, "reflected": 1, "reflecting": 1},
         0.5,
     ),
     Stage(
-        0.30,
+        0.32,
         {"tiny": 0.25, "small": 0.5, "medium": 0.25},
         {"plain": 2, "told": 2, "reflected": 3, "ruled": 2.5, "reflecting": 2, "exampled": 1,
          "others": 0.3, "last_attempt": 0.3, "critic": 0.7, "calling": 0.5, "planned": 0.3,
