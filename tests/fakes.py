@@ -25,12 +25,15 @@ class Scripted(BaseChatModel):
         delay: seconds that each turn takes.
     """
 
-    turns: Turns
-    delay: float = 0.0
+    _turns: Turns = PrivateAttr()
+    _delay: float = PrivateAttr()
     _prompts: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
 
     def __init__(self, turns: Turns, delay: float = 0.0) -> None:
-        super().__init__(turns=turns, delay=delay)
+        """Keep the script."""
+        super().__init__()
+        self._turns = turns
+        self._delay = delay
 
     @property
     def prompts(self) -> list[list[BaseMessage]]:
@@ -44,12 +47,14 @@ class Scripted(BaseChatModel):
     def _answer(self, messages: list[BaseMessage]) -> ChatResult:
         number = len(self._prompts)
         self._prompts.append(list(messages))
-        if callable(self.turns):
-            text = self.turns(messages)
-        elif number < len(self.turns):
-            text = self.turns[number]
+        if callable(self._turns):
+            text = self._turns(messages)
+        elif number < len(self._turns):
+            text = self._turns[number]
         else:
-            raise AssertionError(f"The script has {len(self.turns)} turns; one more was asked for.")
+            raise AssertionError(
+                f"The script has {len(self._turns)} turns; one more was asked for."
+            )
         read = sum(len(str(message.text).split()) for message in messages)
         wrote = len(text.split())
         usage = UsageMetadata(input_tokens=read, output_tokens=wrote, total_tokens=read + wrote)
@@ -64,7 +69,7 @@ class Scripted(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        time.sleep(self.delay)
+        time.sleep(self._delay)
         return self._answer(messages)
 
     async def _agenerate(
@@ -74,5 +79,5 @@ class Scripted(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        await asyncio.sleep(self.delay)
+        await asyncio.sleep(self._delay)
         return self._answer(messages)
