@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
+from nodes import Node
 from state.context import MAX_SEED, Context
 from state.nouns import InView, Trajectory, trajectory_id, transcript
 from state.prompts import Shown
 from state.reflexion import ReflexionState, ReflexionUpdate
 
-Attempt = Callable[[ReflexionState, Runtime[Context]], Awaitable[ReflexionUpdate]]
 
-
-def attempting(episode: CompiledStateGraph[Any, Context, Any, Any]) -> Attempt:
+def attempting(
+    episode: CompiledStateGraph[Any, Context, Any, Any],
+) -> Node[ReflexionState, ReflexionUpdate]:
     """Return the node that runs an episode as a subgraph; the finished attempt is kept whole."""
 
     async def attempt(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:

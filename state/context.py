@@ -72,7 +72,9 @@ class Context:
     ] = "reflection"
     window: Annotated[
         int,
-        Field(title="Window", description="How many of the latest reflections are shown.", ge=1, le=10),
+        Field(
+            title="Window", description="How many of the latest reflections are shown.", ge=1, le=10
+        ),
     ] = 3
 
     def __post_init__(self) -> None:
@@ -101,8 +103,8 @@ def _check(name: str, value: object) -> None:
         what = f"The setting {name!r}"
         if get_origin(plain) is Literal:
             raise UnknownName(name, str(value), get_args(plain)) from error
-        if "maximum" in schema and isinstance(value, int | float) and not isinstance(value, bool):
-            if schema["type"] == "number" or isinstance(value, int):
-                raise OutOfBounds(what, value, schema["minimum"], schema["maximum"]) from error
-        reason = error.errors()[0]["msg"]
-        raise BadInput(f"{what} is {str(value)[:80]!r}. {reason}.") from error
+        reason = error.errors()[0]
+        if reason["type"] in ("greater_than_equal", "less_than_equal"):
+            number = float(str(value))
+            raise OutOfBounds(what, number, schema["minimum"], schema["maximum"]) from error
+        raise BadInput(f"{what} is {str(value)[:80]!r}. {reason['msg']}.") from error
