@@ -104,6 +104,9 @@ class Memory:
         if self.stuck:
             if command.verb in TREATMENTS and command.first == self.held:
                 self.failed.append(command.second)
+            if command.verb == "go" and command.first in self.places:
+                # Some places of the real games share a spot: who is at one is at both.
+                self.at = command.first
             return
         self._apply(command)
         if sight := sight_in(turn.observation):
@@ -141,6 +144,10 @@ class Memory:
         self.seen[place] = things
         if place not in self.searched:
             self.searched.append(place)
+
+    def unknown(self, place: str) -> bool:
+        """Tell whether not even the outside of a place has been seen."""
+        return place in self.places and place not in self.seen and place not in self.closed
 
     def sightings(self, noun: str) -> list[tuple[str, str]]:
         """Return (thing, place) of every remembered thing of a noun, deliveries left out."""
@@ -183,6 +190,8 @@ def _reach(memory: Memory, place: str, action: str) -> str:
     """Go to a place, open it if it is closed, then act."""
     if memory.at != place:
         return f"go to {place}"
+    if memory.unknown(place):
+        return f"examine {place}"
     return f"open {place}" if place in memory.closed else action
 
 
@@ -229,6 +238,8 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
             return f"think: I see {thing}.\n{act}"
     if memory.at in memory.closed and memory.at not in memory.seen:
         return f"open {memory.at}"
+    if memory.unknown(memory.at):
+        return f"examine {memory.at}"
     searching = memory.aim == noun
     if searching:
         rest = [p for p in memory.plan if p in memory.places and p not in memory.searched]
@@ -278,6 +289,9 @@ def learn(opening: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge())
         if spots:
             found[noun] = tuple(spots[:2])
             untried.pop(noun, None)
+            if goal.family == "two" and len(spots) == 1:
+                left = [p for p in earlier.untried.get(noun, ()) if p not in memory.searched]
+                untried[noun] = tuple(left) or _after(memory.places, memory.searched)
         elif memory.searched and noun not in found and (noun == goal.thing or memory.taken):
             untried[noun] = _after(memory.places, memory.searched)
     if goal.family in TREATMENTS:
