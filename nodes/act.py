@@ -19,7 +19,7 @@ def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:
             agent,
             state.messages,
             Context.of(runtime),
-            purpose="act",
+            graph="episode",
             environment=state.task.environment,
         )
         return {"messages": [reply.message], "usage": state.usage + reply.usage}

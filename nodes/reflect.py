@@ -27,7 +27,7 @@ def writing(reflector: Agent | None = None) -> Node[ReflexionState, ReflexionUpd
         earlier = [reflection.text for reflection in state.reflections[-context.window :]]
         prompt = reflecting(transcript(failed.messages), earlier, feedback(failed.verdict))
         reply = await ask(
-            reflector, prompt, context, purpose="reflect", environment=state.task.environment
+            reflector, prompt, context, graph="reflexion", environment=state.task.environment
         )
         text = text_of(reply.message).strip()
         event = {"type": "reflexion.reflection", "task": state.task.id, "trial": failed.trial}

@@ -1,14 +1,15 @@
 """Context: the settings of a run, the same for every graph.
 
 What a caller of the API may set is a name or a bounded number, never a path or code. Titles,
-descriptions, choices and bounds are part of the type, because Studio makes a form of them.
+descriptions, choices and bounds are part of the type, because Studio makes a form of them. A number outside its limits raises OutOfBounds, a choice that does
+not exist UnknownName, a value of the wrong kind BadInput.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, cast, get_args, get_origin, get_type_hints
 
 from langgraph.runtime import Runtime
 from pydantic import Field, TypeAdapter, ValidationError
@@ -22,13 +23,7 @@ MAX_SEED = 2**31 - 1
 
 @dataclass(frozen=True)
 class Context:
-    """The settings of a run.
-
-    Raises:
-        OutOfBounds: if a number lies outside its limits.
-        UnknownName: if a choice does not exist.
-        BadInput: if a value is of the wrong kind.
-    """
+    """The settings of a run."""
 
     tenant: Annotated[
         Name, Field(title="Tenant", description="Whose memory this run reads and writes.")
@@ -105,6 +100,6 @@ def _check(name: str, value: object) -> None:
             raise UnknownName(name, str(value), get_args(plain)) from error
         reason = error.errors()[0]
         if reason["type"] in ("greater_than_equal", "less_than_equal"):
-            number = float(str(value))
+            number = cast("float", value)
             raise OutOfBounds(what, number, schema["minimum"], schema["maximum"]) from error
         raise BadInput(f"{what} is {str(value)[:80]!r}. {reason['msg']}.") from error
