@@ -13,6 +13,7 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from threading import Lock
@@ -42,7 +43,8 @@ _ID = re.compile(rf"({'|'.join(SPLITS)})/({_FOLDER})/({_FOLDER})")
 _SENTENCE = re.compile(r'"Your task is to: ([^"]+)"')
 _ARRIVAL = re.compile(r"^You arrive at loc \d+\. ")
 
-# Translating a game's PDDL goes through global options, sys.argv and sys.stdout.
+# Translating a game's PDDL goes through global options and, for a while, replaces sys.argv and
+# sys.stdout: one game at a time, and what other threads print meanwhile is lost.
 _engine_lock = Lock()
 
 
@@ -50,7 +52,7 @@ class Alfworld:
     """The games as tasks; an id is `<split>/<task folder>/<trial folder>`."""
 
     name = "alfworld"
-    splits = SPLITS
+    splits: tuple[str, ...] = SPLITS
     replayable = True
     instructions = HOUSEHOLD_INSTRUCTIONS
 
@@ -80,9 +82,13 @@ class Alfworld:
     def reset(self, task: Task) -> Game:
         """Start an episode: 0.5 to 3 seconds, most of it translating the game's PDDL."""
         file = _file(task.id)
-        _read(file)
-        engine = self._idle.pop() if self._idle else _Engine()
-        game = Game(engine, file)
+        data = _read(file)
+        try:
+            engine = self._idle.pop()
+        except IndexError:
+            engine = _Engine()
+        engine.load(file, data)
+        game = Game(engine)
         # An engine costs a copy of the planner's library that is never unloaded: reuse it.
         weakref.finalize(game, self._idle.append, engine).atexit = False
         return game
@@ -95,11 +101,9 @@ class Alfworld:
 class Game:
     """One episode of one game, its wording normalised as in ReAct's reference code."""
 
-    def __init__(self, engine: _Engine, file: Path) -> None:
+    def __init__(self, engine: _Engine) -> None:
         self._engine = engine
-        state = engine.start(file)
-        self._commands: dict[object, str] = {}
-        self._last = self._take_in(state.feedback.partition("\n\n")[2].strip(), state)
+        self._last = self._take_in(engine.opening.partition("\n\n")[2].strip())
 
     def opening(self) -> Observation:
         """Return the room and the task's sentence, without the welcome banner."""
@@ -110,16 +114,13 @@ class Game:
         command = self._commands.get(parse_command(action))
         if command is None:
             return self._last.model_copy(update={"text": NOTHING})
-        state = self._engine.step(command)
-        self._last = self._take_in(_ARRIVAL.sub("", state.feedback), state)
+        self._last = self._take_in(_ARRIVAL.sub("", self._engine.step(command)))
         return self._last
 
-    def _take_in(self, text: str, state: Any) -> Observation:
-        admissible = tuple(state.admissible_commands)
+    def _take_in(self, text: str) -> Observation:
+        admissible, won = self._engine.admissible, self._engine.won
         self._commands = {parse_command(command): command for command in admissible}
-        return Observation(
-            text=text, score=float(state.won), done=bool(state.won), admissible=admissible
-        )
+        return Observation(text=text, score=float(won), done=won, admissible=admissible)
 
 
 class _Engine:
@@ -139,20 +140,37 @@ class _Engine:
                 "Install them: pip install 'apprentice[alfworld]'"
             ) from error
 
-    def start(self, file: Path) -> Any:
-        arguments = sys.argv
+    def load(self, file: Path, game: dict[str, Any]) -> None:
+        self._file = file
+        with self._interpreting():
+            self._env.load(game)
+            self._state = self._env.reset()
+        self.opening: str = self._state.feedback
+
+    def step(self, command: str) -> str:
+        with self._interpreting():
+            self._state, _, _ = self._env.step(command)
+        return str(self._state.feedback)
+
+    @property
+    def admissible(self) -> tuple[str, ...]:
+        return tuple(self._state.admissible_commands)
+
+    @property
+    def won(self) -> bool:
+        return bool(self._state.won)
+
+    @contextmanager
+    def _interpreting(self) -> Iterator[None]:
         with _engine_lock:
+            arguments = sys.argv
             try:
-                self._env.load(str(file))
-                return self._env.reset()
-            except (ValueError, KeyError, SystemExit) as error:
-                raise _broken(file, str(error)) from error
+                yield
+            # The interpreter's parsers raise a dozen kinds of errors over a damaged file.
+            except (Exception, SystemExit) as error:
+                raise _broken(self._file, str(error) or type(error).__name__) from error
             finally:
                 sys.argv = arguments
-
-    def step(self, command: str) -> Any:
-        with _engine_lock:
-            return self._env.step(command)[0]
 
 
 def _data() -> Path:
@@ -195,7 +213,7 @@ def _file(task_id: str) -> Path:
     file = _data() / task_id / _GAME_FILE
     if not _ID.fullmatch(task_id) or not _kind(task_id) or not file.is_file():
         raise BadInput(
-            f"There is no ALFWorld task {task_id[:200]!r} in {_data()}. Ids look like "
+            f"There is no ALFWorld task {task_id[:200]!r}. Ids look like "
             "'valid_unseen/<task folder>/<trial folder>'."
         )
     return file
@@ -204,12 +222,14 @@ def _file(task_id: str) -> Path:
 def _read(file: Path) -> dict[str, Any]:
     """Read a game file far enough to know that it is one."""
     try:
-        game = json.loads(file.read_text())
+        game: Any = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise _broken(file, str(error)) from error
     parts = {"pddl_domain": str, "pddl_problem": str, "grammar": str, "solvable": bool}
+    if not isinstance(game, dict):
+        raise _broken(file, "it is not a JSON object")
     for part, kind in parts.items():
-        if not isinstance(game, dict) or not isinstance(game.get(part), kind):
+        if not isinstance(game.get(part), kind):
             raise _broken(file, f"it has no {part}")
     return game
 

@@ -1,0 +1,1 @@
+"""From trajectories to weights. Knows environments and models; knows nothing of graphs."""
