@@ -1,8 +1,10 @@
 """Context: the settings of a run, the same for every graph.
 
 What a caller of the API may set is a name or a bounded number, never a path or code. Titles,
-descriptions, choices and bounds are part of the type, because Studio makes a form of them. A number outside its limits raises OutOfBounds, a choice that does
-not exist UnknownName, a value of the wrong kind BadInput.
+descriptions, choices and bounds are part of the type, because Studio makes a form of them.
+
+A number outside its limits raises OutOfBounds, a choice that does not exist UnknownName, a value of
+the wrong kind BadInput.
 """
 
 from __future__ import annotations

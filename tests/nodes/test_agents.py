@@ -27,6 +27,10 @@ def _function(messages: list[AnyMessage]) -> str:
     return "look"
 
 
+def _chunk(messages: list[AnyMessage]) -> AIMessageChunk:
+    return AIMessageChunk(content="look")
+
+
 def _conversation(messages: list[AnyMessage]) -> dict[str, Any]:
     return {"messages": [*messages, AIMessage("think first"), AIMessage("look")]}
 
@@ -43,7 +47,7 @@ def _graph() -> Agent:
     [
         (Scripted(["look"]), "look", 1),
         (RunnableLambda(_function), "look", 1),
-        (RunnableLambda(lambda _: AIMessageChunk("look")), "look", 1),
+        (RunnableLambda(_chunk), "look", 1),
         (_function, "look", 1),
         (_async_function, "look", 1),
         (_conversation, "look", 2),

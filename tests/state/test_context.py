@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,9 +34,8 @@ from state.errors import BadInput, OutOfBounds, UnknownName
 def test_what_cannot_be_is_refused_with_a_sentence(
     setting: str, value: Any, error: type[BadInput], says: str
 ) -> None:
-    with pytest.raises(error, match=".") as raised:
+    with pytest.raises(error, match=re.escape(says)):
         Context(**{setting: value})
-    assert says in str(raised.value)
 
 
 @pytest.mark.parametrize(
