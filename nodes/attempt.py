@@ -6,6 +6,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.config import get_config
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
@@ -28,6 +30,7 @@ def attempting(
         lessons = in_view(state, context)
         ended = await episode.ainvoke(
             {"task": state.task, "shown": shown(state, context)},
+            _without_checkpoints(get_config()),
             # Sampled retries must differ from each other, and be the same when repeated.
             context=replace(context, seed=(context.seed + state.trials) % MAX_SEED),
         )
@@ -52,6 +55,15 @@ def attempting(
         }
 
     return attempt
+
+
+def _without_checkpoints(config: RunnableConfig) -> RunnableConfig:
+    """Keep a parent's durability "sync" from a subgraph that has no checkpoints to wait for.
+
+    LangGraph 1.2 hands it down and then fails on the checkpoint that was never begun; asking for
+    another durability by argument only warns that there is nothing to be durable.
+    """
+    return {**config, "configurable": {**config["configurable"], "__pregel_durability": "async"}}
 
 
 def in_view(state: ReflexionState, context: Context) -> InView:
