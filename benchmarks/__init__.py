@@ -1,0 +1,1 @@
+"""Figures and comparisons: what is claimed, measured by one command."""

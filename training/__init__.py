@@ -1,0 +1,1 @@
+"""From trajectories to weights: datasets, trainers, jobs and the advisor. No LangGraph."""
