@@ -1,0 +1,220 @@
+"""The one function that drives an episode, for the graphs, the gate and the trainer alike.
+
+An episode is a pure function of its task and the actions so far. A live simulator is only a
+cache of them: it is kept under its task and action prefix, handed out to one caller at a time,
+and rebuilt by replaying the actions when it is gone (a crash, another worker, a fork).
+
+Everything here is synchronous and may block for as long as a simulator's step or reset takes;
+async callers go through `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+
+from environments.protocol import Environment, Simulator
+from environments.registry import environment
+from state.nouns import Observation, Task, Verdict, text_of
+
+TURN_CHARACTERS: Final = 4_000
+TURN_ACTIONS: Final = 10
+REPEATS: Final = 3  # the same action with the same observation, in a row
+LIVE_EPISODES: Final = 256
+THOUGHT_REPLY: Final = "OK."
+
+_SENTENCE_WORDS: Final = 12  # the longest commands of text games have about ten words
+_DECORATION = re.compile(r"^(?:[>*+\-•\s]+|\d{1,2}[.)]\s+|(?:next )?(?:action|command):\s*)", re.I)
+_THOUGHT = re.compile(r"(?:think|thought|thinking)s?(?: \d+)?\s*:", re.I)
+_PROSE = re.compile(r"(?:i|i'm|i'll|i've|let|let's|we|since|because|okay|ok|sure)[\s,.!]", re.I)
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What one turn of the agent brought about.
+
+    Attributes:
+        reply: the environment's answer, the observations a line each.
+        steps: actions carried out in the attempt so far, this turn's included; a turn without
+            a command counts as one, so that an attempt always ends.
+        verdict: set when the attempt is over.
+    """
+
+    reply: HumanMessage
+    steps: int
+    verdict: Verdict | None = None
+
+
+@dataclass
+class _Episode:
+    """A live simulator and what was done in it so far."""
+
+    simulator: Simulator
+    last: Observation
+    actions: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+
+    def step(self, action: str) -> str:
+        self.last = self.simulator.step(action)
+        self.actions.append(action)
+        self.answers.append(self.last.text)
+        return self.last.text
+
+    def stuck(self) -> bool:
+        recent = list(zip(self.actions, self.answers, strict=True))[-REPEATS:]
+        return len(recent) == REPEATS and len(set(recent)) == 1
+
+
+_Key = tuple[str, str, tuple[str, ...]]
+
+
+class _Cache:
+    """The live episodes, the longest unused of which is dropped when there are too many.
+
+    An episode is taken out while it is advanced, so two callers never share one: of two that
+    fork from the same prefix, the second finds nothing and replays.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._episodes: OrderedDict[_Key, _Episode] = OrderedDict()
+        self._lock = Lock()
+
+    def take(self, key: _Key) -> _Episode | None:
+        with self._lock:
+            return self._episodes.pop(key, None)
+
+    def put(self, key: _Key, episode: _Episode) -> None:
+        with self._lock:
+            self._episodes[key] = episode
+            self._episodes.move_to_end(key)
+            while len(self._episodes) > self._limit:
+                self._episodes.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._episodes.clear()
+
+
+_cache = _Cache(LIVE_EPISODES)
+
+
+def start(task: Task) -> HumanMessage:
+    """Begin an attempt: return what the environment shows first."""
+    episode = _begin(task)
+    _cache.put(_key(task, []), episode)
+    return HumanMessage(episode.last.text)
+
+
+def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Advance:
+    """Carry out one turn of the agent.
+
+    Args:
+        task: what the attempt is at, as its environment returned it.
+        messages: the transcript before the turn.
+        turn: what the agent wrote: thoughts, and usually one command.
+    """
+    where = environment(task.environment)
+    past = [read_actions(text_of(message)) for message in messages if message.type == "ai"]
+    done = [action for actions in past for action in actions]
+    steps = sum(max(1, len(actions)) for actions in past)
+    episode = _cache.take(_key(task, done)) or _replay(where, task, done)
+    if episode is None:
+        return _interrupted(steps)
+    limit = where.step_limit(task)
+    actions = read_actions(text_of(turn))
+    answers: list[str] = []
+    for action in actions[: max(0, limit - steps)]:
+        answers.append(episode.step(action))
+        if episode.last.done or episode.stuck():
+            break
+    steps += max(1, len(answers))
+    if not actions:
+        answers = [THOUGHT_REPLY]
+    verdict = _verdict(episode, steps, limit)
+    if verdict is None:
+        _cache.put(_key(task, episode.actions), episode)
+    return Advance(HumanMessage("\n".join(answers)), steps, verdict)
+
+
+def read_actions(text: str) -> list[str]:
+    """Return the commands of a turn, in order; what models put around them is taken off.
+
+    Lines that begin with 'think:' are thoughts. Sentences beside a command are left out; alone,
+    the first of them is the command, and so is nothing at all ('') in an empty turn: the
+    environment answers it. Only a turn of thoughts has no command.
+    """
+    lines = [_bare(line) for line in text[:TURN_CHARACTERS].splitlines()]
+    lines = [line for line in lines if line]
+    spoken = [line for line in lines if not _THOUGHT.match(line)]
+    if not spoken:
+        return [] if lines else [""]
+    commands = [line for line in spoken if not _is_prose(line)]
+    return (commands or spoken[:1])[:TURN_ACTIONS]
+
+
+def _bare(line: str) -> str:
+    """Take bullets, quotes, code marks and 'Action:' off a line; a code fence leaves nothing."""
+    line = line.strip()
+    if line.startswith("```"):
+        return ""
+    while True:
+        bare = _DECORATION.sub("", line.strip("`*\"' \t"), count=1).strip()
+        if bare == line:
+            return line
+        line = bare
+
+
+def _is_prose(line: str) -> bool:
+    return len(line.split()) > _SENTENCE_WORDS or _PROSE.match(line) is not None
+
+
+def _key(task: Task, actions: Sequence[str]) -> _Key:
+    return task.environment, task.id, tuple(actions)
+
+
+def _begin(task: Task) -> _Episode:
+    simulator = environment(task.environment).reset(task)
+    return _Episode(simulator, simulator.opening())
+
+
+def _replay(where: Environment, task: Task, actions: Sequence[str]) -> _Episode | None:
+    """Rebuild an episode from its actions; None when its environment cannot be replayed."""
+    if actions and not where.replayable:
+        return None
+    episode = _begin(task)
+    for action in actions:
+        episode.step(action)
+    return episode
+
+
+def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
+    score = min(1.0, max(0.0, episode.last.score))
+    if episode.last.done:
+        solved = score >= 1.0
+        feedback = "Solved." if solved else "The episode ended, and the task is not solved."
+        return Verdict(success=solved, score=score, feedback=feedback)
+    if episode.stuck():
+        return Verdict(
+            success=False,
+            score=score,
+            feedback=f"Stuck: {episode.actions[-1]!r} was answered the same way {REPEATS} times.",
+        )
+    if steps >= limit:
+        return Verdict(
+            success=False,
+            score=score,
+            feedback=f"Out of steps: all {limit} were used, and the task is not solved.",
+        )
+    return None
+
+
+def _interrupted(steps: int) -> Advance:
+    text = "Interrupted: the environment was lost and cannot be replayed."
+    return Advance(HumanMessage(text), steps, Verdict(success=None, feedback=text))

@@ -1,0 +1,30 @@
+"""act: the agent's turn."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from langgraph.runtime import Runtime
+
+from nodes.agents import Agent, ask
+from state.context import Context
+from state.episode import EpisodeState, EpisodeUpdate
+
+Act = Callable[[EpisodeState, Runtime[Context]], Awaitable[EpisodeUpdate]]
+
+
+def acting(agent: Agent | None = None) -> Act:
+    """Return the node in which an agent, or the context's model, takes its turn."""
+
+    async def act(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
+        """Ask for the next turn."""
+        reply = await ask(
+            agent,
+            state.messages,
+            Context.of(runtime),
+            purpose="act",
+            environment=state.task.environment,
+        )
+        return {"messages": [reply.message], "usage": state.usage + reply.usage}
+
+    return act

@@ -1,0 +1,32 @@
+"""grade: the caller's own judge has the last word on an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from langchain_core.messages import AnyMessage
+
+from nodes.agents import call
+from state.episode import EpisodeState, EpisodeUpdate
+from state.errors import BadInput
+from state.nouns import Task, Verdict
+
+Judge = (
+    Callable[[Task, Sequence[AnyMessage], Verdict], Verdict]
+    | Callable[[Task, Sequence[AnyMessage], Verdict], Awaitable[Verdict]]
+)
+
+
+def grading(judge: Judge) -> Callable[[EpisodeState], Awaitable[EpisodeUpdate]]:
+    """Return the node in which a judge weighs the environment's verdict."""
+
+    async def grade(state: EpisodeState) -> EpisodeUpdate:
+        """Ask the judge for the verdict."""
+        verdict = await call(judge, state.task, tuple(state.messages), state.verdict)
+        if not isinstance(verdict, Verdict):
+            raise BadInput(
+                f"The judge returned a {type(verdict).__name__}, but must return a Verdict."
+            )
+        return {"verdict": verdict}
+
+    return grade
