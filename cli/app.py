@@ -37,8 +37,7 @@ class Sentences(TyperGroup):
         try:
             return super().invoke(ctx)
         except ApprenticeError as error:
-            Console(stderr=True).print(f"[bold red]Error:[/] {_plain(str(error))}", soft_wrap=True)
-            raise typer.Exit(BAD_INPUT if isinstance(error, BadInput) else FAILURE) from error
+            raise typer.Exit(_complain(error)) from error
 
 
 app = typer.Typer(
@@ -154,8 +153,8 @@ def evaluate(
                 bar = screen.Bar(progress, technique)
                 gate = asyncio.Semaphore(concurrency)
                 finished = asyncio.run(evaluation.evaluate(kept, bar, gate, donors))
-        except KeyboardInterrupt:
-            raise _interrupted(f"{len(kept.finished)} tasks are kept in {kept.path}.") from None
+        except (KeyboardInterrupt, ApprenticeError) as error:
+            raise _stopped(error, f"{len(kept.finished)} tasks are kept in {kept.path}.") from error
     summary = summarise(finished, plan.trials)
     write_json(
         path,
@@ -219,11 +218,21 @@ def _donors(plan: Plan, file: Path | None) -> list[Finished]:
     return journal.read(file)[1] if file and borrows else []
 
 
-def _interrupted(kept: str) -> typer.Exit:
+def _stopped(error: BaseException, kept: str) -> typer.Exit:
+    """Say why a run ended early and how to go on; return the exit that fits."""
+    code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else _complain(error)
     Console(stderr=True).print(
-        f"Interrupted. {kept} Repeat the same command to go on from there.", soft_wrap=True
+        f"{'Interrupted. ' if code == INTERRUPTED else ''}{_plain(kept)} Repeat the same command "
+        "to go on from there.",
+        soft_wrap=True,
     )
-    return typer.Exit(INTERRUPTED)
+    return typer.Exit(code)
+
+
+def _complain(error: BaseException) -> int:
+    """Print an error as a sentence; return the exit code that fits."""
+    Console(stderr=True).print(f"[bold red]Error:[/] {_plain(str(error))}", soft_wrap=True)
+    return BAD_INPUT if isinstance(error, BadInput) else FAILURE
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import ValidationError
 
@@ -57,7 +57,9 @@ class Finished(Noun):
 class Journal:
     """An open journal: what it held, and a place to add to. One process writes it at a time."""
 
-    def __init__(self, path: Path, plan: Plan, file: TextIO, finished: dict[str, Finished]) -> None:
+    def __init__(
+        self, path: Path, plan: Plan, file: BinaryIO, finished: dict[str, Finished]
+    ) -> None:
         self.path = path
         self.plan = plan
         self.finished = finished
@@ -65,8 +67,7 @@ class Journal:
 
     def add(self, done: Finished) -> None:
         """Keep a finished task; it is on the disk's way before this returns."""
-        self._file.write(done.model_dump_json() + "\n")
-        self._file.flush()
+        _write(self._file, done)
         self.finished[done.task.id] = done
 
 
@@ -81,7 +82,7 @@ def opened(path: Path, plan: Plan) -> Iterator[Journal]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
+        file = path.open("a+b")
     except OSError as error:
         raise BadInput(
             f"{path} cannot be written ({error.strerror}). Name another file."
@@ -90,8 +91,7 @@ def opened(path: Path, plan: Plan) -> Iterator[Journal]:
         _lock(file, path)
         lines = _whole_lines(file)
         if not lines:
-            file.write(plan.model_dump_json() + "\n")
-            file.flush()
+            _write(file, plan)
             yield Journal(path, plan, file, {})
             return
         found, finished = _parsed(path, lines)
@@ -108,21 +108,19 @@ def read(path: Path) -> tuple[Plan, list[Finished]]:
     """
     path = path.with_suffix(".jsonl")
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             lines = _whole_lines(file)
     except OSError as error:
         raise BadInput(
             f"{path} cannot be read ({error.strerror}). Name the file that "
             "`apprentice evaluate --json FILE` wrote."
         ) from error
-    except UnicodeDecodeError as error:
-        raise BrokenData(f"{path} is no journal of an evaluation: it is not a text.") from error
     if not lines:
         raise BrokenData(f"{path} is empty, so there is nothing to show.")
     return _parsed(path, lines)
 
 
-def _lock(file: TextIO, path: Path) -> None:
+def _lock(file: BinaryIO, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -131,22 +129,27 @@ def _lock(file: TextIO, path: Path) -> None:
         ) from error
 
 
-def _whole_lines(file: TextIO) -> list[str]:
+def _write(file: BinaryIO, noun: Noun) -> None:
+    file.write(noun.model_dump_json().encode() + b"\n")
+    file.flush()
+
+
+def _whole_lines(file: BinaryIO) -> list[bytes]:
     """Read every line; cut a torn last one off where the file is open for writing."""
     file.seek(0)
-    text = file.read()
-    whole = text[: text.rfind("\n") + 1]
-    if file.writable() and whole != text:
-        file.truncate(len(whole.encode()))
+    content = file.read()
+    whole = content[: content.rfind(b"\n") + 1]
+    if file.writable() and whole != content:
+        file.truncate(len(whole))
     return whole.splitlines()
 
 
-def _parsed(path: Path, lines: Sequence[str]) -> tuple[Plan, list[Finished]]:
+def _parsed(path: Path, lines: Sequence[bytes]) -> tuple[Plan, list[Finished]]:
     finished = [_line(path, number, line, Finished) for number, line in enumerate(lines[1:], 2)]
     return _line(path, 1, lines[0], Plan), finished
 
 
-def _line(path: Path, number: int, line: str, kind: type[_N]) -> _N:
+def _line(path: Path, number: int, line: bytes, kind: type[_N]) -> _N:
     try:
         return kind.model_validate_json(line)
     except ValidationError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -78,5 +77,5 @@ def chat(name: str, **settings: Any) -> BaseChatModel:
 
 
 if __name__ == "__main__":
-    models.chat = chat  # type: ignore[assignment]
-    sys.exit(main())
+    models.chat = chat
+    main()
