@@ -1,1 +1,1 @@
-"""Figures and comparisons: what is claimed, measured by one command."""
+"""Measured side by side with the alternative, in one run."""
