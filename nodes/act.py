@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from langgraph.runtime import Runtime
 
+from nodes import Node
 from nodes.agents import Agent, ask
 from state.context import Context
 from state.episode import EpisodeState, EpisodeUpdate
 
-Act = Callable[[EpisodeState, Runtime[Context]], Awaitable[EpisodeUpdate]]
 
-
-def acting(agent: Agent | None = None) -> Act:
+def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:
     """Return the node in which an agent, or the context's model, takes its turn."""
 
     async def act(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
@@ -22,7 +19,7 @@ def acting(agent: Agent | None = None) -> Act:
             agent,
             state.messages,
             Context.of(runtime),
-            purpose="act",
+            graph="episode",
             environment=state.task.environment,
         )
         return {"messages": [reply.message], "usage": state.usage + reply.usage}

@@ -54,7 +54,7 @@ async def ask(
         agent: the caller's own, if any.
         messages: the conversation so far.
         context: names the model and how to sample from it.
-        about: what the call is for; metadata of its trace, such as `environment`.
+        about: what the call is for; metadata of its trace, such as the graph and the environment.
 
     Raises:
         ModelUnavailable: if the model cannot answer for now.
@@ -65,9 +65,9 @@ async def ask(
     if agent is None:
         answer = await _ask_model(given, context, about)
     elif isinstance(agent, Pregel):
-        answer = await agent.ainvoke({"messages": given})
+        answer = await agent.ainvoke({"messages": given}, _traced(about))
     elif isinstance(agent, Runnable):
-        answer = await agent.ainvoke(given)
+        answer = await agent.ainvoke(given, _traced(about))
     else:
         answer = await call(agent, given)
     said = _said(answer, given)
@@ -94,15 +94,17 @@ async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[s
         max_tokens=context.max_tokens,
         seed=context.seed,
     )
-    tags = [f"{name}:{value}" for name, value in about.items()]
-    config = RunnableConfig(
-        tags=[*tags, f"model:{context.model}"],
-        metadata={**about, "model": context.model, "adapter": context.adapter},
-    )
+    about = {**about, "model": context.model, "adapter": context.adapter}
     try:
-        return await model.ainvoke(messages, config)
+        return await model.ainvoke(messages, _traced(about))
     except (ModelError, ConnectionError, TimeoutError) as error:
         raise _failure(context.model, error) from error
+
+
+def _traced(about: dict[str, str]) -> RunnableConfig:
+    """Label a call's trace, so that runs can be found by graph, environment and model."""
+    tags = [f"{name}:{value}" for name, value in about.items() if value]
+    return RunnableConfig(tags=tags, metadata=dict(about))
 
 
 def _failure(model: str, error: Exception) -> ModelFailure:

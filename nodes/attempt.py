@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.config import get_config
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
+from nodes import Node
 from state.context import MAX_SEED, Context
 from state.nouns import InView, Trajectory, trajectory_id, transcript
 from state.prompts import Shown
 from state.reflexion import ReflexionState, ReflexionUpdate
 
-Attempt = Callable[[ReflexionState, Runtime[Context]], Awaitable[ReflexionUpdate]]
 
-
-def attempting(episode: CompiledStateGraph[Any, Context, Any, Any]) -> Attempt:
+def attempting(
+    episode: CompiledStateGraph[Any, Context, Any, Any],
+) -> Node[ReflexionState, ReflexionUpdate]:
     """Return the node that runs an episode as a subgraph; the finished attempt is kept whole."""
 
     async def attempt(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
@@ -28,6 +30,7 @@ def attempting(episode: CompiledStateGraph[Any, Context, Any, Any]) -> Attempt:
         lessons = in_view(state, context)
         ended = await episode.ainvoke(
             {"task": state.task, "shown": shown(state, context)},
+            _without_checkpoints(get_config()),
             # Sampled retries must differ from each other, and be the same when repeated.
             context=replace(context, seed=(context.seed + state.trials) % MAX_SEED),
         )
@@ -52,6 +55,15 @@ def attempting(episode: CompiledStateGraph[Any, Context, Any, Any]) -> Attempt:
         }
 
     return attempt
+
+
+def _without_checkpoints(config: RunnableConfig) -> RunnableConfig:
+    """Keep a parent's durability "sync" from a subgraph that has no checkpoints to wait for.
+
+    LangGraph 1.2 hands it down and then fails on the checkpoint that was never begun; asking for
+    another durability by argument only warns that there is nothing to be durable.
+    """
+    return {**config, "configurable": {**config["configurable"], "__pregel_durability": "async"}}
 
 
 def in_view(state: ReflexionState, context: Context) -> InView:

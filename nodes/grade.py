@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from langchain_core.messages import AnyMessage
+from langgraph.runtime import Runtime
 
+from nodes import Node
 from nodes.agents import call
+from state.context import Context
 from state.episode import EpisodeState, EpisodeUpdate
 from state.errors import BadInput
 from state.nouns import Task, Verdict
@@ -17,10 +20,10 @@ Judge = (
 )
 
 
-def grading(judge: Judge) -> Callable[[EpisodeState], Awaitable[EpisodeUpdate]]:
+def grading(judge: Judge) -> Node[EpisodeState, EpisodeUpdate]:
     """Return the node in which a judge weighs the environment's verdict."""
 
-    async def grade(state: EpisodeState) -> EpisodeUpdate:
+    async def grade(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
         """Ask the judge for the verdict."""
         verdict = await call(judge, state.task, tuple(state.messages), state.verdict)
         if not isinstance(verdict, Verdict):

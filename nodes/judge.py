@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
@@ -31,7 +30,8 @@ async def judge(
     )
     ended = outcome(state, context)
     if ended is None:
-        return Command(goto="reflect" if "reflection" in context.strategy else "attempt")
+        reflects = "reflection" in context.strategy
+        return Command(goto="reflect") if reflects else Command(goto="attempt")
     if ended == "solved":
         await Reflections(runtime.store, context.tenant, state.task).mark_solved(last.id)
     runtime.stream_writer(
@@ -42,7 +42,7 @@ async def judge(
             "trials": state.trials,
         }
     )
-    return Command(update={"outcome": ended}, goto=END)
+    return Command(update={"outcome": ended}, goto="__end__")
 
 
 def outcome(state: ReflexionState, context: Context) -> Outcome | None:

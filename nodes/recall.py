@@ -6,16 +6,14 @@ import asyncio
 from typing import Literal
 from uuid import uuid4
 
-from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from memory.reflections import Reflections
-from nodes.tasks import read_shown, read_task
+from nodes.tasks import read_name, read_shown, read_task
 from state.context import Context
-from state.errors import BadInput
 from state.nouns import Verdict
-from state.reflexion import Outcome, ReflexionInput, ReflexionUpdate
+from state.reflexion import Outcome, ReflexionGiven, ReflexionUpdate
 
 WHY = {
     "skipped": "Skipped, as was asked; not attempted.",
@@ -24,16 +22,16 @@ WHY = {
 
 
 async def recall(
-    given: ReflexionInput, runtime: Runtime[Context]
+    state: ReflexionGiven, runtime: Runtime[Context]
 ) -> Command[Literal["attempt", "__end__"]]:
     """Look the task and its earlier lessons up; leave it alone if it is solved or to be skipped."""
-    shown = read_shown(given.get("shown"))
-    task = await asyncio.to_thread(read_task, given.get("task"))
+    shown = read_shown(state.shown)
+    task = await asyncio.to_thread(read_task, state.task)
     memory = Reflections(runtime.store, Context.of(runtime).tenant, task)
     solved_by = await memory.solved_by()
     update: ReflexionUpdate = {
         "task": task,
-        "run_name": _run_name(given, runtime),
+        "run_name": _run_name(state, runtime),
         "background": shown,
         "attempts": [],
         "reflections": await memory.all(),
@@ -42,7 +40,7 @@ async def recall(
         "outcome": None,
     }
     outcome: Outcome | None = None
-    if given.get("skip"):
+    if state.skip:
         outcome = "skipped"
     elif solved_by:
         outcome = "solved_before"
@@ -52,14 +50,13 @@ async def recall(
     feedback = WHY[outcome].format(solved_by=solved_by)
     update["verdict"] = Verdict(success=success, feedback=feedback)
     update["outcome"] = outcome
-    runtime.stream_writer({"type": "reflexion.done", "task": task.id, "outcome": outcome, "trials": 0})
-    return Command(update=update, goto=END)
+    runtime.stream_writer(
+        {"type": "reflexion.done", "task": task.id, "outcome": outcome, "trials": 0}
+    )
+    return Command(update=update, goto="__end__")
 
 
-def _run_name(given: ReflexionInput, runtime: Runtime[Context]) -> str:
+def _run_name(state: ReflexionGiven, runtime: Runtime[Context]) -> str:
     """Return the name given, else the run's id, else a fresh one: kept in the state from here."""
-    name = given.get("run", "")
-    if not isinstance(name, str) or len(name) > 200:
-        raise BadInput(f"The run is named {str(name)[:80]!r}. A name is a text of up to 200 letters.")
     info = runtime.execution_info
-    return name or (info and info.run_id) or str(uuid4())
+    return read_name("run", state.run) or (info and info.run_id) or str(uuid4())

@@ -6,21 +6,18 @@ and the earlier reflections; all are kept, the last few are shown.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from langgraph.runtime import Runtime
 
 from memory.reflections import Reflections
+from nodes import Node
 from nodes.agents import Agent, ask
 from state.context import Context
 from state.nouns import Reflection, Verdict, text_of, transcript
 from state.prompts import reflecting
 from state.reflexion import ReflexionState, ReflexionUpdate
 
-Reflect = Callable[[ReflexionState, Runtime[Context]], Awaitable[ReflexionUpdate]]
 
-
-def writing(reflector: Agent | None = None) -> Reflect:
+def writing(reflector: Agent | None = None) -> Node[ReflexionState, ReflexionUpdate]:
     """Return the node in which a model, or the caller's own reflector, writes a reflection."""
 
     async def reflect(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
@@ -30,7 +27,7 @@ def writing(reflector: Agent | None = None) -> Reflect:
         earlier = [reflection.text for reflection in state.reflections[-context.window :]]
         prompt = reflecting(transcript(failed.messages), earlier, feedback(failed.verdict))
         reply = await ask(
-            reflector, prompt, context, purpose="reflect", environment=state.task.environment
+            reflector, prompt, context, graph="reflexion", environment=state.task.environment
         )
         text = text_of(reply.message).strip()
         event = {"type": "reflexion.reflection", "task": state.task.id, "trial": failed.trial}

@@ -1,17 +1,20 @@
-"""Read what a caller gave: a task by name, and what to show."""
+"""Read what a caller gave: a task by name, a run's name, and what to show."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from environments.registry import environment
-from state.errors import BadInput
-from state.nouns import Task
-from state.prompts import Shown
+from state.errors import BadInput, UnknownName
+from state.nouns import Name, Task
+from state.prompts import ACTING_SECTIONS, Shown
 
-_SHOWN: TypeAdapter[Shown] = TypeAdapter(Shown)
+_TASK: Final = TypeAdapter[Task](Task)
+_SHOWN: Final = TypeAdapter[Shown](Shown)
+_NAME: Final = TypeAdapter[str](Name)
+_T = TypeVar("_T")
 
 
 def read_task(given: object) -> Task:
@@ -28,7 +31,7 @@ def read_task(given: object) -> Task:
             'No task was given. The input needs one: {"task": {"environment": '
             '"household/north/small", "id": "test/0"}}.'
         )
-    asked = given if isinstance(given, Task) else _validated(TypeAdapter(Task), "task", given)
+    asked = _read(_TASK, "task", given)
     return environment(asked.environment).task(asked.id)
 
 
@@ -36,14 +39,28 @@ def read_shown(given: object) -> Shown:
     """Return what to show; nothing given is nothing shown.
 
     Raises:
-        BadInput: if it names a section that the prompt does not have, or holds no texts.
+        UnknownName: if it names a section that the prompt does not have.
+        BadInput: if a section is not a list of texts.
     """
-    if given is None or isinstance(given, Shown):
-        return given or Shown()
-    return _validated(_SHOWN, "shown", given)
+    if given is None:
+        return Shown()
+    sections = [name for name, _ in ACTING_SECTIONS]
+    for name in given if isinstance(given, dict) else ():
+        if name not in sections:
+            raise UnknownName("section of 'shown'", str(name), sections)
+    return _read(_SHOWN, "shown", given)
 
 
-def _validated(adapter: TypeAdapter[Any], what: str, given: object) -> Any:
+def read_name(what: str, given: object) -> str:
+    """Return a name, or '' when none was given.
+
+    Raises:
+        BadInput: if it cannot be a name.
+    """
+    return _read(_NAME, what, given) if given else ""
+
+
+def _read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
     try:
         return adapter.validate_python(given)
     except ValidationError as error:

@@ -2,13 +2,16 @@
 
 What a caller of the API may set is a name or a bounded number, never a path or code. Titles,
 descriptions, choices and bounds are part of the type, because Studio makes a form of them.
+
+A number outside its limits raises OutOfBounds, a choice that does not exist UnknownName, a value of
+the wrong kind BadInput.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, cast, get_args, get_origin, get_type_hints
 
 from langgraph.runtime import Runtime
 from pydantic import Field, TypeAdapter, ValidationError
@@ -22,13 +25,7 @@ MAX_SEED = 2**31 - 1
 
 @dataclass(frozen=True)
 class Context:
-    """The settings of a run.
-
-    Raises:
-        OutOfBounds: if a number lies outside its limits.
-        UnknownName: if a choice does not exist.
-        BadInput: if a value is of the wrong kind.
-    """
+    """The settings of a run."""
 
     tenant: Annotated[
         Name, Field(title="Tenant", description="Whose memory this run reads and writes.")
@@ -72,7 +69,9 @@ class Context:
     ] = "reflection"
     window: Annotated[
         int,
-        Field(title="Window", description="How many of the latest reflections are shown.", ge=1, le=10),
+        Field(
+            title="Window", description="How many of the latest reflections are shown.", ge=1, le=10
+        ),
     ] = 3
 
     def __post_init__(self) -> None:
@@ -101,8 +100,8 @@ def _check(name: str, value: object) -> None:
         what = f"The setting {name!r}"
         if get_origin(plain) is Literal:
             raise UnknownName(name, str(value), get_args(plain)) from error
-        if "maximum" in schema and isinstance(value, int | float) and not isinstance(value, bool):
-            if schema["type"] == "number" or isinstance(value, int):
-                raise OutOfBounds(what, value, schema["minimum"], schema["maximum"]) from error
-        reason = error.errors()[0]["msg"]
-        raise BadInput(f"{what} is {str(value)[:80]!r}. {reason}.") from error
+        reason = error.errors()[0]
+        if reason["type"] in ("greater_than_equal", "less_than_equal"):
+            number = cast("float", value)
+            raise OutOfBounds(what, number, schema["minimum"], schema["maximum"]) from error
+        raise BadInput(f"{what} is {str(value)[:80]!r}. {reason['msg']}.") from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Required
 
-from langchain_core.messages import AnyMessage
+from langchain_core.messages import AnyMessage, RemoveMessage
 from langgraph.channels import EphemeralValue
 from langgraph.graph.message import add_messages
 from pydantic import Field
-from typing_extensions import Required, TypedDict
+from typing_extensions import TypedDict
 
 from state.nouns import Task, Usage, Verdict
 from state.prompts import Shown
@@ -33,11 +33,19 @@ class EpisodeInput(TypedDict, total=False):
     ]
 
 
+@dataclass
+class EpisodeGiven:
+    """An input as it arrives, before anything in it is checked."""
+
+    task: object = None
+    shown: object = None
+
+
 class EpisodeUpdate(TypedDict, total=False):
     """What a node of the episode changes."""
 
     task: Task
-    messages: list[AnyMessage]
+    messages: list[AnyMessage | RemoveMessage]
     steps: int
     verdict: Verdict | None
     usage: Usage

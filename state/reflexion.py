@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from typing_extensions import Required, TypedDict
+from typing_extensions import TypedDict
 
 from state.episode import GivenTask
 from state.nouns import Name, Reflection, Task, Trajectory, Verdict
@@ -35,6 +35,16 @@ class ReflexionInput(TypedDict, total=False):
         Field(title="Shown", description="What every attempt is shown beside its reflections."),
         EphemeralValue(Shown),
     ]
+
+
+@dataclass
+class ReflexionGiven:
+    """An input as it arrives, before anything in it is checked."""
+
+    task: object = None
+    run: object = ""
+    skip: object = False
+    shown: object = None
 
 
 class ReflexionUpdate(TypedDict, total=False):

@@ -1,1 +1,1 @@
-"""From trajectories to weights: datasets, trainers, jobs and the advisor. No LangGraph."""
+"""From trajectories to weights. Knows environments and models; knows nothing of graphs."""

@@ -104,6 +104,9 @@ class Memory:
         if self.stuck:
             if command.verb in TREATMENTS and command.first == self.held:
                 self.failed.append(command.second)
+            if command.verb == "go" and command.first in self.places:
+                # Some places of the real games share a spot: who is at one is at both.
+                self.at = command.first
             return
         self._apply(command)
         if sight := sight_in(turn.observation):
@@ -142,6 +145,10 @@ class Memory:
         if place not in self.searched:
             self.searched.append(place)
 
+    def unknown(self, place: str) -> bool:
+        """Tell whether not even the outside of a place has been seen."""
+        return place in self.places and place not in self.seen and place not in self.closed
+
     def sightings(self, noun: str) -> list[tuple[str, str]]:
         """Return (thing, place) of every remembered thing of a noun, deliveries left out."""
         return [
@@ -159,7 +166,7 @@ class Memory:
 def plan_in(text: str) -> tuple[str, ...]:
     """Read the places of a turn's 'Plan: …' ."""
     listed = text.rpartition("Plan:")[2].split(".")[0]
-    return tuple(place.strip() for place in listed.split(",") if place.strip())
+    return tuple(place.strip() for place in listed.split(";") if place.strip())
 
 
 def expert(opening: str, turns: Sequence[Turn], knowledge: Knowledge = Knowledge()) -> str:
@@ -183,6 +190,8 @@ def _reach(memory: Memory, place: str, action: str) -> str:
     """Go to a place, open it if it is closed, then act."""
     if memory.at != place:
         return f"go to {place}"
+    if memory.unknown(place):
+        return f"examine {place}"
     return f"open {place}" if place in memory.closed else action
 
 
@@ -212,7 +221,7 @@ def _treat(memory: Memory, knowledge: Knowledge) -> str:
     elif left := [place for place in knowledge.untried.get(verb, ()) if place in untried]:
         plan, why = left, "I go on where I stopped."
     act = ready if memory.at == plan[0] else f"go to {plan[0]}"
-    return f"think: I {verb} it. {why} Plan: {', '.join(plan)}.\n{act}"
+    return f"think: I {verb} it. {why} Plan: {'; '.join(plan)}.\n{act}"
 
 
 def _untried(memory: Memory, places: Iterable[str]) -> list[str]:
@@ -229,6 +238,8 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
             return f"think: I see {thing}.\n{act}"
     if memory.at in memory.closed and memory.at not in memory.seen:
         return f"open {memory.at}"
+    if memory.unknown(memory.at):
+        return f"examine {memory.at}"
     searching = memory.aim == noun
     if searching:
         rest = [p for p in memory.plan if p in memory.places and p not in memory.searched]
@@ -237,7 +248,7 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
     plan, why = _search_plan(memory, knowledge, noun)
     if not plan:
         return "look"
-    stated = f"Plan: {', '.join(plan)}.\ngo to {plan[0]}"
+    stated = f"Plan: {'; '.join(plan)}.\ngo to {plan[0]}"
     if searching:
         return f"think: No {noun} here. {stated}"
     another = "another" if memory.delivered else "a"
@@ -261,6 +272,21 @@ def _search_plan(memory: Memory, knowledge: Knowledge, noun: str) -> tuple[list[
     return unsearched[:PLAN_LENGTH], "I do not know where it is."
 
 
+def merge(lessons: Sequence[Knowledge]) -> Knowledge:
+    """Put several lessons together: the newest counts, and a find ends a search."""
+    kept: dict[str, str] = {}
+    found: dict[str, tuple[str, ...]] = {}
+    untried: dict[str, tuple[str, ...]] = {}
+    works: dict[str, str] = {}
+    for lesson in lessons:
+        kept |= lesson.kept
+        found |= lesson.found
+        untried |= lesson.untried
+        works |= lesson.works
+    left = {aim: p for aim, p in untried.items() if aim not in found and aim not in works}
+    return Knowledge(kept, found, left, works)
+
+
 def learn(opening: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge()) -> Knowledge:
     """Return what one failed attempt teaches about its own room.
 
@@ -278,7 +304,10 @@ def learn(opening: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge())
         if spots:
             found[noun] = tuple(spots[:2])
             untried.pop(noun, None)
-        elif memory.searched and noun not in found and (noun == goal.thing or memory.taken):
+            if goal.family == "two" and len(spots) == 1:
+                left = [p for p in earlier.untried.get(noun, ()) if p not in memory.searched]
+                untried[noun] = tuple(left) or _after(memory.places, memory.searched)
+        elif noun not in found and (noun == goal.thing or memory.taken):
             untried[noun] = _after(memory.places, memory.searched)
     if goal.family in TREATMENTS:
         if memory.worked:
@@ -292,7 +321,6 @@ def learn(opening: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge())
 
 def _after(places: Sequence[str], tried: Sequence[str]) -> tuple[str, ...]:
     """Return the untried places, from the one after the last tried, around the list."""
-    last = tried[-1]
-    start = places.index(last) + 1 if last in places else 0
+    start = places.index(tried[-1]) + 1 if tried and tried[-1] in places else 0
     around = [*places[start:], *places[:start]]
     return tuple(place for place in around if place not in tried)[:PLAN_LENGTH]

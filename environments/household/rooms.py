@@ -19,7 +19,8 @@ from environments.household.nouns import (
 from environments.household.world import STRAY, World
 from state.nouns import digest
 
-SIZES: Final = {"small": (5, 8), "medium": (9, 13), "full": (14, 28)}
+SIZES: Final = {"small": (4, 8), "medium": (9, 13), "full": (14, 28)}
+EXERCISE: Final = {"tiny": (2, 4)}  # for the first lessons of the embedded model alone
 # Goal pairs (thing, destination) are dealt to the splits by hash: six, two and two tenths.
 SPLITS: Final = {"train": range(6), "validation": range(6, 8), "test": range(8, 10)}
 _LAMPS: Final = THINGS["lamp"]
@@ -76,7 +77,7 @@ def _goal(rng: random.Random, world: World, family: str, split: str) -> Goal:
 
 def _places(rng: random.Random, world: World, goal: Goal, size: str) -> list[str]:
     """Draw the places: those the goal needs, then others, some kinds several times."""
-    low, high = SIZES[size]
+    low, high = (SIZES | EXERCISE)[size]
     total = rng.randint(low, high)
     kinds = [world.keeps[CATEGORY[goal.thing]]]
     kinds.append(world.keeps["lamp"] if goal.family == "light" else goal.target)

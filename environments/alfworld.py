@@ -1,0 +1,253 @@
+"""The real ALFWorld games (Shridhar et al., ICLR 2021), through the official packages.
+
+Needs the extra `alfworld` and the games' data, as `alfworld-download` leaves them:
+`$ALFWORLD_DATA/json_2.1.1/<split>/<task>/<trial>/game.tw-pddl`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from environments.household.language import NOTHING, parse_command
+from state.errors import BadInput, BrokenData, MissingPart, UnknownName
+from state.nouns import Observation, Task, digest
+from state.prompts import HOUSEHOLD_INSTRUCTIONS
+
+STEP_LIMIT: Final = 12
+
+KINDS: Final = {
+    "pick_and_place_simple": "pick",
+    "look_at_obj_in_light": "light",
+    "pick_clean_then_place_in_recep": "clean",
+    "pick_heat_then_place_in_recep": "heat",
+    "pick_cool_then_place_in_recep": "cool",
+    "pick_two_obj_and_place": "two",
+}
+SPLITS: Final = ("train", "valid_seen", "valid_unseen")
+
+_DEFAULT_DATA: Final = "~/.cache/alfworld"  # where alfworld-download puts it unless told
+_GAME_FILE: Final = "game.tw-pddl"
+_FOLDER = r"(?!\.)[A-Za-z0-9_.-]+"
+_ID = re.compile(rf"({'|'.join(SPLITS)})/({_FOLDER})/({_FOLDER})")
+_SENTENCE = re.compile(r'"Your task is to: ([^"]+)"')
+_ARRIVAL = re.compile(r"^You arrive at loc \d+\. ")
+
+# Translating a game's PDDL goes through global options and, for a while, replaces sys.argv and
+# sys.stdout: one game at a time, and what other threads print meanwhile is lost.
+_engine_lock = Lock()
+
+
+class Alfworld:
+    """The games as tasks; an id is `<split>/<task folder>/<trial folder>`."""
+
+    name = "alfworld"
+    splits: tuple[str, ...] = SPLITS
+    replayable = True
+    instructions = HOUSEHOLD_INSTRUCTIONS
+
+    def __init__(self) -> None:
+        self._idle: deque[_Engine] = deque()
+
+    def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
+        """Yield tasks in an order drawn by the seed; families take turns while they last.
+
+        Left out, as by the official loader, are games that cannot be solved and tasks with
+        movable receptacles or sliced things.
+        """
+        if split not in SPLITS:
+            raise UnknownName("alfworld split", split, SPLITS)
+        for task_id in _in_turns(_ids(split), seed):
+            if limit <= 0:
+                return
+            game = _read(_file(task_id))
+            if game["solvable"]:
+                limit -= 1
+                yield _task(task_id, game)
+
+    def task(self, task_id: str) -> Task:
+        """Return the task of an id."""
+        return _task(task_id, _read(_file(task_id)))
+
+    def reset(self, task: Task) -> Game:
+        """Start an episode: 0.5 to 3 seconds, most of it translating the game's PDDL."""
+        file = _file(task.id)
+        data = _read(file)
+        try:
+            engine = self._idle.pop()
+        except IndexError:
+            engine = _Engine()
+        engine.load(file, data)
+        game = Game(engine)
+        # An engine costs a copy of the planner's library that is never unloaded: reuse it.
+        weakref.finalize(game, self._idle.append, engine).atexit = False
+        return game
+
+    def step_limit(self, task: Task) -> int:
+        """Return how many actions an attempt may take: the same for every task."""
+        return STEP_LIMIT
+
+
+class Game:
+    """One episode of one game, its wording normalised as in ReAct's reference code."""
+
+    def __init__(self, engine: _Engine) -> None:
+        self._engine = engine
+        self._last = self._take_in(engine.opening.partition("\n\n")[2].strip())
+
+    def opening(self) -> Observation:
+        """Return the room and the task's sentence, without the welcome banner."""
+        return self._last
+
+    def step(self, action: str) -> Observation:
+        """Carry out one command, worded as this game's data or older and newer data word it."""
+        command = self._commands.get(parse_command(action))
+        if command is None:
+            return self._last.model_copy(update={"text": NOTHING})
+        self._last = self._take_in(_ARRIVAL.sub("", self._engine.step(command)))
+        return self._last
+
+    def _take_in(self, text: str) -> Observation:
+        admissible, won = self._engine.admissible, self._engine.won
+        self._commands = {parse_command(command): command for command in admissible}
+        return Observation(text=text, score=float(won), done=won, admissible=admissible)
+
+
+class _Engine:
+    """One TextWorld interpreter, and the copy of the planner's library that it works with."""
+
+    def __init__(self) -> None:
+        try:
+            import textworld
+            from alfworld.agents.environment.alfred_tw_env import AlfredDemangler
+            from textworld.envs import PddlEnv
+
+            infos = textworld.EnvInfos(feedback=True, won=True, admissible_commands=True)
+            self._env: Any = AlfredDemangler(PddlEnv(infos))
+        except ImportError as error:
+            raise MissingPart(
+                f"The real ALFWorld games need packages that are not installed ({error}). "
+                "Install them: pip install 'apprentice[alfworld]'"
+            ) from error
+
+    def load(self, file: Path, game: dict[str, Any]) -> None:
+        self._file = file
+        with self._interpreting():
+            self._env.load(game)
+            self._state = self._env.reset()
+        self.opening: str = self._state.feedback
+
+    def step(self, command: str) -> str:
+        with self._interpreting():
+            self._state, _, _ = self._env.step(command)
+        return str(self._state.feedback)
+
+    @property
+    def admissible(self) -> tuple[str, ...]:
+        return tuple(self._state.admissible_commands)
+
+    @property
+    def won(self) -> bool:
+        return bool(self._state.won)
+
+    @contextmanager
+    def _interpreting(self) -> Iterator[None]:
+        with _engine_lock:
+            arguments = sys.argv
+            try:
+                yield
+            # The interpreter's parsers raise a dozen kinds of errors over a damaged file.
+            except (Exception, SystemExit) as error:
+                raise _broken(self._file, str(error) or type(error).__name__) from error
+            finally:
+                sys.argv = arguments
+
+
+def _data() -> Path:
+    """Return the folder that holds the splits."""
+    named = os.environ.get("ALFWORLD_DATA")
+    folder = Path(named or _DEFAULT_DATA).expanduser() / "json_2.1.1"
+    if not folder.is_dir():
+        raise MissingPart(
+            f"There are no ALFWorld games at {folder}. Install the extra (pip install "
+            "'apprentice[alfworld]'), run alfworld-download, and set ALFWORLD_DATA to the "
+            "folder that contains json_2.1.1."
+        )
+    return folder
+
+
+def _ids(split: str) -> Iterator[str]:
+    """Yield the ids of a split's supported tasks, sorted."""
+    root = _data()
+    for file in sorted((root / split).glob(f"*/*/{_GAME_FILE}")):
+        task_id = file.parent.relative_to(root).as_posix()
+        supported = "movable" not in task_id and "Sliced" not in task_id
+        if supported and _ID.fullmatch(task_id) and _kind(task_id):
+            yield task_id
+
+
+def _in_turns(ids: Iterator[str], seed: int) -> Iterator[str]:
+    """Order ids by the seed, the families taking turns."""
+    families: dict[str, list[str]] = {kind: [] for kind in KINDS.values()}
+    for task_id in sorted(ids, key=lambda task_id: digest(seed, task_id)):
+        families[_kind(task_id)].append(task_id)
+    for turn in zip_longest(*families.values()):
+        yield from (task_id for task_id in turn if task_id)
+
+
+def _kind(task_id: str) -> str:
+    return KINDS.get(task_id.split("/")[1].partition("-")[0], "")
+
+
+def _file(task_id: str) -> Path:
+    file = _data() / task_id / _GAME_FILE
+    if not _ID.fullmatch(task_id) or not _kind(task_id) or not file.is_file():
+        raise BadInput(
+            f"There is no ALFWorld task {task_id[:200]!r}. Ids look like "
+            "'valid_unseen/<task folder>/<trial folder>'."
+        )
+    return file
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Read a game file far enough to know that it is one."""
+    try:
+        game: Any = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _broken(file, str(error)) from error
+    parts = {"pddl_domain": str, "pddl_problem": str, "grammar": str, "solvable": bool}
+    if not isinstance(game, dict):
+        raise _broken(file, "it is not a JSON object")
+    for part, kind in parts.items():
+        if not isinstance(game.get(part), kind):
+            raise _broken(file, f"it has no {part}")
+    return game
+
+
+def _task(task_id: str, game: dict[str, Any]) -> Task:
+    sentence = _SENTENCE.search(game["grammar"])
+    if sentence is None:
+        raise _broken(_file(task_id), "it has no task sentence")
+    return Task(
+        id=task_id,
+        environment=Alfworld.name,
+        instruction=sentence[1],
+        kind=_kind(task_id),
+        split=task_id.partition("/")[0],
+    )
+
+
+def _broken(file: Path, why: str) -> BrokenData:
+    return BrokenData(
+        f"{file} is not a game that can be played: {why}. Delete it and run alfworld-download."
+    )

@@ -1,0 +1,74 @@
+"""A slice of function calling for the embedded model: generated tools, calls and no-calls.
+
+Enough that the model knows the form (tools as JSON Schema in the system turn, a short thought,
+one call or a plain answer) and little enough that fine-tuning has something to improve.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any, Final
+
+VERBS: Final = ("get", "set", "find", "book", "send", "cancel", "list", "add")
+SUBJECTS: Final[dict[str, tuple[str, ...]]] = {
+    "weather": ("city", "day"),
+    "alarm": ("hour", "day"),
+    "ticket": ("city", "count"),
+    "message": ("name", "hour"),
+    "meeting": ("name", "day"),
+    "table": ("name", "count"),
+    "song": ("name", "count"),
+    "price": ("city", "count"),
+}
+VALUES: Final[dict[str, tuple[Any, ...]]] = {
+    "city": ("Paris", "Rome", "Oslo", "Lima", "Cairo", "Delhi"),
+    "day": ("Monday", "Tuesday", "Friday", "Sunday"),
+    "name": ("Anna", "Ben", "Clara", "David", "Emma", "Felix"),
+    "hour": tuple(range(1, 13)),
+    "count": tuple(range(1, 10)),
+}
+INTRO: Final = "You can call these tools. Call one only if the request asks for it and says all it needs."
+
+
+def schema(verb: str, subject: str) -> dict[str, Any]:
+    """Return a tool as JSON Schema, in the form that chat templates take."""
+    types = {"hour": "integer", "count": "integer"}
+    properties = {name: {"type": types.get(name, "string")} for name in SUBJECTS[subject]}
+    return {
+        "name": f"{verb}_{subject}",
+        "parameters": {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+        },
+    }
+
+
+def sample(rng: random.Random) -> list[tuple[str, str]]:
+    """Draw one exchange as (role, text) pairs; a third of the requests call for no tool."""
+    subjects = rng.sample(list(SUBJECTS), rng.randint(1, 3))
+    verbs = [rng.choice(VERBS) for _ in subjects]
+    tools = [schema(verb, subject) for verb, subject in zip(verbs, subjects, strict=True)]
+    system = f"{INTRO}\n<tools>\n" + "\n".join(json.dumps(tool) for tool in tools) + "\n</tools>"
+    verb, subject = verbs[0], subjects[0]
+    values = {name: rng.choice(VALUES[name]) for name in SUBJECTS[subject]}
+    said = " and ".join(f"{name} {value}" for name, value in values.items())
+    roll = rng.random()
+    if roll < 0.66:
+        call = json.dumps({"name": f"{verb}_{subject}", "arguments": values})
+        asked = f"Please {verb} the {subject} for {said}."
+        thought = f"<think>The request asks for {verb}_{subject}.</think>"
+        answer = f"{thought}<tool_call>{call}</tool_call>"
+    elif roll < 0.78:
+        missing = rng.choice(list(values))
+        rest = " and ".join(f"{name} {value}" for name, value in values.items() if name != missing)
+        asked = f"Please {verb} the {subject} for {rest}."
+        answer = f"<think>The {missing} is missing.</think>Which {missing}?"
+    elif roll < 0.9:
+        asked = f"Imagine that I {verb} the {subject} for {said}. Would that be good?"
+        answer = "<think>This is only imagined.</think>It might be. I did not call a tool."
+    else:
+        asked = rng.choice(("Hello!", "Thank you.", "How are you?", "Good morning."))
+        answer = "<think>This is small talk.</think>Hello! What can I do for you?"
+    return [("system", system), ("user", asked), ("assistant", answer)]

@@ -1,0 +1,157 @@
+"""How a lesson can be worded.
+
+Each lesson has wordings by the dozen: an opener times a core. The last third of the cores is
+held out of training, so that evaluation can use words the model has not been trained on. What
+the model writes itself is the first wording.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from environments.household.expert import Knowledge
+from environments.household.nouns import CATEGORY
+
+OPENERS: Final = ("", "Remember: ", "Note: ", "Next time: ", "As I saw, ")
+
+# Lesson -> cores. Fields: noun, place, places, other, verb, kind, category.
+CORES: Final[dict[str, tuple[str, ...]]] = {
+    "found": (
+        "The {noun} is at {place}.",
+        "I saw a {noun} at {place}.",
+        "Go to {place} for the {noun}.",
+        "There is a {noun} at {place}.",
+        "Take the {noun} from {place}.",
+        "At {place} I found the {noun}.",
+        "The place of the {noun} is {place}.",
+        "Look at {place}, the {noun} is there.",
+        "It is {place} that has the {noun}.",
+    ),
+    "found_two": (
+        "The {noun} is at {place} and another {noun} is at {other}.",
+        "I saw a {noun} at {place} and one at {other}.",
+        "Go to {place} for the {noun}, then to {other} for the second.",
+        "There is a {noun} at {place} and one more at {other}.",
+        "Take the {noun} from {place} and the other from {other}.",
+        "At {place} I found a {noun}, at {other} a second.",
+        "The places of the {noun} are {place} and {other}.",
+        "Look at {place} and at {other}, a {noun} is at each.",
+        "It is {place} that has a {noun}, and {other} too.",
+    ),
+    "untried": (
+        "I did not find the {noun}. Next I look at {places}.",
+        "The {noun} was not where I looked. Not searched yet: {places}.",
+        "To find the {noun}, go on with {places}.",
+        "Still to search for the {noun}: {places}.",
+        "No {noun} so far; try {places}.",
+        "For the {noun} I have yet to see {places}.",
+        "I missed the {noun}. Places left: {places}.",
+        "Search for the {noun} at {places}.",
+        "The {noun} may be at {places}.",
+    ),
+    "kept": (
+        "Look for {category} in/on a {kind}.",
+        "The place for {category} is a {kind}.",
+        "A {kind} is where {category} is kept.",
+        "To find {category}, go to a {kind} first.",
+        "For {category}: see each {kind} first.",
+        "Things like {category} lie in/on a {kind}.",
+        "Most {category} can be found at a {kind}.",
+        "When you need {category}, check each {kind}.",
+        "Here the {kind} holds {category}.",
+    ),
+    "works": (
+        "To {verb} a thing, use the {kind}.",
+        "The {kind} can {verb} things.",
+        "You {verb} things with the {kind}.",
+        "If something is to {verb}, take it to the {kind}.",
+        "Only the {kind} will {verb} a thing.",
+        "In order to {verb}: go to the {kind}.",
+        "With the {kind} one can {verb}.",
+        "What does {verb} here is the {kind}.",
+        "The way to {verb} is the {kind}.",
+    ),
+    "untried_treatment": (
+        "I could not {verb} it. Next I try {places}.",
+        "What I used does not {verb}. Not tried yet: {places}.",
+        "To {verb} it, go on with {places}.",
+        "Still to try, to {verb}: {places}.",
+        "It did not {verb}; try {places}.",
+        "To {verb} I have yet to use {places}.",
+        "The wrong one to {verb}. Left: {places}.",
+        "Try to {verb} with {places}.",
+        "Maybe it will {verb} with {places}.",
+    ),
+}
+HELD_OUT: Final = 3
+
+
+def wording(
+    rng: random.Random | None, lesson: str, *, held_out: bool = False, **fields: str
+) -> str:
+    """Word a lesson: the first wording without `rng`, else a drawn one.
+
+    Args:
+        rng: draws the wording; None gives the one that the model itself writes.
+        lesson: a key of CORES.
+        held_out: draw from the wordings never trained on.
+        fields: what the wording is about.
+    """
+    cores = CORES[lesson]
+    if rng is None:
+        return cores[0].format(**fields)
+    chosen = cores[-HELD_OUT:] if held_out else cores[:-HELD_OUT]
+    opener = rng.choice(OPENERS)
+    return opener + rng.choice(chosen).format(**fields)
+
+
+def reflection(
+    knowledge: Knowledge, rng: random.Random | None = None, *, held_out: bool = False
+) -> str:
+    """Word what one attempt taught: where things are, what is left to try, what works."""
+    says: list[str] = []
+    for noun, spots in knowledge.found.items():
+        if len(spots) > 1 and spots[0] != spots[1]:
+            fields = {"noun": noun, "place": spots[0], "other": spots[1]}
+            says.append(wording(rng, "found_two", held_out=held_out, **fields))
+        else:
+            says.append(wording(rng, "found", held_out=held_out, noun=noun, place=spots[0]))
+    for aim, places in knowledge.untried.items():
+        if not places:
+            continue
+        listed = "; ".join(places)
+        if aim in CATEGORY:
+            says.append(wording(rng, "untried", held_out=held_out, noun=aim, places=listed))
+        else:
+            text = wording(rng, "untried_treatment", held_out=held_out, verb=aim, places=listed)
+            says.append(text)
+    for verb, kind in knowledge.works.items():
+        says.append(wording(rng, "works", held_out=held_out, verb=verb, kind=kind))
+    return " ".join(says)
+
+
+def kept_rule(
+    category: str, kind: str, rng: random.Random | None = None, *, held_out: bool = False
+) -> str:
+    """Word where a category of things is kept."""
+    return wording(rng, "kept", held_out=held_out, category=category, kind=kind)
+
+
+def works_rule(
+    verb: str, kind: str, rng: random.Random | None = None, *, held_out: bool = False
+) -> str:
+    """Word which appliance performs a treatment."""
+    return wording(rng, "works", held_out=held_out, verb=verb, kind=kind)
+
+
+def world_rules(
+    keeps: dict[str, str],
+    treats: dict[str, str],
+    rng: random.Random | None = None,
+    *,
+    held_out: bool = False,
+) -> list[str]:
+    """Word every convention of a world, places first."""
+    places = [kept_rule(c, kind, rng, held_out=held_out) for c, kind in keeps.items()]
+    return places + [works_rule(v, kind, rng, held_out=held_out) for v, kind in treats.items()]

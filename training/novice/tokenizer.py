@@ -1,0 +1,126 @@
+"""The embedded model's tokenizer: byte-level BPE with the household's phrases as single tokens.
+
+One token a noun (with its leading space) and one a number make matching a thing with a listed
+one a matter of equal tokens; one token a fixed phrase keeps episodes short. Anything else falls
+back to BPE and, in the end, to bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from environments.household.nouns import PLACES, THINGS, TREATMENTS
+from state import prompts
+from training.novice.calls import INTRO
+
+CONTEXT: Final = 2048
+SPECIAL: Final = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
+TAGS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tools>", "</tools>")
+PHRASES: Final = (
+    # observations
+    "You are in the middle of a room. Looking quickly around you, you see a",
+    "You are in the middle of a room. Looking quickly around you, you see",
+    ".\n\nYour task is to: put a", ".\n\nYour task is to: put some", ".\n\nYour task is to: put two",
+    ".\n\nYour task is to: find two", ".\n\nYour task is to: examine the",
+    ".\n\nYour task is to: look at", ".\n\nYour task is to: put a clean",
+    ".\n\nYour task is to: put a hot", ".\n\nYour task is to: put a cool",
+    ".\n\nYour task is to: clean some", ".\n\nYour task is to: heat some",
+    ".\n\nYour task is to: cool some", " and put it in", " and put them in", " with the", " under the",
+    "On the", "The", ", you see a", ", you see nothing.", ", a", ", and a", " is closed.",
+    " is open. In it, you see a", " is open. In it, you see nothing.", ". The", "You open the",
+    "You close the", "You pick up the", " from the", "You put the", " in/on the", "You clean the",
+    "You heat the", "You cool the", " using the", "You turn on the", "You turn off the",
+    "Nothing happens.", "You are carrying: a", "You are not carrying anything.",
+    "There's nothing special about", "This is a", "You are facing the",
+    ". Next to it, you see nothing.",
+    # turns
+    "think: I look for a", "think: I look for another", ". I do not know where it is. Plan:",
+    ". It is kept in/on a", ". It is at", ". I saw it at", ". I go on where I stopped. Plan:",
+    ". Plan:", ".\ngo to", "think: No", " here.\ngo to", " here. Plan:", "think: I see", ".\ntake",
+    ".\nuse", " from", "think: I put it in/on a", "think: That does nothing.\ngo to",
+    "think: I clean it.", "think: I heat it.", "think: I cool it.", " It works with a",
+    " I do not know with what. Plan:", " I go on where I stopped. Plan:", ".\nclean", ".\nheat",
+    ".\ncool", "go to", "open", "close", "take", "put", "use", "clean", "heat", "cool", " in/on",
+    " with", "examine", "look", "inventory", "think:",
+    # transcripts and lists
+    "\n>", "\n> go to", "\n> open", "\n> take", "\n> put", "\n> use", "\n> clean", "\n> heat",
+    "\n> cool", "\n> think: I look for a", "\n> think: I look for another", "\n> think: No",
+    " here.\n> go to", ".\n> go to", ".\n> take", ".\n> use", "\n> think: I see",
+    "\n> think: I put it in/on a", "\n> think: That does nothing.\n> go to",
+    "\n> think: I clean it.", "\n> think: I heat it.", "\n> think: I cool it.", ".\n> clean",
+    ".\n> heat", ".\n> cool", "\nOn the", "\nThe", "\nYou open the", "\nYou pick up the",
+    "\nYou put the", "\nNothing happens.", "\nYou turn on the", "\nYou clean the",
+    "\nYou heat the", "\nYou cool the", "\nSTATUS: FAIL", "\nSTATUS: SUCCESS", "\n\nPlan:",
+    "\n\nRules:", "\n\nOperations:", "AGREE", "REMOVE", "EDIT", "ADD", "\n- ",
+)  # fmt: skip
+_TEMPLATES: Final = (
+    prompts.HOUSEHOLD_INSTRUCTIONS,
+    *(f"\n\n{header}" for _, header in prompts.ACTING_SECTIONS),
+    prompts.REFLECT,
+    prompts.ADAPT,
+    prompts.CRITIQUE_PAIR,
+    prompts.CRITIQUE_SUCCESSES,
+    prompts.OPERATIONS,
+    prompts.LIST_FULL,
+    prompts.NO_RULES,
+    "\n\nPlans from earlier attempts:",
+    INTRO,
+)
+TEMPLATE: Final = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %}<|assistant|>"
+    "{% generation %}{{ message['content'] }}<|end|>{% endgeneration %}"
+    "{% else %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
+    """Train the tokenizer on sample texts; the words above are added whole.
+
+    Args:
+        texts: what the byte-pair merges are learned from.
+        merges: how many merges beyond the 256 bytes.
+    """
+    words = [f" {noun}" for nouns in THINGS.values() for noun in nouns]
+    words += [f" {name}" for name in (*PLACES, *THINGS, *TREATMENTS)]
+    words += [";"]
+    words += [f" {number}" for number in range(1, 31)]
+    whole = list(dict.fromkeys((*PHRASES, *_TEMPLATES, *words)))
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=256 + merges,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    stripped = sorted(whole, key=len, reverse=True)
+
+    def rest(text: str) -> str:
+        for word in stripped:
+            text = text.replace(word, "\n")
+        return text
+
+    tokenizer.train_from_iterator((rest(text) for text in texts), trainer)
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL])
+    tokenizer.add_tokens([AddedToken(word, normalized=False) for word in (*TAGS, *whole)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<|pad|>",
+        eos_token="<|end|>",
+        model_max_length=CONTEXT,
+        chat_template=TEMPLATE,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def load(folder: Path) -> PreTrainedTokenizerFast:
+    """Load the tokenizer of a weights folder."""
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
+    return tokenizer
