@@ -50,9 +50,9 @@ def cached(wanted: bool) -> Iterator[None]:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         # SQLAlchemy is slow to import, and most runs do without.
-        from langchain_community.cache import SQLiteCache
+        from cli.cache import Answers
 
-        set_llm_cache(SQLiteCache(str(folder / "answers.sqlite")))
+        set_llm_cache(Answers(str(folder / "answers.sqlite")))
         try:
             yield
         finally:
