@@ -32,6 +32,7 @@ def serve(config: Path, folder: Path) -> Iterator[str]:
             env={
                 **os.environ,
                 "APPRENTICE_DATA": str(folder / "data"),
+                "LANGGRAPH_DISABLE_FILE_PERSISTENCE": "true",
                 "LANGGRAPH_STRICT_MSGPACK": "true",
                 "LANGSMITH_TRACING": "false",
                 "LANGGRAPH_NO_VERSION_CHECK": "true",
