@@ -15,7 +15,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from cli import evaluation, journal, screen
-from cli.journal import Finished, Plan
+from cli.journal import Finished, Journal, Plan
 from cli.output import cached, write_json
 from cli.summary import summarise
 from cli.techniques import TECHNIQUES
@@ -154,7 +154,7 @@ def evaluate(
                 gate = asyncio.Semaphore(concurrency)
                 finished = asyncio.run(evaluation.evaluate(kept, bar, gate, donors))
         except (KeyboardInterrupt, ApprenticeError) as error:
-            raise _stopped(error, f"{len(kept.finished)} tasks are kept in {kept.path}.") from error
+            raise _stopped(error, kept) from error
     summary = summarise(finished, plan.trials)
     write_json(
         path,
@@ -218,14 +218,15 @@ def _donors(plan: Plan, file: Path | None) -> list[Finished]:
     return journal.read(file)[1] if file and borrows else []
 
 
-def _stopped(error: BaseException, kept: str) -> typer.Exit:
+def _stopped(error: BaseException, kept: Journal) -> typer.Exit:
     """Say why a run ended early and how to go on; return the exit that fits."""
-    code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else _complain(error)
-    Console(stderr=True).print(
-        f"{'Interrupted. ' if code == INTERRUPTED else ''}{_plain(kept)} Repeat the same command "
-        "to go on from there.",
-        soft_wrap=True,
-    )
+    interrupted = isinstance(error, KeyboardInterrupt)
+    code = INTERRUPTED if interrupted else _complain(error)
+    parts = ["Interrupted."] if interrupted else []
+    if kept.finished:
+        parts.append(f"{len(kept.finished)} tasks are kept in {kept.path}.")
+        parts.append("Repeat the same command to go on from there.")
+    Console(stderr=True).print(_plain(" ".join(parts)), soft_wrap=True)
     return typer.Exit(code)
 
 

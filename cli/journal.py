@@ -73,7 +73,7 @@ class Journal:
 
 @contextmanager
 def opened(path: Path, plan: Plan) -> Iterator[Journal]:
-    """Open a plan's journal, or begin it.
+    """Open a plan's journal, or begin it; one in which nothing was finished is not kept.
 
     Raises:
         BadInput: if it holds another plan, is being written by another process, or its folder
@@ -92,11 +92,15 @@ def opened(path: Path, plan: Plan) -> Iterator[Journal]:
         lines = _whole_lines(file)
         if not lines:
             _write(file, plan)
-            yield Journal(path, plan, file, {})
-            return
+            lines = [plan.model_dump_json().encode()]
         found, finished = _parsed(path, lines)
         _compare(path, found, plan)
-        yield Journal(path, plan, file, {each.task.id: each for each in finished})
+        kept = Journal(path, plan, file, {each.task.id: each for each in finished})
+        try:
+            yield kept
+        finally:
+            if not kept.finished:
+                path.unlink()
 
 
 def read(path: Path) -> tuple[Plan, list[Finished]]:

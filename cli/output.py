@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,14 +42,18 @@ def cached(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    # SQLAlchemy is slow to import, and most runs do without.
-    from langchain_community.cache import SQLiteCache
-
     folder = data_folder()
     folder.mkdir(parents=True, exist_ok=True)
     before = get_llm_cache()
-    set_llm_cache(SQLiteCache(str(folder / "answers.sqlite")))
-    try:
-        yield
-    finally:
-        set_llm_cache(before)
+    with warnings.catch_warnings():
+        # langchain-community warns that it is no longer developed, and of what it calls itself.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        # SQLAlchemy is slow to import, and most runs do without.
+        from cli.cache import Answers
+
+        set_llm_cache(Answers(str(folder / "answers.sqlite")))
+        try:
+            yield
+        finally:
+            set_llm_cache(before)
