@@ -41,7 +41,7 @@ def curves(
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{y(tick):.1f}" '
             f'y2="{y(tick):.1f}"/><text class="tick" x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" '
-            f'text-anchor="end">{tick:.0%}</text>'
+            f'text-anchor="end">{100 * tick:.0f} %</text>'
         )
     for trial in range(trials):
         parts.append(
@@ -84,7 +84,7 @@ def _point(
 ) -> str:
     told = (
         f"{name}, trial {trial + 1}: {rate.successes} of {rate.total} solved, "
-        f"{rate.value:.0%} ({rate.low:.0%} to {rate.high:.0%})"
+        f"{100 * rate.value:.0f} % ({100 * rate.low:.0f} to {100 * rate.high:.0f})"
     )
     return (
         f'<g class="s{index}"><line class="whisker" x1="{x:.1f}" x2="{x:.1f}" '

@@ -99,9 +99,9 @@ def _head(lesson: Lesson, summaries: Mapping[str, Summary], gaps: Mapping[str, D
         f'<p class="soft">{escape(lesson.model)} on {summaries[LEARNER].tasks} household tasks it '
         f"has never seen, in the world “{escape(lesson.world)}” · {lesson.trials} trials · "
         f"seed {lesson.seed}</p>"
-        f'<p class="lead">On the first trial it solved <strong>{own[0].value:.0%}</strong> of the '
+        f'<p class="lead">On the first trial it solved <strong>{_share(own[0])}</strong> of the '
         "tasks. After each failure it wrote down what it had learned, and tried again with that "
-        f"in view: within {lesson.trials} trials it solved <strong>{own[-1].value:.0%}</strong>. "
+        f"in view: within {lesson.trials} trials it solved <strong>{_share(own[-1])}</strong>. "
         f"After trial {at} that is {points(gaps[nearest])} against the best control, "
         f"{escape(nearest)}.</p>"
     )
@@ -116,11 +116,12 @@ def _curves(summaries: Mapping[str, Summary], results: Results, trials: int) -> 
         }
         drawn = chart.curves(part, 480, 260, f"Share solved by trial in {size} rooms")
         panels.append(f"<figure>{drawn}<figcaption>{size} rooms</figcaption></figure>")
-    about: dict[str, str] = {name: f"has in view {TECHNIQUES[name].about}" for name in results}
+    about: dict[str, str] = {name: TECHNIQUES[name].about for name in results}
     return (
         "<h2>Solved so far, by trial</h2><figure>"
         f"{chart.curves(lines, label='Share of tasks solved by trial')}"
         "<figcaption>All tasks; whiskers are 95 % Wilson intervals.</figcaption></figure>"
+        "<p>What a further attempt has in view that the first had not:</p>"
         f"{chart.key(list(lines), about)}"
         f'<h2>By size of room</h2><div class="panels">{"".join(panels)}</div>'
     )
@@ -131,7 +132,7 @@ def _by_trial(summaries: Mapping[str, Summary]) -> str:
     rows = []
     for name, summary in summaries.items():
         cells = "".join(
-            f"<td>{share.value:.0%}<small>{share.low:.0%} to {share.high:.0%}</small></td>"
+            f"<td>{percent(share).replace(' (', '<small>(')}</small></td>"
             for share in summary.by_trial
         )
         own = ' class="own"' if name == LEARNER else ""
@@ -168,7 +169,7 @@ def _example(own: Sequence[Finished]) -> str:
     if shown is None:
         return "<h2>An example</h2><p>No task was failed first and solved later.</p>"
     *failed, solved = shown.attempts
-    parts = [f"<h2>An example</h2><p>{escape(shown.task.instruction.capitalize())}.</p>"]
+    parts = [f"<h2>An example</h2><p>{escape(shown.task.instruction.capitalize())}</p>"]
     for attempt, reflection in zip(failed, shown.reflections, strict=False):
         parts.append(_attempt(attempt, "failed"))
         parts.append(
@@ -204,6 +205,10 @@ def _costs(summaries: Mapping[str, Summary]) -> str:
         '<p class="soft">Acting only; seconds are those the model took, summed over tasks that '
         "ran side by side.</p>"
     )
+
+
+def _share(rate: Rate) -> str:
+    return f"{100 * rate.value:.0f} %"
 
 
 def _table(title: str, heads: str, rows: Sequence[str]) -> str:
