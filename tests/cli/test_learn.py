@@ -6,7 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,11 +16,34 @@ from cli.chart import curves
 from state.nouns import text_of
 from state.statistics import rate
 from tests.cli import pupil
-from tests.cli.conftest import Apprentice
+from tests.cli.conftest import Apprentice, prepare, run
 from tests.fakes import Scripted
 
-SMALL = ("learn", "--name", "a", "--tasks", "6", "--trials", "3")
+SMALL = ("learn", "--name", "a", "--tasks", "6", "--trials", "2")
+TINY = ("learn", "--name", "a", "--tasks", "1", "--trials", "1")
 FOLDER = Path("runs/a")
+
+
+class Lesson(NamedTuple):
+    """What one run of `learn` printed and wrote."""
+
+    output: str
+    folder: Path
+    page: str
+    figures: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory: pytest.TempPathFactory) -> Lesson:
+    """Run a small lesson once for all that look at it."""
+    home = tmp_path_factory.mktemp("lesson")
+    with pytest.MonkeyPatch.context() as patch:
+        prepare(patch, home)
+        result = run(*SMALL)
+    assert result.exit_code == 0
+    folder = home / FOLDER
+    figures = json.loads((folder / "report.json").read_text())
+    return Lesson(result.output, folder, (folder / "report.html").read_text(), figures)
 
 
 class Page(HTMLParser):
@@ -51,30 +74,26 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
-def test_the_learner_learns_and_the_report_says_so(apprentice: Apprentice) -> None:
-    result = apprentice(*SMALL)
-    assert result.exit_code == 0
-    figures: dict[str, Any] = json.loads((FOLDER / "report.json").read_text())
-    solved = {name: one["by_trial"] for name, one in figures["summaries"].items()}
+def test_the_learner_learns_and_the_report_says_so(lesson: Lesson) -> None:
+    solved = {name: one["by_trial"] for name, one in lesson.figures["summaries"].items()}
     assert set(solved) == {"reflexion", "others-reflections", "sampled", "none"}
     first = {shares[0][0] for shares in solved.values()}
     assert len(first) == 1  # the same tasks, and nothing learned yet
     assert solved["reflexion"][-1][0] > max(
         shares[-1][0] for name, shares in solved.items() if name != "reflexion"
     )
-    page = Page((FOLDER / "report.html").read_text())
+    page = Page(lesson.page)
     seen = " ".join(" ".join(page.texts).split())
     for shares in solved.values():
         for successes, total, *_ in shares:
             assert f"{100 * successes / total:.0f} %" in seen
     for name in solved:
         assert name in seen
-        assert name in result.output
+        assert name in lesson.output
 
 
-def test_the_report_needs_nothing_else(apprentice: Apprentice) -> None:
-    apprentice(*SMALL)
-    source = (FOLDER / "report.html").read_text()
+def test_the_report_needs_nothing_else(lesson: Lesson) -> None:
+    source = lesson.page
     assert Page(source).addresses == []
     assert set(re.findall(r"https?://[^\s\"'<]+", source)) <= {"http://www.w3.org/2000/svg"}
     assert "url(" not in source
@@ -82,13 +101,12 @@ def test_the_report_needs_nothing_else(apprentice: Apprentice) -> None:
     assert "prefers-color-scheme: dark" in source
 
 
-def test_the_example_fails_reflects_and_succeeds(apprentice: Apprentice) -> None:
-    apprentice(*SMALL)
-    page = " ".join(" ".join(Page((FOLDER / "report.html").read_text()).texts).split())
+def test_the_example_fails_reflects_and_succeeds(lesson: Lesson) -> None:
+    page = " ".join(" ".join(Page(lesson.page).texts).split())
     every = [
         done
         for size in ("small", "medium")
-        for done in journal.read(FOLDER / f"reflexion-{size}.jsonl")[1]
+        for done in journal.read(lesson.folder / f"reflexion-{size}.jsonl")[1]
     ]
     shown = [
         done
@@ -115,22 +133,22 @@ def test_what_an_agent_writes_cannot_reach_the_page(
         return turn if turn.startswith("{") else f"think: <script>alert(1)</script>\n{turn}"
 
     monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted(rude))
-    apprentice(*SMALL)
+    apprentice("learn", "--name", "a", "--tasks", "3", "--trials", "2")
     source = (FOLDER / "report.html").read_text()
     assert "&lt;script&gt;" in source
     assert "<script" not in source
 
 
 def test_one_trial_and_nothing_learned_is_reported_too(apprentice: Apprentice) -> None:
-    assert apprentice("learn", "--name", "a", "--tasks", "1", "--trials", "1").exit_code == 0
+    assert apprentice(*TINY).exit_code == 0
     Page((FOLDER / "report.html").read_text())
 
 
 def test_the_same_name_goes_on(apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch) -> None:
-    apprentice(*SMALL)
+    apprentice(*TINY)
     before = (FOLDER / "report.json").read_text()
     monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted([]))
-    assert apprentice(*SMALL).exit_code == 0
+    assert apprentice(*TINY).exit_code == 0
     assert (FOLDER / "report.json").read_text() == before
 
 
