@@ -1,1 +1,1 @@
-"""Measured side by side with the alternative, in one run."""
+"""Measured side by side, in one run: commands that print tables."""

@@ -69,7 +69,7 @@ def _provided(point: EntryPoint, arguments: list[str]) -> Environment:
         ) from error
     try:
         inspect.signature(factory).bind(*arguments)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise BadInput(
             f"The environment {point.name!r} does not take the arguments {arguments} ({error})."
         ) from error

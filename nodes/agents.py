@@ -26,6 +26,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import RetryPolicy
 
 from environments.advance import TURN_CHARACTERS
+from models import chat
 from state.context import Context
 from state.errors import ModelFailure, ModelUnavailable
 from state.nouns import Usage, text_of
@@ -84,8 +85,6 @@ async def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[str, str]) -> Any:
-    from models import chat
-
     model = await asyncio.to_thread(
         chat,
         context.model,

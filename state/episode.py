@@ -9,6 +9,7 @@ from langchain_core.messages import AnyMessage, RemoveMessage
 from langgraph.channels import EphemeralValue
 from langgraph.graph.message import add_messages
 from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
 from state.nouns import Task, Usage, Verdict
@@ -61,9 +62,13 @@ class EpisodeOutput(TypedDict):
     usage: Usage
 
 
-@dataclass
+@validated
 class EpisodeState:
-    """An attempt so far. The messages are the whole state of its environment."""
+    """An attempt so far. The messages are the whole state of its environment.
+
+    Validated, because a state also comes from people's edits and from checkpointers that hand
+    back plain JSON.
+    """
 
     task: Task
     messages: Annotated[list[AnyMessage], add_messages] = field(default_factory=list)

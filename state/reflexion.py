@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
 from state.episode import GivenTask
@@ -71,7 +72,7 @@ class ReflexionOutput(TypedDict):
     reflections: list[Reflection]
 
 
-@dataclass
+@validated
 class ReflexionState:
     """A run so far. `reflections` holds those of earlier runs too, the oldest first."""
 

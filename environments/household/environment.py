@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from environments.household.game import Game
-from environments.household.rooms import SIZES, SPLITS, generate
+from environments.household.rooms import SIZES, SPLITS, family_of, generate
 from environments.household.world import world
-from state.errors import BadInput, UnknownName
+from state.errors import BadInput, OutOfBounds, UnknownName
 from state.nouns import Task
 from state.prompts import HOUSEHOLD_INSTRUCTIONS
 
-_ID = re.compile(r"(train|validation|test)/(\d{1,9})$")
+_ID = re.compile(r"(train|validation|test)/(\d{1,12})", re.ASCII)
+_SEED_STRIDE: Final = 1_000_002  # a multiple of the families
+_SEEDS: Final = 999_998
 
 # Actions an attempt may take, by size and family. Chosen with `python -m benchmarks.limits`
 # before the model was trained: an informed expert solves 98 %
@@ -43,31 +45,40 @@ class Household:
         """Yield tasks; families take turns, so any multiple of six is balanced."""
         if split not in SPLITS:
             raise UnknownName("household split", split, SPLITS)
-        first = seed * 1_000_002
+        if not 0 <= seed <= _SEEDS:
+            raise OutOfBounds("seed", seed, 0, _SEEDS)
+        first = seed * _SEED_STRIDE
         for index in range(first, first + limit):
             yield self.task(f"{split}/{index}")
 
     def task(self, task_id: str) -> Task:
-        match = _ID.match(task_id)
-        if match is None:
-            raise BadInput(
-                f"There is no household task {task_id!r}. Ids look like 'test/17': "
-                f"one of {', '.join(SPLITS)}, then a number."
-            )
-        room = generate(self.world, self.size, match[1], int(match[2]))
+        """Return the task of an id."""
+        split, index = _parsed(task_id)
+        room = generate(self.world, self.size, split, index)
         return Task(
             id=task_id,
             environment=self.name,
             instruction=room.sentence,
             kind=room.goal.family,
-            split=match[1],
+            split=split,
         )
 
     def reset(self, task: Task) -> Game:
-        match = _ID.match(task.id)
-        if match is None:
-            raise BadInput(f"There is no household task {task.id!r}.")
-        return Game(self.world, generate(self.world, self.size, match[1], int(match[2])))
+        """Start an episode."""
+        split, index = _parsed(task.id)
+        return Game(self.world, generate(self.world, self.size, split, index))
 
     def step_limit(self, task: Task) -> int:
-        return STEP_LIMITS[self.size][task.kind]
+        """Return how many actions an attempt may take, which depends on size and family."""
+        _, index = _parsed(task.id)
+        return STEP_LIMITS[self.size][family_of(index)]
+
+
+def _parsed(task_id: str) -> tuple[str, int]:
+    match = _ID.fullmatch(task_id)
+    if match is None:
+        raise BadInput(
+            f"There is no household task {task_id[:200]!r}. Ids look like 'test/17': "
+            f"one of {', '.join(SPLITS)}, then a number."
+        )
+    return match[1], int(match[2])

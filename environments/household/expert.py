@@ -300,7 +300,11 @@ def learn(opening: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge())
     goal = memory.goal
     for noun in (goal.thing, goal.target) if goal.family == "light" else (goal.thing,):
         spots = [place for thing, place in memory.taken.items() if kind_of(thing) == noun]
-        spots += [place for _, place in memory.sightings(noun) if place not in spots or goal.family == "two"]
+        spots += [
+            place
+            for _, place in memory.sightings(noun)
+            if place not in spots or goal.family == "two"
+        ]
         if spots:
             found[noun] = tuple(spots[:2])
             untried.pop(noun, None)

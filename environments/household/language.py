@@ -74,6 +74,7 @@ def listing(items: Iterable[str]) -> str:
 
 
 def room(places: Iterable[str]) -> str:
+    """Say what places there are."""
     return (
         "You are in the middle of a room. Looking quickly around you, "
         f"you see {listing(in_order(places))}."
@@ -137,13 +138,16 @@ class Goal(NamedTuple):
     target: str
 
 
+_THING = r"(?P<thing>[a-z]+)"
+_TARGET = r"(?P<target>[a-z]+)"
+_PUT_IT = rf"{_THING}(?: and put (?:it|them))? (?:in|on) {_TARGET}"
 _GOALS: Final = (
-    ("light", re.compile(r"(?:examine the|look at) (?P<thing>[a-z]+) (?:with|under) the (?P<target>[a-z]+)")),
-    ("two", re.compile(r"(?:find|put) two (?P<thing>[a-z]+)(?: and put them)? (?:in|on) (?P<target>[a-z]+)")),
-    ("clean", re.compile(r"(?:put a clean|clean some) (?P<thing>[a-z]+)(?: and put it)? (?:in|on) (?P<target>[a-z]+)")),
-    ("heat", re.compile(r"(?:put a hot|heat some) (?P<thing>[a-z]+)(?: and put it)? (?:in|on) (?P<target>[a-z]+)")),
-    ("cool", re.compile(r"(?:put a cool|cool some) (?P<thing>[a-z]+)(?: and put it)? (?:in|on) (?P<target>[a-z]+)")),
-    ("pick", re.compile(r"put (?:a|some) (?P<thing>[a-z]+) (?:in|on) (?P<target>[a-z]+)")),
+    ("light", re.compile(rf"(?:examine the|look at) {_THING} (?:with|under) the {_TARGET}")),
+    ("two", re.compile(rf"(?:find|put) two {_PUT_IT}")),
+    ("clean", re.compile(rf"(?:put a clean|clean some) {_PUT_IT}")),
+    ("heat", re.compile(rf"(?:put a hot|heat some) {_PUT_IT}")),
+    ("cool", re.compile(rf"(?:put a cool|cool some) {_PUT_IT}")),
+    ("pick", re.compile(rf"put (?:a|some) {_PUT_IT}")),
 )
 
 # The real games' task sentences, by family.

@@ -75,7 +75,7 @@ async def test_an_episode_is_streamed_and_every_step_is_kept(client: LangGraphCl
 
 
 async def test_reflexion_learns_and_remembers(client: LangGraphClient) -> None:
-    settings = {"tenant": "learner", "max_trials": 4}
+    settings: Any = {"tenant": "learner", "max_trials": 4}
     task, told = await hard_task(client)
     kinds = [event["type"] for event in told if event["type"] != "episode.step"]
     assert kinds[:3] == ["reflexion.trial", "reflexion.reflection", "reflexion.trial"]

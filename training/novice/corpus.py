@@ -185,7 +185,7 @@ def _told(corpus: Corpus) -> tuple[Part, ...]:
     if works and corpus.rng.random() < 0.3:
         works = {}
     known = Knowledge(found=found, works=works)
-    return corpus.acted(game, Shown(reflections=_lines(reflection(known, corpus.rng))), known)
+    return corpus.acted(game, Shown(reflections=(reflection(known, corpus.rng),)), known)
 
 
 def _reflected(corpus: Corpus) -> tuple[Part, ...] | None:
@@ -197,9 +197,9 @@ def _reflected(corpus: Corpus) -> tuple[Part, ...] | None:
     lessons = [learn(episode.opening, episode.turns) for episode in failed]
     own = corpus.rng.random() < 0.4
     texts = [reflection(lesson, None if own else corpus.rng) for lesson in lessons]
-    shown = Shown(reflections=_lines(*texts))
+    shown = Shown(reflections=texts)
     if corpus.rng.random() < 0.12:
-        shown = Shown(reflections=_lines(*texts), last_attempt=(failed[-1].text(),))
+        shown = Shown(reflections=texts, last_attempt=(failed[-1].text(),))
     return corpus.acted(game, shown, merge(lessons))
 
 
@@ -222,7 +222,7 @@ def _others(corpus: Corpus) -> tuple[Part, ...] | None:
         return None
     failed = corpus.failures(other, corpus.rng.randint(1, 2))
     texts = [reflection(learn(e.opening, e.turns), corpus.rng) for e in failed]
-    return corpus.acted(game, Shown(reflections=_lines(*texts)), Knowledge()) if texts else None
+    return corpus.acted(game, Shown(reflections=texts), Knowledge()) if texts else None
 
 
 def _ruled(corpus: Corpus) -> tuple[Part, ...]:
@@ -241,7 +241,7 @@ def _ruled(corpus: Corpus) -> tuple[Part, ...]:
     shown = Shown(rules=rules)
     if rng.random() < 0.2 and (failed := corpus.failures(game, 1)):
         lesson = learn(failed[0].opening, failed[0].turns)
-        shown = Shown(rules=rules, reflections=_lines(reflection(lesson, rng)))
+        shown = Shown(rules=rules, reflections=(reflection(lesson, rng),))
         known = merge([known, lesson])
     return corpus.acted(game, shown, known)
 
@@ -312,7 +312,11 @@ def _reflecting(corpus: Corpus) -> tuple[Part, ...] | None:
         return None
     earlier = [reflection(learn(e.opening, e.turns)) for e in failed[:-1]]
     text = reflection(learn(failed[-1].opening, failed[-1].turns))
-    return _written(prompts.reflecting(failed[-1].text(), earlier[-3:]), text)
+    steps = len(failed[-1].turns)
+    feedback = corpus.rng.choice(
+        ("", f"Out of steps: all {steps} were used, and the task is not solved.")
+    )
+    return _written(prompts.reflecting(failed[-1].text(), earlier[-3:], feedback), text)
 
 
 def _critic(corpus: Corpus) -> tuple[Part, ...] | None:
@@ -463,10 +467,6 @@ def _written(asked: Sequence[object], text: str) -> tuple[Part, ...]:
         for message in asked
     ]
     return (*parts, Part("assistant", text, True))
-
-
-def _lines(*texts: str) -> tuple[str, ...]:
-    return tuple(f"- {text}" for text in texts if text)
 
 
 def _some(rng: random.Random, conventions: dict[str, str]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from state.errors import MissingPart
 from training.novice import tokenizer as tokenizers
 from training.novice.corpus import KINDS, Corpus, Sample
 
@@ -43,13 +44,13 @@ class Stage:
 
 STAGES: Final = (
     Stage(
-        0.10,
+        0.11,
         {"tiny": 0.75, "small": 0.25},
         {"plain": 3, "told": 4, "reflected": 1, "reflecting": 1},
         0.5,
     ),
     Stage(
-        0.30,
+        0.32,
         {"tiny": 0.25, "small": 0.5, "medium": 0.25},
         {"plain": 2, "told": 2, "reflected": 3, "ruled": 2.5, "reflecting": 2, "exampled": 1,
          "others": 0.3, "last_attempt": 0.3, "critic": 0.7, "calling": 0.5, "planned": 0.3,
@@ -134,6 +135,20 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
                  tokens_per_second=speed, **probe(model, tokenizer, settings.device))
             losses.clear()
     export(model, tokenizer, out / "model")
+
+
+def publish(out: Path, folder: Path, settings: Settings) -> None:
+    """Write the latest checkpoint of a run as a model, whether or not the run has finished.
+
+    Raises:
+        MissingPart: if the run has no checkpoint yet.
+    """
+    if not (out / "state.pt").exists():
+        raise MissingPart(f"{out} has no checkpoint. Train first: python -m training.novice.")
+    tokenizer = tokenizers.load(out / "tokenizer")
+    model = build(settings, len(tokenizer))
+    model.load_state_dict(torch.load(out / "state.pt", weights_only=True)["model"])
+    export(model, tokenizer, folder)
 
 
 def build(settings: Settings, vocabulary: int) -> LlamaForCausalLM:

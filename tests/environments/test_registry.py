@@ -1,0 +1,114 @@
+"""Environments by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from environments import registry
+from environments.household import Household
+from environments.protocol import Environment
+from environments.registry import environment, known
+from state.errors import BadInput, MissingPart, UnknownName
+
+
+def provide(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    """Pretend that installed packages declare these entry points."""
+    points = [EntryPoint(name, value, registry.GROUP) for name, value in values.items()]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    environment.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("household", "household/north/small"),
+        ("household/south", "household/south/small"),
+        ("household/w17/full", "household/w17/full"),
+        ("alfworld", "alfworld"),
+    ],
+)
+def test_a_name_gives_an_environment_that_knows_its_full_name(name: str, full: str) -> None:
+    made = environment(name)
+    assert isinstance(made, Environment)
+    assert made.name == full
+    assert environment(full) is environment(full) is environment(made.name)
+
+
+def test_every_household_that_is_listed_exists() -> None:
+    names = [name for name in known() if name.startswith("household/")]
+    assert len(names) == 9
+    assert [environment(name).name for name in names] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("houshold", "'household'"),
+        ("household/nroth", "'north'"),
+        ("household/north/smal", "'small'"),
+        ("household/north/small/1", "'household/north/small'"),
+        ("alfworld/x", "'alfworld'"),
+    ],
+)
+def test_an_unknown_name_is_met_with_the_nearest(name: str, hint: str) -> None:
+    with pytest.raises(UnknownName, match=f"Did you mean {hint}"):
+        environment(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/", "os.path:join", "environments.household:Household", "../household", "\x00"]
+)
+def test_only_names_are_names(name: str) -> None:
+    with pytest.raises(UnknownName):
+        environment(name)
+
+
+def test_an_entry_point_is_an_environment_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    provide(monkeypatch, attic="environments.household:Household")
+    assert "attic" in known()
+    assert environment("attic").name == "household/north/small"
+    assert environment("attic/south/full").name == "household/south/full"
+
+
+def test_an_entry_point_does_not_replace_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    provide(monkeypatch, household="builtins:dict")
+    assert isinstance(environment("household"), Household)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "error", "words"),
+    [
+        ("nowhere.at.all:Thing", "attic", MissingPart, "cannot be loaded"),
+        ("environments.household:Nothing", "attic", MissingPart, "cannot be loaded"),
+        ("fractions:Fraction", "attic", MissingPart, "gives a Fraction, not an Environment"),
+        ("environments.household:Household", "attic/a/b/c", BadInput, "does not take"),
+        ("environments.household:Household", "attic/nroth", UnknownName, "Did you mean 'north'"),
+    ],
+)
+def test_an_entry_point_that_does_not_work_says_why(
+    monkeypatch: pytest.MonkeyPatch, value: str, name: str, error: type[Exception], words: str
+) -> None:
+    provide(monkeypatch, attic=value)
+    with pytest.raises(error, match=words):
+        environment(name)
+
+
+def test_importing_the_registry_is_light() -> None:
+    code = (
+        "import sys, environments.registry, environments.advance;"
+        "heavy = {'textworld', 'alfworld', 'torch', 'transformers', 'langgraph'};"
+        "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
