@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiosqlite
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
 
@@ -25,5 +26,21 @@ async def store() -> AsyncIterator[AsyncSqliteStore]:
     path = data_folder() / "store.sqlite"
     await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
     async with AsyncSqliteStore.from_conn_string(str(path)) as opened:
-        await opened.setup()
+        # Several processes write to the file: readers do not wait for a writer, writers take
+        # turns, and what was written outlives the process (not, for a moment, the machine).
+        for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = NORMAL"):
+            await opened.conn.execute(f"PRAGMA {pragma}")
+        async with _one_at_a_time(path.with_name("setup.lock")):
+            await opened.setup()
         yield opened
+
+
+@asynccontextmanager
+async def _one_at_a_time(lock: Path) -> AsyncIterator[None]:
+    """Let one process or thread in: two that create the tables at once would both fail.
+
+    The lock is SQLite's own, so it is let go when its holder dies.
+    """
+    async with aiosqlite.connect(lock, isolation_level=None, timeout=60) as gate:
+        await gate.execute("BEGIN EXCLUSIVE")
+        yield

@@ -19,10 +19,11 @@ from langchain_core.messages import (
     AIMessageChunk,
     AnyMessage,
     BaseMessage,
+    convert_to_messages,
     message_chunk_to_message,
 )
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.pregel import Pregel
+from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import RetryPolicy
 
 from environments.advance import TURN_CHARACTERS
@@ -65,7 +66,7 @@ async def ask(
     given = list(messages)
     if agent is None:
         answer = await _ask_model(given, context, about)
-    elif isinstance(agent, Pregel):
+    elif isinstance(agent, PregelProtocol):
         answer = await agent.ainvoke({"messages": given}, _traced(about))
     elif isinstance(agent, Runnable):
         answer = await agent.ainvoke(given, _traced(about))
@@ -125,8 +126,8 @@ def _said(answer: object, given: Sequence[AnyMessage]) -> list[AIMessage]:
         known = {id(message) for message in given} | {m.id for m in given if m.id}
         messages = [
             message
-            for message in answer.get("messages", [])
-            if id(message) not in known and getattr(message, "id", None) not in known
+            for message in convert_to_messages(answer.get("messages", []))
+            if id(message) not in known and message.id not in known
         ]
     whole = [
         message_chunk_to_message(message) if isinstance(message, AIMessageChunk) else message

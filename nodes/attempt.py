@@ -68,7 +68,7 @@ def _without_checkpoints(config: RunnableConfig) -> RunnableConfig:
 
 def in_view(state: ReflexionState, context: Context) -> InView:
     """Return what the next attempt is shown of its task's reflections: the last of them."""
-    if "reflection" not in context.strategy:
+    if not context.reflects:
         return InView()
     return InView(reflections=tuple(state.reflections[-context.window :]))
 
@@ -77,7 +77,7 @@ def shown(state: ReflexionState, context: Context) -> Shown:
     """Return what the next attempt is shown: the background, and what the strategy adds."""
     base = state.background
     texts = [reflection.text for reflection in in_view(state, context).reflections]
-    last = state.attempts[-1:] if "last_attempt" in context.strategy else []
+    last = state.attempts[-1:] if context.shows_last_attempt else []
     return replace(
         base,
         reflections=[*base.reflections, *texts],

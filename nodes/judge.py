@@ -30,8 +30,7 @@ async def judge(
     )
     ended = outcome(state, context)
     if ended is None:
-        reflects = "reflection" in context.strategy
-        return Command(goto="reflect") if reflects else Command(goto="attempt")
+        return Command(goto="reflect") if context.reflects else Command(goto="attempt")
     if ended == "solved":
         await Reflections(runtime.store, context.tenant, state.task).mark_solved(last.id)
     runtime.stream_writer(

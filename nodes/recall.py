@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from memory.reflections import Reflections
-from nodes.tasks import read_name, read_shown, read_task
+from nodes.tasks import read_flag, read_name, read_shown, read_task
 from state.context import Context
 from state.nouns import Verdict
 from state.reflexion import Outcome, ReflexionGiven, ReflexionUpdate
@@ -40,7 +40,7 @@ async def recall(
         "outcome": None,
     }
     outcome: Outcome | None = None
-    if state.skip:
+    if read_flag("skip", state.skip):
         outcome = "skipped"
     elif solved_by:
         outcome = "solved_before"

@@ -13,6 +13,7 @@ from state.prompts import ACTING_SECTIONS, Shown
 
 _TASK: Final = TypeAdapter[Task](Task)
 _SHOWN: Final = TypeAdapter[Shown](Shown)
+_FLAG: Final = TypeAdapter[bool](bool)
 _NAME: Final = TypeAdapter[str](Name)
 _T = TypeVar("_T")
 
@@ -49,6 +50,15 @@ def read_shown(given: object) -> Shown:
         if name not in sections:
             raise UnknownName("section of 'shown'", str(name), sections)
     return _read(_SHOWN, "shown", given)
+
+
+def read_flag(what: str, given: object) -> bool:
+    """Return a yes or no.
+
+    Raises:
+        BadInput: if it is neither.
+    """
+    return _read(_FLAG, what, given)
 
 
 def read_name(what: str, given: object) -> str:

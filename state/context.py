@@ -78,6 +78,16 @@ class Context:
         for field in fields(self):
             _check(field.name, getattr(self, field.name))
 
+    @property
+    def reflects(self) -> bool:
+        """Whether failures become reflections, and those are shown."""
+        return self.strategy in ("reflection", "last_attempt_and_reflection")
+
+    @property
+    def shows_last_attempt(self) -> bool:
+        """Whether the transcript of the last attempt is shown."""
+        return self.strategy in ("last_attempt", "last_attempt_and_reflection")
+
     @classmethod
     def of(cls, runtime: Runtime[Any]) -> Self:
         """Return the run's settings; none given, or a foreign parent's, means the defaults."""

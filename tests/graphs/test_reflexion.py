@@ -193,6 +193,13 @@ async def test_progress_is_streamed(easy: Task) -> None:
     assert told[4][1]["text"] == "lesson 1"
 
 
+async def test_skip_is_yes_or_no(easy: Task) -> None:
+    graph = reflexion.build(expert_agent).compile()
+    odd: Any = {"task": easy, "skip": "perhaps"}
+    with pytest.raises(BadInput, match="'skip' cannot be read"):
+        await graph.ainvoke(odd)
+
+
 @pytest.mark.parametrize("name", ["x" * 201, "a\nb", 7])
 async def test_a_run_has_a_name(name: Any, easy: Task) -> None:
     with pytest.raises(BadInput, match="'run' cannot be read"):

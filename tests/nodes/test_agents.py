@@ -35,6 +35,11 @@ def _conversation(messages: list[AnyMessage]) -> dict[str, Any]:
     return {"messages": [*messages, AIMessage("think first"), AIMessage("look")]}
 
 
+def _json(messages: list[AnyMessage]) -> dict[str, Any]:
+    given = {"type": "human", "content": "Where are you?", "id": "asked"}
+    return {"messages": [given, {"type": "ai", "content": "look"}]}
+
+
 def _graph() -> Agent:
     def speak(state: MessagesState) -> dict[str, Any]:
         return {"messages": [AIMessage(f"look, after {len(state['messages'])}")]}
@@ -51,6 +56,7 @@ def _graph() -> Agent:
         (_function, "look", 1),
         (_async_function, "look", 1),
         (_conversation, "look", 2),
+        (_json, "look", 1),
         (_graph(), "look, after 1", 1),
     ],
 )

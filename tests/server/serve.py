@@ -19,8 +19,11 @@ PATIENCE = 120.0  # seconds; a busy machine takes a while to import everything
 
 
 @contextmanager
-def serve(config: Path, folder: Path) -> Iterator[str]:
-    """Yield the address of a server of a configuration; its data and log go into the folder."""
+def serve(config: Path, folder: Path, end: signal.Signals = signal.SIGINT) -> Iterator[str]:
+    """Yield the address of a server of a configuration.
+
+    Its data and log go into the folder; `end` is the signal that stops it.
+    """
     port = _free_port()
     command = [sys.executable, "-m", "langgraph_cli", "dev", "--config", str(config)]
     options = ["--no-browser", "--no-reload", "--n-jobs-per-worker", "10", "--port", str(port)]
@@ -32,6 +35,7 @@ def serve(config: Path, folder: Path) -> Iterator[str]:
             env={
                 **os.environ,
                 "APPRENTICE_DATA": str(folder / "data"),
+                "LANGGRAPH_DISABLE_FILE_PERSISTENCE": "true",
                 "LANGGRAPH_STRICT_MSGPACK": "true",
                 "LANGSMITH_TRACING": "false",
                 "LANGGRAPH_NO_VERSION_CHECK": "true",
@@ -44,7 +48,7 @@ def serve(config: Path, folder: Path) -> Iterator[str]:
             _await(address, process, log)
             yield address
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             try:
                 process.wait(timeout=20)
             except subprocess.TimeoutExpired:

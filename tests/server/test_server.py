@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -167,6 +168,18 @@ async def test_another_process_uses_it_as_a_part_of_its_own_graph(address: str) 
     ended = json.loads(out)
     assert ended["outcome"] in {"solved", "solved_before"}
     assert ended["verdict"]["success"] is True
+
+
+async def test_what_was_learned_outlives_a_killed_server(tmp_path: Path) -> None:
+    config = Path(__file__).with_name("langgraph.json")
+    outcomes = []
+    for _ in range(2):
+        with serve(config, tmp_path, signal.SIGKILL) as address:
+            async with get_client(url=address) as client:
+                on = await thread(client)
+                ended: Any = await client.runs.wait(on, "reflexion", input={"task": EASY})
+                outcomes.append(ended["outcome"])
+    assert outcomes == ["solved", "solved_before"]
 
 
 async def test_the_shipped_configuration_serves_forms(tmp_path: Path) -> None:
