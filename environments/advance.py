@@ -30,7 +30,9 @@ LIVE_EPISODES: Final = 256
 THOUGHT_REPLY: Final = "OK."
 
 _SENTENCE_WORDS: Final = 12  # the longest commands of text games have about ten words
-_DECORATION = re.compile(r"^(?:[>*+\-•\s]+|\d{1,2}[.)]\s+|(?:next )?(?:action|command)(?: \d+)?:\s*)", re.I)
+_DECORATION = re.compile(
+    r"^(?:[>*+\-•\s]+|\d{1,2}[.)]\s+|(?:next )?(?:action|command)(?: \d+)?:\s*)", re.I
+)
 _THOUGHT = re.compile(r"(?:think|thought|thinking)s?(?: \d+)?\s*:", re.I)
 _PROSE = re.compile(r"(?:i|i'm|i'll|i've|let|let's|we|since|because|okay|ok|sure)[\s,.!]", re.I)
 

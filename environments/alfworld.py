@@ -24,6 +24,9 @@ from state.errors import BadInput, BrokenData, MissingPart, UnknownName
 from state.nouns import Observation, Task, digest
 from state.prompts import HOUSEHOLD_INSTRUCTIONS
 
+# Actions an attempt may take. On 36 games of valid_unseen the expert that knows where things are
+# needs at most 9; one that knows nothing solves 39 % within 10 actions, 53 % within 12, 67 %
+# within 16, 86 % within 20 and all within 50, the limit of the papers.
 STEP_LIMIT: Final = 12
 
 KINDS: Final = {

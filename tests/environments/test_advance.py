@@ -20,7 +20,7 @@ from state.nouns import Observation, Task, text_of
 
 HOUSE = environment("household/north/small")
 TASK = HOUSE.task("test/0")
-ROOM = environment("household/north/small").reset(TASK).opening()  # type: ignore[attr-defined]
+ROOM = HOUSE.reset(TASK).opening()
 PLACES = [c.removeprefix("go to ") for c in ROOM.admissible if c.startswith("go to ")]
 LIMIT = HOUSE.step_limit(TASK)
 
@@ -74,7 +74,9 @@ def test_reads_what_models_write(text: str, actions: list[str]) -> None:
     assert read_actions(text) == actions
 
 
-@given(st.text(max_size=300) | st.lists(st.sampled_from(["look", "think: ", "- ", "> ", "`", "\n"])))
+@given(
+    st.text(max_size=300) | st.lists(st.sampled_from(["look", "think: ", "- ", "> ", "`", "\n"]))
+)
 def test_reading_never_fails_and_is_bounded(text: str | list[str]) -> None:
     actions = read_actions("".join(text))
     assert len(actions) <= TURN_ACTIONS

@@ -1,0 +1,149 @@
+"""Tasks and rooms: the same for the same name, and never shared between splits."""
+
+from __future__ import annotations
+
+import pytest
+
+from environments.household import Household
+from environments.household.language import kind_of, parse_goal
+from environments.household.nouns import APPLIANCES, CATEGORY, FAMILIES, STORES, TREATABLE
+from environments.household.rooms import SIZES, SPLITS, generate
+from environments.household.world import NAMED, STRAY, world
+from state.errors import BadInput, OutOfBounds, UnknownName
+from state.nouns import Task
+
+EVERYWHERE = [(w, size) for w in ("north", "south", "alfworld", "w1") for size in SIZES]
+
+
+def tasks(home: Household, split: str, limit: int = 120, seed: int = 0) -> list[Task]:
+    return list(home.tasks(split, limit, seed))
+
+
+@pytest.mark.parametrize(("world_name", "size"), EVERYWHERE)
+def test_a_room_can_be_solved_and_says_what_it_asks(world_name: str, size: str) -> None:
+    home = Household(world_name, size)
+    for task in tasks(home, "test", 60):
+        room = home.reset(task).room
+        goal = parse_goal(task.instruction)
+        assert goal == room.goal
+        assert goal is not None
+        assert goal.family == task.kind
+        low, high = SIZES[size]
+        assert low <= len(room.places) <= high
+        assert set(room.things.values()) <= set(room.places)
+        wanted = [place for thing, place in room.things.items() if kind_of(thing) == goal.thing]
+        assert len(wanted) >= (2 if goal.family == "two" else 1)
+        kinds = {kind_of(place) for place in room.places}
+        if goal.family == "light":
+            assert f"{goal.target} 1" in room.things
+        else:
+            assert goal.target in kinds
+            assert goal.target not in {kind_of(place) for place in wanted}
+        if goal.family in TREATABLE:
+            assert set(APPLIANCES) <= kinds
+
+
+def test_a_task_is_rebuilt_from_its_id() -> None:
+    home, again = Household("north", "medium"), Household("north", "medium")
+    for task in tasks(home, "train", 30):
+        assert again.task(task.id) == task
+        assert again.reset(task).room == home.reset(task).room
+
+
+def test_families_take_turns() -> None:
+    kinds = [task.kind for task in Household().tasks("test", 60, seed=7)]
+    assert kinds == list(FAMILIES) * 10
+
+
+def test_another_seed_gives_other_tasks() -> None:
+    home = Household()
+    first, second = ({t.id for t in tasks(home, "test", 500, seed)} for seed in (0, 1))
+    assert len(first) == len(second) == 500
+    assert not first & second
+
+
+def test_splits_share_no_goal_pair_in_any_world() -> None:
+    pairs: dict[str, set[tuple[str, str]]] = {split: set() for split in SPLITS}
+    for world_name in ("north", "south", "alfworld", "w1", "w2"):
+        for split in SPLITS:
+            goals = (generate(world(world_name), "small", split, i).goal for i in range(300))
+            pairs[split] |= {(goal.thing, goal.target) for goal in goals}
+    assert all(len(found) > 20 for found in pairs.values())
+    assert not pairs["train"] & pairs["test"]
+    assert not pairs["train"] & pairs["validation"]
+    assert not pairs["validation"] & pairs["test"]
+
+
+def test_splits_share_no_room() -> None:
+    home = Household("north", "small")
+    rooms = {
+        split: {str(generate(home.world, "small", split, i).things) for i in range(300)}
+        for split in SPLITS
+    }
+    assert sum(map(len, rooms.values())) == len(set.union(*rooms.values())) == 900
+
+
+@pytest.mark.parametrize("world_name", ["north", "south", "w9"])
+def test_things_are_kept_where_the_world_says_but_for_strays(world_name: str) -> None:
+    home = Household(world_name, "full")
+    kept = total = 0
+    for task in tasks(home, "train", 120):
+        room = home.reset(task).room
+        present = {kind_of(place) for place in room.places}
+        for thing, place in room.things.items():
+            home_kind = home.world.keeps[CATEGORY[kind_of(thing)]]
+            if home_kind in present:
+                total += 1
+                kept += kind_of(place) == home_kind
+    assert total > 1000
+    assert 1 - STRAY - 0.05 < kept / total <= 1 - STRAY + 0.08
+
+
+def test_seeded_worlds_never_resemble_a_named_one() -> None:
+    for seed in range(200):
+        drawn = world(f"w{seed}")
+        for named in NAMED.values():
+            assert drawn.treats != named.treats
+            same = sum(drawn.keeps[c] == place for c, place in named.keeps.items())
+            assert same <= len(named.keeps) // 2
+        assert set(drawn.treats.values()) == set(APPLIANCES)
+        assert set(drawn.keeps.values()) <= set(STORES)
+
+
+@pytest.mark.parametrize(
+    "task_id",
+    [
+        "",
+        "test",
+        "test/",
+        "test/-1",
+        "test/1.5",
+        "dev/1",
+        "test/1/2",
+        "test/1\n",
+        "test/" + "9" * 99,
+        "test/\u0661",
+        "../test/1",
+    ],
+)
+def test_a_task_that_does_not_exist_is_bad_input(task_id: str) -> None:
+    with pytest.raises(BadInput, match="There is no household task"):
+        Household().task(task_id)
+
+
+def test_unknown_parts_are_named() -> None:
+    with pytest.raises(UnknownName, match=r"household split 'tst'\. Did you mean 'test'"):
+        tasks(Household(), "tst")
+    with pytest.raises(UnknownName, match=r"household world 'nrth'\. Did you mean 'north'"):
+        Household("nrth")
+    with pytest.raises(UnknownName, match="household size 'huge'"):
+        Household("north", "huge")
+    with pytest.raises(OutOfBounds, match="seed is -1"):
+        tasks(Household(), "test", seed=-1)
+
+
+def test_a_limit_follows_from_the_id_alone() -> None:
+    home = Household()
+    for task in tasks(home, "test", 6):
+        bare = Task(id=task.id, environment=task.environment)
+        assert home.step_limit(bare) == home.step_limit(task) > 0
