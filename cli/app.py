@@ -119,32 +119,12 @@ def learn(
             kept = sum(len(each.finished) for each in journals.values())
             again = f"apprentice learn --name {folder.name}"
             raise _stopped(error, kept, folder, f"{again}, with the same options,") from error
-    every = lessons.pooled(results)
-    summaries = {each: summarise(done, trials) for each, done in every.items()}
-    gaps = report.differences(every, trials)
-    write_text(folder / "report.html", report.html(lesson, results))
-    write_json(
-        folder / "report.json",
-        {
-            "lesson": {
-                "world": world,
-                "tasks": tasks,
-                "trials": trials,
-                "model": model,
-                "seed": seed,
-            },
-            "summaries": {each: summary.model_dump() for each, summary in summaries.items()},
-            "differences": {each: gap._asdict() for each, gap in gaps.items()},
-            "rows": {
-                each: [row.model_dump() for row in evaluation.rows(done)]
-                for each, done in every.items()
-            },
-        },
-    )
-    console.print(screen.by_trial(f"household/{world}, small and medium, {model}", summaries))
-    at = min(report.JUDGED_AT, trials)
-    for control, gap in gaps.items():
-        console.print(f"After trial {at}, against {control}: {screen.points(gap)}")
+    found = report.figures(lesson, results)
+    write_text(folder / "report.html", report.html(lesson, results, found))
+    write_json(folder / "report.json", report.as_json(lesson, results, found))
+    console.print(screen.by_trial(f"household/{world}, small and medium, {model}", found.summaries))
+    for control, gap in found.differences.items():
+        console.print(f"After trial {found.trial}, against {control}: {screen.points(gap)}")
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from cli import chart
+from cli.evaluation import rows
 from cli.journal import Finished
 from cli.learn import CONTROLS, LEARNER, SIZES, Lesson, Results, example, pooled
 from cli.screen import percent, points
 from cli.summary import Summary, compare, summarise
 from cli.techniques import TECHNIQUES
-from state.nouns import Trajectory, text_of
+from state.nouns import SCHEMA_VERSION, Trajectory, text_of
 from state.statistics import Difference, Rate
 
 JUDGED_AT: Final = 3  # the trial after which techniques are compared
@@ -62,19 +63,62 @@ th:first-child, td:first-child { text-align: left; } thead th { color: var(--sof
 """
 
 
-def html(lesson: Lesson, results: Results) -> str:
-    """Render the whole report."""
+class Figures(NamedTuple):
+    """What a lesson amounts to.
+
+    Attributes:
+        summaries: technique -> its figures, the learner's first.
+        trial: the trial after which techniques are compared.
+        differences: control -> how far the learner is above it.
+    """
+
+    summaries: dict[str, Summary]
+    trial: int
+    differences: dict[str, Difference]
+
+
+def figures(lesson: Lesson, results: Results) -> Figures:
+    """Sum a lesson up, all sizes of room together."""
     every = pooled(results)
-    summaries = {name: summarise(done, lesson.trials) for name, done in every.items()}
-    gaps = differences(every, lesson.trials)
+    trial = min(JUDGED_AT, lesson.trials)
+    return Figures(
+        {name: summarise(done, lesson.trials) for name, done in every.items()},
+        trial,
+        {name: compare(every[LEARNER], every[name], trial) for name in CONTROLS},
+    )
+
+
+def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
+    """Return the report as data, with a row an attempt."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "lesson": {
+            "world": lesson.world,
+            "tasks": lesson.tasks,
+            "trials": lesson.trials,
+            "model": lesson.model,
+            "seed": lesson.seed,
+        },
+        "summaries": {name: one.model_dump() for name, one in found.summaries.items()},
+        "compared_after_trial": found.trial,
+        "differences": {name: gap._asdict() for name, gap in found.differences.items()},
+        "rows": {
+            name: [row.model_dump() for row in rows(done)] for name, done in pooled(results).items()
+        },
+    }
+
+
+def html(lesson: Lesson, results: Results, found: Figures) -> str:
+    """Render the whole report."""
+    own = pooled(results)[LEARNER]
     body = [
-        _head(lesson, summaries, gaps),
-        _curves(summaries, results, lesson.trials),
-        _by_trial(summaries),
-        _gaps(gaps, lesson.trials),
-        _families(every[LEARNER], lesson.trials),
-        _example(every[LEARNER]),
-        _costs(summaries),
+        _head(lesson, found),
+        _curves(found.summaries, results, lesson.trials),
+        _by_trial(found.summaries),
+        _gaps(found),
+        _families(own, lesson.trials),
+        _example(own),
+        _costs(found.summaries),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -84,25 +128,18 @@ def html(lesson: Lesson, results: Results) -> str:
     )
 
 
-def differences(every: Mapping[str, Sequence[Finished]], trials: int) -> dict[str, Difference]:
-    """Return how far the learner is above each control."""
-    at = min(JUDGED_AT, trials)
-    return {name: compare(every[LEARNER], every[name], at) for name in CONTROLS}
-
-
-def _head(lesson: Lesson, summaries: Mapping[str, Summary], gaps: Mapping[str, Difference]) -> str:
-    own = summaries[LEARNER].by_trial
-    nearest = min(gaps, key=lambda name: gaps[name].value)
-    at = min(JUDGED_AT, lesson.trials)
+def _head(lesson: Lesson, found: Figures) -> str:
+    own, tasks = found.summaries[LEARNER].by_trial, found.summaries[LEARNER].tasks
+    nearest, gap = min(found.differences.items(), key=lambda each: each[1].value)
     return (
         "<h1>An agent that learns from its failures</h1>"
-        f'<p class="soft">{escape(lesson.model)} on {summaries[LEARNER].tasks} household tasks it '
+        f'<p class="soft">{escape(lesson.model)} on {tasks} household tasks it '
         f"has never seen, in the world “{escape(lesson.world)}” · {lesson.trials} trials · "
         f"seed {lesson.seed}</p>"
         f'<p class="lead">On the first trial it solved <strong>{_share(own[0])}</strong> of the '
         "tasks. After each failure it wrote down what it had learned, and tried again with that "
         f"in view: within {lesson.trials} trials it solved <strong>{_share(own[-1])}</strong>. "
-        f"After trial {at} that is {points(gaps[nearest])} against the best control, "
+        f"After trial {found.trial} that is {points(gap)} against the best control, "
         f"{escape(nearest)}.</p>"
     )
 
@@ -141,12 +178,12 @@ def _by_trial(summaries: Mapping[str, Summary]) -> str:
     return _table("The figures", f"<th>technique</th>{heads}", rows)
 
 
-def _gaps(gaps: Mapping[str, Difference], trials: int) -> str:
+def _gaps(found: Figures) -> str:
     rows = [
         f"<tr><td>{escape(name)}</td><td>{escape(points(gap))}</td></tr>"
-        for name, gap in gaps.items()
+        for name, gap in found.differences.items()
     ]
-    head = f"<th>control</th><th>{LEARNER} above it, after trial {min(JUDGED_AT, trials)}</th>"
+    head = f"<th>control</th><th>{LEARNER} above it, after trial {found.trial}</th>"
     return _table("Beyond chance?", head, rows) + (
         '<p class="soft">The same tasks for all, so differences are paired: bootstrap intervals, '
         "exact McNemar tests.</p>"
