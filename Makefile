@@ -43,7 +43,10 @@ format: install ## Put the code into the project's style
 	$(BIN)/ruff format .
 
 bench: install ## Measure side by side with peers, and print ratios
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.household
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.concurrency
+	$(BIN)/python -m benchmarks.local_model
 
 figures: install ## Produce every figure of docs/figures.md, with its interval
 	$(BIN)/python -m benchmarks.figures

@@ -104,10 +104,10 @@ def _plain_generate(name: str) -> Any:
     torch.set_num_threads(1)
     folder = model_folder(name)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
     def generate(words: str) -> None:
-        tokens = tokenizer.apply_chat_template(
+        tokens: Any = tokenizer.apply_chat_template(
             [{"role": "user", "content": words}],
             add_generation_prompt=True,
             return_tensors="pt",

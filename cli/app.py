@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
 from __future__ import annotations
 
 import asyncio
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,9 +15,11 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import evaluation, journal, screen
-from cli.journal import Finished, Journal, Plan
-from cli.output import cached, write_json
+from cli import evaluation, journal, report, screen
+from cli import learn as lessons
+from cli.journal import Finished, Plan
+from cli.learn import Lesson
+from cli.output import cached, write_json, write_text
 from cli.summary import summarise
 from cli.techniques import TECHNIQUES
 from state.errors import ApprenticeError, BadInput
@@ -83,6 +86,46 @@ Cache = Annotated[
     bool,
     typer.Option(help="Keep a model's answers, so that the same evaluation again costs nothing."),
 ]
+
+
+@app.command()
+def learn(
+    tasks: Annotated[
+        int, typer.Option(min=1, help="Tasks of each size of room; a multiple of 6 is balanced.")
+    ] = 24,
+    trials: Trials = 4,
+    model: Model = "local:novice",
+    world: Annotated[
+        str, typer.Option(help="Whose conventions hold: north, south, alfworld, or w and a seed.")
+    ] = "north",
+    seed: Seed = 0,
+    name: Annotated[
+        str,
+        typer.Option(help="The folder under runs/; an interrupted run goes on under its name."),
+    ] = "",
+    concurrency: Concurrency = evaluation.CONCURRENCY,
+) -> None:
+    """Watch an agent fail, reflect and succeed, beside its controls, and get a report."""
+    folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
+    if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
+        raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
+    lesson = Lesson(folder, world, tasks, trials, model, seed)
+    console = Console()
+    with lessons.opened(lesson) as journals:
+        try:
+            with screen.following(console) as progress:
+                results = asyncio.run(lessons.run(journals, progress, concurrency))
+        except (KeyboardInterrupt, ApprenticeError) as error:
+            kept = sum(len(each.finished) for each in journals.values())
+            again = f"apprentice learn --name {folder.name}"
+            raise _stopped(error, kept, folder, f"{again}, with the same options,") from error
+    found = report.figures(lesson, results)
+    write_text(folder / "report.html", report.html(lesson, results, found))
+    write_json(folder / "report.json", report.as_json(lesson, results, found))
+    console.print(screen.by_trial(f"household/{world}, small and medium, {model}", found.summaries))
+    for control, gap in found.differences.items():
+        console.print(f"After trial {found.trial}, against {control}: {screen.points(gap)}")
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 
 @app.command(
@@ -154,7 +197,7 @@ def evaluate(
                 gate = asyncio.Semaphore(concurrency)
                 finished = asyncio.run(evaluation.evaluate(kept, bar, gate, donors))
         except (KeyboardInterrupt, ApprenticeError) as error:
-            raise _stopped(error, kept) from error
+            raise _stopped(error, len(kept.finished), kept.path, "The same command") from error
     summary = summarise(finished, plan.trials)
     write_json(
         path,
@@ -218,14 +261,13 @@ def _donors(plan: Plan, file: Path | None) -> list[Finished]:
     return journal.read(file)[1] if file and borrows else []
 
 
-def _stopped(error: BaseException, kept: Journal) -> typer.Exit:
+def _stopped(error: BaseException, kept: int, where: Path, again: str) -> typer.Exit:
     """Say why a run ended early and how to go on; return the exit that fits."""
     interrupted = isinstance(error, KeyboardInterrupt)
     code = INTERRUPTED if interrupted else _complain(error)
     parts = ["Interrupted."] if interrupted else []
-    if kept.finished:
-        parts.append(f"{len(kept.finished)} tasks are kept in {kept.path}.")
-        parts.append("Repeat the same command to go on from there.")
+    if kept:
+        parts.append(f"{kept} tasks are kept in {where}. {again} goes on from there.")
     Console(stderr=True).print(_plain(" ".join(parts)), soft_wrap=True)
     return typer.Exit(code)
 

@@ -7,9 +7,9 @@ unfinished one starts anew when the same plan is run again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
@@ -28,6 +28,7 @@ from state.nouns import Noun, Task, Trajectory, digest, text_of
 
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000
+T = TypeVar("T")
 
 Graph = CompiledStateGraph[Any, Context, Any, Any]
 
@@ -149,14 +150,18 @@ async def evaluate(
                 journal.add(done)
                 watch.finish(done)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for task in tasks:
-                    if task.id not in journal.finished:
-                        group.create_task(one(task))
-        except* ApprenticeError as errors:
-            raise _first(errors) from errors
+        await together(one(task) for task in tasks if task.id not in journal.finished)
     return [journal.finished[task.id] for task in tasks]
+
+
+async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run jobs side by side; the first error raised on purpose ends them all and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+    except* ApprenticeError as errors:
+        raise errors.exceptions[0] from errors
+    return [task.result() for task in tasks]
 
 
 def rows(finished: Sequence[Finished]) -> list[Row]:
@@ -218,9 +223,3 @@ async def _run(graph: Graph, task: Task, context: Context, watch: Watch) -> Fini
         attempts=tuple(ended["attempts"]),
         reflections=tuple(ended["reflections"]),
     )
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first error of a group, however deeply it lies."""
-    error = errors.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

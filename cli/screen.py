@@ -6,8 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.progress import TimeElapsedColumn as Elapsed
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -54,12 +60,10 @@ def following(console: Console) -> Iterator[Progress]:
     """Show live progress while evaluations run; off a terminal, only how it ended."""
     with Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
-        TextColumn(
-            "tasks · [green]{task.fields[solved]} solved[/] · {task.fields[attempts]} tries"
-        ),
-        Elapsed(),
+        TextColumn("[green]{task.fields[solved]} solved[/], {task.fields[attempts]} attempts"),
+        TimeElapsedColumn(),
         console=console,
     ) as progress:
         yield progress

@@ -69,13 +69,12 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Piece:
-    """One conversation's share of a step: rows start..stop, positions past..past+length."""
+    """One conversation's share of a step: rows start..stop, positions past..end."""
 
-    cache: Tensor
+    layers: Sequence[Tensor]
     start: int
     stop: int
     past: int
-    mask: Tensor | None
 
     @property
     def end(self) -> int:
@@ -115,6 +114,12 @@ class Llama:
         self._head: Tensor = model.lm_head.weight.data
         self._frequencies: Tensor = body.rotary_emb.inv_freq.float()
         self._rope_scale: float = body.rotary_emb.attention_scaling
+        # Queries are turned and, in passing, scaled for the dot product; keys are turned; values
+        # are left as they are.
+        turned = [self._dimension**-0.5] * self._heads + [1.0] * self._kv_heads
+        column = torch.tensor(turned + [0.0] * self._kv_heads)[:, None]
+        self._turned = column.to(self._frequencies)
+        self._left = (column == 0).to(self._frequencies)
 
     def cache(self) -> LlamaCache:
         """Return an empty cache for one conversation."""
@@ -134,11 +139,13 @@ class Llama:
         pieces = self._pieces(batch)
         device = self._embedding.device
         ids = torch.tensor([token for _, tokens in batch for token in tokens], device=device)
-        positions = torch.cat([torch.arange(piece.past, piece.end) for piece in pieces])
-        cos, sin = self._rotation(positions.to(device))
+        cos, sin = self._rotation(pieces)
         x = self._embedding[ids]
         for number, layer in enumerate(self._layers):
-            x = x + self._attend(number, layer, x, cos, sin, pieces)
+            fused = linear(self._rms(x, layer.attention_norm), layer.query_key_value)
+            heads = fused.view(len(ids), -1, self._dimension)
+            rotated = heads * cos + heads.roll(self._dimension // 2, -1) * sin
+            x = x + linear(self._attend(number, rotated.transpose(0, 1), pieces), layer.output)
             gate, up = linear(self._rms(x, layer.mlp_norm), layer.gate_up).chunk(2, -1)
             x = x + linear(silu(gate) * up, layer.down)
         for (cache, _), piece in zip(batch, pieces, strict=True):
@@ -150,66 +157,61 @@ class Llama:
         pieces: list[_Piece] = []
         start = 0
         for cache, tokens in batch:
-            new, past = len(tokens), cache.length
-            mask = None
-            if new > 1:
-                mask = torch.ones(
-                    new, past + new, dtype=torch.bool, device=self._embedding.device
-                ).tril(past)
-            pieces.append(_Piece(cache.reserve(new), start, start + new, past, mask))
-            start += new
+            stop = start + len(tokens)
+            pieces.append(_Piece(cache.reserve(len(tokens)).unbind(), start, stop, cache.length))
+            start = stop
         return pieces
 
-    def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return cosines and signed sines, [tokens, 1, dimension].
+    def _rotation(self, pieces: list[_Piece]) -> tuple[Tensor, Tensor]:
+        """Return what turns each token's heads by its position, [tokens, heads, dimension].
 
-        The sign makes rotating a half (negated) a plain roll.
+        Cosines and signed sines: the sign makes "rotate half, negated" a plain roll.
         """
-        angles = positions[:, None].float() * self._frequencies
+        positions = torch.cat([torch.arange(piece.past, piece.end) for piece in pieces])
+        angles = positions.to(self._frequencies)[:, None, None] * self._frequencies
         cos, sin = angles.cos() * self._rope_scale, angles.sin() * self._rope_scale
-        both = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
-        return both[0][:, None].to(self._embedding), both[1][:, None].to(self._embedding)
+        both_cos = torch.cat([cos, cos], -1) * self._turned + self._left
+        both_sin = torch.cat([-sin, sin], -1) * self._turned
+        return both_cos.to(self._embedding), both_sin.to(self._embedding)
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
         wide = x.float()
         scale = torch.rsqrt((wide * wide).mean(-1, keepdim=True) + self._epsilon)
         return weight * (wide * scale).to(x.dtype)
 
-    def _attend(
-        self, number: int, layer: _Layer, x: Tensor, cos: Tensor, sin: Tensor, pieces: list[_Piece]
-    ) -> Tensor:
-        rows, both = len(x), self._heads + self._kv_heads
-        normed = self._rms(x, layer.attention_norm)
-        fused = linear(normed, layer.query_key_value).view(rows, -1, self._dimension)
-        rotated = fused[:, :both]
-        rotated = rotated * cos + rotated.roll(self._dimension // 2, -1) * sin
-        query = rotated[:, : self._heads].transpose(0, 1)
-        key = rotated[:, self._heads :].transpose(0, 1)
-        value = fused[:, both:].transpose(0, 1)
-        seen = [self._look(number, piece, query, key, value) for piece in pieces]
+    def _attend(self, number: int, rotated: Tensor, pieces: list[_Piece]) -> Tensor:
+        """Let each conversation look at itself; return what its tokens see, [tokens, heads]."""
+        query, key_value = rotated.split_with_sizes([self._heads, 2 * self._kv_heads])
+        key_value = key_value.view(2, self._kv_heads, -1, self._dimension)
+        seen = [self._look(piece, piece.layers[number], query, key_value) for piece in pieces]
         joined = seen[0] if len(seen) == 1 else torch.cat(seen, 1)
-        return linear(joined.transpose(0, 1).reshape(rows, -1), layer.output)
+        return joined.transpose(0, 1).reshape(-1, self._heads * self._dimension)
 
-    def _look(
-        self, number: int, piece: _Piece, query: Tensor, key: Tensor, value: Tensor
-    ) -> Tensor:
-        """Store one conversation's new keys and values, and attend to all of its own."""
-        keys, values = piece.cache[number]
+    def _look(self, piece: _Piece, kept: Tensor, query: Tensor, key_value: Tensor) -> Tensor:
+        """Keep one conversation's new keys and values, and attend to all of its own."""
         rows = slice(piece.start, piece.stop)
-        keys[:, piece.past : piece.end] = key[:, rows]
-        values[:, piece.past : piece.end] = value[:, rows]
-        asked = query[:, rows]
-        if piece.mask is None:
-            # A single token sees everything, so the heads of a group can pose as its rows.
+        kept[:, :, piece.past : piece.end] = key_value[:, :, rows]
+        keys, values = kept[:, :, : piece.end].unbind()
+        asked, new = query[:, rows], piece.stop - piece.start
+        if new == 1:
+            # One token sees everything, and the heads that share a key can pose as its rows.
+            # Measured: a third faster than the general call.
             asked = asked.reshape(self._kv_heads, -1, self._dimension)
-        answer = scaled_dot_product_attention(
+            odds = torch.bmm(asked, keys.transpose(1, 2)).softmax(-1)
+            return torch.bmm(odds, values).view(self._heads, 1, self._dimension)
+        mask = None
+        if piece.past:
+            mask = torch.ones(new, piece.end, dtype=torch.bool, device=keys.device).tril(piece.past)
+        seen: Tensor = scaled_dot_product_attention(
             asked[None],
-            keys[None, :, : piece.end],
-            values[None, :, : piece.end],
-            attn_mask=piece.mask,
-            enable_gqa=len(asked) != self._kv_heads,
+            keys[None],
+            values[None],
+            attn_mask=mask,
+            is_causal=mask is None,
+            scale=1.0,
+            enable_gqa=self._heads != self._kv_heads,
         )
-        return answer.reshape(self._heads, -1, self._dimension)
+        return seen[0]
 
 
 def _layer(layer: LlamaDecoderLayer) -> _Layer:

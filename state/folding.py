@@ -55,26 +55,27 @@ class Fold:
         self._left = {}
         for operation in ordered:
             if operation.kind == "SET":
-                self._lay_aside(operation.rule)
+                self._lay_aside(operation)
         events = [self._do(operation, author) for operation in ordered]
         self._seat()
         return events
 
-    def _lay_aside(self, rule: str) -> None:
+    def _lay_aside(self, operation: Operation) -> None:
         """Retire a rule that is about to be SET, so that rules may exchange their texts."""
-        if named := self._named(rule):
+        if named := self._named(operation):
             self._put(named.model_copy(update={"strength": 0}))
 
     def _do(self, operation: Operation, author: Author) -> Event:
         """Do one operation, on the rule that has its text if there is one."""
-        named = self._named(operation.rule)
+        named = self._named(operation)
         if reason := _void(operation, named, author):
             return Event(operation=operation, before=named, after=named, reason=reason)
         votes = operation.kind in ("AGREE", "REMOVE")
         text = named.text if named and votes else operation.text
         holder = self._rules.get(self._holders.get(likeness(text), ""))
-        if holder and operation.kind == "ADD":
+        if holder and not named and operation.kind in ("ADD", "SET"):
             self.merged[operation.rule] = holder.id
+        if holder and operation.kind == "ADD":
             reason = "The rule was in the book already."
             return Event(operation=operation, before=holder, after=holder, reason=reason)
         before = holder or named
@@ -86,12 +87,15 @@ class Fold:
         )
         self._put(after)
         if operation.kind == "SET":
+            self.merged.pop(after.id, None)
             self._left.pop(after.id)
             self._left[after.id] = None
         return Event(operation=operation, before=before, after=after)
 
-    def _named(self, rule: str) -> Rule | None:
-        return self._rules.get(self.merged.get(rule, rule))
+    def _named(self, operation: Operation) -> Rule | None:
+        """Find the rule that an operation names; a SET means the very id, merged or not."""
+        rule = operation.rule
+        return self._rules.get(rule if operation.kind == "SET" else self.merged.get(rule, rule))
 
     def _put(self, rule: Rule) -> None:
         """Keep a rule as it is now, and remember where it sat before this batch."""

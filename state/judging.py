@@ -95,7 +95,8 @@ class Bench:
         if operation.kind == "ADD":
             return None
         if operation.number is None:
-            return self._known.get(self._merged.get(operation.rule, operation.rule))
+            rule = operation.rule
+            return self._known.get(rule if operation.kind == "SET" else self._merged.get(rule, rule))
         inside = 1 <= operation.number <= len(self._rules)
         return self._rules[operation.number - 1] if inside else None
 

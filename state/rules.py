@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -87,6 +88,7 @@ class Rejected(Noun):
     flagged: bool = False
 
 
+@lru_cache(maxsize=8192)
 def likeness(text: str) -> str:
     """Fold a text to what makes it the same rule: not its case, spacing or last full stop."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(" .!。")

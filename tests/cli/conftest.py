@@ -15,18 +15,24 @@ from tests.cli import pupil
 Apprentice = Callable[..., Result]
 
 
+def run(*arguments: str | Path) -> Result:
+    """Run the command in this process; errors that are not its own are raised."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Put the pupil in place of every model, and everything that is written into a folder."""
+    patch.setattr(models, "chat", pupil.chat)
+    patch.chdir(folder)
+    patch.setenv("COLUMNS", "200")
+    patch.setenv("APPRENTICE_DATA", str(folder / "data"))
+
+
 @pytest.fixture
 def apprentice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Apprentice:
     """Run the command in a folder of its own, on a terminal 200 columns wide."""
-    monkeypatch.setattr(models, "chat", pupil.chat)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
-
-    def run(*arguments: str | Path) -> Result:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
+    prepare(monkeypatch, tmp_path)
     return run

@@ -121,7 +121,7 @@ def test_a_model_that_fails_half_way_keeps_what_was_done(
     failed = apprentice(*options)
     assert failed.exit_code == 1
     assert "refused to answer (out of quota)" in failed.output
-    assert "Repeat the same command" in failed.output
+    assert "The same command goes on" in failed.output
     _, kept = journal.read(Path("a.json"))
     assert 1 < len(kept) < 12
     monkeypatch.setattr(models, "chat", pupil.chat)
@@ -219,7 +219,7 @@ def test_a_model_that_cannot_be_is_a_sentence(
     result = apprentice("evaluate", "--model", name)
     assert result.exit_code == code
     assert said in result.output
-    assert "Repeat" not in result.output
+    assert "goes on" not in result.output
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 

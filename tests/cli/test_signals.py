@@ -55,7 +55,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(root: Path, tmp_path: 
     assert process.returncode == 130
     _, kept = journal.read(path)
     assert f"{len(kept)} tasks are kept in a.jsonl" in said
-    assert "Repeat the same command" in said
+    assert "The same command goes on" in said
     assert "Traceback" not in said
     assert 2 <= len(kept) < 30
     with running(root, tmp_path, delay=0) as process:
