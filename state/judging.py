@@ -96,7 +96,9 @@ class Bench:
             return None
         if operation.number is None:
             rule = operation.rule
-            return self._known.get(rule if operation.kind == "SET" else self._merged.get(rule, rule))
+            return self._known.get(
+                rule if operation.kind == "SET" else self._merged.get(rule, rule)
+            )
         inside = 1 <= operation.number <= len(self._rules)
         return self._rules[operation.number - 1] if inside else None
 

@@ -3,8 +3,11 @@
 
 A rule is one plain sentence that every later prompt repeats, so whoever gets a sentence into a
 transcript may try to get an order into every prompt. `screen` names what makes a text more than a
-plain sentence. It errs towards a person's review, which is where a flagged rule goes. What it
-cannot see is a plain sentence that is wrong: that is found by validation on held-out tasks.
+plain sentence. It errs towards a person's review, which is where a flagged rule goes.
+
+It is one layer. Forms that a prompt, a program or a browser reads are caught; bad advice in plain
+words mostly isn't, since no list of words is complete. Against that stand independent evidence for
+a rule, validation on held-out tasks, and people.
 """
 
 from __future__ import annotations
@@ -27,18 +30,6 @@ Signs = tuple[tuple[str, re.Pattern[str]], ...]
 def _signs(*signs: tuple[str, str]) -> Signs:
     return tuple((what, re.compile(pattern, re.IGNORECASE)) for what, pattern in signs)
 
-
-_IGNORE = (
-    r"\b(?:ignor|disregard|forget|overrid|overrul|bypass|discard|drop|skip|circumvent|neglect|"
-    r"replac|supersed|disobey|violat|vergiss|olvid|oubli|dimentic)\w*"
-)
-_AUTHORITY = (
-    r"\b(?:(?:instruct|anweis|instrucc|instruz|instruc|guideline|directive|guardrail)\w*|prompts?|"
-    r"rules?|polic(?:y|ies)|regeln|reglas|regles|consignes|regras|system prompt|your training|"
-    r"(?:previous|prior|above|earlier|preceding) (?:message|text|context|conversation|order|"
-    r"command|content)s?|everything (?:above|before|earlier|you)|"
-    r"what (?:came before|you (?:were|have been) told))\b"
-)
 
 # What a prompt, a program or a browser gives a meaning to; searched in the text as it is written,
 # compatibility forms folded.
@@ -63,26 +54,27 @@ _MARKS: Final = _signs(
         r"\s?[0-9]*\s?:|\byour task is to\b|^>",
     ),
     ("code", r"[`{}\\]|\$\(|\w\(\)|\);|&&|\|\||\brm -|\b(?:sudo|eval|curl|wget|bash)\b"),
-    ("an encoding", r"(?:%[0-9a-f]{2}){2}|\bu\+[0-9a-f]{4}|\b(?:base64|rot13)\b"),
+    ("an encoding", r"(?:%[0-9a-f]{2}){2}|\bu\+[0-9a-f]{4}|\b(?:base[ -]?64|rot[ -]?13)\b"),
 )
 
-# Orders to whoever reads the rule; searched in the text's skeleton.
+# What speaks of the agent and its prompt instead of the task; searched in the text's skeleton.
 _ORDERS: Final = _signs(
-    ("an instruction to ignore instructions", rf"{_IGNORE}\b.{{0,60}}{_AUTHORITY}"),
     (
-        "an instruction to ignore instructions",
-        rf"{_AUTHORITY}.{{0,40}}\b(?:no longer|void|obsolete|do not apply|don't apply|revoked)\b",
+        "talk about rules or prompts",
+        r"\b(?:rules?|prompts?|instructions?|guidance|guidelines?|directives?|polic(?:y|ies)|"
+        r"guardrails?|constraints?|configuration|transcripts?|conversations?|chat history|"
+        r"context window|assistant|chatbot|language models?|ai)\b|\bthis list\b|\binstruct",
     ),
     (
-        "an instruction to ignore instructions",
-        r"\b(?:do not|don't|never|stop) (?:follow|obey|listen|comply|adher)\w*\b.{0,40}"
-        r"\b(?:instruct\w*|rules?|prompts?|guidelines?|users?|system|them)\b",
+        "talk about rules or prompts",
+        r"\b(?:anweisung|instrucc|instruz|instruc|istruz|vorschrift)|\b(?:regeln|reglas|regles|"
+        r"consignes|regras)\b|指令|指示|命令|规则|規則|提示词|инструкц|правил|указани",
     ),
     (
-        "an instruction to ignore instructions",
-        r"(?:忽略|无视|無視|忘记|忘掉).{0,20}(?:指令|指示|规则|規則|提示)|(?:指示|命令|規則).{0,8}無視|"
-        r"(?:игнориру|забуд).{0,40}(?:инструкц|правил|указан)|"
-        r"ignorier.{0,40}(?:anweisung|regeln)",
+        "talk about what came before it",
+        r"\b(?:previous|prior|above|earlier|preceding|hidden|system) "
+        r"(?:message|text|context|order|command|content)s?\b|"
+        r"\beverything (?:above|before|earlier|you)\b|\byou (?:were|are|have been) told\b",
     ),
     (
         "a new role",
@@ -92,28 +84,41 @@ _ORDERS: Final = _signs(
         r"\bunrestricted\b|\bdo anything now\b",
     ),
     (
-        "talk about the prompt",
-        r"\b(?:system|initial|hidden|original|previous|above) (?:prompt|instruct\w*)|"
-        r"\bnew instruct\w*|\bthis prompt\b|"
-        r"\b(?:reveal|repeat|print|output|leak|disclos|recit)\w*\b.{0,40}"
-        r"\b(?:prompt|instruct\w*|rules|context|verbatim)\b",
-    ),
-    (
         "a request for secrets",
         r"\b(?:passwords?|passphrase|api[ _-]?keys?|secrets?|credentials?|access tokens?|"
-        r"credit cards?|private keys?|ssn)\b|\bexfiltrat\w*",
+        r"credit cards?|private keys?|ssn)\b|\b(?:exfiltrat|upload|pastebin|webhook|verbatim)\w*",
+    ),
+    (
+        "words about destruction",
+        r"\b(?:delet|wip|destroy|eras)\w*[ _](?:all|every\w*|accounts?|files?|data\w*)\b",
     ),
     (
         "words about concealment",
+        r"\b(?:tell|inform|alert) (?:nobody|no one)\b|"
         r"\b(?:do not|don't|never|without) (?:tell|inform|mention|alert|ask|notify)\w*\b.{0,30}"
         r"\b(?:users?|anyone|people|person|humans?|operators?|developers?)\b",
+    ),
+    (
+        "an appeal to authority",
+        r"\b(?:administrator|admin|operator|developer|creator|supervisor)s?\b|\boverrid\w*|"
+        r"\bobey\w*|\b(?:tell|tells|told|ask|asks|order|orders|command|commands) you\b|"
+        r"\b(?:treat|take|regard)\b.{0,50}\bas (?:an? )?(?:command|instruction|order)s?\b|"
+        r"\btrust\b.{0,40}\bover\b",
+    ),
+    (
+        "an end to the task",
+        r"\b(?:stop|quit|abandon|refuse|end|cancel|set aside)\w* (?:work\w*|acting|"
+        r"(?:the|your|this|any|every) (?:\w+ )?(?:task|goal|job|work|episode|session))\b|"
+        r"\b(?:task|goal|job)s? aside\b|\bthe (?:magic |secret )?word\b|"
+        r"\b(?:answer|say|reply|respond|write|print) (?:only |with |always )*"
+        r"(?:done|yes|ok|hello)\b",
     ),
     (
         "an appeal to those who judge it",
         r"\b(?:judge|grader|evaluator|verdict)\b.{0,40}"
         r"\b(?:success\w*|pass(?:ed)?|perfect|maximum|true)\b|"
         r"\bmark\b.{0,20}\b(?:success\w*|solved|passed|correct)\b|"
-        r"\bthis rule (?:must|may|can|should)\b|\b(?:never|not) (?:remove|edit)\b.{0,12}\brule\b",
+        r"\bclaim\w*\b.{0,20}\b(?:success\w*|solved|victory)\b",
     ),
 )
 

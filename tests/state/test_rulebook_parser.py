@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  (models write typographic punctuation)
 """What models write as rule operations, and what is made of it."""
 
 from __future__ import annotations
@@ -76,7 +77,11 @@ def test_what_is_unclear_is_refused_with_the_reason(text: str, reason: str) -> N
 
 def test_the_order_is_kept_and_the_rest_survives_a_bad_line() -> None:
     parsed = parse_operations("ADD 9: One.\nAGREE: Two.\nREMOVE 3: Three.\nEDIT 4: Four.")
-    assert [str(each) for each in parsed.operations] == ["ADD: One.", "REMOVE 3: Three.", "EDIT 4: Four."]
+    assert [str(each) for each in parsed.operations] == [
+        "ADD: One.",
+        "REMOVE 3: Three.",
+        "EDIT 4: Four.",
+    ]
     assert [each.written for each in parsed.rejected] == ["AGREE: Two."]
 
 
@@ -96,12 +101,14 @@ def test_no_text_crashes_the_parser(text: str) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from("AGREE EDIT REMOVE".split()), st.integers(1, 999), st.booleans())
+@given(st.sampled_from(("AGREE", "EDIT", "REMOVE")), st.integers(1, 999), st.booleans())
 def test_a_number_is_taken_as_written_or_not_at_all(kind: str, number: int, bold: bool) -> None:
     head = f"**{kind} {number}:**" if bold else f"{kind} {number}:"
     assert [each.number for each in parse_operations(f"{head} Look.").operations] == [number]
 
 
-@pytest.mark.parametrize("filler", [" ", "*", "-", "`", "ADD ", "AGREE 1", "\n", "1. ", "AGREE 1:\n"])
+@pytest.mark.parametrize(
+    "filler", [" ", "*", "-", "`", "ADD ", "AGREE 1", "\n", "1. ", "AGREE 1:\n"]
+)
 def test_length_costs_no_more_than_length(filler: str) -> None:
     parse_operations(f"AGREE {filler * 20_000}")  # the timeout is the assertion

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.rulebook import (
+    Author,
     Batch,
     Operation,
     Rulebook,
@@ -39,13 +40,14 @@ def check(book: Rulebook) -> None:
 
 @quick
 @given(st.lists(st.tuples(answers, authors, st.integers(0, 6))))
-def test_no_sequence_of_operations_breaks_a_book(steps: list[tuple[list[Operation], str, int]]) -> None:
+def test_no_sequence_of_operations_breaks_a_book(
+    steps: list[tuple[list[Operation], Author, int]],
+) -> None:
     book = Rulebook()
     for index, (given_operations, author, limit) in enumerate(steps):
-        who = "person" if author == "person" else "model"
-        applied = book.apply(given_operations, author=who, limit=limit, origin=str(index))
+        applied = book.apply(given_operations, author=author, limit=limit, origin=str(index))
         assert len(applied.operations) + len(applied.rejected) == len(given_operations)
-        assert who == "person" or len(applied.operations) <= 4
+        assert author == "person" or len(applied.operations) <= 4
         touched = [each.rule for each in applied.operations]
         assert len(set(touched)) == len(touched)
         check(applied.rulebook)
@@ -66,12 +68,11 @@ def test_the_fold_is_the_papers_list(batches: list[Batch]) -> None:
 @quick
 @given(logs(), answers, authors)
 def test_what_is_judged_has_its_full_effect_when_folded(
-    batches: list[Batch], given_operations: list[Operation], author: str
+    batches: list[Batch], given_operations: list[Operation], author: Author
 ) -> None:
     book = fold(batches)
-    who = "person" if author == "person" else "model"
-    batch = logged(book, given_operations, "next", 0, 1e6, who)
-    applied = book.apply(given_operations, author=who, origin=batch.key)
+    batch = logged(book, given_operations, "next", 0, 1e6, author)
+    applied = book.apply(given_operations, author=author, origin=batch.key)
     assert fold([batch], book) == applied.rulebook == fold([*batches, batch])
 
 
@@ -98,12 +99,22 @@ def test_logs_written_at_once_merge_into_a_valid_book(
     merged = fold([*one, *two, *three])
     assert merged == fold([*three, *one, *two])
     check(merged)
-    added = {each.rule for batch in (*one, *two, *three) for each in batch.operations if each.kind == "ADD"}
+    added = {
+        each.rule
+        for batch in (*one, *two, *three)
+        for each in batch.operations
+        if each.kind == "ADD"
+    }
     accounted = {rule.id for rule in (*merged.rules, *merged.retired)} | set(merged.merged)
     assert added <= accounted
 
 
-supports = st.lists(answers.map(lambda some: [each for each in some if each.kind != "REMOVE" and each.kind != "EDIT"]), max_size=6)
+supports = st.lists(
+    answers.map(
+        lambda some: [each for each in some if each.kind != "REMOVE" and each.kind != "EDIT"]
+    ),
+    max_size=6,
+)
 
 
 @quick
