@@ -96,7 +96,7 @@ def test_rules_swap_when_conventions_swap() -> None:
             home = world(name)
             wins = [drawn.success(home, lambda g: g.room.goal.thing in THINGS["food"]) for _ in "12"]
             lines = operations([win for win in wins if win], ())
-            kept = [line for line in lines if "food" in line]
+            kept = [line for line in lines[1:] if "food" in line]
             told.append(kept[0])
             lesson = shows(next(win for win in wins if win))
             assert set(lesson.kept) == set(THINGS["food"])
@@ -113,11 +113,11 @@ def test_operations_agree_edit_remove_and_add() -> None:
     right = lessons.kept_rule(about, kind)
     wrong_kind = next(place for place in PLACES if place != kind)
     wrong = lessons.kept_rule(about, wrong_kind)
-    assert operations([win], []) == [f"ADD 1: {right}"]
-    assert operations([win], [(about, kind, right)]) == [f"AGREE 1: {right}"]
-    assert operations([win], [(about, wrong_kind, wrong)]) == [f"EDIT 1: {right}"]
+    assert operations([win], [])[1:] == [f"ADD 1: {right}"]
+    assert operations([win], [(about, kind, right)])[1:] == [f"AGREE 1: {right}"]
+    assert operations([win], [(about, wrong_kind, wrong)])[1:] == [f"EDIT 1: {right}"]
     twice = [(about, kind, right), (about, kind, right)]
-    assert operations([win], twice) == [f"REMOVE 2: {right}", f"AGREE 1: {right}"]
+    assert operations([win], twice)[1:] == [f"REMOVE 2: {right}", f"AGREE 1: {right}"]
 
 
 @pytest.mark.parametrize("lesson", lessons.CORES)
@@ -138,7 +138,7 @@ class TestEncoding:
         return _tokenizer(tmp_path_factory.mktemp("novice"), 1)
 
     def test_text_survives_whole(self, tokenizer) -> None:  # type: ignore[no-untyped-def]
-        for text in ("think: I see mug 1.\ntake mug 1 from desk 1", "naïve 東京 \t{}", "a  b\n\n\nc"):
+        for text in ("think: The mug is here.\ntake mug 1 from desk 1", "naïve 東京 \t{}", "a  b\n\n\nc"):
             assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
     def test_a_noun_is_one_token_wherever_it_stands(self, tokenizer) -> None:  # type: ignore[no-untyped-def]

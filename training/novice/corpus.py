@@ -372,13 +372,14 @@ def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
     if memory is None:
         return "", Knowledge()
     goal, lesson = memory.goal, shows(case)
+    category = CATEGORY[goal.thing]
     says: list[str] = []
     kept, works = {}, {}
     if kind := lesson.kept.get(goal.thing):
         kept = dict.fromkeys(THINGS[CATEGORY[goal.thing]], kind)
-        says.append(f"Look for the {goal.thing} in/on a {kind}.")
+        says.append(f"Look for the {goal.thing}, a kind of {category}, in/on a {kind}.")
     else:
-        says.append(f"Look for the {goal.thing}; the case does not tell where.")
+        says.append(f"Look for the {goal.thing}, a kind of {category}; the case does not tell where.")
     if goal.family in TREATMENTS:
         if kind := lesson.works.get(goal.family):
             works = {goal.family: kind}
@@ -396,7 +397,7 @@ Entry = tuple[str, str, str]  # what the rule is about, the kind of place, its t
 
 
 def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]:
-    """Return the operation lines that successes support, given the numbered rules in view."""
+    """Return what successes support, given the rules in view: a thought, then operations."""
     evidence: dict[str, str] = {}
     for episode in successes:
         lesson = shows(episode)
@@ -409,6 +410,8 @@ def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]
         if about in seen and about in evidence:
             lines.append(f"REMOVE {number}: {text}")
         seen.setdefault(about, number)
+    facts = [_fact(about, kind) for about, kind in evidence.items()]
+    thought = f"think: {'; '.join(facts)}."
     following = len(book) + 1
     for about, kind in evidence.items():
         text = works_rule(about, kind) if about in TREATMENTS else kept_rule(about, kind)
@@ -420,7 +423,11 @@ def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]
             lines.append(f"AGREE {number}: {book[number - 1][2]}")
         else:
             lines.append(f"EDIT {number}: {text}")
-    return lines[:4]
+    return [thought, *lines[:4]]
+
+
+def _fact(about: str, kind: str) -> str:
+    return f"to {about}, the {kind}" if about in TREATMENTS else f"{about} in/on a {kind}"
 
 
 def _book(corpus: Corpus, home: World, successes: Sequence[Episode]) -> list[Entry]:
@@ -496,9 +503,15 @@ def _renamed(rng: random.Random, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         def swap(match: re.Match[str], swapped: dict[str, str] = swapped) -> str:
             return swapped[match[1]]
 
-        parts = tuple(Part(p.role, pattern.sub(swap, p.text), p.learn) if p.role != "system"
-                      or p.text != HOUSEHOLD_INSTRUCTIONS else p for p in parts)
-    return parts
+        parts = tuple(part._replace(text=pattern.sub(swap, part.text)) for part in parts)
+    return tuple(part._replace(text=_KIND_OF.sub(_its_kind, part.text)) for part in parts)
+
+
+_KIND_OF = re.compile(r" ([a-z]+), a kind of [a-z]+")
+
+
+def _its_kind(match: re.Match[str]) -> str:
+    return f" {match[1]}, a kind of {CATEGORY[match[1]]}"
 
 
 KINDS: Final[dict[str, Callable[[Corpus], tuple[Part, ...] | None]]] = {
