@@ -24,7 +24,6 @@ from environments.household.environment import Household
 from environments.household.expert import Knowledge
 from environments.household.game import Game
 from environments.household.nouns import CATEGORY, TREATMENTS
-from environments.registry import environment
 from graphs import episode
 from models import chat
 from state.context import Context
@@ -255,7 +254,10 @@ async def operations(figures: Figures) -> None:
         [
             ["lines that parse", percent(rate(min(parsed, written), written))],
             ["parsed operations that apply", percent(rate(applied, parsed))],
-            ["applied operations that state a convention of the world", percent(rate(right, applied))],
+            [
+                "applied operations that state a convention of the world",
+                percent(rate(right, applied)),
+            ],
         ],
     )
 

@@ -94,7 +94,9 @@ def test_rules_swap_when_conventions_swap() -> None:
         told = []
         for name in (first, second):
             home = world(name)
-            wins = [drawn.success(home, lambda g: g.room.goal.thing in THINGS["food"]) for _ in "12"]
+            wins = [
+                drawn.success(home, lambda g: g.room.goal.thing in THINGS["food"]) for _ in "12"
+            ]
             lines = operations([win for win in wins if win], ())
             kept = [line for line in lines[1:] if "food" in line]
             told.append(kept[0])
@@ -124,7 +126,7 @@ def test_operations_agree_edit_remove_and_add() -> None:
 def test_wordings_are_many_and_a_third_is_held_out(lesson: str) -> None:
     cores = lessons.CORES[lesson]
     assert len(set(cores)) * len(lessons.OPENERS) >= 30
-    assert lessons.HELD_OUT * 3 >= len(cores)
+    assert len(cores) <= lessons.HELD_OUT * 3
 
 
 class TestEncoding:
@@ -138,13 +140,22 @@ class TestEncoding:
         return _tokenizer(tmp_path_factory.mktemp("novice"), 1)
 
     def test_text_survives_whole(self, tokenizer) -> None:  # type: ignore[no-untyped-def]
-        for text in ("think: The mug is here.\ntake mug 1 from desk 1", "naïve 東京 \t{}", "a  b\n\n\nc"):
+        for text in (
+            "think: The mug is here.\ntake mug 1 from desk 1",
+            "naïve 東京 \t{}",
+            "a  b\n\n\nc",
+        ):
             assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
     def test_a_noun_is_one_token_wherever_it_stands(self, tokenizer) -> None:  # type: ignore[no-untyped-def]
         for noun in [*CATEGORY, *PLACES]:
             token = tokenizer.convert_tokens_to_ids(f" {noun}")
-            for text in (f"go to {noun} 1", f", a {noun} 3", f"Plan: shelf 1; {noun} 2.", f"two {noun} in"):
+            for text in (
+                f"go to {noun} 1",
+                f", a {noun} 3",
+                f"Plan: shelf 1; {noun} 2.",
+                f"two {noun} in",
+            ):
                 assert token in tokenizer(text)["input_ids"], (noun, text)
 
     def test_samples_are_encoded_as_the_chat_template_says(self, tokenizer) -> None:  # type: ignore[no-untyped-def]

@@ -261,8 +261,9 @@ def _exampled(corpus: Corpus) -> tuple[Part, ...] | None:
     def unlike(other: Game) -> bool:
         return not same(other) and other.room.goal.family not in TREATMENTS
 
-    wanted = corpus.rng.choices([(same,), (alike,), (unlike,), (unlike, same), (same, unlike)],
-                                [3, 3, 2, 1, 1])[0]
+    wanted = corpus.rng.choices(
+        [(same,), (alike,), (unlike,), (unlike, same), (same, unlike)], [3, 3, 2, 1, 1]
+    )[0]
     cases = [corpus.success(game.world, want) for want in wanted]
     episodes = [case for case in cases if case is not None]
     if not episodes:
@@ -379,7 +380,9 @@ def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
         kept = dict.fromkeys(THINGS[CATEGORY[goal.thing]], kind)
         says.append(f"Look for the {goal.thing}, a kind of {category}, in/on a {kind}.")
     else:
-        says.append(f"Look for the {goal.thing}, a kind of {category}; the case does not tell where.")
+        says.append(
+            f"Look for the {goal.thing}, a kind of {category}; the case does not tell where."
+        )
     if goal.family in TREATMENTS:
         if kind := lesson.works.get(goal.family):
             works = {goal.family: kind}
@@ -486,7 +489,8 @@ def _by_noun(keeps: dict[str, str]) -> dict[str, str]:
 
 
 _THING = re.compile(
-    r"(?<![a-z])(" + "|".join(n for c, names in THINGS.items() if c != "lamp" for n in names)
+    r"(?<![a-z])("
+    + "|".join(n for c, names in THINGS.items() if c != "lamp" for n in names)
     + r")(?![a-z])"
 )
 _PLACE = re.compile(
@@ -496,8 +500,10 @@ _PLACE = re.compile(
 
 def _renamed(rng: random.Random, parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """Swap the names of things and places: what is copied must be copied, not recalled."""
-    for pattern, names in ((_THING, [n for n in CATEGORY if CATEGORY[n] != "lamp"]),
-                           (_PLACE, [p for p in PLACES if p not in APPLIANCES])):
+    for pattern, names in (
+        (_THING, [n for n in CATEGORY if CATEGORY[n] != "lamp"]),
+        (_PLACE, [p for p in PLACES if p not in APPLIANCES]),
+    ):
         swapped = dict(zip(names, rng.sample(names, len(names)), strict=True))
 
         def swap(match: re.Match[str], swapped: dict[str, str] = swapped) -> str:
@@ -529,4 +535,6 @@ KINDS: Final[dict[str, Callable[[Corpus], tuple[Part, ...] | None]]] = {
     "critic": _critic,
     "calling": _calling,
 }
-_RENAMABLE: Final = frozenset({"plain", "told", "reflected", "last_attempt", "reflecting", "others"})
+_RENAMABLE: Final = frozenset(
+    {"plain", "told", "reflected", "last_attempt", "reflecting", "others"}
+)

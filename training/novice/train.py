@@ -131,8 +131,15 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
             torch.save(state, checkpoint.with_suffix(".part"))
             checkpoint.with_suffix(".part").replace(checkpoint)
             speed = (seen - first) / (saved - started)
-            _log(out, seen=seen, step=step, loss=sum(losses) / len(losses), rate=rate,
-                 tokens_per_second=speed, **probe(model, tokenizer, settings.device))
+            _log(
+                out,
+                seen=seen,
+                step=step,
+                loss=sum(losses) / len(losses),
+                rate=rate,
+                tokens_per_second=speed,
+                **probe(model, tokenizer, settings.device),
+            )
             losses.clear()
     export(model, tokenizer, out / "model")
 
