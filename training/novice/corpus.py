@@ -124,11 +124,13 @@ class Corpus:
         return Episode(game.world, opening, tuple(turns), frozenset(slips), game.done)
 
     def limit(self, game: Game) -> int:
+        """Return the step limit of a room of this size."""
         size = "small" if len(game.room.places) < 9 else "medium"
         size = "full" if len(game.room.places) > 13 else size
         return STEP_LIMITS[size][game.room.goal.family]
 
     def again(self, game: Game) -> Game:
+        """Start the same game afresh."""
         return Game(game.world, game.room)
 
     def failures(self, game: Game, count: int) -> list[Episode]:
@@ -160,6 +162,7 @@ class Corpus:
         return None
 
     def acted(self, game: Game, shown: Shown, known: Knowledge) -> tuple[Part, ...]:
+        """Act with something in view, on what it tells."""
         episode = self.play(self.again(game), known, self.limit(game) + 4)
         system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, shown, episode.opening)[0]
         parts = [Part("system", str(system.content), False), Part("user", episode.opening, False)]
@@ -418,14 +421,14 @@ def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]
     following = len(book) + 1
     for about, kind in evidence.items():
         text = works_rule(about, kind) if about in TREATMENTS else kept_rule(about, kind)
-        number = seen.get(about)
-        if number is None:
+        known = seen.get(about)
+        if known is None:
             lines.append(f"ADD {following}: {text}")
             following += 1
-        elif book[number - 1][1] == kind:
-            lines.append(f"AGREE {number}: {book[number - 1][2]}")
+        elif book[known - 1][1] == kind:
+            lines.append(f"AGREE {known}: {book[known - 1][2]}")
         else:
-            lines.append(f"EDIT {number}: {text}")
+            lines.append(f"EDIT {known}: {text}")
     return [thought, *lines[:4]]
 
 

@@ -97,7 +97,8 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     tokenizer = _tokenizer(out, settings.seed)
-    model = build(settings, len(tokenizer)).to(settings.device)
+    model = build(settings, len(tokenizer))
+    model.to(torch.device(settings.device))  # type: ignore[arg-type]
     optimizers = _optimizers(model, settings)
     seen, step, chunk = 0, 0, 0
     checkpoint = out / "state.pt"
@@ -178,7 +179,8 @@ def build(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
 
 def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write the model in bf16 with its tokenizer, as Transformers loads it."""
-    copy = LlamaForCausalLM(model.config).to(torch.bfloat16)
+    copy = LlamaForCausalLM(model.config)
+    copy.to(torch.bfloat16)  # type: ignore[arg-type]
     copy.load_state_dict(model.state_dict())
     for config in (copy.config, copy.generation_config):
         config.eos_token_id = tokenizer.eos_token_id
@@ -189,8 +191,8 @@ def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
 
 def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> tuple[list[int], list[float]]:
     """Return a sample's token ids and each token's weight in the loss."""
-    end = tokenizer.convert_tokens_to_ids("<|end|>")
-    roles = {role: tokenizer.convert_tokens_to_ids(f"<|{role}|>") for role, _, _ in sample.parts}
+    end = tokenizer.eos_token_id
+    roles = {role: _token(tokenizer, f"<|{role}|>") for role, _, _ in sample.parts}
     ids: list[int] = []
     weights: list[float] = []
     texts = tokenizer([part.text for part in sample.parts])["input_ids"]
@@ -203,15 +205,21 @@ def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> tuple[list[int
     return ids, weights
 
 
+def _token(tokenizer: PreTrainedTokenizerFast, text: str) -> int:
+    found = tokenizer.convert_tokens_to_ids(text)
+    assert isinstance(found, int)  # noqa: S101
+    return found
+
+
 def probe(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, device: str, count: int = 60
 ) -> dict[str, float]:
     """Measure, on fixed fresh samples, the share of agent turns predicted whole, by first word."""
     right: dict[str, list[bool]] = {}
-    model.eval()
+    model.train(False)
     corpus = Corpus(777_777, {"small": 1, "medium": 1}, {"told": 1, "reflected": 1, "ruled": 1,
                     "exampled": 1, "reflecting": 1, "critic": 1}, rename=0.0)  # fmt: skip
-    end = tokenizer.convert_tokens_to_ids("<|end|>")
+    end = tokenizer.eos_token_id
     with torch.no_grad():
         for sample in islice(iter(corpus), count):
             ids, _ = encode(tokenizer, sample)
@@ -276,8 +284,8 @@ def _batches(
     stage = next(stage for stage in STAGES if share < stage.until)
     seed = settings.seed * 1_000_003 + chunk
     corpus = Corpus(seed, stage.sizes, stage.mix, stage.rename)
-    rows = [encode(tokenizer, sample) for sample in islice(iter(corpus), CHUNK)]
-    rows = sorted((row for row in rows if len(row[0]) <= LONGEST), key=lambda row: len(row[0]))
+    drawn = [encode(tokenizer, sample) for sample in islice(iter(corpus), CHUNK)]
+    rows = sorted((row for row in drawn if len(row[0]) <= LONGEST), key=lambda row: len(row[0]))
     batches: list[list[tuple[list[int], list[float]]]] = [[]]
     for row in rows:
         if batches[-1] and len(row[0]) * (len(batches[-1]) + 1) > settings.batch:
@@ -288,9 +296,9 @@ def _batches(
         longest = max(len(ids) for ids, _ in batch)
         ids = torch.zeros(len(batch), longest, dtype=torch.long)
         weights = torch.zeros(len(batch), longest)
-        for number, (row, weight) in enumerate(batch):
-            ids[number, : len(row)] = torch.tensor(row)
-            weights[number, : len(row)] = torch.tensor(weight)
+        for number, (tokens, each) in enumerate(batch):
+            ids[number, : len(tokens)] = torch.tensor(tokens)
+            weights[number, : len(tokens)] = torch.tensor(each)
         yield ids, weights
 
 
@@ -308,7 +316,7 @@ def _step(
     each = cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
     weight = weights[:, 1:].flatten()
     loss = (each * weight).sum() / weight.sum()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimizer in optimizers:
         optimizer.step()
