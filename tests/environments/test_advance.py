@@ -60,6 +60,9 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
         ("```\ngo to desk 1\n```", ["go to desk 1"]),
         ("```text\ngo to desk 1\n```", ["go to desk 1"]),
         ("I'll look at the desk first.\n\ngo to desk 1", ["go to desk 1"]),
+        ("<think>\ngo to bed 1?\nno\n</think>\n\ngo to desk 1", ["go to desk 1"]),
+        (f"<think>{'hm ' * 5_000}</think>look", ["look"]),
+        ("<think>go to bed 1 or", []),
         ("think: a", []),
         ("> think: a\nTHINK: b", []),
         ("", [""]),
@@ -74,9 +77,10 @@ def test_reads_what_models_write(text: str, actions: list[str]) -> None:
     assert read_actions(text) == actions
 
 
-@given(
-    st.text(max_size=300) | st.lists(st.sampled_from(["look", "think: ", "- ", "> ", "`", "\n"]))
-)
+PIECES = ["look", "think: ", "- ", "> ", "`", "\n", "<think>", "</think>", "Action:", "1. "]
+
+
+@given(st.text(max_size=300) | st.lists(st.sampled_from(PIECES)))
 def test_reading_never_fails_and_is_bounded(text: str | list[str]) -> None:
     actions = read_actions("".join(text))
     assert len(actions) <= TURN_ACTIONS
