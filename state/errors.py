@@ -6,6 +6,7 @@ ApprenticeError
 │   └── OutOfBounds   a number outside its limits
 ├── MissingPart       an extra, a key, a file or data that has to be provided first
 ├── ModelFailure      the model could not answer
+│   ├── ModelUnavailable  for now: the same question may be answered later
 │   └── ContextOverflow
 └── BrokenData        stored data that cannot be read as what it claims to be
 
@@ -54,6 +55,10 @@ class MissingPart(ApprenticeError):
 
 class ModelFailure(ApprenticeError):
     """The model could not answer."""
+
+
+class ModelUnavailable(ModelFailure):
+    """The model could not answer for now; the same question may be answered later."""
 
 
 class ContextOverflow(ModelFailure):

@@ -97,8 +97,7 @@ def acting(instructions: str, shown: Shown, opening: str) -> list[AnyMessage]:
         entries = getattr(shown, name)
         if not entries:
             continue
-        body = numbered(entries) if name == "rules" else "\n".join(entries)
-        parts.append(f"{header}\n{body}")
+        parts.append(f"{header}\n{_RENDER.get(name, joined)(entries)}")
     return [SystemMessage("\n\n".join(parts)), HumanMessage(opening)]
 
 
@@ -143,6 +142,19 @@ def _critique(task: str, rules: Sequence[str], body: str, *, full: bool) -> list
 def numbered(rules: Sequence[str]) -> str:
     """Number rules from 1, a line each."""
     return "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, 1))
+
+
+def bulleted(lessons: Sequence[str]) -> str:
+    """Put a dash before each lesson, a line each."""
+    return joined([f"- {lesson}" for lesson in lessons])
+
+
+def joined(entries: Sequence[str]) -> str:
+    """Put each entry on lines of its own."""
+    return "\n".join(entries)
+
+
+_RENDER: Final = {"rules": numbered, "reflections": bulleted, "similar_reflections": bulleted}
 
 
 def fingerprints() -> dict[str, str]:

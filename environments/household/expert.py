@@ -23,10 +23,10 @@ from environments.household.language import (
     places_in,
     sight_in,
 )
-from environments.household.nouns import APPLIANCES, TREATMENTS
+from environments.household.nouns import APPLIANCES, CATEGORY, TREATMENTS
 
 PLAN_LENGTH: Final = 8
-_AIM = re.compile(r"I look for (?:a|another) ([a-z]+)\.|I (clean|cool|heat) it\.")
+_AIM = re.compile(r"I look for (?:a|another) ([a-z]+),|I will (clean|cool|heat) it\.")
 
 
 class Turn(NamedTuple):
@@ -221,7 +221,7 @@ def _treat(memory: Memory, knowledge: Knowledge) -> str:
     elif left := [place for place in knowledge.untried.get(verb, ()) if place in untried]:
         plan, why = left, "I go on where I stopped."
     act = ready if memory.at == plan[0] else f"go to {plan[0]}"
-    return f"think: I {verb} it. {why} Plan: {'; '.join(plan)}.\n{act}"
+    return f"think: I will {verb} it. {why} Plan: {'; '.join(plan)}.\n{act}"
 
 
 def _untried(memory: Memory, places: Iterable[str]) -> list[str]:
@@ -235,7 +235,7 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
         if kind_of(thing) == noun and thing not in memory.delivered:
             lamp = noun != memory.goal.thing
             act = f"use {thing}" if lamp else f"take {thing} from {memory.at}"
-            return f"think: I see {thing}.\n{act}"
+            return f"think: The {noun} is here.\n{act}"
     if memory.at in memory.closed and memory.at not in memory.seen:
         return f"open {memory.at}"
     if memory.unknown(memory.at):
@@ -244,15 +244,16 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
     if searching:
         rest = [p for p in memory.plan if p in memory.places and p not in memory.searched]
         if rest:
-            return f"think: No {noun} here.\ngo to {rest[0]}"
+            return f"think: The {noun} is not here.\ngo to {rest[0]}"
     plan, why = _search_plan(memory, knowledge, noun)
     if not plan:
         return "look"
     stated = f"Plan: {'; '.join(plan)}.\ngo to {plan[0]}"
     if searching:
-        return f"think: No {noun} here. {stated}"
+        return f"think: The {noun} is not here. {stated}"
     another = "another" if memory.delivered else "a"
-    return f"think: I look for {another} {noun}. {why} {stated}"
+    kind = CATEGORY.get(noun, "thing")
+    return f"think: I look for {another} {noun}, a kind of {kind}. {why} {stated}"
 
 
 def _search_plan(memory: Memory, knowledge: Knowledge, noun: str) -> tuple[list[str], str]:

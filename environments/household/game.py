@@ -42,49 +42,60 @@ class Game:
 
     def admissible(self) -> tuple[str, ...]:
         """List every command that does something here, sorted."""
-        doors, here = self.room.places, self.at
-        commands = [f"go to {place}" for place in doors if place != here] + ["look", "inventory"]
+        here = [place for place in self.room.places if self._here(place)]
+        commands = [f"go to {place}" for place in self.room.places if place not in here]
+        commands += ["look", "inventory", *(f"examine {place}" for place in here)]
         if self.held:
             commands.append(f"examine {self.held}")
-        if not here:
-            return tuple(sorted(commands))
-        commands.append(f"examine {here}")
-        if doors[here]:
-            commands.append(f"{'close' if self.open[here] else 'open'} {here}")
-        if self.open[here]:
-            seen = self.things[here]
-            commands += [f"examine {thing}" for thing in seen]
-            commands += [f"use {thing}" for thing in seen if thing.endswith("lamp 1")]
-            if self.held:
-                commands.append(f"put {self.held} in/on {here}")
-            else:
-                commands += [f"take {thing} from {here}" for thing in seen]
-        if self.held:
-            appliance = kind_of(here)
-            commands += [
-                f"{verb} {self.held} with {here}"
-                for verb in TREATMENTS
-                if self.world.treats[verb] == appliance
-            ]
+        for place in here:
+            commands += self._commands_at(place)
         return tuple(sorted(commands))
+
+    def _commands_at(self, place: str) -> list[str]:
+        commands: list[str] = []
+        if self.room.places[place]:
+            commands.append(f"{'close' if self.open[place] else 'open'} {place}")
+        if self.open[place]:
+            seen = self.things[place]
+            commands += [f"examine {thing}" for thing in seen]
+            commands += [f"use {thing}" for thing in seen if kind_of(thing).endswith("lamp")]
+            if self.held:
+                commands.append(f"put {self.held} in/on {place}")
+            else:
+                commands += [f"take {thing} from {place}" for thing in seen]
+        if self.held:
+            treats = self.world.treats
+            verbs = [verb for verb in TREATMENTS if treats[verb] == kind_of(place)]
+            commands += [f"{verb} {self.held} with {place}" for verb in verbs]
+        return commands
 
     def _see(self, place: str) -> str:
         return language.contents(
             place, self.things[place], door=self.room.places[place], open_=self.open[place]
         )
 
+    def _here(self, place: str) -> bool:
+        """Tell whether a place can be reached from where the agent stands."""
+        spots = self.room.spots
+        return bool(self.at) and spots.get(place, place) == spots.get(self.at, self.at)
+
     def _visible(self, thing: str) -> bool:
-        return bool(self.at) and self.open[self.at] and thing in self.things[self.at]
+        return any(
+            thing in self.things[place]
+            for place in self.room.places
+            if self._here(place) and self.open[place]
+        )
 
     def _go(self, command: Command) -> str:
-        if command.first not in self.room.places or command.first == self.at:
+        if command.first not in self.room.places or self._here(command.first):
             return NOTHING
         self.at = command.first
         return self._see(self.at)
 
     def _take(self, command: Command) -> str:
         thing, place = command.first, command.second
-        if self.held or place != self.at or not self._visible(thing):
+        reachable = self._here(place) and self.open.get(place, False)
+        if self.held or not reachable or thing not in self.things[place]:
             return NOTHING
         self.things[place].remove(thing)
         self.held = thing
@@ -92,7 +103,7 @@ class Game:
 
     def _put(self, command: Command) -> str:
         thing, place = command.first, command.second
-        if thing != self.held or not thing or place != self.at or not self.open[place]:
+        if thing != self.held or not self._here(place) or not self.open.get(place, False):
             return NOTHING
         self.things[place].add(thing)
         self.held = ""
@@ -100,14 +111,14 @@ class Game:
 
     def _open(self, command: Command) -> str:
         place = command.first
-        if place != self.at or not self.room.places[place] or self.open[place]:
+        if not self._here(place) or not self.room.places.get(place) or self.open[place]:
             return NOTHING
         self.open[place] = True
         return f"You open the {place}. {self._see(place)}"
 
     def _close(self, command: Command) -> str:
         place = command.first
-        if place != self.at or not self.room.places[place] or not self.open[place]:
+        if not self._here(place) or not self.room.places.get(place) or not self.open[place]:
             return NOTHING
         self.open[place] = False
         return f"You close the {place}."
@@ -125,7 +136,7 @@ class Game:
     def _treat(self, command: Command) -> str:
         thing, place = command.first, command.second
         works = self.world.treats[command.verb] == kind_of(place)
-        if not thing or thing != self.held or place != self.at or not works:
+        if thing != self.held or not self._here(place) or not works:
             return NOTHING
         states = self.states[thing]
         states.add(command.verb)
@@ -139,7 +150,7 @@ class Game:
 
     def _examine(self, command: Command) -> str:
         item = command.first
-        if item == self.at:
+        if item in self.room.places and self._here(item):
             return self._see(item)
         if item != self.held and not self._visible(item):
             return NOTHING

@@ -34,12 +34,15 @@ class Room:
     Attributes:
         places: place -> whether it has a door (and is closed).
         things: thing -> the place it is at.
+        spots: place -> the place it shares a spot with. As in the real games, who stands at
+            one of them stands at both, and going to the other does nothing.
     """
 
     goal: Goal
     sentence: str
     places: dict[str, bool]
     things: dict[str, str]
+    spots: dict[str, str]
 
 
 class _Pair(NamedTuple):
@@ -67,7 +70,7 @@ def generate(world: World, size: str, split: str, index: int) -> Room:
     things = _things(rng, world, goal, places)
     sentence = rng.choice(SENTENCES[family]).format(thing=goal.thing, target=goal.target)
     doors = {place: PLACES[kind_of(place)] and rng.random() < _CLOSED_KIND for place in places}
-    return Room(goal, sentence, doors, things)
+    return Room(goal, sentence, doors, things, _spots(rng, places))
 
 
 def _goal(rng: random.Random, world: World, family: str, split: str) -> Goal:
@@ -114,6 +117,17 @@ def _things(rng: random.Random, world: World, goal: Goal, places: list[str]) -> 
         for number in range(1, rng.choice((1, 1, 2, 3)) + 1):
             things[f"{noun} {number}"] = _spot(rng, world, noun, places)
     return things
+
+
+def _spots(rng: random.Random, places: list[str]) -> dict[str, str]:
+    """Let some neighbours of one kind share a spot, as stoveburners do in the real games."""
+    pairs = zip(places, places[1:], strict=False)
+    twins = [(one, two) for one, two in pairs if kind_of(one) == kind_of(two)]
+    spots: dict[str, str] = {}
+    for one, two in rng.sample(twins, min(len(twins), rng.choice((0, 0, 1, 2)))):
+        if not {one, two} & {*spots, *spots.values()}:
+            spots[two] = one
+    return spots
 
 
 def _spot(rng: random.Random, world: World, thing: str, places: list[str]) -> str:

@@ -185,7 +185,7 @@ def _told(corpus: Corpus) -> tuple[Part, ...]:
     if works and corpus.rng.random() < 0.3:
         works = {}
     known = Knowledge(found=found, works=works)
-    return corpus.acted(game, Shown(reflections=_lines(reflection(known, corpus.rng))), known)
+    return corpus.acted(game, Shown(reflections=(reflection(known, corpus.rng),)), known)
 
 
 def _reflected(corpus: Corpus) -> tuple[Part, ...] | None:
@@ -197,9 +197,9 @@ def _reflected(corpus: Corpus) -> tuple[Part, ...] | None:
     lessons = [learn(episode.opening, episode.turns) for episode in failed]
     own = corpus.rng.random() < 0.4
     texts = [reflection(lesson, None if own else corpus.rng) for lesson in lessons]
-    shown = Shown(reflections=_lines(*texts))
+    shown = Shown(reflections=texts)
     if corpus.rng.random() < 0.12:
-        shown = Shown(reflections=_lines(*texts), last_attempt=(failed[-1].text(),))
+        shown = Shown(reflections=texts, last_attempt=(failed[-1].text(),))
     return corpus.acted(game, shown, merge(lessons))
 
 
@@ -222,7 +222,7 @@ def _others(corpus: Corpus) -> tuple[Part, ...] | None:
         return None
     failed = corpus.failures(other, corpus.rng.randint(1, 2))
     texts = [reflection(learn(e.opening, e.turns), corpus.rng) for e in failed]
-    return corpus.acted(game, Shown(reflections=_lines(*texts)), Knowledge()) if texts else None
+    return corpus.acted(game, Shown(reflections=texts), Knowledge()) if texts else None
 
 
 def _ruled(corpus: Corpus) -> tuple[Part, ...]:
@@ -241,7 +241,7 @@ def _ruled(corpus: Corpus) -> tuple[Part, ...]:
     shown = Shown(rules=rules)
     if rng.random() < 0.2 and (failed := corpus.failures(game, 1)):
         lesson = learn(failed[0].opening, failed[0].turns)
-        shown = Shown(rules=rules, reflections=_lines(reflection(lesson, rng)))
+        shown = Shown(rules=rules, reflections=(reflection(lesson, rng),))
         known = merge([known, lesson])
     return corpus.acted(game, shown, known)
 
@@ -312,7 +312,11 @@ def _reflecting(corpus: Corpus) -> tuple[Part, ...] | None:
         return None
     earlier = [reflection(learn(e.opening, e.turns)) for e in failed[:-1]]
     text = reflection(learn(failed[-1].opening, failed[-1].turns))
-    return _written(prompts.reflecting(failed[-1].text(), earlier[-3:]), text)
+    steps = len(failed[-1].turns)
+    feedback = corpus.rng.choice(
+        ("", f"Out of steps: all {steps} were used, and the task is not solved.")
+    )
+    return _written(prompts.reflecting(failed[-1].text(), earlier[-3:], feedback), text)
 
 
 def _critic(corpus: Corpus) -> tuple[Part, ...] | None:
@@ -368,13 +372,14 @@ def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
     if memory is None:
         return "", Knowledge()
     goal, lesson = memory.goal, shows(case)
+    category = CATEGORY[goal.thing]
     says: list[str] = []
     kept, works = {}, {}
     if kind := lesson.kept.get(goal.thing):
         kept = dict.fromkeys(THINGS[CATEGORY[goal.thing]], kind)
-        says.append(f"Look for the {goal.thing} in/on a {kind}.")
+        says.append(f"Look for the {goal.thing}, a kind of {category}, in/on a {kind}.")
     else:
-        says.append(f"Look for the {goal.thing}; the case does not tell where.")
+        says.append(f"Look for the {goal.thing}, a kind of {category}; the case does not tell where.")
     if goal.family in TREATMENTS:
         if kind := lesson.works.get(goal.family):
             works = {goal.family: kind}
@@ -392,7 +397,7 @@ Entry = tuple[str, str, str]  # what the rule is about, the kind of place, its t
 
 
 def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]:
-    """Return the operation lines that successes support, given the numbered rules in view."""
+    """Return what successes support, given the rules in view: a thought, then operations."""
     evidence: dict[str, str] = {}
     for episode in successes:
         lesson = shows(episode)
@@ -405,6 +410,8 @@ def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]
         if about in seen and about in evidence:
             lines.append(f"REMOVE {number}: {text}")
         seen.setdefault(about, number)
+    facts = [_fact(about, kind) for about, kind in evidence.items()]
+    thought = f"think: {'; '.join(facts)}."
     following = len(book) + 1
     for about, kind in evidence.items():
         text = works_rule(about, kind) if about in TREATMENTS else kept_rule(about, kind)
@@ -416,7 +423,11 @@ def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]
             lines.append(f"AGREE {number}: {book[number - 1][2]}")
         else:
             lines.append(f"EDIT {number}: {text}")
-    return lines[:4]
+    return [thought, *lines[:4]]
+
+
+def _fact(about: str, kind: str) -> str:
+    return f"to {about}, the {kind}" if about in TREATMENTS else f"{about} in/on a {kind}"
 
 
 def _book(corpus: Corpus, home: World, successes: Sequence[Episode]) -> list[Entry]:
@@ -465,10 +476,6 @@ def _written(asked: Sequence[object], text: str) -> tuple[Part, ...]:
     return (*parts, Part("assistant", text, True))
 
 
-def _lines(*texts: str) -> tuple[str, ...]:
-    return tuple(f"- {text}" for text in texts if text)
-
-
 def _some(rng: random.Random, conventions: dict[str, str]) -> dict[str, str]:
     names = rng.sample(list(conventions), rng.randint(0, min(8, len(conventions))))
     return {name: conventions[name] for name in names}
@@ -496,9 +503,15 @@ def _renamed(rng: random.Random, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         def swap(match: re.Match[str], swapped: dict[str, str] = swapped) -> str:
             return swapped[match[1]]
 
-        parts = tuple(Part(p.role, pattern.sub(swap, p.text), p.learn) if p.role != "system"
-                      or p.text != HOUSEHOLD_INSTRUCTIONS else p for p in parts)
-    return parts
+        parts = tuple(part._replace(text=pattern.sub(swap, part.text)) for part in parts)
+    return tuple(part._replace(text=_KIND_OF.sub(_its_kind, part.text)) for part in parts)
+
+
+_KIND_OF = re.compile(r" ([a-z]+), a kind of [a-z]+")
+
+
+def _its_kind(match: re.Match[str]) -> str:
+    return f" {match[1]}, a kind of {CATEGORY[match[1]]}"
 
 
 KINDS: Final[dict[str, Callable[[Corpus], tuple[Part, ...] | None]]] = {

@@ -40,7 +40,7 @@ CORES: Final[dict[str, tuple[str, ...]]] = {
         "It is {place} that has a {noun}, and {other} too.",
     ),
     "untried": (
-        "I did not find the {noun}. Next I look at {places}.",
+        "The {noun} was not found. Next I look at {places}.",
         "The {noun} was not where I looked. Not searched yet: {places}.",
         "To find the {noun}, go on with {places}.",
         "Still to search for the {noun}: {places}.",
@@ -73,7 +73,7 @@ CORES: Final[dict[str, tuple[str, ...]]] = {
         "The way to {verb} is the {kind}.",
     ),
     "untried_treatment": (
-        "I could not {verb} it. Next I try {places}.",
+        "To {verb} it, next I try {places}.",
         "What I used does not {verb}. Not tried yet: {places}.",
         "To {verb} it, go on with {places}.",
         "Still to try, to {verb}: {places}.",

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from state.errors import MissingPart
 from training.novice import tokenizer as tokenizers
 from training.novice.corpus import KINDS, Corpus, Sample
 
@@ -43,13 +44,13 @@ class Stage:
 
 STAGES: Final = (
     Stage(
-        0.10,
+        0.15,
         {"tiny": 0.75, "small": 0.25},
         {"plain": 3, "told": 4, "reflected": 1, "reflecting": 1},
         0.5,
     ),
     Stage(
-        0.30,
+        0.40,
         {"tiny": 0.25, "small": 0.5, "medium": 0.25},
         {"plain": 2, "told": 2, "reflected": 3, "ruled": 2.5, "reflecting": 2, "exampled": 1,
          "others": 0.3, "last_attempt": 0.3, "critic": 0.7, "calling": 0.5, "planned": 0.3,
@@ -71,15 +72,15 @@ STAGES: Final = (
 class Settings:
     """How long, how fast, from which seed."""
 
-    tokens: int = 30_000_000
-    batch: int = 4096
+    tokens: int = 13_000_000
+    batch: int = 2048
     seed: int = 1
     hidden: int = 192
     layers: int = 6
     heads: int = 6
     mlp: int = 512
-    muon_rate: float = 3e-3
-    adam_rate: float = 3e-3
+    muon_rate: float = 2.5e-3
+    adam_rate: float = 2e-3
     warmup: int = 100
     cooldown: float = 0.25
     device: str = "cpu"
@@ -136,6 +137,20 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
     export(model, tokenizer, out / "model")
 
 
+def publish(out: Path, folder: Path, settings: Settings) -> None:
+    """Write the latest checkpoint of a run as a model, whether or not the run has finished.
+
+    Raises:
+        MissingPart: if the run has no checkpoint yet.
+    """
+    if not (out / "state.pt").exists():
+        raise MissingPart(f"{out} has no checkpoint. Train first: python -m training.novice.")
+    tokenizer = tokenizers.load(out / "tokenizer")
+    model = build(settings, len(tokenizer))
+    model.load_state_dict(torch.load(out / "state.pt", weights_only=True)["model"])
+    export(model, tokenizer, folder)
+
+
 def build(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
     """Return a fresh Llama-architecture model."""
     config = LlamaConfig(
@@ -148,8 +163,8 @@ def build(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
         max_position_embeddings=tokenizers.CONTEXT,
         tie_word_embeddings=True,
         bos_token_id=None,
-        eos_token_id=1,
-        pad_token_id=0,
+        eos_token_id=None,
+        pad_token_id=None,
     )
     return LlamaForCausalLM(config)
 
@@ -158,6 +173,9 @@ def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
     """Write the model in bf16 with its tokenizer, as Transformers loads it."""
     copy = LlamaForCausalLM(model.config).to(torch.bfloat16)
     copy.load_state_dict(model.state_dict())
+    for config in (copy.config, copy.generation_config):
+        config.eos_token_id = tokenizer.eos_token_id
+        config.pad_token_id = tokenizer.pad_token_id
     copy.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -143,7 +143,7 @@ def test_a_place_that_shares_its_spot_is_examined_instead() -> None:
     """In the real games one cannot go where one already is, though it has another name."""
     turns = [
         Turn("go to cabinet 2", "On the cabinet 2, you see nothing."),
-        Turn("think: No mug here.\ngo to cabinet 1", NOTHING),
+        Turn("think: The mug is not here.\ngo to cabinet 1", NOTHING),
     ]
     assert expert(SHARED, turns) == "examine cabinet 1"
     turns.append(Turn("examine cabinet 1", "The cabinet 1 is closed."))

@@ -1,0 +1,58 @@
+# Everything that people and CI run. `make help` lists it.
+
+PYTHON ?= python3.11
+VENV   ?= .venv
+# What `make install` installs. A server that only calls hosted models needs no more than `.`
+EXTRAS ?= dev,alfworld
+
+BIN   := $(VENV)/bin
+comma := ,
+STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+
+.DEFAULT_GOAL := help
+.PHONY: help install learn serve test check format bench figures soak novice
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## Create .venv and install the project with everything `make` uses
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+learn: install ## See an agent fail, reflect and succeed (the main job; no key, no download, no GPU)
+	$(BIN)/apprentice learn
+
+serve: install ## Serve the graphs with Studio and an API on http://127.0.0.1:2024
+	$(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10
+
+test: install ## Run the quick, representative test suite
+	$(BIN)/python -m pytest --quiet
+
+check: install ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## Put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## Measure side by side with peers, and print ratios
+	$(BIN)/python -m benchmarks.household
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.concurrency
+	$(BIN)/python -m benchmarks.local_model
+
+figures: install ## Produce every figure of docs/figures.md, with its interval
+	$(BIN)/python -m benchmarks.figures
+
+soak: install ## Kill and fuzz at length
+	$(BIN)/python -m pytest -m soak --timeout 3600
+
+novice: install ## Train the embedded model from scratch
+	$(BIN)/python -m training.novice

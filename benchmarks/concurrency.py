@@ -1,0 +1,49 @@
+"""Many tasks at once on a slow model: `python -m benchmarks.concurrency`.
+
+64 episodes at once with a model that takes 200 ms a call. Ideal is the time of one episode's
+calls alone: 200 ms a step and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+
+from langchain_core.messages import AIMessage
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.overhead import PATH, STEPS, TASK
+from benchmarks.scripted import Scripted
+from graphs import episode
+
+TASKS = 64
+DELAY = 0.2
+ROUNDS = 3
+
+
+async def _measure() -> float:
+    model = Scripted(
+        reply=lambda seen: AIMessage(PATH[sum(m.type == "ai" for m in seen) % len(PATH)]),
+        delay=DELAY,
+    )
+    graph = episode.build(agent=model).compile()
+    given = {"task": {"environment": TASK.environment, "id": TASK.id}}
+    config = {"recursion_limit": 10 * STEPS}
+    started = time.perf_counter()
+    await asyncio.gather(*(graph.ainvoke(given, config) for _ in range(TASKS)))
+    return DELAY * STEPS / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Print the share of the ideal throughput."""
+    shares = [asyncio.run(_measure()) for _ in range(ROUNDS)]
+    table = Table(title=f"{TASKS} tasks at once, {DELAY * 1000:.0f} ms a call, {STEPS} steps each")
+    table.add_column(f"share of ideal throughput, median of {ROUNDS}", justify="right")
+    table.add_row(f"{100 * statistics.median(shares):.1f} %")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

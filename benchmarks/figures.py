@@ -1,0 +1,338 @@
+"""Every figure of docs/figures.md, with its 95 % interval: `python -m benchmarks.figures`.
+
+Evaluations are journaled under runs/figures, so an interrupted run goes on where it stopped, and
+a finished one is only summed up again. The real games need ALFWORLD_DATA; without it their
+tables say so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from benchmarks.limits import everything, steps_needed
+from cli import evaluation, journal
+from cli.journal import Finished, Plan
+from cli.summary import compare, solved
+from cli.techniques import TECHNIQUES, TechniqueName
+from environments.household.environment import Household
+from environments.household.expert import Knowledge
+from environments.household.game import Game
+from environments.household.nouns import CATEGORY, TREATMENTS
+from environments.registry import environment
+from graphs import episode
+from models import chat
+from state.context import Context
+from state.nouns import Task
+from state.prompts import Shown, critique_pair
+from state.rulebook import Rulebook, parse_operations
+from state.statistics import Rate, difference, rate
+from training.novice.corpus import Corpus
+from training.novice.lessons import kept_rule, works_rule, world_rules
+
+WORLDS: Final = ("north", "south")
+SIZES: Final = ("small", "medium", "full")
+CONTROLS: Final[tuple[TechniqueName, ...]] = ("none", "sampled", "others-reflections")
+MODEL: Final = "local:novice"
+
+
+class Unwatched:
+    """Nobody follows the evaluation; it is a `Watch`."""
+
+    def begin(self, total: int, finished: Sequence[Finished]) -> None:
+        """Say nothing."""
+
+    def attempt(self) -> None:
+        """Say nothing."""
+
+    def finish(self, done: Finished) -> None:
+        """Say nothing."""
+
+
+class Figures:
+    """Runs evaluations and collects the document's lines."""
+
+    def __init__(self, folder: Path, tasks: int, concurrency: int) -> None:
+        self.folder = folder
+        self.tasks = tasks
+        self.gate = asyncio.Semaphore(concurrency)
+        self.lines: list[str] = []
+
+    def say(self, *lines: str) -> None:
+        """Add lines to the document and print them."""
+        self.lines += lines
+        print(*lines, sep="\n", flush=True)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Add a table."""
+        self.say("", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}")
+        self.say(*(f"| {' | '.join(row)} |" for row in rows))
+
+    async def evaluated(
+        self,
+        where: str,
+        split: str,
+        technique: TechniqueName,
+        trials: int,
+        limit: int,
+        donors: Sequence[Finished] = (),
+    ) -> list[Finished]:
+        """Return the evaluation's outcome, run now or earlier."""
+        chosen = TECHNIQUES[technique]
+        plan = Plan(
+            environment=where,
+            split=split,
+            technique=technique,
+            model=MODEL,
+            trials=trials,
+            temperature=chosen.temperature,
+            limit=limit,
+            donors="reflexion" if chosen.borrows else "",
+        )
+        name = f"{where}-{split}-{technique}-{trials}".replace("/", "-")
+        with journal.opened(self.folder / f"{name}.jsonl", plan) as kept:
+            return await evaluation.evaluate(kept, Unwatched(), self.gate, donors)
+
+    async def shown(self, tasks: Sequence[Task], shown: Sequence[Shown]) -> list[bool]:
+        """Attempt each task once with something in view; return which were solved."""
+
+        async def one(task: Task, view: Shown) -> bool:
+            async with self.gate:
+                given = {"task": task, "shown": view}
+                ended = await episode.graph.ainvoke(
+                    given, {"recursion_limit": 1000}, context=Context(model=MODEL)
+                )
+                return bool(ended["verdict"].success)
+
+        return list(await asyncio.gather(*map(one, tasks, shown)))
+
+
+def percent(share: Rate) -> str:
+    """Write a share with its interval."""
+    return f"{100 * share.value:.1f} ({100 * share.low:.0f}–{100 * share.high:.0f})"
+
+
+def within(finished: Sequence[Finished], trial: int) -> Rate:
+    """Return the share of tasks solved within some trials."""
+    return rate(sum(solved(done, trial) for done in finished), len(finished))
+
+
+async def learning(figures: Figures) -> None:
+    """Reflexion beside its controls, by trial."""
+    figures.say("", "## Reflexion and its controls", "")
+    figures.say(
+        "Success within 1, 2, 3 … trials in %, with 95 % Wilson intervals; household test "
+        f"tasks of the worlds {' and '.join(WORLDS)}, temperature 0 unless sampled."
+    )
+    for size in SIZES:
+        places = [(f"household/{world}/{size}", "test") for world in WORLDS]
+        await _curves(figures, f"household, {size} rooms", places, figures.tasks // 2, 6)
+    if os.environ.get("ALFWORLD_DATA"):
+        await _curves(figures, "real ALFWorld games", [("alfworld", "valid_unseen")], 134, 12)
+    else:
+        figures.say("", "Real ALFWorld games: not measured, ALFWORLD_DATA is not set.")
+
+
+async def _curves(
+    figures: Figures, title: str, places: Sequence[tuple[str, str]], limit: int, trials: int
+) -> None:
+    curves: dict[str, list[Finished]] = {}
+    for technique in ("reflexion", *CONTROLS):
+        curves[technique] = [
+            done
+            for where, split in places
+            for done in await figures.evaluated(
+                where, split, technique, trials, limit, curves.get("reflexion", ())
+            )
+        ]
+    count = len(curves["reflexion"])
+    figures.say("", f"### {title} ({count} tasks)")
+    marks = [trial for trial in (1, 2, 3, 4, 6, 9, 12) if trial <= trials]
+    figures.table(
+        ["technique", *(f"trial {mark}" for mark in marks)],
+        [[name, *(percent(within(done, m)) for m in marks)] for name, done in curves.items()],
+    )
+    best = max(CONTROLS, key=lambda name: within(curves[name], 3).value)
+    gap = compare(curves["reflexion"], curves[best], 3)
+    figures.say(
+        "",
+        f"Reflexion above its best control ({best}) at trial 3: {100 * gap.value:+.1f} points "
+        f"({100 * gap.low:+.0f} to {100 * gap.high:+.0f}), McNemar p = {gap.p:.2g}.",
+    )
+
+
+async def knowledge(figures: Figures) -> None:
+    """What rules and exemplars in view are worth, on one try."""
+    figures.say("", "## Rules and exemplars in view", "")
+    figures.say(
+        "One try on household test tasks, small and medium rooms of both worlds, in %. Rules: "
+        "every convention of the world, in wordings held out of training. Exemplars: one solved "
+        "task of the same world, of the same kind of thing and treatment (relevant) or of "
+        "neither (irrelevant)."
+    )
+    tasks: list[Task] = []
+    views: dict[str, list[Shown]] = {
+        name: [] for name in ("nothing", "rules", "swapped rules", "relevant", "irrelevant")
+    }
+    for world in WORLDS:
+        other = WORLDS[1 - WORLDS.index(world)]
+        for size in ("small", "medium"):
+            place = Household(world, size)
+            for task in place.tasks("test", figures.tasks // 4, seed=1):
+                tasks.append(task)
+                views["nothing"].append(Shown())
+                views["rules"].append(Shown(rules=_rules(place, task)))
+                views["swapped rules"].append(Shown(rules=_rules(Household(other, size), task)))
+                views["relevant"].append(_exemplar(place, task, relevant=True))
+                views["irrelevant"].append(_exemplar(place, task, relevant=False))
+    results = {name: await figures.shown(tasks, shown) for name, shown in views.items()}
+    nothing = results["nothing"]
+    rows = []
+    for name, outcome in results.items():
+        gap = difference(outcome, nothing)
+        gain = f"{100 * gap.value:+.1f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
+        rows.append([name, percent(rate(sum(outcome), len(outcome))), gain])
+    figures.table(["in view", f"solved, {len(tasks)} tasks", "above nothing"], rows)
+    gap = difference(results["relevant"], results["irrelevant"])
+    figures.say(
+        "",
+        f"A relevant exemplar above an irrelevant one: {100 * gap.value:+.1f} points "
+        f"({100 * gap.low:+.0f} to {100 * gap.high:+.0f}).",
+    )
+
+
+def _rules(place: Household, task: Task) -> list[str]:
+    rng = Random(task.id)
+    rules = world_rules(place.world.keeps, place.world.treats, rng, held_out=True)
+    rng.shuffle(rules)
+    return rules
+
+
+def _exemplar(place: Household, task: Task, *, relevant: bool) -> Shown:
+    """Draw a solved training task of the same world; none when none fits."""
+    goal = place.reset(task).room.goal
+    corpus = Corpus(int(task.id.rpartition("/")[2]), {"small": 1.0}, {}, rename=0.0)
+
+    def fits(other: Game) -> bool:
+        its = other.room.goal
+        same = CATEGORY[its.thing] == CATEGORY[goal.thing]
+        if relevant:
+            return same and (its.family == goal.family or goal.family not in TREATMENTS)
+        return not same and its.family not in TREATMENTS
+
+    case = corpus.success(place.world, fits, tries=600)
+    return Shown(exemplars=(case.text(),)) if case else Shown()
+
+
+async def operations(figures: Figures) -> None:
+    """How many of the rule operations that the model writes parse and apply."""
+    figures.say("", "## Rule operations", "")
+    model = chat(MODEL, max_tokens=256)
+    written = parsed = applied = right = 0
+    for world in WORLDS:
+        place = Household(world, "small")
+        corpus = Corpus(11, {"small": 1.0}, {}, rename=0.0)
+        for _ in range(figures.tasks // 4):
+            pair = _pair(corpus, place)
+            if pair is None:
+                continue
+            book = _book(corpus, place)
+            asked = critique_pair([rule.text for rule in book.rules], *pair)
+            text = str((await model.ainvoke(asked)).text)
+            found = parse_operations(text)
+            done = book.apply(found.operations)
+            written += len([line for line in text.splitlines() if line.strip()])
+            parsed += len(found.operations)
+            applied += len(found.operations) - len(done.rejected)
+            right += sum(_true(place, operation.text) for operation in done.operations)
+    figures.table(
+        ["operations", "share in %"],
+        [
+            ["lines that parse", percent(rate(min(parsed, written), written))],
+            ["parsed operations that apply", percent(rate(applied, parsed))],
+            ["applied operations that state a convention of the world", percent(rate(right, applied))],
+        ],
+    )
+
+
+def _pair(corpus: Corpus, place: Household) -> tuple[str, str] | None:
+    game = corpus.game(place.world, "small")
+    failed = corpus.failures(game, 1)
+    world = place.world
+    kept = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
+    won = corpus.play(corpus.again(game), Knowledge(kept, works=dict(world.treats)), 20)
+    return (won.text(), failed[0].text()) if failed and won.solved else None
+
+
+def _book(corpus: Corpus, place: Household) -> Rulebook:
+    """Draw a rulebook with a few right rules of the world."""
+    rules = world_rules(place.world.keeps, place.world.treats)
+    chosen = corpus.rng.sample(rules, corpus.rng.choice((0, 1, 3, 5)))
+    book = Rulebook()
+    for number, text in enumerate(chosen, 1):
+        book = book.apply(parse_operations(f"ADD {number}: {text}").operations).rulebook
+    return book
+
+
+def _true(place: Household, text: str) -> bool:
+    """Tell whether a rule, as the model writes rules, states a convention of the world."""
+    world = place.world
+    kept = {kept_rule(category, kind) for category, kind in world.keeps.items()}
+    return text in kept | {works_rule(verb, kind) for verb, kind in world.treats.items()}
+
+
+async def experts(figures: Figures) -> None:
+    """The scripted expert on the same tasks, knowing nothing and knowing everything."""
+    figures.say("", "## The scripted expert", "")
+    figures.say("One try within the step limit, in %, on the household tasks above.")
+    rows = []
+    for size in SIZES:
+        counts = [0, 0]
+        total = 0
+        for world in WORLDS:
+            place = Household(world, size)
+            for task in place.tasks("test", figures.tasks // 2):
+                limit = place.step_limit(task)
+                known = (Knowledge(), everything(place, place.reset(task)))
+                for column, knowledge in enumerate(known):
+                    counts[column] += steps_needed(place.reset(task), knowledge) <= limit
+                total += 1
+        rows.append([f"{size} ({total} tasks)", *(percent(rate(count, total)) for count in counts)])
+    figures.table(["rooms", "knows nothing", "knows everything"], rows)
+
+
+PARTS: Final[dict[str, Callable[[Figures], Awaitable[None]]]] = {
+    "experts": experts,
+    "learning": learning,
+    "knowledge": knowledge,
+    "operations": operations,
+}
+
+
+async def _all(figures: Figures, parts: Sequence[str]) -> None:
+    for name in parts:
+        await PARTS[name](figures)
+
+
+def main() -> None:
+    """Produce the figures and write the document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=240, help="household tasks a room size")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
+    parser.add_argument("--out", type=Path, help="also write the tables to this file")
+    options = parser.parse_args()
+    figures = Figures(options.runs, options.tasks, options.concurrency)
+    asyncio.run(_all(figures, options.only))
+    if options.out:
+        options.out.write_text("\n".join(figures.lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

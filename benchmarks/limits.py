@@ -1,0 +1,101 @@
+"""Choose and check the household's step limits: `python -m benchmarks.limits`.
+
+For every room size and task family it prints the share of tasks that three experts solve within
+the limit: one that knows nothing, one that knows the world's conventions, and one that knows
+where everything is. A limit is right when the last solves 98 % or more and the first 30 to 55 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+
+from rich.console import Console
+from rich.table import Table
+
+from environments.household.environment import STEP_LIMITS, Household
+from environments.household.expert import Knowledge, Turn, action_in, expert
+from environments.household.game import Game
+from environments.household.language import kind_of
+from environments.household.nouns import CATEGORY, FAMILIES
+from state.nouns import Task
+
+LONGEST = 60
+
+
+def conventions(environment: Household) -> Knowledge:
+    """Return what someone knows who knows the world's conventions."""
+    world = environment.world
+    kept = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
+    return Knowledge(kept, works=dict(world.treats))
+
+
+def everything(environment: Household, game: Game) -> Knowledge:
+    """Return what someone knows who has seen the room: where each thing is."""
+    found: dict[str, tuple[str, ...]] = {}
+    for thing, place in game.room.things.items():
+        found[kind_of(thing)] = (*found.get(kind_of(thing), ()), place)
+    return Knowledge(found=found, works=dict(environment.world.treats))
+
+
+def steps_needed(game: Game, knowledge: Knowledge) -> int:
+    """Let the expert play; return the steps it took, or LONGEST + 1."""
+    opening = game.opening().text
+    turns: list[Turn] = []
+    for step in range(1, LONGEST + 1):
+        text = expert(opening, turns, knowledge)
+        answer = game.step(action_in(text))
+        turns.append(Turn(text, answer.text))
+        if answer.done:
+            return step
+    return LONGEST + 1
+
+
+def measure(environment: Household, tasks: list[Task]) -> dict[str, tuple[list[int], ...]]:
+    """Return, by family, the steps that the three experts took."""
+    taken: dict[str, tuple[list[int], ...]] = defaultdict(lambda: ([], [], []))
+    for task in tasks:
+        known = (
+            Knowledge(),
+            conventions(environment),
+            everything(environment, environment.reset(task)),
+        )
+        for steps, knowledge in zip(taken[task.kind], known, strict=True):
+            steps.append(steps_needed(environment.reset(task), knowledge))
+    return taken
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--worlds", nargs="+", default=["north", "south", "alfworld"])
+    parser.add_argument("--tasks", type=int, default=240, help="per world and size")
+    options = parser.parse_args()
+    table = Table(title="Tasks solved within the step limit, %")
+    for column in ("size", "family", "limit", "knows nothing", "conventions", "everything"):
+        table.add_column(column, justify="left" if column in ("size", "family") else "right")
+    for size, limits in STEP_LIMITS.items():
+        taken: dict[str, list[list[int]]] = {family: [[], [], []] for family in FAMILIES}
+        for world in options.worlds:
+            environment = Household(world, size)
+            found = measure(environment, list(environment.tasks("validation", options.tasks)))
+            for family, columns in found.items():
+                for column, steps in zip(taken[family], columns, strict=True):
+                    column.extend(steps)
+        for family, columns in taken.items():
+            solved = [_share(steps, limits[family]) for steps in columns]
+            table.add_row(size, family, str(limits[family]), *solved)
+        together = [
+            _share([s - limits[f] for f in FAMILIES for s in taken[f][column]], 0)
+            for column in range(3)
+        ]
+        table.add_row(size, "all", "", *together, end_section=True)
+    Console().print(table)
+
+
+def _share(steps: list[int], limit: int) -> str:
+    return f"{100 * sum(taken <= limit for taken in steps) / len(steps):.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What the framework costs a step: `python -m benchmarks.overhead`.
+
+The episode graph and LangChain's `create_agent` loop, each with an equally scripted model and a
+tool (or environment) that answers at once, taking the same number of steps, turn about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.tools import tool
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.scripted import Scripted
+from environments.household.environment import Household
+from graphs import episode
+
+ROUNDS = 15
+ENVIRONMENT = Household("north", "full")
+TASK = ENVIRONMENT.task("test/5")  # two things to carry: the longest limit there is
+STEPS = ENVIRONMENT.step_limit(TASK)
+PATH = [f"go to {place}" for place in ENVIRONMENT.reset(TASK).room.places]
+
+
+def _turn(messages: Sequence[BaseMessage]) -> int:
+    return sum(message.type == "ai" for message in messages)
+
+
+def _episode() -> Callable[[], Awaitable[object]]:
+    model = Scripted(reply=lambda seen: AIMessage(PATH[_turn(seen) % len(PATH)]))
+    graph = episode.build(agent=model).compile()
+    given = {"task": {"environment": TASK.environment, "id": TASK.id}}
+    return lambda: graph.ainvoke(given, {"recursion_limit": 10 * STEPS})
+
+
+@tool
+def act(command: str) -> str:
+    """Carry out a command."""
+    return f"On the desk 1, you see nothing. ({command})"
+
+
+def _create_agent() -> Callable[[], Awaitable[object]]:
+    def reply(seen: Sequence[BaseMessage]) -> AIMessage:
+        turn = _turn(seen)
+        if turn >= STEPS:
+            return AIMessage("Done.")
+        call = {"name": "act", "args": {"command": PATH[turn % len(PATH)]}, "id": f"call-{turn}"}
+        return AIMessage("", tool_calls=[call])
+
+    agent = create_agent(Scripted(reply=reply), [act])
+    given = {"messages": [{"role": "user", "content": TASK.instruction}]}
+    return lambda: agent.ainvoke(given, {"recursion_limit": 10 * STEPS})
+
+
+async def _measure() -> tuple[list[float], list[float]]:
+    ours, theirs = _episode(), _create_agent()
+    taken: tuple[list[float], list[float]] = ([], [])
+    for number in range(ROUNDS + 2):
+        for run, times in zip((ours, theirs), taken, strict=True):
+            started = time.perf_counter()
+            await run()
+            if number >= 2:
+                times.append((time.perf_counter() - started) / STEPS * 1000)
+    return taken
+
+
+def main() -> None:
+    """Print the medians and their ratio."""
+    ours, theirs = (statistics.median(times) for times in asyncio.run(_measure()))
+    table = Table(title=f"Milliseconds a step without a model's time, median of {ROUNDS}")
+    for column in ("episode graph", "create_agent", "episode / create_agent"):
+        table.add_column(column, justify="right")
+    table.add_row(f"{ours:.2f}", f"{theirs:.2f}", f"{ours / theirs:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The `apprentice` command: thin, it calls the graphs."""

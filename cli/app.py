@@ -1,0 +1,283 @@
+"""The `apprentice` command: `learn`, `evaluate`, `show`.
+
+Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from cli import evaluation, journal, report, screen
+from cli import learn as lessons
+from cli.journal import Finished, Plan
+from cli.learn import Lesson
+from cli.output import cached, write_json, write_text
+from cli.summary import summarise
+from cli.techniques import TECHNIQUES
+from state.errors import ApprenticeError, BadInput
+from state.nouns import digest
+
+FAILURE: Final = 1
+BAD_INPUT: Final = 2
+INTERRUPTED: Final = 130
+
+_METHODS = "\n\n".join(f"* `{name}`: {each.about}" for name, each in TECHNIQUES.items())
+
+
+class Sentences(TyperGroup):
+    """Prints errors raised on purpose as a sentence, and ends with the code that fits."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except ApprenticeError as error:
+            raise typer.Exit(_complain(error)) from error
+
+
+app = typer.Typer(
+    cls=Sentences,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"apprentice {version('apprentice')}")
+        raise typer.Exit
+
+
+@app.callback()
+def apprentice(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Agents that learn on the job.
+
+    `apprentice learn` shows it; `apprentice evaluate` measures any environment and model;
+    `apprentice show` prints what an agent did.
+    """
+
+
+Model = Annotated[
+    str,
+    typer.Option(help="provider:model, such as openai:gpt-5-mini, or local:NAME."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Draws the tasks and what is sampled.")]
+Trials = Annotated[int, typer.Option(help="Attempts at a task, 1 to 100.")]
+Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Tasks under way at once.")]
+Cache = Annotated[
+    bool,
+    typer.Option(help="Keep a model's answers, so that the same evaluation again costs nothing."),
+]
+
+
+@app.command()
+def learn(
+    tasks: Annotated[
+        int, typer.Option(min=1, help="Tasks of each size of room; a multiple of 6 is balanced.")
+    ] = 24,
+    trials: Trials = 4,
+    model: Model = "local:novice",
+    world: Annotated[
+        str, typer.Option(help="Whose conventions hold: north, south, alfworld, or w and a seed.")
+    ] = "north",
+    seed: Seed = 0,
+    name: Annotated[
+        str,
+        typer.Option(help="The folder under runs/; an interrupted run goes on under its name."),
+    ] = "",
+    concurrency: Concurrency = evaluation.CONCURRENCY,
+) -> None:
+    """Watch an agent fail, reflect and succeed, beside its controls, and get a report."""
+    folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
+    if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
+        raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
+    lesson = Lesson(folder, world, tasks, trials, model, seed)
+    console = Console()
+    with lessons.opened(lesson) as journals:
+        try:
+            with screen.following(console) as progress:
+                results = asyncio.run(lessons.run(journals, progress, concurrency))
+        except (KeyboardInterrupt, ApprenticeError) as error:
+            kept = sum(len(each.finished) for each in journals.values())
+            again = f"apprentice learn --name {folder.name}"
+            raise _stopped(error, kept, folder, f"{again}, with the same options,") from error
+    found = report.figures(lesson, results)
+    write_text(folder / "report.html", report.html(lesson, results, found))
+    write_json(folder / "report.json", report.as_json(lesson, results, found))
+    console.print(screen.by_trial(f"household/{world}, small and medium, {model}", found.summaries))
+    for control, gap in found.differences.items():
+        console.print(f"After trial {found.trial}, against {control}: {screen.points(gap)}")
+    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+
+
+@app.command(
+    epilog="An interrupted evaluation goes on where it stopped: repeat the command. "
+    f"Techniques, and what a further attempt has that the first had not:\n\n{_METHODS}"
+)
+def evaluate(
+    environment: Annotated[
+        str, typer.Option(help="Where to act, such as household/north/medium or alfworld.")
+    ] = "household/north/small",
+    split: Annotated[str, typer.Option(help="Which of its tasks.")] = "test",
+    technique: Annotated[str, typer.Option(help="How to try again; listed below.")] = "reflexion",
+    trials: Trials = 6,
+    seed: Seed = 0,
+    limit: Annotated[int, typer.Option(help="How many tasks, at most.")] = 36,
+    model: Model = "local:novice",
+    adapter: Annotated[str, typer.Option(help="A LoRA adapter of a local model.")] = "",
+    temperature: Annotated[
+        float | None, typer.Option(help="0 to 2; the technique's own when left out.")
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where the figures go; the journal, with every transcript, lies beside it as "
+            ".jsonl. Left out, a file under runs/ that the settings name.",
+        ),
+    ] = None,
+    memory: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Read and keep reflections under this name. Left out, nothing is remembered.",
+        ),
+    ] = "",
+    reflections: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="For others-reflections: the evaluation whose reflections are lent out.",
+        ),
+    ] = None,
+    cache: Cache = False,
+    concurrency: Concurrency = evaluation.CONCURRENCY,
+) -> None:
+    """Measure one technique on tasks of one environment, with 95 % intervals."""
+    plan = _plan(
+        environment=environment,
+        split=split,
+        technique=technique,
+        model=model,
+        adapter=adapter,
+        trials=trials,
+        temperature=temperature,
+        seed=seed,
+        limit=limit,
+        memory=memory,
+        donors=str(reflections or ""),
+    )
+    donors = _donors(plan, reflections)
+    name = digest(plan.model_dump(exclude={"limit"}))[:12]
+    path = json or Path("runs") / f"evaluate-{name}.json"
+    console = Console()
+    with cached(cache), journal.opened(path.with_suffix(".jsonl"), plan) as kept:
+        before = len(kept.finished)
+        try:
+            with screen.following(console) as progress:
+                bar = screen.Bar(progress, technique)
+                gate = asyncio.Semaphore(concurrency)
+                finished = asyncio.run(evaluation.evaluate(kept, bar, gate, donors))
+        except (KeyboardInterrupt, ApprenticeError) as error:
+            raise _stopped(error, len(kept.finished), kept.path, "The same command") from error
+    summary = summarise(finished, plan.trials)
+    write_json(
+        path,
+        {
+            "schema_version": plan.schema_version,
+            "plan": plan.model_dump(),
+            "summary": summary.model_dump(),
+            "rows": [row.model_dump() for row in evaluation.rows(finished)],
+        },
+    )
+    title = f"{plan.environment}, {plan.split}, {plan.model}"
+    console.print(screen.by_trial(title, {technique: summary}))
+    console.print(screen.by_family(summary))
+    console.print(screen.cost(summary))
+    if before:
+        console.print(f"{before} tasks had been finished before; remove {kept.path} to start anew.")
+    console.print(f"Figures: {path}. One attempt: apprentice show {path} <id>.", soft_wrap=True)
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="What `evaluate --json FILE` wrote.")],
+    id: Annotated[
+        str, typer.Argument(help="The attempt's id, or how it begins; left out, all are listed.")
+    ] = "",
+) -> None:
+    """Print one attempt readably: what the agent saw, did and was told."""
+    _, finished = journal.read(file)
+    console = Console()
+    if not id:
+        console.print(screen.attempts(finished))
+        return
+    every = [attempt for done in finished for attempt in done.attempts]
+    found = [attempt for attempt in every if attempt.id.startswith(id)]
+    if len(found) != 1:
+        many = f"{len(found)} attempts begin" if found else "No attempt begins"
+        raise BadInput(f"{many} with {id!r}. `apprentice show {file}` lists the ids.")
+    console.print(screen.transcript(found[0]))
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="apprentice")
+
+
+def _plan(*, technique: str, temperature: float | None, **settings: Any) -> Plan:
+    """Check what was asked for, so that a wrong word is told before anything starts."""
+    chosen = TECHNIQUES[evaluation.technique(technique)]
+    warmth = chosen.temperature if temperature is None else temperature
+    plan = evaluation.planned(technique=technique, temperature=warmth, **settings)
+    if chosen.borrows and not plan.donors:
+        raise BadInput(
+            f"The technique {technique!r} lends out the reflections of an earlier evaluation: "
+            "name its file with --reflections."
+        )
+    return plan
+
+
+def _donors(plan: Plan, file: Path | None) -> list[Finished]:
+    borrows = TECHNIQUES[evaluation.technique(plan.technique)].borrows
+    return journal.read(file)[1] if file and borrows else []
+
+
+def _stopped(error: BaseException, kept: int, where: Path, again: str) -> typer.Exit:
+    """Say why a run ended early and how to go on; return the exit that fits."""
+    interrupted = isinstance(error, KeyboardInterrupt)
+    code = INTERRUPTED if interrupted else _complain(error)
+    parts = ["Interrupted."] if interrupted else []
+    if kept:
+        parts.append(f"{kept} tasks are kept in {where}. {again} goes on from there.")
+    Console(stderr=True).print(_plain(" ".join(parts)), soft_wrap=True)
+    return typer.Exit(code)
+
+
+def _complain(error: BaseException) -> int:
+    """Print an error as a sentence; return the exit code that fits."""
+    Console(stderr=True).print(f"[bold red]Error:[/] {_plain(str(error))}", soft_wrap=True)
+    return BAD_INPUT if isinstance(error, BadInput) else FAILURE
+
+
+def _plain(text: str) -> str:
+    """Keep Rich from reading brackets in a message as its markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,93 @@
+"""Learning curves as inline SVG. Colours are CSS variables, so one chart serves light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Final
+
+from state.statistics import Rate
+
+DASHES: Final = ("", "7 4", "2 4", "10 4 2 4")  # so that lines differ without colour too
+_LEFT, _TOP, _BOTTOM, _RIGHT = 46, 14, 40, 16
+
+
+def curves(
+    lines: Mapping[str, Sequence[Rate]], width: int = 720, height: int = 360, label: str = ""
+) -> str:
+    """Draw the share solved by trial, with 95 % intervals, a line a technique.
+
+    Args:
+        lines: technique -> share after each trial; the first is drawn above the others.
+        width: in user units, as is the height.
+        height: see width.
+        label: what a screen reader says.
+    """
+    trials = max(len(rates) for rates in lines.values())
+    step = (width - _LEFT - _RIGHT) / max(1, trials - 1 + 0.5)
+    span = height - _TOP - _BOTTOM
+
+    def x(trial: int, line: int) -> float:
+        return _LEFT + step / 4 + trial * step + (line - (len(lines) - 1) / 2) * 5
+
+    def y(share: float) -> float:
+        return _TOP + span * (1 - share)
+
+    parts = [
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
+        'xmlns="http://www.w3.org/2000/svg">'
+    ]
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{y(tick):.1f}" '
+            f'y2="{y(tick):.1f}"/><text class="tick" x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" '
+            f'text-anchor="end">{100 * tick:.0f} %</text>'
+        )
+    for trial in range(trials):
+        parts.append(
+            f'<text class="tick" x="{_LEFT + step / 4 + trial * step:.1f}" '
+            f'y="{height - _BOTTOM + 20}" text-anchor="middle">{trial + 1}</text>'
+        )
+    parts.append(
+        f'<text class="tick" x="{(width + _LEFT) / 2:.0f}" y="{height - 4}" '
+        'text-anchor="middle">trial</text>'
+    )
+    for index, (name, rates) in reversed(list(enumerate(lines.items()))):
+        parts.append(_line(index, name, [(x(t, index), y(r.value)) for t, r in enumerate(rates)]))
+        for trial, rate in enumerate(rates):
+            parts.append(_point(index, name, trial, rate, x(trial, index), y))
+    return "".join([*parts, "</svg>"])
+
+
+def key(names: Sequence[str], about: Mapping[str, str]) -> str:
+    """Render the legend, in the order of the lines."""
+    entries = [
+        '<li><svg width="34" height="12" aria-hidden="true">'
+        f"{_line(index, name, [(1, 6), (33, 6)])}</svg>"
+        f"<strong>{escape(name)}</strong> {escape(about.get(name, ''))}</li>"
+        for index, name in enumerate(names)
+    ]
+    return f'<ul class="key">{"".join(entries)}</ul>'
+
+
+def _line(index: int, name: str, points: Sequence[tuple[float, float]]) -> str:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    dash = DASHES[index % len(DASHES)]
+    return (
+        f'<polyline class="line s{index}" points="{path}" stroke-dasharray="{dash}">'
+        f"<title>{escape(name)}</title></polyline>"
+    )
+
+
+def _point(
+    index: int, name: str, trial: int, rate: Rate, x: float, y: Callable[[float], float]
+) -> str:
+    told = (
+        f"{name}, trial {trial + 1}: {rate.successes} of {rate.total} solved, "
+        f"{100 * rate.value:.0f} % ({100 * rate.low:.0f} to {100 * rate.high:.0f})"
+    )
+    return (
+        f'<g class="s{index}"><line class="whisker" x1="{x:.1f}" x2="{x:.1f}" '
+        f'y1="{y(rate.low):.1f}" y2="{y(rate.high):.1f}"/>'
+        f'<circle cx="{x:.1f}" cy="{y(rate.value):.1f}" r="4"/><title>{escape(told)}</title></g>'
+    )

@@ -1,0 +1,225 @@
+"""The evaluation engine: one technique over many tasks at once, resumable task by task.
+
+It sits on top of the house because it runs graphs. A finished task is journaled at once; an
+unfinished one starts anew when the same plan is run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Protocol, TypeVar, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.store.base import BaseStore
+
+import models
+from cli.journal import Finished, Journal, Plan
+from cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
+from environments.advance import read_actions
+from environments.registry import environment
+from graphs import reflexion
+from memory.store import store
+from state.context import Context
+from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
+from state.nouns import Noun, Task, Trajectory, digest, text_of
+
+CONCURRENCY: Final = 16
+LIMIT: Final = 100_000
+T = TypeVar("T")
+
+Graph = CompiledStateGraph[Any, Context, Any, Any]
+
+
+class Watch(Protocol):
+    """Who follows an evaluation while it runs."""
+
+    def begin(self, total: int, finished: Sequence[Finished]) -> None:
+        """Hear how many tasks there are, and which were finished before."""
+
+    def attempt(self) -> None:
+        """Hear that an attempt was judged."""
+
+    def finish(self, done: Finished) -> None:
+        """Hear that a task is finished."""
+
+
+class Row(Noun):
+    """One attempt, as the JSON lists it."""
+
+    id: str
+    task: str
+    environment: str
+    family: str
+    trial: int
+    success: bool | None
+    score: float | None
+    steps: int
+    calls: int
+    tokens: int
+    seconds: float
+
+
+def technique(name: str) -> TechniqueName:
+    """Return a technique's name, or raise UnknownName."""
+    if name not in TECHNIQUES:
+        raise UnknownName("technique", name, NAMES)
+    return name
+
+
+def planned(**settings: Any) -> Plan:
+    """Return a plan whose numbers, tasks and model are checked before anything starts.
+
+    Raises:
+        BadInput: a sentence about the first setting that cannot be.
+        MissingPart: if the environment or the model lacks something.
+    """
+    if not 1 <= settings["limit"] <= LIMIT:
+        raise OutOfBounds("The limit of tasks", settings["limit"], 1, LIMIT)
+    plan = Plan(**settings)
+    context_of(plan)
+    tasks_of(plan)
+    models.chat(plan.model, adapter=plan.adapter)
+    return plan
+
+
+def tasks_of(plan: Plan) -> list[Task]:
+    """Return a plan's tasks, always in the same order.
+
+    Raises:
+        UnknownName: if there is no such environment or split.
+        BadInput: if the split holds no task.
+    """
+    where = environment(plan.environment)
+    if plan.split not in where.splits:
+        raise UnknownName(f"split of {plan.environment}", plan.split, where.splits)
+    tasks = list(where.tasks(plan.split, plan.limit, plan.seed))
+    if not tasks:
+        raise BadInput(
+            f"The split {plan.split!r} of {plan.environment!r} holds no tasks. Other splits: "
+            f"{', '.join(name for name in where.splits if name != plan.split)}."
+        )
+    return tasks
+
+
+def context_of(plan: Plan) -> Context:
+    """Return the settings that a plan's runs have; a fresh tenant unless memory is named."""
+    chosen = TECHNIQUES[technique(plan.technique)]
+    return Context(
+        tenant=plan.memory or f"evaluation-{digest(plan.model_dump(exclude={'limit'}))}",
+        model=plan.model,
+        adapter=plan.adapter,
+        temperature=plan.temperature,
+        seed=plan.seed,
+        max_trials=plan.trials,
+        strategy=chosen.strategy,
+    )
+
+
+async def evaluate(
+    journal: Journal,
+    watch: Watch,
+    gate: asyncio.Semaphore,
+    donors: Sequence[Finished] = (),
+) -> list[Finished]:
+    """Run what a journal's plan still lacks and return every task's outcome, in order.
+
+    Args:
+        journal: what is to be done and what is done already.
+        watch: who follows.
+        gate: bounds how many tasks are under way at once, over all evaluations that share it.
+        donors: finished tasks whose reflections are lent out, for the control that borrows.
+
+    Raises:
+        ApprenticeError: the first one that a task meets; what was finished is kept.
+    """
+    plan, context = journal.plan, context_of(journal.plan)
+    tasks = await asyncio.to_thread(tasks_of, plan)
+    borrows = TECHNIQUES[technique(plan.technique)].borrows
+    watch.begin(len(tasks), [journal.finished[t.id] for t in tasks if t.id in journal.finished])
+    async with _memory(plan) as kept:
+        shared = reflexion.build().compile(name="reflexion", store=kept)
+
+        async def one(task: Task) -> None:
+            async with gate:
+                lent = borrowing(task, donors) if borrows else None
+                graph = reflexion.build(reflector=lent).compile(store=kept) if lent else shared
+                done = await _run(graph, task, context, watch)
+                journal.add(done)
+                watch.finish(done)
+
+        await together(one(task) for task in tasks if task.id not in journal.finished)
+    return [journal.finished[task.id] for task in tasks]
+
+
+async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run jobs side by side; the first error raised on purpose ends them all and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+    except* ApprenticeError as errors:
+        raise errors.exceptions[0] from errors
+    return [task.result() for task in tasks]
+
+
+def rows(finished: Sequence[Finished]) -> list[Row]:
+    """Return a row an attempt."""
+    return [_row(attempt) for done in finished for attempt in done.attempts]
+
+
+def steps(attempt: Trajectory) -> int:
+    """Count the actions of an attempt; a turn without one counts as one."""
+    turns = [text_of(message) for message in attempt.messages if message.type == "ai"]
+    return sum(max(1, len(read_actions(turn))) for turn in turns)
+
+
+def _row(attempt: Trajectory) -> Row:
+    usage = attempt.usage
+    return Row(
+        id=attempt.id,
+        task=attempt.task.id,
+        environment=attempt.task.environment,
+        family=attempt.task.kind,
+        trial=attempt.trial,
+        success=attempt.verdict.success,
+        score=attempt.verdict.score,
+        steps=steps(attempt),
+        calls=usage.calls,
+        tokens=usage.input_tokens + usage.output_tokens,
+        seconds=round(usage.seconds, 4),
+    )
+
+
+@asynccontextmanager
+async def _memory(plan: Plan) -> AsyncIterator[BaseStore | None]:
+    """Open the store of a named memory; without a name nothing is read and nothing is kept."""
+    if not plan.memory:
+        yield None
+        return
+    async with store() as kept:
+        yield kept
+
+
+async def _run(graph: Graph, task: Task, context: Context, watch: Watch) -> Finished:
+    about = {"environment": task.environment, "model": context.model}
+    config = RunnableConfig(
+        tags=["graph:reflexion", *(f"{name}:{value}" for name, value in about.items())],
+        metadata={"graph": "reflexion", **about},
+    )
+    given = {"task": task, "run": context.tenant[:200]}
+    ended: dict[str, Any] = {}
+    async for mode, part in graph.astream(
+        given, config, context=context, stream_mode=["custom", "values"]
+    ):
+        if mode == "values":
+            ended = cast("dict[str, Any]", part)
+        elif cast("dict[str, Any]", part)["type"] == "reflexion.trial":
+            watch.attempt()
+    return Finished(
+        task=ended["task"],
+        outcome=ended["outcome"],
+        attempts=tuple(ended["attempts"]),
+        reflections=tuple(ended["reflections"]),
+    )

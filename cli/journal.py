@@ -1,0 +1,174 @@
+"""The journal of an evaluation: a line for the plan, then a line for every finished task.
+
+A line is written when its task is finished, so whatever ends a run early, what was done is kept
+and is not done again. A torn last line (the process was killed while writing it) is dropped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from pydantic import ValidationError
+
+from state.errors import BadInput, BrokenData
+from state.nouns import SCHEMA_VERSION, Noun, Reflection, Task, Trajectory
+from state.reflexion import Outcome
+
+_N = TypeVar("_N", bound=Noun)
+
+
+class Plan(Noun):
+    """What is evaluated. Tasks come in a fixed order, so a run may grow by a larger limit."""
+
+    schema_version: int = SCHEMA_VERSION
+    environment: str
+    split: str
+    technique: str
+    model: str
+    adapter: str = ""
+    trials: int
+    temperature: float
+    seed: int = 0
+    limit: int
+    memory: str = ""
+    donors: str = ""
+
+
+class Finished(Noun):
+    """One task with every attempt at it."""
+
+    task: Task
+    outcome: Outcome
+    attempts: tuple[Trajectory, ...] = ()
+    reflections: tuple[Reflection, ...] = ()
+
+    @property
+    def solved_at(self) -> int | None:
+        """The trial that solved the task; 0 if an earlier run had; None if none did."""
+        if self.outcome == "solved_before":
+            return 0
+        return next((each.trial for each in self.attempts if each.verdict.success), None)
+
+
+class Journal:
+    """An open journal: what it held, and a place to add to. One process writes it at a time."""
+
+    def __init__(
+        self, path: Path, plan: Plan, file: BinaryIO, finished: dict[str, Finished]
+    ) -> None:
+        self.path = path
+        self.plan = plan
+        self.finished = finished
+        self._file = file
+
+    def add(self, done: Finished) -> None:
+        """Keep a finished task; it is on the disk's way before this returns."""
+        _write(self._file, done)
+        self.finished[done.task.id] = done
+
+
+@contextmanager
+def opened(path: Path, plan: Plan) -> Iterator[Journal]:
+    """Open a plan's journal, or begin it; one in which nothing was finished is not kept.
+
+    Raises:
+        BadInput: if it holds another plan, is being written by another process, or its folder
+            cannot be written to.
+        BrokenData: if it is no journal.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be written ({error.strerror}). Name another file."
+        ) from error
+    with file:
+        _lock(file, path)
+        lines = _whole_lines(file)
+        if not lines:
+            _write(file, plan)
+            lines = [plan.model_dump_json().encode()]
+        found, finished = _parsed(path, lines)
+        _compare(path, found, plan)
+        kept = Journal(path, plan, file, {each.task.id: each for each in finished})
+        try:
+            yield kept
+        finally:
+            if not kept.finished:
+                path.unlink()
+
+
+def read(path: Path) -> tuple[Plan, list[Finished]]:
+    """Read a journal; `path` may also name the JSON that lies beside it.
+
+    Raises:
+        BadInput: if there is no such file.
+        BrokenData: if it is no journal.
+    """
+    path = path.with_suffix(".jsonl")
+    try:
+        with path.open("rb") as file:
+            lines = _whole_lines(file)
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read ({error.strerror}). Name the file that "
+            "`apprentice evaluate --json FILE` wrote."
+        ) from error
+    if not lines:
+        raise BrokenData(f"{path} is empty, so there is nothing to show.")
+    return _parsed(path, lines)
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise BadInput(
+            f"{path} is being written by another run. Wait for it, or name another file."
+        ) from error
+
+
+def _write(file: BinaryIO, noun: Noun) -> None:
+    file.write(noun.model_dump_json().encode() + b"\n")
+    file.flush()
+
+
+def _whole_lines(file: BinaryIO) -> list[bytes]:
+    """Read every line; cut a torn last one off where the file is open for writing."""
+    file.seek(0)
+    content = file.read()
+    whole = content[: content.rfind(b"\n") + 1]
+    if file.writable() and whole != content:
+        file.truncate(len(whole))
+    return whole.splitlines()
+
+
+def _parsed(path: Path, lines: Sequence[bytes]) -> tuple[Plan, list[Finished]]:
+    finished = [_line(path, number, line, Finished) for number, line in enumerate(lines[1:], 2)]
+    return _line(path, 1, lines[0], Plan), finished
+
+
+def _line(path: Path, number: int, line: bytes, kind: type[_N]) -> _N:
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BrokenData(
+            f"Line {number} of {path} is not what an evaluation writes ({first['msg']}). "
+            "Name another file, or remove that line."
+        ) from error
+
+
+def _compare(path: Path, found: Plan, plan: Plan) -> None:
+    asked = plan.model_dump(exclude={"limit"})
+    for name, kept in found.model_dump(exclude={"limit"}).items():
+        if kept != asked[name]:
+            raise BadInput(
+                f"{path} holds another evaluation: its {name} is {kept!r}, not {asked[name]!r}. "
+                "Name another file, or repeat the command that wrote it."
+            )

@@ -1,0 +1,115 @@
+"""The main job: an agent that fails, reflects and succeeds, beside its controls.
+
+The household's test tasks in small and medium rooms, the same tasks for every technique.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.progress import Progress
+
+from cli import journal
+from cli.evaluation import evaluate, planned, together
+from cli.journal import Finished, Journal, Plan
+from cli.screen import Bar
+from cli.techniques import TECHNIQUES, TechniqueName
+
+LEARNER: Final[TechniqueName] = "reflexion"
+CONTROLS: Final[tuple[TechniqueName, ...]] = ("others-reflections", "sampled", "none")
+SIZES: Final = ("small", "medium")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What `learn` is to show.
+
+    Attributes:
+        folder: where journals and reports go.
+        tasks: how many tasks of each size of room.
+    """
+
+    folder: Path
+    world: str
+    tasks: int
+    trials: int
+    model: str
+    seed: int
+
+    def plan(self, technique: TechniqueName, size: str) -> Plan:
+        """Return the evaluation of one technique in one size of room."""
+        own = self.folder / f"{LEARNER}-{size}.jsonl"
+        return planned(
+            environment=f"household/{self.world}/{size}",
+            split="test",
+            technique=technique,
+            model=self.model,
+            trials=self.trials,
+            temperature=TECHNIQUES[technique].temperature,
+            seed=self.seed,
+            limit=self.tasks,
+            donors=str(own) if TECHNIQUES[technique].borrows else "",
+        )
+
+
+Results = Mapping[TechniqueName, Mapping[str, Sequence[Finished]]]
+Journals = Mapping[tuple[TechniqueName, str], Journal]
+
+
+@contextmanager
+def opened(lesson: Lesson) -> Iterator[Journals]:
+    """Open every journal of a lesson, finished or not."""
+    with ExitStack() as stack:
+        yield {
+            (technique, size): stack.enter_context(
+                journal.opened(
+                    lesson.folder / f"{technique}-{size}.jsonl", lesson.plan(technique, size)
+                )
+            )
+            for technique in (LEARNER, *CONTROLS)
+            for size in SIZES
+        }
+
+
+async def run(journals: Journals, progress: Progress, concurrency: int) -> Results:
+    """Run the learner, then its controls; sizes of rooms and controls side by side.
+
+    Raises:
+        ApprenticeError: the first one that a task meets; what was finished is kept.
+    """
+    gate = asyncio.Semaphore(concurrency)
+    bars = {key: Bar(progress, f"{key[0]}, {key[1]} rooms") for key in journals}
+    own = await together(
+        evaluate(journals[LEARNER, size], bars[LEARNER, size], gate) for size in SIZES
+    )
+    donors = dict(zip(SIZES, own, strict=True))
+    pairs = [(control, size) for control in CONTROLS for size in SIZES]
+    others = await together(
+        evaluate(journals[pair], bars[pair], gate, donors[pair[1]]) for pair in pairs
+    )
+    found = dict(zip(pairs, others, strict=True))
+    controls = {name: {size: found[name, size] for size in SIZES} for name in CONTROLS}
+    return {LEARNER: donors, **controls}
+
+
+def pooled(results: Results) -> dict[str, list[Finished]]:
+    """Put the sizes of rooms together."""
+    return {
+        name: [done for size in SIZES for done in by_size[size]]
+        for name, by_size in results.items()
+    }
+
+
+def example(finished: Sequence[Finished]) -> Finished | None:
+    """Return a task that was failed, reflected on, and solved: the one with least to read."""
+    turned = [done for done in finished if done.outcome == "solved" and len(done.attempts) > 1]
+    return min(
+        turned,
+        key=lambda done: (len(done.attempts), sum(len(each.messages) for each in done.attempts)),
+        default=None,
+    )

@@ -1,0 +1,255 @@
+"""The report of `apprentice learn`: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Final, NamedTuple
+
+from cli import chart
+from cli.evaluation import rows
+from cli.journal import Finished
+from cli.learn import CONTROLS, LEARNER, SIZES, Lesson, Results, example, pooled
+from cli.screen import percent, points
+from cli.summary import Summary, compare, summarise
+from cli.techniques import TECHNIQUES
+from state.nouns import SCHEMA_VERSION, Trajectory, text_of
+from state.statistics import Difference, Rate
+
+JUDGED_AT: Final = 3  # the trial after which techniques are compared
+
+_STYLE: Final = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee6;
+  --page: #ffffff; --card: #f5f7fa; --s0: #1f5fd6; --s1: #b4540a; --s2: #167a4a; --s3: #7a5195;
+  --bad: #b3261e; --good: #167a4a; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b6; --line: #303a48;
+  --page: #12161c; --card: #1a2029; --s0: #7cb0ff; --s1: #ffab5e; --s2: #62d296; --s3: #c9a4e8;
+  --bad: #ff8a80; --good: #62d296; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.01em; }
+h2 { font-size: 1.2rem; margin: 2.6rem 0 .8rem; }
+h3 { font-size: 1rem; margin: 0 0 .4rem; }
+p { margin: .5rem 0; } .soft { color: var(--soft); }
+.lead { font-size: 1.1rem; max-width: 46rem; }
+.panels { display: grid; gap: 1.25rem;
+  grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }
+figure { margin: 0; } figcaption { color: var(--soft); font-size: .9rem; }
+svg { width: 100%; height: auto; display: block; }
+.key { list-style: none; padding: 0; margin: .8rem 0 0; display: grid; gap: .15rem; }
+.key li { color: var(--soft); } .key strong { color: var(--ink); font-weight: 600; }
+.key svg { width: 34px; height: 12px; display: inline-block; margin-right: .5rem; }
+.grid { stroke: var(--line); } .tick { fill: var(--soft); font-size: 12px; }
+.line { fill: none; stroke-width: 2.5; stroke-linejoin: round; } .whisker { opacity: .45; }
+.s0 { stroke: var(--s0); fill: var(--s0); } .s1 { stroke: var(--s1); fill: var(--s1); }
+.s2 { stroke: var(--s2); fill: var(--s2); } .s3 { stroke: var(--s3); fill: var(--s3); }
+.line { fill: none !important; } .whisker { stroke-width: 2; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .45rem .7rem; border-bottom: 1px solid var(--line);
+  white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } thead th { color: var(--soft);
+  font-weight: 500; } tr.own td { font-weight: 600; } td small { color: var(--soft);
+  font-weight: 400; display: block; }
+.attempt { border: 1px solid var(--line); border-left: 4px solid var(--bad); border-radius: 8px;
+  padding: 1rem 1.1rem; margin: 1rem 0; background: var(--card); }
+.attempt.solved { border-left-color: var(--good); }
+.lesson { border-left-color: var(--s0); background: none; }
+.episode { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0;
+  font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+.agent { color: var(--s0); } .ended { margin: .6rem 0 0; font-weight: 600; }
+"""
+
+
+class Figures(NamedTuple):
+    """What a lesson amounts to.
+
+    Attributes:
+        summaries: technique -> its figures, the learner's first.
+        trial: the trial after which techniques are compared.
+        differences: control -> how far the learner is above it.
+    """
+
+    summaries: dict[str, Summary]
+    trial: int
+    differences: dict[str, Difference]
+
+
+def figures(lesson: Lesson, results: Results) -> Figures:
+    """Sum a lesson up, all sizes of room together."""
+    every = pooled(results)
+    trial = min(JUDGED_AT, lesson.trials)
+    return Figures(
+        {name: summarise(done, lesson.trials) for name, done in every.items()},
+        trial,
+        {name: compare(every[LEARNER], every[name], trial) for name in CONTROLS},
+    )
+
+
+def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
+    """Return the report as data, with a row an attempt."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "lesson": {
+            "world": lesson.world,
+            "tasks": lesson.tasks,
+            "trials": lesson.trials,
+            "model": lesson.model,
+            "seed": lesson.seed,
+        },
+        "summaries": {name: one.model_dump() for name, one in found.summaries.items()},
+        "compared_after_trial": found.trial,
+        "differences": {name: gap._asdict() for name, gap in found.differences.items()},
+        "rows": {
+            name: [row.model_dump() for row in rows(done)] for name, done in pooled(results).items()
+        },
+    }
+
+
+def html(lesson: Lesson, results: Results, found: Figures) -> str:
+    """Render the whole report."""
+    own = pooled(results)[LEARNER]
+    body = [
+        _head(lesson, found),
+        _curves(found.summaries, results, lesson.trials),
+        _by_trial(found.summaries),
+        _gaps(found),
+        _families(own, lesson.trials),
+        _example(own),
+        _costs(found.summaries),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<title>An agent that learns from its failures</title>"
+        f"<style>{_STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
+    )
+
+
+def _head(lesson: Lesson, found: Figures) -> str:
+    own, tasks = found.summaries[LEARNER].by_trial, found.summaries[LEARNER].tasks
+    nearest, gap = min(found.differences.items(), key=lambda each: each[1].value)
+    return (
+        "<h1>An agent that learns from its failures</h1>"
+        f'<p class="soft">{escape(lesson.model)} on {tasks} household tasks it '
+        f"has never seen, in the world “{escape(lesson.world)}” · {lesson.trials} trials · "
+        f"seed {lesson.seed}</p>"
+        f'<p class="lead">On the first trial it solved <strong>{_share(own[0])}</strong> of the '
+        "tasks. After each failure it wrote down what it had learned, and tried again with that "
+        f"in view: within {lesson.trials} trials it solved <strong>{_share(own[-1])}</strong>. "
+        f"After trial {found.trial} that is {points(gap)} against the best control, "
+        f"{escape(nearest)}.</p>"
+    )
+
+
+def _curves(summaries: Mapping[str, Summary], results: Results, trials: int) -> str:
+    lines = {name: summary.by_trial for name, summary in summaries.items()}
+    panels = []
+    for size in SIZES:
+        part: dict[str, list[Rate]] = {
+            name: summarise(by[size], trials).by_trial for name, by in results.items()
+        }
+        drawn = chart.curves(part, 480, 260, f"Share solved by trial in {size} rooms")
+        panels.append(f"<figure>{drawn}<figcaption>{size} rooms</figcaption></figure>")
+    about: dict[str, str] = {name: TECHNIQUES[name].about for name in results}
+    return (
+        "<h2>Solved so far, by trial</h2><figure>"
+        f"{chart.curves(lines, label='Share of tasks solved by trial')}"
+        "<figcaption>All tasks; whiskers are 95 % Wilson intervals.</figcaption></figure>"
+        "<p>What a further attempt has in view that the first had not:</p>"
+        f"{chart.key(list(lines), about)}"
+        f'<h2>By size of room</h2><div class="panels">{"".join(panels)}</div>'
+    )
+
+
+def _by_trial(summaries: Mapping[str, Summary]) -> str:
+    count = max(len(summary.by_trial) for summary in summaries.values())
+    rows = []
+    for name, summary in summaries.items():
+        cells = "".join(
+            f"<td>{percent(share).replace(' (', '<small>(')}</small></td>"
+            for share in summary.by_trial
+        )
+        own = ' class="own"' if name == LEARNER else ""
+        rows.append(f"<tr{own}><td>{escape(name)}</td>{cells}</tr>")
+    heads = "".join(f"<th>trial {trial}</th>" for trial in range(1, count + 1))
+    return _table("The figures", f"<th>technique</th>{heads}", rows)
+
+
+def _gaps(found: Figures) -> str:
+    rows = [
+        f"<tr><td>{escape(name)}</td><td>{escape(points(gap))}</td></tr>"
+        for name, gap in found.differences.items()
+    ]
+    head = f"<th>control</th><th>{LEARNER} above it, after trial {found.trial}</th>"
+    return _table("Beyond chance?", head, rows) + (
+        '<p class="soft">The same tasks for all, so differences are paired: bootstrap intervals, '
+        "exact McNemar tests.</p>"
+    )
+
+
+def _families(own: Sequence[Finished], trials: int) -> str:
+    first, last = summarise(own, 1).by_family, summarise(own, trials).by_family
+    rows = [
+        f"<tr><td>{escape(family)}</td><td>{last[family].total}</td>"
+        f"<td>{escape(percent(first[family]))}</td><td>{escape(percent(last[family]))}</td></tr>"
+        for family in last
+    ]
+    heads = f"<th>family</th><th>tasks</th><th>first trial</th><th>within {trials}</th>"
+    return _table("By kind of task", heads, rows)
+
+
+def _example(own: Sequence[Finished]) -> str:
+    shown = example(own)
+    if shown is None:
+        return "<h2>An example</h2><p>No task was failed first and solved later.</p>"
+    *failed, solved = shown.attempts
+    parts = [f"<h2>An example</h2><p>{escape(shown.task.instruction.capitalize())}</p>"]
+    for attempt, reflection in zip(failed, shown.reflections, strict=False):
+        parts.append(_attempt(attempt, "failed"))
+        parts.append(
+            '<section class="attempt lesson"><h3>What it wrote to itself</h3>'
+            f'<p class="episode">{escape(reflection.text)}</p></section>'
+        )
+    return "".join([*parts, _attempt(solved, "solved")])
+
+
+def _attempt(attempt: Trajectory, ended: str) -> str:
+    lines = []
+    for message in attempt.messages:
+        if message.type == "ai":
+            spoken = escape(text_of(message)).replace("\n", "\n&gt; ")
+            lines.append(f'<span class="agent">&gt; {spoken}</span>')
+        elif message.type != "system":
+            lines.append(escape(text_of(message)))
+    feedback = escape(attempt.verdict.feedback)
+    return (
+        f'<section class="attempt {ended}"><h3>Trial {attempt.trial}: {ended}</h3>'
+        f'<p class="episode">{chr(10).join(lines)}</p><p class="ended">{feedback}</p></section>'
+    )
+
+
+def _costs(summaries: Mapping[str, Summary]) -> str:
+    rows = [
+        f"<tr><td>{escape(name)}</td><td>{one.attempts}</td><td>{one.calls:,}</td>"
+        f"<td>{one.tokens:,}</td><td>{one.seconds:,.1f}</td></tr>"
+        for name, one in summaries.items()
+    ]
+    heads = "<th>technique</th><th>attempts</th><th>model calls</th><th>tokens</th><th>seconds</th>"
+    return _table("What it took", heads, rows) + (
+        '<p class="soft">Acting only; seconds are those the model took, summed over tasks that '
+        "ran side by side.</p>"
+    )
+
+
+def _share(rate: Rate) -> str:
+    return f"{100 * rate.value:.0f} %"
+
+
+def _table(title: str, heads: str, rows: Sequence[str]) -> str:
+    return (
+        f'<h2>{title}</h2><div class="scroll"><table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )

@@ -1,0 +1,150 @@
+"""What the command line prints: progress, tables and transcripts, with Rich."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from cli.evaluation import steps
+from cli.journal import Finished
+from cli.summary import Summary
+from state.nouns import Trajectory, text_of
+from state.statistics import Difference, Rate
+
+
+class Bar:
+    """One evaluation's line in a progress display; it is a `Watch`."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress = progress
+        self._line: TaskID = progress.add_task(name, total=None, solved=0, attempts=0)
+        self._solved = 0
+        self._attempts = 0
+
+    def begin(self, total: int, finished: Sequence[Finished]) -> None:
+        """Show what there is to do, and what was done before."""
+        self._solved = sum(done.solved_at is not None for done in finished)
+        self._attempts = sum(len(done.attempts) for done in finished)
+        self._progress.update(self._line, total=total, completed=len(finished))
+        self._show()
+
+    def attempt(self) -> None:
+        """Count an attempt."""
+        self._attempts += 1
+        self._show()
+
+    def finish(self, done: Finished) -> None:
+        """Count a task."""
+        self._solved += done.solved_at is not None
+        self._progress.advance(self._line)
+        self._show()
+
+    def _show(self) -> None:
+        self._progress.update(self._line, solved=self._solved, attempts=self._attempts)
+
+
+@contextmanager
+def following(console: Console) -> Iterator[Progress]:
+    """Show live progress while evaluations run; off a terminal, only how it ended."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TextColumn("[green]{task.fields[solved]} solved[/], {task.fields[attempts]} attempts"),
+        TimeElapsedColumn(),
+        console=console,
+    ) as progress:
+        yield progress
+
+
+def percent(share: Rate) -> str:
+    """Render a share with its interval: '61 % (49-72)'."""
+    return f"{100 * share.value:.0f} % ({100 * share.low:.0f}-{100 * share.high:.0f})"
+
+
+def points(gap: Difference) -> str:
+    """Render a difference with its interval and p: '+36 points (24 to 47), p < 0.001'."""
+    chance = "p < 0.001" if gap.p < 0.001 else f"p = {gap.p:.3f}"
+    return (
+        f"{100 * gap.value:+.0f} points ({100 * gap.low:+.0f} to {100 * gap.high:+.0f}), {chance}"
+    )
+
+
+def by_trial(title: str, summaries: Mapping[str, Summary]) -> Table:
+    """Tabulate the share of tasks solved within each number of trials, a row a technique."""
+    table = Table(title=title, title_justify="left", caption="solved so far, 95 % intervals")
+    table.add_column("technique", no_wrap=True)
+    shown = max(len(summary.by_trial) for summary in summaries.values())
+    for trial in range(1, shown + 1):
+        table.add_column(f"trial {trial}", justify="right")
+    for name, summary in summaries.items():
+        table.add_row(name, *(percent(share).replace(" (", "\n(") for share in summary.by_trial))
+    return table
+
+
+def by_family(summary: Summary) -> Table:
+    """Tabulate success by kind of task."""
+    table = Table(title="By family, all trials", title_justify="left")
+    table.add_column("family")
+    table.add_column("tasks", justify="right")
+    table.add_column("solved", justify="right")
+    for family, share in summary.by_family.items():
+        table.add_row(family, str(share.total), percent(share))
+    return table
+
+
+def cost(summary: Summary) -> str:
+    """Render what an evaluation's attempts took."""
+    return (
+        f"{summary.tasks} tasks, {summary.attempts} attempts: {summary.calls:,} model calls, "
+        f"{summary.tokens:,} tokens, {summary.seconds:,.1f} s of model time."
+    )
+
+
+def attempts(finished: Sequence[Finished]) -> Table:
+    """List every attempt of an evaluation."""
+    table = Table("id", "task", "family", "trial", "ended", "steps")
+    for done in finished:
+        for each in done.attempts:
+            ended = outcome(each)
+            table.add_row(
+                each.id[:8], each.task.id, each.task.kind, str(each.trial), ended, str(steps(each))
+            )
+    return table
+
+
+def outcome(attempt: Trajectory) -> str:
+    """Name how an attempt ended."""
+    names = {True: "solved", False: "failed", None: "unknown"}
+    return names[attempt.verdict.success]
+
+
+def transcript(attempt: Trajectory) -> Text:
+    """Render one attempt: the prompt dimmed, the agent's lines behind '> '."""
+    head = f"{attempt.task.environment} {attempt.task.id} · trial {attempt.trial}"
+    page = Text(f"{head} · {outcome(attempt)}\n", style="bold")
+    page.append(f"id {attempt.id} · model {attempt.model or 'unknown'}\n\n", style="dim")
+    for message in attempt.messages:
+        body = text_of(message)
+        if message.type == "ai":
+            for line in body.splitlines():
+                page.append(f"> {line}\n", style="cyan")
+        else:
+            page.append(f"{body}\n", style="dim" if message.type == "system" else "")
+        if message.type != "ai":
+            page.append("\n")
+    if attempt.verdict.feedback:
+        page.append(attempt.verdict.feedback, style="italic")
+    return page

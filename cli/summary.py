@@ -1,0 +1,68 @@
+"""What an evaluation amounts to: success by trial and by family, differences, and the cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+from cli.evaluation import rows
+from cli.journal import Finished
+from state.errors import BadInput
+from state.statistics import Difference, Rate, difference, rate
+
+
+class Summary(BaseModel):
+    """The figures of one evaluation.
+
+    Attributes:
+        by_trial: share of tasks solved within 1, 2, … trials.
+        by_family: the same within all trials, for each kind of task.
+        calls: model calls of the attempts; tokens and seconds are theirs too.
+    """
+
+    tasks: int
+    attempts: int
+    by_trial: list[Rate]
+    by_family: dict[str, Rate]
+    calls: int
+    tokens: int
+    seconds: float
+
+
+def summarise(finished: Sequence[Finished], trials: int) -> Summary:
+    """Sum up an evaluation of up to `trials` attempts a task."""
+    listed = rows(finished)
+    families = sorted({done.task.kind for done in finished})
+    return Summary(
+        tasks=len(finished),
+        attempts=len(listed),
+        by_trial=[_rate(finished, trial) for trial in range(1, trials + 1)],
+        by_family={
+            family: _rate([done for done in finished if done.task.kind == family], trials)
+            for family in families
+        },
+        calls=sum(row.calls for row in listed),
+        tokens=sum(row.tokens for row in listed),
+        seconds=round(sum(row.seconds for row in listed), 3),
+    )
+
+
+def compare(ours: Sequence[Finished], theirs: Sequence[Finished], trial: int) -> Difference:
+    """Return how far one evaluation is above another after a trial, on the same tasks."""
+    mine, other = (
+        {(done.task.environment, done.task.id): solved(done, trial) for done in side}
+        for side in (ours, theirs)
+    )
+    if mine.keys() != other.keys():
+        raise BadInput("Two evaluations can only be compared on the same tasks.")
+    return difference(list(mine.values()), [other[key] for key in mine])
+
+
+def solved(done: Finished, trial: int) -> bool:
+    """Say whether a task was solved within some trials."""
+    return done.solved_at is not None and done.solved_at <= trial
+
+
+def _rate(finished: Sequence[Finished], trial: int) -> Rate:
+    return rate(sum(solved(done, trial) for done in finished), len(finished))

@@ -1,0 +1,1 @@
+"""Wiring only: one module per technique, opening with its picture; `build` and `graph`."""

@@ -1,0 +1,50 @@
+"""Episode: one attempt at one task, a turn of the agent and a turn of the environment in turn.
+
+START -> begin -> act -> step -> END          (solved, stuck, or out of steps)
+                   ^       |
+                   +-------+                  (not over yet)
+
+With a judge of one's own: ... step -> grade -> END.
+"""
+
+from __future__ import annotations
+
+from langgraph.graph import END, START, StateGraph
+
+from nodes.act import acting
+from nodes.agents import RETRY, Agent
+from nodes.begin import begin
+from nodes.grade import Judge, grading
+from nodes.step import next_turn, step
+from state.context import Context
+from state.episode import EpisodeInput, EpisodeOutput, EpisodeState
+
+Episode = StateGraph[EpisodeState, Context, EpisodeInput, EpisodeOutput]
+
+
+def build(agent: Agent | None = None, judge: Judge | None = None) -> Episode:
+    """Wire an episode.
+
+    Args:
+        agent: who acts; the model that the run's context names when none is given.
+        judge: who has the last word on the verdict; the environment when none is given.
+    """
+    graph = (
+        StateGraph(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
+        .add_node(begin)
+        .add_node("act", acting(agent), retry_policy=RETRY)
+        .add_node(step)
+        .add_edge(START, "begin")
+        .add_edge("begin", "act")
+        .add_edge("act", "step")
+    )
+    if judge is None:
+        return graph.add_conditional_edges("step", next_turn, {"act": "act", "over": END})
+    return (
+        graph.add_node("grade", grading(judge), retry_policy=RETRY)
+        .add_conditional_edges("step", next_turn, {"act": "act", "over": "grade"})
+        .add_edge("grade", END)
+    )
+
+
+graph = build().compile(name="episode")

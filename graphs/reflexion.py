@@ -1,0 +1,56 @@
+"""Reflexion: try, judge, reflect, and try again with the lesson in view.
+
+START -> recall -> attempt -> judge -> END    (solved, or out of trials)
+            |         ^         |
+            v         +-reflect-+             (failed)
+           END                                (solved before, or to be skipped)
+
+`attempt` runs the episode graph. Within it a finished attempt is the unit of resumption; the
+episode graph alone is checkpointed at every step.
+
+Source: Shinn et al. 2023, arXiv 2303.11366.
+"""
+
+from __future__ import annotations
+
+from langgraph.graph import START, StateGraph
+
+from graphs import episode
+from nodes.agents import RETRY, Agent
+from nodes.attempt import attempting
+from nodes.grade import Judge
+from nodes.judge import judge as decide
+from nodes.recall import recall
+from nodes.reflect import writing
+from state.context import Context
+from state.reflexion import ReflexionInput, ReflexionOutput, ReflexionState
+
+Reflexion = StateGraph[ReflexionState, Context, ReflexionInput, ReflexionOutput]
+
+
+def build(
+    agent: Agent | None = None, judge: Judge | None = None, reflector: Agent | None = None
+) -> Reflexion:
+    """Wire the loop; only the judge node chooses the next step.
+
+    Args:
+        agent: who acts; the model that the run's context names when none is given.
+        judge: who has the last word on an attempt; the environment when none is given.
+        reflector: who writes reflections; the context's model when none is given.
+    """
+    attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
+    return (
+        StateGraph(
+            ReflexionState, Context, input_schema=ReflexionInput, output_schema=ReflexionOutput
+        )
+        .add_node(recall)
+        .add_node("attempt", attempting(attempted))
+        .add_node("judge", decide)
+        .add_node("reflect", writing(reflector), retry_policy=RETRY)
+        .add_edge(START, "recall")
+        .add_edge("attempt", "judge")
+        .add_edge("reflect", "attempt")
+    )
+
+
+graph = build().compile(name="reflexion")

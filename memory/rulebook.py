@@ -1,0 +1,259 @@
+"""The rulebook's log in the LangGraph Store: one immutable item a batch of operations.
+
+Writers never change what is there, so those that write at once lose nothing, and a batch's key is
+derived from what caused it, so a step that is retried writes what it wrote before. Each batch has
+a namespace of its own, ending in its key: listing namespaces then tells exactly which batches
+exist, at a tenth of the cost of reading them, and only those not yet known are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from langgraph.store.base import BaseStore, GetOp, Item
+from pydantic import ValidationError
+
+from memory.labels import label
+from state.errors import BadInput, BrokenData
+from state.nouns import SCHEMA_VERSION
+from state.rulebook import (
+    LIMIT,
+    Applied,
+    Author,
+    Batch,
+    Difference,
+    Event,
+    Operation,
+    Rulebook,
+    batch_key,
+    diff,
+    fold,
+    history,
+    in_order,
+    replay,
+    rollback,
+)
+
+_ITEM: Final = "batch"
+_ALL: Final = 1_000_000_000
+"""A page that holds any log: the Store's own default is ten."""
+_FEW: Final = 64
+_KEPT: Final = 256
+_TICK: Final = 1e-6
+
+Namespace = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """Batches in order, by key, and the book they make."""
+
+    batches: dict[str, Batch] = field(default_factory=dict)
+    book: Rulebook = field(default_factory=Rulebook)
+
+    def with_batches(self, found: Iterable[Batch]) -> _Snapshot:
+        """Return the snapshot with more batches; those that come last are folded on top."""
+        later = in_order(found)
+        if not later:
+            return self
+        on_top = (later[0].time, later[0].key) > (self.newest, "~")
+        known = list(self.batches.values())
+        ordered = known + later if on_top else in_order(known + later)
+        book = fold(later, self.book) if on_top else fold(ordered)
+        return _Snapshot({batch.key: batch for batch in ordered}, book)
+
+    @property
+    def newest(self) -> float:
+        return next(reversed(self.batches.values())).time if self.batches else 0.0
+
+
+# What this process has read from each open store. A snapshot is replaced, never changed.
+_snapshots: WeakKeyDictionary[BaseStore, dict[Namespace, _Snapshot]] = WeakKeyDictionary()
+
+
+class RulebookLog:
+    """One tenant's log of one rulebook.
+
+    Args:
+        store: the LangGraph Store; the log keeps no connection of its own.
+        tenant: whose rules these are.
+        book: the rulebook's name.
+        clock: returns Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        store: BaseStore,
+        tenant: str = "default",
+        book: str = "default",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._namespace: Namespace = ("rulebook", label(tenant), label(book))
+        self._clock = clock
+
+    async def record(
+        self,
+        operations: Iterable[Operation],
+        *,
+        run: str,
+        index: int = 0,
+        evidence: Sequence[str] = (),
+        author: Author = "model",
+        reason: str = "",
+        limit: int = LIMIT,
+    ) -> Applied:
+        """Judge operations against the book as it is, log what stands, and return the book.
+
+        A second call with the same run, index and evidence changes nothing and returns what the
+        first one did.
+        """
+        key = batch_key(run, index, evidence)
+        snapshot = await self._snapshot()
+        if done := snapshot.batches.get(key):
+            return Applied(rulebook=snapshot.book, operations=done.operations)
+        applied = snapshot.book.apply(operations, author=author, limit=limit, origin=key)
+        if not applied.operations:
+            return applied
+        batch = Batch(
+            key=key,
+            operations=applied.operations,
+            author=author,
+            base=snapshot.book.version,
+            run=run,
+            index=index,
+            evidence=tuple(evidence),
+            reason=reason,
+        )
+        await self.append(batch)
+        return applied.model_copy(update={"rulebook": await self.load()})
+
+    async def append(self, batch: Batch) -> Batch:
+        """Log a batch unless its key is there, and return what the log holds.
+
+        The batch gets its time here, later than every batch that is known, so that clocks which
+        disagree can't put a vote before the rule it is for.
+        """
+        snapshot = await self._snapshot()
+        if known := snapshot.batches.get(batch.key):
+            return known
+        moment = max(self._clock(), snapshot.newest + _TICK)
+        stamped = batch.model_copy(update={"time": moment})
+        value = stamped.model_dump(mode="json")
+        await self._store.aput((*self._namespace, batch.key), _ITEM, value, index=False, ttl=None)
+        return stamped
+
+    async def load(self) -> Rulebook:
+        """Return the book as it is now."""
+        return (await self._snapshot()).book
+
+    async def batches(self) -> list[Batch]:
+        """Return the whole log, the oldest batch first."""
+        return list((await self._snapshot()).batches.values())
+
+    async def at(self, moment: float) -> Rulebook:
+        """Return the book as it was at a moment, in Unix time."""
+        return fold(batch for batch in await self.batches() if batch.time <= moment)
+
+    async def version(self, version: str) -> Rulebook:
+        """Return the book of a version, or raise BadInput."""
+        snapshot = await self._snapshot()
+        if book := await asyncio.to_thread(_of_version, version, snapshot):
+            return book
+        raise BadInput(
+            f"No rulebook of this log had version {version[:80]!r}. The log has "
+            f"{len(snapshot.batches)} batches and stands at version {snapshot.book.version}."
+        )
+
+    async def diff(self, before: str, after: str) -> list[Difference]:
+        """Return how two versions differ."""
+        return diff(await self.version(before), await self.version(after))
+
+    async def history(self, rule: str) -> list[Event]:
+        """Return what was done to one rule, by its id; each event names its batch."""
+        return await asyncio.to_thread(history, await self.batches(), rule)
+
+    async def rollback(
+        self, version: str, *, run: str, author: Author = "person", reason: str = ""
+    ) -> Applied:
+        """Give the book the rules of an earlier version again, as a new batch."""
+        target = await self.version(version)
+        operations = rollback(await self.load(), target)
+        return await self.record(
+            operations,
+            run=run,
+            evidence=(f"version:{version}",),
+            author=author,
+            reason=reason or f"Back to version {version}.",
+        )
+
+    async def _snapshot(self) -> _Snapshot:
+        """Bring this process's snapshot up to the log."""
+        known = _snapshots.setdefault(self._store, {})
+        held = known.get(self._namespace, _Snapshot())
+        listed = await self._keys()
+        if held.batches.keys() - listed:  # the log was erased: what is gone is forgotten
+            held = _Snapshot()
+        if missing := listed - held.batches.keys():
+            items = await self._read(missing)
+            held = await asyncio.to_thread(_extended, held, items)
+        known.pop(self._namespace, None)
+        known[self._namespace] = held
+        if len(known) > _KEPT:
+            known.pop(next(iter(known)))
+        return held
+
+    async def _keys(self) -> set[str]:
+        listed = await self._store.alist_namespaces(prefix=self._namespace, limit=_ALL)
+        return {names[-1] for names in listed if names[:-1] == self._namespace}
+
+    async def _read(self, keys: set[str]) -> list[Item]:
+        """Read batches: a few one by one, many in one page."""
+        if len(keys) > _FEW:
+            page = await self._store.asearch(self._namespace, limit=_ALL)
+            return [item for item in page if item.namespace[:-1] == self._namespace]
+        reads = [GetOp((*self._namespace, key), _ITEM) for key in keys]
+        found = await self._store.abatch(reads)
+        return [item for item in found if isinstance(item, Item)]
+
+
+def _extended(held: _Snapshot, items: Iterable[Item]) -> _Snapshot:
+    new = (item for item in items if item.namespace[-1] not in held.batches)
+    return held.with_batches([_batch(item.value, item.namespace) for item in new])
+
+
+def _batch(value: dict[str, Any], namespace: Namespace) -> Batch:
+    """Read a stored batch."""
+    where = "/".join(namespace)
+    found = value.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise BrokenData(
+            f"The rule batch {where} has schema version {found!r}, but this version of Apprentice "
+            f"reads {SCHEMA_VERSION}. Use the version that wrote it."
+        )
+    try:
+        return Batch.model_validate(value)
+    except ValidationError as error:
+        raise BrokenData(
+            f"The rule batch {where} cannot be read: {error}. Restore it from a backup, or delete "
+            "it to go on without it."
+        ) from error
+
+
+def _of_version(version: str, snapshot: _Snapshot) -> Rulebook | None:
+    """Find the book of a version among all that the log led to, the newest and none included."""
+    ordered = list(snapshot.batches.values())
+    bases = [place for place, batch in enumerate(ordered) if batch.base == version]
+    # Mostly, a batch's base is the book just before it; that saves looking at every book.
+    likely = (fold(ordered[:place]) for place in bases[:3])
+    every = (book for _, book in replay(ordered))
+    for book in chain((snapshot.book, Rulebook()), likely, every):
+        if book.version == version:
+            return book
+    return None

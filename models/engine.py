@@ -1,0 +1,316 @@
+"""The engine behind a local model: one thread that owns it and answers requests in batches.
+
+    submit -> inbox -> admit -> step -> step -> ... -> answer
+                         ^        |
+                         +--------+   newcomers join between two steps
+
+Every step reads or writes tokens of all conversations at work at once; a conversation that has
+its answer leaves, and what the network remembers of it is kept for its next turn.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from models.names import model_folder
+from models.prefixes import Prefixes
+from state.errors import ApprenticeError, BadInput, ContextOverflow, MissingPart, ModelFailure
+
+if TYPE_CHECKING:
+    from models.weights import Network, Weights
+
+MAX_ROWS: Final = 64
+TOKENS_A_STEP: Final = 2048
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to a local model.
+
+    Attributes:
+        messages: the conversation in the form that chat templates read.
+        tools: JSON Schemas of functions, for templates that have a place for them.
+        stop: texts at which the answer ends; they are not part of it.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]] = ()
+    adapter: str = ""
+    temperature: float = 0.0
+    max_tokens: int = 128
+    seed: int | None = None
+    stop: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said; `remembered` of the tokens it read were in its cache already."""
+
+    text: str
+    finish: Literal["stop", "length"]
+    input_tokens: int
+    output_tokens: int
+    remembered: int
+
+
+Inbox = SimpleQueue["tuple[Request, Future[Answer]] | None"]
+
+
+@dataclass
+class _Row:
+    """A conversation at work."""
+
+    request: Request
+    future: Future[Answer]
+    key: str
+    network: Network
+    cache: Any
+    tokens: list[int]
+    limit: int
+    chance: Any
+    remembered: int
+    written: list[int] = field(default_factory=list)
+
+    @property
+    def unread(self) -> Sequence[int]:
+        """Return the tokens that the network has not read yet."""
+        at = self.cache.length
+        if at >= len(self.tokens):
+            return self.written[at - len(self.tokens) :]
+        return self.tokens[at:] + self.written
+
+
+class Engine:
+    """A local model in a thread of its own; it loads with the first request.
+
+    Args:
+        name: the model's plain name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._inbox: Inbox = SimpleQueue()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._end: ApprenticeError | None = None
+        self._thread = threading.Thread(target=self._run, name=f"local:{name}", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether requests are still taken."""
+        return self._end is None
+
+    def submit(self, request: Request) -> Future[Answer]:
+        """Queue a request and return at once; cancelling the future drops it.
+
+        Raises:
+            ApprenticeError: why the engine has ended, if it has.
+        """
+        future: Future[Answer] = Future()
+        with self._lock:
+            if self._end:
+                raise self._end
+            self._inbox.put((request, future))
+            if self._thread.ident is None:
+                atexit.register(self.close)
+                self._thread.start()
+        return future
+
+    def close(self) -> None:
+        """Stop the thread; requests that have no answer yet fail."""
+        with self._lock:
+            self._end = self._end or ModelFailure(f"local:{self.name} was closed. Ask again.")
+            started = self._thread.ident is not None
+        self._closing.set()
+        self._inbox.put(None)  # wakes a thread that waits
+        if started and threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        """Work until closed. The thread's boundary: every error becomes its requesters' error."""
+        rows: list[_Row] = []
+        end: ApprenticeError | None = None
+        try:
+            _Worker(self.name, self._inbox, rows).work(self._closing)
+        except ApprenticeError as error:
+            end = error
+        except Exception as error:
+            end = ModelFailure(
+                f"local:{self.name} broke down: {type(error).__name__}: {error}. "
+                "The next request loads it anew."
+            )
+            end.__cause__ = error
+        with self._lock:
+            self._end = end or self._end
+        atexit.unregister(self.close)
+        orphans = [row.future for row in rows] + [item[1] for item in _drain(self._inbox) if item]
+        for future in orphans:
+            if not future.done():
+                _fail(future, self._end)
+
+
+class _Worker:
+    """The loop inside the thread."""
+
+    def __init__(self, name: str, inbox: Inbox, rows: list[_Row]) -> None:
+        self._rows = rows
+        self._inbox = inbox
+        folder = model_folder(name)
+        try:
+            from models import weights
+        except ImportError as error:
+            raise MissingPart(
+                f"local:{name} needs torch and transformers ({error}). "
+                "Install them with: pip install 'apprentice[local]'"
+            ) from error
+        self._choose, self._generator = weights.choose, weights.generator
+        self._weights: Weights = weights.Weights(name, folder)
+        self._prefixes = Prefixes()
+
+    def work(self, closing: threading.Event) -> None:
+        """Answer requests until told to stop."""
+        while True:
+            self._admit()
+            if closing.is_set():
+                return
+            for row in self._rows:
+                if row.future.cancelled():
+                    self._release(row)
+            self._rows[:] = [row for row in self._rows if not row.future.cancelled()]
+            for network in {id(row.network): row.network for row in self._rows}.values():
+                self._step([row for row in self._rows if row.network is network])
+            self._rows[:] = [row for row in self._rows if not row.future.done()]
+
+    def _admit(self) -> None:
+        """Take newcomers in; wait for one if there is nothing to do."""
+        waiting = [] if self._rows else [self._inbox.get()]
+        while len(self._rows) + len(waiting) < MAX_ROWS:
+            try:
+                waiting.append(self._inbox.get_nowait())
+            except Empty:
+                break
+        for request, future in filter(None, waiting):
+            if future.cancelled():
+                continue
+            try:
+                self._rows.append(self._begin(request, future))
+            except Exception as error:  # the request's fault: only its own future hears of it
+                _fail(future, _sentence(self._weights.name, error))
+
+    def _begin(self, request: Request, future: Future[Answer]) -> _Row:
+        weights = self._weights
+        if not request.messages:
+            raise BadInput(f"local:{weights.name} was asked with no message. Send at least one.")
+        tokens = weights.encode(request.messages, request.tools)
+        if len(tokens) >= weights.context:
+            raise ContextOverflow(f"local:{weights.name}", len(tokens), weights.context - 1)
+        key, network = weights.network(request.adapter)
+        cache = self._prefixes.take(key, tokens) or network.cache()
+        return _Row(
+            request=request,
+            future=future,
+            key=key,
+            network=network,
+            cache=cache,
+            tokens=tokens,
+            limit=min(request.max_tokens, weights.context - len(tokens)),
+            chance=self._generator(request.seed, tokens) if request.temperature > 0 else None,
+            remembered=cache.length,
+        )
+
+    def _step(self, rows: list[_Row]) -> None:
+        """Advance conversations of one network, as many as a step has room for."""
+        batch: list[tuple[_Row, Sequence[int]]] = []
+        room = TOKENS_A_STEP
+        for row in rows:
+            tokens = row.unread[:room]
+            if tokens:
+                batch.append((row, tokens))
+                room -= len(tokens)
+        logits = rows[0].network.forward([(row.cache, tokens) for row, tokens in batch])
+        ready = [number for number, (row, _) in enumerate(batch) if not row.unread]
+        if not ready:
+            return
+        chosen = self._choose(
+            logits[ready],
+            [batch[number][0].request.temperature for number in ready],
+            [batch[number][0].chance for number in ready],
+        )
+        for number, token in zip(ready, chosen, strict=True):
+            self._write(batch[number][0], token)
+
+    def _write(self, row: _Row, token: int) -> None:
+        """Append a token; answer when it ends the turn."""
+        if token in self._weights.ends:
+            self._answer(row, self._weights.decode(row.written), "stop")
+            return
+        row.written.append(token)
+        if row.request.stop:
+            text = self._weights.decode(row.written)
+            found = [at for at in map(text.find, row.request.stop) if at >= 0]
+            if found:
+                self._answer(row, text[: min(found)], "stop")
+                return
+        if len(row.written) >= row.limit:
+            self._answer(row, self._weights.decode(row.written), "length")
+
+    def _answer(self, row: _Row, text: str, finish: Literal["stop", "length"]) -> None:
+        self._release(row)
+        if row.future.set_running_or_notify_cancel():
+            row.future.set_result(
+                Answer(text, finish, len(row.tokens), len(row.written), row.remembered)
+            )
+
+    def _release(self, row: _Row) -> None:
+        """Keep what the network has read of a conversation."""
+        read = (row.tokens + row.written)[: row.cache.length]
+        self._prefixes.keep(row.key, read, row.cache)
+
+
+def _drain(inbox: SimpleQueue[Any]) -> list[Any]:
+    items = []
+    while not inbox.empty():
+        items.append(inbox.get())
+    return items
+
+
+def _fail(future: Future[Answer], error: ApprenticeError | None) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_exception(error)
+
+
+def _sentence(name: str, error: Exception) -> ApprenticeError:
+    """Return an error of this project for whatever a request has caused."""
+    if isinstance(error, ApprenticeError):
+        return error
+    failure = ModelFailure(f"local:{name} cannot read this conversation: {error}")
+    failure.__cause__ = error
+    return failure
+
+
+_engines: dict[str, Engine] = {}
+_engines_lock = threading.Lock()
+
+
+def engine(name: str) -> Engine:
+    """Return the running engine of a model; start one where there is none, or it has died."""
+    with _engines_lock:
+        running = _engines.get(name)
+        if running is None or not running.alive:
+            running = _engines[name] = Engine(name)
+        return running
+
+
+def close_all() -> None:
+    """Stop every engine and free its memory."""
+    with _engines_lock:
+        running = list(_engines.values())
+        _engines.clear()
+    for one in running:
+        one.close()

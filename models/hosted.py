@@ -1,0 +1,89 @@
+"""Chat models behind somebody's API, through LangChain's integrations.
+
+The server's settings say where and as whom: each provider's own environment variables, such as
+OPENAI_API_KEY, and OPENAI_BASE_URL for vLLM, Ollama, llama.cpp and whatever else speaks
+OpenAI's protocol. Callers say a name.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Final
+
+from langchain.chat_models import init_chat_model
+from langchain_core.language_models import BaseChatModel
+
+from state.errors import MissingPart, UnknownName
+
+# Providers whose integration is chosen by name alone, and the variables that may hold their key.
+# Not among them: `huggingface`, which would load whatever weights a caller names into this
+# process; `local:` is for those.
+PROVIDERS: Final[dict[str, tuple[str, ...]]] = {
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "anthropic_bedrock": (),
+    "azure_ai": (),
+    "azure_openai": (),
+    "baseten": ("BASETEN_API_KEY",),
+    "bedrock": (),
+    "bedrock_converse": (),
+    "cohere": ("COHERE_API_KEY",),
+    "deepseek": ("DEEPSEEK_API_KEY",),
+    "fireworks": ("FIREWORKS_API_KEY",),
+    "google_anthropic_vertex": (),
+    "google_genai": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    "google_vertexai": (),
+    "groq": ("GROQ_API_KEY",),
+    "ibm": (),
+    "litellm": (),
+    "mistralai": ("MISTRAL_API_KEY",),
+    "nvidia": (),
+    "ollama": (),
+    "openai": ("OPENAI_API_KEY",),
+    "openrouter": ("OPENROUTER_API_KEY",),
+    "perplexity": ("PPLX_API_KEY", "PERPLEXITY_API_KEY"),
+    "together": ("TOGETHER_API_KEY",),
+    "upstage": ("UPSTAGE_API_KEY",),
+    "xai": ("XAI_API_KEY",),
+}
+
+
+@lru_cache(maxsize=64)
+def hosted(
+    provider: str, model: str, temperature: float, max_tokens: int, seed: int | None
+) -> BaseChatModel:
+    """Return a provider's model; the same settings give the same client.
+
+    Raises:
+        UnknownName: there is no such provider.
+        MissingPart: its package is not installed, or its key is not set.
+    """
+    if provider not in PROVIDERS:
+        raise UnknownName("model provider", provider, ["local", *PROVIDERS])
+    keys = PROVIDERS[provider]
+    if keys and not any(os.environ.get(key) for key in keys):
+        raise MissingPart(_no_key(provider, model, keys))
+    try:
+        made: BaseChatModel = init_chat_model(
+            model, model_provider=provider, temperature=temperature, max_tokens=max_tokens
+        )
+    except ImportError as error:
+        raise MissingPart(
+            f"{provider}:{model} needs a package that is not installed: {error}"
+        ) from error
+    except Exception as error:  # each provider's constructor raises what it likes
+        reason = str(error).strip().splitlines()[0]
+        raise MissingPart(
+            f"{provider}:{model} is not set up: {reason} See LangChain's page on {provider} for "
+            "the environment variables that it reads."
+        ) from error
+    if seed is not None and "seed" in type(made).model_fields:
+        return made.model_copy(update={"seed": seed})
+    return made
+
+
+def _no_key(provider: str, model: str, keys: tuple[str, ...]) -> str:
+    sentence = f"{provider}:{model} needs a key: set {' or '.join(keys)}."
+    if provider == "openai":
+        sentence += " For a server of your own, named by OPENAI_BASE_URL, any value will do."
+    return sentence

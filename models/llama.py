@@ -1,0 +1,235 @@
+"""A forward pass for Llama networks that costs little besides the arithmetic.
+
+For a network of a few million parameters the general implementation spends most of a token's
+time in Python. Here a step is a handful of fused matrix products over the new tokens of *all*
+conversations in it, laid end to end, and one attention call per conversation over its own keys
+and values. So no padding is computed, a conversation may join or leave at any step, and reading
+a long prompt and writing single tokens are the same operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, scaled_dot_product_attention, silu
+from transformers import LlamaForCausalLM, PreTrainedModel
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+_STATIC_ROPE: Final = ("default", "linear", "llama3")
+_ROOM: Final = 256
+
+
+class LlamaCache:
+    """One conversation's keys and values: [layer, key or value, head, position, dimension]."""
+
+    def __init__(self, empty: Tensor) -> None:
+        self._kv = empty
+        self.length = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory that is held, in bytes."""
+        return self._kv.nbytes
+
+    def prefix(self, length: int) -> Self:
+        """Return a copy of the first positions."""
+        kv = self._kv[:, :, :, :length]
+        copy = type(self)(kv.new_empty(kv.shape))
+        copy._kv.copy_(kv)
+        copy.length = length
+        return copy
+
+    def reserve(self, extra: int) -> Tensor:
+        """Make room for further positions and return the whole tensor."""
+        needed = self.length + extra
+        layers, two, heads, room, dimension = self._kv.shape
+        if needed > room:
+            room = max(_ROOM, needed + needed // 4)
+            grown = self._kv.new_empty(layers, two, heads, room, dimension)
+            grown[:, :, :, : self.length] = self._kv[:, :, :, : self.length]
+            self._kv = grown
+        return self._kv
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A layer's weights; what reads the same input is one matrix."""
+
+    attention_norm: Tensor
+    query_key_value: Tensor
+    output: Tensor
+    mlp_norm: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One conversation's share of a step: rows start..stop, positions past..end."""
+
+    layers: Sequence[Tensor]
+    start: int
+    stop: int
+    past: int
+
+    @property
+    def end(self) -> int:
+        return self.past + self.stop - self.start
+
+
+def is_plain(model: PreTrainedModel) -> bool:
+    """Tell whether a model is exactly the architecture that `Llama` computes."""
+    config = model.config
+    return (
+        type(model) is LlamaForCausalLM
+        and config.hidden_act == "silu"
+        and not config.attention_bias
+        and not config.mlp_bias
+        and model.model.rotary_emb.rope_type in _STATIC_ROPE
+    )
+
+
+class Llama:
+    """A Llama network over Hugging Face weights, which it shares with the model given.
+
+    Args:
+        model: a model for which `is_plain` holds. Its fused weights become views of this
+            network's, so that nothing is held twice.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        config, body = model.config, model.model
+        attention = body.layers[0].self_attn
+        self._dimension: int = attention.head_dim
+        self._heads: int = config.num_attention_heads
+        self._kv_heads: int = config.num_key_value_heads
+        self._epsilon: float = config.rms_norm_eps
+        self._layers = [_layer(layer) for layer in body.layers]
+        self._embedding: Tensor = body.embed_tokens.weight.data
+        self._norm: Tensor = body.norm.weight.data
+        self._head: Tensor = model.lm_head.weight.data
+        self._frequencies: Tensor = body.rotary_emb.inv_freq.float()
+        self._rope_scale: float = body.rotary_emb.attention_scaling
+        # Queries are turned and, in passing, scaled for the dot product; keys are turned; values
+        # are left as they are.
+        turned = [self._dimension**-0.5] * self._heads + [1.0] * self._kv_heads
+        column = torch.tensor(turned + [0.0] * self._kv_heads)[:, None]
+        self._turned = column.to(self._frequencies)
+        self._left = (column == 0).to(self._frequencies)
+
+    def cache(self) -> LlamaCache:
+        """Return an empty cache for one conversation."""
+        shape = (len(self._layers), 2, self._kv_heads, 0, self._dimension)
+        return LlamaCache(self._embedding.new_empty(shape))
+
+    @torch.inference_mode()
+    def forward(self, batch: Sequence[tuple[LlamaCache, Sequence[int]]]) -> Tensor:
+        """Read each conversation's new tokens.
+
+        Args:
+            batch: each conversation's cache, which is extended, and its new tokens (at least 1).
+
+        Returns:
+            The logits after each conversation's last token, [conversations, vocabulary].
+        """
+        pieces = self._pieces(batch)
+        device = self._embedding.device
+        ids = torch.tensor([token for _, tokens in batch for token in tokens], device=device)
+        cos, sin = self._rotation(pieces)
+        x = self._embedding[ids]
+        for number, layer in enumerate(self._layers):
+            fused = linear(self._rms(x, layer.attention_norm), layer.query_key_value)
+            heads = fused.view(len(ids), -1, self._dimension)
+            rotated = heads * cos + heads.roll(self._dimension // 2, -1) * sin
+            x = x + linear(self._attend(number, rotated.transpose(0, 1), pieces), layer.output)
+            gate, up = linear(self._rms(x, layer.mlp_norm), layer.gate_up).chunk(2, -1)
+            x = x + linear(silu(gate) * up, layer.down)
+        for (cache, _), piece in zip(batch, pieces, strict=True):
+            cache.length = piece.end
+        last = torch.tensor([piece.stop - 1 for piece in pieces], device=device)
+        return linear(self._rms(x[last], self._norm), self._head)
+
+    def _pieces(self, batch: Sequence[tuple[LlamaCache, Sequence[int]]]) -> list[_Piece]:
+        pieces: list[_Piece] = []
+        start = 0
+        for cache, tokens in batch:
+            stop = start + len(tokens)
+            pieces.append(_Piece(cache.reserve(len(tokens)).unbind(), start, stop, cache.length))
+            start = stop
+        return pieces
+
+    def _rotation(self, pieces: list[_Piece]) -> tuple[Tensor, Tensor]:
+        """Return what turns each token's heads by its position, [tokens, heads, dimension].
+
+        Cosines and signed sines: the sign makes "rotate half, negated" a plain roll.
+        """
+        positions = torch.cat([torch.arange(piece.past, piece.end) for piece in pieces])
+        angles = positions.to(self._frequencies)[:, None, None] * self._frequencies
+        cos, sin = angles.cos() * self._rope_scale, angles.sin() * self._rope_scale
+        both_cos = torch.cat([cos, cos], -1) * self._turned + self._left
+        both_sin = torch.cat([-sin, sin], -1) * self._turned
+        return both_cos.to(self._embedding), both_sin.to(self._embedding)
+
+    def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
+        wide = x.float()
+        scale = torch.rsqrt((wide * wide).mean(-1, keepdim=True) + self._epsilon)
+        return weight * (wide * scale).to(x.dtype)
+
+    def _attend(self, number: int, rotated: Tensor, pieces: list[_Piece]) -> Tensor:
+        """Let each conversation look at itself; return what its tokens see, [tokens, heads]."""
+        query, key_value = rotated.split_with_sizes([self._heads, 2 * self._kv_heads])
+        key_value = key_value.view(2, self._kv_heads, -1, self._dimension)
+        seen = [self._look(piece, piece.layers[number], query, key_value) for piece in pieces]
+        joined = seen[0] if len(seen) == 1 else torch.cat(seen, 1)
+        return joined.transpose(0, 1).reshape(-1, self._heads * self._dimension)
+
+    def _look(self, piece: _Piece, kept: Tensor, query: Tensor, key_value: Tensor) -> Tensor:
+        """Keep one conversation's new keys and values, and attend to all of its own."""
+        rows = slice(piece.start, piece.stop)
+        kept[:, :, piece.past : piece.end] = key_value[:, :, rows]
+        keys, values = kept[:, :, : piece.end].unbind()
+        asked, new = query[:, rows], piece.stop - piece.start
+        if new == 1:
+            # One token sees everything, and the heads that share a key can pose as its rows.
+            # Measured: a third faster than the general call.
+            asked = asked.reshape(self._kv_heads, -1, self._dimension)
+            odds = torch.bmm(asked, keys.transpose(1, 2)).softmax(-1)
+            return torch.bmm(odds, values).view(self._heads, 1, self._dimension)
+        mask = None
+        if piece.past:
+            mask = torch.ones(new, piece.end, dtype=torch.bool, device=keys.device).tril(piece.past)
+        seen: Tensor = scaled_dot_product_attention(
+            asked[None],
+            keys[None],
+            values[None],
+            attn_mask=mask,
+            is_causal=mask is None,
+            scale=1.0,
+            enable_gqa=self._heads != self._kv_heads,
+        )
+        return seen[0]
+
+
+def _layer(layer: LlamaDecoderLayer) -> _Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    return _Layer(
+        attention_norm=layer.input_layernorm.weight.data,
+        query_key_value=_fuse(attention.q_proj, attention.k_proj, attention.v_proj),
+        output=attention.o_proj.weight.data,
+        mlp_norm=layer.post_attention_layernorm.weight.data,
+        gate_up=_fuse(mlp.gate_proj, mlp.up_proj),
+        down=mlp.down_proj.weight.data,
+    )
+
+
+def _fuse(*linears: nn.Linear) -> Tensor:
+    """Join matrices that read the same input, and let the originals be views of the whole."""
+    fused = torch.cat([part.weight.data for part in linears])
+    views = torch.split_with_sizes(fused, [part.out_features for part in linears])
+    for part, view in zip(linears, views, strict=True):
+        part.weight.data = view
+    return fused

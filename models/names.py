@@ -1,0 +1,66 @@
+"""From the plain names that callers may use to the folders that the server has chosen for them.
+
+`local:novice` is shipped. The server's own settings name two folders whose sub-folders are what
+callers may ask for: APPRENTICE_LOCAL_MODELS (Hugging Face models) and APPRENTICE_ADAPTERS (LoRA
+adapters; by default `adapters` under APPRENTICE_DATA).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from state.errors import BadInput, MissingPart, UnknownName
+
+NOVICE: Final = "novice"
+_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_NOVICE_WEIGHTS: Final = Path(__file__).parent / NOVICE / "weights"
+
+
+def plain(what: str, name: str) -> str:
+    """Return a name that cannot be read as a path, or raise BadInput."""
+    if not _PLAIN.fullmatch(name):
+        raise BadInput(
+            f"{name[:80]!r} is no {what} name: use letters, digits, '.', '_' and '-', "
+            "at most 80 of them, beginning with a letter or digit."
+        )
+    return name
+
+
+def model_folder(name: str) -> Path:
+    """Return the folder of a local model's weights.
+
+    Raises:
+        UnknownName: no such model is offered here.
+        MissingPart: the embedded model's weights are not where they belong.
+    """
+    if name == NOVICE:
+        if not (_NOVICE_WEIGHTS / "config.json").is_file():
+            raise MissingPart(
+                "The embedded model's weights are missing from models/novice/weights. "
+                "Train them with `make novice`, or install a release that contains them."
+            )
+        return _NOVICE_WEIGHTS
+    offered = _folders(os.environ.get("APPRENTICE_LOCAL_MODELS", ""), "config.json")
+    if name not in offered:
+        raise UnknownName("local model", name, [NOVICE, *offered])
+    return offered[name]
+
+
+def adapter_folder(name: str) -> Path:
+    """Return the folder of an adapter, or raise UnknownName."""
+    data = os.environ.get("APPRENTICE_DATA", "apprentice-data")
+    root = os.environ.get("APPRENTICE_ADAPTERS", "") or str(Path(data) / "adapters")
+    offered = _folders(root, "adapter_config.json")
+    if name not in offered:
+        raise UnknownName("adapter", name, offered)
+    return offered[name]
+
+
+def _folders(root: str, marker: str) -> dict[str, Path]:
+    """Return the sub-folders that hold a marker file, by name."""
+    if not root or not Path(root).is_dir():
+        return {}
+    return {path.parent.name: path.parent for path in sorted(Path(root).glob(f"*/{marker}"))}

@@ -1,0 +1,259 @@
+"""A local model's weights: loading, tokens in and out, adapters, and the choice of a token.
+
+This module imports torch and transformers; only the engine's worker thread imports it.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DynamicCache,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.cache_utils import DynamicLayer
+from transformers.utils import logging
+
+from models.llama import Llama, is_plain
+from models.names import adapter_folder
+from models.toolcalls import plain_turns
+from state.errors import BrokenData
+
+MAX_ADAPTERS: Final = 8
+_SMALL: Final = 100_000_000
+
+
+class Cache(Protocol):
+    """What a network remembers of one conversation."""
+
+    length: int
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory that is held, in bytes."""
+
+    def prefix(self, length: int) -> Self | None:
+        """Return a copy of the first positions, or None where that cannot be had."""
+
+
+class Network(Protocol):
+    """A forward pass over several conversations at once."""
+
+    def cache(self) -> Any:
+        """Return an empty cache for one conversation."""
+
+    def forward(self, batch: Sequence[tuple[Any, Sequence[int]]]) -> Tensor:
+        """Read each conversation's new tokens; return the logits after the last of each."""
+
+
+class GeneralCache:
+    """The general implementation's cache, for one conversation."""
+
+    def __init__(self, cache: DynamicCache) -> None:
+        self.cache = cache
+        self.length = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Return the memory that is held, in bytes."""
+        states = (vars(layer) for layer in self.cache.layers)
+        return sum(
+            part.nbytes for state in states for part in state.values() if isinstance(part, Tensor)
+        )
+
+    def prefix(self, length: int) -> Self | None:
+        """Return a copy of the first positions; windows and recurrent states have none."""
+        if any(type(layer) is not DynamicLayer for layer in self.cache.layers):
+            return None
+        other = type(self)(copy.deepcopy(self.cache))
+        other.cache.crop(length)
+        other.length = length
+        return other
+
+
+class General:
+    """Any causal language model, one conversation after the other."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        accepts = inspect.signature(model.forward).parameters
+        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in accepts else {}
+
+    def cache(self) -> GeneralCache:
+        """Return an empty cache for one conversation."""
+        return GeneralCache(DynamicCache(config=self._model.config))
+
+    @torch.inference_mode()
+    def forward(self, batch: Sequence[tuple[GeneralCache, Sequence[int]]]) -> Tensor:
+        """Read each conversation's new tokens; return the logits after the last of each."""
+        rows = []
+        for cache, tokens in batch:
+            output = self._model(
+                input_ids=torch.tensor([list(tokens)], device=self._model.device),
+                past_key_values=cache.cache,
+                use_cache=True,
+                **self._last_only,
+            )
+            cache.length += len(tokens)
+            rows.append(output.logits[0, -1])
+        return torch.stack(rows)
+
+
+class Weights:
+    """A model that has been read from its folder.
+
+    Args:
+        name: what the model is called in messages.
+        folder: a Hugging Face folder with a tokenizer that has a chat template.
+
+    Raises:
+        BrokenData: the folder does not hold a model that can be read.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        try:
+            self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True
+            )
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, dtype="auto"
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise BrokenData(
+                f"The weights of local:{name} cannot be read: {_first_line(error)}"
+            ) from error
+        if not self._tokenizer.chat_template:
+            raise BrokenData(f"The tokenizer of local:{name} has no chat template. Add one.")
+        model.eval().requires_grad_(False)
+        device = torch.device(os.environ.get("APPRENTICE_DEVICE", "cpu"))
+        if device.type == "cpu" and model.num_parameters() < _SMALL:
+            # Measured: a small network is fastest in float32 on one thread; more of them wait
+            # for each other longer than they work.
+            model.float()
+            torch.set_num_threads(1)
+        self._model: PreTrainedModel = model.to(device)
+        self.context: int = self._model.config.max_position_embeddings
+        self.ends = frozenset(_end_tokens(self._model, self._tokenizer))
+        self._networks: OrderedDict[str, Network] = OrderedDict()
+        self._base = _network(self._model)
+
+    def encode(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+    ) -> list[int]:
+        """Return the tokens of a conversation, up to where the next answer begins."""
+        turns = [dict(message) for message in messages]
+        in_template = "tools" in str(self._tokenizer.chat_template)
+        encoded: Any = self._tokenizer.apply_chat_template(
+            turns if in_template else plain_turns(turns, tools),
+            tools=[dict(tool) for tool in tools] if tools and in_template else None,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=False,
+        )
+        return list(encoded)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens, tags included."""
+        text = self._tokenizer.decode(
+            list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return str(text)
+
+    def network(self, adapter: str) -> tuple[str, Network]:
+        """Return the network with an adapter, and a key that changes when the adapter does.
+
+        Raises:
+            UnknownName: there is no such adapter.
+            BrokenData: it cannot be read, or was made for another model.
+        """
+        if not adapter:
+            return "", self._base
+        folder = adapter_folder(adapter)
+        newest = max(path.stat().st_mtime_ns for path in folder.iterdir())
+        key = f"{adapter}@{newest}"
+        if key not in self._networks:
+            self._networks[key] = _network(_adapted(self._model, self.name, folder))
+            if len(self._networks) > MAX_ADAPTERS:
+                self._networks.popitem(last=False)
+        self._networks.move_to_end(key)
+        return key, self._networks[key]
+
+
+def generator(seed: int | None, tokens: Sequence[int]) -> torch.Generator:
+    """Return a source of chance for one answer.
+
+    The conversation is mixed into the seed: otherwise each turn of an episode would draw the
+    same numbers.
+    """
+    made = torch.Generator()
+    if seed is None:
+        made.seed()
+    else:
+        text = f"{seed}:{','.join(map(str, tokens))}".encode()
+        made.manual_seed(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1)
+    return made
+
+
+def choose(logits: Tensor, temperatures: Sequence[float], chances: Sequence[Any]) -> list[int]:
+    """Choose each conversation's next token: the likeliest at temperature 0, else a drawn one.
+
+    Args:
+        logits: [conversations, vocabulary].
+        temperatures: one a conversation.
+        chances: one `torch.Generator` a conversation; unused at temperature 0.
+    """
+    best: list[int] = logits.argmax(-1).tolist()
+    for row, temperature in enumerate(temperatures):
+        if temperature > 0:
+            odds = torch.softmax(logits[row].float().cpu() / temperature, -1)
+            best[row] = int(torch.multinomial(odds, 1, generator=chances[row]))
+    return best
+
+
+def _network(model: PreTrainedModel) -> Network:
+    return Llama(model) if is_plain(model) else General(model)
+
+
+def _adapted(model: PreTrainedModel, name: str, folder: Path) -> PreTrainedModel:
+    """Return the model with an adapter merged in; all other weights are shared, none changed."""
+    from peft import PeftModel
+
+    shared = {
+        id(parameter): nn.Parameter(parameter.data, requires_grad=False)
+        for parameter in model.parameters()
+    }
+    twin = copy.deepcopy(model, shared)
+    try:
+        adapted = PeftModel.from_pretrained(twin, folder, torch_device=str(model.device))
+        # A safe merge makes new tensors; the other kind would write into the shared ones.
+        merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise BrokenData(
+            f"Adapter {folder.name!r} cannot be used with local:{name}: {_first_line(error)}"
+        ) from error
+    return merged
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the tokens that end a turn."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ends = configured if isinstance(configured, list) else [configured]
+    return [token for token in (*ends, tokenizer.eos_token_id) if token is not None]

@@ -1,0 +1,33 @@
+"""begin: the task is looked up and the opening observation shown."""
+
+from __future__ import annotations
+
+import asyncio
+
+from langchain_core.messages import RemoveMessage
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
+
+from environments import advance
+from environments.registry import environment
+from nodes.tasks import read_shown, read_task
+from state.episode import EpisodeGiven, EpisodeUpdate
+from state.nouns import Usage, text_of
+from state.prompts import acting
+
+
+async def begin(state: EpisodeGiven) -> EpisodeUpdate:
+    """Look the task up and show the agent its opening; whatever the thread held is over."""
+    shown = read_shown(state.shown)
+    task = await asyncio.to_thread(read_task, state.task)
+    opening = await asyncio.to_thread(advance.start, task)
+    instructions = environment(task.environment).instructions
+    return {
+        "task": task,
+        "messages": [
+            RemoveMessage(REMOVE_ALL_MESSAGES),
+            *acting(instructions, shown, text_of(opening)),
+        ],
+        "steps": 0,
+        "verdict": None,
+        "usage": Usage(),
+    }

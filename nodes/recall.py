@@ -1,0 +1,62 @@
+"""recall: what is known about a task before it is attempted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+from uuid import uuid4
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from memory.reflections import Reflections
+from nodes.tasks import read_flag, read_name, read_shown, read_task
+from state.context import Context
+from state.nouns import Verdict
+from state.reflexion import Outcome, ReflexionGiven, ReflexionUpdate
+
+WHY = {
+    "skipped": "Skipped, as was asked; not attempted.",
+    "solved_before": "Solved before by trajectory {solved_by}; not attempted again.",
+}
+
+
+async def recall(
+    state: ReflexionGiven, runtime: Runtime[Context]
+) -> Command[Literal["attempt", "__end__"]]:
+    """Look the task and its earlier lessons up; leave it alone if it is solved or to be skipped."""
+    shown = read_shown(state.shown)
+    task = await asyncio.to_thread(read_task, state.task)
+    memory = Reflections(runtime.store, Context.of(runtime).tenant, task)
+    solved_by = await memory.solved_by()
+    update: ReflexionUpdate = {
+        "task": task,
+        "run_name": _run_name(state, runtime),
+        "background": shown,
+        "attempts": [],
+        "reflections": await memory.all(),
+        "trials": 0,
+        "verdict": Verdict(),
+        "outcome": None,
+    }
+    outcome: Outcome | None = None
+    if read_flag("skip", state.skip):
+        outcome = "skipped"
+    elif solved_by:
+        outcome = "solved_before"
+    if outcome is None:
+        return Command(update=update, goto="attempt")
+    success = True if outcome == "solved_before" else None
+    feedback = WHY[outcome].format(solved_by=solved_by)
+    update["verdict"] = Verdict(success=success, feedback=feedback)
+    update["outcome"] = outcome
+    runtime.stream_writer(
+        {"type": "reflexion.done", "task": task.id, "outcome": outcome, "trials": 0}
+    )
+    return Command(update=update, goto="__end__")
+
+
+def _run_name(state: ReflexionGiven, runtime: Runtime[Context]) -> str:
+    """Return the name given, else the run's id, else a fresh one: kept in the state from here."""
+    info = runtime.execution_info
+    return read_name("run", state.run) or (info and info.run_id) or str(uuid4())

@@ -1,0 +1,49 @@
+"""reflect: a failed attempt becomes a lesson.
+
+After Shinn et al. 2023 (arXiv 2303.11366): one reflection a failure, written from the transcript
+and the earlier reflections; all are kept, the last few are shown.
+"""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from memory.reflections import Reflections
+from nodes import Node
+from nodes.agents import Agent, ask
+from state.context import Context
+from state.nouns import Reflection, Verdict, text_of, transcript
+from state.prompts import reflecting
+from state.reflexion import ReflexionState, ReflexionUpdate
+
+
+def writing(reflector: Agent | None = None) -> Node[ReflexionState, ReflexionUpdate]:
+    """Return the node in which a model, or the caller's own reflector, writes a reflection."""
+
+    async def reflect(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
+        """Write a lesson from the failed attempt, and keep it."""
+        context = Context.of(runtime)
+        failed = state.attempts[-1]
+        earlier = [reflection.text for reflection in state.reflections[-context.window :]]
+        prompt = reflecting(transcript(failed.messages), earlier, feedback(failed.verdict))
+        reply = await ask(
+            reflector, prompt, context, graph="reflexion", environment=state.task.environment
+        )
+        text = text_of(reply.message).strip()
+        event = {"type": "reflexion.reflection", "task": state.task.id, "trial": failed.trial}
+        runtime.stream_writer({**event, "text": text})
+        if not text:
+            return {}
+        reflection = Reflection(text=text, trial=failed.trial)
+        memory = Reflections(runtime.store, context.tenant, state.task)
+        await memory.add(state.run_name, reflection)
+        return {"reflections": [*state.reflections, reflection]}
+
+    return reflect
+
+
+def feedback(verdict: Verdict) -> str:
+    """Word a verdict for the reflection prompt: its score, where that tells anything, and text."""
+    score = verdict.score or 0.0
+    scored = f"Score: {score:.2f} of 1. " if 0 < score < 1 else ""
+    return f"{scored}{verdict.feedback}".strip()

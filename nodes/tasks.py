@@ -1,0 +1,79 @@
+"""Read what a caller gave: a task by name, a run's name, and what to show."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from environments.registry import environment
+from state.errors import BadInput, UnknownName
+from state.nouns import Name, Task
+from state.prompts import ACTING_SECTIONS, Shown
+
+_TASK: Final = TypeAdapter[Task](Task)
+_SHOWN: Final = TypeAdapter[Shown](Shown)
+_FLAG: Final = TypeAdapter[bool](bool)
+_NAME: Final = TypeAdapter[str](Name)
+_T = TypeVar("_T")
+
+
+def read_task(given: object) -> Task:
+    """Return the task of an environment that was asked for; blocks while it is looked up.
+
+    Only the environment's name and the task's id count; the environment knows the rest.
+
+    Raises:
+        BadInput: if no task was given, or one that cannot be.
+        UnknownName: if there is no such environment or task.
+    """
+    if given is None:
+        raise BadInput(
+            'No task was given. The input needs one: {"task": {"environment": '
+            '"household/north/small", "id": "test/0"}}.'
+        )
+    asked = _read(_TASK, "task", given)
+    return environment(asked.environment).task(asked.id)
+
+
+def read_shown(given: object) -> Shown:
+    """Return what to show; nothing given is nothing shown.
+
+    Raises:
+        UnknownName: if it names a section that the prompt does not have.
+        BadInput: if a section is not a list of texts.
+    """
+    if given is None:
+        return Shown()
+    sections = [name for name, _ in ACTING_SECTIONS]
+    for name in given if isinstance(given, dict) else ():
+        if name not in sections:
+            raise UnknownName("section of 'shown'", str(name), sections)
+    return _read(_SHOWN, "shown", given)
+
+
+def read_flag(what: str, given: object) -> bool:
+    """Return a yes or no.
+
+    Raises:
+        BadInput: if it is neither.
+    """
+    return _read(_FLAG, what, given)
+
+
+def read_name(what: str, given: object) -> str:
+    """Return a name, or '' when none was given.
+
+    Raises:
+        BadInput: if it cannot be a name.
+    """
+    return _read(_NAME, what, given) if given else ""
+
+
+def _read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
+    try:
+        return adapter.validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([what, *(str(part) for part in first["loc"])])
+        raise BadInput(f"The input {where!r} cannot be read: {first['msg']}.") from error

@@ -1,0 +1,117 @@
+"""Context: the settings of a run, the same for every graph.
+
+What a caller of the API may set is a name or a bounded number, never a path or code. Titles,
+descriptions, choices and bounds are part of the type, because Studio makes a form of them.
+
+A number outside its limits raises OutOfBounds, a choice that does not exist UnknownName, a value of
+the wrong kind BadInput.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, Literal, Self, cast, get_args, get_origin, get_type_hints
+
+from langgraph.runtime import Runtime
+from pydantic import Field, TypeAdapter, ValidationError
+
+from state.errors import BadInput, OutOfBounds, UnknownName
+from state.nouns import Name
+
+Strategy = Literal["none", "last_attempt", "reflection", "last_attempt_and_reflection"]
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Context:
+    """The settings of a run."""
+
+    tenant: Annotated[
+        Name, Field(title="Tenant", description="Whose memory this run reads and writes.")
+    ] = "default"
+    model: Annotated[
+        str,
+        Field(
+            title="Model",
+            description="provider:model, such as openai:gpt-5-mini, or local:<name>.",
+            min_length=1,
+            max_length=200,
+        ),
+    ] = "local:novice"
+    adapter: Annotated[
+        str,
+        Field(
+            title="Adapter",
+            description="Name of a LoRA adapter for a local model; empty for none.",
+            max_length=200,
+        ),
+    ] = ""
+    temperature: Annotated[
+        float,
+        Field(title="Temperature", description="0 always takes the likeliest token.", ge=0, le=2),
+    ] = 0.0
+    max_tokens: Annotated[
+        int,
+        Field(title="Longest turn", description="Tokens a turn may have.", ge=8, le=4096),
+    ] = 128
+    seed: Annotated[
+        int,
+        Field(title="Seed", description="Fixes what is sampled.", ge=0, le=MAX_SEED),
+    ] = 0
+    max_trials: Annotated[
+        int,
+        Field(title="Trials", description="Attempts at the task, at most.", ge=1, le=100),
+    ] = 6
+    strategy: Annotated[
+        Strategy,
+        Field(title="Strategy", description="What a further attempt is shown of earlier ones."),
+    ] = "reflection"
+    window: Annotated[
+        int,
+        Field(
+            title="Window", description="How many of the latest reflections are shown.", ge=1, le=10
+        ),
+    ] = 3
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name))
+
+    @property
+    def reflects(self) -> bool:
+        """Whether failures become reflections, and those are shown."""
+        return self.strategy in ("reflection", "last_attempt_and_reflection")
+
+    @property
+    def shows_last_attempt(self) -> bool:
+        """Whether the transcript of the last attempt is shown."""
+        return self.strategy in ("last_attempt", "last_attempt_and_reflection")
+
+    @classmethod
+    def of(cls, runtime: Runtime[Any]) -> Self:
+        """Return the run's settings; none given, or a foreign parent's, means the defaults."""
+        return runtime.context if isinstance(runtime.context, cls) else cls()
+
+
+@cache
+def _rule(name: str) -> tuple[Any, dict[str, Any], TypeAdapter[Any]]:
+    """Return a setting's plain type, its JSON schema (title, bounds) and its validator."""
+    hint = get_type_hints(Context, include_extras=True)[name]
+    adapter: TypeAdapter[Any] = TypeAdapter(hint)
+    return get_args(hint)[0], adapter.json_schema(), adapter
+
+
+def _check(name: str, value: object) -> None:
+    plain, schema, adapter = _rule(name)
+    try:
+        adapter.validate_python(value, strict=True)
+    except ValidationError as error:
+        what = f"The setting {name!r}"
+        if get_origin(plain) is Literal:
+            raise UnknownName(name, str(value), get_args(plain)) from error
+        reason = error.errors()[0]
+        if reason["type"] in ("greater_than_equal", "less_than_equal"):
+            number = cast("float", value)
+            raise OutOfBounds(what, number, schema["minimum"], schema["maximum"]) from error
+        raise BadInput(f"{what} is {str(value)[:80]!r}. {reason['msg']}.") from error

@@ -1,0 +1,77 @@
+"""What the episode graph reads, passes on and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Required
+
+from langchain_core.messages import AnyMessage, RemoveMessage
+from langgraph.channels import EphemeralValue
+from langgraph.graph.message import add_messages
+from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+from typing_extensions import TypedDict
+
+from state.nouns import Task, Usage, Verdict
+from state.prompts import Shown
+
+GivenTask = Annotated[
+    Task, Field(title="Task", description="Its environment and id; the rest is looked up.")
+]
+
+
+class EpisodeInput(TypedDict, total=False):
+    """What to attempt, and what to show beside it.
+
+    `shown` is a value of one run alone: a later run on the same thread does not inherit it.
+    """
+
+    task: Required[GivenTask]
+    shown: Annotated[
+        Shown,
+        Field(title="Shown", description="Rules, exemplars, lessons: what the prompt tells."),
+        EphemeralValue(Shown),
+    ]
+
+
+@dataclass
+class EpisodeGiven:
+    """An input as it arrives, before anything in it is checked."""
+
+    task: object = None
+    shown: object = None
+
+
+class EpisodeUpdate(TypedDict, total=False):
+    """What a node of the episode changes."""
+
+    task: Task
+    messages: list[AnyMessage | RemoveMessage]
+    steps: int
+    verdict: Verdict | None
+    usage: Usage
+
+
+class EpisodeOutput(TypedDict):
+    """One attempt: the transcript, its verdict and its cost."""
+
+    task: Task
+    messages: Annotated[list[AnyMessage], add_messages]
+    steps: Annotated[int, Field(title="Steps", description="Actions carried out.")]
+    verdict: Verdict
+    usage: Usage
+
+
+@validated
+class EpisodeState:
+    """An attempt so far. The messages are the whole state of its environment.
+
+    Validated, because a state also comes from people's edits and from checkpointers that hand
+    back plain JSON.
+    """
+
+    task: Task
+    messages: Annotated[list[AnyMessage], add_messages] = field(default_factory=list)
+    steps: int = 0
+    verdict: Verdict | None = None
+    usage: Usage = field(default_factory=Usage)

@@ -1,0 +1,86 @@
+"""What the reflexion graph reads, passes on and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Required
+
+from langgraph.channels import EphemeralValue
+from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+from typing_extensions import TypedDict
+
+from state.episode import GivenTask
+from state.nouns import Name, Reflection, Task, Trajectory, Verdict
+from state.prompts import Shown
+
+Outcome = Literal["solved", "failed", "unjudged", "skipped", "solved_before"]
+
+
+class ReflexionInput(TypedDict, total=False):
+    """What to attempt. All but the task are values of one run alone."""
+
+    task: Required[GivenTask]
+    run: Annotated[
+        Name,
+        Field(title="Run", description="Name of this run, part of its attempts' ids."),
+        EphemeralValue(str),
+    ]
+    skip: Annotated[
+        bool,
+        Field(title="Skip", description="Leave this task alone."),
+        EphemeralValue(bool),
+    ]
+    shown: Annotated[
+        Shown,
+        Field(title="Shown", description="What every attempt is shown beside its reflections."),
+        EphemeralValue(Shown),
+    ]
+
+
+@dataclass
+class ReflexionGiven:
+    """An input as it arrives, before anything in it is checked."""
+
+    task: object = None
+    run: object = ""
+    skip: object = False
+    shown: object = None
+
+
+class ReflexionUpdate(TypedDict, total=False):
+    """What a node of reflexion changes."""
+
+    task: Task
+    run_name: str
+    background: Shown
+    attempts: list[Trajectory]
+    reflections: list[Reflection]
+    trials: int
+    verdict: Verdict
+    outcome: Outcome | None
+
+
+class ReflexionOutput(TypedDict):
+    """How it went: every attempt of this run, and every reflection known by now."""
+
+    task: Task
+    outcome: Annotated[Outcome, Field(title="Outcome", description="How the run ended.")]
+    verdict: Verdict
+    trials: Annotated[int, Field(title="Trials", description="Attempts made in this run.")]
+    attempts: list[Trajectory]
+    reflections: list[Reflection]
+
+
+@validated
+class ReflexionState:
+    """A run so far. `reflections` holds those of earlier runs too, the oldest first."""
+
+    task: Task
+    run_name: str = ""
+    background: Shown = field(default_factory=Shown)
+    attempts: list[Trajectory] = field(default_factory=list)
+    reflections: list[Reflection] = field(default_factory=list)
+    trials: int = 0
+    verdict: Verdict = field(default_factory=Verdict)
+    outcome: Outcome | None = None

@@ -1,0 +1,260 @@
+"""The rulebook: rules as a fold over batches of operations.
+
+Semantics after ExpeL (Zhao et al. 2023, arXiv 2308.10144): a rule enters at strength 2, AGREE and
+EDIT add one, REMOVE takes one (three once the list is over-full), a rule at 0 is retired; within a
+batch the order is REMOVE, AGREE, EDIT, ADD; the strongest rule comes first and ties keep their
+order. Numbers exist in prompts alone, the log speaks of ids:
+
+    text --parse--> operations on numbers --judge--> operations on ids --fold--> rulebook
+
+The steps are in `state.operations`, `state.judging` (with `state.screening`) and `state.folding`;
+this module is what the other rooms import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Final, Literal
+
+from pydantic import Field
+
+from state.folding import Fold
+from state.judging import BATCH_LIMIT, Bench
+from state.nouns import SCHEMA_VERSION, Name, Noun, digest
+from state.operations import ParsedOperations, parse_operations
+from state.prompts import NO_RULES, numbered
+from state.rules import RULE_LENGTH, Author, Event, Kind, Operation, Rejected, Rule
+from state.screening import screen
+
+__all__ = [
+    "BATCH_LIMIT",
+    "LIMIT",
+    "OVERFULL",
+    "RULE_LENGTH",
+    "Applied",
+    "Author",
+    "Batch",
+    "Difference",
+    "Event",
+    "Kind",
+    "Operation",
+    "ParsedOperations",
+    "Rejected",
+    "Rule",
+    "Rulebook",
+    "batch_key",
+    "diff",
+    "fold",
+    "history",
+    "in_order",
+    "parse_operations",
+    "replay",
+    "rollback",
+    "screen",
+]
+
+LIMIT: Final = 20
+"""Rules that a prompt shows; at this number the list counts as full."""
+OVERFULL: Final = 5
+"""Rules above the limit from which on a model's REMOVE weighs three."""
+
+
+class Rulebook(Noun):
+    """Rules, the strongest first; immutable.
+
+    Attributes:
+        rules: the rules in force, in the order and with the numbers (from 1) that prompts show.
+        retired: rules at strength 0, by id; a person's AGREE or EDIT revives them.
+        merged: ids of rules that were added when their text was in the book already; votes on
+            them count for the rule that has the text.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    retired: tuple[Rule, ...] = ()
+    merged: dict[str, str] = Field(default_factory=dict)
+
+    @cached_property
+    def version(self) -> str:
+        """The hash of the rules in force: equal contents, equal version."""
+        return digest([(rule.id, rule.text, rule.strength) for rule in self.rules])
+
+    def shown(self, limit: int = LIMIT) -> tuple[Rule, ...]:
+        """Return the rules that a release shows: the strongest, with the same numbers."""
+        return self.rules[: max(0, limit)]
+
+    def full(self, limit: int = LIMIT) -> bool:
+        """Tell whether a model is asked for a REMOVE before an ADD."""
+        return len(self.rules) >= limit
+
+    def listing(self) -> str:
+        """Return the rules as prompts number them."""
+        return numbered([rule.text for rule in self.rules]) if self.rules else NO_RULES
+
+    def apply(
+        self,
+        operations: Iterable[Operation],
+        *,
+        author: Author = "model",
+        limit: int = LIMIT,
+        origin: str = "",
+    ) -> Applied:
+        """Judge operations against this book and do those that stand.
+
+        Args:
+            operations: on numbers, as parsed, or on ids, as people and programs give them.
+            author: a model is held to four operations and to what the screening lets pass, and
+                it can't revive a rule.
+            limit: the number of rules at which the list is full.
+            origin: the key of the batch to be, from which new rules' ids are derived; by default
+                this book's version.
+        """
+        bench = Bench(
+            self.rules,
+            self.retired,
+            self.merged,
+            author=author,
+            overfull=len(self.rules) >= limit + OVERFULL,
+            origin=origin or self.version,
+        )
+        accepted = bench.judge(operations)
+        folding = _thaw(self)
+        folding.take(accepted, author)
+        return Applied(
+            rulebook=_freeze(folding), operations=accepted, rejected=tuple(bench.rejected)
+        )
+
+
+class Applied(Noun):
+    """What came of operations.
+
+    Attributes:
+        rulebook: the new book.
+        operations: what was done, with ids and weights, as a batch logs it.
+        rejected: what was not done.
+    """
+
+    rulebook: Rulebook
+    operations: tuple[Operation, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+
+class Batch(Noun):
+    """Operations that one author gave at once: an immutable entry of the log.
+
+    Attributes:
+        key: `batch_key` of run, index and evidence.
+        base: version of the book that the operations were judged against.
+        evidence: ids of the trajectories that the operations rest on.
+        time: Unix time in seconds, later than that of any batch its writer knew.
+    """
+
+    key: Name
+    schema_version: int = SCHEMA_VERSION
+    operations: tuple[Operation, ...]
+    author: Author = "model"
+    base: str = ""
+    run: str = ""
+    index: int = 0
+    evidence: tuple[str, ...] = ()
+    reason: str = Field(default="", max_length=2_000)
+    time: float = 0.0
+
+
+class Difference(Noun):
+    """How one rule differs between two books; None stands for a rule that is not in force."""
+
+    before: Rule | None = None
+    after: Rule | None = None
+
+    @property
+    def kind(self) -> Literal["added", "removed", "edited", "strengthened", "weakened"]:
+        """Name the difference by what a reviewer looks for first."""
+        if self.before is None or self.after is None:
+            return "removed" if self.after is None else "added"
+        if self.before.text != self.after.text:
+            return "edited"
+        return "strengthened" if self.after.strength > self.before.strength else "weakened"
+
+
+def batch_key(run: str, index: int, evidence: Sequence[str] = ()) -> str:
+    """Derive a batch's key, so that a step that is retried votes once."""
+    return digest("batch", run, index, sorted(evidence))
+
+
+def in_order(batches: Iterable[Batch]) -> list[Batch]:
+    """Return batches in the log's order, each key once."""
+    unique = {batch.key: batch for batch in batches}
+    return sorted(unique.values(), key=lambda batch: (batch.time, batch.key))
+
+
+def fold(batches: Iterable[Batch], start: Rulebook | None = None) -> Rulebook:
+    """Return the book that batches make, in whatever order and from however many logs they come.
+
+    Args:
+        batches: the batches.
+        start: the book that all batches before them made; by default there are none.
+    """
+    folding = _thaw(start or Rulebook())
+    for batch in in_order(batches):
+        folding.take(batch.operations, batch.author)
+    return _freeze(folding)
+
+
+def replay(batches: Iterable[Batch]) -> Iterator[tuple[Batch, Rulebook]]:
+    """Yield every batch, in order, with the book that it led to."""
+    folding = _thaw(Rulebook())
+    for batch in in_order(batches):
+        folding.take(batch.operations, batch.author)
+        yield batch, _freeze(folding)
+
+
+def history(batches: Iterable[Batch], rule: str) -> list[Event]:
+    """Return what was done to one rule, by its id, votes that had no effect included."""
+    folding = _thaw(Rulebook())
+    events: list[Event] = []
+    for batch in in_order(batches):
+        for event in folding.take(batch.operations, batch.author):
+            met = {event.operation.rule, *(each.id for each in (event.before, event.after) if each)}
+            if rule in met:
+                events.append(event.model_copy(update={"batch": batch.key}))
+    return events
+
+
+def diff(before: Rulebook, after: Rulebook) -> list[Difference]:
+    """Return how two books differ: the later one's rules in its order, then those that are gone."""
+    old = {rule.id: rule for rule in before.rules}
+    kept = {rule.id for rule in after.rules}
+    changed = [
+        Difference(before=old.get(rule.id), after=rule)
+        for rule in after.rules
+        if old.get(rule.id) != rule
+    ]
+    return changed + [Difference(before=rule) for rule in before.rules if rule.id not in kept]
+
+
+def rollback(current: Rulebook, target: Rulebook) -> tuple[Operation, ...]:
+    """Return the operations that give a book another one's rules, order included.
+
+    They go through `apply` and into the log like any others: going back is one more step forward.
+    """
+    wanted = {rule.id for rule in target.rules}
+    gone = [
+        Operation(kind="SET", rule=rule.id, text=rule.text, weight=0)
+        for rule in current.rules
+        if rule.id not in wanted
+    ]
+    kept = [
+        Operation(kind="SET", rule=rule.id, text=rule.text, weight=rule.strength)
+        for rule in target.rules
+    ]
+    return (*gone, *kept)
+
+
+def _thaw(book: Rulebook) -> Fold:
+    return Fold(book.rules, book.retired, book.merged)
+
+
+def _freeze(folding: Fold) -> Rulebook:
+    merged = dict(sorted(folding.merged.items()))
+    return Rulebook(rules=folding.rules(), retired=folding.retired(), merged=merged)

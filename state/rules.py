@@ -1,0 +1,94 @@
+"""The nouns of the rulebook: Rule, Operation, Event, Rejected."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from state.nouns import Name, Noun
+
+RULE_LENGTH: Final = 300
+"""Characters that a rule may have."""
+
+Kind = Literal["REMOVE", "AGREE", "EDIT", "ADD", "SET"]
+Author = Literal["model", "person", "system"]
+RuleText = Annotated[str, Field(max_length=RULE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+ORDER: Final[dict[Kind, int]] = {"REMOVE": 0, "AGREE": 1, "EDIT": 2, "ADD": 3, "SET": 4}
+"""The order of operations within a batch."""
+
+
+class Rule(Noun):
+    """One rule. At strength 0 it is retired: out of every prompt, but not forgotten."""
+
+    id: Name
+    text: RuleText
+    strength: int = Field(ge=0)
+
+
+class Operation(Noun):
+    """One vote on, or change to, one rule.
+
+    A prompt names a rule by its number, people and the log by its id. `Rulebook.apply` turns the
+    one into the other and fills in the weight.
+
+    Attributes:
+        kind: ADD, AGREE, EDIT and REMOVE are a model's; SET, which gives a rule a text and a
+            strength whatever it had, is a rollback's and a person's.
+        number: the rule as a prompt showed it, from 1; None where `rule` names it, and for ADD.
+        rule: the rule's id.
+        text: the new rule of an ADD, EDIT or SET; beside AGREE or REMOVE, the rule meant.
+        weight: what is added to the rule's strength, or, for SET, the strength it gets.
+    """
+
+    kind: Kind
+    number: int | None = Field(default=None, ge=0, le=999_999)
+    rule: str = Field(default="", max_length=200)
+    text: RuleText = ""
+    weight: int | None = Field(default=None, ge=-1000, le=1000)
+
+    def __str__(self) -> str:
+        target = self.rule[:8] if self.number is None else str(self.number)
+        head = f"{self.kind} {target}".rstrip()
+        return f"{head}: {self.text}" if self.text else head
+
+
+class Event(Noun):
+    """What one logged operation did to one rule; a reason says why it did nothing.
+
+    Attributes:
+        batch: the key of the operation's batch.
+        before: the rule before, None if it was new.
+        after: the rule after, None if there is none.
+    """
+
+    batch: str = ""
+    operation: Operation
+    before: Rule | None = None
+    after: Rule | None = None
+    reason: str = ""
+
+
+class Rejected(Noun):
+    """What was not done, and why.
+
+    Attributes:
+        written: the operation as it was written, shortened.
+        reason: one sentence.
+        operation: the operation, where it could be read.
+        flagged: whether the screening stopped it, so that a person may still let it in.
+    """
+
+    written: str
+    reason: str
+    operation: Operation | None = None
+    flagged: bool = False
+
+
+@lru_cache(maxsize=8192)
+def likeness(text: str) -> str:
+    """Fold a text to what makes it the same rule: not its case, spacing or last full stop."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(" .!。")

@@ -1,0 +1,38 @@
+"""The command line with the scripted pupil in place of every model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import models
+from cli.app import app
+from tests.cli import pupil
+
+Apprentice = Callable[..., Result]
+
+
+def run(*arguments: str | Path) -> Result:
+    """Run the command in this process; errors that are not its own are raised."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Put the pupil in place of every model, and everything that is written into a folder."""
+    patch.setattr(models, "chat", pupil.chat)
+    patch.chdir(folder)
+    patch.setenv("COLUMNS", "200")
+    patch.setenv("APPRENTICE_DATA", str(folder / "data"))
+
+
+@pytest.fixture
+def apprentice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Apprentice:
+    """Run the command in a folder of its own, on a terminal 200 columns wide."""
+    prepare(monkeypatch, tmp_path)
+    return run

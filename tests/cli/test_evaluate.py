@@ -1,0 +1,246 @@
+"""`apprentice evaluate`: what it counts, keeps, resumes and refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import models
+from cli import journal
+from state.errors import ModelFailure
+from tests.cli import pupil
+from tests.cli.conftest import Apprentice
+from tests.fakes import Scripted
+
+CHAT = models.chat  # the real one, before any test replaces it
+FULL = ("--environment", "household/north/full", "--trials", "3", "--limit", "12")
+
+
+def figures(path: str | Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(path).read_text())
+    return found
+
+
+def test_rows_and_figures_agree_with_the_transcripts(apprentice: Apprentice) -> None:
+    assert apprentice("evaluate", *FULL, "--json", "a.json").exit_code == 0
+    found = figures("a.json")
+    _, finished = journal.read(Path("a.json"))
+    assert len(finished) == found["summary"]["tasks"] == 12
+    assert set(found["rows"][0]) == {
+        "id", "task", "environment", "family", "trial", "success", "score", "steps", "calls",
+        "tokens", "seconds",
+    }  # fmt: skip
+    attempts = {each.id: each for done in finished for each in done.attempts}
+    assert {row["id"] for row in found["rows"]} == set(attempts)
+    for row in found["rows"]:
+        turns = [m for m in attempts[row["id"]].messages if m.type == "ai"]
+        assert row["steps"] == row["calls"] == len(turns)
+        assert row["success"] == attempts[row["id"]].verdict.success
+        assert row["score"] == float(row["success"])
+        assert row["tokens"] > 0
+    solved = [{row["task"] for row in found["rows"] if row["success"] and row["trial"] <= trial}
+              for trial in (1, 2, 3)]  # fmt: skip
+    counted = [successes for successes, *_ in found["summary"]["by_trial"]]
+    assert counted == [len(tasks) for tasks in solved]
+    families = found["summary"]["by_family"]
+    assert {family: share[1] for family, share in families.items()} == dict.fromkeys(
+        ("clean", "cool", "heat", "light", "pick", "two"), 2
+    )
+
+
+def test_own_reflections_help_where_repetition_and_others_do_not(apprentice: Apprentice) -> None:
+    solved: dict[str, int] = {}
+    for technique in ("reflexion", "none", "others-reflections"):
+        options = ("--technique", technique, "--reflections", "reflexion.json")
+        assert apprentice("evaluate", *FULL, *options, "--json", f"{technique}.json").exit_code == 0
+        first, *_, last = figures(f"{technique}.json")["summary"]["by_trial"]
+        solved[technique] = last[0] - first[0]
+    assert solved["none"] == 0
+    assert solved["reflexion"] >= 3 > solved["others-reflections"]
+
+
+def test_borrowed_reflections_are_others_and_as_many(apprentice: Apprentice) -> None:
+    apprentice("evaluate", *FULL, "--json", "own.json")
+    options = ("--technique", "others-reflections", "--reflections", "own.json")
+    apprentice("evaluate", *FULL, *options, "--json", "others.json")
+    _, own = journal.read(Path("own.json"))
+    _, others = journal.read(Path("others.json"))
+    texts = {done.task.id: [each.text for each in done.reflections] for done in own}
+    lent = [done for done in others if done.reflections]
+    assert lent
+    for done in lent:
+        assert len(done.reflections) == len(done.attempts) - 1
+        for each in done.reflections:
+            lenders = [task for task, every in texts.items() if each.text in every]
+            assert lenders
+            assert lenders != [done.task.id]
+
+
+def test_finished_tasks_are_not_repeated(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apprentice("evaluate", "--limit", "6", "--json", "a.json")
+    before = figures("a.json")["rows"]
+    asked: list[str] = []
+
+    def counting(name: str, **settings: Any) -> Scripted:
+        asked.append(name)
+        return Scripted(pupil.pupil)
+
+    monkeypatch.setattr(models, "chat", counting)
+    again = apprentice("evaluate", "--limit", "6", "--json", "a.json")
+    assert again.exit_code == 0
+    assert "6 tasks had been finished before" in again.output
+    assert len(asked) == 1  # the check that the model exists
+    assert figures("a.json")["rows"] == before
+    more = apprentice("evaluate", "--limit", "8", "--json", "a.json")
+    assert more.exit_code == 0
+    assert figures("a.json")["summary"]["tasks"] == 8
+    assert [row for row in figures("a.json")["rows"] if row in before] == before
+
+
+def test_a_model_that_fails_half_way_keeps_what_was_done(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+
+    def failing(messages: Any) -> str:
+        nonlocal turns
+        turns += 1
+        if turns > 60:
+            raise ModelFailure("The model 'local:novice' refused to answer (out of quota).")
+        return pupil.pupil(messages)
+
+    model = Scripted(failing)
+    monkeypatch.setattr(models, "chat", lambda name, **settings: model)
+    options = ("evaluate", "--limit", "12", "--concurrency", "2", "--json", "a.json")
+    failed = apprentice(*options)
+    assert failed.exit_code == 1
+    assert "refused to answer (out of quota)" in failed.output
+    assert "The same command goes on" in failed.output
+    _, kept = journal.read(Path("a.json"))
+    assert 1 < len(kept) < 12
+    monkeypatch.setattr(models, "chat", pupil.chat)
+    assert apprentice(*options).exit_code == 0
+    _, finished = journal.read(Path("a.json"))
+    assert finished[: len(kept)] == kept
+    assert len(finished) == 12
+
+
+def test_memory_is_fresh_unless_it_is_named(apprentice: Apprentice) -> None:
+    options = ("evaluate", "--limit", "6", "--technique", "none")
+    for name in ("a.json", "b.json"):
+        apprentice(*options, "--json", name)
+    assert not Path("data").exists()
+    assert figures("a.json")["summary"]["attempts"] == figures("b.json")["summary"]["attempts"] == 6
+    for name in ("c.json", "d.json"):
+        apprentice(*options, "--memory", "mine", "--json", name)
+    assert figures("c.json")["summary"]["attempts"] == 6
+    assert figures("d.json")["summary"]["attempts"] == 0  # all were solved before
+    assert figures("d.json")["summary"]["by_trial"][0][0] == 6
+    apprentice(*options, "--memory", "another", "--json", "e.json")
+    assert figures("e.json")["summary"]["attempts"] == 6
+
+
+def test_cache_answers_the_same_evaluation_without_the_model(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def counting(messages: Any) -> str:
+        nonlocal asked
+        asked += 1
+        return pupil.pupil(messages)
+
+    monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted(counting))
+    options = ("evaluate", "--limit", "4", "--cache", "--technique", "none")
+    apprentice(*options, "--json", "a.json")
+    first = asked
+    apprentice(*options, "--json", "b.json")
+    assert first > 0
+    assert asked == first
+    for key in ("tasks", "attempts", "by_trial", "by_family", "calls"):
+        assert figures("a.json")["summary"][key] == figures("b.json")["summary"][key]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--environment", "houshold"), "Unknown environment 'houshold'. Did you mean"),
+        (("--split", "tset"), "Did you mean 'test'?"),
+        (("--technique", "reflection"), "Unknown technique 'reflection'. Did you mean 'reflexion'"),
+        (("--trials", "0"), "is 0, but must lie between 1 and 100"),
+        (("--trials", "1000000"), "is 1000000, but must lie between 1 and 100"),
+        (("--limit", "0"), "is 0, but must lie between 1 and 100000"),
+        (("--temperature", "3"), "is 3.0, but must lie between 0 and 2"),
+        (("--seed", "-1"), "Input should be greater than or equal to 0"),
+        (("--technique", "others-reflections"), "name its file with --reflections"),
+        (("--trials", "many"), "valid integer"),
+        (
+            ("--reflections", "x.json", "--technique", "others-reflections"),
+            "x.jsonl cannot be read",
+        ),
+        (("--json", "/dev/null/x.json"), "cannot be written"),
+    ],
+)
+def test_bad_input_is_a_sentence_and_leaves_nothing_behind(
+    apprentice: Apprentice, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    result = apprentice("evaluate", *options)
+    assert result.exit_code == 2
+    page = " ".join(re.sub(r"│|\x1b\[[0-9;]*m", " ", result.output).split())
+    assert said in page  # what Typer says comes in a coloured box
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("nonsense", 2, "'nonsense' names no model"),
+        ("local:../secrets", 2, "is no local model name"),
+        ("local:nobody", 2, "Unknown local model 'nobody'"),
+        ("opnai:gpt-5-mini", 2, "Did you mean 'openai'?"),
+        ("openai:gpt-5-mini", 1, "OPENAI_API_KEY"),
+    ],
+)
+def test_a_model_that_cannot_be_is_a_sentence(
+    name: str,
+    code: int,
+    said: str,
+    apprentice: Apprentice,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(models, "chat", CHAT)
+    result = apprentice("evaluate", "--model", name)
+    assert result.exit_code == code
+    assert said in result.output
+    assert "goes on" not in result.output
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_another_evaluation_s_file_is_not_overwritten(apprentice: Apprentice) -> None:
+    apprentice("evaluate", "--limit", "2", "--json", "a.json")
+    before = Path("a.jsonl").read_bytes()
+    result = apprentice("evaluate", "--limit", "2", "--trials", "2", "--json", "a.json")
+    assert result.exit_code == 2
+    assert "holds another evaluation: its trials is 6, not 2" in result.output
+    assert Path("a.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("answer", "trials"),
+    [("", 2), ("I am not sure what to do here, sorry.", 2), ("go to nowhere " * 3000, 2)],
+)
+def test_a_model_that_writes_no_command_fails_its_tasks_and_nothing_else(
+    answer: str, trials: int, apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted(lambda _: answer))
+    result = apprentice("evaluate", "--limit", "3", "--trials", str(trials), "--json", "a.json")
+    assert result.exit_code == 0
+    assert figures("a.json")["summary"]["by_trial"][-1][0] == 0
+    assert figures("a.json")["summary"]["attempts"] == 3 * trials

@@ -1,0 +1,179 @@
+"""`apprentice learn`: the job that shows an agent learning, and its report."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import models
+from cli import journal
+from cli.chart import curves
+from state.nouns import text_of
+from state.statistics import rate
+from tests.cli import pupil
+from tests.cli.conftest import Apprentice, prepare, run
+from tests.fakes import Scripted
+
+SMALL = ("learn", "--name", "a", "--tasks", "6", "--trials", "2")
+TINY = ("learn", "--name", "a", "--tasks", "1", "--trials", "1")
+FOLDER = Path("runs/a")
+
+
+class Lesson(NamedTuple):
+    """What one run of `learn` printed and wrote."""
+
+    output: str
+    folder: Path
+    page: str
+    figures: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory: pytest.TempPathFactory) -> Lesson:
+    """Run a small lesson once for all that look at it."""
+    home = tmp_path_factory.mktemp("lesson")
+    with pytest.MonkeyPatch.context() as patch:
+        prepare(patch, home)
+        result = run(*SMALL)
+    assert result.exit_code == 0
+    folder = home / FOLDER
+    figures = json.loads((folder / "report.json").read_text())
+    return Lesson(result.output, folder, (folder / "report.html").read_text(), figures)
+
+
+class Page(HTMLParser):
+    """Checks that every element is closed, and gathers texts and addresses."""
+
+    EMPTY = frozenset({"meta", "link", "img", "br"})
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(source)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_the_learner_learns_and_the_report_says_so(lesson: Lesson) -> None:
+    solved = {name: one["by_trial"] for name, one in lesson.figures["summaries"].items()}
+    assert set(solved) == {"reflexion", "others-reflections", "sampled", "none"}
+    first = {shares[0][0] for shares in solved.values()}
+    assert len(first) == 1  # the same tasks, and nothing learned yet
+    assert solved["reflexion"][-1][0] > max(
+        shares[-1][0] for name, shares in solved.items() if name != "reflexion"
+    )
+    page = Page(lesson.page)
+    seen = " ".join(" ".join(page.texts).split())
+    for shares in solved.values():
+        for successes, total, *_ in shares:
+            assert f"{100 * successes / total:.0f} %" in seen
+    for name in solved:
+        assert name in seen
+        assert name in lesson.output
+
+
+def test_the_report_needs_nothing_else(lesson: Lesson) -> None:
+    source = lesson.page
+    assert Page(source).addresses == []
+    assert set(re.findall(r"https?://[^\s\"'<]+", source)) <= {"http://www.w3.org/2000/svg"}
+    assert "url(" not in source
+    assert "<script" not in source
+    assert "prefers-color-scheme: dark" in source
+
+
+def test_the_example_fails_reflects_and_succeeds(lesson: Lesson) -> None:
+    page = " ".join(" ".join(Page(lesson.page).texts).split())
+    every = [
+        done
+        for size in ("small", "medium")
+        for done in journal.read(lesson.folder / f"reflexion-{size}.jsonl")[1]
+    ]
+    shown = [
+        done
+        for done in every
+        if len(done.attempts) > 1
+        and all(
+            " ".join(text_of(message).split()) in page.replace("> ", "")
+            for attempt in done.attempts
+            for message in attempt.messages
+            if message.type == "human"
+        )
+    ]
+    assert len(shown) == 1
+    done = shown[0]
+    assert [each.verdict.success for each in done.attempts][-2:] == [False, True]
+    assert done.reflections[0].text in page
+
+
+def test_what_an_agent_writes_cannot_reach_the_page(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rude(messages: Any) -> str:
+        turn = pupil.pupil(messages)
+        return turn if turn.startswith("{") else f"think: <script>alert(1)</script>\n{turn}"
+
+    monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted(rude))
+    apprentice("learn", "--name", "a", "--tasks", "3", "--trials", "2")
+    source = (FOLDER / "report.html").read_text()
+    assert "&lt;script&gt;" in source
+    assert "<script" not in source
+
+
+def test_one_trial_and_nothing_learned_is_reported_too(apprentice: Apprentice) -> None:
+    assert apprentice(*TINY).exit_code == 0
+    Page((FOLDER / "report.html").read_text())
+
+
+def test_the_same_name_goes_on(apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch) -> None:
+    apprentice(*TINY)
+    before = (FOLDER / "report.json").read_text()
+    monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted([]))
+    assert apprentice(*TINY).exit_code == 0
+    assert (FOLDER / "report.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--world", "nroth"), "Unknown household world 'nroth'. Did you mean 'north'?"),
+        (("--trials", "0"), "must lie between 1 and 100"),
+        (("--name", "../elsewhere"), "cannot name a folder under runs/"),
+        (("--name", ".."), "cannot name a folder under runs/"),
+        (("--tasks", "0"), "greater than or equal to 1"),
+    ],
+)
+def test_bad_input_is_a_sentence(
+    apprentice: Apprentice, options: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    result = apprentice("learn", *options)
+    assert result.exit_code == 2
+    assert said in " ".join(re.sub(r"│|\x1b\[[0-9;]*m", " ", result.output).split())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_curve_ends_where_its_figures_do() -> None:
+    drawn = curves({"own": [rate(0, 4), rate(4, 4)], "none": [rate(0, 4), rate(0, 4)]}, 400, 200)
+    heights = [float(y) for y in re.findall(r'cy="([\d.]+)"', drawn)]
+    none, own = heights[:2], heights[2:]  # the first line is drawn last, on top
+    assert none[0] == none[1] == own[0] == 160.0
+    assert own[1] == 14.0

@@ -1,0 +1,61 @@
+"""`apprentice show` and the command's own face."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from cli import journal
+from state.nouns import text_of
+from tests.cli.conftest import Apprentice
+
+
+def test_an_attempt_is_shown_whole(apprentice: Apprentice) -> None:
+    apprentice("evaluate", "--limit", "2", "--json", "a.json")
+    _, finished = journal.read(Path("a.json"))
+    attempt = finished[0].attempts[0]
+    listed = apprentice("show", "a.json")
+    assert attempt.id[:8] in listed.output
+    shown = apprentice("show", "a.json", attempt.id[:8])
+    assert shown.exit_code == 0
+    page = " ".join(shown.output.split())
+    for message in attempt.messages:
+        for line in text_of(message).splitlines():
+            assert " ".join(line.split()) in page
+    assert "solved" in page
+
+
+def test_an_id_that_fits_no_attempt_or_several_is_refused(apprentice: Apprentice) -> None:
+    apprentice("evaluate", "--limit", "20", "--json", "a.json")
+    _, finished = journal.read(Path("a.json"))
+    ids = [each.id for done in finished for each in done.attempts]
+    shared = next(i[0] for i in ids if sum(other.startswith(i[0]) for other in ids) > 1)
+    for asked, said in (("zzz", "No attempt begins with 'zzz'"), (shared, "attempts begin with")):
+        result = apprentice("show", "a.json", asked)
+        assert result.exit_code == 2
+        assert said in result.output
+
+
+def test_a_file_that_is_none_is_a_sentence(apprentice: Apprentice) -> None:
+    missing = apprentice("show", "nowhere.json")
+    assert missing.exit_code == 2
+    assert "nowhere.jsonl cannot be read" in missing.output
+    Path("b.jsonl").write_text("{}\n")
+    broken = apprentice("show", "b.jsonl")
+    assert broken.exit_code == 1
+    assert "Line 1 of b.jsonl" in broken.output
+
+
+def test_help_names_every_command_and_option(apprentice: Apprentice) -> None:
+    face = apprentice("--help")
+    assert face.exit_code == 0
+    for command in ("evaluate", "learn", "show"):
+        assert command in face.output
+        assert apprentice(command, "--help").exit_code == 0
+
+
+def test_version_is_the_projects(apprentice: Apprentice, root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    result = apprentice("--version")
+    assert result.exit_code == 0
+    assert result.output.strip() == f"apprentice {project['version']}"

@@ -1,0 +1,102 @@
+"""Nothing is lost when a process dies, and any moment can be gone back to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+
+from graphs import episode
+from state.nouns import Task, text_of, transcript
+from tests.experts import expert_agent
+from tests.graphs.survivor import main as survive
+
+ROOT = Path(__file__).parents[2]
+THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
+
+
+def survivor(name: str, file: Path, task: Task, pause: float) -> subprocess.Popen[str]:
+    module = [sys.executable, "-W", "error", "-m", "tests.graphs.survivor"]
+    return subprocess.Popen(
+        [*module, name, str(file), task.environment, task.id, str(pause)],
+        cwd=ROOT,
+        env={**os.environ, "LANGGRAPH_STRICT_MSGPACK": "true", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def kill_after(process: subprocess.Popen[str], kind: str, times: int) -> list[Any]:
+    """Kill a survivor as soon as it has reported so many events of a kind."""
+    assert process.stdout is not None
+    events = []
+    for line in process.stdout:
+        events.append(json.loads(line))
+        if sum(event.get("type") == kind for event in events) == times:
+            process.kill()
+            break
+    process.wait()
+    process.communicate()
+    assert process.returncode == -9
+    return events
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[list[Any], Any]:
+    """Let a survivor finish; strict deserialisation must not have anything to say."""
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    *events, last = (json.loads(line) for line in out.splitlines())
+    return events, last["result"]
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+async def test_an_episode_goes_on_between_steps(steps: int, tmp_path: Path, hard: Task) -> None:
+    whole = await survive("episode", str(tmp_path / "whole"), hard, 0)
+    before = kill_after(survivor("episode", tmp_path / "cut", hard, 0.3), "episode.step", steps)
+    after, resumed = finish(survivor("episode", tmp_path / "cut", hard, 0))
+    assert resumed == whole
+    done = [event["steps"] for event in (*before, *after)]
+    # A step whose checkpoint was not yet written is taken again, to the same effect.
+    assert sorted(set(done)) == list(range(1, done[-1] + 1))
+    assert len(done) <= done[-1] + 1
+
+
+async def test_reflexion_keeps_finished_attempts(tmp_path: Path, hard: Task) -> None:
+    whole = await survive("reflexion", str(tmp_path / "whole"), hard, 0)
+    kill_after(survivor("reflexion", tmp_path / "cut", hard, 0.02), "reflexion.reflection", 1)
+    after, resumed = finish(survivor("reflexion", tmp_path / "cut", hard, 0))
+    assert resumed["attempts"] == whole["attempts"]
+    assert resumed["reflections"] == whole["reflections"]
+    assert resumed["outcome"] == whole["outcome"] == "solved"
+    assert len(set(resumed["ids"])) == len(resumed["attempts"]) >= 2
+    judged = [event["trial"] for event in after if event["type"] == "reflexion.trial"]
+    assert judged == list(range(2, len(resumed["attempts"]) + 1))
+
+
+async def test_an_episode_forks_from_an_earlier_checkpoint(hard: Task) -> None:
+    graph = episode.build(expert_agent).compile(checkpointer=InMemorySaver())
+    ended = await graph.ainvoke({"task": hard}, THREAD)
+    history = [snapshot async for snapshot in graph.aget_state_history(THREAD)]
+    (third,) = (s for s in history if s.next == ("step",) and s.values["steps"] == 2)
+
+    repeated = await graph.ainvoke(None, third.config)
+    assert transcript(repeated["messages"]) == transcript(ended["messages"])
+
+    turn = third.values["messages"][-1]
+    other = AIMessage("inventory", id=turn.id)
+    fork = await graph.aupdate_state(third.config, {"messages": [other]}, as_node="act")
+    forked = await graph.ainvoke(None, fork)
+    shared = len(third.values["messages"]) - 1
+    assert forked["messages"][:shared] == ended["messages"][:shared]
+    assert text_of(forked["messages"][shared]) == "inventory"
+    assert "not carrying anything" in text_of(forked["messages"][shared + 1])
+    assert forked["verdict"].success is not None

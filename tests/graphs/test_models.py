@@ -1,0 +1,138 @@
+"""The context names the model: what it is asked with, how its calls are traced, how it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.exceptions import ModelAuthenticationError, ModelRateLimitError
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+
+from graphs import episode, reflexion
+from nodes import agents
+from state.context import Context
+from state.errors import BadInput, ModelFailure, ModelUnavailable
+from state.nouns import Task
+from tests.experts import expert_agent
+from tests.fakes import Scripted
+
+Asked = list[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Asked]:
+    """Put a scripted model in the place of every named one; return what was asked for."""
+
+    def serve(turns: Any) -> Asked:
+        asked: Asked = []
+
+        def chat(name: str, **settings: Any) -> Scripted:
+            asked.append((name, settings))
+            return Scripted(turns)
+
+        monkeypatch.setattr(agents, "chat", chat)
+        return asked
+
+    return serve
+
+
+class Tracer(BaseCallbackHandler):
+    """Keeps the labels of every model call."""
+
+    def __init__(self) -> None:
+        self.labels: list[tuple[set[str], dict[str, Any]]] = []
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.labels.append((set(tags or ()), metadata or {}))
+
+
+async def test_the_context_says_which_model_and_how(
+    easy: Task, serve: Callable[[Any], Asked]
+) -> None:
+    asked = serve(lambda _: "look")
+    settings = Context(
+        model="openai:gpt-5-mini", temperature=1, max_tokens=64, seed=7, max_trials=2
+    )
+    ended = await reflexion.graph.ainvoke({"task": easy}, context=settings)
+    assert {name for name, _ in asked} == {"openai:gpt-5-mini"}
+    first, reflecting, second = asked[0][1], asked[3][1], asked[4][1]
+    assert first == {"adapter": "", "temperature": 1, "max_tokens": 64, "seed": 7}
+    assert reflecting == first
+    # A sampled retry that repeats the seed would repeat the attempt.
+    assert second == {**first, "seed": 8}
+    assert [attempt.model for attempt in ended["attempts"]] == ["openai:gpt-5-mini"] * 2
+
+
+async def test_calls_are_labelled_with_graph_environment_and_model(
+    easy: Task, serve: Callable[[Any], Asked]
+) -> None:
+    serve(lambda _: "look")
+    tracer = Tracer()
+    config: RunnableConfig = {"callbacks": [tracer]}
+    await reflexion.graph.ainvoke({"task": easy}, config, context=Context(max_trials=2))
+    graphs = [metadata["graph"] for _, metadata in tracer.labels]
+    assert graphs == [*["episode"] * 3, "reflexion", *["episode"] * 3]
+    for tags, metadata in tracer.labels:
+        assert {f"environment:{easy.environment}", "model:local:novice"} <= tags
+        assert metadata["environment"] == easy.environment
+        assert metadata["model"] == "local:novice"
+
+
+async def test_a_provider_that_is_busy_is_asked_again_and_nothing_is_lost(
+    easy: Task, serve: Callable[[Any], Asked]
+) -> None:
+    busy = 3
+
+    def turns(messages: list[Any]) -> str:
+        nonlocal busy
+        if len(messages) >= 4 and busy:
+            busy -= 1
+            raise ModelRateLimitError("429: slow down")
+        return expert_agent(messages)
+
+    serve(turns)
+    thread: RunnableConfig = {"configurable": {"thread_id": "one"}}
+    graph = episode.build().compile(checkpointer=InMemorySaver())
+    with pytest.raises(ModelUnavailable, match=r"'local:novice' did not answer \(429: slow down\)"):
+        await graph.ainvoke({"task": easy}, thread)
+    assert (await graph.aget_state(thread)).values["steps"] == 1
+    ended = await graph.ainvoke(None, thread)
+    assert ended["verdict"].success
+    assert ended["usage"].calls == ended["steps"]
+
+
+async def test_a_provider_that_refuses_is_not_asked_again(
+    easy: Task, serve: Callable[[Any], Asked]
+) -> None:
+    def turns(messages: list[Any]) -> str:
+        raise ModelAuthenticationError("401: no such key")
+
+    asked = serve(turns)
+    with pytest.raises(ModelFailure, match="refused to answer"):
+        await episode.graph.ainvoke({"task": easy})
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "error"), [("gpt", BadInput), ("nobody:gpt", BadInput), ("local:../x", BadInput)]
+)
+async def test_a_model_that_does_not_exist_is_a_sentence(
+    model: str, error: type[Exception], easy: Task
+) -> None:
+    with pytest.raises(error, match=r".*\."):
+        await episode.graph.ainvoke({"task": easy}, context=Context(model=model))

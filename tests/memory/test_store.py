@@ -1,0 +1,52 @@
+"""One file, several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from memory.store import store
+
+WRITER = """
+import asyncio, sys
+from memory.store import store
+
+async def write(name):
+    async with store() as opened:
+        for number in range(20):
+            await opened.aput(("shared",), f"{name}-{number}", {"by": name})
+
+asyncio.run(write(sys.argv[1]))
+"""
+
+
+async def test_processes_that_start_and_write_at_once_lose_nothing(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = {**os.environ, "APPRENTICE_DATA": str(tmp_path / "data"), "PYTHONPATH": str(root)}
+    writers = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER, name, env=where)
+        for name in "abc"
+    ]
+    assert [await writer.wait() for writer in writers] == [0, 0, 0]
+    monkeypatch.setenv("APPRENTICE_DATA", where["APPRENTICE_DATA"])
+    async with store() as opened:
+        assert len(await opened.asearch(("shared",), limit=1_000)) == 60
+
+
+async def test_openers_at_once_do_not_trip_over_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path))
+
+    async def write(number: int) -> None:
+        async with store() as opened:
+            await opened.aput(("shared",), str(number), {})
+
+    await asyncio.gather(*(write(number) for number in range(8)))
+    async with store() as opened:
+        assert len(await opened.asearch(("shared",), limit=100)) == 8

@@ -1,0 +1,84 @@
+"""Tiny random models and adapters in folders, made where a test needs them."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from peft import LoraConfig, get_peft_model
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
+
+M = TypeVar("M", bound=PreTrainedModel)
+TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
+SHAPE = {
+    "hidden_size": 48,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.15,  # wide enough that what is said depends on what was read
+}
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Return a tokenizer of single bytes with a chat template."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    core = Tokenizer(models.BPE(vocab={byte: at for at, byte in enumerate(alphabet)}, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    core.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL])
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=core,
+        pad_token=SPECIAL[0],
+        eos_token=SPECIAL[1],
+        chat_template=TEMPLATE,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def llama(folder: Path, *, seed: int = 0, **changes: Any) -> LlamaForCausalLM:
+    """Save a random Llama with its tokenizer, and return it."""
+    torch.manual_seed(seed)
+    words = tokenizer()
+    settings = SHAPE | {"vocab_size": len(words), "eos_token_id": words.eos_token_id} | changes
+    model = LlamaForCausalLM(LlamaConfig(**settings))
+    return _saved(folder, model, words)
+
+
+def qwen(folder: Path) -> Qwen2ForCausalLM:
+    """Save a random Qwen2, which is no plain Llama, with its tokenizer, and return it."""
+    torch.manual_seed(0)
+    words = tokenizer()
+    settings = SHAPE | {"vocab_size": len(words), "eos_token_id": words.eos_token_id}
+    return _saved(folder, Qwen2ForCausalLM(Qwen2Config(**settings)), words)
+
+
+def adapter(folder: Path, base: PreTrainedModel, *, seed: int, targets: list[str]) -> None:
+    """Save a random LoRA adapter for a model, which stays as it is."""
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=4, lora_alpha=16, target_modules=targets, init_lora_weights=False, task_type="CAUSAL_LM"
+    )
+    get_peft_model(copy.deepcopy(base), config).save_pretrained(str(folder))
+
+
+def _saved(folder: Path, model: M, words: PreTrainedTokenizerFast) -> M:
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    model.train(False)
+    return model

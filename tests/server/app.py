@@ -1,0 +1,24 @@
+"""The project's graphs as a server has them, with the expert in the place of a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from langchain_core.messages import AnyMessage
+
+from graphs import episode as episodes
+from graphs import reflexion as reflexions
+from tests.experts import expert_agent, expert_reflector
+
+PAUSE = 0.05
+
+
+async def patient_expert(messages: Sequence[AnyMessage]) -> str:
+    """Take a moment, as a model would."""
+    await asyncio.sleep(PAUSE)
+    return expert_agent(messages)
+
+
+episode = episodes.build(patient_expert).compile(name="episode")
+reflexion = reflexions.build(patient_expert, reflector=expert_reflector).compile(name="reflexion")

@@ -1,0 +1,193 @@
+"""The embedded model's corpus: what it may know, what it may not, and how it is encoded."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from environments.household.expert import Knowledge, Turn, learn, merge
+from environments.household.nouns import CATEGORY, PLACES, THINGS
+from environments.household.world import NAMED, world
+from state.nouns import transcript
+from training.novice import lessons
+from training.novice.corpus import FIRST_WORLD, KINDS, Corpus, operations, shows
+
+SIZES = {"tiny": 1.0, "small": 1.0, "medium": 1.0, "full": 1.0}
+OPENING = (
+    "You are in the middle of a room. Looking quickly around you, you see a cabinet 2, "
+    "a cabinet 1, a desk 1, a drawer 1, a shelf 2, and a shelf 1.\n\n"
+    "Your task is to: put a mug in desk."
+)
+
+
+def corpus(seed: int = 5, **mix: float) -> Corpus:
+    return Corpus(seed, SIZES, mix or dict.fromkeys(KINDS, 1.0))
+
+
+def test_the_same_seed_gives_the_same_samples() -> None:
+    assert list(islice(corpus(3), 40)) == list(islice(corpus(3), 40))
+    assert list(islice(corpus(3), 40)) != list(islice(corpus(4), 40))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_exercise_ends_with_something_to_learn(kind: str) -> None:
+    for sample in islice(corpus(1, **{kind: 1.0}), 20):
+        assert sample.parts[0].role == "system"
+        assert sample.parts[-1].role == "assistant"
+        assert any(part.learn and part.text for part in sample.parts)
+        assert not any(part.learn for part in sample.parts if part.role != "assistant")
+
+
+def test_worlds_of_the_corpus_are_never_evaluated_ones() -> None:
+    drawn = corpus(9)
+    names = {drawn.game().world.name for _ in range(200)}
+    assert not names & set(NAMED)
+    assert all(int(name[1:]) >= FIRST_WORLD for name in names)
+    for name in list(names)[:50]:
+        seeded = world(name)
+        for named in NAMED.values():
+            assert seeded.treats != named.treats
+            same = sum(seeded.keeps[category] == named.keeps[category] for category in THINGS)
+            assert same <= len(THINGS) // 2
+
+
+def test_an_episode_is_rendered_as_messages_are() -> None:
+    drawn = corpus(2)
+    episode = drawn.play(drawn.game(), Knowledge(), 12)
+    messages = [HumanMessage(episode.opening)]
+    for turn in episode.turns:
+        messages += [AIMessage(turn.text), HumanMessage(turn.observation)]
+    assert episode.text() == transcript(messages)
+
+
+def turns_with(place: str) -> list[Turn]:
+    """A failed attempt that saw the mug at `place` and nothing elsewhere."""
+    turns = []
+    for spot in ("cabinet 2", "cabinet 1", "shelf 2"):
+        seen = "a mug 1" if spot == place else "nothing"
+        turns.append(Turn(f"go to {spot}", f"On the {spot}, you see {seen}."))
+    return turns
+
+
+@pytest.mark.parametrize("place", ["cabinet 2", "cabinet 1", "shelf 2"])
+def test_a_reflection_moves_with_the_object(place: str) -> None:
+    text = lessons.reflection(learn(OPENING, turns_with(place)))
+    assert text == f"The mug is at {place}."
+
+
+def test_a_reflection_names_only_places_not_yet_searched() -> None:
+    lesson = learn(OPENING, turns_with("nowhere"))
+    assert lesson.untried["mug"] == ("shelf 1", "desk 1", "drawer 1")
+
+
+def test_a_find_ends_a_search_when_lessons_are_merged() -> None:
+    missed = learn(OPENING, turns_with("nowhere"))
+    found = learn(OPENING, turns_with("shelf 2"))
+    assert merge([missed, found]) == merge([found, missed])
+    assert merge([missed, found]).found == {"mug": ("shelf 2",)}
+
+
+def test_rules_swap_when_conventions_swap() -> None:
+    drawn = corpus(6)
+    for first, second in (("w2001", "w2002"), ("w2003", "w2004")):
+        told = []
+        for name in (first, second):
+            home = world(name)
+            wins = [drawn.success(home, lambda g: g.room.goal.thing in THINGS["food"]) for _ in "12"]
+            lines = operations([win for win in wins if win], ())
+            kept = [line for line in lines[1:] if "food" in line]
+            told.append(kept[0])
+            lesson = shows(next(win for win in wins if win))
+            assert set(lesson.kept) == set(THINGS["food"])
+        assert (told[0] == told[1]) == (world(first).keeps["food"] == world(second).keeps["food"])
+
+
+def test_operations_agree_edit_remove_and_add() -> None:
+    drawn = corpus(8)
+    home = world("w3000")
+    win = drawn.success(home, lambda g: g.room.goal.family == "pick")
+    assert win is not None
+    (noun, kind), *_ = shows(win).kept.items()
+    about = CATEGORY[noun]
+    right = lessons.kept_rule(about, kind)
+    wrong_kind = next(place for place in PLACES if place != kind)
+    wrong = lessons.kept_rule(about, wrong_kind)
+    assert operations([win], [])[1:] == [f"ADD 1: {right}"]
+    assert operations([win], [(about, kind, right)])[1:] == [f"AGREE 1: {right}"]
+    assert operations([win], [(about, wrong_kind, wrong)])[1:] == [f"EDIT 1: {right}"]
+    twice = [(about, kind, right), (about, kind, right)]
+    assert operations([win], twice)[1:] == [f"REMOVE 2: {right}", f"AGREE 1: {right}"]
+
+
+@pytest.mark.parametrize("lesson", lessons.CORES)
+def test_wordings_are_many_and_a_third_is_held_out(lesson: str) -> None:
+    cores = lessons.CORES[lesson]
+    assert len(set(cores)) * len(lessons.OPENERS) >= 30
+    assert lessons.HELD_OUT * 3 >= len(cores)
+
+
+class TestEncoding:
+    """With the real tokenizer, trained on a few samples."""
+
+    @pytest.fixture(scope="class")
+    def tokenizer(self, tmp_path_factory: pytest.TempPathFactory) -> object:
+        pytest.importorskip("transformers")
+        from training.novice.train import _tokenizer
+
+        return _tokenizer(tmp_path_factory.mktemp("novice"), 1)
+
+    def test_text_survives_whole(self, tokenizer) -> None:  # type: ignore[no-untyped-def]
+        for text in ("think: The mug is here.\ntake mug 1 from desk 1", "naïve 東京 \t{}", "a  b\n\n\nc"):
+            assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+    def test_a_noun_is_one_token_wherever_it_stands(self, tokenizer) -> None:  # type: ignore[no-untyped-def]
+        for noun in [*CATEGORY, *PLACES]:
+            token = tokenizer.convert_tokens_to_ids(f" {noun}")
+            for text in (f"go to {noun} 1", f", a {noun} 3", f"Plan: shelf 1; {noun} 2.", f"two {noun} in"):
+                assert token in tokenizer(text)["input_ids"], (noun, text)
+
+    def test_samples_are_encoded_as_the_chat_template_says(self, tokenizer) -> None:  # type: ignore[no-untyped-def]
+        from training.novice.train import encode
+
+        for sample in islice(corpus(12), 60):
+            ids, weights = encode(tokenizer, sample)
+            messages = [{"role": part.role, "content": part.text} for part in sample.parts]
+            rendered = tokenizer.apply_chat_template(
+                messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+            )
+            assert ids == rendered["input_ids"]
+            if all(part.learn for part in sample.parts if part.role == "assistant"):
+                assert [weight == 1.0 for weight in weights] == [
+                    bool(mine) for mine in rendered["assistant_masks"]
+                ]
+
+
+def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from training.novice import train as training
+
+    torch.set_num_threads(1)
+    small = {"hidden": 32, "layers": 1, "heads": 2, "mlp": 32, "batch": 2048, "warmup": 2}
+    whole = training.Settings(tokens=80_000, **small)
+    training.train(tmp_path / "whole", whole, save_every=0)
+
+    class Stop(Exception):
+        pass
+
+    def stop(*_: object, **__: object) -> None:
+        raise Stop
+
+    original = training._log
+    training._log = stop
+    try:
+        with pytest.raises(Stop):
+            training.train(tmp_path / "broken", whole, save_every=0)
+    finally:
+        training._log = original
+    training.train(tmp_path / "broken", whole, save_every=0)
+    first = torch.load(tmp_path / "whole" / "state.pt", weights_only=True)
+    second = torch.load(tmp_path / "broken" / "state.pt", weights_only=True)
+    assert first["seen"] == second["seen"] >= 80_000
+    for name, weight in first["model"].items():
+        assert torch.equal(weight, second["model"][name]), name
