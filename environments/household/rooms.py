@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from environments.household.language import SENTENCES, Goal, kind_of
@@ -121,8 +122,7 @@ def _things(rng: random.Random, world: World, goal: Goal, places: list[str]) -> 
 
 def _spots(rng: random.Random, places: list[str]) -> dict[str, str]:
     """Let some neighbours of one kind share a spot, as stoveburners do in the real games."""
-    pairs = zip(places, places[1:], strict=False)
-    twins = [(one, two) for one, two in pairs if kind_of(one) == kind_of(two)]
+    twins = [(one, two) for one, two in pairwise(places) if kind_of(one) == kind_of(two)]
     spots: dict[str, str] = {}
     for one, two in rng.sample(twins, min(len(twins), rng.choice((0, 0, 1, 2)))):
         if not {one, two} & {*spots, *spots.values()}:
