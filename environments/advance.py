@@ -14,6 +14,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Lock
 from typing import Final
 
@@ -34,6 +35,7 @@ _DECORATION = re.compile(
     r"^(?:[>*+\-•\s]+|\d{1,2}[.)]\s+|(?:next )?(?:action|command)(?: \d+)?:\s*)", re.I
 )
 _THOUGHT = re.compile(r"(?:think|thought|thinking)s?(?: \d+)?\s*:", re.I)
+_REASONING = re.compile(r"<think>.*?(?:</think>|\Z)", re.I | re.S)
 _PROSE = re.compile(r"(?:i|i'm|i'll|i've|let|let's|we|since|because|okay|ok|sure)[\s,.!]", re.I)
 
 
@@ -148,17 +150,23 @@ def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Adva
 def read_actions(text: str) -> list[str]:
     """Return the commands of a turn, in order; what models put around them is taken off.
 
-    Lines that begin with 'think:' are thoughts. Sentences beside a command are left out; alone,
-    the first of them is the command, and so is nothing at all ('') in an empty turn: the
-    environment answers it. Only a turn of thoughts has no command.
+    Lines that begin with 'think:' are thoughts, and so is what stands in <think> tags. Sentences
+    beside a command are left out; alone, the first of them is the command, and so is nothing at
+    all ('') in an empty turn: the environment answers it. Only a turn of thoughts has none.
     """
-    lines = [_bare(line) for line in text[:TURN_CHARACTERS].splitlines()]
+    return list(_read(text))
+
+
+@lru_cache(maxsize=1024)  # every turn of a transcript is read again when the next one comes
+def _read(text: str) -> tuple[str, ...]:
+    text = _REASONING.sub("\nthink:\n", text)[:TURN_CHARACTERS]
+    lines = [_bare(line) for line in text.splitlines()]
     lines = [line for line in lines if line]
     spoken = [line for line in lines if not _THOUGHT.match(line)]
     if not spoken:
-        return [] if lines else [""]
+        return () if lines else ("",)
     commands = [line for line in spoken if not _is_prose(line)]
-    return (commands or spoken[:1])[:TURN_ACTIONS]
+    return tuple((commands or spoken[:1])[:TURN_ACTIONS])
 
 
 def _bare(line: str) -> str:

@@ -167,7 +167,7 @@ class Game:
     def _look(self, command: Command) -> str:
         if not self.at:
             return language.room(self.room.places)
-        return f"You are facing the {self.at}. Next to it, you see nothing."
+        return language.facing(place for place in self.room.places if self._here(place))
 
     def _inventory(self, command: Command) -> str:
         return (

@@ -68,9 +68,17 @@ def in_order(items: Iterable[str]) -> list[str]:
 def listing(items: Iterable[str]) -> str:
     """Write 'a mug 1, a pen 2, and a pen 1', or 'nothing'."""
     names = [f"a {item}" for item in items]
-    if not names:
-        return "nothing"
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f", and {names[-1]}"
+    return _joined(names) if names else "nothing"
+
+
+def facing(places: Iterable[str]) -> str:
+    """Say in front of what one stands: places that share a spot are all named."""
+    return f"You are facing the {_joined(in_order(places))}. Next to it, you see nothing."
+
+
+def _joined(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)}, and {last}" if others else last
 
 
 def room(places: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ Needs the extra `alfworld` and games under ALFWORLD_DATA. Six games are played, 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -137,18 +138,18 @@ def heard(games: Iterable[Played]) -> set[str]:
 
 
 def grammar_of(task: Task) -> str:
-    root = Path(os.environ["ALFWORLD_DATA"]) / "json_2.1.1"
-    return (root / task.id / "game.tw-pddl").read_text()
+    file = Path(os.environ["ALFWORLD_DATA"]) / "json_2.1.1" / task.id / "game.tw-pddl"
+    return str(json.loads(file.read_text())["grammar"])
 
 
 def written(task: Task) -> set[str]:
     """Read the sentences that a game's own grammar can produce, abstracted alike."""
-    rules = re.findall(r'\\"rhs\\": \\"(.*?)\\"\\n', grammar_of(task))
-    text = " ".join(rules).replace("\\\\n", " ")
-    text = text.replace("#look-variations#", "You are facing the ITEM")
-    text = re.sub(r"\[\{\w+\.indefinite[^\]]*\]|#list_\w+#", "LIST", text)
-    text = re.sub(r"\{\w+\.name\}", "ITEM", text)
-    return set(sentences(text))
+    said: set[str] = set()
+    for rule in re.findall(r'"rhs": "(.*)"', grammar_of(task)):
+        text = rule.replace("#look-variations#", "You are facing the ITEM")
+        text = re.sub(r"\[\{\w+\.indefinite[^\]]*\]|#list_\w+#", "LIST", text)
+        said |= set(sentences(re.sub(r"\{\w+\.name\}", "ITEM", text)))
+    return said
 
 
 def test_every_admissible_command_is_understood(tours: list[Played]) -> None:
@@ -159,7 +160,7 @@ def test_every_admissible_command_is_understood(tours: list[Played]) -> None:
 
 def test_every_command_of_the_household_is_a_real_one(household: list[Played]) -> None:
     (task,) = Alfworld().tasks("valid_unseen", 1)
-    templates = re.findall(r'template :: \\"(.*?)\\";', grammar_of(task))
+    templates = re.findall(r'template :: "(.*)";', grammar_of(task))
     real = {re.sub(r"\{\w+\}|\[.*?\]", "ITEM", template) for template in templates}
     said = {ITEM.sub("ITEM", command) for game in household for command in game.admissible}
     assert len(said) >= 12
@@ -196,8 +197,7 @@ def test_what_a_place_shows_is_read(played: list[Played], tours: list[Played]) -
 def test_every_sentence_heard_in_real_games_is_known(
     played: list[Played], tours: list[Played], household: list[Played]
 ) -> None:
-    shared_spot = {"You are facing the ITEM, and ITEM."}
-    assert heard([*played, *tours]) - heard(household) <= shared_spot
+    assert heard([*played, *tours]) - heard(household) == set()
 
 
 def test_every_sentence_of_the_household_is_a_real_one(

@@ -40,6 +40,12 @@ def replies(results: Sequence[Advance]) -> list[str]:
     return [text_of(result.reply) for result in results]
 
 
+def alone(*commands: str) -> str:
+    """Say how a game of its own answers the last of these commands."""
+    game = HOUSE.reset(TASK)
+    return [game.step(command).text for command in commands][-1]
+
+
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lose every live episode at once, as another worker would find it."""
@@ -60,6 +66,9 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
         ("```\ngo to desk 1\n```", ["go to desk 1"]),
         ("```text\ngo to desk 1\n```", ["go to desk 1"]),
         ("I'll look at the desk first.\n\ngo to desk 1", ["go to desk 1"]),
+        ("<think>\ngo to bed 1?\nno\n</think>\n\ngo to desk 1", ["go to desk 1"]),
+        (f"<think>{'hm ' * 5_000}</think>look", ["look"]),
+        ("<think>go to bed 1 or", []),
         ("think: a", []),
         ("> think: a\nTHINK: b", []),
         ("", [""]),
@@ -74,9 +83,10 @@ def test_reads_what_models_write(text: str, actions: list[str]) -> None:
     assert read_actions(text) == actions
 
 
-@given(
-    st.text(max_size=300) | st.lists(st.sampled_from(["look", "think: ", "- ", "> ", "`", "\n"]))
-)
+PIECES = ["look", "think: ", "- ", "> ", "`", "\n", "<think>", "</think>", "Action:", "1. "]
+
+
+@given(st.text(max_size=300) | st.lists(st.sampled_from(PIECES)))
 def test_reading_never_fails_and_is_bounded(text: str | list[str]) -> None:
     actions = read_actions("".join(text))
     assert len(actions) <= TURN_ACTIONS
@@ -206,17 +216,15 @@ def test_a_fork_leaves_the_other_branch_alone() -> None:
     trunk = AIMessage(f"go to {PLACES[0]}")
     messages: list[AnyMessage] = [opening, trunk, advance(TASK, [opening], trunk).reply]
     left = [f"go to {PLACES[1]}", "look"]
-    right = [f"go to {PLACES[2]}", "look"]
+    right = [f"go to {PLACES[-1]}", "look"]
     branches: dict[str, list[AnyMessage]] = {"left": [*messages], "right": [*messages]}
     for step in range(2):
         for name, texts in (("left", left), ("right", right)):
             turn = AIMessage(texts[step])
             branches[name] += [turn, advance(TASK, branches[name], turn).reply]
     seen = {name: text_of(branch[-1]) for name, branch in branches.items()}
-    assert seen == {
-        "left": f"You are facing the {PLACES[1]}. Next to it, you see nothing.",
-        "right": f"You are facing the {PLACES[2]}. Next to it, you see nothing.",
-    }
+    assert seen == {"left": alone(*left), "right": alone(*right)}
+    assert seen["left"] != seen["right"]
 
 
 def test_a_turn_that_is_repeated_after_a_crash_gives_the_same() -> None:
@@ -239,7 +247,7 @@ def test_many_callers_at_one_prefix_do_not_disturb_each_other() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         seen = list(pool.map(visit, targets))
-    assert seen == [f"You are facing the {p}. Next to it, you see nothing." for p in targets]
+    assert seen == [alone(f"go to {PLACES[0]}", f"go to {place}", "look") for place in targets]
 
 
 COMMANDS = st.sampled_from(

@@ -17,14 +17,15 @@ from environments.household.nouns import APPLIANCES, TREATMENTS
 from environments.household.rooms import Room
 from environments.household.world import world
 
-PLACES = {"desk 1": False, "shelf 1": False, "safe 1": True}
+PLACES = {"desk 1": False, "shelf 1": False, "safe 1": True, "shelf 2": False, "safe 2": True}
+SPOTS = {"safe 2": "shelf 2"}
 PLACES |= {f"{kind} 1": kind != "sinkbasin" for kind in APPLIANCES}
 THINGS = {"mug 1": "desk 1", "mug 2": "safe 1", "desklamp 1": "shelf 1", "pen 1": "desk 1"}
 GOAL = Goal("pick", "mug", "shelf")
 
 
 def game(goal: Goal = GOAL, world_name: str = "north") -> Game:
-    return Game(world(world_name), Room(goal, "put a mug in shelf.", PLACES, THINGS))
+    return Game(world(world_name), Room(goal, "put a mug in shelf.", PLACES, THINGS, SPOTS))
 
 
 def play(house: Game, commands: Sequence[str]) -> list[str]:
@@ -52,6 +53,16 @@ def play(house: Game, commands: Sequence[str]) -> list[str]:
             "You put the pen 1 in/on the shelf 1.",
         ),
         (["inventory"], "You are not carrying anything."),
+        (["go to safe 2", "examine shelf 2"], "On the shelf 2, you see nothing."),
+        (["go to shelf 2", "examine safe 2"], "The safe 2 is closed."),
+        (
+            ["go to shelf 2", "open safe 2"],
+            "You open the safe 2. The safe 2 is open. In it, you see nothing.",
+        ),
+        (
+            ["go to shelf 2", "look"],
+            "You are facing the safe 2, and shelf 2. Next to it, you see nothing.",
+        ),
         (["go to desk 1", "look"], "You are facing the desk 1. Next to it, you see nothing."),
         (["go to desk 1", "examine pen 1"], "There's nothing special about pen 1."),
         (["go to shelf 1", "use desklamp 1"], "You turn on the desklamp 1."),
@@ -68,6 +79,7 @@ def test_a_command_is_answered(commands: list[str], answer: str) -> None:
     [
         ["go to moon 1"],
         ["go to desk 1", "go to desk 1"],
+        ["go to shelf 2", "go to safe 2"],  # they share a spot
         ["open safe 1"],
         ["go to desk 1", "open desk 1"],
         ["take mug 1 from desk 1"],
