@@ -25,7 +25,7 @@ from environments.household.expert import (
     merge,
 )
 from environments.household.game import Game
-from environments.household.language import kind_of, parse_command
+from environments.household.language import contents, kind_of, parse_command
 from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from environments.household.rooms import generate
 from environments.household.world import World, world
@@ -170,6 +170,30 @@ class Corpus:
             parts.append(Part("assistant", turn.text, number not in episode.slips))
             parts.append(Part("user", turn.observation, False))
         return tuple(parts[:-1])
+
+
+def _drill(corpus: Corpus) -> tuple[Part, ...]:
+    """Say, place after place, whether what is wanted is among what is seen there.
+
+    Matching by name is what all else rests on and what a small model learns last, so it is
+    drilled: short listings, another thing wanted each time, there or not.
+    """
+    rng = corpus.rng
+    nouns, places = list(CATEGORY), list(PLACES)
+    parts = [Part("system", HOUSEHOLD_INSTRUCTIONS, False)]
+    for _ in range(rng.randint(6, 12)):
+        seen = [f"{noun} {rng.randint(1, 4)}" for noun in rng.sample(nouns, rng.randint(1, 6))]
+        here = rng.random() < 0.5
+        wanted = rng.choice(seen) if here else f"{rng.choice(nouns)} 1"
+        noun = kind_of(wanted)
+        here = noun in map(kind_of, seen)
+        place = f"{rng.choice(places)} {rng.randint(1, 9)}"
+        sight = contents(place, seen, door=rng.random() < 0.3, open_=True)
+        parts.append(Part("user", f"{sight}\n\nYour task is to: put a {noun} in bed.", False))
+        turn = f"take {wanted} from {place}" if here else "go to bed 1"
+        verdict = "is here" if here else "is not here"
+        parts.append(Part("assistant", f"think: The {noun} {verdict}.\n{turn}", True))
+    return tuple(parts)
 
 
 def _plain(corpus: Corpus) -> tuple[Part, ...]:
@@ -524,6 +548,7 @@ def _its_kind(match: re.Match[str]) -> str:
 
 
 KINDS: Final[dict[str, Callable[[Corpus], tuple[Part, ...] | None]]] = {
+    "drill": _drill,
     "plain": _plain,
     "told": _told,
     "reflected": _reflected,

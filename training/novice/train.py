@@ -44,15 +44,15 @@ class Stage:
 
 STAGES: Final = (
     Stage(
-        0.15,
+        0.22,
         {"tiny": 0.75, "small": 0.25},
-        {"plain": 3, "told": 4, "reflected": 1, "reflecting": 1},
+        {"drill": 6, "plain": 3, "told": 3, "reflected": 1, "reflecting": 1},
         0.5,
     ),
     Stage(
-        0.40,
+        0.45,
         {"tiny": 0.25, "small": 0.5, "medium": 0.25},
-        {"plain": 2, "told": 2, "reflected": 3, "ruled": 2.5, "reflecting": 2, "exampled": 1,
+        {"drill": 2, "plain": 2, "told": 2, "reflected": 3, "ruled": 2.5, "reflecting": 2, "exampled": 1,
          "others": 0.3, "last_attempt": 0.3, "critic": 0.7, "calling": 0.5, "planned": 0.3,
          "adapting": 0.3, "warned": 0.2},
         0.3,
@@ -60,7 +60,7 @@ STAGES: Final = (
     Stage(
         1.0,
         {"tiny": 0.1, "small": 0.3, "medium": 0.3, "full": 0.3},
-        {"plain": 1.5, "told": 1, "reflected": 3.5, "ruled": 2.5, "reflecting": 3,
+        {"drill": 0.5, "plain": 1.5, "told": 1, "reflected": 3.5, "ruled": 2.5, "reflecting": 3,
          "exampled": 2, "others": 0.4, "last_attempt": 0.4, "critic": 1.5, "calling": 0.5,
          "planned": 0.4, "adapting": 0.4, "warned": 0.3},
         0.2,
@@ -217,8 +217,8 @@ def probe(
     """Measure, on fixed fresh samples, the share of agent turns predicted whole, by first word."""
     right: dict[str, list[bool]] = {}
     model.train(False)
-    corpus = Corpus(777_777, {"small": 1, "medium": 1}, {"told": 1, "reflected": 1, "ruled": 1,
-                    "exampled": 1, "reflecting": 1, "critic": 1}, rename=0.0)  # fmt: skip
+    corpus = Corpus(777_777, {"small": 1, "medium": 1}, {"drill": 0.2, "told": 1, "reflected": 1,
+                    "ruled": 1, "exampled": 1, "reflecting": 1, "critic": 1}, rename=0.0)  # fmt: skip
     end = tokenizer.eos_token_id
     with torch.no_grad():
         for sample in islice(iter(corpus), count):
@@ -242,6 +242,8 @@ def probe(
 def _turn_kind(kind: str, text: str) -> str:
     if kind in ("reflecting", "critic"):
         return f"write_{kind}"
+    if kind == "drill":
+        return "drill_here" if " is here" in text else "drill_not_here"
     if "Plan:" in text:
         return f"plan_{kind}"
     for word in ("take", "put", "go", "open"):
