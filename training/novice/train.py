@@ -52,9 +52,9 @@ STAGES: Final = (
     Stage(
         0.45,
         {"tiny": 0.25, "small": 0.5, "medium": 0.25},
-        {"drill": 2, "plain": 2, "told": 2, "reflected": 3, "ruled": 2.5, "reflecting": 2, "exampled": 1,
-         "others": 0.3, "last_attempt": 0.3, "critic": 0.7, "calling": 0.5, "planned": 0.3,
-         "adapting": 0.3, "warned": 0.2},
+        {"drill": 2, "plain": 2, "told": 2, "reflected": 3, "ruled": 2.5, "reflecting": 2,
+         "exampled": 1, "others": 0.3, "last_attempt": 0.3, "critic": 0.7, "calling": 0.5,
+         "planned": 0.3, "adapting": 0.3, "warned": 0.2},
         0.3,
     ),
     Stage(
@@ -217,8 +217,9 @@ def probe(
     """Measure, on fixed fresh samples, the share of agent turns predicted whole, by first word."""
     right: dict[str, list[bool]] = {}
     model.train(False)
-    corpus = Corpus(777_777, {"small": 1, "medium": 1}, {"drill": 0.2, "told": 1, "reflected": 1,
-                    "ruled": 1, "exampled": 1, "reflecting": 1, "critic": 1}, rename=0.0)  # fmt: skip
+    kinds = ("told", "reflected", "ruled", "exampled", "reflecting", "critic")
+    mix = dict.fromkeys(kinds, 1.0) | {"drill": 0.2}
+    corpus = Corpus(777_777, {"small": 1, "medium": 1}, mix, rename=0.0)
     end = tokenizer.eos_token_id
     with torch.no_grad():
         for sample in islice(iter(corpus), count):
