@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AnyMessage, BaseMessage
 
 from cli.app import main
 from state.prompts import REFLECT
@@ -22,7 +22,8 @@ from tests.fakes import Scripted
 
 def pupil(messages: Sequence[BaseMessage]) -> str:
     """Act on a transcript, or reflect on one."""
-    return (expert_reflector if messages[0].text == REFLECT else expert_agent)(messages)
+    plays = expert_reflector if messages[0].text == REFLECT else expert_agent
+    return plays(cast("Sequence[AnyMessage]", messages))
 
 
 def chat(name: str, **settings: Any) -> BaseChatModel:
