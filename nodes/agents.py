@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
 from typing import Any, Final, NamedTuple
@@ -86,7 +87,7 @@ async def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[str, str]) -> Any:
-    model = await asyncio.to_thread(
+    named = partial(
         chat,
         context.model,
         adapter=context.adapter,
@@ -94,6 +95,9 @@ async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[s
         max_tokens=context.max_tokens,
         seed=context.seed,
     )
+    # A hosted provider's package may have to be imported; a local model waits in its own thread.
+    local = context.model.startswith("local:")
+    model = named() if local else await asyncio.to_thread(named)
     about = {**about, "model": context.model, "adapter": context.adapter}
     try:
         return await model.ainvoke(messages, _traced(about))
