@@ -235,7 +235,7 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
         if kind_of(thing) == noun and thing not in memory.delivered:
             lamp = noun != memory.goal.thing
             act = f"use {thing}" if lamp else f"take {thing} from {memory.at}"
-            return f"think: The {noun} is here.\n{act}"
+            return f"think: The {thing} is here.\n{act}"
     if memory.at in memory.closed and memory.at not in memory.seen:
         return f"open {memory.at}"
     if memory.unknown(memory.at):

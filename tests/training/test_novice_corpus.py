@@ -141,7 +141,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
 class TestEncoding:
     def test_text_survives_whole(self, tokenizer: Any) -> None:
         for text in (
-            "think: The mug is here.\ntake mug 1 from desk 1",
+            "think: The mug 1 is here.\ntake mug 1 from desk 1",
             "naïve 東京 \t{}",
             "a  b\n\n\nc",
         ):

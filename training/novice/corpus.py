@@ -191,8 +191,8 @@ def _drill(corpus: Corpus) -> tuple[Part, ...]:
         sight = contents(place, seen, door=rng.random() < 0.3, open_=True)
         parts.append(Part("user", f"{sight}\n\nYour task is to: put a {noun} in bed.", False))
         turn = f"take {wanted} from {place}" if here else "go to bed 1"
-        verdict = "is here" if here else "is not here"
-        parts.append(Part("assistant", f"think: The {noun} {verdict}.\n{turn}", True))
+        found = f"The {wanted} is here." if here else f"The {noun} is not here."
+        parts.append(Part("assistant", f"think: {found}\n{turn}", True))
     return tuple(parts)
 
 
