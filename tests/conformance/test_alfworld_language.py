@@ -125,7 +125,8 @@ def sentences(text: str) -> Iterator[str]:
     for sentence in re.split(r"(?<=\.)\s+", text.strip()):
         if sentence.startswith("Your task is to:"):
             continue  # compared with the official templates below
-        yield LIST.sub("LIST", ITEM.sub("ITEM", sentence))
+        sentence = LIST.sub("LIST", ITEM.sub("ITEM", sentence))
+        yield re.sub(r"ITEM(, ITEM)*, and ITEM", "ITEM", sentence)  # places that share a spot
 
 
 def heard(games: Iterable[Played]) -> set[str]:
