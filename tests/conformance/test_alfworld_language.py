@@ -275,6 +275,7 @@ def test_the_expert_learns_the_real_games(played: list[Played]) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_the_step_limit_separates_those_who_know_from_those_who_do_not() -> None:
     home = Alfworld()
     blind, informed, learned = [], [], []
