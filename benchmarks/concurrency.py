@@ -11,12 +11,14 @@ import statistics
 import time
 
 from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.overhead import PATH, STEPS, TASK
 from benchmarks.scripted import Scripted
 from graphs import episode
+from state.episode import EpisodeInput
 
 TASKS = 64
 DELAY = 0.2
@@ -29,8 +31,8 @@ async def _measure() -> float:
         delay=DELAY,
     )
     graph = episode.build(agent=model).compile()
-    given = {"task": {"environment": TASK.environment, "id": TASK.id}}
-    config = {"recursion_limit": 10 * STEPS}
+    given = EpisodeInput(task=TASK)
+    config = RunnableConfig(recursion_limit=10 * STEPS)
     started = time.perf_counter()
     await asyncio.gather(*(graph.ainvoke(given, config) for _ in range(TASKS)))
     return DELAY * STEPS / (time.perf_counter() - started)

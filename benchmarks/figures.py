@@ -15,6 +15,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from langchain_core.runnables import RunnableConfig
+
 from benchmarks.limits import everything, steps_needed
 from cli import evaluation, journal
 from cli.journal import Finished, Plan
@@ -24,10 +26,10 @@ from environments.household.environment import Household
 from environments.household.expert import Knowledge
 from environments.household.game import Game
 from environments.household.nouns import CATEGORY, TREATMENTS
-from environments.registry import environment
 from graphs import episode
 from models import chat
 from state.context import Context
+from state.episode import EpisodeInput
 from state.nouns import Task
 from state.prompts import Shown, critique_pair
 from state.rulebook import Rulebook, parse_operations
@@ -39,6 +41,7 @@ WORLDS: Final = ("north", "south")
 SIZES: Final = ("small", "medium", "full")
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("none", "sampled", "others-reflections")
 MODEL: Final = "local:novice"
+RECURSION: Final = RunnableConfig(recursion_limit=1000)
 
 
 class Unwatched:
@@ -103,10 +106,8 @@ class Figures:
 
         async def one(task: Task, view: Shown) -> bool:
             async with self.gate:
-                given = {"task": task, "shown": view}
-                ended = await episode.graph.ainvoke(
-                    given, {"recursion_limit": 1000}, context=Context(model=MODEL)
-                )
+                given = EpisodeInput(task=task, shown=view)
+                ended = await episode.graph.ainvoke(given, RECURSION, context=Context(model=MODEL))
                 return bool(ended["verdict"].success)
 
         return list(await asyncio.gather(*map(one, tasks, shown)))
@@ -114,7 +115,7 @@ class Figures:
 
 def percent(share: Rate) -> str:
     """Write a share with its interval."""
-    return f"{100 * share.value:.1f} ({100 * share.low:.0f}–{100 * share.high:.0f})"
+    return f"{100 * share.value:.1f} ({100 * share.low:.0f} to {100 * share.high:.0f})"
 
 
 def within(finished: Sequence[Finished], trial: int) -> Rate:
@@ -255,7 +256,10 @@ async def operations(figures: Figures) -> None:
         [
             ["lines that parse", percent(rate(min(parsed, written), written))],
             ["parsed operations that apply", percent(rate(applied, parsed))],
-            ["applied operations that state a convention of the world", percent(rate(right, applied))],
+            [
+                "applied operations that state a convention of the world",
+                percent(rate(right, applied)),
+            ],
         ],
     )
 

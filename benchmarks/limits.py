@@ -80,10 +80,10 @@ def main() -> None:
             environment = Household(world, size)
             found = measure(environment, list(environment.tasks("validation", options.tasks)))
             for family, columns in found.items():
-                for column, steps in zip(taken[family], columns, strict=True):
-                    column.extend(steps)
-        for family, columns in taken.items():
-            solved = [_share(steps, limits[family]) for steps in columns]
+                for total, steps in zip(taken[family], columns, strict=True):
+                    total.extend(steps)
+        for family, totals in taken.items():
+            solved = [_share(steps, limits[family]) for steps in totals]
             table.add_row(size, family, str(limits[family]), *solved)
         together = [
             _share([s - limits[f] for f in FAMILIES for s in taken[f][column]], 0)

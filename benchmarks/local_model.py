@@ -1,131 +1,115 @@
 """How fast a local model acts, beside plain `generate`, measured in one run.
 
-    python -m benchmarks.local_model                # a random network of the embedded model's size
-    python -m benchmarks.local_model --model novice # the embedded model itself
+    python -m benchmarks.local_model
 
-An action is 20 new tokens after an observation of 30, in a conversation of 1,000 tokens. The
-alternative reads the whole conversation again with `model.generate`. Both run on one thread;
-rounds alternate, so that a busy machine slows both. Figures are medians.
+The network is a random one of the embedded model's size, so nothing has to be trained first. An
+action is a short command (8 tokens) or one with a thought before it (20), after an observation
+of 30 tokens, in a conversation of 1,000. The alternative reads the whole conversation again with
+`model.generate`. Both run on one thread, and rounds alternate, so that a busy machine slows both.
+Figures are medians of wall-clock times.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from models.engine import Request, close_all, engine
 from models.names import model_folder
 
+NAME: Final = "random"
 PROMPT: Final = 1000
 OBSERVATION: Final = 30
-ACTION: Final = 20
+ACTIONS: Final = (8, 20)
 CONCURRENT: Final = (1, 4, 16, 64)
+
+Conversation = list[dict[str, str]]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="", help="a local model's name; default: a random one")
-    parser.add_argument("--rounds", type=int, default=7)
-    arguments = parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=7, help="measurements a figure")
+    rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
-        name = arguments.model
-        if not name:
-            name = "random"
-            os.environ["APPRENTICE_LOCAL_MODELS"] = folder
-            _random_model(Path(folder) / name)
-        _compare(name, arguments.rounds)
-        _concurrency(name)
+        os.environ["APPRENTICE_LOCAL_MODELS"] = folder
+        _random_model(Path(folder) / NAME)
+        _compare(rounds)
+        _concurrency(rounds)
         close_all()
 
 
-def _compare(name: str, rounds: int) -> None:
-    kept, plain = [], []
-    generate = _plain_generate(name)
-    for number in range(-1, rounds):
-        opening = _words(number, PROMPT)
-        _ask(name, [opening])
-        observation = _words(number + 1000, OBSERVATION)
-        kept.append(_timed(lambda turns=[opening, observation]: _ask(name, turns)))
-        plain.append(_timed(lambda words=f"{opening} {observation}": generate(words)))
-    fast, slow = statistics.median(kept[1:]), statistics.median(plain[1:])
-    print(f"One action ({ACTION} tokens) in a conversation of {PROMPT} tokens, median of {rounds}:")
-    print(f"  engine, conversation remembered  {fast * 1000:8.1f} ms")
-    print(f"  model.generate                   {slow * 1000:8.1f} ms")
-    print(f"  ratio                            {slow / fast:8.1f}")
+def _compare(rounds: int) -> None:
+    print(f"One action in a conversation of {PROMPT} tokens, median of {rounds}:")
+    print("  tokens   engine ms   generate ms   ratio")
+    generate = _plain_generate()
+    for length in ACTIONS:
+        kept, plain = [], []
+        for number in range(rounds + 1):
+            conversation = [_observation(number, PROMPT)]
+            _act([conversation], length)
+            conversation.append(_observation(number, OBSERVATION))
+            plain.append(_seconds(generate, conversation, length))
+            kept.append(_seconds(_act, [conversation], length))
+        fast, slow = (statistics.median(times[1:]) * 1000 for times in (kept, plain))
+        print(f"  {length:6d}   {fast:9.1f}   {slow:11.1f}   {slow / fast:5.1f}")
 
 
-def _concurrency(name: str) -> None:
-    print(f"Conversations at once, {ACTION} tokens an action, three actions each:")
+def _concurrency(rounds: int) -> None:
+    length = ACTIONS[-1]
+    print(f"Conversations at once, {PROMPT // 2} tokens long and growing, {length} an action:")
     print("  at once   tokens/s   ms/action")
     for many in CONCURRENT:
-        openings = [_words(number, PROMPT // 2) for number in range(many)]
-        asyncio.run(_all([[opening] for opening in openings], name))
-        seconds, actions = 0.0, 0
-        for turn in range(3):
-            turns = [
-                [opening, *(_words(number * 9 + at, OBSERVATION) for at in range(turn + 1))]
-                for number, opening in enumerate(openings)
-            ]
-            start = time.perf_counter()
-            asyncio.run(_all(turns, name))
-            seconds += time.perf_counter() - start
-            actions += many
-        print(f"  {many:7d}   {actions * ACTION / seconds:8.0f}   {seconds / actions * 1000:9.1f}")
+        conversations = [[_observation(number, PROMPT // 2)] for number in range(many)]
+        _act(conversations, length)
+        times = []
+        for turn in range(rounds):
+            for number, conversation in enumerate(conversations):
+                conversation.append(_observation(number * rounds + turn, OBSERVATION))
+            times.append(_seconds(_act, conversations, length))
+        seconds = statistics.median(times)
+        print(f"  {many:7d}   {many * length / seconds:8.0f}   {seconds / many * 1000:9.1f}")
 
 
-def _request(turns: list[str]) -> Request:
-    messages = []
-    for turn in turns:
-        messages += [{"role": "user", "content": turn}, {"role": "assistant", "content": "ok"}]
-    return Request(messages[:-1], max_tokens=ACTION, stop=())
+def _act(conversations: list[Conversation], length: int) -> None:
+    """Let the engine answer all of them at once, and append the answers."""
+    requests = [Request(tuple(said), max_tokens=length) for said in conversations]
+    futures = [engine(NAME).submit(request) for request in requests]
+    for said, future in zip(conversations, futures, strict=True):
+        said.append({"role": "assistant", "content": future.result().text})
 
 
-def _ask(name: str, turns: list[str]) -> Any:
-    return engine(name).submit(_request(turns)).result()
-
-
-async def _all(conversations: list[list[str]], name: str) -> None:
-    futures = [engine(name).submit(_request(turns)) for turns in conversations]
-    await asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
-
-
-def _plain_generate(name: str) -> Any:
-    """Return a function that answers a prompt with transformers' own `generate`."""
+def _plain_generate() -> Callable[[Conversation, int], None]:
+    """Return a function that answers a conversation with transformers' own `generate`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(1)
-    folder = model_folder(name)
+    folder = model_folder(NAME)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
 
-    def generate(words: str) -> None:
+    def generate(said: Conversation, length: int) -> None:
         tokens: Any = tokenizer.apply_chat_template(
-            [{"role": "user", "content": words}],
-            add_generation_prompt=True,
-            return_tensors="pt",
-            return_dict=True,
+            said, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
-        model.generate(
-            **tokens, max_new_tokens=ACTION, min_new_tokens=ACTION, do_sample=False, pad_token_id=0
-        )
+        model.generate(**tokens, max_new_tokens=length, do_sample=False, pad_token_id=0)
 
     return generate
 
 
 def _random_model(folder: Path) -> None:
-    """Save a random network of the embedded model's size, with a word a token."""
+    """Save a random network of the embedded model's size, with a word a token and no end."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    words = ["<pad>", "<user>", "<assistant>", "<end>", "ok", *(f"w{n}" for n in range(1019))]
+    words = ["<pad>", "<user>", "<assistant>", "<end>", *(f"w{number}" for number in range(1020))]
     core = Tokenizer(models.WordLevel({word: at for at, word in enumerate(words)}, "<pad>"))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
@@ -149,13 +133,14 @@ def _random_model(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _words(seed: int, count: int) -> str:
-    return " ".join(f"w{(seed * 7919 + at * at * 31 + at) % 1019}" for at in range(count))
+def _observation(seed: int, count: int) -> dict[str, str]:
+    words = (f"w{(seed * 7919 + at * at * 31 + at) % 1020}" for at in range(count))
+    return {"role": "user", "content": " ".join(words)}
 
 
-def _timed(work: Any) -> float:
+def _seconds(work: Callable[..., None], *inputs: Any) -> float:
     start = time.perf_counter()
-    work()
+    work(*inputs)
     return time.perf_counter() - start
 
 

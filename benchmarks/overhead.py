@@ -10,9 +10,11 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +22,7 @@ from rich.table import Table
 from benchmarks.scripted import Scripted
 from environments.household.environment import Household
 from graphs import episode
+from state.episode import EpisodeInput
 
 ROUNDS = 15
 ENVIRONMENT = Household("north", "full")
@@ -35,8 +38,8 @@ def _turn(messages: Sequence[BaseMessage]) -> int:
 def _episode() -> Callable[[], Awaitable[object]]:
     model = Scripted(reply=lambda seen: AIMessage(PATH[_turn(seen) % len(PATH)]))
     graph = episode.build(agent=model).compile()
-    given = {"task": {"environment": TASK.environment, "id": TASK.id}}
-    return lambda: graph.ainvoke(given, {"recursion_limit": 10 * STEPS})
+    given = EpisodeInput(task=TASK)
+    return lambda: graph.ainvoke(given, RunnableConfig(recursion_limit=10 * STEPS))
 
 
 @tool
@@ -54,8 +57,8 @@ def _create_agent() -> Callable[[], Awaitable[object]]:
         return AIMessage("", tool_calls=[call])
 
     agent = create_agent(Scripted(reply=reply), [act])
-    given = {"messages": [{"role": "user", "content": TASK.instruction}]}
-    return lambda: agent.ainvoke(given, {"recursion_limit": 10 * STEPS})
+    given: Any = {"messages": [{"role": "user", "content": TASK.instruction}]}
+    return lambda: agent.ainvoke(given, RunnableConfig(recursion_limit=10 * STEPS))
 
 
 async def _measure() -> tuple[list[float], list[float]]:

@@ -15,13 +15,13 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 
-import models
 from cli.journal import Finished, Journal, Plan
 from cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
 from environments.advance import read_actions
 from environments.registry import environment
 from graphs import reflexion
 from memory.store import store
+from models import chat
 from state.context import Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
 from state.nouns import Noun, Task, Trajectory, digest, text_of
@@ -81,7 +81,7 @@ def planned(**settings: Any) -> Plan:
     plan = Plan(**settings)
     context_of(plan)
     tasks_of(plan)
-    models.chat(plan.model, adapter=plan.adapter)
+    chat(plan.model, adapter=plan.adapter)
     return plan
 
 

@@ -15,7 +15,7 @@ from nodes.act import acting
 from nodes.agents import RETRY, Agent
 from nodes.begin import begin
 from nodes.grade import Judge, grading
-from nodes.step import next_turn, step
+from nodes.step import stepping
 from state.context import Context
 from state.episode import EpisodeInput, EpisodeOutput, EpisodeState
 
@@ -29,22 +29,19 @@ def build(agent: Agent | None = None, judge: Judge | None = None) -> Episode:
         agent: who acts; the model that the run's context names when none is given.
         judge: who has the last word on the verdict; the environment when none is given.
     """
+    after = "grade" if judge else END
     graph = (
         StateGraph(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
         .add_node(begin)
         .add_node("act", acting(agent), retry_policy=RETRY)
-        .add_node(step)
+        .add_node("step", stepping(after), destinations=("act", after))
         .add_edge(START, "begin")
         .add_edge("begin", "act")
         .add_edge("act", "step")
     )
     if judge is None:
-        return graph.add_conditional_edges("step", next_turn, {"act": "act", "over": END})
-    return (
-        graph.add_node("grade", grading(judge), retry_policy=RETRY)
-        .add_conditional_edges("step", next_turn, {"act": "act", "over": "grade"})
-        .add_edge("grade", END)
-    )
+        return graph
+    return graph.add_node("grade", grading(judge), retry_policy=RETRY).add_edge("grade", END)
 
 
 graph = build().compile(name="episode")

@@ -211,6 +211,7 @@ class RulebookLog:
 
     async def _keys(self) -> set[str]:
         listed = await self._store.alist_namespaces(prefix=self._namespace, limit=_ALL)
+        # Some stores compare prefixes as text, so that "a" also finds "ab".
         return {names[-1] for names in listed if names[:-1] == self._namespace}
 
     async def _read(self, keys: set[str]) -> list[Item]:

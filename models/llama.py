@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention, silu
+from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
 from transformers import LlamaForCausalLM, PreTrainedModel
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
@@ -36,23 +36,24 @@ class LlamaCache:
         return self._kv.nbytes
 
     def prefix(self, length: int) -> Self:
-        """Return a copy of the first positions."""
-        kv = self._kv[:, :, :, :length]
-        copy = type(self)(kv.new_empty(kv.shape))
-        copy._kv.copy_(kv)
+        """Return a copy of the first positions, with room to go on."""
+        copy = type(self)(self._copied(length, length))
         copy.length = length
         return copy
 
     def reserve(self, extra: int) -> Tensor:
         """Make room for further positions and return the whole tensor."""
         needed = self.length + extra
-        layers, two, heads, room, dimension = self._kv.shape
-        if needed > room:
-            room = max(_ROOM, needed + needed // 4)
-            grown = self._kv.new_empty(layers, two, heads, room, dimension)
-            grown[:, :, :, : self.length] = self._kv[:, :, :, : self.length]
-            self._kv = grown
+        if needed > self._kv.shape[3]:
+            self._kv = self._copied(self.length, needed)
         return self._kv
+
+    def _copied(self, length: int, needed: int) -> Tensor:
+        layers, two, heads, _, dimension = self._kv.shape
+        room = max(_ROOM, needed + needed // 4)
+        copied = self._kv.new_empty(layers, two, heads, room, dimension)
+        copied[:, :, :, :length] = self._kv[:, :, :, :length]
+        return copied
 
 
 @dataclass(frozen=True)
@@ -175,9 +176,7 @@ class Llama:
         return both_cos.to(self._embedding), both_sin.to(self._embedding)
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
-        wide = x.float()
-        scale = torch.rsqrt((wide * wide).mean(-1, keepdim=True) + self._epsilon)
-        return weight * (wide * scale).to(x.dtype)
+        return rms_norm(x, weight.shape, weight, self._epsilon)
 
     def _attend(self, number: int, rotated: Tensor, pieces: list[_Piece]) -> Tensor:
         """Let each conversation look at itself; return what its tokens see, [tokens, heads]."""

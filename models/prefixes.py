@@ -57,10 +57,14 @@ class Prefixes:
         """
         wanted = _packed(tokens[:-1])
         candidates = [kept for kept in self._kept if kept.network == network]
-        best = max(candidates, key=lambda kept: _common(kept.tokens, wanted), default=None)
-        if best is None:
+        if not candidates:
             return None
-        common = _common(best.tokens, wanted)
+        shared = [_common(kept.tokens, wanted) for kept in candidates]
+        common = max(shared)
+        ranked = zip(shared, candidates, strict=True)
+        best = min(
+            (kept for length, kept in ranked if length == common), key=lambda kept: len(kept.tokens)
+        )
         if common == len(best.tokens):
             self._kept.remove(best)
             return best.cache

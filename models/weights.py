@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
@@ -33,6 +34,7 @@ from state.errors import BrokenData
 
 MAX_ADAPTERS: Final = 8
 _SMALL: Final = 100_000_000
+_UNREADABLE: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
 
 class Cache(Protocol):
@@ -78,7 +80,8 @@ class GeneralCache:
         if any(type(layer) is not DynamicLayer for layer in self.cache.layers):
             return None
         other = type(self)(copy.deepcopy(self.cache))
-        other.cache.crop(length)
+        if length < self.length:
+            other.cache.crop(length - self.length)
         other.length = length
         return other
 
@@ -132,7 +135,7 @@ class Weights:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 folder, local_files_only=True, dtype="auto"
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except _UNREADABLE as error:
             raise BrokenData(
                 f"The weights of local:{name} cannot be read: {_first_line(error)}"
             ) from error
@@ -241,7 +244,7 @@ def _adapted(model: PreTrainedModel, name: str, folder: Path) -> PreTrainedModel
         adapted = PeftModel.from_pretrained(twin, folder, torch_device=str(model.device))
         # A safe merge makes new tensors; the other kind would write into the shared ones.
         merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise BrokenData(
             f"Adapter {folder.name!r} cannot be used with local:{name}: {_first_line(error)}"
         ) from error

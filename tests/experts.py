@@ -32,7 +32,8 @@ def expert_reflector(messages: Sequence[AnyMessage]) -> str:
 
 def _knowledge(text: str) -> Knowledge:
     """Read the last reflection in a text."""
-    lines = [line for line in text.splitlines() if line.startswith('{"kept"')]
+    listed = [line.removeprefix("- ") for line in text.splitlines()]
+    lines = [line for line in listed if line.startswith('{"kept"')]
     if not lines:
         return Knowledge()
     fields = json.loads(lines[-1])

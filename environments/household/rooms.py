@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -43,7 +43,7 @@ class Room:
     sentence: str
     places: dict[str, bool]
     things: dict[str, str]
-    spots: dict[str, str]
+    spots: dict[str, str] = field(default_factory=dict)
 
 
 class _Pair(NamedTuple):

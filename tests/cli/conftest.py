@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from langchain_core.language_models import BaseChatModel
 from typer.testing import CliRunner, Result
 
-import models
+from cli import evaluation
 from cli.app import app
+from nodes import agents
 from tests.cli import pupil
 
 Apprentice = Callable[..., Result]
@@ -23,9 +25,15 @@ def run(*arguments: str | Path) -> Result:
     return result
 
 
+def play(patch: pytest.MonkeyPatch, chat: Callable[..., BaseChatModel]) -> None:
+    """Put what a function returns in place of every model."""
+    patch.setattr(agents, "chat", chat)
+    patch.setattr(evaluation, "chat", chat)
+
+
 def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Put the pupil in place of every model, and everything that is written into a folder."""
-    patch.setattr(models, "chat", pupil.chat)
+    play(patch, pupil.chat)
     patch.chdir(folder)
     patch.setenv("COLUMNS", "200")
     patch.setenv("APPRENTICE_DATA", str(folder / "data"))

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-import models
 from cli import journal
+from models import chat
 from state.errors import ModelFailure
 from tests.cli import pupil
-from tests.cli.conftest import Apprentice
+from tests.cli.conftest import Apprentice, play
 from tests.fakes import Scripted
 
-CHAT = models.chat  # the real one, before any test replaces it
 FULL = ("--environment", "household/north/full", "--trials", "3", "--limit", "12")
 
 
@@ -91,7 +90,7 @@ def test_finished_tasks_are_not_repeated(
         asked.append(name)
         return Scripted(pupil.pupil)
 
-    monkeypatch.setattr(models, "chat", counting)
+    play(monkeypatch, counting)
     again = apprentice("evaluate", "--limit", "6", "--json", "a.json")
     assert again.exit_code == 0
     assert "6 tasks had been finished before" in again.output
@@ -116,7 +115,7 @@ def test_a_model_that_fails_half_way_keeps_what_was_done(
         return pupil.pupil(messages)
 
     model = Scripted(failing)
-    monkeypatch.setattr(models, "chat", lambda name, **settings: model)
+    play(monkeypatch, lambda name, **settings: model)
     options = ("evaluate", "--limit", "12", "--concurrency", "2", "--json", "a.json")
     failed = apprentice(*options)
     assert failed.exit_code == 1
@@ -124,7 +123,7 @@ def test_a_model_that_fails_half_way_keeps_what_was_done(
     assert "The same command goes on" in failed.output
     _, kept = journal.read(Path("a.json"))
     assert 1 < len(kept) < 12
-    monkeypatch.setattr(models, "chat", pupil.chat)
+    play(monkeypatch, pupil.chat)
     assert apprentice(*options).exit_code == 0
     _, finished = journal.read(Path("a.json"))
     assert finished[: len(kept)] == kept
@@ -132,18 +131,19 @@ def test_a_model_that_fails_half_way_keeps_what_was_done(
 
 
 def test_memory_is_fresh_unless_it_is_named(apprentice: Apprentice) -> None:
-    options = ("evaluate", "--limit", "6", "--technique", "none")
+    options = ("evaluate", "--limit", "6", "--trials", "3")
     for name in ("a.json", "b.json"):
         apprentice(*options, "--json", name)
     assert not Path("data").exists()
-    assert figures("a.json")["summary"]["attempts"] == figures("b.json")["summary"]["attempts"] == 6
+    attempts = figures("a.json")["summary"]["attempts"]
+    assert figures("b.json")["summary"]["attempts"] == attempts
     for name in ("c.json", "d.json"):
         apprentice(*options, "--memory", "mine", "--json", name)
-    assert figures("c.json")["summary"]["attempts"] == 6
+    assert figures("c.json")["summary"]["attempts"] == attempts
     assert figures("d.json")["summary"]["attempts"] == 0  # all were solved before
     assert figures("d.json")["summary"]["by_trial"][0][0] == 6
     apprentice(*options, "--memory", "another", "--json", "e.json")
-    assert figures("e.json")["summary"]["attempts"] == 6
+    assert figures("e.json")["summary"]["attempts"] == attempts
 
 
 def test_cache_answers_the_same_evaluation_without_the_model(
@@ -156,7 +156,7 @@ def test_cache_answers_the_same_evaluation_without_the_model(
         asked += 1
         return pupil.pupil(messages)
 
-    monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted(counting))
+    play(monkeypatch, lambda name, **settings: Scripted(counting))
     options = ("evaluate", "--limit", "4", "--cache", "--technique", "none")
     apprentice(*options, "--json", "a.json")
     first = asked
@@ -215,7 +215,7 @@ def test_a_model_that_cannot_be_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(models, "chat", CHAT)
+    play(monkeypatch, chat)
     result = apprentice("evaluate", "--model", name)
     assert result.exit_code == code
     assert said in result.output
@@ -239,7 +239,7 @@ def test_another_evaluation_s_file_is_not_overwritten(apprentice: Apprentice) ->
 def test_a_model_that_writes_no_command_fails_its_tasks_and_nothing_else(
     answer: str, trials: int, apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted(lambda _: answer))
+    play(monkeypatch, lambda name, **settings: Scripted(lambda _: answer))
     result = apprentice("evaluate", "--limit", "3", "--trials", str(trials), "--json", "a.json")
     assert result.exit_code == 0
     assert figures("a.json")["summary"]["by_trial"][-1][0] == 0

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import models
 from cli import journal
 from cli.chart import curves
 from state.nouns import text_of
 from state.statistics import rate
 from tests.cli import pupil
-from tests.cli.conftest import Apprentice, prepare, run
+from tests.cli.conftest import Apprentice, play, prepare, run
 from tests.fakes import Scripted
 
 SMALL = ("learn", "--name", "a", "--tasks", "6", "--trials", "2")
@@ -132,7 +131,7 @@ def test_what_an_agent_writes_cannot_reach_the_page(
         turn = pupil.pupil(messages)
         return turn if turn.startswith("{") else f"think: <script>alert(1)</script>\n{turn}"
 
-    monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted(rude))
+    play(monkeypatch, lambda name, **settings: Scripted(rude))
     apprentice("learn", "--name", "a", "--tasks", "3", "--trials", "2")
     source = (FOLDER / "report.html").read_text()
     assert "&lt;script&gt;" in source
@@ -147,7 +146,7 @@ def test_one_trial_and_nothing_learned_is_reported_too(apprentice: Apprentice) -
 def test_the_same_name_goes_on(apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch) -> None:
     apprentice(*TINY)
     before = (FOLDER / "report.json").read_text()
-    monkeypatch.setattr(models, "chat", lambda name, **settings: Scripted([]))
+    play(monkeypatch, lambda name, **settings: Scripted([]))
     assert apprentice(*TINY).exit_code == 0
     assert (FOLDER / "report.json").read_text() == before
 

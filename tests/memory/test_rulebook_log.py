@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph.store.base import BaseStore, PutOp
+from langgraph.store.base import BaseStore, PutOp, SearchItem
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
@@ -144,6 +144,29 @@ async def test_tenants_and_books_are_apart(store: BaseStore) -> None:
     for tenant, book in names:
         found = await RulebookLog(store, tenant, book).load()
         assert [rule.text for rule in found.rules] == [f"For {tenant} {book} only."]
+
+
+class LooseStore(InMemoryStore):
+    """A store that takes a namespace prefix for a hint, as one that compares text does."""
+
+    async def alist_namespaces(self, **_: Any) -> list[tuple[str, ...]]:
+        return await super().alist_namespaces(limit=1_000)
+
+    async def asearch(self, prefix: tuple[str, ...], /, **_: Any) -> list[SearchItem]:
+        return await super().asearch(prefix[:1], limit=1_000)
+
+
+async def test_a_store_that_lists_too_much_leaks_nothing() -> None:
+    store = LooseStore()
+    for index in range(70):
+        await RulebookLog(store, "a").record(add("For a only."), run="r", index=index)
+        await RulebookLog(store, "ab").record(
+            [*add(f"Fact {index}."), *add("No.")], run="r", index=index
+        )
+    fresh = LooseStore()
+    fresh._data = store._data
+    assert [rule.text for rule in (await RulebookLog(fresh, "a").load()).rules] == ["For a only."]
+    assert len((await RulebookLog(fresh, "ab").load()).rules) == 71
 
 
 async def test_the_book_at_any_moment_and_version(store: BaseStore) -> None:

@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
+    AutoModelForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
@@ -29,6 +30,7 @@ SHAPE = {
     "intermediate_size": 96,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
+    "num_key_value_heads": 2,
     "max_position_embeddings": 512,
     "initializer_range": 0.15,  # wide enough that what is said depends on what was read
 }
@@ -81,4 +83,10 @@ def _saved(folder: Path, model: M, words: PreTrainedTokenizerFast) -> M:
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     model.train(False)
+    return model
+
+
+def loaded(folder: Path) -> PreTrainedModel:
+    """Return a saved model anew."""
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder)
     return model

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.rulebook import Author, Batch, Operation, Rule, Rulebook, batch_key, fold
@@ -13,6 +16,21 @@ RULES = tuple(
     for things in ("Mugs", "Knives", "Towels", "Books")
     for place in ("in cabinets", "on shelves", "in drawers")
 )
+Check = Callable[..., None]
+
+
+def holds(*strategies: st.SearchStrategy[Any]) -> Callable[[Check], Check]:
+    """Make a test of a property: a quick one, which carries the long one as `at_length`."""
+
+    def decorate(check: Check) -> Check:
+        quick: Check = settings(max_examples=40, deadline=None)(given(*strategies)(check))
+        at_length = settings(max_examples=3_000, deadline=None)(given(*strategies)(check))
+        quick.at_length = at_length  # type: ignore[attr-defined]
+        return quick
+
+    return decorate
+
+
 texts = st.sampled_from(RULES)
 kinds = st.sampled_from(("ADD", "AGREE", "EDIT", "REMOVE"))
 authors: st.SearchStrategy[Author] = st.sampled_from(("model", "model", "person"))
@@ -31,7 +49,12 @@ answers = st.lists(operations(), max_size=6)
 
 
 @st.composite
-def logs(draw: st.DrawFn, run: str = "run", most: int = 8) -> list[Batch]:
+def logs(
+    draw: st.DrawFn,
+    run: str = "run",
+    most: int = 8,
+    authors: st.SearchStrategy[Author] = authors,
+) -> list[Batch]:
     """Draw the log of one run: each batch was judged against what came before."""
     batches: list[Batch] = []
     moment = 0.0

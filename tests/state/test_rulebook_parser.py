@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.rulebook import RULE_LENGTH, parse_operations
+from tests.state.rulebook_strategies import holds
 
 READ = {
     "plain": ("AGREE 2: Mugs are kept in cabinets.", "AGREE", 2, "Mugs are kept in cabinets."),
@@ -89,8 +89,7 @@ HEADS = st.sampled_from(("ADD", "AGREE 1", "edit 2", "**REMOVE 3", "- ADD 4", "`
 LINES = st.builds(lambda *parts: "".join(parts), HEADS, st.sampled_from((":", " ", "")), st.text())
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.one_of(st.text(st.characters()), st.lists(LINES).map("\n".join)))
+@holds(st.one_of(st.text(st.characters()), st.lists(LINES).map("\n".join)))
 def test_no_text_crashes_the_parser(text: str) -> None:
     parsed = parse_operations(text)
     assert parsed.operations or parsed.rejected
@@ -100,8 +99,7 @@ def test_no_text_crashes_the_parser(text: str) -> None:
         assert operation.text or operation.kind in ("AGREE", "REMOVE")
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.sampled_from(("AGREE", "EDIT", "REMOVE")), st.integers(1, 999), st.booleans())
+@holds(st.sampled_from(("AGREE", "EDIT", "REMOVE")), st.integers(1, 999), st.booleans())
 def test_a_number_is_taken_as_written_or_not_at_all(kind: str, number: int, bold: bool) -> None:
     head = f"**{kind} {number}:**" if bold else f"{kind} {number}:"
     assert [each.number for each in parse_operations(f"{head} Look.").operations] == [number]

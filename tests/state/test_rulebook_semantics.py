@@ -39,6 +39,7 @@ CASES = {
     "an AGREE adds one": ("3 3 2", "AGREE 2", "B4 A3 C2", ""),
     "a riser comes after its new equals": ("3 2 2", "AGREE 2", "A3 B3 C2", ""),
     "a faller comes before its new equals": ("3 2 2", "REMOVE 1", "A2 B2 C2", ""),
+    "two fallers keep their order": ("4 3 3 2 2", "REMOVE 2\nREMOVE 3", "A4 B2 C2 D2 E2", ""),
     "an EDIT replaces and adds one": ("3 2", "EDIT 2: Fact X is true.", "A3 X3", ""),
     "a REMOVE takes one": ("3 2", "REMOVE 1", "A2 B2", ""),
     "at 0 a rule is gone": ("3 1", "REMOVE 2", "A3", ""),

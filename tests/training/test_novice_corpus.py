@@ -2,9 +2,10 @@
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from environments.household.expert import Knowledge, Turn, learn, merge
 from environments.household.nouns import CATEGORY, PLACES, THINGS
@@ -55,7 +56,7 @@ def test_worlds_of_the_corpus_are_never_evaluated_ones() -> None:
 def test_an_episode_is_rendered_as_messages_are() -> None:
     drawn = corpus(2)
     episode = drawn.play(drawn.game(), Knowledge(), 12)
-    messages = [HumanMessage(episode.opening)]
+    messages: list[AnyMessage] = [HumanMessage(episode.opening)]
     for turn in episode.turns:
         messages += [AIMessage(turn.text), HumanMessage(turn.observation)]
     assert episode.text() == transcript(messages)
@@ -94,7 +95,9 @@ def test_rules_swap_when_conventions_swap() -> None:
         told = []
         for name in (first, second):
             home = world(name)
-            wins = [drawn.success(home, lambda g: g.room.goal.thing in THINGS["food"]) for _ in "12"]
+            wins = [
+                drawn.success(home, lambda g: g.room.goal.thing in THINGS["food"]) for _ in "12"
+            ]
             lines = operations([win for win in wins if win], ())
             kept = [line for line in lines[1:] if "food" in line]
             told.append(kept[0])
@@ -124,30 +127,38 @@ def test_operations_agree_edit_remove_and_add() -> None:
 def test_wordings_are_many_and_a_third_is_held_out(lesson: str) -> None:
     cores = lessons.CORES[lesson]
     assert len(set(cores)) * len(lessons.OPENERS) >= 30
-    assert lessons.HELD_OUT * 3 >= len(cores)
+    assert len(cores) <= lessons.HELD_OUT * 3
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The real tokenizer, trained here."""
+    from training.novice.train import _tokenizer
+
+    return _tokenizer(tmp_path_factory.mktemp("novice"), 1)
 
 
 class TestEncoding:
-    """With the real tokenizer, trained on a few samples."""
-
-    @pytest.fixture(scope="class")
-    def tokenizer(self, tmp_path_factory: pytest.TempPathFactory) -> object:
-        pytest.importorskip("transformers")
-        from training.novice.train import _tokenizer
-
-        return _tokenizer(tmp_path_factory.mktemp("novice"), 1)
-
-    def test_text_survives_whole(self, tokenizer) -> None:  # type: ignore[no-untyped-def]
-        for text in ("think: The mug is here.\ntake mug 1 from desk 1", "naïve 東京 \t{}", "a  b\n\n\nc"):
+    def test_text_survives_whole(self, tokenizer: Any) -> None:
+        for text in (
+            "think: The mug is here.\ntake mug 1 from desk 1",
+            "naïve 東京 \t{}",
+            "a  b\n\n\nc",
+        ):
             assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
-    def test_a_noun_is_one_token_wherever_it_stands(self, tokenizer) -> None:  # type: ignore[no-untyped-def]
+    def test_a_noun_is_one_token_wherever_it_stands(self, tokenizer: Any) -> None:
         for noun in [*CATEGORY, *PLACES]:
             token = tokenizer.convert_tokens_to_ids(f" {noun}")
-            for text in (f"go to {noun} 1", f", a {noun} 3", f"Plan: shelf 1; {noun} 2.", f"two {noun} in"):
+            for text in (
+                f"go to {noun} 1",
+                f", a {noun} 3",
+                f"Plan: shelf 1; {noun} 2.",
+                f"two {noun} in",
+            ):
                 assert token in tokenizer(text)["input_ids"], (noun, text)
 
-    def test_samples_are_encoded_as_the_chat_template_says(self, tokenizer) -> None:  # type: ignore[no-untyped-def]
+    def test_samples_are_encoded_as_the_chat_template_says(self, tokenizer: Any) -> None:
         from training.novice.train import encode
 
         for sample in islice(corpus(12), 60):
@@ -164,12 +175,14 @@ class TestEncoding:
 
 
 def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     from training.novice import train as training
 
     torch.set_num_threads(1)
-    small = {"hidden": 32, "layers": 1, "heads": 2, "mlp": 32, "batch": 2048, "warmup": 2}
-    whole = training.Settings(tokens=80_000, **small)
+    whole = training.Settings(
+        tokens=60_000, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2
+    )
     training.train(tmp_path / "whole", whole, save_every=0)
 
     class Stop(Exception):
@@ -188,6 +201,6 @@ def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path: Path)
     training.train(tmp_path / "broken", whole, save_every=0)
     first = torch.load(tmp_path / "whole" / "state.pt", weights_only=True)
     second = torch.load(tmp_path / "broken" / "state.pt", weights_only=True)
-    assert first["seen"] == second["seen"] >= 80_000
+    assert first["seen"] == second["seen"] >= 60_000
     for name, weight in first["model"].items():
         assert torch.equal(weight, second["model"][name]), name

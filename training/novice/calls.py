@@ -28,7 +28,9 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "hour": tuple(range(1, 13)),
     "count": tuple(range(1, 10)),
 }
-INTRO: Final = "You can call these tools. Call one only if the request asks for it and says all it needs."
+INTRO: Final = (
+    "You can call these tools. Call one only if the request asks for it and says all it needs."
+)
 
 
 def schema(verb: str, subject: str) -> dict[str, Any]:

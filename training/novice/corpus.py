@@ -25,7 +25,7 @@ from environments.household.expert import (
     merge,
 )
 from environments.household.game import Game
-from environments.household.language import kind_of, parse_command
+from environments.household.language import contents, kind_of, parse_command
 from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from environments.household.rooms import generate
 from environments.household.world import World, world
@@ -124,11 +124,13 @@ class Corpus:
         return Episode(game.world, opening, tuple(turns), frozenset(slips), game.done)
 
     def limit(self, game: Game) -> int:
+        """Return the step limit of a room of this size."""
         size = "small" if len(game.room.places) < 9 else "medium"
         size = "full" if len(game.room.places) > 13 else size
         return STEP_LIMITS[size][game.room.goal.family]
 
     def again(self, game: Game) -> Game:
+        """Start the same game afresh."""
         return Game(game.world, game.room)
 
     def failures(self, game: Game, count: int) -> list[Episode]:
@@ -160,6 +162,7 @@ class Corpus:
         return None
 
     def acted(self, game: Game, shown: Shown, known: Knowledge) -> tuple[Part, ...]:
+        """Act with something in view, on what it tells."""
         episode = self.play(self.again(game), known, self.limit(game) + 4)
         system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, shown, episode.opening)[0]
         parts = [Part("system", str(system.content), False), Part("user", episode.opening, False)]
@@ -167,6 +170,30 @@ class Corpus:
             parts.append(Part("assistant", turn.text, number not in episode.slips))
             parts.append(Part("user", turn.observation, False))
         return tuple(parts[:-1])
+
+
+def _drill(corpus: Corpus) -> tuple[Part, ...]:
+    """Say, place after place, whether what is wanted is among what is seen there.
+
+    Matching by name is what all else rests on and what a small model learns last, so it is
+    drilled: short listings, another thing wanted each time, there or not.
+    """
+    rng = corpus.rng
+    nouns, places = list(CATEGORY), list(PLACES)
+    parts = [Part("system", HOUSEHOLD_INSTRUCTIONS, False)]
+    for _ in range(rng.randint(6, 12)):
+        seen = [f"{noun} {rng.randint(1, 4)}" for noun in rng.sample(nouns, rng.randint(1, 6))]
+        here = rng.random() < 0.5
+        wanted = rng.choice(seen) if here else f"{rng.choice(nouns)} 1"
+        noun = kind_of(wanted)
+        here = noun in map(kind_of, seen)
+        place = f"{rng.choice(places)} {rng.randint(1, 9)}"
+        sight = contents(place, seen, door=rng.random() < 0.3, open_=True)
+        parts.append(Part("user", f"{sight}\n\nYour task is to: put a {noun} in bed.", False))
+        turn = f"take {wanted} from {place}" if here else "go to bed 1"
+        verdict = "is here" if here else "is not here"
+        parts.append(Part("assistant", f"think: The {noun} {verdict}.\n{turn}", True))
+    return tuple(parts)
 
 
 def _plain(corpus: Corpus) -> tuple[Part, ...]:
@@ -261,8 +288,9 @@ def _exampled(corpus: Corpus) -> tuple[Part, ...] | None:
     def unlike(other: Game) -> bool:
         return not same(other) and other.room.goal.family not in TREATMENTS
 
-    wanted = corpus.rng.choices([(same,), (alike,), (unlike,), (unlike, same), (same, unlike)],
-                                [3, 3, 2, 1, 1])[0]
+    wanted = corpus.rng.choices(
+        [(same,), (alike,), (unlike,), (unlike, same), (same, unlike)], [3, 3, 2, 1, 1]
+    )[0]
     cases = [corpus.success(game.world, want) for want in wanted]
     episodes = [case for case in cases if case is not None]
     if not episodes:
@@ -379,7 +407,9 @@ def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
         kept = dict.fromkeys(THINGS[CATEGORY[goal.thing]], kind)
         says.append(f"Look for the {goal.thing}, a kind of {category}, in/on a {kind}.")
     else:
-        says.append(f"Look for the {goal.thing}, a kind of {category}; the case does not tell where.")
+        says.append(
+            f"Look for the {goal.thing}, a kind of {category}; the case does not tell where."
+        )
     if goal.family in TREATMENTS:
         if kind := lesson.works.get(goal.family):
             works = {goal.family: kind}
@@ -415,14 +445,14 @@ def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]
     following = len(book) + 1
     for about, kind in evidence.items():
         text = works_rule(about, kind) if about in TREATMENTS else kept_rule(about, kind)
-        number = seen.get(about)
-        if number is None:
+        known = seen.get(about)
+        if known is None:
             lines.append(f"ADD {following}: {text}")
             following += 1
-        elif book[number - 1][1] == kind:
-            lines.append(f"AGREE {number}: {book[number - 1][2]}")
+        elif book[known - 1][1] == kind:
+            lines.append(f"AGREE {known}: {book[known - 1][2]}")
         else:
-            lines.append(f"EDIT {number}: {text}")
+            lines.append(f"EDIT {known}: {text}")
     return [thought, *lines[:4]]
 
 
@@ -486,7 +516,8 @@ def _by_noun(keeps: dict[str, str]) -> dict[str, str]:
 
 
 _THING = re.compile(
-    r"(?<![a-z])(" + "|".join(n for c, names in THINGS.items() if c != "lamp" for n in names)
+    r"(?<![a-z])("
+    + "|".join(n for c, names in THINGS.items() if c != "lamp" for n in names)
     + r")(?![a-z])"
 )
 _PLACE = re.compile(
@@ -496,8 +527,10 @@ _PLACE = re.compile(
 
 def _renamed(rng: random.Random, parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """Swap the names of things and places: what is copied must be copied, not recalled."""
-    for pattern, names in ((_THING, [n for n in CATEGORY if CATEGORY[n] != "lamp"]),
-                           (_PLACE, [p for p in PLACES if p not in APPLIANCES])):
+    for pattern, names in (
+        (_THING, [n for n in CATEGORY if CATEGORY[n] != "lamp"]),
+        (_PLACE, [p for p in PLACES if p not in APPLIANCES]),
+    ):
         swapped = dict(zip(names, rng.sample(names, len(names)), strict=True))
 
         def swap(match: re.Match[str], swapped: dict[str, str] = swapped) -> str:
@@ -515,6 +548,7 @@ def _its_kind(match: re.Match[str]) -> str:
 
 
 KINDS: Final[dict[str, Callable[[Corpus], tuple[Part, ...] | None]]] = {
+    "drill": _drill,
     "plain": _plain,
     "told": _told,
     "reflected": _reflected,
@@ -529,4 +563,6 @@ KINDS: Final[dict[str, Callable[[Corpus], tuple[Part, ...] | None]]] = {
     "critic": _critic,
     "calling": _calling,
 }
-_RENAMABLE: Final = frozenset({"plain", "told", "reflected", "last_attempt", "reflecting", "others"})
+_RENAMABLE: Final = frozenset(
+    {"plain", "told", "reflected", "last_attempt", "reflecting", "others"}
+)

@@ -25,12 +25,14 @@ PHRASES: Final = (
     # observations
     "You are in the middle of a room. Looking quickly around you, you see a",
     "You are in the middle of a room. Looking quickly around you, you see",
-    ".\n\nYour task is to: put a", ".\n\nYour task is to: put some", ".\n\nYour task is to: put two",
+    ".\n\nYour task is to: put a", ".\n\nYour task is to: put some",
+    ".\n\nYour task is to: put two",
     ".\n\nYour task is to: find two", ".\n\nYour task is to: examine the",
     ".\n\nYour task is to: look at", ".\n\nYour task is to: put a clean",
     ".\n\nYour task is to: put a hot", ".\n\nYour task is to: put a cool",
     ".\n\nYour task is to: clean some", ".\n\nYour task is to: heat some",
-    ".\n\nYour task is to: cool some", " and put it in", " and put them in", " with the", " under the",
+    ".\n\nYour task is to: cool some", " and put it in", " and put them in",
+    " with the", " under the",
     "On the", "The", ", you see a", ", you see nothing.", ", a", ", and a", " is closed.",
     " is open. In it, you see a", " is open. In it, you see nothing.", ". The", "You open the",
     "You close the", "You pick up the", " from the", "You put the", " in/on the", "You clean the",
@@ -43,7 +45,8 @@ PHRASES: Final = (
     ". I do not know where it is. Plan:",
     ". It is kept in/on a", ". It is at", ". I saw it at", ". I go on where I stopped. Plan:",
     ". Plan:", ".\ngo to", "think: The", " is not here.\ngo to", " is not here. Plan:",
-    " is here.\ntake", " is here.\nuse", " from", "think: I will", "think: I put it in/on a", "think: That does nothing.\ngo to",
+    " is here.\ntake", " is here.\nuse", " from", "think: I will",
+    "think: I put it in/on a", "think: That does nothing.\ngo to",
     " it. It works with a", " it. I do not know with what. Plan:",
     " it. I go on where I stopped. Plan:", ".\nclean", ".\nheat",
     ".\ncool", "go to", "open", "close", "take", "put", "use", "clean", "heat", "cool", " in/on",
@@ -51,7 +54,8 @@ PHRASES: Final = (
     # transcripts and lists
     "\n>", "\n> go to", "\n> open", "\n> take", "\n> put", "\n> use", "\n> clean", "\n> heat",
     "\n> cool", "\n> think: I look for a", "\n> think: I look for another",
-    "\n> think: The", " is not here.\n> go to", " is here.\n> take", " is here.\n> use", ".\n> go to",
+    "\n> think: The", " is not here.\n> go to", " is here.\n> take", " is here.\n> use",
+    ".\n> go to",
     "\n> think: I put it in/on a", "\n> think: That does nothing.\n> go to",
     "\n> think: I will", ".\n> clean",
     ".\n> heat", ".\n> cool", "\nOn the", "\nThe", "\nYou open the", "\nYou pick up the",
@@ -111,14 +115,15 @@ def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator((rest(text) for text in texts), trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL])
     tokenizer.add_tokens([AddedToken(word, normalized=False) for word in (*TAGS, *whole)])
-    return PreTrainedTokenizerFast(
+    made: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
-        pad_token="<|pad|>",
-        eos_token="<|end|>",
+        pad_token=SPECIAL[0],
+        eos_token=SPECIAL[1],
         model_max_length=CONTEXT,
         chat_template=TEMPLATE,
         clean_up_tokenization_spaces=False,
     )
+    return made
 
 
 def load(folder: Path) -> PreTrainedTokenizerFast:

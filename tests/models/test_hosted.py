@@ -1,0 +1,113 @@
+"""Hosted models: a name becomes a client, and what is missing is named."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from langchain.chat_models import base
+from langchain_core.messages import AIMessage
+
+import models
+from models.hosted import PROVIDERS, hosted
+from state.errors import BadInput, MissingPart, UnknownName
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the keys of whoever runs the tests, and clients made with others."""
+    hosted.cache_clear()
+    for keys in PROVIDERS.values():
+        for key in keys:
+            monkeypatch.delenv(key, raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """Run a server that speaks OpenAI's protocol; return what it was asked."""
+    asked: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            choice = {"message": {"role": "assistant", "content": "look"}, "finish_reason": "stop"}
+            usage = {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8}
+            answer = {"id": "1", "object": "chat.completion", "model": "m", "created": 0}
+            body = json.dumps({**answer, "choices": [{"index": 0, **choice}], "usage": usage})
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: Any) -> None:
+            """Keep the test's output clean."""
+
+    listening = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listening.serve_forever)
+    thread.start()
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{listening.server_port}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    yield asked
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+
+
+def test_a_server_of_ones_own_is_asked_with_the_callers_settings(
+    server: list[dict[str, Any]],
+) -> None:
+    chat = models.chat("openai:org/my-model:7b", temperature=0.5, max_tokens=32, seed=3)
+    answer = chat.invoke("What now?")
+    assert isinstance(answer, AIMessage)
+    assert answer.content == "look"
+    assert answer.usage_metadata
+    assert answer.usage_metadata["input_tokens"] == 7
+    (asked,) = server
+    assert asked["model"] == "org/my-model:7b"
+    assert (asked["temperature"], asked["seed"]) == (0.5, 3)
+    assert 32 in (asked.get("max_tokens"), asked.get("max_completion_tokens"))
+
+
+def test_the_same_settings_share_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    assert models.chat("openai:a") is models.chat("openai:a")
+    assert models.chat("openai:a") is not models.chat("openai:b")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "sentence"),
+    [
+        ("openai:gpt-4.1", MissingPart, "set OPENAI_API_KEY. For a server of your own"),
+        ("google_genai:gemini", MissingPart, "set GOOGLE_API_KEY or GEMINI_API_KEY"),
+        ("opnai:gpt-4.1", UnknownName, "Did you mean 'openai'"),
+        ("huggingface:gpt2", UnknownName, "Unknown model provider 'huggingface'"),
+        ("gpt-4.1", BadInput, "Write provider:model"),
+        ("openai:gpt 4", BadInput, "names no model"),
+        ("openai:" + "a" * 121, BadInput, "names no model"),
+        ("", BadInput, "names no model"),
+    ],
+)
+def test_what_is_missing_is_named(name: str, error: type[Exception], sentence: str) -> None:
+    with pytest.raises(error) as caught:
+        models.chat(name)
+    assert sentence in str(caught.value)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "any")
+    with pytest.raises(MissingPart, match=r"groq:llama needs a package.*langchain-groq"):
+        models.chat("groq:llama")
+
+
+def test_adapters_are_for_local_models() -> None:
+    with pytest.raises(BadInput, match="Adapters are for local models"):
+        models.chat("openai:gpt-4.1", adapter="mine")
+
+
+def test_every_provider_is_offered_but_the_one_that_loads_what_a_caller_names() -> None:
+    assert set(base._BUILTIN_PROVIDERS) - set(PROVIDERS) == {"huggingface"}

@@ -1,0 +1,312 @@
+"""Local models answer as transformers would, remember, batch, adapt, and fail in sentences."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, HumanMessage
+from peft import PeftModel
+
+import models
+from models.engine import Request, close_all, engine
+from models.llama import Llama
+from models.weights import choose, generator
+from state.errors import (
+    BadInput,
+    BrokenData,
+    ContextOverflow,
+    MissingPart,
+    ModelFailure,
+    UnknownName,
+)
+from tests.models import tiny
+from tests.models.conftest import Offered, generated, generated_tokens
+
+# peft asks transformers for a property by its old name.
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
+
+LONG = "Once there was a novice who read everything twice. "
+
+
+def text(name: str, prompt: Any, **settings: Any) -> str:
+    return str(models.chat(name, **settings).invoke(prompt).content)
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen"])
+def test_greedy_answers_are_those_of_generate(name: str, offered: Offered) -> None:
+    for prompt in ("hello", LONG):
+        wanted = generated(getattr(offered, name), prompt, 24)
+        assert text(f"local:{name}", prompt, max_tokens=24) == wanted
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen"])
+def test_a_conversation_that_goes_on_is_not_read_again_and_answered_the_same(
+    name: str, offered: Offered
+) -> None:
+    chat = models.chat(f"local:{name}", max_tokens=8)
+    first = chat.invoke([HumanMessage(LONG)])
+    longer = [HumanMessage(LONG), AIMessage("I see."), HumanMessage("go on")]
+    warm = chat.invoke(longer)
+    assert isinstance(warm, AIMessage)
+    assert warm.usage_metadata
+    remembered = warm.usage_metadata["input_token_details"]["cache_read"]
+    assert isinstance(first, AIMessage)
+    assert first.usage_metadata
+    assert remembered == first.usage_metadata["input_tokens"]
+    assert warm.usage_metadata["input_tokens"] > remembered
+
+    close_all()
+    cold = chat.invoke(longer)
+    assert isinstance(cold, AIMessage)
+    assert cold.usage_metadata
+    assert cold.usage_metadata["input_token_details"]["cache_read"] == 0
+    assert cold.content == warm.content
+
+
+async def test_many_at_once_get_the_answers_they_get_alone(offered: Offered) -> None:
+    prompts = [LONG[: 3 * number] + str(number) for number in range(12)]
+    chat = models.chat("local:llama", max_tokens=16)
+    together = await asyncio.gather(*(chat.ainvoke(prompt) for prompt in prompts))
+    assert [answer.content for answer in together] == [
+        generated(offered.llama, prompt, 16) for prompt in prompts
+    ]
+
+
+async def test_adapters_are_chosen_per_request_and_leave_the_base_alone(offered: Offered) -> None:
+    names = ["", "first", "second"] * 3
+    answers = await asyncio.gather(
+        *(models.chat("local:llama", adapter=name, max_tokens=16).ainvoke(LONG) for name in names)
+    )
+    wanted = {"": generated(offered.llama, LONG, 16)}
+    for name in ("first", "second"):
+        base = tiny.loaded(offered.models / "llama")
+        wanted[name] = generated(PeftModel.from_pretrained(base, offered.adapters / name), LONG, 16)
+    assert len(set(wanted.values())) == 3
+    assert [answer.content for answer in answers] == [wanted[name] for name in names]
+
+
+def test_an_adapter_that_is_trained_anew_is_read_anew(offered: Offered) -> None:
+    folder = offered.adapters / "renewed"
+    tiny.adapter(folder, offered.llama, seed=5, targets=["q_proj", "v_proj"])
+    before = text("local:llama", LONG, adapter="renewed", max_tokens=16)
+    tiny.adapter(folder, offered.llama, seed=6, targets=["q_proj", "v_proj"])
+    after = text("local:llama", LONG, adapter="renewed", max_tokens=16)
+    base = tiny.loaded(offered.models / "llama")
+    assert after == generated(PeftModel.from_pretrained(base, folder), LONG, 16)
+    assert after != before
+
+
+async def test_a_seed_repeats_drawn_answers_alone_or_in_company(offered: Offered) -> None:
+    seeded = [
+        models.chat("local:llama", temperature=1.0, seed=seed, max_tokens=12) for seed in range(4)
+    ]
+    alone = [(await chat.ainvoke("hello")).content for chat in seeded]
+    again = await asyncio.gather(*(chat.ainvoke("hello") for chat in seeded))
+    assert [answer.content for answer in again] == alone
+    assert len(set(alone)) == 4
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+    logits = torch.tensor([[0.0, 1.0, 2.0]])
+    source = generator(7, [1, 2])
+    drawn = Counter(choose(logits, [0.5], [source])[0] for _ in range(4000))
+    likely = torch.softmax(logits[0] / 0.5, -1).tolist()
+    assert [drawn[token] / 4000 for token in range(3)] == pytest.approx(likely, abs=0.03)
+
+
+def test_the_same_seed_draws_other_numbers_for_another_conversation() -> None:
+    first, second = (torch.rand(1, generator=generator(7, tokens)) for tokens in ([1], [2]))
+    assert first != second
+
+
+def test_an_answer_ends_where_it_should(offered: Offered) -> None:
+    whole = generated(offered.llama, LONG, 40)
+    chat = models.chat("local:llama", max_tokens=40)
+    stopped = chat.invoke(LONG, stop=[whole[10:12]])
+    assert stopped.content == whole[: whole.index(whole[10:12])]
+    assert stopped.response_metadata["finish_reason"] == "stop"
+    cut = models.chat("local:llama", max_tokens=3).invoke(LONG)
+    assert isinstance(cut, AIMessage)
+    assert cut.usage_metadata
+    assert cut.usage_metadata["output_tokens"] == 3
+    assert cut.response_metadata["finish_reason"] == "length"
+
+
+def test_the_end_of_a_turn_ends_the_answer(
+    offered: Offered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny.llama(tmp_path / "brief")
+    said = generated_tokens(model, "hello", 12)
+    model.generation_config.eos_token_id = [said[6]]
+    model.save_pretrained(tmp_path / "brief")
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path))
+    answer = models.chat("local:brief", max_tokens=12).invoke("hello")
+    assert answer.content == tiny.tokenizer().decode(said[: said.index(said[6])])
+    assert answer.response_metadata["finish_reason"] == "stop"
+
+
+def test_the_context_is_a_limit_for_question_and_answer(offered: Offered) -> None:
+    chat = models.chat("local:llama", max_tokens=5000)
+    near = chat.invoke("x" * 500)  # 8 tokens more for the roles: 508 of 512
+    assert isinstance(near, AIMessage)
+    assert near.usage_metadata
+    assert near.usage_metadata["total_tokens"] == 512
+    with pytest.raises(ContextOverflow, match=r"603 tokens, but local:llama reads at most 511"):
+        chat.invoke("x" * 600)
+
+
+def test_a_prompt_of_many_steps_is_answered_the_same(
+    offered: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.engine.TOKENS_A_STEP", 7)
+    assert text("local:llama", LONG, max_tokens=8) == generated(offered.llama, LONG, 8)
+
+
+async def test_a_cancelled_request_makes_room(offered: Offered) -> None:
+    chat = models.chat("local:llama", max_tokens=400)
+    doomed = asyncio.create_task(chat.ainvoke(LONG))
+    await asyncio.sleep(0.05)
+    doomed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await doomed
+    assert (await models.chat("local:llama", max_tokens=8).ainvoke("hello")).content == generated(
+        offered.llama, "hello", 8
+    )
+
+
+async def test_the_event_loop_goes_on(offered: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop_ran = threading.Event()
+    forward = Llama.forward
+
+    def after_the_loop(*inputs: Any) -> Any:
+        assert loop_ran.wait(timeout=20)
+        return forward(*inputs)
+
+    monkeypatch.setattr(Llama, "forward", after_the_loop)
+    asking = asyncio.create_task(models.chat("local:llama", max_tokens=8).ainvoke("hello"))
+    await asyncio.sleep(0.05)
+    loop_ran.set()
+    assert (await asking).content == generated(offered.llama, "hello", 8)
+
+
+async def test_nothing_blocking_is_called_on_the_event_loop(offered: Offered) -> None:
+    blockbuster = pytest.importorskip("blockbuster")
+    with blockbuster.blockbuster_ctx():
+        answer = await models.chat("local:llama", max_tokens=8).ainvoke("hello")
+    assert answer.content == generated(offered.llama, "hello", 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "prompt", "error", "sentence"),
+    [
+        ("local:lama", {}, "hi", UnknownName, "Unknown local model 'lama'. Did you mean 'llama'?"),
+        ("local:llama", {"adapter": "frist"}, "hi", UnknownName, "Did you mean 'first'?"),
+        ("local:llama", {"adapter": "misfit"}, "hi", BrokenData, "Adapter 'misfit' cannot be used"),
+        ("local:llama", {}, [], BadInput, "asked with no message"),
+        ("local:../llama", {}, "hi", BadInput, "no local model name"),
+        ("local:llama", {"adapter": "a/b"}, "hi", BadInput, "no adapter name"),
+        ("novice", {}, "hi", BadInput, "names no model"),
+    ],
+)
+def test_bad_input_is_answered_with_a_sentence(
+    name: str,
+    settings: dict[str, Any],
+    prompt: Any,
+    error: type[Exception],
+    sentence: str,
+    offered: Offered,
+) -> None:
+    with pytest.raises(error, match=sentence.replace("?", r"\?")):
+        text(name, prompt, **settings)
+
+
+def test_a_bad_request_leaves_the_others_alone(offered: Offered) -> None:
+    good = engine("llama").submit(Request([{"role": "user", "content": "hello"}], max_tokens=8))
+    bad = engine("llama").submit(Request([{"role": "user"}]))
+    assert good.result().text == generated(offered.llama, "hello", 8)
+    with pytest.raises(ModelFailure, match="cannot read this conversation"):
+        bad.result()
+
+
+def test_weights_that_cannot_be_read_are_named(
+    offered: Offered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.llama(tmp_path / "broken")
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"nothing")
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path))
+    with pytest.raises(BrokenData, match="The weights of local:broken cannot be read"):
+        text("local:broken", "hi")
+
+
+def test_missing_novice_weights_say_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.names._NOVICE_WEIGHTS", tmp_path)
+    with pytest.raises(MissingPart, match="make novice"):
+        text("local:novice", "hi")
+
+
+def test_without_torch_the_extra_is_named(
+    offered: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "models.weights")
+    monkeypatch.delattr(models, "weights")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingPart, match=r"pip install 'apprentice\[local\]'"):
+        text("local:llama", "hi")
+
+
+def test_a_breakdown_is_told_to_all_who_wait_and_the_next_request_starts_afresh(
+    offered: Offered,
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Llama, "forward", broken)
+        waiting = [
+            engine("llama").submit(Request([{"role": "user", "content": "hello"}]))
+            for _ in range(3)
+        ]
+        for future in waiting:
+            with pytest.raises(ModelFailure, match="broke down: RuntimeError: out of memory"):
+                future.result()
+    assert text("local:llama", "hello", max_tokens=8) == generated(offered.llama, "hello", 8)
+
+
+def test_closing_answers_those_who_wait(offered: Offered) -> None:
+    running = engine("llama")
+    future = running.submit(Request([{"role": "user", "content": LONG}], max_tokens=400))
+    running.close()
+    with pytest.raises(ModelFailure, match="was closed"):
+        future.result(timeout=5)
+
+
+def test_runs_are_traced_with_the_models_name(offered: Offered) -> None:
+    seen: dict[str, Any] = {}
+
+    class Listener(BaseCallbackHandler):
+        def on_chat_model_start(self, *_: Any, **kwargs: Any) -> None:
+            seen.update(kwargs["metadata"], tags=kwargs["tags"])
+
+    models.chat("local:llama", adapter="first", max_tokens=2).invoke(
+        "hi", {"callbacks": [Listener()], "metadata": {"graph": "episode"}, "tags": ["acting"]}
+    )
+    assert (seen["ls_provider"], seen["ls_model_name"]) == ("local", "llama+first")
+    assert (seen["graph"], seen["tags"]) == ("episode", ["acting"])
+
+
+def test_the_seam_is_light() -> None:
+    heavy = "{'torch', 'transformers', 'peft', 'langchain_openai'}"
+    code = f"import sys, models, models.local; print({heavy} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"

@@ -1,0 +1,105 @@
+"""Tools reach the model, and its calls are read without guessing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.tools import tool
+
+import models
+from models.engine import Answer
+from models.local import LocalChatModel
+from models.toolcalls import INTRO, as_chat, parse, plain_turns
+from models.weights import Weights
+from tests.models import tiny
+
+SCHEMA = {"name": "get_price", "parameters": {"type": "object", "properties": {}}}
+TOOL = {"type": "function", "function": SCHEMA}
+CALL = {"name": "get_price", "args": {"city": "Oslo"}, "id": "call_0", "type": "tool_call"}
+
+
+@tool
+def get_price(city: str) -> str:
+    """Get a price."""
+    return city
+
+
+@pytest.mark.parametrize(
+    ("text", "calls", "invalid", "rest"),
+    [
+        ("No call.", [], 0, "No call."),
+        (
+            '<think>A price.</think><tool_call>{"name": "get_price", "arguments": '
+            '{"city": "Oslo"}}</tool_call>',
+            [("get_price", {"city": "Oslo"})],
+            0,
+            "<think>A price.</think>",
+        ),
+        ('<tool_call>\n{"name": "a"}\n</tool_call> <tool_call>{"name": "b"}', ["a", "b"], 0, ""),
+        ("<tool_call>get_price(Oslo)</tool_call>", [], 1, ""),
+        ("<tool_call>{'name': 'a'}</tool_call>", [], 1, ""),
+        ('<tool_call>["a"]</tool_call>', [], 1, ""),
+        ('<tool_call>{"name": "a", "arguments": "Oslo"}</tool_call>', [], 1, ""),
+        ('<tool_call>{"arguments": {}}</tool_call>', [], 1, ""),
+    ],
+)
+def test_calls_are_read(text: str, calls: list[object], invalid: int, rest: str) -> None:
+    message = parse(text)
+    wanted = [(call, {}) if isinstance(call, str) else call for call in calls]
+    assert [(call["name"], call["args"]) for call in message.tool_calls] == wanted
+    assert len(message.invalid_tool_calls) == invalid
+    assert message.content == rest
+
+
+def test_a_template_without_a_place_for_tools_gets_them_as_text() -> None:
+    chat = as_chat(
+        [
+            SystemMessage("Be brief."),
+            HumanMessage("Price in Oslo?"),
+            AIMessage("", tool_calls=[CALL]),
+            ToolMessage("12", tool_call_id="call_0"),
+        ]
+    )
+    system, _, call, result = plain_turns(chat, [TOOL])
+    assert system["content"] == f"Be brief.\n\n{INTRO}\n<tools>\n{json.dumps(SCHEMA)}\n</tools>"
+    written = parse(call["content"])
+    assert [(call["name"], call["args"]) for call in written.tool_calls] == [
+        (CALL["name"], CALL["args"])
+    ]
+    assert result == {"role": "user", "content": "<tool_response>\n12\n</tool_response>"}
+    assert plain_turns(as_chat([HumanMessage("Hi")]), [TOOL])[0]["role"] == "system"
+
+
+def test_a_template_with_a_place_for_tools_gets_them_there(tmp_path: Path) -> None:
+    tiny.llama(tmp_path)
+    words = tiny.tokenizer()
+    words.chat_template = "{{ tools[0].function.name }}|" + tiny.TEMPLATE
+    words.save_pretrained(tmp_path)
+    weights = Weights("tiny", tmp_path)
+    tokens = weights.encode([{"role": "user", "content": "Hi"}], [TOOL])
+    assert weights.decode(tokens) == "get_price|<|user|>Hi<|end|><|assistant|>"
+
+
+def test_bound_tools_turn_the_answer_into_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the engine is scripted here: a random model calls nothing."""
+    from concurrent.futures import Future
+
+    said = '<tool_call>{"name": "get_price", "arguments": {"city": "Oslo"}}</tool_call>'
+    future: Future[Answer] = Future()
+    future.set_result(Answer(said, "stop", 9, 9, 0))
+    asked = []
+
+    class Engine:
+        def submit(self, request: object) -> Future[Answer]:
+            asked.append(request)
+            return future
+
+    monkeypatch.setattr("models.local.engine", lambda _: Engine())
+    chat = models.chat("local:novice")
+    assert isinstance(chat, LocalChatModel)
+    message = chat.bind_tools([get_price]).invoke("Price in Oslo?")
+    assert message.tool_calls == [CALL]
+    assert asked[0].tools[0]["function"]["name"] == "get_price"  # type: ignore[attr-defined]
