@@ -125,7 +125,8 @@ def sentences(text: str) -> Iterator[str]:
     for sentence in re.split(r"(?<=\.)\s+", text.strip()):
         if sentence.startswith("Your task is to:"):
             continue  # compared with the official templates below
-        yield LIST.sub("LIST", ITEM.sub("ITEM", sentence))
+        sentence = LIST.sub("LIST", ITEM.sub("ITEM", sentence))
+        yield re.sub(r"ITEM(, ITEM)*, and ITEM", "ITEM", sentence)  # places that share a spot
 
 
 def heard(games: Iterable[Played]) -> set[str]:
@@ -274,6 +275,7 @@ def test_the_expert_learns_the_real_games(played: list[Played]) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_the_step_limit_separates_those_who_know_from_those_who_do_not() -> None:
     home = Alfworld()
     blind, informed, learned = [], [], []
