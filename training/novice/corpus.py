@@ -12,6 +12,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from environments.household.environment import STEP_LIMITS
@@ -25,7 +26,14 @@ from environments.household.expert import (
     merge,
 )
 from environments.household.game import Game
-from environments.household.language import contents, kind_of, parse_command
+from environments.household.language import (
+    SENTENCES,
+    contents,
+    in_order,
+    kind_of,
+    parse_command,
+    room,
+)
 from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from environments.household.rooms import generate
 from environments.household.world import World, world
@@ -175,24 +183,27 @@ class Corpus:
 def _drill(corpus: Corpus) -> tuple[Part, ...]:
     """Say, place after place, whether what is wanted is among what is seen there.
 
-    Matching by name is what all else rests on and what a small model learns last, so it is
-    drilled: short listings, another thing wanted each time, there or not.
+    Matching by name is what all else rests on and what a small model learns late, so it is
+    drilled: short listings of any things anywhere, until the wanted one turns up.
     """
     rng = corpus.rng
-    nouns, places = list(CATEGORY), list(PLACES)
-    parts = [Part("system", HOUSEHOLD_INSTRUCTIONS, False)]
-    for _ in range(rng.randint(6, 12)):
-        seen = [f"{noun} {rng.randint(1, 4)}" for noun in rng.sample(nouns, rng.randint(1, 6))]
-        here = rng.random() < 0.5
-        wanted = rng.choice(seen) if here else f"{rng.choice(nouns)} 1"
-        noun = kind_of(wanted)
-        here = noun in map(kind_of, seen)
-        place = f"{rng.choice(places)} {rng.randint(1, 9)}"
-        sight = contents(place, seen, door=rng.random() < 0.3, open_=True)
-        parts.append(Part("user", f"{sight}\n\nYour task is to: put a {noun} in bed.", False))
-        turn = f"take {wanted} from {place}" if here else "go to bed 1"
-        found = f"The {wanted} is here." if here else f"The {noun} is not here."
-        parts.append(Part("assistant", f"think: {found}\n{turn}", True))
+    places = in_order(f"{kind} {rng.randint(1, 9)}" for kind in rng.sample(list(PLACES), 6))
+    noun, *others = rng.sample(list(CATEGORY), 30)
+    sentence = rng.choice(SENTENCES["pick"]).format(thing=noun, target=kind_of(places[0]))
+    opening = f"{room(places)}\n\nYour task is to: {sentence}"
+    parts = [Part("system", HOUSEHOLD_INSTRUCTIONS, False), Part("user", opening, False)]
+    parts.append(Part("assistant", f"go to {places[0]}", False))
+    for place, following in pairwise(places):
+        seen = [f"{rng.choice(others)} {rng.randint(1, 4)}" for _ in range(rng.randint(0, 6))]
+        here = rng.random() < 0.4
+        wanted = f"{noun} {rng.randint(1, 4)}"
+        sight = contents(place, {*seen, wanted} if here else set(seen), door=False, open_=True)
+        parts.append(Part("user", sight, False))
+        if here:
+            turn = f"think: The {wanted} is here.\ntake {wanted} from {place}"
+            return (*parts, Part("assistant", turn, True))
+        turn = f"think: The {noun} is not here.\ngo to {following}"
+        parts.append(Part("assistant", turn, True))
     return tuple(parts)
 
 

@@ -13,7 +13,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from state import prompts
 from state.errors import MissingPart
 from training.novice import tokenizer as tokenizers
 from training.novice.corpus import KINDS, Corpus, Sample
@@ -44,13 +45,13 @@ class Stage:
 
 STAGES: Final = (
     Stage(
-        0.22,
+        0.15,
         {"tiny": 0.75, "small": 0.25},
         {"drill": 6, "plain": 3, "told": 3, "reflected": 1, "reflecting": 1},
         0.5,
     ),
     Stage(
-        0.45,
+        0.42,
         {"tiny": 0.25, "small": 0.5, "medium": 0.25},
         {"drill": 2, "plain": 2, "told": 2, "reflected": 3, "ruled": 2.5, "reflecting": 2,
          "exampled": 1, "others": 0.3, "last_attempt": 0.3, "critic": 0.7, "calling": 0.5,
@@ -60,7 +61,7 @@ STAGES: Final = (
     Stage(
         1.0,
         {"tiny": 0.1, "small": 0.3, "medium": 0.3, "full": 0.3},
-        {"drill": 0.5, "plain": 1.5, "told": 1, "reflected": 3.5, "ruled": 2.5, "reflecting": 3,
+        {"drill": 1, "plain": 1.5, "told": 1, "reflected": 3.5, "ruled": 2.5, "reflecting": 3,
          "exampled": 2, "others": 0.4, "last_attempt": 0.4, "critic": 1.5, "calling": 0.5,
          "planned": 0.4, "adapting": 0.4, "warned": 0.3},
         0.2,
@@ -142,11 +143,14 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
                 **probe(model, tokenizer, settings.device),
             )
             losses.clear()
-    export(model, tokenizer, out / "model")
+    publish(out, out / "model", settings)
 
 
 def publish(out: Path, folder: Path, settings: Settings) -> None:
     """Write the latest checkpoint of a run as a model, whether or not the run has finished.
+
+    Beside the weights lies `training.json`: the settings, the tokens seen, and the fingerprint of
+    every prompt the model was trained on.
 
     Raises:
         MissingPart: if the run has no checkpoint yet.
@@ -155,8 +159,16 @@ def publish(out: Path, folder: Path, settings: Settings) -> None:
         raise MissingPart(f"{out} has no checkpoint. Train first: python -m training.novice.")
     tokenizer = tokenizers.load(out / "tokenizer")
     model = build(settings, len(tokenizer))
-    model.load_state_dict(torch.load(out / "state.pt", weights_only=True)["model"])
+    kept = torch.load(out / "state.pt", weights_only=True, map_location="cpu")
+    model.load_state_dict(kept["model"])
     export(model, tokenizer, folder)
+    facts = {
+        "settings": asdict(settings),
+        "tokens_seen": kept["seen"],
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "prompts": prompts.fingerprints(),
+    }
+    (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def build(settings: Settings, vocabulary: int) -> LlamaForCausalLM:

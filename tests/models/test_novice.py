@@ -1,0 +1,140 @@
+"""The embedded model as it is shipped: what it is, and that it writes what it has seen."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from langchain_core.messages import AnyMessage
+
+import models
+from environments.household.environment import Household
+from environments.household.expert import Knowledge
+from environments.household.language import kind_of
+from environments.household.nouns import CATEGORY
+from environments.household.world import World
+from graphs import episode, reflexion
+from state import prompts
+from state.context import Context
+from state.prompts import Shown
+from state.rulebook import parse_operations
+from training.novice.corpus import Corpus, Episode
+from training.novice.lessons import kept_rule
+
+WEIGHTS = Path(models.__file__).parent / "novice" / "weights"
+FACTS = json.loads((WEIGHTS / "training.json").read_text())
+
+
+def test_the_weights_are_small_and_plainly_llama() -> None:
+    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) <= 15_000_000
+    assert 2_000_000 <= FACTS["parameters"] <= 4_000_000
+    assert json.loads((WEIGHTS / "config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
+
+
+def test_every_prompt_is_one_it_was_trained_on() -> None:
+    assert FACTS["prompts"] == prompts.fingerprints(), "retrain the novice, or restore the prompt"
+
+
+def answers(asked: Sequence[Sequence[AnyMessage]]) -> list[str]:
+    """Ask the model all at once."""
+    model = models.chat("local:novice", max_tokens=200)
+
+    async def every() -> list[str]:
+        return [m.text for m in await asyncio.gather(*(model.ainvoke(list(q)) for q in asked))]
+
+    return asyncio.run(every())
+
+
+def failures(count: int) -> list[Episode]:
+    """Failed attempts in a world that no corpus has, in which the thing was found."""
+    corpus = Corpus(21, {"small": 1.0}, {}, rename=0.0)
+    home = Household("south", "small").world
+    found: list[Episode] = []
+    while len(found) < count:
+        for attempt in corpus.failures(corpus.game(home), 1):
+            if any("You pick up the" in turn.observation for turn in attempt.turns):
+                found.append(attempt)
+    return found
+
+
+def test_the_reflection_moves_with_the_object() -> None:
+    """Rename the place where it was found, and the lesson names the other place."""
+    told = 0
+    attempts = failures(12)
+    spots: list[tuple[str, str]] = []
+    asked: list[list[AnyMessage]] = []
+    for attempt in attempts:
+        line = next(t.observation for t in attempt.turns if "You pick up the" in t.observation)
+        spot = line.partition(" from the ")[2].rstrip(".")
+        moved = f"{'sofa' if kind_of(spot) != 'sofa' else 'desk'} 7"
+        spots += [(spot, moved), (moved, spot)]
+        asked.append(prompts.reflecting(attempt.text()))
+        asked.append(prompts.reflecting(attempt.text().replace(spot, moved)))
+    for (right, wrong), text in zip(spots, answers(asked), strict=True):
+        told += right in text and wrong not in text
+    assert told / len(asked) >= 0.8
+
+
+def test_the_rules_it_writes_swap_with_the_conventions() -> None:
+    """The same things, kept elsewhere: the rule names the other kind of place."""
+    corpus = Corpus(22, {"small": 1.0}, {}, rename=0.0)
+    north, south = (Household(name, "small").world for name in ("north", "south"))
+    right = swapped = total = 0
+    for home, other in ((north, south), (south, north)):
+        wins = [win for win in islice(_wins(corpus, home), 10)]
+        asked = [prompts.critique_successes((), [win.text()]) for win in wins]
+        for win, text in zip(wins, answers(asked), strict=True):
+            noun = kind_of(next(t.observation for t in win.turns if "pick up" in t.observation)
+                           .partition("You pick up the ")[2].partition(" from")[0])  # fmt: skip
+            category = CATEGORY[noun]
+            rules = [operation.text for operation in parse_operations(text).operations]
+            total += 1
+            right += kept_rule(category, home.keeps[category]) in rules
+            swapped += kept_rule(category, other.keeps[category]) in rules
+    assert right / total >= 0.6
+    assert swapped / total <= 0.1
+
+
+def _wins(corpus: Corpus, home: World):  # type: ignore[no-untyped-def]
+    while True:
+        game = corpus.game(home, "small")
+        spot = game.room.things.get(f"{game.room.goal.thing} 1", "")
+        if kind_of(spot) == home.keeps[CATEGORY[game.room.goal.thing]]:
+            kept = {noun: home.keeps[category] for noun, category in CATEGORY.items()}
+            win = corpus.play(game, Knowledge(kept, works=dict(home.treats)), 20)
+            if win.solved:
+                yield win
+
+
+def solved(environment: str, count: int, trials: int, shown: Shown | None = None) -> float:
+    """Return the share of test tasks solved, by reflexion or (one trial) with something shown."""
+    tasks = Household(*environment.split("/")[1:]).tasks("test", count)
+    context = Context(max_trials=trials)
+
+    async def every() -> list[bool]:
+        runs = [
+            reflexion.graph.ainvoke({"task": task}, context=context)
+            if shown is None
+            else episode.graph.ainvoke({"task": task, "shown": shown}, context=context)
+            for task in tasks
+        ]
+        return [bool(ended["verdict"].success) for ended in await asyncio.gather(*runs)]
+
+    outcome = asyncio.run(every())
+    return sum(outcome) / len(outcome)
+
+
+@pytest.mark.timeout(300)
+def test_it_fails_for_want_of_knowledge_and_learns_from_its_own_lessons() -> None:
+    blind = solved("household/north/small", 24, trials=1)
+    taught = solved("household/north/small", 24, trials=4)
+    assert 0.2 <= blind <= 0.65
+    assert taught >= blind + 0.2
+
+
+def test_another_tasks_lesson_gains_nothing() -> None:
+    blind = solved("household/north/small", 24, trials=1)
+    lesson = Shown(reflections=("The vase is at garbagecan 9.",))
+    assert solved("household/north/small", 24, 1, lesson) <= blind + 0.1
