@@ -68,7 +68,7 @@ async def test_a_strategy_decides_what_is_shown(
     first, second = (text_of(attempt.messages[0]) for attempt in ended["attempts"])
     assert REFLECTIONS not in first
     assert LAST_ATTEMPT not in first
-    assert (f"{REFLECTIONS}\nlesson 1" in second) is lessons
+    assert (f"{REFLECTIONS}\n- lesson 1" in second) is lessons
     shown = f"{LAST_ATTEMPT}\n{transcript(ended['attempts'][0].messages)}"
     assert (shown in second) is last
     assert len(ended["reflections"]) == (1 if lessons else 0)
@@ -79,7 +79,7 @@ async def test_the_last_few_reflections_are_shown_and_all_are_kept(easy: Task) -
     shown = [[r.trial for r in attempt.in_view.reflections] for attempt in ended["attempts"]]
     assert shown == [[], [1], [1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]]
     last = text_of(ended["attempts"][-1].messages[0])
-    assert "lesson 3\nlesson 4\nlesson 5" in last
+    assert "- lesson 3\n- lesson 4\n- lesson 5" in last
     assert "lesson 2" not in last
     assert ended["reflections"] == [Reflection(text=f"lesson {n}", trial=n) for n in range(1, 6)]
 
@@ -175,7 +175,7 @@ async def test_the_background_is_shown_in_every_attempt(easy: Task) -> None:
     ended = await graph.ainvoke(given, context=Context(max_trials=2))
     systems = [text_of(attempt.messages[0]) for attempt in ended["attempts"]]
     assert all("1. Cups are cold." in system for system in systems)
-    assert f"{REFLECTIONS}\nnot mine\nlesson 1" in systems[1]
+    assert f"{REFLECTIONS}\n- not mine\n- lesson 1" in systems[1]
 
 
 async def test_progress_is_streamed(easy: Task) -> None:

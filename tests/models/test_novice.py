@@ -30,7 +30,9 @@ FACTS = json.loads((WEIGHTS / "training.json").read_text())
 def test_the_weights_are_small_and_plainly_llama() -> None:
     assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) <= 15_000_000
     assert 2_000_000 <= FACTS["parameters"] <= 4_000_000
-    assert json.loads((WEIGHTS / "config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
+    assert json.loads((WEIGHTS / "config.json").read_text())["architectures"] == [
+        "LlamaForCausalLM"
+    ]
 
 
 def test_every_prompt_is_one_it_was_trained_on() -> None:
@@ -83,7 +85,7 @@ def test_the_rules_it_writes_swap_with_the_conventions() -> None:
     north, south = (Household(name, "small").world for name in ("north", "south"))
     right = swapped = total = 0
     for home, other in ((north, south), (south, north)):
-        wins = [win for win in islice(_wins(corpus, home), 10)]
+        wins = list(islice(_wins(corpus, home), 10))
         asked = [prompts.critique_successes((), [win.text()]) for win in wins]
         for win, text in zip(wins, answers(asked), strict=True):
             noun = kind_of(next(t.observation for t in win.turns if "pick up" in t.observation)

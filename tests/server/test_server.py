@@ -18,7 +18,7 @@ from langgraph_sdk.client import LangGraphClient
 
 from tests.server.serve import ROOT, serve
 
-EASY = {"environment": "household/north/small", "id": "test/1"}
+EASY = {"environment": "household/north/small", "id": "test/8"}
 REMOTE = """
 import asyncio, json, sys
 from langgraph.graph import START, StateGraph
