@@ -2,8 +2,9 @@
 
 Every sample is a chat whose agent turns come from `environments.household.expert`, acting on
 what the prompt tells and nothing else. Worlds are seeded ones; the evaluated worlds, their
-splits and the real games never appear. Slips (commands drawn at random, not learned, from which
-the expert recovers) are added to a share of the episodes: see SLIP.
+splits and the real games never appear. Slips are added to a share of the episodes (SLIPPING):
+commands drawn at random (SLIP), and seeing the wanted thing where it is not (DELUSION). They are
+not learned; what is learned is how the expert recovers.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ from training.novice.lessons import kept_rule, reflection, works_rule, world_rul
 
 SLIP: Final = 0.04
 SLIPPING: Final = 0.3
+DELUSION: Final = 0.2  # of the places without the thing, in episodes with slips
+_MISSED = re.compile(r"think: The ([a-z]+) is not here")
 FIRST_WORLD: Final = 1_000  # seeded worlds below this number are kept for evaluation
 
 
@@ -127,6 +130,10 @@ class Corpus:
             text = expert(opening, turns, known)
             if slip and turns and self.rng.random() < slip:
                 text = self.rng.choice(game.admissible())
+                slips.add(len(turns))
+            elif slip and (missed := _MISSED.match(text)) and self.rng.random() < DELUSION:
+                thing = f"{missed[1]} {self.rng.randint(1, 2)}"
+                text = f"think: The {thing} is here.\ntake {thing} from {game.at}"
                 slips.add(len(turns))
             turns.append(Turn(text, game.step(action_in(text)).text))
         return Episode(game.world, opening, tuple(turns), frozenset(slips), game.done)
