@@ -61,7 +61,7 @@ STAGES: Final = (
     Stage(
         1.0,
         {"tiny": 0.1, "small": 0.3, "medium": 0.3, "full": 0.3},
-        {"drill": 1, "plain": 1.5, "told": 1, "reflected": 3.5, "ruled": 2.5, "reflecting": 3,
+        {"drill": 3, "plain": 2, "told": 1, "reflected": 3.5, "ruled": 2.5, "reflecting": 3,
          "exampled": 2, "others": 0.4, "last_attempt": 0.4, "critic": 1.5, "calling": 0.5,
          "planned": 0.4, "adapting": 0.4, "warned": 0.3},
         0.2,
