@@ -2,7 +2,7 @@
 
 Curriculum: rooms grow and exercises are added as tokens are seen (STAGES). Hidden matrices are
 optimised with Muon (Jordan et al. 2024), the rest with AdamW; the learning rate warms up, holds,
-and falls to nothing over the last quarter. The loss counts agent tokens in full and everything
+and falls to nothing over the last third. The loss counts agent tokens in full and everything
 else a tenth. Every chunk of samples has its own seed, so a resumed run sees what an unbroken one
 would have seen.
 """
@@ -31,6 +31,7 @@ from training.novice.corpus import KINDS, Corpus, Sample
 CHUNK: Final = 256
 LONGEST: Final = 1280
 OTHER_WEIGHT: Final = 0.1
+MATCHERS: Final = (2, 5)  # layers that start by looking for equal tokens
 
 
 @dataclass(frozen=True)
@@ -73,17 +74,17 @@ STAGES: Final = (
 class Settings:
     """How long, how fast, from which seed."""
 
-    tokens: int = 13_000_000
+    tokens: int = 14_000_000
     batch: int = 2048
     seed: int = 1
     hidden: int = 192
-    layers: int = 6
+    layers: int = 8
     heads: int = 6
     mlp: int = 512
     muon_rate: float = 2.5e-3
     adam_rate: float = 2e-3
     warmup: int = 100
-    cooldown: float = 0.25
+    cooldown: float = 0.35
     device: str = "cpu"
 
 
@@ -186,7 +187,25 @@ def build(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
         eos_token_id=None,
         pad_token_id=None,
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        for number in MATCHERS:
+            if number < settings.layers:
+                _as_matcher(model.model.layers[number])
+    return model
+
+
+def _as_matcher(layer: Any) -> None:
+    """Let a layer start by looking for tokens equal to its own, and saying nothing yet.
+
+    Equal queries and keys, after mimetic initialisation (Trockman and Kolter 2023, arXiv
+    2305.09828); an output of zero, so that what it sees is used only where that helps.
+    """
+    attention = layer.self_attn
+    attention.q_proj.weight.normal_(0, 0.07)
+    attention.k_proj.weight.copy_(attention.q_proj.weight)
+    attention.o_proj.weight.zero_()
+    layer.mlp.down_proj.weight.zero_()
 
 
 def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
