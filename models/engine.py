@@ -182,10 +182,9 @@ class _Worker:
             for row in self._rows:
                 if row.future.cancelled():
                     self._release(row)
-            self._rows[:] = [row for row in self._rows if not row.future.cancelled()]
+            self._rows[:] = [row for row in self._rows if not row.future.done()]
             for network in {id(row.network): row.network for row in self._rows}.values():
                 self._step([row for row in self._rows if row.network is network])
-            self._rows[:] = [row for row in self._rows if not row.future.done()]
 
     def _admit(self) -> None:
         """Take newcomers in; wait for one if there is nothing to do."""

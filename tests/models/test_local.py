@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -171,16 +172,25 @@ def test_a_prompt_of_many_steps_is_answered_the_same(
     assert text("local:llama", LONG, max_tokens=8) == generated(offered.llama, LONG, 8)
 
 
-async def test_a_cancelled_request_makes_room(offered: Offered) -> None:
-    chat = models.chat("local:llama", max_tokens=400)
-    doomed = asyncio.create_task(chat.ainvoke(LONG))
-    await asyncio.sleep(0.05)
+async def test_a_cancelled_request_makes_room(
+    offered: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Llama.forward
+
+    def slow(*inputs: Any) -> Any:
+        time.sleep(0.05)
+        return forward(*inputs)
+
+    monkeypatch.setattr("models.engine.MAX_ROWS", 1)
+    monkeypatch.setattr(Llama, "forward", slow)
+    doomed = asyncio.create_task(models.chat("local:llama", max_tokens=400).ainvoke(LONG))
+    await asyncio.sleep(0.2)
     doomed.cancel()
     with pytest.raises(asyncio.CancelledError):
         await doomed
-    assert (await models.chat("local:llama", max_tokens=8).ainvoke("hello")).content == generated(
-        offered.llama, "hello", 8
-    )
+    async with asyncio.timeout(10):  # half of what the cancelled request would have taken
+        answer = await models.chat("local:llama", max_tokens=8).ainvoke("hello")
+    assert answer.content == generated(offered.llama, "hello", 8)
 
 
 async def test_the_event_loop_goes_on(offered: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
