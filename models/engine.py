@@ -260,8 +260,8 @@ class _Worker:
             self._answer(row, self._weights.decode(row.written), "length")
 
     def _answer(self, row: _Row, text: str, finish: Literal["stop", "length"]) -> None:
-        self._release(row)
-        if row.future.set_running_or_notify_cancel():
+        if row.future.set_running_or_notify_cancel():  # from here on it cannot be cancelled
+            self._release(row)
             row.future.set_result(
                 Answer(text, finish, len(row.tokens), len(row.written), row.remembered)
             )
