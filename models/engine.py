@@ -182,10 +182,9 @@ class _Worker:
             for row in self._rows:
                 if row.future.cancelled():
                     self._release(row)
-            self._rows[:] = [row for row in self._rows if not row.future.cancelled()]
+            self._rows[:] = [row for row in self._rows if not row.future.done()]
             for network in {id(row.network): row.network for row in self._rows}.values():
                 self._step([row for row in self._rows if row.network is network])
-            self._rows[:] = [row for row in self._rows if not row.future.done()]
 
     def _admit(self) -> None:
         """Take newcomers in; wait for one if there is nothing to do."""
@@ -261,8 +260,8 @@ class _Worker:
             self._answer(row, self._weights.decode(row.written), "length")
 
     def _answer(self, row: _Row, text: str, finish: Literal["stop", "length"]) -> None:
-        self._release(row)
-        if row.future.set_running_or_notify_cancel():
+        if row.future.set_running_or_notify_cancel():  # from here on it cannot be cancelled
+            self._release(row)
             row.future.set_result(
                 Answer(text, finish, len(row.tokens), len(row.written), row.remembered)
             )

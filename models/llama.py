@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import linear, scaled_dot_product_attention, silu
 from transformers import LlamaForCausalLM, PreTrainedModel
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
@@ -58,7 +58,10 @@ class LlamaCache:
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer's weights; what reads the same input is one matrix."""
+    """A layer's weights, [inputs, outputs]; what reads the same input is one matrix.
+
+    Measured for a single token: in this orientation a product takes two thirds of the time.
+    """
 
     attention_norm: Tensor
     query_key_value: Tensor
@@ -143,12 +146,13 @@ class Llama:
         cos, sin = self._rotation(pieces)
         x = self._embedding[ids]
         for number, layer in enumerate(self._layers):
-            fused = linear(self._rms(x, layer.attention_norm), layer.query_key_value)
+            fused = self._rms(x, layer.attention_norm) @ layer.query_key_value
             heads = fused.view(len(ids), -1, self._dimension)
-            rotated = heads * cos + heads.roll(self._dimension // 2, -1) * sin
-            x = x + linear(self._attend(number, rotated.transpose(0, 1), pieces), layer.output)
-            gate, up = linear(self._rms(x, layer.mlp_norm), layer.gate_up).chunk(2, -1)
-            x = x + linear(silu(gate) * up, layer.down)
+            rotated = torch.addcmul(heads * cos, heads.roll(self._dimension // 2, -1), sin)
+            seen = self._attend(number, rotated.transpose(0, 1), pieces)
+            x = torch.addmm(x, seen, layer.output)
+            gate, up = (self._rms(x, layer.mlp_norm) @ layer.gate_up).chunk(2, -1)
+            x = torch.addmm(x, silu(gate).mul_(up), layer.down)
         for (cache, _), piece in zip(batch, pieces, strict=True):
             cache.length = piece.end
         last = torch.tensor([piece.stop - 1 for piece in pieces], device=device)
@@ -176,7 +180,10 @@ class Llama:
         return both_cos.to(self._embedding), both_sin.to(self._embedding)
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
-        return rms_norm(x, weight.shape, weight, self._epsilon)
+        """Normalise by the root mean square; measured, this is quicker than torch's own."""
+        wide = x.float()
+        scale = (wide * wide).mean(-1, keepdim=True).add_(self._epsilon).rsqrt_()
+        return (wide * scale).to(x.dtype).mul_(weight)
 
     def _attend(self, number: int, rotated: Tensor, pieces: list[_Piece]) -> Tensor:
         """Let each conversation look at itself; return what its tokens see, [tokens, heads]."""
@@ -218,17 +225,17 @@ def _layer(layer: LlamaDecoderLayer) -> _Layer:
     return _Layer(
         attention_norm=layer.input_layernorm.weight.data,
         query_key_value=_fuse(attention.q_proj, attention.k_proj, attention.v_proj),
-        output=attention.o_proj.weight.data,
+        output=_fuse(attention.o_proj),
         mlp_norm=layer.post_attention_layernorm.weight.data,
         gate_up=_fuse(mlp.gate_proj, mlp.up_proj),
-        down=mlp.down_proj.weight.data,
+        down=_fuse(mlp.down_proj),
     )
 
 
 def _fuse(*linears: nn.Linear) -> Tensor:
     """Join matrices that read the same input, and let the originals be views of the whole."""
-    fused = torch.cat([part.weight.data for part in linears])
-    views = torch.split_with_sizes(fused, [part.out_features for part in linears])
+    fused = torch.cat([part.weight.data.t() for part in linears], 1)
+    views = torch.split_with_sizes(fused, [part.out_features for part in linears], 1)
     for part, view in zip(linears, views, strict=True):
-        part.weight.data = view
+        part.weight.data = view.t()
     return fused

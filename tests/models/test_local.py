@@ -6,7 +6,9 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -171,16 +173,53 @@ def test_a_prompt_of_many_steps_is_answered_the_same(
     assert text("local:llama", LONG, max_tokens=8) == generated(offered.llama, LONG, 8)
 
 
-async def test_a_cancelled_request_makes_room(offered: Offered) -> None:
-    chat = models.chat("local:llama", max_tokens=400)
-    doomed = asyncio.create_task(chat.ainvoke(LONG))
-    await asyncio.sleep(0.05)
+async def test_a_cancelled_request_makes_room(
+    offered: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Llama.forward
+
+    def slow(*inputs: Any) -> Any:
+        time.sleep(0.05)
+        return forward(*inputs)
+
+    monkeypatch.setattr("models.engine.MAX_ROWS", 1)
+    monkeypatch.setattr(Llama, "forward", slow)
+    doomed = asyncio.create_task(models.chat("local:llama", max_tokens=400).ainvoke(LONG))
+    await asyncio.sleep(0.2)
     doomed.cancel()
     with pytest.raises(asyncio.CancelledError):
         await doomed
-    assert (await models.chat("local:llama", max_tokens=8).ainvoke("hello")).content == generated(
-        offered.llama, "hello", 8
-    )
+    async with asyncio.timeout(10):  # half of what the cancelled request would have taken
+        answer = await models.chat("local:llama", max_tokens=8).ainvoke("hello")
+    assert answer.content == generated(offered.llama, "hello", 8)
+
+
+def test_a_request_cancelled_as_it_ends_leaves_one_memory_of_itself(offered: Offered) -> None:
+    forward = Llama.forward
+    opening = {"role": "user", "content": LONG}
+    said = generated(offered.llama, LONG, 1)
+    doomed = Request([opening], max_tokens=1)
+
+    def cancelling(*inputs: Any) -> Any:
+        future.cancel()
+        return forward(*inputs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Llama, "forward", cancelling)
+        future = engine("llama").submit(doomed)
+        with pytest.raises(CancelledError):
+            future.result()
+        time.sleep(0.2)
+    ways = [
+        [opening, {"role": "assistant", "content": said}, {"role": "user", "content": way}]
+        for way in ("left", "right")
+    ]
+    together = [engine("llama").submit(Request(way, max_tokens=12)) for way in ways]
+    answers = [future.result().text for future in together]
+    close_all()
+    assert answers == [
+        engine("llama").submit(Request(way, max_tokens=12)).result().text for way in ways
+    ]
 
 
 async def test_the_event_loop_goes_on(offered: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
