@@ -123,7 +123,7 @@ def _random_model(folder: Path) -> None:
         vocab_size=len(words),
         hidden_size=192,
         intermediate_size=512,
-        num_hidden_layers=6,
+        num_hidden_layers=8,
         num_attention_heads=6,
         max_position_embeddings=2048,
         tie_word_embeddings=True,

@@ -1,0 +1,17 @@
+"""Every benchmark, one after the other: `python -m benchmarks`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+NAMES = ("household", "limits", "overhead", "concurrency", "local_model")
+
+
+def main() -> None:
+    """Print every table."""
+    for name in NAMES:
+        import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()
