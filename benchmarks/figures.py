@@ -60,9 +60,10 @@ class Unwatched:
 class Figures:
     """Runs evaluations and collects the document's lines."""
 
-    def __init__(self, folder: Path, tasks: int, concurrency: int) -> None:
+    def __init__(self, folder: Path, tasks: int, concurrency: int, repeats: int) -> None:
         self.folder = folder
         self.tasks = tasks
+        self.repeats = repeats
         self.gate = asyncio.Semaphore(concurrency)
         self.lines: list[str] = []
 
@@ -144,11 +145,12 @@ async def _curves(
 ) -> None:
     curves: dict[str, list[Finished]] = {}
     for technique in ("reflexion", *CONTROLS):
+        tries = trials if technique == "reflexion" else min(trials, figures.repeats)
         curves[technique] = [
             done
             for where, split in places
             for done in await figures.evaluated(
-                where, split, technique, trials, limit, curves.get("reflexion", ())
+                where, split, technique, tries, limit, curves.get("reflexion", ())
             )
         ]
     count = len(curves["reflexion"])
@@ -156,7 +158,7 @@ async def _curves(
     marks = [trial for trial in (1, 2, 3, 4, 6, 9, 12) if trial <= trials]
     figures.table(
         ["technique", *(f"trial {mark}" for mark in marks)],
-        [[name, *(percent(within(done, m)) for m in marks)] for name, done in curves.items()],
+        [[name, *_cells(done, name, marks, figures.repeats)] for name, done in curves.items()],
     )
     best = max(CONTROLS, key=lambda name: within(curves[name], 3).value)
     gap = compare(curves["reflexion"], curves[best], 3)
@@ -165,6 +167,14 @@ async def _curves(
         f"Reflexion above its best control ({best}) at trial 3: {100 * gap.value:+.1f} points "
         f"({100 * gap.low:+.0f} to {100 * gap.high:+.0f}), McNemar p = {gap.p:.2g}.",
     )
+
+
+def _cells(done: Sequence[Finished], name: str, marks: Sequence[int], repeats: int) -> list[str]:
+    """Write a curve; a control that was not run for so long leaves its cell empty."""
+    return [
+        percent(within(done, mark)) if name == "reflexion" or mark <= repeats else ""
+        for mark in marks
+    ]
 
 
 async def knowledge(figures: Figures) -> None:
@@ -328,11 +338,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=240, help="household tasks a room size")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--repeats", type=int, default=12, help="trials of the controls, at most")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
-    figures = Figures(options.runs, options.tasks, options.concurrency)
+    figures = Figures(options.runs, options.tasks, options.concurrency, options.repeats)
     asyncio.run(_all(figures, options.only))
     if options.out:
         options.out.write_text("\n".join(figures.lines) + "\n")
