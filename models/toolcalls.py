@@ -10,9 +10,8 @@ from typing import Any, Final
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, ToolCall, ToolMessage
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-INTRO: Final = (
-    "You can call these tools. Call one only if the request asks for it and says all it needs."
-)
+from state.prompts import TOOLS
+
 _CALL: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 _ROLES: Final = {"human": "user", "ai": "assistant"}
 
@@ -30,7 +29,7 @@ def plain_turns(
     if not tools:
         return turns
     schemas = "\n".join(json.dumps(tool.get("function", tool)) for tool in tools)
-    section = f"{INTRO}\n<tools>\n{schemas}\n</tools>"
+    section = f"{TOOLS}\n<tools>\n{schemas}\n</tools>"
     if turns and turns[0]["role"] == "system":
         turns[0]["content"] += f"\n\n{section}"
         return turns

@@ -64,6 +64,10 @@ OPERATIONS: Final = (
 LIST_FULL: Final = "The list is full: REMOVE a rule before you ADD one."
 NO_RULES: Final = "(none yet)"
 
+TOOLS: Final = (
+    "You can call these tools. Call one only if the request asks for it and says all it needs."
+)
+
 ACTING_SECTIONS: Final = (
     ("rules", RULES),
     ("exemplars", EXEMPLARS),

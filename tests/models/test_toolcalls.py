@@ -12,8 +12,9 @@ from langchain_core.tools import tool
 import models
 from models.engine import Answer
 from models.local import LocalChatModel
-from models.toolcalls import INTRO, as_chat, parse, plain_turns
+from models.toolcalls import as_chat, parse, plain_turns
 from models.weights import Weights
+from state.prompts import TOOLS
 from tests.models import tiny
 
 SCHEMA = {"name": "get_price", "parameters": {"type": "object", "properties": {}}}
@@ -64,7 +65,7 @@ def test_a_template_without_a_place_for_tools_gets_them_as_text() -> None:
         ]
     )
     system, _, call, result = plain_turns(chat, [TOOL])
-    assert system["content"] == f"Be brief.\n\n{INTRO}\n<tools>\n{json.dumps(SCHEMA)}\n</tools>"
+    assert system["content"] == f"Be brief.\n\n{TOOLS}\n<tools>\n{json.dumps(SCHEMA)}\n</tools>"
     written = parse(call["content"])
     assert [(call["name"], call["args"]) for call in written.tool_calls] == [
         (CALL["name"], CALL["args"])

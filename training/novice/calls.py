@@ -10,6 +10,8 @@ import json
 import random
 from typing import Any, Final
 
+from state.prompts import TOOLS
+
 VERBS: Final = ("get", "set", "find", "book", "send", "cancel", "list", "add")
 SUBJECTS: Final[dict[str, tuple[str, ...]]] = {
     "weather": ("city", "day"),
@@ -28,9 +30,6 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "hour": tuple(range(1, 13)),
     "count": tuple(range(1, 10)),
 }
-INTRO: Final = (
-    "You can call these tools. Call one only if the request asks for it and says all it needs."
-)
 
 
 def schema(verb: str, subject: str) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def sample(rng: random.Random) -> list[tuple[str, str]]:
     subjects = rng.sample(list(SUBJECTS), rng.randint(1, 3))
     verbs = [rng.choice(VERBS) for _ in subjects]
     tools = [schema(verb, subject) for verb, subject in zip(verbs, subjects, strict=True)]
-    system = f"{INTRO}\n<tools>\n" + "\n".join(json.dumps(tool) for tool in tools) + "\n</tools>"
+    system = f"{TOOLS}\n<tools>\n" + "\n".join(json.dumps(tool) for tool in tools) + "\n</tools>"
     verb, subject = verbs[0], subjects[0]
     values = {name: rng.choice(VALUES[name]) for name in SUBJECTS[subject]}
     said = " and ".join(f"{name} {value}" for name, value in values.items())

@@ -16,7 +16,6 @@ from transformers import PreTrainedTokenizerFast
 
 from environments.household.nouns import PLACES, THINGS, TREATMENTS
 from state import prompts
-from training.novice.calls import INTRO
 
 CONTEXT: Final = 2048
 SPECIAL: Final = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
@@ -74,7 +73,7 @@ _TEMPLATES: Final = (
     prompts.LIST_FULL,
     prompts.NO_RULES,
     "\n\nPlans from earlier attempts:",
-    INTRO,
+    prompts.TOOLS,
 )
 TEMPLATE: Final = (
     "{% for message in messages %}"
