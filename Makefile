@@ -43,16 +43,14 @@ format: install ## Put the code into the project's style
 	$(BIN)/ruff format .
 
 bench: install ## Measure side by side with peers, and print ratios
-	$(BIN)/python -m benchmarks.household
-	$(BIN)/python -m benchmarks.overhead
-	$(BIN)/python -m benchmarks.concurrency
-	$(BIN)/python -m benchmarks.local_model
+	$(BIN)/python -m benchmarks
 
 figures: install ## Produce every figure of docs/figures.md, with its interval
-	$(BIN)/python -m benchmarks.figures
+	$(BIN)/python -m benchmarks.figures --out docs/figures.md
 
 soak: install ## Kill and fuzz at length
 	$(BIN)/python -m pytest -m soak --timeout 3600
 
 novice: install ## Train the embedded model from scratch
 	$(BIN)/python -m training.novice
+	$(BIN)/python -m training.novice --publish models/novice/weights

@@ -188,6 +188,8 @@ def evaluate(
     donors = _donors(plan, reflections)
     name = digest(plan.model_dump(exclude={"limit"}))[:12]
     path = json or Path("runs") / f"evaluate-{name}.json"
+    if path.suffix == ".jsonl":
+        raise BadInput(f"{path} would be the journal's own file. Name one that ends in .json.")
     console = Console()
     with cached(cache), journal.opened(path.with_suffix(".jsonl"), plan) as kept:
         before = len(kept.finished)

@@ -108,7 +108,7 @@ def context_of(plan: Plan) -> Context:
     """Return the settings that a plan's runs have; a fresh tenant unless memory is named."""
     chosen = TECHNIQUES[technique(plan.technique)]
     return Context(
-        tenant=plan.memory or f"evaluation-{digest(plan.model_dump(exclude={'limit'}))}",
+        tenant=plan.memory or f"evaluation-{run_name(plan)}",
         model=plan.model,
         adapter=plan.adapter,
         temperature=plan.temperature,
@@ -116,6 +116,11 @@ def context_of(plan: Plan) -> Context:
         max_trials=plan.trials,
         strategy=chosen.strategy,
     )
+
+
+def run_name(plan: Plan) -> str:
+    """Name a plan's runs: another plan's attempts and reflections are others, in one memory too."""
+    return digest(plan.model_dump(exclude={"limit"}))
 
 
 async def evaluate(
@@ -136,6 +141,7 @@ async def evaluate(
         ApprenticeError: the first one that a task meets; what was finished is kept.
     """
     plan, context = journal.plan, context_of(journal.plan)
+    name = run_name(plan)
     tasks = await asyncio.to_thread(tasks_of, plan)
     borrows = TECHNIQUES[technique(plan.technique)].borrows
     watch.begin(len(tasks), [journal.finished[t.id] for t in tasks if t.id in journal.finished])
@@ -146,7 +152,7 @@ async def evaluate(
             async with gate:
                 lent = borrowing(task, donors) if borrows else None
                 graph = reflexion.build(reflector=lent).compile(store=kept) if lent else shared
-                done = await _run(graph, task, context, watch)
+                done = await _run(graph, task, context, name, watch)
                 journal.add(done)
                 watch.finish(done)
 
@@ -202,13 +208,13 @@ async def _memory(plan: Plan) -> AsyncIterator[BaseStore | None]:
         yield kept
 
 
-async def _run(graph: Graph, task: Task, context: Context, watch: Watch) -> Finished:
+async def _run(graph: Graph, task: Task, context: Context, name: str, watch: Watch) -> Finished:
     about = {"environment": task.environment, "model": context.model}
     config = RunnableConfig(
         tags=["graph:reflexion", *(f"{name}:{value}" for name, value in about.items())],
         metadata={"graph": "reflexion", **about},
     )
-    given = {"task": task, "run": context.tenant[:200]}
+    given = {"task": task, "run": name}
     ended: dict[str, Any] = {}
     async for mode, part in graph.astream(
         given, config, context=context, stream_mode=["custom", "values"]

@@ -140,7 +140,7 @@ class _Engine:
         except ImportError as error:
             raise MissingPart(
                 f"The real ALFWorld games need packages that are not installed ({error}). "
-                "Install them: pip install 'apprentice[alfworld]'"
+                "Install them: pip install -c constraints.txt -e '.[alfworld]'"
             ) from error
 
     def load(self, file: Path, game: dict[str, Any]) -> None:
@@ -183,7 +183,7 @@ def _data() -> Path:
     if not folder.is_dir():
         raise MissingPart(
             f"There are no ALFWorld games at {folder}. Install the extra (pip install "
-            "'apprentice[alfworld]'), run alfworld-download, and set ALFWORLD_DATA to the "
+            "'.[alfworld]'), run alfworld-download, and set ALFWORLD_DATA to the "
             "folder that contains json_2.1.1."
         )
     return folder

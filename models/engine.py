@@ -167,7 +167,7 @@ class _Worker:
         except ImportError as error:
             raise MissingPart(
                 f"local:{name} needs torch and transformers ({error}). "
-                "Install them with: pip install 'apprentice[local]'"
+                "Install them with: pip install -c constraints.txt -e '.[local]'"
             ) from error
         self._choose, self._generator = weights.choose, weights.generator
         self._weights: Weights = weights.Weights(name, folder)

@@ -14,7 +14,7 @@ TARGETS = {
 
 def test_help_is_the_default_and_lists_every_target(root: Path) -> None:
     listed = subprocess.run(
-        ["make"], cwd=root, check=True, capture_output=True, text=True
+        ["make", "--no-print-directory"], cwd=root, check=True, capture_output=True, text=True
     ).stdout.splitlines()
     assert {line.split()[0] for line in listed} == TARGETS
     assert all(len(line.split()) > 1 for line in listed)

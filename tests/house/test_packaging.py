@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -104,7 +105,7 @@ def wheel_contents(root: Path, folder: Path) -> set[str]:
     for name in filter(None, files.split("\0")):
         if (root / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            os.link(root / name, copy / name)
+            shutil.copy2(root / name, copy / name)
     build = "import setuptools.build_meta as b, sys; print(b.build_wheel(sys.argv[1]))"
     subprocess.run(
         [sys.executable, "-c", build, str(folder)], cwd=copy, check=True, capture_output=True

@@ -129,7 +129,7 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
             state = {
                 "model": model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "seen": seen, "step": step, "chunk": chunk,
+                "seen": seen, "step": step, "chunk": chunk, "settings": asdict(settings),
             }  # fmt: skip
             torch.save(state, checkpoint.with_suffix(".part"))
             checkpoint.with_suffix(".part").replace(checkpoint)
