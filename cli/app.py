@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from dotenv import load_dotenv
 from rich.console import Console
 from typer.core import TyperGroup
 
@@ -241,7 +242,8 @@ def show(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, with the settings of `.env` where the environment has none."""
+    load_dotenv(".env")
     app(prog_name="apprentice")
 
 

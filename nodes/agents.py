@@ -162,4 +162,6 @@ def _capped(message: AIMessage) -> AIMessage:
     text = text_of(message)
     if len(text) <= TURN_CHARACTERS:
         return message
-    return message.model_copy(update={"content": text[:TURN_CHARACTERS]})
+    # A long thought comes before the command it leads to; the thought is what can be spared.
+    _, thought, rest = text.rpartition("</think>")
+    return message.model_copy(update={"content": (rest if thought else text)[:TURN_CHARACTERS]})

@@ -77,6 +77,12 @@ async def test_an_endless_turn_is_cut() -> None:
     assert len(reply.message.text) == TURN_CHARACTERS
 
 
+async def test_a_long_thought_does_not_swallow_its_command() -> None:
+    thought = f"<think>{'hm ' * TURN_CHARACTERS}</think>go to desk 1"
+    reply = await ask(Scripted([thought]), ASKED, Context())
+    assert reply.message.text == "go to desk 1"
+
+
 @pytest.mark.parametrize("answer", [None, 7, HumanMessage("hello"), {"messages": ASKED}])
 async def test_an_answer_without_a_turn_is_refused(answer: Any) -> None:
     def agent(messages: Sequence[AnyMessage]) -> Any:
