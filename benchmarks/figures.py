@@ -261,7 +261,8 @@ async def operations(figures: Figures) -> None:
             text = str((await model.ainvoke(asked)).text)
             found = parse_operations(text)
             done = book.apply(found.operations)
-            written += len([line for line in text.splitlines() if line.strip()])
+            lines = [line for line in text.splitlines() if line.strip()]
+            written += len([line for line in lines if not line.startswith("think:")])
             parsed += len(found.operations)
             applied += len(found.operations) - len(done.rejected)
             right += sum(_true(place, operation.text) for operation in done.operations)
