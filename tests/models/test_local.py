@@ -300,7 +300,7 @@ def test_without_torch_the_extra_is_named(
     monkeypatch.delitem(sys.modules, "models.weights")
     monkeypatch.delattr(models, "weights")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingPart, match=r"pip install 'apprentice\[local\]'"):
+    with pytest.raises(MissingPart, match=r"-e '.\[local\]'"):
         text("local:llama", "hi")
 
 
