@@ -45,8 +45,8 @@ format: install ## Put the code into the project's style
 bench: install ## Measure side by side with peers, and print ratios
 	$(BIN)/python -m benchmarks
 
-figures: install ## Produce every figure of docs/figures.md, with its interval
-	$(BIN)/python -m benchmarks.figures --out docs/figures.md
+figures: install ## Produce the tables of docs/figures.md, with their intervals
+	$(BIN)/python -m benchmarks.figures --out runs/figures.md
 
 soak: install ## Kill and fuzz at length
 	$(BIN)/python -m pytest -m soak --timeout 3600
