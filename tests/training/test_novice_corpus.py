@@ -204,3 +204,21 @@ def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path: Path)
     assert first["seen"] == second["seen"] >= 60_000
     for name, weight in first["model"].items():
         assert torch.equal(weight, second["model"][name]), name
+
+
+def test_a_run_is_published_with_the_settings_it_had(tmp_path: Path) -> None:
+    import json
+
+    import torch
+
+    from training.novice import train as training
+
+    torch.set_num_threads(1)
+    training.train(
+        tmp_path,
+        training.Settings(tokens=1, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2),
+    )
+    facts = json.loads((tmp_path / "model" / "training.json").read_text())
+    assert facts["settings"]["layers"] == 1
+    assert facts["tokens_seen"] > 1
+    assert (tmp_path / "model" / "model.safetensors").exists()

@@ -25,7 +25,7 @@ def main() -> None:
 
     torch.set_num_threads(threads)
     if folder is not None:
-        publish(out, folder, Settings(**options))
+        publish(out, folder)
         return
     train(out, Settings(**options))
 

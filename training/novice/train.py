@@ -144,10 +144,10 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
                 **probe(model, tokenizer, settings.device),
             )
             losses.clear()
-    publish(out, out / "model", settings)
+    publish(out, out / "model")
 
 
-def publish(out: Path, folder: Path, settings: Settings) -> None:
+def publish(out: Path, folder: Path) -> None:
     """Write the latest checkpoint of a run as a model, whether or not the run has finished.
 
     Beside the weights lies `training.json`: the settings, the tokens seen, and the fingerprint of
@@ -159,8 +159,9 @@ def publish(out: Path, folder: Path, settings: Settings) -> None:
     if not (out / "state.pt").exists():
         raise MissingPart(f"{out} has no checkpoint. Train first: python -m training.novice.")
     tokenizer = tokenizers.load(out / "tokenizer")
-    model = build(settings, len(tokenizer))
     kept = torch.load(out / "state.pt", weights_only=True, map_location="cpu")
+    settings = Settings(**kept["settings"])
+    model = build(settings, len(tokenizer))
     model.load_state_dict(kept["model"])
     export(model, tokenizer, folder)
     facts = {
