@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def test_the_rules_it_writes_swap_with_the_conventions() -> None:
     assert swapped / total <= 0.1
 
 
-def _wins(corpus: Corpus, home: World):  # type: ignore[no-untyped-def]
+def _wins(corpus: Corpus, home: World) -> Iterator[Episode]:
     while True:
         game = corpus.game(home, "small")
         spot = game.room.things.get(f"{game.room.goal.thing} 1", "")

@@ -315,9 +315,8 @@ def _exampled(corpus: Corpus) -> tuple[Part, ...] | None:
         return None
     known = merge([shows(case) for case in episodes])
     texts = tuple(case.text() for case in episodes)
-    roll = corpus.rng.random()
-    if roll < 0.2:
-        shown, known = Shown(steps=tuple(_moment(case) for case in episodes)), known
+    if corpus.rng.random() < 0.2:
+        shown = Shown(steps=tuple(_moment(case) for case in episodes))
     else:
         shown = Shown(exemplars=texts)
     return corpus.acted(game, shown, known)
