@@ -1,10 +1,9 @@
 """Train the embedded model from scratch on the generated corpus.
 
 Curriculum: rooms grow and exercises are added as tokens are seen (STAGES). Hidden matrices are
-optimised with Muon (Jordan et al. 2024), the rest with AdamW; the learning rate warms up, holds,
-and falls to nothing over the last third. The loss counts agent tokens in full and everything
-else a tenth. Every chunk of samples has its own seed, so a resumed run sees what an unbroken one
-would have seen.
+optimised with Muon (Jordan et al. 2024), the rest with AdamW; the learning rate warms up and then
+falls evenly to nothing. The loss counts agent tokens in full and everything else a tenth. Every
+chunk of samples has its own seed, so a resumed run sees what an unbroken one would have seen.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ STAGES: Final = (
     Stage(
         1.0,
         {"tiny": 0.1, "small": 0.2, "medium": 0.3, "full": 0.4},
-        {"drill": 0.5, "plain": 3, "told": 1, "reflected": 5, "ruled": 6, "reflecting": 9,
+        {"drill": 2, "plain": 3, "told": 1, "reflected": 5, "ruled": 6, "reflecting": 9,
          "exampled": 5, "others": 0.6, "similar": 1, "last_attempt": 0.4, "critic": 2.5,
          "calling": 0.5, "planned": 0.6, "adapting": 0.6, "warned": 0.4},
         0.2,
@@ -89,7 +88,7 @@ class Settings:
     muon_rate: float = 2.5e-3
     adam_rate: float = 2e-3
     warmup: int = 100
-    cooldown: float = 0.35
+    cooldown: float = 1.0
     device: str = "cpu"
 
 
