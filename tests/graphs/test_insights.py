@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +22,13 @@ from state.context import Context
 from state.errors import BadInput, MissingPart, ModelUnavailable
 from state.insights import Insight
 from state.nouns import text_of
+from state.rulebook import screen
 from tests.fakes import Scripted
 from tests.graphs.analyst import REPORTS, SAYS, analyst
 
 HITS = [report for report in REPORTS if report["hit_target"]]
 MISSES = [report for report in REPORTS if not report["hit_target"]]
+ATTACKS = Path(__file__).parents[1] / "state" / "attacks.jsonl"
 ONE = [{"text": "Short subject lines: 26 % opened.", "hit_target": True}]
 
 
@@ -261,6 +266,45 @@ async def test_a_quarantined_insight_reaches_no_prompt_until_a_person_admits_it(
     assert ended["insights"][0].because == (f"Hit its target: {ONE[0]['text']}",)
     assert ended["quarantined"] == []
     assert [batch.author for batch in await again.log().batches()] == ["person", "system"]
+
+
+async def test_no_attack_through_a_report_reaches_a_later_prompt() -> None:
+    """The model does what an attack hopes for: it repeats the report as its insight."""
+    attacks = [
+        json.loads(line)["rule"] for line in ATTACKS.read_text(encoding="utf-8").splitlines()
+    ]
+    shown: list[str] = []
+
+    def parrot(messages: Any) -> str:
+        known, report, body = text_of(messages[-1]).partition("<report>\n")
+        shown.append(known)
+        return f"ADD: {body.partition('</report>')[0]}" if report else "Try it."
+
+    reports = [{"text": attack, "hit_target": True} for attack in attacks]
+    harmless = {"text": "Short lines are opened.", "hit_target": True}
+    ended = await Desk(parrot).run([*reports, harmless], review=False)
+    assert len(shown) == len(attacks) + 2
+    assert not [attack for attack in attacks for prompt in shown if attack in prompt]
+    assert harmless["text"] in [each.text for each in ended["insights"]]
+    assert not [each.text for each in ended["insights"] if screen(each.text)]
+    assert len(ended["quarantined"]) >= 30
+
+
+async def test_two_runs_at_once_lose_nothing() -> None:
+    def numbered(messages: Any) -> str:
+        _, report, body = text_of(messages[-1]).partition("<report>\n")
+        return f"ADD: Fact {body.partition(':')[0]} is true." if report else "Try it."
+
+    graph = insights.build(numbered).compile(store=InMemoryStore())
+    reports = [{"text": f"{letter}: up.", "hit_target": True} for letter in "ABCDEFGH"]
+    halves: list[Any] = [{"reports": half, "review": False} for half in (reports[:5], reports[3:])]
+    await asyncio.gather(*(graph.ainvoke(half) for half in halves))
+    nothing: Any = {"reports": [], "review": False}
+    ended = await graph.ainvoke(nothing)
+    assert sorted(each.text for each in ended["insights"]) == [
+        f"Fact {letter} is true." for letter in "ABCDEFGH"
+    ]
+    assert {each.strength for each in ended["insights"]} == {3}
 
 
 async def test_a_report_that_says_what_is_known_is_one_more_vote() -> None:
