@@ -14,15 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 from state.insights import DEMOTED, PROMOTED, Admitted, Change, Plan, Quarantined, Review
 from state.operations import plain
 from state.rulebook import RULE_LENGTH, Operation, Rule, Rulebook
-from state.rules import likeness
 
 _REVIEW: Final = TypeAdapter[Review](Review)
 
 
 def read_review(answer: object) -> Review | str:
-    """Read a person's answer, or say what is wrong with it. Nothing, and {}, change nothing."""
+    """Read a person's answer, or say what is wrong with it; no answer changes nothing."""
     try:
-        return _REVIEW.validate_python(answer or {})
+        return _REVIEW.validate_python({} if answer in (None, "") else answer)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -39,15 +38,14 @@ def planned(review: Review, book: Rulebook, quarantined: Sequence[Quarantined]) 
     admitted: list[Admitted] = []
     problems: list[str] = []
     for number, change in enumerate(review.changes, 1):
-        outcome = _outcome(change, known, book, quarantined)
+        outcome = _outcome(change, known, quarantined)
         if isinstance(outcome, Operation):
             operations.append(outcome)
         elif isinstance(outcome, Admitted):
             admitted.append(outcome)
         else:
             problems.append(f"Change {number}, {change.action}: {outcome}")
-    if not problems:
-        problems = _rejections([*operations, *map(_addition, admitted)], book)
+    problems = problems or _impossible(operations, admitted, book)
     if problems:
         return problems
     return Plan(
@@ -59,19 +57,37 @@ def planned(review: Review, book: Rulebook, quarantined: Sequence[Quarantined]) 
 
 
 def _outcome(
-    change: Change, known: Mapping[str, Rule], book: Rulebook, quarantined: Sequence[Quarantined]
+    change: Change, known: Mapping[str, Rule], quarantined: Sequence[Quarantined]
 ) -> Operation | Admitted | str:
     """Return what a change comes to, or why it can't be done."""
     if change.action == "admit":
         return _admitted(change, quarantined)
     if change.action == "add":
         return Operation(kind="ADD", text=change.text)
-    return _changed(change, known, book)
+    return _changed(change, known)
 
 
-def _rejections(operations: Sequence[Operation], book: Rulebook) -> list[str]:
-    rejected = book.apply(operations, author="person").rejected
-    return [f"{each.written}: {each.reason}" for each in rejected]
+def _impossible(
+    operations: Sequence[Operation], admitted: Sequence[Admitted], book: Rulebook
+) -> list[str]:
+    """Say which changes cannot be done together on a book."""
+    if len({each.number for each in admitted}) < len(admitted):
+        return ["The same is admitted twice."]
+    additions = [Operation(kind="ADD", text=each.text) for each in admitted]
+    applied = book.apply([*operations, *additions], author="person")
+    if applied.rejected:
+        return [f"{each.written}: {each.reason}" for each in applied.rejected]
+    after = {rule.id: rule for rule in (*applied.rulebook.rules, *applied.rulebook.retired)}
+    twice = [
+        each.text
+        for each in operations
+        if each.kind == "SET" and not _is(after.get(each.rule), each)
+    ]
+    return [f"Two insights would say {text!r}; reword one." for text in dict.fromkeys(twice)]
+
+
+def _is(rule: Rule | None, wanted: Operation) -> bool:
+    return rule is not None and (rule.text, rule.strength) == (wanted.text, wanted.weight)
 
 
 def _admitted(change: Change, quarantined: Sequence[Quarantined]) -> Admitted | str:
@@ -83,31 +99,18 @@ def _admitted(change: Change, quarantined: Sequence[Quarantined]) -> Admitted | 
     return Admitted(number=change.quarantined, text=plain(text))
 
 
-def _addition(admitted: Admitted) -> Operation:
-    return Operation(kind="ADD", text=admitted.text)
-
-
-def _changed(change: Change, known: Mapping[str, Rule], book: Rulebook) -> Operation | str:
+def _changed(change: Change, known: Mapping[str, Rule]) -> Operation | str:
     """Return the operation that a change of a known insight comes to, or why there is none."""
     rule = known.get(change.insight)
     if rule is None:
         return f"there is no insight {change.insight[:80]!r}; give the id of one that is listed."
     if change.action == "edit":
-        twin = _twin(change.text, rule, book)
-        return twin or _set(rule, rule.strength, change.text)
+        return _set(rule, rule.strength, change.text)
     if change.action == "promote":
         return _set(rule, max(PROMOTED, rule.strength + 1))
     if rule.strength == 0:
         return "it is retired already."
     return _set(rule, DEMOTED if change.action == "demote" and rule.strength > DEMOTED else 0)
-
-
-def _twin(text: str, rule: Rule, book: Rulebook) -> str | None:
-    """Say which other insight has a text, if any."""
-    for other in book.rules:
-        if other.id != rule.id and likeness(other.text) == likeness(text):
-            return f"the insight {other.id!r} says that already."
-    return None
 
 
 def _set(rule: Rule, strength: int, text: str | None = None) -> Operation:

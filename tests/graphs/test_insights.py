@@ -176,7 +176,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "an edit without a text": ({"action": "edit", "insight": "Short"}, "SET takes the rule's text"),
     "an edit to another's text": (
         {"action": "edit", "insight": "Short", "text": SAYS["carts"].upper()},
-        "says that already",
+        "Two insights would say",
     ),
     "an addition that exists": ({"action": "add", "text": SAYS["carts"]}, "in the list already"),
     "an addition too long": ({"action": "add", "text": "x" * 301}, "at most 300"),
