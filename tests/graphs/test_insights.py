@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from graphs import insights
 from memory.rulebook import RulebookLog
+from nodes import agents
 from nodes.agents import Agent
 from state.context import Context
 from state.errors import BadInput, MissingPart, ModelUnavailable
@@ -450,15 +451,37 @@ async def test_it_reviews_as_a_part_of_another_graph() -> None:
 
 
 async def test_progress_is_streamed() -> None:
-    desk = Desk(lambda _: "ADD: Short lines are opened.")
-    reports = [*ONE, {"text": "Visit www.example.com.", "hit_target": True}]
+    model = Scripted(["ADD: Short lines are opened.", "ADD: See www.example.com.", "Try it."])
+    desk = Desk(model)
+    reports = [*ONE, {"text": "Links: 9 % clicked.", "hit_target": True}]
     given: Any = {"reports": reports, "review": False}
     told = [event async for event in desk.graph.astream(given, desk.thread, stream_mode="custom")]
-    assert [event["type"].removeprefix("insights.") for event in told] == [
-        *["drawn", "weighed"] * 2,
-        "done",
+    assert [event["type"] for event in told] == [
+        "insights.drawn",
+        "insights.weighed",
+        "insights.drawn",
+        "insights.quarantined",
+        "insights.done",
     ]
-    assert (told[1]["standing"], told[3]["report"], told[3]["of"]) == ("promoted", 2, 2)
+    assert (told[1]["standing"], told[1]["report"], told[1]["of"]) == ("promoted", 1, 2)
+    assert "a URL" in told[3]["reason"]
+    assert (told[4]["promoted"], told[4]["quarantined"]) == (1, 1)
+
+
+async def test_the_context_names_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(messages: Any) -> str:
+        return analyst(messages)
+
+    def chat(name: str, **settings: Any) -> Scripted:
+        asked.append(name)
+        return Scripted(answer)
+
+    monkeypatch.setattr(agents, "chat", chat)
+    ended = await Desk(None, model="openai:gpt-5-mini").run(REPORTS, review=False)
+    assert ended["outcome"] == "proposed"
+    assert asked == ["openai:gpt-5-mini"] * 6
 
 
 async def test_the_analyst_is_shown_the_list_and_the_outcome() -> None:
