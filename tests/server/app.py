@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from langchain_core.messages import AnyMessage
 
 from graphs import episode as episodes
+from graphs import insights as insight_graphs
 from graphs import reflexion as reflexions
 from tests.experts import expert_agent, expert_reflector
+from tests.graphs.analyst import analyst
 
 PAUSE = 0.05
 
@@ -22,3 +24,4 @@ async def patient_expert(messages: Sequence[AnyMessage]) -> str:
 
 episode = episodes.build(patient_expert).compile(name="episode")
 reflexion = reflexions.build(patient_expert, reflector=expert_reflector).compile(name="reflexion")
+insights = insight_graphs.build(analyst).compile(name="insights")
