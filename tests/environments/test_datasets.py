@@ -115,5 +115,5 @@ def test_a_path_is_no_name(offer: Offer, name: str) -> None:
 
 def test_an_unknown_task_is_a_sentence(offer: Offer) -> None:
     offer("qa/places", {**CAPITAL, "id": "c"})
-    with pytest.raises(BadInput, match="no qa/places task 'd'. Ids look like 'c'"):
+    with pytest.raises(BadInput, match=r"no qa/places task 'd'\. Ids look like 'c'"):
         environment("qa/places").task("d")

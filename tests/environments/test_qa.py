@@ -75,7 +75,7 @@ def test_words_in_another_order_score_one_and_are_not_right(offer: Offer) -> Non
     assert (verdict.success, verdict.score) == (False, 1.0)
 
 
-@pytest.mark.parametrize("answer", ["the", "…the!" * 0, [], ["Oslo", "a"], "  "])
+@pytest.mark.parametrize("answer", ["the", [], ["Oslo", "a"], "  "])
 def test_a_reference_without_words_is_refused(offer: Offer, answer: object) -> None:
     offer("qa/bad", {**CAPITAL, "answer": answer})
     with pytest.raises(BrokenData, match="line 1: answer"):
