@@ -20,9 +20,10 @@ from typing import Final
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from environments.answers import REASONING, THOUGHT
+from environments.answers import THOUGHT
 from environments.protocol import Environment, Simulator, TurnReader
 from environments.registry import environment
+from state.messages import REASONING
 from state.nouns import Observation, Task, Verdict, text_of
 
 TURN_CHARACTERS: Final = 4_000
@@ -30,6 +31,7 @@ TURN_ACTIONS: Final = 10
 REPEATS: Final = 3  # the same action with the same observation, in a row
 LIVE_EPISODES: Final = 256
 THOUGHT_REPLY: Final = "OK."
+INTERRUPTED: Final = "Interrupted: the environment was lost and cannot be replayed."
 
 _SENTENCE_WORDS: Final = 12  # the longest commands of text games have about ten words
 _DECORATION = re.compile(
@@ -233,5 +235,5 @@ def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
 
 
 def _interrupted(steps: int) -> Advance:
-    text = "Interrupted: the environment was lost and cannot be replayed."
-    return Advance(HumanMessage(text), steps, Verdict(success=None, feedback=text))
+    verdict = Verdict(success=None, feedback=INTERRUPTED)
+    return Advance(HumanMessage(INTERRUPTED), steps, verdict)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from state.messages import REASONING
+
 THOUGHT: Final = re.compile(r"(?:think|thought|thinking)s?(?: \d+)?\s*:", re.I)
-REASONING: Final = re.compile(r"<think>.*?(?:</think>|\Z)", re.I | re.S)
 
 _ANSWER: Final = re.compile(r"^[\s*_#]*(?:final )?answer[\s*_]*:[\s*_]*", re.I | re.M)
 

@@ -19,6 +19,7 @@ from environments import answers
 from environments.datasets import Dataset, Entry, Text
 from state.nouns import Observation, Task, Verdict
 from state.prompts import CHAT_INSTRUCTIONS
+from state.rubric import RUBRIC
 
 STEP_LIMIT: Final = 4  # turns, those of mere thought included; the first answer ends the attempt
 RECEIVED: Final = "Received."
@@ -55,7 +56,7 @@ class Chat:
     def task(self, task_id: str) -> Task:
         """Return the task of an id, its rubric in its metadata."""
         entry = self._dataset.entry(task_id)
-        return self._dataset.task(task_id, entry.request, rubric=list(entry.rubric))
+        return self._dataset.task(task_id, entry.request, **{RUBRIC: list(entry.rubric)})
 
     def reset(self, task: Task) -> Exchange:
         """Start an episode."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -32,6 +33,9 @@ from state.nouns import Task, digest
 
 MESSAGE_LIMIT: Final = 2_000
 CHARACTER_LIMIT: Final = 2_000_000  # of the transcript as JSON
+
+REASONING: Final = re.compile(r"<think>.*?(?:</think>|\Z)", re.I | re.S)
+"""What models write before they answer, where it stands in the text."""
 
 _CLASSES: Final[dict[str, type[AnyMessage]]] = {
     "human": HumanMessage,

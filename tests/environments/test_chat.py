@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage
 from environments.advance import advance, start
 from environments.registry import environment
 from state.nouns import Task, Verdict, text_of
-from tests.environments.conftest import Offer
+from tests.conftest import Offer
 
 REQUEST = {
     "id": "r",

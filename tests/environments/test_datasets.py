@@ -7,7 +7,7 @@ import pytest
 from environments.protocol import Environment
 from environments.registry import environment, known
 from state.errors import BadInput, BrokenData, MissingPart, UnknownName
-from tests.environments.conftest import Offer
+from tests.conftest import Offer
 
 CAPITAL = {"question": "What is the capital of Norway?", "answer": "Oslo"}
 RIVER = {"question": "Which river flows through Vienna?", "answer": "the Danube"}

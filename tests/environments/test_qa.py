@@ -9,7 +9,7 @@ from environments.advance import Advance, advance, start
 from environments.registry import environment
 from state.errors import BrokenData
 from state.nouns import Task, Verdict, text_of
-from tests.environments.conftest import Offer
+from tests.conftest import Offer
 
 CAPITAL = {
     "id": "c",
