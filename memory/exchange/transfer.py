@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -48,7 +48,7 @@ class Imported(Noun):
 
 async def take_in(
     experience: Experience,
-    items: Iterable[Item],
+    items: Iterable[Item] | AsyncIterable[Item],
     environment: str = "",
     told: Callable[[int], None] = lambda rows: None,
 ) -> Imported:
@@ -59,19 +59,34 @@ async def take_in(
 
     Args:
         experience: where to.
-        items: the rows; read in a thread.
+        items: the rows; those of a plain iterable are read in a thread.
         environment: where attempts were made whose rows do not say.
         told: hears how many rows were read so far.
     """
     intake = _Intake(experience, environment)
-    left = iter(items)
-    while batch := await asyncio.to_thread(_batch, left):
+    async for batch in _batches(items):
         await intake.take(batch)
         told(intake.rows)
     return intake.report()
 
 
-def _batch(items: Iterator[Item]) -> list[Item]:
+async def _batches(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[list[Item]]:
+    if isinstance(items, AsyncIterable):
+        batch: list[Item] = []
+        async for item in items:
+            batch.append(item)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+        return
+    left = iter(items)
+    while batch := await asyncio.to_thread(_some, left):
+        yield batch
+
+
+def _some(items: Iterator[Item]) -> list[Item]:
     return list(islice(items, BATCH))
 
 
