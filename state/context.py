@@ -20,6 +20,7 @@ from state.errors import BadInput, OutOfBounds, UnknownName
 from state.nouns import Name
 
 Strategy = Literal["none", "last_attempt", "reflection", "last_attempt_and_reflection"]
+JudgeName = Literal["model", "person", "later"]
 MAX_SEED = 2**31 - 1
 
 
@@ -59,6 +60,21 @@ class Context:
         int,
         Field(title="Seed", description="Fixes what is sampled.", ge=0, le=MAX_SEED),
     ] = 0
+    judge: Annotated[
+        JudgeName,
+        Field(
+            title="Judge",
+            description="Who judges open tasks: a model, a person, or feedback that comes later.",
+        ),
+    ] = "model"
+    judge_model: Annotated[
+        str,
+        Field(
+            title="Judge's model",
+            description="provider:model that judges open tasks; empty for the agent's own.",
+            max_length=200,
+        ),
+    ] = ""
     max_trials: Annotated[
         int,
         Field(title="Trials", description="Attempts at the task, at most.", ge=1, le=100),
