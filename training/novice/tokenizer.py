@@ -42,11 +42,11 @@ PHRASES: Final = (
     # turns
     "think: I look for a", "think: I look for another", ", a kind of",
     ". I do not know where it is. Plan:",
-    ". It is kept in/on a", ". It is at", ". I saw it at", ". I go on where I stopped. Plan:",
+    ". It is at", ". I saw it at", ". I go on where I stopped. Plan:",
     ". Plan:", ".\ngo to", "think: The", " is not here.\ngo to", " is not here. Plan:",
     " is here.\ntake", " is here.\nuse", " from", "think: I will",
     "think: I put it in/on a", "think: That does nothing.\ngo to",
-    " it. It works with a", " it. I do not know with what. Plan:",
+    " it. I do not know with what. Plan:",
     " it. I go on where I stopped. Plan:", ".\nclean", ".\nheat",
     ".\ncool", "go to", "open", "close", "take", "put", "use", "clean", "heat", "cool", " in/on",
     " with", "examine", "look", "inventory", "think:",
