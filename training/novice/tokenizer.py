@@ -1,8 +1,8 @@
 """The embedded model's tokenizer: byte-level BPE with the household's phrases as single tokens.
 
-One token a noun (with its leading space) and one a number make matching a thing with a listed
-one a matter of equal tokens; one token a fixed phrase keeps episodes short. Anything else falls
-back to BPE and, in the end, to bytes.
+One token a noun (with its leading space) and one a number, a rule's too, make matching a thing
+with a listed one a matter of equal tokens; one token a fixed phrase keeps episodes short.
+Anything else falls back to BPE and, in the end, to bytes.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
     words += [f" {name}" for name in (*PLACES, *THINGS, *TREATMENTS)]
     words += [";"]
     words += [f" {number}" for number in range(1, 31)]
+    words += [f"\n{number}." for number in range(1, 31)]
     whole = list(dict.fromkeys((*PHRASES, *_TEMPLATES, *words)))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -68,7 +68,7 @@ STAGES: Final = (
         {"tiny": 0.1, "small": 0.2, "medium": 0.3, "full": 0.4},
         {"matching": 2, "lookups": 5, "numbering": 5, "plain": 3, "told": 1, "reflected": 5,
          "ruled": 3, "reflecting": 8, "exampled": 4, "others": 0.6, "similar": 1,
-         "last_attempt": 0.4, "critic": 2, "calling": 0.5, "planned": 0.6, "adapting": 0.6,
+         "last_attempt": 0.4, "critic": 3, "calling": 0.5, "planned": 0.6, "adapting": 0.6,
          "warned": 0.4},
         0.2,
     ),
