@@ -15,7 +15,7 @@ from qdrant_client import AsyncQdrantClient
 
 from memory.experience.edge import EdgeEngine
 from memory.experience.engine import Engine, Where
-from memory.experience.qdrant import QdrantExperience
+from memory.experience.qdrant import CAPACITY, QdrantExperience
 from memory.experience.server import ServerEngine
 from tests.memory.experience.attempts import Words
 
@@ -54,8 +54,8 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
 def memory(engine: Engine) -> Opener:
     """Open a tenant's memory on the engine."""
 
-    def of(tenant: str = "team", **settings: int) -> QdrantExperience:
-        return QdrantExperience(engine, Words(), tenant, **settings)
+    def of(tenant: str = "team", capacity: int = CAPACITY) -> QdrantExperience:
+        return QdrantExperience(engine, Words(), tenant, capacity=capacity)
 
     return of
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -163,7 +164,7 @@ async def test_browsing_filters(memory: Opener) -> None:
         ]
     )
 
-    async def names(**filters: object) -> set[str]:
+    async def names(**filters: Any) -> set[str]:
         return {each.trajectory.task.id async for each in memory().browse(**filters)}
 
     assert await names() == {"a", "b", "c"}
