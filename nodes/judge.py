@@ -30,7 +30,8 @@ async def judge(
     )
     ended = outcome(state, context)
     if ended is None:
-        return Command(goto="reflect") if context.reflects else Command(goto="attempt")
+        learns = context.reflects and not state.verdict.interrupted
+        return Command(goto="reflect") if learns else Command(goto="attempt")
     if ended == "solved":
         await Reflections(runtime.store, context.tenant, state.task).mark_solved(last.id)
     runtime.stream_writer(
@@ -47,10 +48,12 @@ async def judge(
 def outcome(state: ReflexionState, context: Context) -> Outcome | None:
     """Return how the run ended; None when another attempt is due.
 
-    An attempt that nobody could judge teaches nothing: it is neither success nor failure.
+    An attempt that nobody could judge teaches nothing: it is neither success nor failure. Nor
+    does one that was interrupted, but another can take its place.
     """
     if state.verdict.success is None:
-        return "unjudged"
+        again = state.verdict.interrupted and state.trials < context.max_trials
+        return None if again else "unjudged"
     if state.verdict.success:
         return "solved"
     return "failed" if state.trials >= context.max_trials else None
