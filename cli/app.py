@@ -23,8 +23,8 @@ from cli.learn import Lesson
 from cli.output import cached, write_json, write_text
 from cli.summary import summarise
 from cli.techniques import TECHNIQUES
+from state.context import Context
 from state.errors import ApprenticeError, BadInput
-from state.nouns import digest
 
 FAILURE: Final = 1
 BAD_INPUT: Final = 2
@@ -82,6 +82,10 @@ Model = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Draws the tasks and what is sampled.")]
 Trials = Annotated[int, typer.Option(help="Attempts at a task, 1 to 100.")]
+MaxTokens = Annotated[
+    int,
+    typer.Option(help="Tokens a turn or a reflection may have, 8 to 4096; more for long thoughts."),
+]
 Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Tasks under way at once.")]
 Cache = Annotated[
     bool,
@@ -100,6 +104,7 @@ def learn(
         str, typer.Option(help="Whose conventions hold: north, south, alfworld, or w and a seed.")
     ] = "north",
     seed: Seed = 0,
+    max_tokens: MaxTokens = Context.max_tokens,
     name: Annotated[
         str,
         typer.Option(help="The folder under runs/; an interrupted run goes on under its name."),
@@ -110,7 +115,7 @@ def learn(
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    lesson = Lesson(folder, world, tasks, trials, model, seed)
+    lesson = Lesson(folder, world, tasks, trials, model, seed, max_tokens)
     console = Console()
     with lessons.opened(lesson) as journals:
         try:
@@ -147,6 +152,10 @@ def evaluate(
     temperature: Annotated[
         float | None, typer.Option(help="0 to 2; the technique's own when left out.")
     ] = None,
+    max_tokens: MaxTokens = Context.max_tokens,
+    window: Annotated[
+        int, typer.Option(help="How many of the latest reflections are shown, 1 to 10.")
+    ] = Context.window,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -183,11 +192,13 @@ def evaluate(
         temperature=temperature,
         seed=seed,
         limit=limit,
+        max_tokens=max_tokens,
+        window=window,
         memory=memory,
         donors=str(reflections or ""),
     )
     donors = _donors(plan, reflections)
-    name = digest(plan.model_dump(exclude={"limit"}))[:12]
+    name = evaluation.run_name(plan)[:12]
     path = json or Path("runs") / f"evaluate-{name}.json"
     if path.suffix == ".jsonl":
         raise BadInput(f"{path} would be the journal's own file. Name one that ends in .json.")

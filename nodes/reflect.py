@@ -32,12 +32,13 @@ def writing(reflector: Agent | None = None) -> Node[ReflexionState, ReflexionUpd
         text = text_of(reply.message).strip()
         event = {"type": "reflexion.reflection", "task": state.task.id, "trial": failed.trial}
         runtime.stream_writer({**event, "text": text})
+        spent = state.reflecting + reply.usage
         if not text:
-            return {}
+            return {"reflecting": spent}
         reflection = Reflection(text=text, trial=failed.trial)
         memory = Reflections(runtime.store, context.tenant, state.task)
         await memory.add(state.run_name, reflection)
-        return {"reflections": [*state.reflections, reflection]}
+        return {"reflections": [*state.reflections, reflection], "reflecting": spent}
 
     return reflect
 
