@@ -31,6 +31,15 @@ BAD_INPUT: Final = 2
 INTERRUPTED: Final = 130
 
 _METHODS = "\n\n".join(f"* `{name}`: {each.about}" for name, each in TECHNIQUES.items())
+_FACE = (
+    "Keys and folders are read from the environment, or from `.env`; `.env.example` lists them. "
+    "Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted."
+)
+_EXAMPLES = (
+    "For example, the real games, and then your own model on the household:\n\n"
+    "    apprentice evaluate --environment alfworld --split valid_unseen --trials 12\n\n"
+    "    apprentice evaluate --model openai:gpt-5-mini --max-tokens 1000 --limit 12 --cache"
+)
 
 
 class Sentences(TyperGroup):
@@ -60,7 +69,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=_FACE)
 def apprentice(
     _version: Annotated[
         bool,
@@ -84,7 +93,9 @@ Seed = Annotated[int, typer.Option(min=0, help="Draws the tasks and what is samp
 Trials = Annotated[int, typer.Option(help="Attempts at a task, 1 to 100.")]
 MaxTokens = Annotated[
     int,
-    typer.Option(help="Tokens a turn or a reflection may have, 8 to 4096; more for long thoughts."),
+    typer.Option(
+        help="Tokens a turn or a reflection may have, 8 to 4096: more for a model that thinks."
+    ),
 ]
 Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Tasks under way at once.")]
 Cache = Annotated[
@@ -132,17 +143,29 @@ def learn(
     for control, gap in found.differences.items():
         console.print(f"After trial {found.trial}, against {control}: {screen.points(gap)}")
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+    own = folder / f"{lessons.LEARNER}-{lessons.SIZES[0]}.jsonl"
+    console.print(f"Attempts: apprentice show {own}", soft_wrap=True)
 
 
 @app.command(
-    epilog="An interrupted evaluation goes on where it stopped: repeat the command. "
+    epilog=f"{_EXAMPLES}\n\n"
+    "An interrupted evaluation goes on where it stopped: repeat the command.\n\n"
     f"Techniques, and what a further attempt has that the first had not:\n\n{_METHODS}"
 )
 def evaluate(
     environment: Annotated[
-        str, typer.Option(help="Where to act, such as household/north/medium or alfworld.")
+        str,
+        typer.Option(
+            help="Where to act: household/WORLD/SIZE, alfworld, or one that a package provides."
+        ),
     ] = "household/north/small",
-    split: Annotated[str, typer.Option(help="Which of its tasks.")] = "test",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Which of its tasks: train, validation or test; for alfworld train, valid_seen or "
+            "valid_unseen."
+        ),
+    ] = "test",
     technique: Annotated[str, typer.Option(help="How to try again; listed below.")] = "reflexion",
     trials: Trials = 6,
     seed: Seed = 0,
@@ -233,7 +256,13 @@ def evaluate(
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(help="What `evaluate --json FILE` wrote.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="What `evaluate --json FILE` wrote, or a journal of `learn`, such as "
+            "runs/NAME/reflexion-small.jsonl."
+        ),
+    ],
     id: Annotated[
         str, typer.Argument(help="The attempt's id, or how it begins; left out, all are listed.")
     ] = "",
