@@ -44,7 +44,7 @@ def test_what_was_added_is_there_again(plan: Plan, tmp_path: Path) -> None:
 
 
 def test_a_run_keeps_its_name_and_another_file_is_another_run(plan: Plan, tmp_path: Path) -> None:
-    names = []
+    names: list[str] = []
     for name in ("a", "a", "b"):
         with journal.opened(tmp_path / f"{name}.jsonl", plan) as kept:
             kept.add(finished(len(names)))
