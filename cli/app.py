@@ -23,14 +23,23 @@ from cli.learn import Lesson
 from cli.output import cached, write_json, write_text
 from cli.summary import summarise
 from cli.techniques import TECHNIQUES
+from state.context import Context
 from state.errors import ApprenticeError, BadInput
-from state.nouns import digest
 
 FAILURE: Final = 1
 BAD_INPUT: Final = 2
 INTERRUPTED: Final = 130
 
 _METHODS = "\n\n".join(f"* `{name}`: {each.about}" for name, each in TECHNIQUES.items())
+_FACE = (
+    "Keys and folders are read from the environment, or from `.env`; `.env.example` lists them. "
+    "Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted."
+)
+_EXAMPLES = (
+    "For example, the real games, and then your own model on the household:\n\n"
+    "    apprentice evaluate --environment alfworld --split valid_unseen --trials 12\n\n"
+    "    apprentice evaluate --model openai:gpt-5-mini --max-tokens 1000 --limit 12 --cache"
+)
 
 
 class Sentences(TyperGroup):
@@ -60,7 +69,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=_FACE)
 def apprentice(
     _version: Annotated[
         bool,
@@ -83,6 +92,12 @@ Model = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Draws the tasks and what is sampled.")]
 Trials = Annotated[int, typer.Option(help="Attempts at a task, 1 to 100.")]
+MaxTokens = Annotated[
+    int,
+    typer.Option(
+        help="Tokens a turn or a reflection may have, 8 to 4096: more for a model that thinks."
+    ),
+]
 Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Tasks under way at once.")]
 Cache = Annotated[
     bool,
@@ -101,6 +116,7 @@ def learn(
         str, typer.Option(help="Whose conventions hold: north, south, alfworld, or w and a seed.")
     ] = "north",
     seed: Seed = 0,
+    max_tokens: MaxTokens = Context.max_tokens,
     name: Annotated[
         str,
         typer.Option(help="The folder under runs/; an interrupted run goes on under its name."),
@@ -111,7 +127,7 @@ def learn(
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    lesson = Lesson(folder, world, tasks, trials, model, seed)
+    lesson = Lesson(folder, world, tasks, trials, model, seed, max_tokens)
     console = Console()
     with lessons.opened(lesson) as journals:
         try:
@@ -128,17 +144,29 @@ def learn(
     for control, gap in found.differences.items():
         console.print(f"After trial {found.trial}, against {control}: {screen.points(gap)}")
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+    own = folder / f"{lessons.LEARNER}-{lessons.SIZES[0]}.jsonl"
+    console.print(f"Attempts: apprentice show {own}", soft_wrap=True)
 
 
 @app.command(
-    epilog="An interrupted evaluation goes on where it stopped: repeat the command. "
+    epilog=f"{_EXAMPLES}\n\n"
+    "An interrupted evaluation goes on where it stopped: repeat the command.\n\n"
     f"Techniques, and what a further attempt has that the first had not:\n\n{_METHODS}"
 )
 def evaluate(
     environment: Annotated[
-        str, typer.Option(help="Where to act, such as household/north/medium or alfworld.")
+        str,
+        typer.Option(
+            help="Where to act: household/WORLD/SIZE, alfworld, or one that a package provides."
+        ),
     ] = "household/north/small",
-    split: Annotated[str, typer.Option(help="Which of its tasks.")] = "test",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Which of its tasks: train, validation or test; for alfworld train, valid_seen or "
+            "valid_unseen."
+        ),
+    ] = "test",
     technique: Annotated[str, typer.Option(help="How to try again; listed below.")] = "reflexion",
     trials: Trials = 6,
     seed: Seed = 0,
@@ -148,6 +176,10 @@ def evaluate(
     temperature: Annotated[
         float | None, typer.Option(help="0 to 2; the technique's own when left out.")
     ] = None,
+    max_tokens: MaxTokens = Context.max_tokens,
+    window: Annotated[
+        int, typer.Option(help="How many of the latest reflections are shown, 1 to 10.")
+    ] = Context.window,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -184,11 +216,13 @@ def evaluate(
         temperature=temperature,
         seed=seed,
         limit=limit,
+        max_tokens=max_tokens,
+        window=window,
         memory=memory,
         donors=str(reflections or ""),
     )
     donors = _donors(plan, reflections)
-    name = digest(plan.model_dump(exclude={"limit"}))[:12]
+    name = evaluation.run_name(plan)[:12]
     path = json or Path("runs") / f"evaluate-{name}.json"
     if path.suffix == ".jsonl":
         raise BadInput(f"{path} would be the journal's own file. Name one that ends in .json.")
@@ -223,7 +257,13 @@ def evaluate(
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(help="What `evaluate --json FILE` wrote.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="What `evaluate --json FILE` wrote, or a journal of `learn`, such as "
+            "runs/NAME/reflexion-small.jsonl."
+        ),
+    ],
     id: Annotated[
         str, typer.Argument(help="The attempt's id, or how it begins; left out, all are listed.")
     ] = "",

@@ -20,6 +20,7 @@ from cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
 from environments.advance import actions_of
 from environments.registry import environment
 from graphs import reflexion
+from memory.reflections import Reflections
 from memory.store import store
 from models import chat
 from state.context import Context
@@ -113,14 +114,19 @@ def context_of(plan: Plan) -> Context:
         adapter=plan.adapter,
         temperature=plan.temperature,
         seed=plan.seed,
+        max_tokens=plan.max_tokens,
         max_trials=plan.trials,
         strategy=chosen.strategy,
+        window=plan.window,
     )
 
 
 def run_name(plan: Plan) -> str:
-    """Name a plan's runs: another plan's attempts and reflections are others, in one memory too."""
-    return digest(plan.model_dump(exclude={"limit"}))
+    """Name a plan's runs: another journal's attempts and reflections are others, in one memory too.
+
+    A plan that is in no journal yet is named by what it says.
+    """
+    return plan.run or digest(plan.model_dump(exclude={"limit", "run"}))
 
 
 async def evaluate(
@@ -150,6 +156,9 @@ async def evaluate(
 
         async def one(task: Task) -> None:
             async with gate:
+                if kept:
+                    # An evaluation that was killed may have left a task half remembered.
+                    await Reflections(kept, context.tenant, task).forget(name, plan.trials)
                 lent = borrowing(task, donors) if borrows else None
                 graph = reflexion.build(reflector=lent).compile(store=kept) if lent else shared
                 done = await _run(graph, task, context, name, watch)
@@ -194,7 +203,7 @@ def _row(attempt: Trajectory) -> Row:
         score=attempt.verdict.score,
         steps=steps(attempt),
         calls=usage.calls,
-        tokens=usage.input_tokens + usage.output_tokens,
+        tokens=usage.tokens,
         seconds=round(usage.seconds, 4),
     )
 
@@ -229,4 +238,5 @@ async def _run(graph: Graph, task: Task, context: Context, name: str, watch: Wat
         outcome=ended["outcome"],
         attempts=tuple(ended["attempts"]),
         reflections=tuple(ended["reflections"]),
+        reflecting=ended["reflecting"],
     )

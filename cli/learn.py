@@ -40,6 +40,7 @@ class Lesson:
     trials: int
     model: str
     seed: int
+    max_tokens: int
 
     def plan(self, technique: TechniqueName, size: str) -> Plan:
         """Return the evaluation of one technique in one size of room."""
@@ -53,6 +54,7 @@ class Lesson:
             temperature=TECHNIQUES[technique].temperature,
             seed=self.seed,
             limit=self.tasks,
+            max_tokens=self.max_tokens,
             donors=str(own) if TECHNIQUES[technique].borrows else "",
         )
 

@@ -98,6 +98,7 @@ def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
             "trials": lesson.trials,
             "model": lesson.model,
             "seed": lesson.seed,
+            "max_tokens": lesson.max_tokens,
         },
         "summaries": {name: one.model_dump() for name, one in found.summaries.items()},
         "compared_after_trial": found.trial,
@@ -234,13 +235,18 @@ def _attempt(attempt: Trajectory, ended: str) -> str:
 def _costs(summaries: Mapping[str, Summary]) -> str:
     rows = [
         f"<tr><td>{escape(name)}</td><td>{one.attempts}</td><td>{one.calls:,}</td>"
-        f"<td>{one.tokens:,}</td><td>{one.seconds:,.1f}</td></tr>"
+        f"<td>{one.tokens:,}</td><td>{one.seconds:,.1f}</td><td>{one.reflecting.calls:,}</td>"
+        f"<td>{one.reflecting.tokens:,}</td><td>{one.reflecting.seconds:,.1f}</td></tr>"
         for name, one in summaries.items()
     ]
-    heads = "<th>technique</th><th>attempts</th><th>model calls</th><th>tokens</th><th>seconds</th>"
+    names = (
+        *("technique", "attempts", "model calls", "tokens", "seconds"),
+        *("reflecting: calls", "tokens", "seconds"),
+    )
+    heads = "".join(f"<th>{name}</th>" for name in names)
     return _table("What it took", heads, rows) + (
-        '<p class="soft">Acting only; seconds are those the model took, summed over tasks that '
-        "ran side by side.</p>"
+        '<p class="soft">Acting, and beside it the writing of reflections; seconds are those the '
+        "model took, summed over tasks that ran side by side.</p>"
     )
 
 

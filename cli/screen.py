@@ -106,10 +106,17 @@ def by_family(summary: Summary) -> Table:
 
 
 def cost(summary: Summary) -> str:
-    """Render what an evaluation's attempts took."""
-    return (
+    """Render what an evaluation took: its attempts, and beside them the reflections."""
+    told = (
         f"{summary.tasks} tasks, {summary.attempts} attempts: {summary.calls:,} model calls, "
         f"{summary.tokens:,} tokens, {summary.seconds:,.1f} s of model time."
+    )
+    extra = summary.reflecting
+    if not extra.calls:
+        return told
+    return (
+        f"{told} Reflecting, beside that: {extra.calls:,} calls, {extra.tokens:,} tokens, "
+        f"{extra.seconds:,.1f} s."
     )
 
 
@@ -127,6 +134,8 @@ def attempts(finished: Sequence[Finished]) -> Table:
 
 def outcome(attempt: Trajectory) -> str:
     """Name how an attempt ended."""
+    if attempt.verdict.interrupted:
+        return "interrupted"
     names = {True: "solved", False: "failed", None: "unknown"}
     return names[attempt.verdict.success]
 

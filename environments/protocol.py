@@ -10,7 +10,7 @@ from state.nouns import Observation, Task
 
 @runtime_checkable
 class Simulator(Protocol):
-    """One live episode. The same actions from the same task give the same observations."""
+    """One live episode. Where it is replayable, the same actions give the same observations."""
 
     def opening(self) -> Observation:
         """Return the first observation; it contains the task's sentence."""
@@ -27,7 +27,8 @@ class Environment(Protocol):
         name: the name it is registered and asked for under.
         instructions: what the agent is told about acting here.
         splits: names of its splits.
-        replayable: whether a lost episode can be rebuilt by repeating its actions.
+        replayable: whether a lost episode can be rebuilt by repeating its actions; where it
+            cannot (live tools, people), an attempt that loses its episode is interrupted.
     """
 
     name: str

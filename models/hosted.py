@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from langchain.chat_models import init_chat_model
 from langchain.embeddings import init_embeddings
+from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.embeddings import Embeddings
+from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
 
 from state.errors import MissingPart, UnknownName
@@ -80,9 +82,11 @@ def hosted(
         return made
 
     made = _set_up(provider, model, PROVIDERS, make)
-    if seed is not None and "seed" in type(made).model_fields:
+    if seed is None:
+        return made
+    if "seed" in type(made).model_fields:
         return made.model_copy(update={"seed": seed})
-    return made
+    return made.model_copy(update={"cache": Drawn(seed)}) if temperature else made
 
 
 @lru_cache(maxsize=8)
@@ -124,6 +128,35 @@ def _set_up(
             f"{provider}:{model} is not set up: {reason} See LangChain's page on {provider} for "
             "the environment variables that it reads."
         ) from error
+
+
+class Drawn(BaseCache):
+    """The process's cache of answers, if it has one, told apart by a seed.
+
+    For providers that take no seed: to LangChain all their draws for one prompt are the same
+    question, so every sampled retry would be the first one again.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
+        """Return what was drawn for a prompt with this seed, if anything was."""
+        kept = get_llm_cache()
+        return kept.lookup(prompt, self._drawn(llm_string)) if kept else None
+
+    def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
+        """Keep what was drawn for a prompt with this seed."""
+        if kept := get_llm_cache():
+            kept.update(prompt, self._drawn(llm_string), return_val)
+
+    def clear(self, **kwargs: Any) -> None:
+        """Clear the process's cache."""
+        if kept := get_llm_cache():
+            kept.clear(**kwargs)
+
+    def _drawn(self, llm_string: str) -> str:
+        return f"{llm_string}---seed {self._seed}"
 
 
 def _no_key(provider: str, model: str, keys: tuple[str, ...]) -> str:

@@ -77,7 +77,8 @@ def shown(state: ReflexionState, context: Context) -> Shown:
     """Return what the next attempt is shown: the background, and what the strategy adds."""
     base = state.background
     texts = [reflection.text for reflection in in_view(state, context).reflections]
-    last = state.attempts[-1:] if context.shows_last_attempt else []
+    failed = [attempt for attempt in state.attempts if not attempt.verdict.interrupted]
+    last = failed[-1:] if context.shows_last_attempt else []
     return replace(
         base,
         reflections=[*base.reflections, *texts],

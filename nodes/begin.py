@@ -21,11 +21,13 @@ async def begin(state: EpisodeGiven) -> EpisodeUpdate:
     task = await asyncio.to_thread(read_task, state.task)
     opening = await asyncio.to_thread(advance.start, task)
     instructions = environment(task.environment).instructions
+    system, _ = acting(instructions, shown, text_of(opening))
     return {
         "task": task,
         "messages": [
             RemoveMessage(REMOVE_ALL_MESSAGES),
-            *acting(instructions, shown, text_of(opening)),
+            system,
+            opening,  # itself, because its id may name a live session
         ],
         "steps": 0,
         "verdict": None,

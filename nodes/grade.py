@@ -14,7 +14,6 @@ from langchain_core.messages import AnyMessage
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 
-from environments.advance import INTERRUPTED
 from nodes import Node
 from nodes.agents import RETRY, Agent, ask, call
 from nodes.person import by_person
@@ -74,7 +73,7 @@ def grading(
 
 def awaits(task: Task, verdict: Verdict) -> bool:
     """Return whether an attempt is at an open task, came to its end, and is not judged yet."""
-    return is_open(task) and verdict.success is None and verdict.feedback != INTERRUPTED
+    return is_open(task) and verdict.success is None and not verdict.interrupted
 
 
 async def by_rubric(

@@ -35,7 +35,8 @@ async def judge(
     ended = outcome(state, context)
     update: ReflexionUpdate = {"attempts": state.attempts, "verdict": state.verdict}
     if ended is None:
-        return Command(update=update, goto="reflect" if context.reflects else "attempt")
+        learns = context.reflects and not state.verdict.interrupted
+        return Command(update=update, goto="reflect" if learns else "attempt")
     if ended == "solved":
         await Reflections(runtime.store, context.tenant, state.task).mark_solved(last.id)
     runtime.stream_writer(
@@ -62,10 +63,12 @@ def judged_by_person(state: ReflexionState) -> ReflexionState:
 def outcome(state: ReflexionState, context: Context) -> Outcome | None:
     """Return how the run ended; None when another attempt is due.
 
-    An attempt that nobody could judge teaches nothing: it is neither success nor failure.
+    An attempt that nobody could judge teaches nothing: it is neither success nor failure. Nor
+    does one that was interrupted, but another can take its place.
     """
     if state.verdict.success is None:
-        return "unjudged"
+        again = state.verdict.interrupted and state.trials < context.max_trials
+        return None if again else "unjudged"
     if state.verdict.success:
         return "solved"
     return "failed" if state.trials >= context.max_trials else None

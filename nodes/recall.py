@@ -12,7 +12,7 @@ from langgraph.types import Command
 from memory.reflections import Reflections
 from nodes.tasks import read_flag, read_name, read_shown, read_task
 from state.context import Context
-from state.nouns import Verdict
+from state.nouns import Usage, Verdict
 from state.reflexion import Outcome, ReflexionGiven, ReflexionUpdate
 
 WHY = {
@@ -38,6 +38,7 @@ async def recall(
         "trials": 0,
         "verdict": Verdict(),
         "outcome": None,
+        "reflecting": Usage(),
     }
     outcome: Outcome | None = None
     if read_flag("skip", state.skip):

@@ -43,12 +43,17 @@ class Task(Noun):
 
 
 class Verdict(Noun):
-    """How an attempt ended. `success` is None when nobody can tell (yet)."""
+    """How an attempt ended. `success` is None when nobody can tell (yet).
+
+    `interrupted` says that the attempt was broken off from outside, so that it shows nothing of
+    the agent: it is kept on record, and another one takes its place.
+    """
 
     success: bool | None = Field(default=None, title="Success")
     score: float | None = Field(default=None, ge=0, le=1, title="Score", description="0 to 1.")
     feedback: str = Field(default="", max_length=20_000, title="Feedback")
     source: Source = Field(default="environment", title="Source")
+    interrupted: bool = Field(default=False, title="Interrupted")
 
 
 class Observation(Noun):
@@ -78,6 +83,11 @@ class Usage(Noun):
     input_tokens: int = 0
     output_tokens: int = 0
     seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in and out."""
+        return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(

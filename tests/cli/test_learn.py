@@ -139,8 +139,14 @@ def test_what_an_agent_writes_cannot_reach_the_page(
 
 
 def test_one_trial_and_nothing_learned_is_reported_too(apprentice: Apprentice) -> None:
-    assert apprentice(*TINY).exit_code == 0
+    result = apprentice(*TINY)
+    assert result.exit_code == 0
     Page((FOLDER / "report.html").read_text())
+    told = re.search(r"Attempts: apprentice (show \S+)", result.output)
+    assert told
+    listed = apprentice(*told[1].split())
+    assert listed.exit_code == 0
+    assert "test/" in listed.output
 
 
 def test_the_same_name_goes_on(apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch) -> None:
