@@ -4,7 +4,7 @@ START -> begin -> act -> step -> END          (solved, stuck, or out of steps)
                    ^       |
                    +-------+                  (not over yet)
 
-With a judge of one's own: ... step -> grade -> END.
+With a judge of one's own: ... step -> grade -> END. With a memory: ... remind -> act -> step -> ...
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from nodes.act import acting
 from nodes.agents import RETRY, Agent
 from nodes.begin import begin
 from nodes.grade import Judge, grading
+from nodes.recollection import Memory
+from nodes.remind import reminding
 from nodes.step import stepping
 from state.context import Context
 from state.episode import EpisodeInput, EpisodeOutput, EpisodeState
@@ -22,26 +24,32 @@ from state.episode import EpisodeInput, EpisodeOutput, EpisodeState
 Episode = StateGraph[EpisodeState, Context, EpisodeInput, EpisodeOutput]
 
 
-def build(agent: Agent | None = None, judge: Judge | None = None) -> Episode:
+def build(
+    agent: Agent | None = None, judge: Judge | None = None, memory: Memory | None = None
+) -> Episode:
     """Wire an episode.
 
     Args:
         agent: who acts; the model that the run's context names when none is given.
         judge: who has the last word on the verdict; the environment when none is given.
+        memory: where moments of other tasks are recalled from in every turn; when none is given,
+            they are not.
     """
-    after = "grade" if judge else END
+    after, turn = "grade" if judge else END, "remind" if memory else "act"
     graph = (
         StateGraph(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
         .add_node(begin)
         .add_node("act", acting(agent), retry_policy=RETRY)
-        .add_node("step", stepping(after), destinations=("act", after))
+        .add_node("step", stepping(after, turn), destinations=(turn, after))
         .add_edge(START, "begin")
-        .add_edge("begin", "act")
+        .add_edge("begin", turn)
         .add_edge("act", "step")
     )
-    if judge is None:
-        return graph
-    return graph.add_node("grade", grading(judge), retry_policy=RETRY).add_edge("grade", END)
+    if memory:
+        graph.add_node("remind", reminding(memory)).add_edge("remind", "act")
+    if judge:
+        graph.add_node("grade", grading(judge), retry_policy=RETRY).add_edge("grade", END)
+    return graph
 
 
 graph = build().compile(name="episode")

@@ -16,8 +16,13 @@ from state.errors import BrokenData
 from state.nouns import text_of
 
 
-def stepping(after: str) -> Node[EpisodeState, Command[str]]:
-    """Return the node in which the environment answers; `after` comes when the attempt is over."""
+def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]:
+    """Return the node in which the environment answers.
+
+    Args:
+        after: the node that comes when the attempt is over.
+        again: the node that comes otherwise.
+    """
 
     async def step(state: EpisodeState, runtime: Runtime[Context]) -> Command[str]:
         """Carry out the agent's turn, and go on until there is a verdict."""
@@ -44,6 +49,6 @@ def stepping(after: str) -> Node[EpisodeState, Command[str]]:
             "steps": done.steps,
             "verdict": done.verdict,
         }
-        return Command(update=update, goto=after if done.verdict else "act")
+        return Command(update=update, goto=after if done.verdict else again)
 
     return step

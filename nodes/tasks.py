@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from typing import Final, TypeVar
+from uuid import uuid4
 
+from langgraph.runtime import Runtime
 from pydantic import TypeAdapter, ValidationError
 
 from environments.registry import environment
+from state.context import Context
 from state.errors import BadInput, UnknownName
 from state.nouns import Name, Task
 from state.prompts import ACTING_SECTIONS, Shown
@@ -61,13 +64,15 @@ def read_flag(what: str, given: object) -> bool:
     return _read(_FLAG, what, given)
 
 
-def read_name(what: str, given: object) -> str:
-    """Return a name, or '' when none was given.
+def read_run(given: object, runtime: Runtime[Context]) -> str:
+    """Return the name given, else the run's id, else a fresh one: kept in the state from here.
 
     Raises:
         BadInput: if it cannot be a name.
     """
-    return _read(_NAME, what, given) if given else ""
+    info = runtime.execution_info
+    name = _read(_NAME, "run", given) if given else ""
+    return name or (info and info.run_id) or str(uuid4())
 
 
 def _read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
