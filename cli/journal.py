@@ -22,7 +22,10 @@ _N = TypeVar("_N", bound=Noun)
 
 
 class Plan(Noun):
-    """What is evaluated. Tasks come in a fixed order, so a run may grow by a larger limit."""
+    """What is evaluated. Tasks come in a fixed order, so a run may grow by a larger limit.
+
+    `successes` is how many solved training tasks the memory of exemplars is filled with.
+    """
 
     schema_version: int = SCHEMA_VERSION
     environment: str
@@ -36,6 +39,7 @@ class Plan(Noun):
     limit: int
     memory: str = ""
     donors: str = ""
+    successes: int = 0
 
 
 class Finished(Noun):
