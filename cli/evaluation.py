@@ -23,8 +23,7 @@ from graphs import exemplar, reflexion
 from memory.store import store
 from models import chat
 from nodes.agents import Agent
-from nodes.experience import experience
-from nodes.recollection import Memory
+from nodes.experience import Memory, experience
 from state.context import Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
 from state.nouns import Noun, Task, Trajectory, digest, text_of

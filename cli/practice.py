@@ -20,8 +20,7 @@ from cli.journal import Finished, Journal, Plan
 from cli.techniques import TECHNIQUES
 from memory.experience import Experience
 from models import embeddings
-from nodes.experience import EMBEDDINGS
-from nodes.recollection import Memory
+from nodes.experience import EMBEDDINGS, Memory
 from state.errors import BadInput, MissingPart
 from state.nouns import Trajectory
 

@@ -14,8 +14,8 @@ from langgraph.graph import END, START, StateGraph
 from nodes.act import acting
 from nodes.agents import RETRY, Agent
 from nodes.begin import begin
+from nodes.experience import Memory
 from nodes.grade import Judge, grading
-from nodes.recollection import Memory
 from nodes.remind import reminding
 from nodes.step import stepping
 from state.context import Context

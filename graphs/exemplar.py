@@ -22,9 +22,8 @@ from nodes.exemplar.attempt import attempting
 from nodes.exemplar.judge import judge as decide
 from nodes.exemplar.recall import recalling
 from nodes.exemplar.record import recording
-from nodes.experience import experience
+from nodes.experience import Memory, experience
 from nodes.grade import Judge
-from nodes.recollection import Memory
 from state.context import Context
 from state.exemplar import ExemplarInput, ExemplarOutput, ExemplarState
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from memory.experience import Experience
 from memory.fixed import Fixed
 from models.tokens import counter
+from nodes.experience import Memory
 from state.context import Context
 from state.experience import Outcome, Query, Recalled, What
 from state.nouns import Task, digest
 from state.prompts import Shown
-
-Memory = Callable[[str], Awaitable[Experience]]
-"""Opens a tenant's memory."""
 
 _OBSERVATION: Final = 20_000  # characters of it that are searched with
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from nodes import Node
-from nodes.recollection import Memory, moments
+from nodes.experience import Memory
+from nodes.recollection import moments
 from state.context import Context
 from state.episode import EpisodeState, EpisodeUpdate
 from state.nouns import text_of

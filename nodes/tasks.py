@@ -35,7 +35,7 @@ def read_task(given: object) -> Task:
             'No task was given. The input needs one: {"task": {"environment": '
             '"household/north/small", "id": "test/0"}}.'
         )
-    asked = _read(_TASK, "task", given)
+    asked = read(_TASK, "task", given)
     return environment(asked.environment).task(asked.id)
 
 
@@ -52,7 +52,7 @@ def read_shown(given: object) -> Shown:
     for name in given if isinstance(given, dict) else ():
         if name not in sections:
             raise UnknownName("section of 'shown'", str(name), sections)
-    return _read(_SHOWN, "shown", given)
+    return read(_SHOWN, "shown", given)
 
 
 def read_flag(what: str, given: object) -> bool:
@@ -61,7 +61,16 @@ def read_flag(what: str, given: object) -> bool:
     Raises:
         BadInput: if it is neither.
     """
-    return _read(_FLAG, what, given)
+    return read(_FLAG, what, given)
+
+
+def read_name(what: str, given: object) -> str:
+    """Return a name, or '' when none was given.
+
+    Raises:
+        BadInput: if it cannot be a name.
+    """
+    return read(_NAME, what, given) if given else ""
 
 
 def read_run(given: object, runtime: Runtime[Context]) -> str:
@@ -71,11 +80,20 @@ def read_run(given: object, runtime: Runtime[Context]) -> str:
         BadInput: if it cannot be a name.
     """
     info = runtime.execution_info
-    name = _read(_NAME, "run", given) if given else ""
-    return name or (info and info.run_id) or str(uuid4())
+    return read_name("run", given) or (info and info.run_id) or str(uuid4())
 
 
-def _read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
+def read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
+    """Return an input as what it should be.
+
+    Args:
+        adapter: reads it.
+        what: its name in the error.
+        given: what arrived.
+
+    Raises:
+        BadInput: if it cannot be read so.
+    """
     try:
         return adapter.validate_python(given)
     except ValidationError as error:

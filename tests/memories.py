@@ -1,104 +1,64 @@
-"""A memory in this process, for tests of what is asked of it and what is done with its answers."""
+"""The real memory in this process, with embeddings that are the words of a text."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from state.experience import RECALLABLE, Outcome, Query, Recalled, Recorded, Remembered
-from state.nouns import Trajectory, Verdict, text_of, transcript
+import pytest
+
+from memory.experience import Experience, opening
+from state.experience import Query, Recalled
+from state.nouns import Trajectory
+from tests.memory.experience.attempts import Words
 
 
-class Listed:
-    """One tenant's attempts in a list; what shares most words with the question comes first."""
+class Asked:
+    """A tenant's memory that keeps what it was asked."""
 
-    def __init__(self, tenant: str) -> None:
-        self.tenant = tenant
-        self.kept: dict[str, Trajectory] = {}
-        self.lessons: list[tuple[str, str]] = []
-        self.asked: list[Query] = []
+    def __init__(self, kept: Experience, asked: list[Query]) -> None:
+        self._kept = kept
+        self._asked = asked
 
-    async def record(self, trajectories: Iterable[Trajectory]) -> Recorded:
-        listed = {each.id: each for each in trajectories}
-        new = tuple(name for name in listed if name not in self.kept)
-        self.kept = self.kept | {name: listed[name] for name in new}
-        return Recorded(new, tuple(name for name in listed if name not in new))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
 
     async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
-        self.asked.append(query)
-        asked = words(query.text or query.task.instruction)
-        found = [each for each in self._offered(query) if _admits(query, each)]
-        found.sort(key=lambda each: -len(asked & words(each.task.instruction + each.text)))
-        shown: list[Recalled] = []
-        for each in found[: query.limit]:
-            tokens = count(each.text)
-            if not query.tokens or sum(one.tokens for one in shown) + tokens <= query.tokens:
-                shown.append(each.model_copy(update={"tokens": tokens}))
-        return shown
-
-    def _offered(self, query: Query) -> list[Recalled]:
-        if query.what == "reflections":
-            return [_recalled(self.kept[id_], query, lesson) for id_, lesson in self.lessons]
-        if query.what == "tasks":
-            return [
-                _recalled(each, query, transcript(each.messages)) for each in self.kept.values()
-            ]
-        return [
-            _recalled(each, query, transcript(pair))
-            for each in self.kept.values()
-            for pair in zip(each.messages[1::2], each.messages[2::2], strict=False)
-            if words(query.text) & words(text_of(pair[0]))
-        ]
-
-    async def annotate(self, trajectory: str, verdict: Verdict, at: float | None = None) -> bool:
-        raise NotImplementedError
-
-    async def reflect(self, trajectory: str, lesson: str) -> None:
-        self.lessons.append((trajectory, lesson))
-
-    async def get(self, trajectory: str) -> Remembered | None:
-        raise NotImplementedError
-
-    async def forget(self, trajectories: Sequence[str]) -> tuple[str, ...]:
-        raise NotImplementedError
-
-    async def browse(
-        self, *, environment: str = "", kind: str = "", outcome: Outcome | None = None
-    ) -> AsyncIterator[Remembered]:
-        for each in self.kept.values():
-            yield Remembered(trajectory=each, verdicts=())
+        self._asked.append(query)
+        return await self._kept.recall(query, count)
 
 
 class Memories:
-    """Opens tenants' memories, as a graph's `memory` does."""
+    """Opens tenants' memories, as a graph's `memory` does; `tenant` is one of its own."""
 
     def __init__(self) -> None:
-        self.tenants: dict[str, Listed] = {}
+        self.tenant = str(uuid4())
+        self.asked: list[Query] = []
 
     async def __call__(self, tenant: str) -> Any:
-        return self.tenants.setdefault(tenant, Listed(tenant))
+        return Asked(await opening.opened(tenant, "words", Words()), self.asked)
+
+    async def keep(self, attempts: Sequence[Trajectory]) -> None:
+        """Record attempts as the tenant's own."""
+        own = [each.model_copy(update={"tenant": self.tenant}) for each in attempts]
+        await (await self(self.tenant)).record(own)
+
+    async def all(self, tenant: str = "") -> list[Trajectory]:
+        """Return what is kept, in the order in which it was made."""
+        kept = await self(tenant or self.tenant)
+        found: list[Trajectory] = [each.trajectory async for each in kept.browse()]
+        return sorted(found, key=lambda each: each.ended_at or 0)
 
 
-def words(text: str) -> set[str]:
-    return {word.strip(".,:>") for word in text.lower().split()}
-
-
-def _recalled(each: Trajectory, query: Query, text: str) -> Recalled:
-    return Recalled(
-        trajectory=each.id,
-        task=each.task,
-        what=query.what,
-        text=text,
-        score=0.0,
-        success=each.verdict.success,
-        tokens=0,
-    )
-
-
-def _admits(query: Query, each: Recalled) -> bool:
-    outcomes = {"successes": (True,), "failures": (False,), "any": (True, False)}
-    return (
-        each.task.split == RECALLABLE
-        and each.task.id != query.task.id
-        and each.success in outcomes[query.outcome]
-    )
+@contextmanager
+def folder(path: Path) -> Iterator[None]:
+    """Keep the memory of this process in a folder for a while."""
+    with pytest.MonkeyPatch.context() as settings:
+        settings.delenv("QDRANT_URL", raising=False)
+        settings.setenv("APPRENTICE_DATA", str(path))
+        yield
+        asyncio.run(opening.close())

@@ -9,7 +9,8 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from nodes import Node
-from nodes.recollection import Memory, recollect, texts
+from nodes.experience import Memory
+from nodes.recollection import recollect, texts
 from nodes.tasks import read_run, read_shown, read_task
 from state.context import Context
 from state.exemplar import ExemplarGiven, ExemplarUpdate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from langgraph.runtime import Runtime
 
 from nodes import Node
-from nodes.recollection import Memory
+from nodes.experience import Memory
 from state.context import Context
 from state.exemplar import ExemplarState, ExemplarUpdate
 

@@ -9,10 +9,11 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from typer.testing import CliRunner, Result
 
-from cli import evaluation
+from cli import evaluation, practice
 from cli.app import app
 from nodes import agents
 from tests.cli import pupil
+from tests.memory.experience.attempts import Words
 
 Apprentice = Callable[..., Result]
 
@@ -34,6 +35,7 @@ def play(patch: pytest.MonkeyPatch, chat: Callable[..., BaseChatModel]) -> None:
 def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Put the pupil in place of every model, and everything that is written into a folder."""
     play(patch, pupil.chat)
+    patch.setattr(practice, "embeddings", lambda name: Words())
     patch.chdir(folder)
     patch.setenv("COLUMNS", "200")
     patch.setenv("APPRENTICE_DATA", str(folder / "data"))

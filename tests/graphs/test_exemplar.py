@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from langchain_core.messages import AnyMessage
@@ -24,7 +25,7 @@ from state.nouns import Task, Trajectory, Verdict, text_of, trajectory_id, trans
 from state.prompts import ADAPT, ADAPTED, EXEMPLARS, FAILURES, SIMILAR_REFLECTIONS, STEPS, Shown
 from tests.experts import expert_agent
 from tests.fakes import Scripted
-from tests.memories import Listed, Memories
+from tests.memories import Memories, folder
 
 NORTH = "household/north/small"
 
@@ -45,17 +46,25 @@ async def run(memory: Memories, name: str, agent: Any = None, **settings: Any) -
     """Attempt one task: the expert acts unless told otherwise."""
     planner = settings.pop("planner", None)
     graph = exemplar.build(agent or expert_agent, planner=planner, memory=memory).compile()
-    return await graph.ainvoke({"task": task(name)}, context=Context(**settings))
+    return await graph.ainvoke(
+        {"task": task(name)}, context=Context(**{"tenant": memory.tenant} | settings)
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the real engine open throughout; every test has a tenant of its own."""
+    with folder(tmp_path_factory.mktemp("data")):
+        yield
 
 
 @pytest.fixture(scope="module")
 def attempts() -> list[Trajectory]:
     """Return two solved tasks (train/1 and train/8) and a failed one (train/2)."""
-    kept = Memories()
 
     async def made() -> list[Trajectory]:
         players = {"train/1": expert_agent, "train/8": expert_agent, "train/2": always("look")}
-        ended = [await run(kept, name, agent) for name, agent in players.items()]
+        ended = [await run(Memories(), name, agent) for name, agent in players.items()]
         return [attempt for each in ended for attempt in each["attempts"]]
 
     return asyncio.run(made())
@@ -65,19 +74,15 @@ def attempts() -> list[Trajectory]:
 async def memory(attempts: list[Trajectory]) -> Memories:
     """Return a memory of these attempts."""
     kept = Memories()
-    await (await kept("default")).record(attempts)
+    await kept.keep(attempts)
     return kept
-
-
-def listed(memory: Memories) -> Listed:
-    return memory.tenants["default"]
 
 
 async def test_every_attempt_is_remembered_with_its_outcome() -> None:
     memory = Memories()
     for name, agent in (("train/1", None), ("train/8", None), ("train/2", always("look"))):
         await run(memory, name, agent)
-    kept = list(listed(memory).kept.values())
+    kept = await memory.all()
     assert [(each.task.id, each.verdict.success) for each in kept] == [
         ("train/1", True),
         ("train/8", True),
@@ -90,16 +95,16 @@ async def test_every_attempt_is_remembered_with_its_outcome() -> None:
 async def test_the_same_run_again_is_remembered_once(memory: Memories) -> None:
     graph = exemplar.build(expert_agent, memory=memory).compile()
     given: ExemplarInput = {"task": task("train/3"), "run": "monday"}
-    ids = {(await graph.ainvoke(given))["attempts"][0].id for _ in range(2)}
-    assert ids == {trajectory_id("default", task("train/3"), "monday", 1)}
-    assert len(listed(memory).kept) == 4
+    mine = Context(tenant=memory.tenant)
+    ids = {(await graph.ainvoke(given, context=mine))["attempts"][0].id for _ in range(2)}
+    assert ids == {trajectory_id(memory.tenant, task("train/3"), "monday", 1)}
+    assert len(await memory.all()) == 4
 
 
 async def test_solved_tasks_are_shown_whole(memory: Memories) -> None:
     ended = await run(memory, "test/3", exemplars=2)
     (attempt,) = ended["attempts"]
-    kept = listed(memory).kept
-    cases = [each for each in kept.values() if each.task.id in ("train/1", "train/8")]
+    cases = [each for each in await memory.all() if each.task.id in ("train/1", "train/8")]
     assert set(attempt.in_view.exemplars) == {each.id for each in cases}
     shown = [each.text for each in ended["recalled"]]
     assert f"{EXEMPLARS}\n" + "\n".join(shown) in system(attempt)
@@ -117,7 +122,7 @@ async def test_nothing_is_shown_of_an_empty_memory_or_when_none_is_wanted(
 async def test_failures_are_shown_as_what_did_not_work(memory: Memories) -> None:
     ended = await run(memory, "test/3", exemplars=1, failures=2)
     (attempt,) = ended["attempts"]
-    (failed,) = (each for each in listed(memory).kept.values() if each.task.id == "train/2")
+    (failed,) = [each for each in await memory.all() if each.task.id == "train/2"]
     before, _, warned = system(attempt).partition(FAILURES)
     assert EXEMPLARS in before
     assert warned.strip() == transcript(failed.messages)
@@ -125,8 +130,8 @@ async def test_failures_are_shown_as_what_did_not_work(memory: Memories) -> None
 
 
 async def test_lessons_from_similar_tasks_are_shown_as_such(memory: Memories) -> None:
-    (failed,) = (each for each in listed(memory).kept.values() if not each.verdict.success)
-    await listed(memory).reflect(failed.id, "Looking around opens nothing.")
+    (failed,) = [each for each in await memory.all() if not each.verdict.success]
+    await (await memory(memory.tenant)).reflect(failed.id, "Looking around opens nothing.")
     ended = await run(memory, "test/3", exemplars=0, lessons=1)
     attempt = ended["attempts"][0]
     assert system(attempt).endswith(f"{SIMILAR_REFLECTIONS}\n- Looking around opens nothing.")
@@ -158,7 +163,7 @@ async def test_a_planner_with_nothing_to_say_leaves_the_case_as_it_is(memory: Me
 async def test_moments_are_recalled_in_every_turn_and_stay_out_of_the_transcript(
     memory: Memories,
 ) -> None:
-    shown = [text_of(message) for each in listed(memory).kept.values() for message in each.messages]
+    shown = [text_of(message) for each in await memory.all() for message in each.messages]
     agent = Scripted(lambda messages: expert_agent(cast("list[AnyMessage]", messages)))
     ended = await run(memory, "test/3", agent, exemplars=0, moments=1)
     (attempt,) = ended["attempts"]
@@ -169,13 +174,13 @@ async def test_moments_are_recalled_in_every_turn_and_stay_out_of_the_transcript
     assert all(moment.partition("\n> ")[0] in shown for moment in recalled)
     assert STEPS not in "".join(text_of(message) for message in attempt.messages)
     assert attempt.in_view.exemplars
-    questions = listed(memory).asked[-len(prompts) :]
+    questions = memory.asked[-len(prompts) :]
     seen = [text_of(message) for message in attempt.messages if message.type == "human"]
     assert [question.text for question in questions] == seen[: len(prompts)]
 
 
 async def test_what_is_shown_fits_a_budget_in_the_models_own_tokens(memory: Memories) -> None:
-    texts = [transcript(each.messages) for each in listed(memory).kept.values()]
+    texts = [transcript(each.messages) for each in await memory.all()]
     count = counter("local:novice")
     sizes = [count(text) for text in texts]
     assert max(sizes) < max(len(text.split()) for text in texts)  # phrases are single tokens
@@ -190,7 +195,7 @@ async def test_what_is_shown_fits_a_budget_in_the_models_own_tokens(memory: Memo
 
 async def test_the_settings_become_the_question(memory: Memories) -> None:
     await run(memory, "test/3", recall="meaning", exemplars=4, threshold=0.3, diversity=0.5)
-    asked = listed(memory).asked[-1]
+    asked = memory.asked[-1]
     assert (asked.how, asked.limit, asked.threshold, asked.diversity) == ("meaning", 4, 0.3, 0.5)
     assert (asked.what, asked.outcome, asked.task) == ("tasks", "successes", task("test/3"))
 
@@ -198,34 +203,36 @@ async def test_the_settings_become_the_question(memory: Memories) -> None:
 async def test_at_random_every_task_draws_its_own_and_the_same_again(memory: Memories) -> None:
     for name in ("test/3", "test/4", "test/3"):
         await run(memory, name, recall="random")
-    first, other, again = (asked.seed for asked in listed(memory).asked[-3:])
+    first, other, again = (asked.seed for asked in memory.asked[-3:])
     assert first == again != other
 
 
 async def test_a_tenant_sees_its_own(memory: Memories) -> None:
-    ended = await run(memory, "test/3", tenant="others")
+    others = str(uuid4())
+    ended = await run(memory, "test/3", tenant=others)
     assert ended["recalled"] == []
-    assert [each.tenant for each in memory.tenants["others"].kept.values()] == ["others"]
+    assert [each.tenant for each in await memory.all(others)] == [others]
 
 
 async def test_ones_own_judge_has_the_last_word(memory: Memories) -> None:
     def judge(task: Task, messages: Sequence[AnyMessage], verdict: Verdict) -> Verdict:
         return Verdict(success=None, feedback="Ask me tomorrow.", source="human")
 
-    ended = (
-        await exemplar.build(always("look"), judge, memory=memory)
-        .compile()
-        .ainvoke({"task": task("train/5")})
-    )
+    graph = exemplar.build(always("look"), judge, memory=memory).compile()
+    mine = Context(tenant=memory.tenant)
+    ended = await graph.ainvoke({"task": task("train/5")}, context=mine)
     assert (ended["outcome"], ended["verdict"].feedback) == ("unjudged", "Ask me tomorrow.")
-    assert listed(memory).kept[ended["attempts"][0].id].verdict.success is None
+    latest = (await memory.all())[-1]
+    assert (latest.id, latest.verdict.success) == (ended["attempts"][0].id, None)
 
 
 async def test_it_is_a_part_of_ones_own_graph(memory: Memories) -> None:
     inner = exemplar.build(expert_agent, memory=memory).compile(name="exemplar")
     outer = StateGraph(ExemplarOutput, Context, input_schema=ExemplarInput)
     graph = outer.add_node("learn", inner).add_edge(START, "learn").compile()
-    ended = await graph.ainvoke({"task": task("test/3")}, context=Context(exemplars=2))
+    ended = await graph.ainvoke(
+        {"task": task("test/3")}, context=Context(exemplars=2, tenant=memory.tenant)
+    )
     assert len(ended["recalled"]) == 2
     assert ended["verdict"].success is not None
 
@@ -233,7 +240,7 @@ async def test_it_is_a_part_of_ones_own_graph(memory: Memories) -> None:
 async def test_what_the_caller_shows_comes_first(memory: Memories) -> None:
     graph = exemplar.build(expert_agent, memory=memory).compile()
     given: ExemplarInput = {"task": task("test/3"), "shown": Shown(exemplars=["Mine."])}
-    ended = await graph.ainvoke(given)
+    ended = await graph.ainvoke(given, context=Context(tenant=memory.tenant))
     assert f"{EXEMPLARS}\nMine.\n{ended['recalled'][0].text}" in system(ended["attempts"][0])
 
 
@@ -242,8 +249,12 @@ async def test_a_second_run_on_a_thread_starts_clean(memory: Memories) -> None:
         checkpointer=InMemorySaver()
     )
     thread: RunnableConfig = {"configurable": {"thread_id": "one"}}
-    first = await graph.ainvoke({"task": task("test/3")}, thread, context=Context(adapt=True))
-    second = await graph.ainvoke({"task": task("test/4")}, thread, context=Context(exemplars=0))
+    first = await graph.ainvoke(
+        {"task": task("test/3")}, thread, context=Context(adapt=True, tenant=memory.tenant)
+    )
+    second = await graph.ainvoke(
+        {"task": task("test/4")}, thread, context=Context(exemplars=0, tenant=memory.tenant)
+    )
     assert first["plan"] == "A plan."
     assert (second["plan"], second["recalled"], len(second["attempts"])) == ("", [], 1)
     assert system(second["attempts"][0]) == environment(NORTH).instructions
@@ -254,7 +265,9 @@ async def test_progress_is_streamed(memory: Memories) -> None:
     told: list[Any] = [
         event
         async for event in graph.astream(
-            {"task": task("test/3")}, context=Context(adapt=True), stream_mode="custom"
+            {"task": task("test/3")},
+            context=Context(adapt=True, tenant=memory.tenant),
+            stream_mode="custom",
         )
     ]
     assert [event["type"].removeprefix("exemplar.") for event in told] == [
@@ -282,7 +295,7 @@ class TestFixed:
     """Examples that a person chose, by the name of a set."""
 
     @pytest.fixture(autouse=True)
-    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def sets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv("APPRENTICE_EXEMPLARS", str(tmp_path))
         return tmp_path
 
@@ -296,16 +309,16 @@ class TestFixed:
         given = {"id": name, "environment": where, **more.pop("task", {})}
         return json.dumps({"task": given, "messages": talk, **more})
 
-    async def test_a_set_is_shown_in_its_own_order(self, folder: Path) -> None:
+    async def test_a_set_is_shown_in_its_own_order(self, sets: Path) -> None:
         lines = [self.line("train/1", "first"), self.line("train/2", "second"), ""]
-        (folder / "mine.jsonl").write_text("\n".join(lines))
+        (sets / "mine.jsonl").write_text("\n".join(lines))
         ended = await run(Memories(), "test/3", recall="fixed", fixed="mine", exemplars=5)
         shown = "Your task is train/1.\n> first\nYour task is train/2.\n> second"
         assert system(ended["attempts"][0]).endswith(f"{EXEMPLARS}\n{shown}")
         one = await run(Memories(), "test/3", recall="fixed", fixed="mine", exemplars=1)
         assert [each.task.id for each in one["recalled"]] == ["train/1"]
 
-    async def test_what_must_not_be_shown_is_not(self, folder: Path) -> None:
+    async def test_what_must_not_be_shown_is_not(self, sets: Path) -> None:
         lines = [
             self.line("train/9", "the task itself"),
             self.line("test/5", "held out", task={"split": "test"}),
@@ -313,7 +326,7 @@ class TestFixed:
             self.line("train/5", "failed", verdict={"success": False}),
             self.line("train/6", "good"),
         ]
-        (folder / "mine.jsonl").write_text("\n".join(lines))
+        (sets / "mine.jsonl").write_text("\n".join(lines))
         fixed = {"recall": "fixed", "fixed": "mine", "exemplars": 5}
         ended = await run(Memories(), "train/9", **fixed, failures=5)
         assert [(each.task.id, each.success) for each in ended["recalled"]] == [
@@ -321,20 +334,20 @@ class TestFixed:
             ("train/5", False),
         ]
 
-    async def test_recorded_attempts_are_such_lines(self, folder: Path, memory: Memories) -> None:
-        kept = list(listed(memory).kept.values())
-        (folder / "mine.jsonl").write_text("\n".join(each.model_dump_json() for each in kept))
+    async def test_recorded_attempts_are_such_lines(self, sets: Path, memory: Memories) -> None:
+        kept = await memory.all()
+        (sets / "mine.jsonl").write_text("\n".join(each.model_dump_json() for each in kept))
         ended = await run(Memories(), "test/3", recall="fixed", fixed="mine", exemplars=1)
         assert ended["recalled"][0].text == transcript(kept[0].messages)
         assert ended["attempts"][0].in_view.exemplars == (kept[0].id,)
 
-    async def test_a_name_is_no_path(self, folder: Path) -> None:
-        (folder / "mine.jsonl").write_text(self.line("train/1", "first"))
+    async def test_a_name_is_no_path(self, sets: Path) -> None:
+        (sets / "mine.jsonl").write_text(self.line("train/1", "first"))
         with pytest.raises(UnknownName, match="Did you mean 'mine'"):
             await run(Memories(), "test/3", recall="fixed", fixed="../mine")
 
-    async def test_a_line_that_cannot_be_read_is_named(self, folder: Path) -> None:
-        (folder / "mine.jsonl").write_text(f"{self.line('train/1', 'first')}\n{{}}\n")
+    async def test_a_line_that_cannot_be_read_is_named(self, sets: Path) -> None:
+        (sets / "mine.jsonl").write_text(f"{self.line('train/1', 'first')}\n{{}}\n")
         with pytest.raises(BrokenData, match="Line 2 of the exemplars 'mine'"):
             await run(Memories(), "test/3", recall="fixed", fixed="mine")
 
