@@ -143,7 +143,7 @@ class Context:
             ge=0,
             le=1_000_000,
         ),
-    ] = 1_000
+    ] = 4_000
     max_trials: Annotated[
         int,
         Field(title="Trials", description="Attempts at the task, at most.", ge=1, le=100),
