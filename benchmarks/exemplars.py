@@ -101,7 +101,7 @@ async def _evaluated(figures: Figures, each: Plan, memory: Memory) -> list[Finis
 
 async def _ways(figures: Figures, full: Plan, memory: Memory) -> dict[str, list[bool]]:
     """Attempt each task once in each way; return which were solved."""
-    graph = exemplar.build(memory=memory, remember=False).compile()
+    graph = exemplar.build(memory=memory).compile()
     base, tasks = context_of(full), await asyncio.to_thread(tasks_of, full)
 
     async def one(task: Any, settings: Mapping[str, Any]) -> bool:

@@ -108,7 +108,11 @@ def tasks_of(plan: Plan) -> list[Task]:
 
 
 def context_of(plan: Plan) -> Context:
-    """Return the settings that a plan's runs have; a fresh tenant unless memory is named."""
+    """Return the settings that a plan's runs have.
+
+    Unless a memory is named the tenant is a fresh one, and nothing is recorded: what is measured
+    stays as it is.
+    """
     chosen = TECHNIQUES[technique(plan.technique)]
     return Context(
         tenant=plan.memory or f"evaluation-{run_name(plan)}",
@@ -119,6 +123,7 @@ def context_of(plan: Plan) -> Context:
         max_trials=plan.trials,
         strategy=chosen.strategy,
         recall=chosen.recall or "hybrid",
+        record=bool(plan.memory),
     )
 
 
@@ -167,11 +172,10 @@ async def evaluate(
 
 
 def _graph(plan: Plan, kept: BaseStore | None, memory: Memory) -> Graph:
-    """Return the graph of a plan's technique; only a named memory changes while it is measured."""
+    """Return the graph of a plan's technique."""
     if TECHNIQUES[technique(plan.technique)].recall is None:
         return reflexion.build().compile(name="reflexion", store=kept)
-    graph = exemplar.build(memory=memory, remember=bool(plan.memory))
-    return graph.compile(name="exemplar", store=kept)
+    return exemplar.build(memory=memory).compile(name="exemplar", store=kept)
 
 
 def _lending(lent: Agent, kept: BaseStore | None) -> Graph:

@@ -35,8 +35,6 @@ def build(
     judge: Judge | None = None,
     planner: Agent | None = None,
     memory: Memory = experience,
-    *,
-    remember: bool = True,
 ) -> Exemplar:
     """Wire the technique.
 
@@ -45,23 +43,21 @@ def build(
         judge: who has the last word on an attempt; the environment when none is given.
         planner: who adapts a case to the task; the context's model when none is given.
         memory: opens a tenant's experience; the one that this process keeps when none is given.
-        remember: whether the attempt is recorded; without, what is measured stays as it is.
     """
     attempted = episode.build(agent, judge, memory).compile(name="episode", checkpointer=False)
-    graph = (
+    return (
         StateGraph(ExemplarState, Context, input_schema=ExemplarInput, output_schema=ExemplarOutput)
         .add_node("recall", recalling(memory), destinations=("adapt", "attempt"))
         .add_node("adapt", adapting(planner), retry_policy=RETRY)
         .add_node("attempt", attempting(attempted))
         .add_node("judge", decide)
+        .add_node("record", recording(memory))
         .add_edge(START, "recall")
         .add_edge("adapt", "attempt")
         .add_edge("attempt", "judge")
+        .add_edge("judge", "record")
+        .add_edge("record", END)
     )
-    if not remember:
-        return graph.add_edge("judge", END)
-    graph.add_node("record", recording(memory))
-    return graph.add_edge("judge", "record").add_edge("record", END)
 
 
 graph = build().compile(name="exemplar")

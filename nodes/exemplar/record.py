@@ -14,12 +14,12 @@ def recording(memory: Memory) -> Node[ExemplarState, ExemplarUpdate]:
     """Return the node that keeps a run's attempt; again it changes nothing."""
 
     async def record(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
-        """Remember the attempt."""
-        kept = await memory(Context.of(runtime).tenant)
-        done = await kept.record(state.attempts)
-        ids = [attempt.id for attempt in state.attempts]
-        event = {"type": "exemplar.recorded", "task": state.task.id, "trajectories": ids}
-        runtime.stream_writer({**event, "new": len(done.new)})
+        """Remember the attempt, unless the run's settings say otherwise."""
+        context = Context.of(runtime)
+        if context.record:
+            done = await (await memory(context.tenant)).record(state.attempts)
+            event = {"type": "exemplar.recorded", "task": state.task.id}
+            runtime.stream_writer({**event, "trajectories": list(done.new)})
         return {}
 
     return record

@@ -101,6 +101,12 @@ async def test_the_same_run_again_is_remembered_once(memory: Memories) -> None:
     assert len(await memory.all()) == 4
 
 
+async def test_a_run_that_is_not_to_be_recorded_is_not(memory: Memories) -> None:
+    ended = await run(memory, "train/3", record=False)
+    assert len(ended["recalled"]) == 1
+    assert len(await memory.all()) == 3
+
+
 async def test_solved_tasks_are_shown_whole(memory: Memories) -> None:
     ended = await run(memory, "test/3", exemplars=2)
     (attempt,) = ended["attempts"]
@@ -278,7 +284,7 @@ async def test_progress_is_streamed(memory: Memories) -> None:
     ]
     assert [each["success"] for each in told[0]["recalled"]] == [True]
     assert told[2]["success"] is False
-    assert told[3]["new"] == 1
+    assert told[3]["trajectories"] == [(await memory.all())[-1].id]
 
 
 def test_the_steps_have_their_names() -> None:
