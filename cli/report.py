@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from cli import chart
 from cli.evaluation import rows
+from cli.exemplars import NOTHING
 from cli.journal import Finished
 from cli.learn import CONTROLS, LEARNER, SIZES, Lesson, Results, example, pooled
 from cli.screen import percent, points
@@ -223,6 +224,7 @@ def _exemplars(curve: Curve) -> str:
         marks=curve.levels,
     )
     about: dict[str, str] = {name: each.about for name, each in TECHNIQUES.items()}
+    about[NOTHING] = "nothing"
     gaps = [
         f"<tr><td>{escape(name)}</td><td>{escape(points(gap))}</td></tr>"
         for name, gap in curve.differences.items()
@@ -231,7 +233,7 @@ def _exemplars(curve: Curve) -> str:
     return (
         f"<h2>Shown what worked before</h2><figure>{drawn}<figcaption>First attempts in small "
         "rooms, by how many solved training tasks are in memory; whiskers are 95 % Wilson "
-        f"intervals.</figcaption></figure><p>What an attempt has in view:</p>"
+        "intervals.</figcaption></figure><p>What an attempt has in view:</p>"
         f"{chart.key(list(lines), about)}{_table('Examples beyond chance?', head, gaps)}"
     )
 
