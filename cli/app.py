@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,7 +17,7 @@ from dotenv import load_dotenv
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import evaluation, exchange, journal, report, screen
+from cli import evaluation, exchange, exemplars, journal, practice, report, screen
 from cli import learn as lessons
 from cli.journal import Finished, Plan
 from cli.learn import Lesson
@@ -117,32 +118,50 @@ def learn(
     ] = "north",
     seed: Seed = 0,
     max_tokens: MaxTokens = Context.max_tokens,
+    successes: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=10_000,
+            help="Solved tasks recorded as exemplars, at most; 0 leaves them out.",
+        ),
+    ] = exemplars.LEVELS[-1],
     name: Annotated[
         str,
         typer.Option(help="The folder under runs/; an interrupted run goes on under its name."),
     ] = "",
     concurrency: Concurrency = evaluation.CONCURRENCY,
 ) -> None:
-    """Watch an agent fail, reflect and succeed, beside its controls, and get a report."""
+    """Watch an agent learn by reflecting and by example, beside controls, and get a report."""
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    lesson = Lesson(folder, world, tasks, trials, model, seed, max_tokens)
+    lesson = Lesson(folder, world, tasks, trials, model, seed, max_tokens, successes)
     console = Console()
-    with lessons.opened(lesson) as journals:
+    with lessons.opened(lesson) as journals, exemplars.opened(lesson) as levels:
         try:
             with screen.following(console) as progress:
-                results = asyncio.run(lessons.run(journals, progress, concurrency))
+                gate = asyncio.Semaphore(concurrency)
+                jobs: list[Coroutine[Any, Any, Any]] = [
+                    lessons.run(journals, progress, gate),
+                    exemplars.run(lesson, levels, progress, gate),
+                ]
+                results, shown = asyncio.run(evaluation.together(jobs))
         except (KeyboardInterrupt, ApprenticeError) as error:
-            kept = sum(len(each.finished) for each in journals.values())
+            kept = sum(len(each.finished) for each in (*journals.values(), *levels.values()))
             again = f"apprentice learn --name {folder.name}"
             raise _stopped(error, kept, folder, f"{again}, with the same options,") from error
-    found = report.figures(lesson, results)
+    curve = exemplars.curve(shown, results[exemplars.NOTHING][exemplars.SIZE])
+    found = report.figures(lesson, results, curve)
     write_text(folder / "report.html", report.html(lesson, results, found))
     write_json(folder / "report.json", report.as_json(lesson, results, found))
     console.print(screen.by_trial(f"household/{world}, small and medium, {model}", found.summaries))
     for control, gap in found.differences.items():
         console.print(f"After trial {found.trial}, against {control}: {screen.points(gap)}")
+    if curve:
+        console.print(screen.by_level("First attempts, by recorded successes in memory", curve))
+        for control, gap in curve.differences.items():
+            console.print(f"At {curve.levels[-1]}, against {control}: {screen.points(gap)}")
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     own = folder / f"{lessons.LEARNER}-{lessons.SIZES[0]}.jsonl"
     console.print(f"Attempts: apprentice show {own}", soft_wrap=True)
@@ -192,9 +211,16 @@ def evaluate(
         str,
         typer.Option(
             metavar="NAME",
-            help="Read and keep reflections under this name. Left out, nothing is remembered.",
+            help="Read and keep reflections and attempts under this name. Left out, nothing is "
+            "remembered.",
         ),
     ] = "",
+    successes: Annotated[
+        int,
+        typer.Option(
+            min=0, max=10_000, help="For exemplars: solved training tasks to fill a memory with."
+        ),
+    ] = 0,
     reflections: Annotated[
         Path | None,
         typer.Option(
@@ -220,6 +246,7 @@ def evaluate(
         window=window,
         memory=memory,
         donors=str(reflections or ""),
+        successes=successes,
     )
     donors = _donors(plan, reflections)
     name = evaluation.run_name(plan)[:12]
@@ -233,7 +260,8 @@ def evaluate(
             with screen.following(console) as progress:
                 bar = screen.Bar(progress, technique)
                 gate = asyncio.Semaphore(concurrency)
-                finished = asyncio.run(evaluation.evaluate(kept, bar, gate, donors))
+                before_it = screen.Bar(progress, "practice", visible=bool(plan.successes))
+                finished = asyncio.run(practice.evaluated(kept, bar, before_it, gate, donors))
         except (KeyboardInterrupt, ApprenticeError) as error:
             raise _stopped(error, len(kept.finished), kept.path, "The same command") from error
     summary = summarise(finished, plan.trials)
@@ -296,6 +324,12 @@ def _plan(*, technique: str, temperature: float | None, **settings: Any) -> Plan
     """Check what was asked for, so that a wrong word is told before anything starts."""
     chosen = TECHNIQUES[evaluation.technique(technique)]
     warmth = chosen.temperature if temperature is None else temperature
+    if chosen.recall:
+        settings["trials"] = 1
+    elif settings["successes"]:
+        raise BadInput(f"The technique {technique!r} shows no exemplars: leave out --successes.")
+    if settings["successes"] and settings["memory"]:
+        raise BadInput("A named memory holds what was recorded in it: leave out --successes.")
     plan = evaluation.planned(technique=technique, temperature=warmth, **settings)
     if chosen.borrows and not plan.donors:
         raise BadInput(

@@ -19,16 +19,19 @@ from cli.journal import Finished, Journal, Plan
 from cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
 from environments.advance import actions_of
 from environments.registry import environment
-from graphs import reflexion
+from graphs import exemplar, reflexion
 from memory.reflections import Reflections
 from memory.store import store
 from models import chat
+from nodes.agents import Agent
+from nodes.experience import Memory, experience
 from state.context import Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
-from state.nouns import Noun, Task, Trajectory, digest
+from state.nouns import Noun, Task, Trajectory, Usage, digest
 
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000
+_JUDGED: Final = ("reflexion.trial", "exemplar.attempt")
 T = TypeVar("T")
 
 Graph = CompiledStateGraph[Any, Context, Any, Any]
@@ -106,7 +109,11 @@ def tasks_of(plan: Plan) -> list[Task]:
 
 
 def context_of(plan: Plan) -> Context:
-    """Return the settings that a plan's runs have; a fresh tenant unless memory is named."""
+    """Return the settings that a plan's runs have.
+
+    Unless a memory is named the tenant is a fresh one, and nothing is recorded: what is measured
+    stays as it is.
+    """
     chosen = TECHNIQUES[technique(plan.technique)]
     return Context(
         tenant=plan.memory or f"evaluation-{run_name(plan)}",
@@ -118,6 +125,8 @@ def context_of(plan: Plan) -> Context:
         max_trials=plan.trials,
         strategy=chosen.strategy,
         window=plan.window,
+        recall=chosen.recall or "hybrid",
+        record=bool(plan.memory),
     )
 
 
@@ -134,6 +143,7 @@ async def evaluate(
     watch: Watch,
     gate: asyncio.Semaphore,
     donors: Sequence[Finished] = (),
+    memory: Memory = experience,
 ) -> list[Finished]:
     """Run what a journal's plan still lacks and return every task's outcome, in order.
 
@@ -142,6 +152,7 @@ async def evaluate(
         watch: who follows.
         gate: bounds how many tasks are under way at once, over all evaluations that share it.
         donors: finished tasks whose reflections are lent out, for the control that borrows.
+        memory: where exemplars come from.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
@@ -152,7 +163,7 @@ async def evaluate(
     borrows = TECHNIQUES[technique(plan.technique)].borrows
     watch.begin(len(tasks), [journal.finished[t.id] for t in tasks if t.id in journal.finished])
     async with _memory(plan) as kept:
-        shared = reflexion.build().compile(name="reflexion", store=kept)
+        shared = _graph(plan, kept, memory)
 
         async def one(task: Task) -> None:
             async with gate:
@@ -160,13 +171,24 @@ async def evaluate(
                     # An evaluation that was killed may have left a task half remembered.
                     await Reflections(kept, context.tenant, task).forget(name, plan.trials)
                 lent = borrowing(task, donors) if borrows else None
-                graph = reflexion.build(reflector=lent).compile(store=kept) if lent else shared
+                graph = _lending(lent, kept) if lent else shared
                 done = await _run(graph, task, context, name, watch)
                 journal.add(done)
                 watch.finish(done)
 
         await together(one(task) for task in tasks if task.id not in journal.finished)
     return [journal.finished[task.id] for task in tasks]
+
+
+def _graph(plan: Plan, kept: BaseStore | None, memory: Memory) -> Graph:
+    """Return the graph of a plan's technique."""
+    if TECHNIQUES[technique(plan.technique)].recall is None:
+        return reflexion.build().compile(name="reflexion", store=kept)
+    return exemplar.build(memory=memory).compile(name="exemplar", store=kept)
+
+
+def _lending(lent: Agent, kept: BaseStore | None) -> Graph:
+    return reflexion.build(reflector=lent).compile(name="reflexion", store=kept)
 
 
 async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -219,10 +241,9 @@ async def _memory(plan: Plan) -> AsyncIterator[BaseStore | None]:
 
 
 async def _run(graph: Graph, task: Task, context: Context, name: str, watch: Watch) -> Finished:
-    about = {"environment": task.environment, "model": context.model}
+    about = {"graph": graph.name, "environment": task.environment, "model": context.model}
     config = RunnableConfig(
-        tags=["graph:reflexion", *(f"{name}:{value}" for name, value in about.items())],
-        metadata={"graph": "reflexion", **about},
+        tags=[f"{name}:{value}" for name, value in about.items()], metadata=dict(about)
     )
     given = {"task": task, "run": name}
     ended: dict[str, Any] = {}
@@ -231,12 +252,12 @@ async def _run(graph: Graph, task: Task, context: Context, name: str, watch: Wat
     ):
         if mode == "values":
             ended = cast("dict[str, Any]", part)
-        elif cast("dict[str, Any]", part)["type"] == "reflexion.trial":
+        elif cast("dict[str, Any]", part)["type"] in _JUDGED:
             watch.attempt()
     return Finished(
         task=ended["task"],
         outcome=ended["outcome"],
         attempts=tuple(ended["attempts"]),
-        reflections=tuple(ended["reflections"]),
-        reflecting=ended["reflecting"],
+        reflections=tuple(ended.get("reflections", ())),
+        reflecting=ended.get("reflecting", Usage()),
     )

@@ -27,6 +27,7 @@ class Plan(Noun):
     """What is evaluated. Tasks come in a fixed order, so a run may grow by a larger limit.
 
     `run` is drawn when a journal begins: the same plan again, in another file, is another run.
+    `successes` is how many solved training tasks the memory of exemplars is filled with.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -44,6 +45,7 @@ class Plan(Noun):
     max_tokens: int = Context.max_tokens
     window: int = Context.window
     run: str = ""
+    successes: int = 0
 
 
 class Finished(Noun):

@@ -32,6 +32,7 @@ class Lesson:
     Attributes:
         folder: where journals and reports go.
         tasks: how many tasks of each size of room.
+        successes: how many solved tasks a memory of exemplars holds at most; 0 for no such lesson.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Lesson:
     model: str
     seed: int
     max_tokens: int
+    successes: int
 
     def plan(self, technique: TechniqueName, size: str) -> Plan:
         """Return the evaluation of one technique in one size of room."""
@@ -78,13 +80,12 @@ def opened(lesson: Lesson) -> Iterator[Journals]:
         }
 
 
-async def run(journals: Journals, progress: Progress, concurrency: int) -> Results:
+async def run(journals: Journals, progress: Progress, gate: asyncio.Semaphore) -> Results:
     """Run the learner, then its controls; sizes of rooms and controls side by side.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
     """
-    gate = asyncio.Semaphore(concurrency)
     bars = {key: Bar(progress, f"{key[0]}, {key[1]} rooms") for key in journals}
     own = await together(
         evaluate(journals[LEARNER, size], bars[LEARNER, size], gate) for size in SIZES

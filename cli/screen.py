@@ -19,7 +19,7 @@ from rich.text import Text
 
 from cli.evaluation import steps
 from cli.journal import Finished
-from cli.summary import Summary
+from cli.summary import Curve, Summary
 from state.nouns import Trajectory, text_of
 from state.statistics import Difference, Rate
 
@@ -27,9 +27,11 @@ from state.statistics import Difference, Rate
 class Bar:
     """One evaluation's line in a progress display; it is a `Watch`."""
 
-    def __init__(self, progress: Progress, name: str) -> None:
+    def __init__(self, progress: Progress, name: str, *, visible: bool = True) -> None:
         self._progress = progress
-        self._line: TaskID = progress.add_task(name, total=None, solved=0, attempts=0)
+        self._line: TaskID = progress.add_task(
+            name, total=None, visible=visible, solved=0, attempts=0
+        )
         self._solved = 0
         self._attempts = 0
 
@@ -91,6 +93,17 @@ def by_trial(title: str, summaries: Mapping[str, Summary]) -> Table:
         table.add_column(f"trial {trial}", justify="right")
     for name, summary in summaries.items():
         table.add_row(name, *(percent(share).replace(" (", "\n(") for share in summary.by_trial))
+    return table
+
+
+def by_level(title: str, curve: Curve) -> Table:
+    """Tabulate the share of tasks solved at each number of recorded successes."""
+    table = Table(title=title, title_justify="left", caption="one attempt, 95 % intervals")
+    table.add_column("in view", no_wrap=True)
+    for level in curve.levels:
+        table.add_column(str(level), justify="right")
+    for name, rates in curve.rates.items():
+        table.add_row(name, *(percent(share).replace(" (", "\n(") for share in rates))
     return table
 
 

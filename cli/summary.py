@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -31,6 +32,20 @@ class Summary(BaseModel):
     tokens: int
     seconds: float
     reflecting: Usage
+
+
+class Curve(NamedTuple):
+    """Success on unseen tasks by how many solved ones are in memory.
+
+    Attributes:
+        levels: recorded successes, from 0.
+        rates: technique -> share solved at each level.
+        differences: control -> how far recall is above it, at the last level.
+    """
+
+    levels: list[int]
+    rates: dict[str, list[Rate]]
+    differences: dict[str, Difference]
 
 
 def summarise(finished: Sequence[Finished], trials: int) -> Summary:

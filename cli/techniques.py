@@ -9,29 +9,38 @@ from statistics import median_low
 from typing import Any, Final, Literal, get_args
 
 from cli.journal import Finished
-from state.context import Strategy
+from state.context import Recall, Strategy
 from state.nouns import Task, digest
 
 TechniqueName = Literal[
-    "none", "sampled", "last-attempt", "reflexion", "reflexion-last-attempt", "others-reflections"
+    "none",
+    "sampled",
+    "last-attempt",
+    "reflexion",
+    "reflexion-last-attempt",
+    "others-reflections",
+    "exemplar",
+    "random-exemplars",
 ]
 
 
 @dataclass(frozen=True)
 class Technique:
-    """One way of trying again.
+    """One way of learning.
 
     Attributes:
-        about: what a further attempt has that the first had not.
+        about: what a further attempt has that the first had not; for exemplars, the only one.
         strategy: the reflexion graph's strategy.
         temperature: how attempts are sampled unless told otherwise.
         borrows: whether reflections come from other tasks, as a control.
+        recall: how exemplars are chosen; None where none are shown.
     """
 
     about: str
-    strategy: Strategy
+    strategy: Strategy = "none"
     temperature: float = 0.0
     borrows: bool = False
+    recall: Recall | None = None
 
 
 TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
@@ -45,6 +54,8 @@ TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
     "others-reflections": Technique(
         "as many reflections of other tasks, as long as its own", "reflection", borrows=True
     ),
+    "exemplar": Technique("how the most similar recorded task was solved", recall="hybrid"),
+    "random-exemplars": Technique("how any recorded task was solved", recall="random"),
 }
 NAMES: Final[tuple[TechniqueName, ...]] = get_args(TechniqueName)
 

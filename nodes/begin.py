@@ -11,7 +11,7 @@ from environments import advance
 from environments.registry import environment
 from nodes.tasks import read_shown, read_task
 from state.episode import EpisodeGiven, EpisodeUpdate
-from state.nouns import Usage, text_of
+from state.nouns import InView, Usage, text_of
 from state.prompts import acting
 
 
@@ -32,4 +32,7 @@ async def begin(state: EpisodeGiven) -> EpisodeUpdate:
         "steps": 0,
         "verdict": None,
         "usage": Usage(),
+        "in_view": InView(),
+        "view": shown,
+        "moments": [],
     }

@@ -17,10 +17,12 @@ from state.errors import BrokenData
 from state.nouns import text_of
 
 
-def stepping(after: str) -> Node[EpisodeState, Command[str]]:
-    """Return the node in which the environment answers; `after` comes when the attempt is over.
+def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]:
+    """Return the node in which the environment answers.
 
-    After an attempt at an open task comes its grading, whatever `after` is.
+    Args:
+        after: the node that comes when the attempt is over; grading, after an open task.
+        again: the node that comes otherwise.
     """
 
     async def step(state: EpisodeState, runtime: Runtime[Context]) -> Command[str]:
@@ -49,7 +51,7 @@ def stepping(after: str) -> Node[EpisodeState, Command[str]]:
             "verdict": done.verdict,
         }
         if done.verdict is None:
-            return Command(update=update, goto="act")
+            return Command(update=update, goto=again)
         return Command(update=update, goto="grade" if awaits(state.task, done.verdict) else after)
 
     return step

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from typing import Final, TypeVar
+from uuid import uuid4
 
+from langgraph.runtime import Runtime
 from pydantic import TypeAdapter, ValidationError
 
 from environments.registry import environment
+from state.context import Context
 from state.errors import BadInput, UnknownName
 from state.insights import GivenReports, Report
 from state.nouns import Name, Task
@@ -84,6 +87,16 @@ def read_reports(given: object) -> list[Report]:
             '[{"text": "Sign-ups fell by 5 %.", "hit_target": false}]}.'
         )
     return read(_REPORTS, "reports", given)
+
+
+def read_run(given: object, runtime: Runtime[Context]) -> str:
+    """Return the name given, else the run's id, else a fresh one: kept in the state from here.
+
+    Raises:
+        BadInput: if it cannot be a name.
+    """
+    info = runtime.execution_info
+    return read_name("run", given) or (info and info.run_id) or str(uuid4())
 
 
 def read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:

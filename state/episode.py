@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.nouns import Task, Usage, Verdict
+from state.nouns import InView, Task, Usage, Verdict
 from state.prompts import Shown
 
 GivenTask = Annotated[
@@ -50,6 +50,9 @@ class EpisodeUpdate(TypedDict, total=False):
     steps: int
     verdict: Verdict | None
     usage: Usage
+    in_view: InView
+    view: Shown
+    moments: list[str]
 
 
 class EpisodeOutput(TypedDict):
@@ -60,11 +63,15 @@ class EpisodeOutput(TypedDict):
     steps: Annotated[int, Field(title="Steps", description="Actions carried out.")]
     verdict: Verdict
     usage: Usage
+    in_view: Annotated[InView, Field(title="In view", description="What was shown, by id.")]
 
 
 @validated
 class EpisodeState:
     """An attempt so far. The messages are the whole state of its environment.
+
+    `view` is what the first message shows; `moments` are shown with it in the next turn alone, and
+    are no part of the transcript.
 
     Validated, because a state also comes from people's edits and from checkpointers that hand
     back plain JSON.
@@ -75,3 +82,6 @@ class EpisodeState:
     steps: int = 0
     verdict: Verdict | None = None
     usage: Usage = field(default_factory=Usage)
+    in_view: InView = field(default_factory=InView)
+    view: Shown = field(default_factory=Shown)
+    moments: list[str] = field(default_factory=list)

@@ -14,7 +14,7 @@ from cli.journal import Finished, Journal
 from cli.techniques import borrowing
 from models import chat
 from state.errors import ModelFailure
-from state.nouns import Reflection, Task
+from state.nouns import Reflection, Task, text_of, transcript
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, play
 from tests.fakes import Scripted
@@ -270,6 +270,11 @@ def test_cache_answers_the_same_evaluation_without_the_model(
             "x.jsonl cannot be read",
         ),
         (("--json", "/dev/null/x.json"), "cannot be written"),
+        (("--successes", "5"), "'reflexion' shows no exemplars: leave out --successes"),
+        (
+            ("--technique", "exemplar", "--successes", "5", "--memory", "mine"),
+            "A named memory holds what was recorded in it: leave out --successes",
+        ),
     ],
 )
 def test_bad_input_is_a_sentence_and_leaves_nothing_behind(
@@ -329,3 +334,45 @@ def test_a_model_that_writes_no_command_fails_its_tasks_and_nothing_else(
     assert result.exit_code == 0
     assert figures("a.json")["summary"]["by_trial"][-1][0] == 0
     assert figures("a.json")["summary"]["attempts"] == 3 * trials
+
+
+def test_exemplars_come_from_solved_training_tasks(apprentice: Apprentice) -> None:
+    options = ("--limit", "4", "--successes", "3", "--json", "a.json")
+    said = apprentice("evaluate", "--technique", "exemplar", *options)
+    assert said.exit_code == 0
+    plan, finished = journal.read(Path("a.json"))
+    assert (plan.trials, plan.successes, len(finished)) == (1, 3, 4)
+    (practice,) = Path().glob("practice-*.jsonl")
+    asked, practised = journal.read(practice)
+    assert (asked.split, asked.technique) == ("train", "reflexion")
+    solved = [each for done in practised for each in done.attempts if each.verdict.success]
+    known = {each.id for each in solved[:3]}
+    for done in finished:
+        (attempt,) = done.attempts
+        (seen,) = attempt.in_view.exemplars
+        assert seen in known
+        (shown,) = (each for each in solved if each.id == seen)
+        assert transcript(shown.messages) in text_of(attempt.messages[0])
+
+
+def test_a_named_memory_grows_with_what_is_evaluated(apprentice: Apprentice) -> None:
+    mine = ("--technique", "exemplar", "--memory", "mine")
+    apprentice("evaluate", *mine, "--split", "train", "--limit", "3", "--json", "a.json")
+    apprentice("evaluate", *mine, "--limit", "3", "--json", "b.json")
+    trained, tested = (
+        [done.attempts[0] for done in journal.read(Path(name))[1]] for name in ("a.json", "b.json")
+    )
+    solved = {each.id for each in trained if each.verdict.success}
+    assert solved
+    assert {id_ for each in tested for id_ in each.in_view.exemplars} <= solved
+    assert all(each.in_view.exemplars for each in tested)
+
+
+def test_a_model_that_solves_too_little_is_told(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, lambda name, **settings: Scripted(lambda _: "look"))
+    options = ("--limit", "1", "--successes", "2", "--json", "a.json")
+    result = apprentice("evaluate", "--technique", "exemplar", *options)
+    assert result.exit_code == 2
+    assert "solved only 0 training tasks, so a memory cannot hold 2 successes" in result.output

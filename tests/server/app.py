@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from langchain_core.messages import AnyMessage
 
 from graphs import episode as episodes
+from graphs import exemplar as exemplars
 from graphs import insights as insight_graphs
 from graphs import reflexion as reflexions
 from tests.experts import expert_agent, expert_reflector
@@ -23,5 +24,6 @@ async def patient_expert(messages: Sequence[AnyMessage]) -> str:
 
 
 episode = episodes.build(patient_expert).compile(name="episode")
+exemplar = exemplars.build(patient_expert, planner=lambda _: "As before.").compile(name="exemplar")
 reflexion = reflexions.build(patient_expert, reflector=expert_reflector).compile(name="reflexion")
 insights = insight_graphs.build(analyst).compile(name="insights")

@@ -176,14 +176,17 @@ async def test_the_shipped_configuration_serves_forms(tmp_path: Path) -> None:
                 name: await client.assistants.get_schemas(assistant["assistant_id"])
                 for name, assistant in served.items()
             }
-    assert {"episode", "insights", "reflexion"} <= set(schemas)
+    needed = {"episode": ["task"], "exemplar": ["task"], "reflexion": ["task"]}
+    needed |= {"insights": ["reports"], "feedback": []}
+    assert set(needed) <= set(schemas)
     for name, schema in schemas.items():
         context, given = schema["context_schema"], schema["input_schema"]
-        assert given["required"] == (["reports"] if name == "insights" else ["task"])
+        assert given.get("required", []) == needed[name]
         assert all(field["description"] for field in given["properties"].values())
         assert all(
             field["title"] and field["description"] for field in context["properties"].values()
         )
         assert context["properties"]["max_trials"]["maximum"] == 100
         assert "reflection" in context["properties"]["strategy"]["enum"]
+        assert "hybrid" in context["properties"]["recall"]["enum"]
     assert (tmp_path / "data" / "store.sqlite").exists()
