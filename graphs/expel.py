@@ -23,15 +23,15 @@ from langgraph.graph import END, START, StateGraph
 
 from graphs import episode, reflexion
 from nodes.agents import RETRY, Agent
-from nodes.curate import curating
-from nodes.draw import draw
-from nodes.extract import extract
-from nodes.gather import gathering, spread
+from nodes.expel.curate import curating
+from nodes.expel.draw import draw
+from nodes.expel.extract import extract
+from nodes.expel.gather import gathering, spread
+from nodes.expel.propose import propose
+from nodes.expel.publish import publish
+from nodes.expel.review import review
+from nodes.expel.validate import comparing, validate
 from nodes.grade import Judge
-from nodes.propose import propose
-from nodes.publish import publish
-from nodes.review import review
-from nodes.validate import comparing, validate
 from state.context import Context
 from state.expel import ExpelInput, ExpelOutput, ExpelState
 

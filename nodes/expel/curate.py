@@ -14,7 +14,7 @@ from langgraph.runtime import Runtime
 
 from nodes import Node
 from nodes.agents import Agent, ask
-from nodes.extract import gathered
+from nodes.expel.extract import gathered
 from nodes.kept import log_of, quarantine_of
 from state.context import Context
 from state.errors import ContextOverflow

@@ -13,7 +13,7 @@ from langgraph.types import Command, Send
 
 from environments.registry import environment
 from nodes import Node
-from nodes.draw import VALIDATION, drawn
+from nodes.expel.draw import VALIDATION, drawn
 from nodes.kept import findings_of, releases_of
 from state.context import MAX_SEED, Context
 from state.errors import BrokenData

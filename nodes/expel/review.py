@@ -7,8 +7,8 @@ from typing import Final, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
+from nodes.expel.propose import candidate
 from nodes.kept import log_of, quarantine_of
-from nodes.propose import candidate
 from state.context import Context
 from state.errors import BadInput
 from state.expel import ExpelState, ExpelUpdate
