@@ -77,6 +77,16 @@ class Releases:
         found = [_read(Promotion, value) for value in await self._values("promotions")]
         return sorted(found, key=lambda promotion: (promotion.time, promotion.run))
 
+    async def in_force_since(self) -> dict[tuple[str, str], float]:
+        """Return since when each rule in force, by id and text, has been so without a break."""
+        releases = {release.id: release for release in await self.all()}
+        since: dict[tuple[str, str], float] = {}
+        for promotion in await self.promotions():
+            release = releases.get(promotion.release)
+            shown = [(rule.id, rule.text) for rule in release.rules] if release else []
+            since = {rule: since.get(rule, promotion.time) for rule in shown}
+        return since
+
     async def publish(
         self, release: Release, *, author: Author = "model", reason: str = ""
     ) -> None:
