@@ -33,6 +33,7 @@ from models import chat
 from state.context import Context
 from state.errors import BadInput
 from state.expel import HELD_OUT, TASKS
+from state.gathering import CHUNK
 from state.records import record
 from state.releases import CURRENT, NONE
 from state.rulebook import Difference, Rule, Rulebook, diff, parse_operations, rollback
@@ -84,6 +85,9 @@ def learn_rules(
         int, typer.Option(help="Held-out tasks that the candidate is tried on, at most.")
     ] = HELD_OUT,
     model: Annotated[str, typer.Option(help="provider:model, or local:NAME.")] = "local:novice",
+    chunk: Annotated[
+        int, typer.Option(help="Successes that the critic looks at together.")
+    ] = CHUNK,
     review: Annotated[bool, typer.Option(help="Decide on each change yourself.")] = False,
     run: Annotated[
         str, typer.Option(help="The run's name; an interrupted run goes on under it.")
@@ -96,7 +100,7 @@ def learn_rules(
     context = Context(tenant=memory, model=model)
     chat(model)  # a wrong name is told before anything starts
     name = run or time.strftime("%Y%m%d-%H%M%S")
-    study = Study(environment_of(environment).name, tasks, held_out, name, review)
+    study = Study(environment_of(environment).name, tasks, held_out, name, review, chunk)
     console = Console()
     try:
         with screen.following(console) as progress:
@@ -265,10 +269,10 @@ def curate(
     """Change the draft by hand; `rules learn --tasks 0` judges and releases it."""
 
     async def write(book: Book) -> None:
-        parsed = parse_operations("\n".join(operations))
+        parsed = [parse_operations(each) for each in operations]
         draft = await book.log.load()
         applied = await book.log.record(
-            parsed.operations,
+            [operation for each in parsed for operation in each.operations],
             run=str(uuid4()),
             author="person",
             reason="By hand.",
@@ -277,7 +281,7 @@ def curate(
         console = Console()
         for each in diff(draft, applied.rulebook):
             console.print(_difference(each))
-        refused = (*parsed.rejected, *applied.rejected)
+        refused = [*(no for each in parsed for no in each.rejected), *applied.rejected]
         if refused:
             listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
             raise BadInput(f"Not everything was done. {listed}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from dataclasses import dataclass, is_dataclass
+from typing import Any, Protocol, cast, get_args, get_type_hints
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.store.base import BaseStore
 from langgraph.types import Command
@@ -18,8 +19,10 @@ from rich.progress import Progress, TaskID
 from graphs import expel
 from memory.store import data_folder
 from state.context import Context
-from state.expel import ExpelInput
+from state.expel import ExpelInput, ExpelState, ForTask
+from state.gathering import CHUNK
 from state.nouns import digest
+from state.reflexion import ReflexionState
 
 Answer = Callable[[Mapping[str, Any]], Any]
 """Asks a person about a review and returns the answer."""
@@ -33,6 +36,7 @@ class Study:
         run: its name; the same name goes on where the run stopped.
         held_out: held-out tasks that the candidate is tried on, at most.
         review: whether a person is asked.
+        chunk: successes that the critic looks at together.
     """
 
     environment: str
@@ -40,6 +44,7 @@ class Study:
     held_out: int
     run: str
     review: bool = False
+    chunk: int = CHUNK
 
     def given(self) -> ExpelInput:
         """Return the graph's input."""
@@ -47,6 +52,7 @@ class Study:
             "environment": self.environment,
             "tasks": self.tasks,
             "held_out": self.held_out,
+            "chunk": self.chunk,
             "review": self.review,
             "run": self.run,
         }
@@ -100,7 +106,21 @@ async def _checkpoints() -> AsyncIterator[AsyncSqliteSaver]:
     folder = data_folder()
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.sqlite")) as saver:
+        # Checkpoints hold the project's own types, and no others are made of what is in the file.
+        own = [pair for state in (ExpelState, ReflexionState, ForTask) for pair in _types(state)]
+        saver.serde = JsonPlusSerializer(allowed_msgpack_modules=own)
         yield saver
+
+
+def _types(hint: Any) -> Iterator[tuple[str, str]]:
+    """Yield the project's classes that a type is made of, as (module, name)."""
+    for part in get_args(hint):
+        yield from _types(part)
+    if isinstance(hint, type) and hint.__module__.startswith("state."):
+        yield hint.__module__, hint.__name__
+        if is_dataclass(hint):
+            for field in get_type_hints(hint).values():
+                yield from _types(field)
 
 
 class Stages:

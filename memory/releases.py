@@ -7,7 +7,7 @@ nothing: the later promotion is in force, and the earlier one is history.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -40,10 +40,17 @@ class Releases:
 
         Raises:
             UnknownName: if there is no such release.
+            BadInput: if it was withdrawn.
         """
         if name == NONE:
             return None
-        return await self.current() if name == CURRENT else await self.get(name)
+        release = await self.current() if name == CURRENT else await self.get(name)
+        if release and release.withdrawn:
+            raise BadInput(
+                f"Release {release.id} shows rules that were withdrawn ({release.withdrawn}). "
+                "Name another one."
+            )
+        return release
 
     async def current(self) -> Release | None:
         """Return the release in force."""
@@ -114,6 +121,13 @@ class Releases:
             time=max([self.clock(), *(each.time + _TICK for each in known)]),
         )
         await self._kept.aput(namespace, key, promotion.model_dump(mode="json"), index=False)
+
+    async def withdraw(self, rules: Collection[str], reason: str) -> None:
+        """Keep releases that show any of some rules, by id, from ever running again."""
+        for release in await self.all():
+            if not release.withdrawn and {rule.id for rule in release.rules} & set(rules):
+                value = release.model_copy(update={"withdrawn": reason}).model_dump(mode="json")
+                await self._kept.aput(self._namespace("releases"), release.id, value, index=False)
 
     async def gate_level(self, run: str) -> float:
         """Return the level of a run's gate, which the gates before it set; ask as often as needed.

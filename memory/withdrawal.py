@@ -55,7 +55,9 @@ async def withdraw(
         resting.operations(), run=run, evidence=("withdrawn",), author="system", reason=reason
     )
     gone = {rule.id for rule in resting.alone}
-    release = await _released_without(gone, Releases(store, tenant, environment), run, reason)
+    releases = Releases(store, tenant, environment)
+    release = await _released_without(gone, releases, run, reason)
+    await releases.withdraw(gone, reason or "no reason given")
     return Withdrawn(resting=resting, release=release, attempts=len(erased))
 
 

@@ -33,17 +33,23 @@ class Resting(Noun):
         return gone + less
 
 
-def behind(batches: Sequence[Batch], book: Rulebook, rule: str) -> list[Batch]:
-    """Return the batches that spoke for a rule, by its id, or set it."""
-    return [
-        batch
-        for batch in batches
-        if any(
-            book.merged.get(operation.rule, operation.rule) == rule
-            and (operation.kind in _FOR or (operation.kind == "SET" and operation.weight))
-            for operation in batch.operations
-        )
-    ]
+def speakers(batches: Sequence[Batch], book: Rulebook) -> dict[str, list[Batch]]:
+    """Return the batches that spoke for each rule, by its id.
+
+    ADD, AGREE and EDIT speak for a rule, and so does a SET that words it anew. A SET that leaves
+    the text, such as a rollback's, says nothing about what the rule rests on.
+    """
+    spoke: dict[str, list[Batch]] = {}
+    texts: dict[str, str] = {}
+    for batch in batches:
+        for operation in batch.operations:
+            rule = book.merged.get(operation.rule, operation.rule)
+            worded = operation.kind == "SET" and operation.weight and texts.get(rule)
+            if operation.kind in _FOR or (worded and worded != operation.text):
+                spoke.setdefault(rule, []).append(batch)
+            if operation.kind not in ("AGREE", "REMOVE"):
+                texts[rule] = operation.text
+    return spoke
 
 
 def resting_on(batches: Sequence[Batch], trajectories: Collection[str]) -> Resting:
@@ -58,10 +64,11 @@ def resting_on(batches: Sequence[Batch], trajectories: Collection[str]) -> Resti
     without = {rule.id: rule for rule in fold(clean).rules}
     alone: list[Rule] = []
     partly: list[Rule] = []
+    spoke = speakers(batches, book)
     for rule in book.rules:
-        speakers = behind(batches, book, rule.id)
-        tainted = [batch for batch in speakers if gone & set(batch.evidence)]
-        if len(tainted) == len(speakers) and tainted:
+        own = spoke.get(rule.id, [])
+        tainted = [batch for batch in own if gone & set(batch.evidence)]
+        if len(tainted) == len(own) and tainted:
             alone.append(rule)
         elif tainted:
             left = without.get(rule.id)
