@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from langchain_core.runnables import RunnableConfig
 
@@ -34,6 +34,9 @@ class Unwatched:
         """Say nothing."""
 
     def finish(self, done: Finished) -> None:
+        """Say nothing."""
+
+    def study(self, event: Mapping[str, Any]) -> None:
         """Say nothing."""
 
 

@@ -86,6 +86,10 @@ Model = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Draws the tasks and what is sampled.")]
 Trials = Annotated[int, typer.Option(help="Attempts at a task, 1 to 100.")]
 Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Tasks under way at once.")]
+Training = Annotated[
+    int,
+    typer.Option(min=0, max=2000, help="Training tasks that rules are learned from; 0 for none."),
+]
 Cache = Annotated[
     bool,
     typer.Option(help="Keep a model's answers, so that the same evaluation again costs nothing."),
@@ -103,6 +107,7 @@ def learn(
         str, typer.Option(help="Whose conventions hold: north, south, alfworld, or w and a seed.")
     ] = "north",
     seed: Seed = 0,
+    training: Training = evaluation.TRAINING,
     name: Annotated[
         str,
         typer.Option(help="The folder under runs/; an interrupted run goes on under its name."),
@@ -113,7 +118,7 @@ def learn(
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    lesson = Lesson(folder, world, tasks, trials, model, seed)
+    lesson = Lesson(folder, world, tasks, trials, model, seed, training)
     console = Console()
     with lessons.opened(lesson) as journals:
         try:
@@ -129,6 +134,8 @@ def learn(
     console.print(screen.by_trial(f"household/{world}, small and medium, {model}", found.summaries))
     for control, gap in found.differences.items():
         console.print(f"After trial {found.trial}, against {control}: {screen.points(gap)}")
+    if found.rules:
+        console.print(f"Learned rules alone, against none: {screen.points(found.rules)}")
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 
@@ -147,6 +154,7 @@ def evaluate(
     limit: Annotated[int, typer.Option(help="How many tasks, at most.")] = 36,
     model: Model = "local:novice",
     adapter: Annotated[str, typer.Option(help="A LoRA adapter of a local model.")] = "",
+    training: Training = evaluation.TRAINING,
     temperature: Annotated[
         float | None, typer.Option(help="0 to 2; the technique's own when left out.")
     ] = None,
@@ -187,6 +195,7 @@ def evaluate(
         seed=seed,
         limit=limit,
         memory=memory,
+        training=training,
         donors=str(reflections or ""),
     )
     donors = _donors(plan, reflections)
@@ -253,6 +262,7 @@ def main() -> None:
 def _plan(*, technique: str, temperature: float | None, **settings: Any) -> Plan:
     """Check what was asked for, so that a wrong word is told before anything starts."""
     chosen = TECHNIQUES[evaluation.technique(technique)]
+    settings["training"] *= chosen.studies
     warmth = chosen.temperature if temperature is None else temperature
     plan = evaluation.planned(technique=technique, temperature=warmth, **settings)
     if chosen.borrows and not plan.donors:

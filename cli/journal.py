@@ -35,6 +35,7 @@ class Plan(Noun):
     seed: int = 0
     limit: int
     memory: str = ""
+    training: int = 0
     donors: str = ""
 
 

@@ -22,6 +22,7 @@ from cli.techniques import TECHNIQUES, TechniqueName
 
 LEARNER: Final[TechniqueName] = "reflexion"
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("others-reflections", "sampled", "none")
+STUDENT: Final[TechniqueName] = "expel"
 SIZES: Final = ("small", "medium")
 
 
@@ -32,6 +33,7 @@ class Lesson:
     Attributes:
         folder: where journals and reports go.
         tasks: how many tasks of each size of room.
+        training: how many training tasks rules are learned from, in each; 0 for no rules.
     """
 
     folder: Path
@@ -40,6 +42,12 @@ class Lesson:
     trials: int
     model: str
     seed: int
+    training: int = 0
+
+    @property
+    def techniques(self) -> tuple[TechniqueName, ...]:
+        """What is shown, the learner first."""
+        return (LEARNER, *((STUDENT,) if self.training else ()), *CONTROLS)
 
     def plan(self, technique: TechniqueName, size: str) -> Plan:
         """Return the evaluation of one technique in one size of room."""
@@ -53,6 +61,7 @@ class Lesson:
             temperature=TECHNIQUES[technique].temperature,
             seed=self.seed,
             limit=self.tasks,
+            training=self.training if TECHNIQUES[technique].studies else 0,
             donors=str(own) if TECHNIQUES[technique].borrows else "",
         )
 
@@ -71,13 +80,13 @@ def opened(lesson: Lesson) -> Iterator[Journals]:
                     lesson.folder / f"{technique}-{size}.jsonl", lesson.plan(technique, size)
                 )
             )
-            for technique in (LEARNER, *CONTROLS)
+            for technique in lesson.techniques
             for size in SIZES
         }
 
 
 async def run(journals: Journals, progress: Progress, concurrency: int) -> Results:
-    """Run the learner, then its controls; sizes of rooms and controls side by side.
+    """Run the learner, then the others; sizes of rooms and the others side by side.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
@@ -88,13 +97,16 @@ async def run(journals: Journals, progress: Progress, concurrency: int) -> Resul
         evaluate(journals[LEARNER, size], bars[LEARNER, size], gate) for size in SIZES
     )
     donors = dict(zip(SIZES, own, strict=True))
-    pairs = [(control, size) for control in CONTROLS for size in SIZES]
+    pairs = [key for key in journals if key[0] != LEARNER]
     others = await together(
         evaluate(journals[pair], bars[pair], gate, donors[pair[1]]) for pair in pairs
     )
     found = dict(zip(pairs, others, strict=True))
-    controls = {name: {size: found[name, size] for size in SIZES} for name in CONTROLS}
-    return {LEARNER: donors, **controls}
+    names = dict.fromkeys(name for name, _ in pairs)
+    return {
+        LEARNER: donors,
+        **{name: {size: found[name, size] for size in SIZES} for name in names},
+    }
 
 
 def pooled(results: Results) -> dict[str, list[Finished]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -23,6 +25,12 @@ from cli.summary import Summary
 from state.nouns import Trajectory, text_of
 from state.statistics import Difference, Rate
 
+_STUDIED: Final = {
+    "expel.gathered": "training tasks",
+    "expel.curated": "pieces of evidence",
+    "expel.compared": "held-out tasks",
+}
+
 
 class Bar:
     """One evaluation's line in a progress display; it is a `Watch`."""
@@ -32,6 +40,7 @@ class Bar:
         self._line: TaskID = progress.add_task(name, total=None, told="")
         self._solved = 0
         self._attempts = 0
+        self._studied: Counter[str] = Counter()
 
     def begin(self, total: int, finished: Sequence[Finished]) -> None:
         """Show what there is to do, and what was done before."""
@@ -50,6 +59,13 @@ class Bar:
         self._solved += done.solved_at is not None
         self._progress.advance(self._line)
         self._show()
+
+    def study(self, event: Mapping[str, Any]) -> None:
+        """Tell how far the learning of rules is."""
+        if stage := _STUDIED.get(event["type"]):
+            self._studied[stage] += 1
+            told = ", ".join(f"{count} {what}" for what, count in self._studied.items())
+            self._progress.update(self._line, told=f"learning rules: {told}")
 
     def _show(self) -> None:
         told = f"[green]{self._solved} solved[/], {self._attempts} attempts"

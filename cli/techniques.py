@@ -11,7 +11,13 @@ from state.context import Strategy
 from state.nouns import Task, digest
 
 TechniqueName = Literal[
-    "none", "sampled", "last-attempt", "reflexion", "reflexion-last-attempt", "others-reflections"
+    "none",
+    "sampled",
+    "last-attempt",
+    "reflexion",
+    "reflexion-last-attempt",
+    "others-reflections",
+    "expel",
 ]
 
 
@@ -24,12 +30,14 @@ class Technique:
         strategy: the reflexion graph's strategy.
         temperature: how attempts are sampled unless told otherwise.
         borrows: whether reflections come from other tasks, as a control.
+        studies: whether rules are learned from training tasks before the first attempt.
     """
 
     about: str
     strategy: Strategy
     temperature: float = 0.0
     borrows: bool = False
+    studies: bool = False
 
 
 TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
@@ -41,6 +49,11 @@ TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
         "its own reflections and the last attempt's transcript", "last_attempt_and_reflection"
     ),
     "others-reflections": Technique("as many reflections of another task", "reflection", 0.0, True),
+    "expel": Technique(
+        "its own reflections; every attempt has rules learned from training tasks",
+        "reflection",
+        studies=True,
+    ),
 }
 NAMES: Final[tuple[TechniqueName, ...]] = get_args(TechniqueName)
 
