@@ -20,11 +20,11 @@ JUDGED_AT: Final = 3  # the trial after which techniques are compared
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee6;
-  --page: #ffffff; --card: #f5f7fa; --s0: #1f5fd6; --s1: #b4540a; --s2: #167a4a; --s3: #7a5195; --s4: #8a6d00;
-  --bad: #b3261e; --good: #167a4a; }
+  --page: #ffffff; --card: #f5f7fa; --s0: #1f5fd6; --s1: #b4540a; --s2: #167a4a; --s3: #7a5195;
+  --s4: #8a6d00; --bad: #b3261e; --good: #167a4a; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b6; --line: #303a48;
-  --page: #12161c; --card: #1a2029; --s0: #7cb0ff; --s1: #ffab5e; --s2: #62d296; --s3: #c9a4e8; --s4: #e3c75f;
-  --bad: #ff8a80; --good: #62d296; } }
+  --page: #12161c; --card: #1a2029; --s0: #7cb0ff; --s1: #ffab5e; --s2: #62d296; --s3: #c9a4e8;
+  --s4: #e3c75f; --bad: #ff8a80; --good: #62d296; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
