@@ -1,4 +1,4 @@
-"""Read what a caller gave: a task by name, a run's name, and what to show."""
+"""Read what a caller gave: a task by name, a run's name, what to show, reports."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from environments.registry import environment
 from state.errors import BadInput, OutOfBounds, UnknownName
+from state.insights import GivenReports, Report
 from state.nouns import Name, Task
 from state.prompts import ACTING_SECTIONS, Shown
 
@@ -16,6 +17,7 @@ _SHOWN: Final = TypeAdapter[Shown](Shown)
 _FLAG: Final = TypeAdapter[bool](bool)
 _NAME: Final = TypeAdapter[str](Name)
 _NUMBER: Final = TypeAdapter[int](int)
+_REPORTS: Final = TypeAdapter[list[Report]](GivenReports)
 _T = TypeVar("_T")
 
 
@@ -82,6 +84,20 @@ def read_number(what: str, given: object, default: int, low: int, high: int) -> 
     if not low <= number <= high:
         raise OutOfBounds(f"The input {what!r}", number, low, high)
     return number
+
+
+def read_reports(given: object) -> list[Report]:
+    """Return reports; an empty list is one, nothing is none.
+
+    Raises:
+        BadInput: if none were given, or one that cannot be.
+    """
+    if given is None:
+        raise BadInput(
+            'No reports were given. The input needs a list, if only an empty one: {"reports": '
+            '[{"text": "Sign-ups fell by 5 %.", "hit_target": false}]}.'
+        )
+    return _read(_REPORTS, "reports", given)
 
 
 def _read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:

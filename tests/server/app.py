@@ -9,9 +9,11 @@ from langchain_core.messages import AnyMessage
 
 from graphs import episode as episodes
 from graphs import expel as expels
+from graphs import insights as insight_graphs
 from graphs import reflexion as reflexions
 from state.nouns import Verdict, digest, text_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
+from tests.graphs.analyst import analyst
 
 PAUSE = 0.05
 
@@ -24,6 +26,7 @@ async def patient_expert(messages: Sequence[AnyMessage]) -> str:
 
 episode = episodes.build(patient_expert).compile(name="episode")
 reflexion = reflexions.build(patient_expert, reflector=expert_reflector).compile(name="reflexion")
+insights = insight_graphs.build(analyst).compile(name="insights")
 expel = expels.build(expert_agent, reflector=expert_reflector, critic=expert_critic).compile(
     name="expel"
 )
