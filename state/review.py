@@ -90,8 +90,9 @@ def read_review(given: Any, changes: Sequence[Change], waiting: Sequence[Quarant
     try:
         review = _REVIEW.validate_python({"all": given} if isinstance(given, str) else given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        # Of a word and an edit, the one that was meant gets further before it fails.
+        first = max(error.errors(), key=lambda each: len(each["loc"]))
+        where = ".".join(str(part) for part in first["loc"] if "literal[" not in str(part))
         raise BadInput(
             f"The review cannot be read at {where!r}: {first['msg']}. Answer 'approve', 'reject', "
             'or {"all": "approve", "changes": {"<rule id>": "reject"}}.'

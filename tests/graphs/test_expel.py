@@ -21,7 +21,7 @@ from memory.quarantine import Quarantine
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
 from state.context import Context
-from state.errors import BadInput, MissingPart, OutOfBounds, UnknownName
+from state.errors import BadInput, ContextOverflow, MissingPart, OutOfBounds, UnknownName
 from state.nouns import Verdict, text_of
 from state.prompts import LIST_FULL, RULES
 from state.rulebook import Operation, fold
@@ -346,3 +346,48 @@ async def test_a_release_that_does_not_exist_is_named() -> None:
     task = environment(HOME).task("test/1")
     with pytest.raises(UnknownName, match="Unknown release of household/north/small 'monday'"):
         await compiled.ainvoke({"task": task}, context=Context(rules="monday"))
+
+
+async def test_a_rule_that_a_person_took_out_is_not_brought_back_by_a_model() -> None:
+    store = InMemoryStore()
+    (added,) = (
+        await RulebookLog(store, book=HOME).record(
+            [Operation(kind="ADD", text="Look twice.")], run="by hand", author="person"
+        )
+    ).operations
+    gone = Operation(kind="SET", rule=added.rule, text="Look twice.", weight=0)
+    await RulebookLog(store, book=HOME).record([gone], run="no", author="person")
+    ended = await learned(store, {"tasks": 2, "held_out": 0}, critic=lambda _: "ADD: look twice")
+    assert (ended["outcome"], ended["operations"].applied) == ("unchanged", 0)
+    assert "A person took this rule out." in {each.reason for each in ended["rejected"]}
+    assert len(await Quarantine(store, "default", HOME).waiting()) > 0
+
+
+async def test_evidence_that_is_too_long_for_the_model_is_divided() -> None:
+    store = InMemoryStore()
+    lengths: list[int] = []
+
+    def short_sighted(messages: Sequence[AnyMessage]) -> str:
+        count = text_of(messages[-1]).count("STATUS: ")
+        if count > 2:
+            raise ContextOverflow("local:novice", 1000 * count, 2048)
+        lengths.append(count)
+        return expert_critic(messages)
+
+    given = {"tasks": 6, "held_out": 0}
+    ended = await learned(store, given, critic=short_sighted)
+    chunks = [
+        batch
+        for batch in await RulebookLog(store, book=HOME).batches()
+        if batch.reason.startswith("Successes")
+    ]
+    assert max(len(batch.evidence) for batch in chunks) == 2
+    assert sum(len(batch.evidence) for batch in chunks) == 6
+    assert ended["operations"].applied > 0
+    longer = await learned(InMemoryStore(), given, critic=blind)
+    assert longer["outcome"] == "unchanged"
+    assert any("reads at most 9" in each.reason for each in longer["rejected"])
+
+
+def blind(messages: Sequence[AnyMessage]) -> str:
+    raise ContextOverflow("local:novice", 10, 9)
