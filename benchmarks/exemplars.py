@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.figures import MODEL, WORLDS, Figures, Unwatched, percent, within
+from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
+from benchmarks.figures import within
 from cli import exemplars as lesson
 from cli import journal
 from cli.evaluation import context_of, evaluate, tasks_of
@@ -166,7 +167,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
-    figures = Figures(options.runs, options.tasks, options.concurrency, repeats=1)
+    figures = Figures(options.runs, options.tasks, options.concurrency, repeats=1, training=0)
     asyncio.run(_all(figures, options.successes))
     if options.out:
         options.out.write_text("\n".join(figures.lines) + "\n")

@@ -1,4 +1,4 @@
-"""The `apprentice` command: `learn`, `evaluate`, `show`, `import`, `export`.
+"""The `apprentice` command: `learn`, `evaluate`, `show`, `rules`, `import`, `export`.
 
 Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
 """
@@ -17,7 +17,7 @@ from dotenv import load_dotenv
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import evaluation, exchange, exemplars, journal, practice, report, screen
+from cli import evaluation, exchange, exemplars, journal, practice, report, rules, screen
 from cli import learn as lessons
 from cli.journal import Finished, Plan
 from cli.learn import Lesson
@@ -64,6 +64,9 @@ app = typer.Typer(
 )
 
 
+app.add_typer(rules.app, name="rules")
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"apprentice {version('apprentice')}")
@@ -82,8 +85,8 @@ def apprentice(
     """Agents that learn on the job.
 
     `apprentice learn` shows it; `apprentice evaluate` measures any environment and model;
-    `apprentice show` prints what an agent did; `apprentice import` and `apprentice export` take
-    attempts into the memory and out of it.
+    `apprentice show` prints what an agent did; `apprentice rules` learns rules and keeps them;
+    `apprentice import` and `apprentice export` take attempts into the memory and out of it.
     """
 
 
@@ -100,6 +103,10 @@ MaxTokens = Annotated[
     ),
 ]
 Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Tasks under way at once.")]
+Training = Annotated[
+    int,
+    typer.Option(min=0, max=2000, help="Training tasks that rules are learned from; 0 for none."),
+]
 Cache = Annotated[
     bool,
     typer.Option(help="Keep a model's answers, so that the same evaluation again costs nothing."),
@@ -126,6 +133,7 @@ def learn(
             help="Solved tasks recorded as exemplars, at most; 0 leaves them out.",
         ),
     ] = exemplars.LEVELS[-1],
+    training: Training = evaluation.TRAINING,
     name: Annotated[
         str,
         typer.Option(help="The folder under runs/; an interrupted run goes on under its name."),
@@ -136,7 +144,7 @@ def learn(
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    lesson = Lesson(folder, world, tasks, trials, model, seed, max_tokens, successes)
+    lesson = Lesson(folder, world, tasks, trials, model, seed, max_tokens, successes, training)
     console = Console()
     with lessons.opened(lesson) as journals, exemplars.opened(lesson) as levels:
         try:
@@ -162,6 +170,8 @@ def learn(
         console.print(screen.by_level("First attempts, by recorded successes in memory", curve))
         for control, gap in curve.differences.items():
             console.print(f"At {curve.levels[-1]}, against {control}: {screen.points(gap)}")
+    if found.rules:
+        console.print(f"Learned rules alone, against none: {screen.points(found.rules)}")
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     own = folder / f"{lessons.LEARNER}-{lessons.SIZES[0]}.jsonl"
     console.print(f"Attempts: apprentice show {own}", soft_wrap=True)
@@ -192,6 +202,7 @@ def evaluate(
     limit: Annotated[int, typer.Option(help="How many tasks, at most.")] = 36,
     model: Model = "local:novice",
     adapter: Annotated[str, typer.Option(help="A LoRA adapter of a local model.")] = "",
+    training: Training = evaluation.TRAINING,
     temperature: Annotated[
         float | None, typer.Option(help="0 to 2; the technique's own when left out.")
     ] = None,
@@ -245,6 +256,7 @@ def evaluate(
         max_tokens=max_tokens,
         window=window,
         memory=memory,
+        training=training,
         donors=str(reflections or ""),
         successes=successes,
     )
@@ -323,6 +335,7 @@ def main() -> None:
 def _plan(*, technique: str, temperature: float | None, **settings: Any) -> Plan:
     """Check what was asked for, so that a wrong word is told before anything starts."""
     chosen = TECHNIQUES[evaluation.technique(technique)]
+    settings["training"] *= chosen.studies
     warmth = chosen.temperature if temperature is None else temperature
     if chosen.recall:
         settings["trials"] = 1

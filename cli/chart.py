@@ -8,7 +8,7 @@ from typing import Final
 
 from state.statistics import Rate
 
-DASHES: Final = ("", "7 4", "2 4", "10 4 2 4")  # so that lines differ without colour too
+DASHES: Final = ("", "7 4", "2 4", "10 4 2 4", "1 5")  # so that lines differ without colour too
 _LEFT, _TOP, _BOTTOM, _RIGHT = 46, 14, 40, 16
 
 

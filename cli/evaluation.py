@@ -7,7 +7,7 @@ unfinished one starts anew when the same plan is run again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol, TypeVar, cast
 
@@ -16,6 +16,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 
 from cli.journal import Finished, Journal, Plan
+from cli.study import Study, learn
 from cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
 from environments.advance import actions_of
 from environments.registry import environment
@@ -32,6 +33,9 @@ from state.nouns import Noun, Task, Trajectory, Usage, digest
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000
 _JUDGED: Final = ("reflexion.trial", "exemplar.attempt")
+TRAINING: Final = 24
+HELD_OUT: Final = 96
+"""Held-out tasks that rules are tried on, at most, before an evaluation."""
 T = TypeVar("T")
 
 Graph = CompiledStateGraph[Any, Context, Any, Any]
@@ -48,6 +52,9 @@ class Watch(Protocol):
 
     def finish(self, done: Finished) -> None:
         """Hear that a task is finished."""
+
+    def study(self, event: Mapping[str, Any]) -> None:
+        """Hear what learning rules from training tasks does, before the first task."""
 
 
 class Row(Noun):
@@ -130,6 +137,11 @@ def context_of(plan: Plan) -> Context:
     )
 
 
+def study_of(plan: Plan) -> Study:
+    """Return how a plan's rules are learned; again under its name, nothing is repeated."""
+    return Study(environment(plan.environment).name, plan.training, HELD_OUT, run_name(plan))
+
+
 def run_name(plan: Plan) -> str:
     """Name a plan's runs: another journal's attempts and reflections are others, in one memory too.
 
@@ -160,19 +172,25 @@ async def evaluate(
     plan, context = journal.plan, context_of(journal.plan)
     name = run_name(plan)
     tasks = await asyncio.to_thread(tasks_of, plan)
-    borrows = TECHNIQUES[technique(plan.technique)].borrows
+    chosen = TECHNIQUES[technique(plan.technique)]
     watch.begin(len(tasks), [journal.finished[t.id] for t in tasks if t.id in journal.finished])
     async with _memory(plan) as kept:
         shared = _graph(plan, kept, memory)
+
+        if chosen.studies and kept is not None and any(t.id not in journal.finished for t in tasks):
+            await learn(study_of(plan), context, kept, heard=watch.study)
 
         async def one(task: Task) -> None:
             async with gate:
                 if kept:
                     # An evaluation that was killed may have left a task half remembered.
                     await Reflections(kept, context.tenant, task).forget(name, plan.trials)
-                lent = borrowing(task, donors) if borrows else None
+                lent = borrowing(task, donors) if chosen.borrows else None
                 graph = _lending(lent, kept) if lent else shared
-                done = await _run(graph, task, context, name, watch)
+                given: dict[str, Any] = {"task": task, "run": name}
+                if chosen.recall is None:
+                    given["afresh"] = not plan.memory
+                done = await _run(graph, given, context, watch)
                 journal.add(done)
                 watch.finish(done)
 
@@ -232,20 +250,20 @@ def _row(attempt: Trajectory) -> Row:
 
 @asynccontextmanager
 async def _memory(plan: Plan) -> AsyncIterator[BaseStore | None]:
-    """Open the store of a named memory; without a name nothing is read and nothing is kept."""
-    if not plan.memory:
+    """Open the store, if there is anything to keep: a named memory, or rules to learn."""
+    if not plan.memory and not TECHNIQUES[technique(plan.technique)].studies:
         yield None
         return
     async with store() as kept:
         yield kept
 
 
-async def _run(graph: Graph, task: Task, context: Context, name: str, watch: Watch) -> Finished:
-    about = {"graph": graph.name, "environment": task.environment, "model": context.model}
+async def _run(graph: Graph, given: Mapping[str, Any], context: Context, watch: Watch) -> Finished:
+    where = given["task"].environment
+    about = {"graph": graph.name, "environment": where, "model": context.model}
     config = RunnableConfig(
         tags=[f"{name}:{value}" for name, value in about.items()], metadata=dict(about)
     )
-    given = {"task": task, "run": name}
     ended: dict[str, Any] = {}
     async for mode, part in graph.astream(
         given, config, context=context, stream_mode=["custom", "values"]

@@ -41,6 +41,7 @@ class Plan(Noun):
     seed: int = 0
     limit: int
     memory: str = ""
+    training: int = 0
     donors: str = ""
     max_tokens: int = Context.max_tokens
     window: int = Context.window

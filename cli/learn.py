@@ -22,6 +22,7 @@ from cli.techniques import TECHNIQUES, TechniqueName
 
 LEARNER: Final[TechniqueName] = "reflexion"
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("others-reflections", "sampled", "none")
+STUDENT: Final[TechniqueName] = "expel"
 SIZES: Final = ("small", "medium")
 
 
@@ -33,6 +34,7 @@ class Lesson:
         folder: where journals and reports go.
         tasks: how many tasks of each size of room.
         successes: how many solved tasks a memory of exemplars holds at most; 0 for no such lesson.
+        training: how many training tasks rules are learned from, in each; 0 for no rules.
     """
 
     folder: Path
@@ -43,6 +45,12 @@ class Lesson:
     seed: int
     max_tokens: int
     successes: int
+    training: int
+
+    @property
+    def techniques(self) -> tuple[TechniqueName, ...]:
+        """What is shown, the learner first."""
+        return (LEARNER, *((STUDENT,) if self.training else ()), *CONTROLS)
 
     def plan(self, technique: TechniqueName, size: str) -> Plan:
         """Return the evaluation of one technique in one size of room."""
@@ -57,6 +65,7 @@ class Lesson:
             seed=self.seed,
             limit=self.tasks,
             max_tokens=self.max_tokens,
+            training=self.training if TECHNIQUES[technique].studies else 0,
             donors=str(own) if TECHNIQUES[technique].borrows else "",
         )
 
@@ -75,13 +84,13 @@ def opened(lesson: Lesson) -> Iterator[Journals]:
                     lesson.folder / f"{technique}-{size}.jsonl", lesson.plan(technique, size)
                 )
             )
-            for technique in (LEARNER, *CONTROLS)
+            for technique in lesson.techniques
             for size in SIZES
         }
 
 
 async def run(journals: Journals, progress: Progress, gate: asyncio.Semaphore) -> Results:
-    """Run the learner, then its controls; sizes of rooms and controls side by side.
+    """Run the learner, then the others; sizes of rooms and the others side by side.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
@@ -91,13 +100,16 @@ async def run(journals: Journals, progress: Progress, gate: asyncio.Semaphore) -
         evaluate(journals[LEARNER, size], bars[LEARNER, size], gate) for size in SIZES
     )
     donors = dict(zip(SIZES, own, strict=True))
-    pairs = [(control, size) for control in CONTROLS for size in SIZES]
+    pairs = [key for key in journals if key[0] != LEARNER]
     others = await together(
         evaluate(journals[pair], bars[pair], gate, donors[pair[1]]) for pair in pairs
     )
     found = dict(zip(pairs, others, strict=True))
-    controls = {name: {size: found[name, size] for size in SIZES} for name in CONTROLS}
-    return {LEARNER: donors, **controls}
+    names = dict.fromkeys(name for name, _ in pairs)
+    return {
+        LEARNER: donors,
+        **{name: {size: found[name, size] for size in SIZES} for name in names},
+    }
 
 
 def pooled(results: Results) -> dict[str, list[Finished]]:

@@ -10,7 +10,7 @@ from cli import chart
 from cli.evaluation import rows
 from cli.exemplars import NOTHING
 from cli.journal import Finished
-from cli.learn import CONTROLS, LEARNER, SIZES, Lesson, Results, example, pooled
+from cli.learn import CONTROLS, LEARNER, SIZES, STUDENT, Lesson, Results, example, pooled
 from cli.screen import percent, points
 from cli.summary import Curve, Summary, compare, summarise
 from cli.techniques import TECHNIQUES
@@ -22,10 +22,10 @@ JUDGED_AT: Final = 3  # the trial after which techniques are compared
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee6;
   --page: #ffffff; --card: #f5f7fa; --s0: #1f5fd6; --s1: #b4540a; --s2: #167a4a; --s3: #7a5195;
-  --bad: #b3261e; --good: #167a4a; }
+  --s4: #8a6d00; --bad: #b3261e; --good: #167a4a; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b6; --line: #303a48;
   --page: #12161c; --card: #1a2029; --s0: #7cb0ff; --s1: #ffab5e; --s2: #62d296; --s3: #c9a4e8;
-  --bad: #ff8a80; --good: #62d296; } }
+  --s4: #e3c75f; --bad: #ff8a80; --good: #62d296; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
@@ -46,6 +46,7 @@ svg { width: 100%; height: auto; display: block; }
 .line { fill: none; stroke-width: 2.5; stroke-linejoin: round; } .whisker { opacity: .45; }
 .s0 { stroke: var(--s0); fill: var(--s0); } .s1 { stroke: var(--s1); fill: var(--s1); }
 .s2 { stroke: var(--s2); fill: var(--s2); } .s3 { stroke: var(--s3); fill: var(--s3); }
+.s4 { stroke: var(--s4); fill: var(--s4); }
 .line { fill: none !important; } .whisker { stroke-width: 2; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -72,12 +73,14 @@ class Figures(NamedTuple):
         trial: the trial after which techniques are compared.
         differences: control -> how far the learner is above it.
         exemplars: success by what is recorded in memory, if that was measured.
+        rules: how far learned rules alone are above none, on one try; None if none were learned.
     """
 
     summaries: dict[str, Summary]
     trial: int
     differences: dict[str, Difference]
     exemplars: Curve | None = None
+    rules: Difference | None = None
 
 
 def figures(lesson: Lesson, results: Results, exemplars: Curve | None = None) -> Figures:
@@ -89,6 +92,7 @@ def figures(lesson: Lesson, results: Results, exemplars: Curve | None = None) ->
         trial,
         {name: compare(every[LEARNER], every[name], trial) for name in CONTROLS},
         exemplars,
+        compare(every[STUDENT], every["none"], 1) if STUDENT in every else None,
     )
 
 
@@ -106,6 +110,7 @@ def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
         },
         "summaries": {name: one.model_dump() for name, one in found.summaries.items()},
         "compared_after_trial": found.trial,
+        "rules_above_none": found.rules._asdict() if found.rules else None,
         "differences": {name: gap._asdict() for name, gap in found.differences.items()},
         "exemplars": found.exemplars and _levels(found.exemplars),
         "rows": {
@@ -190,6 +195,11 @@ def _gaps(found: Figures) -> str:
         f"<tr><td>{escape(name)}</td><td>{escape(points(gap))}</td></tr>"
         for name, gap in found.differences.items()
     ]
+    if found.rules:
+        rows.append(
+            "<tr><td>learned rules above none, on the first trial</td>"
+            f"<td>{escape(points(found.rules))}</td></tr>"
+        )
     head = f"<th>control</th><th>{LEARNER} above it, after trial {found.trial}</th>"
     return _table("Beyond chance?", head, rows) + (
         '<p class="soft">The same tasks for all, so differences are paired: bootstrap intervals, '

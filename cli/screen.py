@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import (
@@ -23,17 +25,22 @@ from cli.summary import Curve, Summary
 from state.nouns import Trajectory, text_of
 from state.statistics import Difference, Rate
 
+_STUDIED: Final = {
+    "expel.gathered": "training tasks",
+    "expel.curated": "pieces of evidence",
+    "expel.compared": "held-out tasks",
+}
+
 
 class Bar:
     """One evaluation's line in a progress display; it is a `Watch`."""
 
     def __init__(self, progress: Progress, name: str, *, visible: bool = True) -> None:
         self._progress = progress
-        self._line: TaskID = progress.add_task(
-            name, total=None, visible=visible, solved=0, attempts=0
-        )
+        self._line: TaskID = progress.add_task(name, total=None, visible=visible, told="")
         self._solved = 0
         self._attempts = 0
+        self._studied: Counter[str] = Counter()
 
     def begin(self, total: int, finished: Sequence[Finished]) -> None:
         """Show what there is to do, and what was done before."""
@@ -53,8 +60,16 @@ class Bar:
         self._progress.advance(self._line)
         self._show()
 
+    def study(self, event: Mapping[str, Any]) -> None:
+        """Tell how far the learning of rules is."""
+        if stage := _STUDIED.get(event["type"]):
+            self._studied[stage] += 1
+            told = ", ".join(f"{count} {what}" for what, count in self._studied.items())
+            self._progress.update(self._line, told=f"learning rules: {told}")
+
     def _show(self) -> None:
-        self._progress.update(self._line, solved=self._solved, attempts=self._attempts)
+        told = f"[green]{self._solved} solved[/], {self._attempts} attempts"
+        self._progress.update(self._line, told=told)
 
 
 @contextmanager
@@ -64,7 +79,7 @@ def following(console: Console) -> Iterator[Progress]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
-        TextColumn("[green]{task.fields[solved]} solved[/], {task.fields[attempts]} attempts"),
+        TextColumn("{task.fields[told]}"),
         TimeElapsedColumn(),
         console=console,
     ) as progress:

@@ -21,6 +21,7 @@ TechniqueName = Literal[
     "others-reflections",
     "exemplar",
     "random-exemplars",
+    "expel",
 ]
 
 
@@ -34,6 +35,7 @@ class Technique:
         temperature: how attempts are sampled unless told otherwise.
         borrows: whether reflections come from other tasks, as a control.
         recall: how exemplars are chosen; None where none are shown.
+        studies: whether rules are learned from training tasks before the first attempt.
     """
 
     about: str
@@ -41,6 +43,7 @@ class Technique:
     temperature: float = 0.0
     borrows: bool = False
     recall: Recall | None = None
+    studies: bool = False
 
 
 TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
@@ -56,6 +59,11 @@ TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
     ),
     "exemplar": Technique("how the most similar recorded task was solved", recall="hybrid"),
     "random-exemplars": Technique("how any recorded task was solved", recall="random"),
+    "expel": Technique(
+        "its own reflections; every attempt has rules learned from training tasks",
+        "reflection",
+        studies=True,
+    ),
 }
 NAMES: Final[tuple[TechniqueName, ...]] = get_args(TechniqueName)
 

@@ -9,6 +9,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from memory.reflections import Reflections
+from memory.showings import Showings
 from nodes.grade import awaits
 from nodes.person import by_person
 from state.context import Context
@@ -32,6 +33,7 @@ async def judge(
             "feedback": state.verdict.feedback,
         }
     )
+    await Showings(runtime.store, context.tenant, state.task.environment).add(last)
     ended = outcome(state, context)
     update: ReflexionUpdate = {"attempts": state.attempts, "verdict": state.verdict}
     if ended is None:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from environments.registry import environment
 from state.context import Context
-from state.errors import BadInput, UnknownName
+from state.errors import BadInput, OutOfBounds, UnknownName
 from state.insights import GivenReports, Report
 from state.nouns import Name, Task
 from state.prompts import ACTING_SECTIONS, Shown
@@ -19,6 +19,7 @@ _TASK: Final = TypeAdapter[Task](Task)
 _SHOWN: Final = TypeAdapter[Shown](Shown)
 _FLAG: Final = TypeAdapter[bool](bool)
 _NAME: Final = TypeAdapter[str](Name)
+_NUMBER: Final = TypeAdapter[int](int)
 _REPORTS: Final = TypeAdapter[list[Report]](GivenReports)
 _T = TypeVar("_T")
 
@@ -73,6 +74,19 @@ def read_name(what: str, given: object) -> str:
         BadInput: if it cannot be a name.
     """
     return read(_NAME, what, given) if given else ""
+
+
+def read_number(what: str, given: object, default: int, low: int, high: int) -> int:
+    """Return a whole number, or the default when none was given.
+
+    Raises:
+        BadInput: if it is no whole number.
+        OutOfBounds: if it lies outside its limits.
+    """
+    number = default if given is None else read(_NUMBER, what, given)
+    if not low <= number <= high:
+        raise OutOfBounds(f"The input {what!r}", number, low, high)
+    return number
 
 
 def read_reports(given: object) -> list[Report]:

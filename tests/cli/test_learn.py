@@ -18,8 +18,14 @@ from tests.cli import pupil
 from tests.cli.conftest import Apprentice, play, prepare, run
 from tests.fakes import Scripted
 
-SMALL = ("learn", "--name", "a", "--tasks", "6", "--trials", "2", "--successes", "2")
-TINY = ("learn", "--name", "a", "--tasks", "1", "--trials", "1", "--successes", "0")
+SMALL = (
+    *("learn", "--name", "a", "--tasks", "6", "--trials", "2"),
+    *("--successes", "2", "--training", "12"),
+)
+TINY = (
+    *("learn", "--name", "a", "--tasks", "1", "--trials", "1"),
+    *("--successes", "0", "--training", "0"),
+)
 FOLDER = Path("runs/a")
 
 
@@ -75,12 +81,13 @@ class Page(HTMLParser):
 
 def test_the_learner_learns_and_the_report_says_so(lesson: Lesson) -> None:
     solved = {name: one["by_trial"] for name, one in lesson.figures["summaries"].items()}
-    assert set(solved) == {"reflexion", "others-reflections", "sampled", "none"}
-    first = {shares[0][0] for shares in solved.values()}
+    controls = {"others-reflections", "sampled", "none"}
+    assert set(solved) == {"reflexion", "expel", *controls}
+    first = {solved[name][0][0] for name in ("reflexion", *controls)}
     assert len(first) == 1  # the same tasks, and nothing learned yet
-    assert solved["reflexion"][-1][0] > max(
-        shares[-1][0] for name, shares in solved.items() if name != "reflexion"
-    )
+    assert solved["expel"][0][0] > max(first)
+    assert solved["reflexion"][-1][0] > max(solved[name][-1][0] for name in controls)
+    assert lesson.figures["rules_above_none"]["value"] > 0
     page = Page(lesson.page)
     seen = " ".join(" ".join(page.texts).split())
     for shares in solved.values():
@@ -153,7 +160,8 @@ def test_what_an_agent_writes_cannot_reach_the_page(
         return turn if turn.startswith("{") else f"think: <script>alert(1)</script>\n{turn}"
 
     play(monkeypatch, lambda name, **settings: Scripted(rude))
-    apprentice("learn", "--name", "a", "--tasks", "3", "--trials", "2", "--successes", "0")
+    some = ("--tasks", "3", "--trials", "2", "--successes", "0", "--training", "0")
+    apprentice("learn", "--name", "a", *some)
     source = (FOLDER / "report.html").read_text()
     assert "&lt;script&gt;" in source
     assert "<script" not in source

@@ -27,6 +27,7 @@ HEAVY = (
     [
         "graphs.episode",
         "graphs.exemplar",
+        "graphs.expel",
         "graphs.feedback",
         "graphs.insights",
         "graphs.reflexion",
