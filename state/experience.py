@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ What = Literal["tasks", "steps", "reflections"]
 How = Literal["hybrid", "meaning", "text", "type", "random"]
 Outcome = Literal["successes", "failures", "any"]
 
-RECALLABLE: Split = "train"
+RECALLABLE: Final[Split] = "train"
 """The one split whose attempts are ever shown to other tasks; all others are held out."""
 
 
@@ -94,3 +94,46 @@ class Remembered(Noun):
 
     trajectory: Trajectory
     verdicts: tuple[Judged, ...]
+
+
+class Use(Noun):
+    """How an attempt did as an exemplar: times in view, and times what saw it succeeded."""
+
+    trajectory: Name
+    shown: int
+    helped: int
+
+    @property
+    def rate(self) -> float:
+        """Return how often it helps, as far as that can be told from few cases (Laplace)."""
+        return (self.helped + 1) / (self.shown + 2)
+
+
+class Report(Noun):
+    """What a tenant's memory holds, and how it is used.
+
+    Attributes:
+        capacity: attempts it holds at most.
+        attempts: attempts it holds; the others of its counts are parts of them.
+        held_out: attempts of splits that are never shown.
+        duplicates: attempts set aside because they repeat a better one.
+        steps: single steps that can be recalled.
+        uses: the attempts that were in view, the most shown first.
+    """
+
+    capacity: int
+    attempts: int
+    successes: int
+    failures: int
+    held_out: int
+    duplicates: int
+    steps: int
+    reflections: int
+    uses: tuple[Use, ...]
+
+
+class Upkeep(Noun):
+    """What tidying did: how many repeats are set aside now, and which attempts were let go."""
+
+    set_aside: int
+    evicted: tuple[Name, ...]

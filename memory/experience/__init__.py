@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol
 
-from state.experience import Outcome, Query, Recalled, Recorded, Remembered
+from state.experience import Outcome, Query, Recalled, Recorded, Remembered, Report, Upkeep
 from state.nouns import Trajectory, Verdict
 
 
@@ -52,3 +52,12 @@ class Experience(Protocol):
 
     async def forget(self, trajectories: Sequence[str]) -> tuple[str, ...]:
         """Erase trajectories and all that was derived from them; return the ids that were kept."""
+
+    async def report(self) -> Report:
+        """Return what is kept and how it is used."""
+
+    async def tidy(self, capacity: int | None = None) -> Upkeep:
+        """Set near-duplicates of a task aside, and let go of the least useful beyond capacity."""
+
+    async def optimize(self) -> None:
+        """Build the indexes of all tenants anew: for maintenance, since nothing else can run."""
