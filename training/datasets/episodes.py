@@ -15,7 +15,7 @@ from models.toolcalls import as_chat
 from state.nouns import Task, Trajectory, text_of
 from state.prompts import ACTING_SECTIONS
 from training.datasets.card import Example
-from training.datasets.rows import Row
+from training.rows import Row
 
 TRAINABLE: Final = "train"
 TELLING: Final = 3  # attempts

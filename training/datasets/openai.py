@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from state.errors import BadInput
-from training.datasets.rows import Row, lines
+from training.datasets.rows import lines
+from training.rows import Row
 
 OpenAI = Literal["supervised", "preference", "reinforcement"]
 LEAST: Final = 10
