@@ -23,7 +23,8 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from environments.answers import REASONING, THOUGHT
 from environments.protocol import Environment, Simulator, TurnReader
 from environments.registry import environment
-from state.nouns import Observation, Task, Verdict, text_of
+from state.nouns import Observation, Task, Verdict
+from state.toolcalls import spoken
 
 TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10
@@ -148,7 +149,7 @@ def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Adva
 
 def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
     """Return the actions of a turn: as the environment reads them, else its commands."""
-    text = text_of(turn)
+    text = spoken(turn)
     return where.read_turn(text) if isinstance(where, TurnReader) else read_actions(text)
 
 
