@@ -99,14 +99,14 @@ class Chat:
         some do with thoughts) gives one a turn: each as it is when the model writes it.
 
         Args:
-            turns: the conversation; a turn with `weight` 0 is not learned.
+            turns: the conversation.
             tools: JSON Schemas of functions.
             first: the turns before this one are not learned.
         """
         asked = [
             number
             for number, turn in enumerate(turns)
-            if number >= first and turn["role"] == "assistant" and turn.get("weight", 1)
+            if number >= first and turn["role"] == "assistant"
         ]
         whole = self.text(turns, tools, ask=False)
         spans, grown = [], []
@@ -152,7 +152,7 @@ class Chat:
 
 def _as_read(turn: Mapping[str, Any]) -> Turn:
     """Return a turn as templates read it: no missing content, arguments as an object."""
-    read = {name: value for name, value in turn.items() if name != "weight"}
+    read = dict(turn)
     if read.get("content") is None:
         read["content"] = ""
     if turn.get("tool_calls"):

@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from state.errors import AlreadyRunning, BadInput, BrokenData, UnknownName
 from state.nouns import digest
 from training.adapters import base_fingerprint
-from training.rows import read_card
+from training.datasets.card import Dataset, load
 from training.settings import AnySettings
 
 Stage = Literal["waiting", "running", "interrupted", "done", "failed"]
@@ -65,10 +65,29 @@ class Job(BaseModel):
         """
         return cls(
             dataset=dataset.resolve(),
-            fingerprint=read_card(dataset)["fingerprint"],
+            fingerprint=load(dataset).card.fingerprint,
             base_fingerprint=base_fingerprint(settings.base),
             settings=settings,
         )
+
+    def rows(self) -> Dataset:
+        """Open the dataset.
+
+        Raises:
+            MissingPart: it is no longer where it was.
+            BrokenData: it was changed since the job was made, or is for another method.
+        """
+        found = load(self.dataset)
+        if found.card.fingerprint != self.fingerprint:
+            raise BrokenData(
+                f"{self.dataset} was replaced since job {self.id} was made: its fingerprint is "
+                f"{found.card.fingerprint}, and {self.fingerprint} was expected. Make a new job."
+            )
+        if found.card.kind != self.settings.method:
+            raise BrokenData(
+                f"{self.dataset} is a dataset for {found.card.kind}, not {self.settings.method}."
+            )
+        return found
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel
 from safetensors import SafetensorError
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -29,24 +29,26 @@ FUSED: Final[dict[str, frozenset[str]]] = {
 _EYES: Final = ("vision", "visual", "image")
 
 
-def adapted(base: Base, settings: Settings) -> PeftModel:
-    """Return the base with an adapter to be trained: its parent's, or a new one.
+def policy(base: Base, settings: Settings) -> dict[str, Any]:
+    """Return what a trainer takes as its model: the base and a new adapter, or the parent's.
+
+    A new adapter is left to the trainer to draw, after it has set the seed.
 
     Raises:
         BadInput: a target matches no layer, or the parent was trained on other weights.
         BrokenData: the parent cannot be read.
     """
     if settings.parent:
-        return _parent(base, settings.parent)
+        return {"model": _parent(base, settings.parent)}
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=list(resolve(base.model, settings.targets, sees=base.processor is not None)),
+        target_modules=resolve(base.model, settings.targets, sees=base.processor is not None),
         trainable_token_indices=list(base.added) or None,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(base.model, config)
+    return {"model": base.model, "peft_config": config}
 
 
 def resolve(model: nn.Module, wanted: tuple[str, ...] = (), *, sees: bool = False) -> list[str]:

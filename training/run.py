@@ -22,9 +22,9 @@ from state.errors import AlreadyRunning, ApprenticeError, MissingPart, TrainingF
 from training import jobs
 from training.adapters import Adapter, code_version, register
 from training.jobs import Job
-from training.rows import Rows, read_rows
 
 if TYPE_CHECKING:
+    from training.datasets.card import Dataset
     from training.progress import Progress
 
 ADAPTER: Final = "adapter"
@@ -107,7 +107,7 @@ def _out_of_memory() -> TrainingFailure:
 
 def _train(folder: Path, job: Job) -> None:
     (folder / jobs.FAILURE).unlink(missing_ok=True)
-    rows = read_rows(job.dataset, job.settings.method, job.fingerprint)
+    dataset = job.rows()
     _check_room(folder)
     try:
         from training.progress import Progress, peak_memory_mb
@@ -123,11 +123,10 @@ def _train(folder: Path, job: Job) -> None:
         job=folder.name,
         method=job.settings.method,
         base=job.settings.base,
-        rows=len(rows.train),
-        held_out=len(rows.valid),
+        dataset=dataset.folder.name,
         process=os.getpid(),
     )
-    metrics = _learn(folder, job, rows, progress)
+    metrics = _learn(folder, job, dataset, progress)
     metrics |= {"seconds": round(time.time() - began, 1), "memory_mb": peak_memory_mb()}
     card = Adapter(
         name=job.adapter,
@@ -135,7 +134,7 @@ def _train(folder: Path, job: Job) -> None:
         base=job.settings.base,
         base_fingerprint=job.base_fingerprint,
         parent=job.settings.parent,
-        dataset=rows.fingerprint,
+        dataset=job.fingerprint,
         job=job.id,
         code=code_version(),
         settings=job.settings.model_dump(),
@@ -148,10 +147,10 @@ def _train(folder: Path, job: Job) -> None:
     progress.say("finished", adapter=adapter.name, **metrics)
 
 
-def _learn(folder: Path, job: Job, rows: Rows, progress: Progress) -> dict[str, float]:
+def _learn(folder: Path, job: Job, dataset: Dataset, progress: Progress) -> dict[str, float]:
     """Train from the last whole checkpoint, and save the adapter; return what was measured."""
     method: Any = import_module(f"training.{job.settings.method}")
-    trainer = method.trainer(job.settings, rows, folder / jobs.CHECKPOINTS, progress)
+    trainer = method.trainer(job.settings, dataset, folder / jobs.CHECKPOINTS, progress)
     last = last_checkpoint(folder / jobs.CHECKPOINTS)
     if last:
         progress.say("resumed", step=int(last.name.rpartition("-")[2]))

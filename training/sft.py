@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from state.errors import MissingPart
-from training.rows import Row, Rows
+from training.datasets.card import Dataset
+from training.datasets.rows import Row
 from training.settings import SftSettings
 
 if TYPE_CHECKING:
@@ -21,29 +22,28 @@ if TYPE_CHECKING:
     from training.progress import Progress
 
 
-def trainer(settings: SftSettings, rows: Rows, out: Path, progress: Progress) -> Any:
+def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
     """Return the trainer of a job.
 
     Args:
         settings: the job's.
-        rows: what is learned from, each with `messages` and perhaps `tools`.
+        dataset: what is learned from: rows with `messages` and perhaps `tools`.
         out: folder of the checkpoints.
         progress: where the training is reported.
     """
-    from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     from training.arguments import arguments, attended
     from training.base import load
-    from training.lora import adapted
+    from training.lora import policy
 
     base = load(settings)
     limit = min(settings.max_length or base.context, base.context)
-    samples = encoded(base, rows.train, limit)
-    held_out = encoded(base, rows.valid, limit)
+    samples = encoded(base, dataset.rows(), limit)
+    held_out = encoded(base, dataset.valid(), limit)
     if not samples:
         raise MissingPart(
-            f"No row of {rows.folder} fits into {limit} tokens with an answer to learn. "
+            f"No row of {dataset.folder} fits into {limit} tokens with an answer to learn. "
             "Raise max_length, or curate shorter rows."
         )
     packing = packs(settings, base)
@@ -53,7 +53,6 @@ def trainer(settings: SftSettings, rows: Rows, out: Path, progress: Progress) ->
         held_out=len(held_out),
         tokens=sum(len(sample.ids) for sample in samples),
         learned=sum(sample.learned for sample in samples),
-        dropped=len(rows.train) - len(samples),
         max_length=limit,
         packing=packing,
     )
@@ -65,10 +64,10 @@ def trainer(settings: SftSettings, rows: Rows, out: Path, progress: Progress) ->
         train_sampling_strategy="random" if packing else "group_by_length",
     )
     made = SFTTrainer(
-        model=adapted(base, settings),
+        **policy(base, settings),
         args=config,
-        train_dataset=_dataset(Dataset, samples),
-        eval_dataset=_dataset(Dataset, held_out) if held_out else None,
+        train_dataset=_columns(samples),
+        eval_dataset=_columns(held_out) if held_out else None,
         processing_class=base.tokenizer,
     )
     return attended(made, settings, progress)
@@ -116,8 +115,10 @@ def keeps_apart(base: Base) -> bool:
     return bool((together - alone).abs().max() < 0.05 * alone.abs().max())
 
 
-def _dataset(kind: Any, samples: list[Encoded]) -> Any:
-    return kind.from_dict(
+def _columns(samples: list[Encoded]) -> Any:
+    from datasets import Dataset as Columns
+
+    return Columns.from_dict(
         {
             "input_ids": [sample.ids for sample in samples],
             "labels": [sample.labels for sample in samples],
