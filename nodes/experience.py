@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from memory.experience import Experience
@@ -11,6 +12,9 @@ from memory.experience.opening import opened
 from models import embeddings
 
 EMBEDDINGS: Final = "local:minilm"
+
+Memory = Callable[[str], Awaitable[Experience]]
+"""Opens a tenant's memory."""
 
 
 async def experience(tenant: str) -> Experience:

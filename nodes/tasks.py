@@ -32,7 +32,7 @@ def read_task(given: object) -> Task:
             'No task was given. The input needs one: {"task": {"environment": '
             '"household/north/small", "id": "test/0"}}.'
         )
-    asked = _read(_TASK, "task", given)
+    asked = read(_TASK, "task", given)
     return environment(asked.environment).task(asked.id)
 
 
@@ -49,7 +49,7 @@ def read_shown(given: object) -> Shown:
     for name in given if isinstance(given, dict) else ():
         if name not in sections:
             raise UnknownName("section of 'shown'", str(name), sections)
-    return _read(_SHOWN, "shown", given)
+    return read(_SHOWN, "shown", given)
 
 
 def read_flag(what: str, given: object) -> bool:
@@ -58,7 +58,7 @@ def read_flag(what: str, given: object) -> bool:
     Raises:
         BadInput: if it is neither.
     """
-    return _read(_FLAG, what, given)
+    return read(_FLAG, what, given)
 
 
 def read_name(what: str, given: object) -> str:
@@ -67,10 +67,20 @@ def read_name(what: str, given: object) -> str:
     Raises:
         BadInput: if it cannot be a name.
     """
-    return _read(_NAME, what, given) if given else ""
+    return read(_NAME, what, given) if given else ""
 
 
-def _read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
+def read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
+    """Return an input as what it should be.
+
+    Args:
+        adapter: reads it.
+        what: its name in the error.
+        given: what arrived.
+
+    Raises:
+        BadInput: if it cannot be read so.
+    """
     try:
         return adapter.validate_python(given)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ async def test_recording_twice_is_recording_once(memory: Opener) -> None:
 
 async def test_many_who_record_and_recall_at_once_lose_nothing(memory: Opener) -> None:
     async def run(number: int) -> None:
-        for trial in range(3):
+        for trial in range(2):
             of = task(f"{number}-{trial}")
             await memory().record([attempt(of), attempt(task("shared"), name="shared")])
             for found in await memory().recall(Query(task=of)):
@@ -58,7 +59,7 @@ async def test_many_who_record_and_recall_at_once_lose_nothing(memory: Opener) -
 
     await asyncio.gather(*(run(number) for number in range(32)))
     names = sorted([each.trajectory.id async for each in memory().browse()])
-    expected = [f"of-{number}-{trial}" for number in range(32) for trial in range(3)]
+    expected = [f"of-{number}-{trial}" for number in range(32) for trial in range(2)]
     assert names == sorted([*expected, "shared"])
 
 
@@ -163,7 +164,7 @@ async def test_browsing_filters(memory: Opener) -> None:
         ]
     )
 
-    async def names(**filters: object) -> set[str]:
+    async def names(**filters: Any) -> set[str]:
         return {each.trajectory.task.id async for each in memory().browse(**filters)}
 
     assert await names() == {"a", "b", "c"}
