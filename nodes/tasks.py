@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from environments.registry import environment
-from state.errors import BadInput, UnknownName
+from state.errors import BadInput, OutOfBounds, UnknownName
 from state.nouns import Name, Task
 from state.prompts import ACTING_SECTIONS, Shown
 
@@ -15,6 +15,7 @@ _TASK: Final = TypeAdapter[Task](Task)
 _SHOWN: Final = TypeAdapter[Shown](Shown)
 _FLAG: Final = TypeAdapter[bool](bool)
 _NAME: Final = TypeAdapter[str](Name)
+_NUMBER: Final = TypeAdapter[int](int)
 _T = TypeVar("_T")
 
 
@@ -68,6 +69,19 @@ def read_name(what: str, given: object) -> str:
         BadInput: if it cannot be a name.
     """
     return read(_NAME, what, given) if given else ""
+
+
+def read_number(what: str, given: object, default: int, low: int, high: int) -> int:
+    """Return a whole number, or the default when none was given.
+
+    Raises:
+        BadInput: if it is no whole number.
+        OutOfBounds: if it lies outside its limits.
+    """
+    number = default if given is None else read(_NUMBER, what, given)
+    if not low <= number <= high:
+        raise OutOfBounds(f"The input {what!r}", number, low, high)
+    return number
 
 
 def read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
