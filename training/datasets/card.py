@@ -9,6 +9,7 @@ The folder is named by what both splits hold, so the same data is the same folde
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections import Counter
@@ -22,9 +23,11 @@ from pydantic import Field, ValidationError
 
 from state.errors import BrokenData, MissingPart
 from state.nouns import SCHEMA_VERSION, Noun, digest
-from training.datasets.rows import Kind, check, written
-from training.rows import CARD, DATA, VALID, Row, fingerprint
+from training.datasets.rows import Kind, Row, check, written
 
+DATA: Final = "data.jsonl"
+VALID: Final = "valid.jsonl"
+CARD: Final = "card.json"
 NAME_LENGTH: Final = 16
 
 
@@ -108,6 +111,12 @@ class Dataset:
     def valid(self) -> list[Row]:
         """Read the held-out split."""
         return check(self.card.kind, self.folder / VALID)
+
+
+def fingerprint(path: Path) -> str:
+    """Hash a file's bytes to 32 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def save(curated: Curated, root: Path) -> Dataset:

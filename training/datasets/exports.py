@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from state.errors import BadInput, MissingPart
 from state.toolcalls import parse, read_section
-from training.datasets.card import Dataset
+from training.datasets.card import CARD, Dataset
 from training.datasets.openai import OpenAI, check_openai
-from training.datasets.rows import Kind, check, written
-from training.rows import CARD, Row
+from training.datasets.rows import Kind, Row, check, written
 
 _OPENAI: Final[dict[Kind, OpenAI]] = {
     "sft": "supervised",

@@ -12,9 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from state.errors import BadInput
 from state.nouns import digest
-from training.datasets.card import NAME_LENGTH, Example
-from training.datasets.rows import Kind, lines, why_not
-from training.rows import Row, fingerprint
+from training.datasets.card import NAME_LENGTH, Example, fingerprint
+from training.datasets.rows import Kind, Row, lines, why_not
 
 IMAGE_QUESTION: Final = "What is in the image?"
 _SIGNATURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")

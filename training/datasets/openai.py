@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from state.errors import BadInput
-from training.datasets.rows import lines
-from training.rows import Row
+from training.datasets.rows import Row, lines
 
 OpenAI = Literal["supervised", "preference", "reinforcement"]
 LEAST: Final = 10

@@ -10,10 +10,10 @@ from typing import Any, Final, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from state.errors import BadInput, BrokenData, MissingPart
-from training.rows import Row
 
 Kind = Literal["sft", "dpo", "grpo", "vision"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+Row = dict[str, Any]
 
 
 class Part(BaseModel):

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.errors import BrokenData, MissingPart, OutOfBounds
-from training.datasets.card import Example, load, save
+from training.datasets.card import CARD, DATA, VALID, Example, load, save
 from training.datasets.curation import Curation, HeldOut, curate
-from training.rows import CARD, DATA, VALID
 
 ANY = Curation(minimum_rows=1, minimum_tasks=1)
 

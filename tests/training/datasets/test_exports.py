@@ -14,8 +14,7 @@ from training.datasets.card import Dataset, Example, save
 from training.datasets.curation import Curation, curate
 from training.datasets.exports import check_huggingface, to_huggingface, to_openai
 from training.datasets.openai import OpenAI, check_openai
-from training.datasets.rows import Kind
-from training.rows import Row
+from training.datasets.rows import Kind, Row
 
 TOOL = {
     "name": "get_price",
