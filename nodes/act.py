@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from langgraph.runtime import Runtime
 
 from nodes import Node
@@ -18,7 +20,7 @@ def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:
         reply = await ask(
             agent,
             state.messages,
-            Context.of(runtime),
+            replace(Context.of(runtime), adapter=state.adapter),
             graph="episode",
             environment=state.task.environment,
         )

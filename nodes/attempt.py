@@ -44,7 +44,7 @@ def attempting(
             verdict=ended["verdict"],
             in_view=ended["in_view"].model_copy(update={"reflections": lessons.reflections}),
             model=context.model,
-            adapter=context.adapter,
+            adapter=ended["adapter"],
             usage=ended["usage"],
             ended_at=time.time(),
         )

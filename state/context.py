@@ -21,6 +21,8 @@ from state.nouns import Name
 
 Strategy = Literal["none", "last_attempt", "reflection", "last_attempt_and_reflection"]
 MAX_SEED = 2**31 - 1
+NO_ADAPTER = "none"
+"""In place of an adapter's name: none, whatever is released."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Context:
         str,
         Field(
             title="Adapter",
-            description="Name of a LoRA adapter for a local model; empty for none.",
+            description="A LoRA adapter of a local model: its name, or none; empty for the "
+            "released one.",
             max_length=200,
         ),
     ] = ""

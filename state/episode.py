@@ -51,6 +51,7 @@ class EpisodeUpdate(TypedDict, total=False):
     verdict: Verdict | None
     usage: Usage
     in_view: InView
+    adapter: str
 
 
 class EpisodeOutput(TypedDict):
@@ -62,6 +63,7 @@ class EpisodeOutput(TypedDict):
     verdict: Verdict
     usage: Usage
     in_view: Annotated[InView, Field(title="In view", description="The released rules shown.")]
+    adapter: Annotated[str, Field(title="Adapter", description="The LoRA that acted.")]
 
 
 @validated
@@ -78,3 +80,4 @@ class EpisodeState:
     verdict: Verdict | None = None
     usage: Usage = field(default_factory=Usage)
     in_view: InView = field(default_factory=InView)
+    adapter: str = ""

@@ -1,146 +1,194 @@
-"""What the training graph reads, passes on and returns, and the advice it goes by."""
+"""What the training graph reads, passes on and returns."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal, Required
 
+from langgraph.channels import EphemeralValue
 from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+from typing_extensions import TypedDict
 
-from state.nouns import Noun
+from state.advice import Advice, Circumstances, Evidence
+from state.gate import Decision
+from state.nouns import Name, Noun
 
-Method = Literal["sft", "dpo", "grpo", "vision"]
-Need = Literal["domain_language", "tone", "format", "tool_calls", "reasoning"]
-
-Money = Annotated[float, Field(ge=0, le=1e9)]
-
-
-class Limits(Noun):
-    """What a small model has to keep within; 0 and false ask for nothing."""
-
-    memory_gb: float = Field(
-        default=0, ge=0, le=10_000, title="Memory", description="Gigabytes to serve it from."
-    )
-    bandwidth_gb_s: float = Field(
-        default=50,
-        gt=0,
-        le=100_000,
-        title="Bandwidth",
-        description="Of that memory, in gigabytes a second: about 50 on a desk, 3000 on a GPU.",
-    )
-    token_ms: float = Field(
-        default=0, ge=0, le=10_000, title="Latency", description="Milliseconds a token may take."
-    )
-    context: int = Field(default=0, ge=0, le=10_000_000, title="Context", description="Tokens.")
-    permissive: bool = Field(
-        default=False, title="Permissive", description="Only Apache, MIT and the like."
-    )
-    vision: bool = Field(default=False, title="Vision", description="It has to read images.")
+Stage = Literal["waiting", "held_off", "refused", "training", "failed", "promoted", "rejected"]
+THRESHOLD: Final = 200
+HELD_OUT: Final = 240
 
 
-class Overruling(Noun):
-    """A person's decision against the advice, which is kept with it."""
+class TrainingInput(TypedDict, total=False):
+    """What to look after. All are values of one run alone."""
 
-    tune: bool = Field(default=True, title="Fine-tune")
-    method: Method | None = Field(default=None, title="Method")
-    why: str = Field(min_length=1, max_length=2_000, title="Why")
-    by: str = Field(default="", max_length=200, title="By whom")
+    environment: Required[
+        Annotated[
+            Name,
+            Field(
+                title="Environment",
+                description="Whose attempts to learn from; toolcalls also means toolcalls/banking.",
+            ),
+        ]
+    ]
+    threshold: Annotated[
+        int,
+        Field(
+            title="Threshold",
+            description="Judged attempts since the last training that are enough for another.",
+            ge=1,
+            le=1_000_000,
+        ),
+        EphemeralValue(int),
+    ]
+    circumstances: Annotated[
+        Circumstances,
+        Field(title="Circumstances", description="What for, how much of it, at which prices."),
+        EphemeralValue(Circumstances),
+    ]
+    settings: Annotated[
+        dict[str, Any],
+        Field(
+            title="Settings",
+            description="Of the job, such as epochs or rank: see python -m training.sft --help.",
+        ),
+        EphemeralValue(dict),
+    ]
+    strip: Annotated[
+        bool,
+        Field(
+            title="Strip",
+            description="Take rules and examples that were in view out of what is learned.",
+        ),
+        EphemeralValue(bool),
+    ]
+    held_out: Annotated[
+        int,
+        Field(
+            title="Held-out tasks",
+            description="Tasks that the new adapter is tried on, at most.",
+            ge=1,
+            le=5_000,
+        ),
+        EphemeralValue(int),
+    ]
+    keep: Annotated[
+        list[Name],
+        Field(
+            title="Not to be forgotten",
+            description="Other environments, in which the adapter must not be worse.",
+            max_length=10,
+        ),
+        EphemeralValue(list),
+    ]
+    follow: Annotated[
+        bool,
+        Field(title="Follow", description="Wait for the job; otherwise look once."),
+        EphemeralValue(bool),
+    ]
+    again: Annotated[
+        bool,
+        Field(title="Again", description="Take up a round whose job failed once more."),
+        EphemeralValue(bool),
+    ]
 
 
-class Circumstances(Noun):
-    """What the attempts cannot tell: what for, how much of it, and at which prices.
+@dataclass
+class TrainingGiven:
+    """An input as it arrives, before anything in it is checked."""
 
-    Prices are in any one currency.
-    """
-
-    needs: tuple[Need, ...] = Field(
-        default=(), max_length=5, title="Needs", description="What prompts did not achieve."
-    )
-    prototype: bool = Field(default=False, title="Prototype", description="It may be thrown away.")
-    base_moving: bool = Field(
-        default=False, title="Base is moving", description="A better base model is expected soon."
-    )
-    requests_per_day: float = Field(default=0, ge=0, le=1e9, title="Requests a day")
-    tokens_saved: int = Field(
-        default=0, ge=0, le=1_000_000, title="Tokens saved", description="A request, in the prompt."
-    )
-    price_per_million: Money = Field(
-        default=0, title="Price of tokens", description="For a million tokens of prompt."
-    )
-    price_per_hour: Money = Field(default=0, title="Price of compute", description="An hour.")
-    hours_per_million: float = Field(
-        default=0.1, ge=0, le=10_000, title="Speed", description="Hours to train a million tokens."
-    )
-    upkeep_per_month: Money = Field(
-        default=0, title="Upkeep", description="A month, for serving and looking after it."
-    )
-    retrain_days: int = Field(
-        default=90, ge=1, le=3650, title="Cadence", description="Days until it is trained again."
-    )
-    budget: Money | None = Field(
-        default=None, title="Budget", description="For one training; none for any."
-    )
-    limits: Limits = Limits()
-    overruling: Overruling | None = Field(default=None, title="Overrule the advice")
+    environment: object = None
+    threshold: object = None
+    circumstances: object = None
+    settings: object = None
+    strip: object = True
+    held_out: object = None
+    keep: object = None
+    follow: object = False
+    again: object = False
 
 
-class Evidence(Noun):
-    """What is at hand to learn from.
+class TrainingUpdate(TypedDict, total=False):
+    """What a node of training changes."""
+
+    environment: str
+    base: str
+    situation: Circumstances
+    job_settings: dict[str, Any]
+    stripped: bool
+    most: int
+    kept: list[str]
+    following: bool
+    evidence: Evidence
+    seen: float
+    advice: Advice | None
+    dataset: str
+    job: str
+    adapter: str
+    progress: dict[str, Any]
+    launched: bool
+    number: int
+    looks: int
+    decisions: dict[str, Decision]
+    stage: Stage
+    reason: str
+
+
+class TrainingOutput(TypedDict):
+    """What was found to be done, and what came of it."""
+
+    stage: Annotated[Stage, Field(title="Stage", description="Where the training stands.")]
+    reason: Annotated[str, Field(title="Reason", description="Why, in a sentence or a few.")]
+    evidence: Evidence
+    advice: Annotated[Advice | None, Field(title="Advice")]
+    dataset: Annotated[str, Field(title="Dataset", description="Its folder's name.")]
+    job: Annotated[str, Field(title="Job")]
+    adapter: Annotated[str, Field(title="Adapter")]
+    progress: Annotated[dict[str, Any], Field(title="Progress", description="The last word.")]
+    decisions: Annotated[dict[str, Decision], Field(title="Decisions", description="The gates'.")]
+
+
+@validated
+class TrainingState:
+    """One look at the training of an environment.
 
     Attributes:
-        rows: usable rows, by method.
-        tasks: different tasks they come from.
-        attempts: judged attempts on training tasks.
-        solved: how many of those succeeded.
-        shown_tokens: mean tokens of what was in view beside the task, an attempt.
-        tokens: that a training would read, by method.
-        last: the method of the adapter in use; None when there is none.
-        graded: whether attempts can be graded again, by an environment or graders.
-        hosted: whether the base model is somebody else's server.
+        base: plain name of the local model; '' when the run's model is hosted.
+        kept: other environments, in which the adapter must not be worse.
+        seen: when the latest attempt that was surveyed was judged.
+        launched: whether this run has launched the job already.
+        number: of the round that is open; -1 when none is.
+        looks: how often the held-out outcomes have been looked at.
+        decisions: of the gates, by environment.
     """
 
-    rows: dict[Method, int] = Field(default_factory=dict)
-    tasks: int = 0
-    attempts: int = 0
-    solved: int = 0
-    shown_tokens: int = 0
-    tokens: dict[Method, int] = Field(default_factory=dict)
-    last: Method | None = None
-    graded: bool = False
-    hosted: bool = False
+    environment: str = ""
+    base: str = ""
+    situation: Circumstances = field(default_factory=Circumstances)
+    job_settings: dict[str, Any] = field(default_factory=dict)
+    stripped: bool = True
+    most: int = HELD_OUT
+    kept: list[str] = field(default_factory=list)
+    following: bool = False
+    evidence: Evidence = field(default_factory=Evidence)
+    seen: float = 0.0
+    advice: Advice | None = None
+    dataset: str = ""
+    job: str = ""
+    adapter: str = ""
+    progress: dict[str, Any] = field(default_factory=dict)
+    launched: bool = False
+    number: int = -1
+    looks: int = 0
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    stage: Stage = "waiting"
+    reason: str = ""
 
 
-class Reason(Noun):
-    """One reason for a fine-tune or against it, as a sentence for people."""
+class Tried(Noun):
+    """How one held-out task ended without the new adapter, and with it."""
 
-    name: str
-    text: str
-    speaks: Literal["for", "against"]
-
-
-class Cost(Noun):
-    """What a fine-tune costs and saves, and after how many days it has paid; None for never."""
-
-    training: float
-    upkeep_per_month: float
-    saved_per_month: float
-    break_even_days: float | None
-
-
-class Advice(Noun):
-    """Whether to fine-tune and how, with every reason; `overruled` when a person decided else."""
-
-    tune: bool
-    method: Method | None
-    reasons: tuple[Reason, ...]
-    cost: Cost
-    model: str = ""
-    overruled: Overruling | None = None
-
-    def sentences(self) -> str:
-        """Return the advice as a person reads it."""
-        head = f"Fine-tune with {self.method}." if self.tune else "Do not fine-tune now."
-        if self.overruled:
-            by = f" by {self.overruled.by}" if self.overruled.by else ""
-            head += f" (Overruled{by}: {self.overruled.why})"
-        listed = [f"{'+' if one.speaks == 'for' else '-'} {one.text}" for one in self.reasons]
-        return "\n".join([head, *listed])
+    task: str
+    family: str
+    incumbent: bool
+    candidate: bool

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from state.training import Advice, Circumstances, Cost, Evidence, Method, Need, Reason
+from state.advice import Advice, Circumstances, Cost, Evidence, Method, Need, Reason
 from training.datasets.curation import MINIMUM_ROWS, MINIMUM_TASKS
 from training.small_models import AS_OF, fitting
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from state.advice import Evidence, Method
 from state.nouns import Trajectory
-from state.training import Evidence, Method
 from training.datasets.card import Example
 from training.datasets.curation import capped
 from training.datasets.episodes import (

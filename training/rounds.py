@@ -21,10 +21,10 @@ from uuid import uuid4
 
 from pydantic import Field, ValidationError
 
+from state.advice import Advice, Method
 from state.errors import BrokenData
 from state.gate import Decision
 from state.nouns import SCHEMA_VERSION, Noun, digest
-from state.training import Advice, Method
 
 FOLDER: Final = "training"
 _N = TypeVar("_N", bound=Noun)

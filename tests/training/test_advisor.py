@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from state.training import Circumstances, Evidence, Limits, Method, Overruling
+from state.advice import Circumstances, Evidence, Limits, Method, Overruling
 from training.advisor import advise
 from training.small_models import fitting
 

@@ -42,6 +42,7 @@ class Card(Noun):
         filters: how many examples were left out, by reason.
         settings: how it was curated.
         sources: ids of the trajectories, or names of the files, that it rests on.
+        environments: where the examples come from.
         oldest: when the oldest example was made, in Unix time; None when nobody knows.
         newest: when the newest was.
     """
@@ -55,6 +56,7 @@ class Card(Noun):
     filters: dict[str, int] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
     sources: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
     oldest: float | None = None
     newest: float | None = None
 
@@ -67,6 +69,7 @@ class Example:
         row: as it will be written.
         task: what it is an example of; a task's rows lie on one side of the split.
         opening: what the task says; two tasks that say the same are one.
+        environment: where the task is, if in any.
         family: the type of task, for the card's balance.
         sources: ids of the trajectories, or names of the files, that it comes from.
         at: when it was made, in Unix time.
@@ -76,6 +79,7 @@ class Example:
     row: Row
     task: str
     opening: str = ""
+    environment: str = ""
     family: str = ""
     sources: tuple[str, ...] = ()
     at: float | None = None
@@ -186,6 +190,7 @@ def _card(curated: Curated, folder: Path) -> Card:
         filters=curated.filters,
         settings=curated.settings,
         sources=tuple(sorted({name for one in (*train, *valid) for name in one.sources})),
+        environments=tuple(sorted({one.environment for one in train if one.environment})),
         oldest=min(times, default=None),
         newest=max(times, default=None),
     )

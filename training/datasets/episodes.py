@@ -163,7 +163,8 @@ def _example(
     return Example(
         row=row,
         task=task_key(attempt.task),
-        opening=_opening(attempt),
+        environment=attempt.task.environment,
+        opening=opening(attempt),
         family=attempt.task.kind,
         sources=tuple(sources),
         at=attempt.ended_at,
@@ -171,7 +172,7 @@ def _example(
     )
 
 
-def _opening(attempt: Trajectory) -> str:
+def opening(attempt: Trajectory) -> str:
     """Return what the environment, or a person, said first."""
     said = (text_of(message) for message in attempt.messages if message.type == "human")
     return next(said, "")
