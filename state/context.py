@@ -86,6 +86,14 @@ class Context:
         ),
     ] = "current"
 
+    record: Annotated[
+        bool,
+        Field(
+            title="Record",
+            description="Keep every attempt in the experience memory, where there is one.",
+        ),
+    ] = True
+
     def __post_init__(self) -> None:
         for field in fields(self):
             _check(field.name, getattr(self, field.name))

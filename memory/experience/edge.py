@@ -92,16 +92,7 @@ class EdgeEngine:
 
     async def insert(self, points: Sequence[Point]) -> None:
         """Add the points whose id is new; leave those that are known."""
-        made = [
-            qdrant.Point(
-                point.id,
-                {DENSE: point.dense, SPARSE: qdrant.SparseVector(*point.sparse)},
-                point.payload,
-            )
-            for point in points
-        ]
-        insert = qdrant.UpdateOperation.upsert_points(made, None, qdrant.UpdateMode.InsertOnly)
-        await self._run(lambda: self._shard.update(insert))
+        await self._run(lambda: self._shard.update(_insertion(points)))
 
     async def known(self, ids: Sequence[str]) -> set[str]:
         """Return which of these ids there are."""
@@ -264,6 +255,18 @@ def _config(dimension: int) -> qdrant.EdgeConfig:
         sparse_vectors={SPARSE: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
         hnsw_config=qdrant.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=_SCANNED_KB),
     )
+
+
+def _insertion(points: Sequence[Point]) -> qdrant.UpdateOperation:
+    made = [
+        qdrant.Point(
+            point.id,
+            {DENSE: point.dense, SPARSE: qdrant.SparseVector(*point.sparse)},
+            point.payload,
+        )
+        for point in points
+    ]
+    return qdrant.UpdateOperation.upsert_points(made, None, qdrant.UpdateMode.InsertOnly)
 
 
 def _nearest(vector: Sequence[float] | Sparse) -> qdrant.Query:

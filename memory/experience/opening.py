@@ -33,6 +33,7 @@ class _Opened:
     tenants: dict[str, Experience] = field(default_factory=dict)
 
     def of(self, tenant: str, embeddings: Embeddings) -> Experience:
+        """Return a tenant's memory."""
         from memory.experience.qdrant import QdrantExperience
 
         if tenant not in self.tenants:
@@ -87,11 +88,10 @@ def _folder(embedding: str, embeddings: Embeddings) -> _Opened:
     path = (data_folder() / FOLDER).resolve()
     with _folders_lock:
         if path not in _folders:
-            try:
-                from memory.experience.edge import EdgeEngine
-            except ImportError as error:
-                raise _missing(error) from error
-            engine = EdgeEngine.opened(path, embedding, lambda: len(embeddings.embed_query(_PROBE)))
+            edge = _imported("memory.experience.edge")
+            engine = edge.EdgeEngine.opened(
+                path, embedding, lambda: len(embeddings.embed_query(_PROBE))
+            )
             _folders[path] = _Opened(engine)
         return _folders[path]
 
@@ -103,23 +103,20 @@ async def _server(url: str, embedding: str, embeddings: Embeddings) -> _Opened:
     servers = _servers.setdefault(asyncio.get_running_loop(), _Servers())
     async with servers.opening:
         if url not in servers.opened:
-            server = await asyncio.to_thread(_imported)
+            server = await asyncio.to_thread(_imported, "memory.experience.server")
             client = server.connected(url, os.environ.get("QDRANT_API_KEY") or None)
             engine = await server.ServerEngine.opened(client, embedding, dimension)
             servers.opened[url] = _Opened(engine)
         return servers.opened[url]
 
 
-def _imported() -> ModuleType:
-    """Import the client, which takes a moment the first time."""
+def _imported(engine: str) -> ModuleType:
+    """Import an engine and what works on it, which takes a moment the first time."""
     try:
-        return import_module("memory.experience.server")
+        import_module("memory.experience.qdrant")
+        return import_module(engine)
     except ImportError as error:
-        raise _missing(error) from error
-
-
-def _missing(error: ImportError) -> MissingPart:
-    return MissingPart(
-        f"The experience memory needs packages that are not installed ({error}). Install them: "
-        "pip install -c constraints.txt -e '.[memory]'"
-    )
+        raise MissingPart(
+            f"The experience memory needs packages that are not installed ({error}). Install "
+            "them: pip install -c constraints.txt -e '.[memory]'"
+        ) from error

@@ -11,19 +11,17 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from langchain_core.messages import AnyMessage
 from pydantic import ValidationError
+from qdrant_edge import Bm25
 
 from memory.experience.engine import MOMENT, Point, Sparse
-from state.errors import BadInput, BrokenData, MissingPart
+from state.errors import BadInput, BrokenData
 from state.experience import Judged, Outcome, Remembered
 from state.nouns import Task, Trajectory, Verdict, digest, text_of, transcript
-
-if TYPE_CHECKING:
-    from qdrant_edge import Bm25
 
 DOCUMENT: Final = "document"
 VERDICTS: Final = "verdicts"
@@ -157,13 +155,6 @@ def finished(draft: Draft, dense: list[float]) -> Point:
 
 @cache
 def _bm25() -> Bm25:
-    try:
-        from qdrant_edge import Bm25
-    except ImportError as error:
-        raise MissingPart(
-            f"The experience memory needs packages that are not installed ({error}). Install "
-            "them: pip install -c constraints.txt -e '.[memory]'"
-        ) from error
     return Bm25()
 
 

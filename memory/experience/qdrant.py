@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
 from langchain_core.embeddings import Embeddings
@@ -12,7 +13,7 @@ from typing_extensions import override
 
 from memory.experience import Experience
 from memory.experience import points as made
-from memory.experience.engine import Engine, Hit, Where
+from memory.experience.engine import Engine, Hit, Point, Where
 from memory.experience.points import Draft
 from memory.experience.recall import Candidate, asked, candidates
 from memory.experience.upkeep import room, tidied, used
@@ -69,7 +70,7 @@ class QdrantExperience(Experience):
     async def record(self, trajectories: Iterable[Trajectory]) -> Recorded:
         given = {trajectory.id: trajectory for trajectory in map(self._own, trajectories)}
         now = self._clock()
-        every = {name: made.drafts(trajectory, now) for name, trajectory in given.items()}
+        every = await asyncio.to_thread(_drafted, given, now)
         known: list[str] = []
         new: list[str] = []
         for names in _in_batches(list(every), _AT_ONCE):
@@ -208,7 +209,8 @@ class QdrantExperience(Experience):
         texts = list({draft.text: None for draft in drafts})
         vectors = self._measured(await self._embeddings.aembed_documents(texts))
         of = dict(zip(texts, vectors, strict=True))
-        await self._engine.insert([made.finished(draft, of[draft.text]) for draft in drafts])
+        points = await asyncio.to_thread(_finished, drafts, of)
+        await self._engine.insert(points)
 
     def _measured(self, vectors: list[list[float]]) -> list[list[float]]:
         """Refuse vectors of another dimension than the memory's."""
@@ -235,6 +237,14 @@ class QdrantExperience(Experience):
             self._room -= recorded
         if self._room < 0:
             await self.tidy(max(1, self._capacity * 9 // 10))
+
+
+def _drafted(given: Mapping[str, Trajectory], now: float) -> dict[str, list[Draft]]:
+    return {name: made.drafts(trajectory, now) for name, trajectory in given.items()}
+
+
+def _finished(drafts: Sequence[Draft], vectors: Mapping[str, list[float]]) -> list[Point]:
+    return [made.finished(draft, vectors[draft.text]) for draft in drafts]
 
 
 def _recalled(query: Query, candidate: Candidate, text: str, tokens: int) -> Recalled:
