@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-NAMES = ("household", "limits", "overhead", "concurrency", "local_model")
+NAMES = ("household", "limits", "gate", "overhead", "concurrency", "local_model")
 
 
 def main() -> None:

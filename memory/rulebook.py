@@ -108,24 +108,37 @@ class RulebookLog:
         author: Author = "model",
         reason: str = "",
         limit: int = LIMIT,
+        seen: Rulebook | None = None,
     ) -> Applied:
-        """Judge operations against the book as it is, log what stands, and return the book.
+        """Judge operations against a book, log what stands, and return the book as it then is.
 
         A second call with the same run, index and evidence changes nothing and returns what the
         first one did.
+
+        Args:
+            operations: what to do.
+            run: the run that it is done in.
+            index: which batch of the run it is.
+            evidence: ids of the trajectories that it rests on.
+            author: who decided it.
+            reason: why, for people.
+            limit: the number of rules at which the list is full.
+            seen: the book that the author was shown, whose numbers the operations use; the book
+                as it is when none is given. Another run may have changed it since.
         """
         key = batch_key(run, index, evidence)
         snapshot = await self._snapshot()
         if done := snapshot.batches.get(key):
             return Applied(rulebook=snapshot.book, operations=done.operations)
-        applied = snapshot.book.apply(operations, author=author, limit=limit, origin=key)
+        book = seen or snapshot.book
+        applied = book.apply(operations, author=author, limit=limit, origin=key)
         if not applied.operations:
             return applied
         batch = Batch(
             key=key,
             operations=applied.operations,
             author=author,
-            base=snapshot.book.version,
+            base=book.version,
             run=run,
             index=index,
             evidence=tuple(evidence),
@@ -148,6 +161,12 @@ class RulebookLog:
         value = stamped.model_dump(mode="json")
         await self._store.aput((*self._namespace, batch.key), _ITEM, value, index=False, ttl=None)
         return stamped
+
+    async def recorded(
+        self, run: str, index: int = 0, evidence: Sequence[str] = ()
+    ) -> Batch | None:
+        """Return the batch that was logged for a run, an index and evidence, if one was."""
+        return (await self._snapshot()).batches.get(batch_key(run, index, evidence))
 
     async def load(self) -> Rulebook:
         """Return the book as it is now."""

@@ -42,7 +42,7 @@ def attempting(
             trial=trial,
             messages=tuple(ended["messages"]),
             verdict=ended["verdict"],
-            in_view=lessons,
+            in_view=ended["in_view"].model_copy(update={"reflections": lessons.reflections}),
             model=context.model,
             adapter=context.adapter,
             usage=ended["usage"],

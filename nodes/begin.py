@@ -1,24 +1,35 @@
-"""begin: the task is looked up and the opening observation shown."""
+"""begin: the task is looked up, and shown with the rules that are released for it."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from langchain_core.messages import RemoveMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
+from langgraph.runtime import Runtime
 
 from environments import advance
 from environments.registry import environment
+from memory.releases import Releases
 from nodes.tasks import read_shown, read_task
+from state.context import Context
 from state.episode import EpisodeGiven, EpisodeUpdate
-from state.nouns import Usage, text_of
+from state.nouns import InView, Usage, text_of
 from state.prompts import acting
 
 
-async def begin(state: EpisodeGiven) -> EpisodeUpdate:
-    """Look the task up and show the agent its opening; whatever the thread held is over."""
+async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate:
+    """Show the agent the released rules and its task; whatever the thread held is over."""
     shown = read_shown(state.shown)
     task = await asyncio.to_thread(read_task, state.task)
+    context = Context.of(runtime)
+    in_view = InView()
+    releases = Releases(runtime.store, context.tenant, task.environment)
+    if release := await releases.chosen(context.rules):
+        shown = replace(shown, rules=[*release.texts, *shown.rules])
+        rules = tuple(rule.id for rule in release.rules)
+        in_view = InView(rules=rules, rulebook_version=release.rulebook)
     opening = await asyncio.to_thread(advance.start, task)
     instructions = environment(task.environment).instructions
     return {
@@ -30,4 +41,5 @@ async def begin(state: EpisodeGiven) -> EpisodeUpdate:
         "steps": 0,
         "verdict": None,
         "usage": Usage(),
+        "in_view": in_view,
     }

@@ -24,17 +24,18 @@ WHY = {
 async def recall(
     state: ReflexionGiven, runtime: Runtime[Context]
 ) -> Command[Literal["attempt", "__end__"]]:
-    """Look the task and its earlier lessons up; leave it alone if it is solved or to be skipped."""
+    """Look up the task and its earlier lessons; leave alone what is solved or to be skipped."""
     shown = read_shown(state.shown)
     task = await asyncio.to_thread(read_task, state.task)
     memory = Reflections(runtime.store, Context.of(runtime).tenant, task)
-    solved_by = await memory.solved_by()
+    afresh = read_flag("afresh", state.afresh)
+    solved_by = "" if afresh else await memory.solved_by()
     update: ReflexionUpdate = {
         "task": task,
         "run_name": _run_name(state, runtime),
         "background": shown,
         "attempts": [],
-        "reflections": await memory.all(),
+        "reflections": [] if afresh else await memory.all(),
         "trials": 0,
         "verdict": Verdict(),
         "outcome": None,

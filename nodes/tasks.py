@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from environments.registry import environment
-from state.errors import BadInput, UnknownName
+from state.errors import BadInput, OutOfBounds, UnknownName
 from state.nouns import Name, Task
 from state.prompts import ACTING_SECTIONS, Shown
 
@@ -15,6 +15,7 @@ _TASK: Final = TypeAdapter[Task](Task)
 _SHOWN: Final = TypeAdapter[Shown](Shown)
 _FLAG: Final = TypeAdapter[bool](bool)
 _NAME: Final = TypeAdapter[str](Name)
+_NUMBER: Final = TypeAdapter[int](int)
 _T = TypeVar("_T")
 
 
@@ -32,7 +33,7 @@ def read_task(given: object) -> Task:
             'No task was given. The input needs one: {"task": {"environment": '
             '"household/north/small", "id": "test/0"}}.'
         )
-    asked = _read(_TASK, "task", given)
+    asked = read(_TASK, "task", given)
     return environment(asked.environment).task(asked.id)
 
 
@@ -49,7 +50,7 @@ def read_shown(given: object) -> Shown:
     for name in given if isinstance(given, dict) else ():
         if name not in sections:
             raise UnknownName("section of 'shown'", str(name), sections)
-    return _read(_SHOWN, "shown", given)
+    return read(_SHOWN, "shown", given)
 
 
 def read_flag(what: str, given: object) -> bool:
@@ -58,7 +59,7 @@ def read_flag(what: str, given: object) -> bool:
     Raises:
         BadInput: if it is neither.
     """
-    return _read(_FLAG, what, given)
+    return read(_FLAG, what, given)
 
 
 def read_name(what: str, given: object) -> str:
@@ -67,10 +68,33 @@ def read_name(what: str, given: object) -> str:
     Raises:
         BadInput: if it cannot be a name.
     """
-    return _read(_NAME, what, given) if given else ""
+    return read(_NAME, what, given) if given else ""
 
 
-def _read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
+def read_number(what: str, given: object, default: int, low: int, high: int) -> int:
+    """Return a whole number, or the default when none was given.
+
+    Raises:
+        BadInput: if it is no whole number.
+        OutOfBounds: if it lies outside its limits.
+    """
+    number = default if given is None else read(_NUMBER, what, given)
+    if not low <= number <= high:
+        raise OutOfBounds(f"The input {what!r}", number, low, high)
+    return number
+
+
+def read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
+    """Return an input as what it should be.
+
+    Args:
+        adapter: reads it.
+        what: its name in the error.
+        given: what arrived.
+
+    Raises:
+        BadInput: if it cannot be read so.
+    """
     try:
         return adapter.validate_python(given)
     except ValidationError as error:

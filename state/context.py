@@ -73,6 +73,15 @@ class Context:
             title="Window", description="How many of the latest reflections are shown.", ge=1, le=10
         ),
     ] = 3
+    rules: Annotated[
+        str,
+        Field(
+            title="Rules",
+            description="Released rules that prompts show: current, none, or a release's id.",
+            min_length=1,
+            max_length=200,
+        ),
+    ] = "current"
 
     def __post_init__(self) -> None:
         for field in fields(self):

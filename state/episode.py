@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.nouns import Task, Usage, Verdict
+from state.nouns import InView, Task, Usage, Verdict
 from state.prompts import Shown
 
 GivenTask = Annotated[
@@ -50,6 +50,7 @@ class EpisodeUpdate(TypedDict, total=False):
     steps: int
     verdict: Verdict | None
     usage: Usage
+    in_view: InView
 
 
 class EpisodeOutput(TypedDict):
@@ -60,6 +61,7 @@ class EpisodeOutput(TypedDict):
     steps: Annotated[int, Field(title="Steps", description="Actions carried out.")]
     verdict: Verdict
     usage: Usage
+    in_view: Annotated[InView, Field(title="In view", description="The released rules shown.")]
 
 
 @validated
@@ -75,3 +77,4 @@ class EpisodeState:
     steps: int = 0
     verdict: Verdict | None = None
     usage: Usage = field(default_factory=Usage)
+    in_view: InView = field(default_factory=InView)

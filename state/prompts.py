@@ -27,6 +27,13 @@ HOUSEHOLD_INSTRUCTIONS: Final = (
     "You have few commands, so do not waste them."
 )
 
+QA_INSTRUCTIONS: Final = (
+    "Answer the question. You may think first, on lines that begin with 'think:'. Then write the "
+    "answer on a last line that begins with 'Answer:', in as few words as it takes: a name, a "
+    "number, a date, yes or no."
+)
+CHAT_INSTRUCTIONS: Final = "Do what you are asked to. Your whole turn is your answer."
+
 RULES: Final = "Rules learned from other tasks:"
 EXEMPLARS: Final = "Tasks that were solved, as examples:"
 FAILURES: Final = "Attempts at other tasks that failed, as warnings:"

@@ -31,6 +31,14 @@ class ReflexionInput(TypedDict, total=False):
         Field(title="Skip", description="Leave this task alone."),
         EphemeralValue(bool),
     ]
+    afresh: Annotated[
+        bool,
+        Field(
+            title="Afresh",
+            description="Attempt it as if no earlier run had: solved before or not, no lessons.",
+        ),
+        EphemeralValue(bool),
+    ]
     shown: Annotated[
         Shown,
         Field(title="Shown", description="What every attempt is shown beside its reflections."),
@@ -45,6 +53,7 @@ class ReflexionGiven:
     task: object = None
     run: object = ""
     skip: object = False
+    afresh: object = False
     shown: object = None
 
 

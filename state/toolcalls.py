@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from langchain_core.messages import AIMessage, ToolCall
+from langchain_core.messages import AIMessage, AnyMessage, ToolCall
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
+from state.nouns import text_of
 from state.prompts import TOOLS
 
 _CALL: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
@@ -42,6 +43,12 @@ def call(name: str, arguments: Mapping[str, Any]) -> str:
 def response(text: str) -> str:
     """Write what a tool answered, as a turn of the user."""
     return f"<tool_response>\n{text}\n</tool_response>"
+
+
+def spoken(message: AnyMessage) -> str:
+    """Return a turn's text, calls in fields of their own included, as if it were all text."""
+    calls = message.tool_calls if isinstance(message, AIMessage) else []
+    return text_of(message) + "".join(call(made["name"], made["args"]) for made in calls)
 
 
 def parse(text: str) -> AIMessage:

@@ -1,25 +1,32 @@
-"""The scripted expert as an agent, and a reflector that writes down what the expert learns.
+"""The scripted expert as an agent, as a reflector that writes down what it learns, and as a critic.
 
-They are honest parts: both see only the messages that a model would see.
+They are honest parts: all see only the messages that a model would see.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from langchain_core.messages import AnyMessage
 
-from environments.household.expert import Knowledge, Turn, expert, learn
+from environments.household.expert import Knowledge, Turn, expert, learn, merge
+from environments.household.nouns import THINGS, TREATMENTS
+from environments.household.world import world
 from state.nouns import text_of
+from training.novice.corpus import Entry, Episode, operations
+
+_KEPT = re.compile(r"Look for (\w+) in/on a (\w+)\.")
+_WORKS = re.compile(r"To (\w+) a thing, use the (\w+)\.")
 
 
 def expert_agent(messages: Sequence[AnyMessage]) -> str:
-    """Act as the expert does, with the knowledge that the prompt's reflections hold."""
+    """Act as the expert does, with what the prompt's rules and reflections tell."""
     system, opening, *rest = map(text_of, messages)
     turns = [Turn(*pair) for pair in zip(rest[::2], rest[1::2], strict=True)]
-    return expert(opening, turns, _knowledge(system))
+    return expert(opening, turns, merge([_ruled(system), _knowledge(system)]))
 
 
 def expert_reflector(messages: Sequence[AnyMessage]) -> str:
@@ -28,6 +35,39 @@ def expert_reflector(messages: Sequence[AnyMessage]) -> str:
     transcript, _, rest = asked.partition("\nSTATUS: FAIL")
     opening, turns = _turns(transcript)
     return json.dumps(asdict(learn(opening, turns, _knowledge(rest))))
+
+
+def expert_critic(messages: Sequence[AnyMessage]) -> str:
+    """Write the rule operations that the successes in a critique's prompt support."""
+    told, _, listed = text_of(messages[-1]).rpartition("\n\nRules:\n")
+    ended = re.split(r"\nSTATUS: (SUCCESS|FAIL)(?:\n\n|$)", told)
+    home = world("north")  # which one is of no matter here
+    successes = [
+        Episode(home, opening, tuple(turns), frozenset(), solved=True)
+        for text, status in zip(ended[::2], ended[1::2], strict=False)
+        if status == "SUCCESS"
+        for opening, turns in [_turns(text)]
+    ]
+    return "\n".join(operations(successes, [(a, k, text) for a, k, text in _entries(listed)]))
+
+
+def _ruled(text: str) -> Knowledge:
+    """Read what a prompt's rules say; the first rule about a thing counts."""
+    kept: dict[str, str] = {}
+    works: dict[str, str] = {}
+    for about, kind, _ in reversed(list(_entries(text))):
+        if about in THINGS:
+            kept |= dict.fromkeys(THINGS[about], kind)
+        elif about in TREATMENTS:
+            works[about] = kind
+    return Knowledge(kept, works=works)
+
+
+def _entries(text: str) -> Iterator[Entry]:
+    """Yield the rules in a text that the expert understands; each it doesn't is about nothing."""
+    for rule in re.findall(r"^\d+\. (.+)$", text, re.MULTILINE):
+        found = _KEPT.search(rule) or _WORKS.search(rule)
+        yield (found[1], found[2], rule) if found else ("", "", rule)
 
 
 def _knowledge(text: str) -> Knowledge:

@@ -24,9 +24,14 @@ THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
 
 
 def survivor(name: str, file: Path, task: Task, pause: float) -> subprocess.Popen[str]:
-    module = [sys.executable, "-W", "error", "-m", "tests.graphs.survivor"]
+    arguments = (name, str(file), task.environment, task.id, str(pause))
+    return started("tests.graphs.survivor", *arguments)
+
+
+def started(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a process that is to be killed."""
     return subprocess.Popen(
-        [*module, name, str(file), task.environment, task.id, str(pause)],
+        [sys.executable, "-W", "error", "-m", module, *arguments],
         cwd=ROOT,
         env={**os.environ, "LANGGRAPH_STRICT_MSGPACK": "true", "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

@@ -10,7 +10,9 @@ import pytest
 HEAVY = ("torch", "transformers", "trl", "peft", "textworld", "alfworld")
 
 
-@pytest.mark.parametrize("module", ["graphs.episode", "graphs.reflexion", "memory.store"])
+@pytest.mark.parametrize(
+    "module", ["graphs.episode", "graphs.reflexion", "graphs.expel", "memory.store"]
+)
 def test_importing_a_graph_imports_nothing_heavy(module: str) -> None:
     script = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run(

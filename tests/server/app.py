@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from langchain_core.messages import AnyMessage
 
 from graphs import episode as episodes
+from graphs import expel as expels
 from graphs import reflexion as reflexions
-from tests.experts import expert_agent, expert_reflector
+from state.nouns import Verdict, digest, text_of
+from tests.experts import expert_agent, expert_critic, expert_reflector
 
 PAUSE = 0.05
 
@@ -22,3 +24,17 @@ async def patient_expert(messages: Sequence[AnyMessage]) -> str:
 
 episode = episodes.build(patient_expert).compile(name="episode")
 reflexion = reflexions.build(patient_expert, reflector=expert_reflector).compile(name="reflexion")
+expel = expels.build(expert_agent, reflector=expert_reflector, critic=expert_critic).compile(
+    name="expel"
+)
+
+
+def original(messages: Sequence[AnyMessage]) -> str:
+    """Add a rule that nobody else adds."""
+    letters = digest(text_of(messages[-1])).translate(str.maketrans("0123456789", "ghijklmnop"))
+    return f"ADD: Look for {letters}."
+
+
+writer = expels.build(lambda _: "look", lambda *_: Verdict(success=True), critic=original).compile(
+    name="writer"
+)

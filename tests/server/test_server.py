@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +34,6 @@ remote = RemoteGraph("reflexion", url=sys.argv[1])
 outer = StateGraph(State).add_node("learn", remote).add_edge(START, "learn").compile()
 print(json.dumps(asyncio.run(outer.ainvoke({"task": json.loads(sys.argv[2])}))))
 """
-
-
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("server")
-    with serve(Path(__file__).with_name("langgraph.json"), folder) as address:
-        yield address
-
-
-@pytest.fixture
-async def client(address: str) -> AsyncIterator[LangGraphClient]:
-    async with get_client(url=address) as client:
-        yield client
 
 
 async def thread(client: LangGraphClient) -> str:
@@ -190,10 +176,10 @@ async def test_the_shipped_configuration_serves_forms(tmp_path: Path) -> None:
                 name: await client.assistants.get_schemas(assistant["assistant_id"])
                 for name, assistant in served.items()
             }
-    assert {"episode", "reflexion"} <= set(schemas)
-    for schema in schemas.values():
+    assert {"episode", "reflexion", "expel"} <= set(schemas)
+    for name, schema in schemas.items():
         context, given = schema["context_schema"], schema["input_schema"]
-        assert given["required"] == ["task"]
+        assert given["required"] == (["environment"] if name == "expel" else ["task"])
         assert all(field["description"] for field in given["properties"].values())
         assert all(
             field["title"] and field["description"] for field in context["properties"].values()

@@ -100,10 +100,10 @@ def curate(
             account[reason] += 1
         else:
             kept.append(example)
-    capped = _capped(kept, settings.cap)
-    account["over_cap"] += len(kept) - len(capped)
-    train, valid = _split(capped, settings)
-    account["leak"] += len(capped) - len(train) - len(valid)
+    within = capped(kept, settings.cap)
+    account["over_cap"] += len(kept) - len(within)
+    train, valid = _split(within, settings)
+    account["leak"] += len(within) - len(train) - len(valid)
     filters = {reason: count for reason, count in sorted(account.items()) if count}
     _enough(kind, train, settings, filters)
     return Curated(kind, tuple(train), tuple(valid), filters, asdict(settings), files or {})
@@ -131,7 +131,8 @@ def _refused(kind: Kind, example: Example, held_out: HeldOut, seen: set[str]) ->
     return ""
 
 
-def _capped(examples: Sequence[Example], cap: int) -> list[Example]:
+def capped(examples: Sequence[Example], cap: int) -> list[Example]:
+    """Return the first examples of each task, so that easy tasks do not drown the rest."""
     count: Counter[str] = Counter()
     kept = []
     for example in examples:

@@ -28,6 +28,11 @@ class Found(NamedTuple):
     examples: list[Example]
     left_out: Counter[str]
 
+    @classmethod
+    def nothing(cls) -> Found:
+        """Return no examples."""
+        return cls([], Counter())
+
 
 def successes(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
     """Return each success as a conversation to imitate; a task's shortest come first."""
@@ -35,7 +40,7 @@ def successes(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
     left_out: Counter[str] = Counter()
     for attempt in attempts:
         chat = _chat(attempt, strip=strip)
-        if reason := _unusable(attempt) or ("" if attempt.verdict.success else "not_a_success"):
+        if reason := unusable(attempt) or ("" if attempt.verdict.success else "not_a_success"):
             left_out[reason] += 1
             continue
         while chat and chat[-1]["role"] != "assistant":
@@ -58,7 +63,7 @@ def contrasts(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
     left_out: Counter[str] = Counter()
     by_task: defaultdict[str, list[Trajectory]] = defaultdict(list)
     for attempt in attempts:
-        if reason := _unusable(attempt):
+        if reason := unusable(attempt):
             left_out[reason] += 1
         else:
             by_task[task_key(attempt.task)].append(attempt)
@@ -87,7 +92,7 @@ def challenges(attempts: Iterable[Trajectory]) -> Found:
     left_out: Counter[str] = Counter()
     by_task: defaultdict[str, list[Trajectory]] = defaultdict(list)
     for attempt in attempts:
-        if reason := _unusable(attempt):
+        if reason := unusable(attempt):
             left_out[reason] += 1
         else:
             by_task[task_key(attempt.task)].append(attempt)
@@ -114,7 +119,14 @@ def stripped(system: str) -> str:
     return system[: min((cut for cut in cuts if cut >= 0), default=len(system))]
 
 
-def _unusable(attempt: Trajectory) -> str:
+def shown(attempt: Trajectory) -> str:
+    """Return what was in view beside the instructions and the task."""
+    systems = [text_of(message) for message in attempt.messages if message.type == "system"]
+    return "".join(system[len(stripped(system)) :] for system in systems)
+
+
+def unusable(attempt: Trajectory) -> str:
+    """Say why nothing can be learned from an attempt; '' when something can."""
     if attempt.task.split != TRAINABLE:
         return "held_out_split"
     if attempt.verdict.success is None:

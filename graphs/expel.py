@@ -1,0 +1,79 @@
+"""ExpeL: gather attempts, compare successes with failures, curate rules, and release what helps.
+
+START -> draw -> gather* -> extract -> curate -> propose -> publish -> END   (nothing changed)
+           |                                      ^  |  |      ^
+           +--------------------------------------+  |  |      |             (no tasks)
+                                                     |  v      |
+                                                     |  validate <-> compare*
+                                                     v  ^
+                                                    review                   (a person is asked)
+
+`gather` runs the reflexion graph on a training task, `compare` the episode graph on a held-out
+one; each is sent to a task at a time, as many at once as the run's `max_concurrency`. Rules are
+drafted in the log, and agents see none that is not released.
+
+Source: Zhao et al. 2023, arXiv 2308.10144.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from langgraph.graph import END, START, StateGraph
+
+from graphs import episode, reflexion
+from nodes.agents import RETRY, Agent
+from nodes.expel.curate import curating
+from nodes.expel.draw import draw
+from nodes.expel.extract import extract
+from nodes.expel.gather import gathering, spread
+from nodes.expel.propose import propose
+from nodes.expel.publish import publish
+from nodes.expel.review import review
+from nodes.expel.validate import comparing, validate
+from nodes.grade import Judge
+from state.context import Context
+from state.expel import ExpelInput, ExpelOutput, ExpelState
+
+CONCURRENCY: Final = 16
+Expel = StateGraph[ExpelState, Context, ExpelInput, ExpelOutput]
+
+
+def build(
+    agent: Agent | None = None,
+    judge: Judge | None = None,
+    reflector: Agent | None = None,
+    critic: Agent | None = None,
+) -> Expel:
+    """Wire a run; it needs a store, and to be interrupted for a review also a checkpointer.
+
+    Args:
+        agent: who acts; the model that the run's context names when none is given.
+        judge: who has the last word on an attempt; the environment when none is given.
+        reflector: who writes reflections; the context's model when none is given.
+        critic: who writes rule operations; the context's model when none is given.
+    """
+    tried = reflexion.build(agent, judge, reflector).compile(name="reflexion")
+    attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
+    return (
+        StateGraph(ExpelState, Context, input_schema=ExpelInput, output_schema=ExpelOutput)
+        .add_node(draw)
+        .add_node("gather", gathering(tried))
+        .add_node(extract)
+        .add_node("curate", curating(critic), retry_policy=RETRY)
+        .add_node(propose)
+        .add_node(review)
+        .add_node(validate)
+        .add_node("compare", comparing(attempted))
+        .add_node(publish)
+        .add_edge(START, "draw")
+        .add_conditional_edges("draw", spread, ["gather", "propose"])
+        .add_edge("gather", "extract")
+        .add_edge("extract", "curate")
+        .add_edge("curate", "propose")
+        .add_edge("compare", "validate")
+        .add_edge("publish", END)
+    )
+
+
+graph = build().compile(name="expel").with_config(max_concurrency=CONCURRENCY)

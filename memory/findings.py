@@ -1,0 +1,66 @@
+"""What a run found out so far, in the LangGraph Store, so that a restart repeats none of it.
+
+A finding is one immutable item under tenant, environment, run and kind. Checkpoints hold names
+alone, so they stay small however much a run gathers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from langgraph.store.base import BaseStore
+from pydantic import ValidationError
+
+from memory.labels import label
+from state.errors import BrokenData
+from state.nouns import Noun
+
+PAGE: Final = 1_000_000
+_N = TypeVar("_N", bound=Noun)
+
+
+@dataclass(frozen=True)
+class Findings(Generic[_N]):
+    """One run's findings of one kind.
+
+    Attributes:
+        noun: what a finding is; its name is the kind.
+    """
+
+    store: BaseStore
+    tenant: str
+    environment: str
+    run: str
+    noun: type[_N]
+
+    async def add(self, key: str, finding: _N) -> None:
+        """Keep a finding; what its key holds already stays."""
+        if await self.store.aget(self._namespace, label(key)) is None:
+            value = finding.model_dump(mode="json")
+            await self.store.aput(self._namespace, label(key), value, index=False)
+
+    async def get(self, key: str) -> _N | None:
+        """Return the finding of a key, if there is one."""
+        item = await self.store.aget(self._namespace, label(key))
+        return self._read(item.value) if item else None
+
+    async def all(self) -> list[_N]:
+        """Return every finding, by key."""
+        items = await self.store.asearch(self._namespace, limit=PAGE)
+        own = [item for item in items if item.namespace == self._namespace]
+        return [self._read(item.value) for item in sorted(own, key=lambda item: item.key)]
+
+    @property
+    def _namespace(self) -> tuple[str, ...]:
+        where = (self.tenant, self.environment, self.run, self.noun.__name__.lower())
+        return ("findings", *map(label, where))
+
+    def _read(self, value: object) -> _N:
+        try:
+            return self.noun.model_validate(value)
+        except ValidationError as error:
+            raise BrokenData(
+                f"A finding of the run {self.run!r} cannot be read: {error}. Start the run under "
+                "another name."
+            ) from error

@@ -1,0 +1,75 @@
+"""Operations that the screening stopped, in the LangGraph Store until a person decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from langgraph.store.base import BaseStore
+from pydantic import ValidationError
+
+from memory.labels import label
+from state.errors import BrokenData
+from state.nouns import digest
+from state.review import Quarantined
+from state.rules import Rejected
+
+PAGE: Final = 100_000
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """What waits for a person in one tenant's rulebook of one environment."""
+
+    store: BaseStore
+    tenant: str
+    book: str
+
+    async def add(
+        self, rejected: Iterable[Rejected], *, run: str, evidence: Sequence[str]
+    ) -> list[Quarantined]:
+        """Keep what the screening stopped of one batch; again changes nothing."""
+        kept = []
+        for each in rejected:
+            if not each.flagged or each.operation is None:
+                continue
+            operation = each.operation
+            key = digest("quarantine", run, evidence, operation.kind, operation.text)
+            found = Quarantined(
+                key=key,
+                operation=operation,
+                reason=each.reason,
+                evidence=tuple(evidence),
+                run=run,
+            )
+            if await self.store.aget(self._namespace, key) is None:
+                await self._put(found)
+            kept.append(found)
+        return kept
+
+    async def waiting(self) -> list[Quarantined]:
+        """Return what no person has decided on yet."""
+        items = await self.store.asearch(self._namespace, limit=PAGE)
+        own = [item for item in items if item.namespace == self._namespace]
+        found = [_read(item.value) for item in sorted(own, key=lambda item: item.key)]
+        return [each for each in found if each.status == "waiting"]
+
+    async def settle(self, each: Quarantined, status: Literal["approved", "rejected"]) -> None:
+        """Remember what a person decided."""
+        await self._put(each.model_copy(update={"status": status}))
+
+    async def _put(self, each: Quarantined) -> None:
+        value = each.model_dump(mode="json")
+        await self.store.aput(self._namespace, each.key, value, index=False)
+
+    @property
+    def _namespace(self) -> tuple[str, ...]:
+        return ("quarantine", label(self.tenant), label(self.book))
+
+
+def _read(value: object) -> Quarantined:
+    try:
+        return Quarantined.model_validate(value)
+    except ValidationError as error:
+        raise BrokenData(f"A quarantined operation cannot be read: {error}") from error

@@ -1,0 +1,163 @@
+"""Releases in the LangGraph Store: what an agent runs with, and what it ran with before.
+
+Releases and promotions are immutable items of their own, so two runs that publish at once lose
+nothing: the later promotion is in force, and the earlier one is history.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from langgraph.store.base import BaseStore
+from pydantic import ValidationError
+
+from memory.labels import label
+from state.errors import BadInput, BrokenData, UnknownName
+from state.gate import Account, Decision
+from state.nouns import SCHEMA_VERSION, Noun, digest
+from state.releases import CURRENT, NONE, Promotion, Release
+from state.rules import Author
+
+PAGE: Final = 100_000
+_TICK: Final = 1e-6
+_N = TypeVar("_N", bound=Noun)
+
+
+@dataclass(frozen=True)
+class Releases:
+    """The releases of one tenant in one environment; without a store there are none."""
+
+    store: BaseStore | None
+    tenant: str
+    environment: str
+    clock: Callable[[], float] = time.time
+
+    async def chosen(self, name: str) -> Release | None:
+        """Return the release of an id, the one in force, or none: as a run's settings name it.
+
+        Raises:
+            UnknownName: if there is no such release.
+        """
+        if name == NONE:
+            return None
+        return await self.current() if name == CURRENT else await self.get(name)
+
+    async def current(self) -> Release | None:
+        """Return the release in force."""
+        promotions = await self.promotions()
+        if not promotions or not promotions[-1].release:
+            return None
+        return await self.get(promotions[-1].release)
+
+    async def get(self, name: str) -> Release:
+        """Return the release of an id, or of how an id begins.
+
+        Raises:
+            UnknownName: if there is none, or several.
+        """
+        if self.store is not None and name:
+            if item := await self.store.aget(self._namespace("releases"), name):
+                return _read(Release, item.value)
+            near = [release for release in await self.all() if release.id.startswith(name)]
+            if len(near) == 1:
+                return near[0]
+        known = [release.id for release in await self.all()]
+        raise UnknownName(f"release of {self.environment}", name, [NONE, CURRENT, *known])
+
+    async def all(self) -> list[Release]:
+        """Return every release, the oldest first."""
+        found = [_read(Release, value) for value in await self._values("releases")]
+        return sorted(found, key=lambda release: (release.made_at, release.id))
+
+    async def promotions(self) -> list[Promotion]:
+        """Return what was in force from when on, the oldest first."""
+        found = [_read(Promotion, value) for value in await self._values("promotions")]
+        return sorted(found, key=lambda promotion: (promotion.time, promotion.run))
+
+    async def publish(
+        self, release: Release, *, author: Author = "model", reason: str = ""
+    ) -> None:
+        """Keep a release and promote it; the same release again changes nothing."""
+        namespace = self._namespace("releases")
+        if not await self._kept.aget(namespace, release.id):
+            made = release.model_copy(update={"made_at": self.clock()})
+            await self._kept.aput(namespace, release.id, made.model_dump(mode="json"), index=False)
+        await self.promote(release.id, run=release.run, author=author, reason=reason)
+
+    async def promote(
+        self, release: str, *, run: str, author: Author = "person", reason: str = ""
+    ) -> None:
+        """Put a release in force, '' for none; the same run and release again changes nothing."""
+        namespace, key = self._namespace("promotions"), digest("promotion", run, release)
+        if await self._kept.aget(namespace, key):
+            return
+        known = await self.promotions()
+        promotion = Promotion(
+            release=release,
+            run=run,
+            author=author,
+            reason=reason,
+            # Later than any that is known, so that clocks which disagree change no order.
+            time=max([self.clock(), *(each.time + _TICK for each in known)]),
+        )
+        await self._kept.aput(namespace, key, promotion.model_dump(mode="json"), index=False)
+
+    async def gate_level(self, run: str) -> float:
+        """Return the level of a run's gate, which the gates before it set; ask as often as needed.
+
+        A gate counts from when its level was asked for, so that one which is abandoned counts too.
+        """
+        namespace = self._namespace("gates")
+        if item := await self._kept.aget(namespace, digest("gate", run)):
+            return float(item.value["level"])
+        outcomes = [value["outcome"] for value in await self._values("gates")]
+        account = Account(tried=len(outcomes), published=outcomes.count("publish"))
+        value = {
+            "schema_version": SCHEMA_VERSION,
+            "run": run,
+            "level": account.next_level,
+            "outcome": "undecided",
+        }
+        await self._kept.aput(namespace, digest("gate", run), value, index=False)
+        return account.next_level
+
+    async def end_gate(self, run: str, decision: Decision) -> None:
+        """Remember what a run's gate decided."""
+        namespace, key = self._namespace("gates"), digest("gate", run)
+        if item := await self._kept.aget(namespace, key):
+            value = {**item.value, "outcome": decision.outcome}
+            await self._kept.aput(namespace, key, value, index=False)
+
+    @property
+    def _kept(self) -> BaseStore:
+        if self.store is None:
+            raise BadInput("Releases are kept in a store: compile the graph with one.")
+        return self.store
+
+    async def _values(self, kind: str) -> list[dict[str, Any]]:
+        if self.store is None:
+            return []
+        namespace = self._namespace(kind)
+        items = await self.store.asearch(namespace, limit=PAGE)
+        # Some stores compare prefixes as text, so that "a" also finds "ab".
+        return [item.value for item in items if item.namespace == namespace]
+
+    def _namespace(self, kind: str) -> tuple[str, ...]:
+        return (kind, label(self.tenant), label(self.environment))
+
+
+def _read(kind: type[_N], value: dict[str, Any]) -> _N:
+    found = value.get("schema_version")
+    what = kind.__name__.lower()
+    if found != SCHEMA_VERSION:
+        raise BrokenData(
+            f"A stored {what} has schema version {found!r}, but this version of Apprentice reads "
+            f"{SCHEMA_VERSION}. Use the version that wrote it."
+        )
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise BrokenData(f"A stored {what} cannot be read: {error}") from error

@@ -1,0 +1,139 @@
+"""curate: the critic improves the list of rules, one piece of evidence after the other.
+
+After ExpeL (Zhao et al. 2023, arXiv 2308.10144). Each answer is one batch of the rulebook's log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from langchain_core.messages import AnyMessage
+from langgraph.runtime import Runtime
+
+from nodes import Node
+from nodes.agents import Agent, ask
+from nodes.expel.extract import gathered
+from nodes.kept import log_of, quarantine_of
+from state.context import Context
+from state.errors import ContextOverflow
+from state.expel import Counts, ExpelState, ExpelUpdate
+from state.gathering import Evidence
+from state.nouns import Trajectory, text_of, transcript
+from state.prompts import critique_pair, critique_successes
+from state.rulebook import Rulebook, parse_operations
+from state.rules import Rejected
+
+TOKENS: Final = 256
+"""Four operations fit into it; a run's settings may allow more."""
+REPORTED: Final = 200
+"""Rejected operations that a run reports, at most."""
+
+
+class Criticism(NamedTuple):
+    """What came of one piece of evidence."""
+
+    counts: Counts
+    rejected: tuple[Rejected, ...] = ()
+
+
+def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
+    """Return the node in which a model, or the caller's own critic, writes rule operations."""
+
+    async def curate(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
+        """Have each piece of evidence criticised once; a restart asks nothing twice."""
+        attempts = {
+            attempt.id: attempt
+            for each in await gathered(state, runtime)
+            for attempt in each.attempts
+        }
+        counts = Counts()
+        rejected: list[Rejected] = []
+        pieces = list(enumerate(state.evidence))
+        while pieces:
+            index, piece = pieces.pop(0)
+            try:
+                found = await _criticise(critic, state, runtime, index, piece, attempts)
+            except ContextOverflow as error:
+                halves = piece.halves()
+                pieces = [(index, half) for half in halves] + pieces
+                if not halves:
+                    rejected.append(Rejected(written=piece.kind, reason=str(error)))
+                continue
+            counts += found.counts
+            rejected += found.rejected
+        return {"operations": counts, "rejected": rejected[:REPORTED]}
+
+    return curate
+
+
+async def _criticise(
+    critic: Agent | None,
+    state: ExpelState,
+    runtime: Runtime[Context],
+    index: int,
+    piece: Evidence,
+    attempts: Mapping[str, Trajectory],
+) -> Criticism:
+    """Ask about one piece of evidence, and log what stands."""
+    log = log_of(runtime, state.environment)
+    if done := await log.recorded(state.run_name, index, piece.trajectories):
+        return Criticism(Counts(applied=len(done.operations)))
+    book = await log.load()
+    context = Context.of(runtime)
+    reply = await ask(
+        critic,
+        prompt(book, piece, attempts),
+        replace(context, max_tokens=max(context.max_tokens, TOKENS)),
+        graph="expel",
+        environment=state.environment,
+    )
+    parsed = parse_operations(text_of(reply.message))
+    judged = book.apply(parsed.operations)
+    # What is stopped is kept first: a batch that is logged is never looked at again.
+    stopped = await quarantine_of(runtime, state.environment).add(
+        judged.rejected, run=state.run_name, evidence=piece.trajectories
+    )
+    applied = await log.record(
+        parsed.operations,
+        run=state.run_name,
+        index=index,
+        evidence=piece.trajectories,
+        reason=reason(piece, attempts),
+        seen=book,
+    )
+    rejected = (*parsed.rejected, *applied.rejected)
+    counts = Counts(
+        applied=len(applied.operations),
+        rejected=len(rejected) - len(stopped),
+        quarantined=len(stopped),
+    )
+    runtime.stream_writer(
+        {
+            "type": "expel.curated",
+            "index": index,
+            "evidence": piece.kind,
+            "operations": [str(operation) for operation in applied.operations],
+            "rejected": [each.model_dump(include={"written", "reason"}) for each in rejected],
+            "rules": len(applied.rulebook.rules),
+        }
+    )
+    return Criticism(counts, rejected)
+
+
+def prompt(book: Rulebook, piece: Evidence, attempts: Mapping[str, Trajectory]) -> list[AnyMessage]:
+    """Return the question: the evidence as transcripts, and the rules with their numbers."""
+    rules = [rule.text for rule in book.rules]
+    told = [transcript(attempts[name].messages) for name in piece.trajectories]
+    if piece.kind == "pair":
+        success, failure = told
+        return critique_pair(rules, success, failure, full=book.full())
+    return critique_successes(rules, told, full=book.full())
+
+
+def reason(piece: Evidence, attempts: Mapping[str, Trajectory]) -> str:
+    """Say for people what a batch rests on."""
+    tasks = list(dict.fromkeys(attempts[name].task.id for name in piece.trajectories))
+    what = "A success and a failure of" if piece.kind == "pair" else "Successes of"
+    return f"{what} {', '.join(tasks)}."[:2_000]

@@ -1,0 +1,54 @@
+"""publish: a candidate that passed the gate is released; however it went, the run says how."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from langgraph.runtime import Runtime
+
+from nodes.kept import releases_of
+from state.context import Context
+from state.expel import ExpelState, ExpelUpdate, Outcome
+
+_OUTCOMES: Final[dict[str, Outcome]] = {
+    "publish": "published",
+    "reject": "rejected",
+    "undecided": "undecided",
+}
+
+
+async def publish(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
+    """Release the candidate with its verdict, unless another run released meanwhile."""
+    update, released = await _released(state, runtime), state.candidate
+    runtime.stream_writer(
+        {
+            "type": "expel.done",
+            "run": state.run_name,
+            "outcome": update["outcome"],
+            "reason": update["reason"],
+            "release": released.id if released and update["outcome"] == "published" else "",
+        }
+    )
+    return update
+
+
+async def _released(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
+    candidate, decision = state.candidate, state.validation
+    if candidate is None or decision is None:
+        return {"outcome": state.outcome, "reason": state.reason}
+    releases = releases_of(runtime, state.environment)
+    await releases.end_gate(state.run_name, decision)
+    if decision.outcome != "publish":
+        return {"outcome": _OUTCOMES[decision.outcome], "reason": decision.reason}
+    current = await releases.current()
+    now = current.id if current else ""
+    if now not in (candidate.base, candidate.id):
+        reason = (
+            f"Release {now} was put in force meanwhile, and this candidate was not compared with "
+            "it. The draft keeps what was learned: run again, with 0 tasks to judge it as it is."
+        )
+        return {"outcome": "overtaken", "reason": reason}
+    await releases.publish(
+        candidate.model_copy(update={"validation": decision}), reason=decision.reason
+    )
+    return {"outcome": "published", "reason": decision.reason}

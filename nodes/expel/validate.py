@@ -1,0 +1,123 @@
+"""validate: candidate, incumbent and a no-learning control attempt the same held-out tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from random import Random
+from typing import Any, Final, Literal
+
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command, Send
+
+from environments.registry import environment
+from nodes import Node
+from nodes.expel.draw import VALIDATION, drawn
+from nodes.kept import findings_of, releases_of
+from state.context import MAX_SEED, Context
+from state.errors import BrokenData
+from state.expel import Compared, ExpelState, ExpelUpdate, ForTask
+from state.gate import Aim, Gate, Pair
+from state.gathering import balanced
+from state.nouns import Task, digest
+from state.prompts import Shown
+from state.releases import NONE
+
+LOOK: Final = 24
+"""Held-out tasks between two looks; a multiple of the household's six families."""
+
+
+async def validate(
+    state: ExpelState, runtime: Runtime[Context]
+) -> Command[Literal["compare", "publish"]]:
+    """Look at the outcomes so far: decide, or ask for more of them."""
+    if state.candidate is None:
+        raise BrokenData("There is no candidate to validate. Start the run again.")
+    level = state.level or await releases_of(runtime, state.environment).gate_level(state.run_name)
+    tasks = await asyncio.to_thread(held_out, state)
+    known = {
+        each.task: each
+        for each in await findings_of(runtime, state.environment, state.run_name, Compared).all()
+    }
+    seen = [known[task.id] for task in tasks[: state.looks * LOOK] if task.id in known]
+    following = tasks[state.looks * LOOK : (state.looks + 1) * LOOK]
+    if not tasks:
+        reason = "No held-out tasks were allowed, so the candidate could not be tried."
+        return Command(update={"outcome": "undecided", "reason": reason}, goto="publish")
+    gate = Gate(
+        families=tuple(dict.fromkeys(task.kind for task in tasks)),
+        aim=aim(state),
+        level=level,
+        most=len(tasks),
+    ).add(Pair(each.family, each.incumbent, each.candidate, each.control) for each in seen)
+    decision = gate.decide()
+    runtime.stream_writer(
+        {
+            "type": "expel.validated",
+            "look": state.looks,
+            "pairs": decision.numbers.pairs,
+            "incumbent": decision.numbers.incumbent,
+            "candidate": decision.numbers.candidate,
+            "outcome": decision.outcome,
+            "reason": decision.reason,
+        }
+    )
+    if decision.outcome == "undecided" and following:
+        sent = [Send("compare", ForTask(state.run_name, task, arms(state))) for task in following]
+        return Command(update={"level": level, "looks": state.looks + 1}, goto=sent)
+    return Command(update={"level": level, "validation": decision}, goto="publish")
+
+
+def comparing(
+    episode: CompiledStateGraph[Any, Context, Any, Any],
+) -> Node[ForTask, ExpelUpdate]:
+    """Return the node that runs one held-out task under each arm, as a subgraph."""
+
+    async def compare(state: ForTask, runtime: Runtime[Context]) -> ExpelUpdate:
+        """Attempt one held-out task under each arm, with the same seed; a restart repeats none."""
+        findings = findings_of(runtime, state.task.environment, state.run_name, Compared)
+        if await findings.get(state.task.id):
+            return {}
+        context = Context.of(runtime)
+        settings = replace(context, rules=NONE, seed=_seed(state))
+        ended: dict[tuple[str, ...], bool] = {}
+        for rules in {tuple(each): None for each in state.arms.values()}:
+            done = await episode.ainvoke(
+                {"task": state.task, "shown": Shown(rules=rules)}, context=settings
+            )
+            ended[rules] = bool(done["verdict"].success)
+        outcomes = {arm: ended[tuple(rules)] for arm, rules in state.arms.items()}
+        await findings.add(
+            state.task.id, Compared(task=state.task.id, family=state.task.kind, **outcomes)
+        )
+        return {}
+
+    return compare
+
+
+def arms(state: ExpelState) -> dict[str, list[str]]:
+    """Return the rules that each arm shows; what learned nothing shows none."""
+    candidate = state.candidate.texts if state.candidate else ()
+    return {
+        "incumbent": [rule.text for rule in state.shown_now],
+        "candidate": list(candidate),
+        "control": [],
+    }
+
+
+def aim(state: ExpelState) -> Aim:
+    """Return what has to be shown: what only takes rules away need be no worse."""
+    shown = arms(state)
+    return "no_worse" if set(shown["candidate"]) <= set(shown["incumbent"]) else "better"
+
+
+def held_out(state: ExpelState) -> list[Task]:
+    """Return the run's own validation tasks, kinds taking turns; blocks while they are drawn."""
+    where = environment(state.environment)
+    tasks = drawn(where, VALIDATION, state.run_name, state.most_held_out)
+    return list(balanced(tasks, Random(state.run_name)))
+
+
+def _seed(state: ForTask) -> int:
+    return int(digest("compare", state.run_name, state.task.id), 16) % MAX_SEED

@@ -1,0 +1,54 @@
+"""What is kept in the run's Store, opened for its tenant."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from langgraph.runtime import Runtime
+from langgraph.store.base import BaseStore
+
+from memory.findings import Findings
+from memory.quarantine import Quarantine
+from memory.releases import Releases
+from memory.rulebook import RulebookLog
+from state.context import Context
+from state.errors import MissingPart
+from state.nouns import Noun
+
+_N = TypeVar("_N", bound=Noun)
+
+
+def store_of(runtime: Runtime[Context]) -> BaseStore:
+    """Return the run's store.
+
+    Raises:
+        MissingPart: if the graph runs without one.
+    """
+    if runtime.store is None:
+        raise MissingPart(
+            "Rules are kept in a LangGraph Store, and this graph runs without one. The server has "
+            "one; elsewhere, compile the graph with store=..., such as that of memory.store."
+        )
+    return runtime.store
+
+
+def log_of(runtime: Runtime[Context], environment: str) -> RulebookLog:
+    """Return the rulebook's log for an environment: the draft that releases are made from."""
+    return RulebookLog(store_of(runtime), Context.of(runtime).tenant, environment)
+
+
+def releases_of(runtime: Runtime[Context], environment: str) -> Releases:
+    """Return the releases for an environment."""
+    return Releases(store_of(runtime), Context.of(runtime).tenant, environment)
+
+
+def quarantine_of(runtime: Runtime[Context], environment: str) -> Quarantine:
+    """Return the operations that wait for a person."""
+    return Quarantine(store_of(runtime), Context.of(runtime).tenant, environment)
+
+
+def findings_of(
+    runtime: Runtime[Context], environment: str, run: str, noun: type[_N]
+) -> Findings[_N]:
+    """Return what a run found out so far in an environment."""
+    return Findings(store_of(runtime), Context.of(runtime).tenant, environment, run, noun)

@@ -1,0 +1,173 @@
+"""What the expel graph reads, passes on and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal, Required
+
+from langgraph.channels import EphemeralValue
+from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+from typing_extensions import TypedDict
+
+from state.gate import Decision
+from state.gathering import Evidence
+from state.nouns import Name, Noun, Task
+from state.releases import Release
+from state.review import Change, Quarantined
+from state.rules import Rejected, Rule
+
+TASKS: Final = 24
+MAX_TASKS: Final = 2_000
+HELD_OUT: Final = 240
+MAX_HELD_OUT: Final = 5_000
+
+Outcome = Literal["published", "rejected", "undecided", "unchanged", "declined", "overtaken"]
+
+
+class ExpelInput(TypedDict, total=False):
+    """What to learn from. Values of one run alone."""
+
+    environment: Required[
+        Annotated[
+            Name,
+            Field(title="Environment", description="Where to learn, such as household/north/small"),
+        ]
+    ]
+    tasks: Annotated[
+        int,
+        Field(
+            title="Tasks",
+            description="Training tasks to attempt; 0 judges the draft as it is.",
+            ge=0,
+            le=MAX_TASKS,
+        ),
+        EphemeralValue(int),
+    ]
+    held_out: Annotated[
+        int,
+        Field(
+            title="Held-out tasks",
+            description="Validation tasks that the candidate is tried on, at most.",
+            ge=0,
+            le=MAX_HELD_OUT,
+        ),
+        EphemeralValue(int),
+    ]
+    review: Annotated[
+        bool,
+        Field(title="Review", description="Ask a person before anything is validated."),
+        EphemeralValue(bool),
+    ]
+    run: Annotated[
+        Name,
+        Field(title="Run", description="Name of this run; the same name again goes on with it."),
+        EphemeralValue(str),
+    ]
+
+
+@dataclass
+class ExpelGiven:
+    """An input as it arrives, before anything in it is checked."""
+
+    environment: object = None
+    tasks: object = None
+    held_out: object = None
+    review: object = False
+    run: object = ""
+
+
+class Compared(Noun):
+    """How one held-out task ended under the incumbent, the candidate and no rules at all."""
+
+    task: str
+    family: str
+    incumbent: bool
+    candidate: bool
+    control: bool
+
+
+class Counts(Noun):
+    """What became of the operations that the critic wrote."""
+
+    applied: int = 0
+    rejected: int = 0
+    quarantined: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            applied=self.applied + other.applied,
+            rejected=self.rejected + other.rejected,
+            quarantined=self.quarantined + other.quarantined,
+        )
+
+
+class ExpelUpdate(TypedDict, total=False):
+    """What a node of expel changes."""
+
+    run_name: str
+    environment: str
+    tasks_drawn: list[Task]
+    most_held_out: int
+    reviewed: bool
+    incumbent: Release | None
+    evidence: list[Evidence]
+    operations: Counts
+    rejected: list[Rejected]
+    candidate: Release | None
+    proposed: list[Change]
+    waiting: list[Quarantined]
+    level: float
+    looks: int
+    validation: Decision | None
+    outcome: Outcome | None
+    reason: str
+
+
+class ExpelOutput(TypedDict):
+    """What a run came to."""
+
+    run_name: Annotated[str, Field(title="Run", description="The run's name.")]
+    outcome: Annotated[Outcome, Field(title="Outcome", description="How the run ended.")]
+    reason: Annotated[str, Field(title="Reason", description="Why, as a sentence.")]
+    operations: Counts
+    rejected: list[Rejected]
+    candidate: Release | None
+    validation: Decision | None
+
+
+@validated
+class ExpelState:
+    """A run so far. Attempts and comparisons are in the Store, under the run's name."""
+
+    run_name: str
+    environment: str
+    tasks_drawn: list[Task] = field(default_factory=list)
+    most_held_out: int = HELD_OUT
+    reviewed: bool = False
+    incumbent: Release | None = None
+    evidence: list[Evidence] = field(default_factory=list)
+    operations: Counts = field(default_factory=Counts)
+    rejected: list[Rejected] = field(default_factory=list)
+    candidate: Release | None = None
+    proposed: list[Change] = field(default_factory=list)
+    waiting: list[Quarantined] = field(default_factory=list)
+    level: float = 0.0
+    looks: int = 0
+    validation: Decision | None = None
+    outcome: Outcome | None = None
+    reason: str = ""
+
+    @property
+    def shown_now(self) -> tuple[Rule, ...]:
+        """The rules that are released."""
+        return self.incumbent.rules if self.incumbent else ()
+
+
+@validated
+class ForTask:
+    """One task's share of a run: what a node that is sent to once a task reads."""
+
+    run_name: str
+    task: Task
+    arms: dict[str, list[str]] = field(default_factory=dict)

@@ -1,0 +1,351 @@
+"""The gate: whether a candidate may take the place of what runs now.
+
+Candidate and incumbent attempt the same held-out tasks with the same seeds, a batch at a time, and
+after each batch the gate decides: publish, reject, or go on.
+
+    account = Account()
+    gate = Gate(families=("clean", "heat"), level=account.next_level)
+    while (decision := gate.decide()).outcome == "undecided":
+        gate = gate.add(pairs_of_the_next_batch())
+    account = account.add(decision)
+
+- *Better beyond chance*: the evidence for a gain (`state.evidence`) reaches 1 / level. Looking
+  after every batch costs nothing, by Ville's inequality.
+- *Better than repetition*: where a no-learning control ran alongside (the incumbent once more, as
+  often as the candidate), the candidate has to be better than it as well, at the same level. Both
+  have to be shown, so neither pays for the other (an intersection-union test, Berger 1982).
+- *No family significantly worse*: each family of tasks has a test of its own for a loss, at `harm`
+  divided by the number of families (Bonferroni). While one looks worse (evidence of `doubt`),
+  publishing waits for more pairs, so that stopping early does not hide it.
+- *Worth waiting for*: the gate gives up when a gain of `margin` is excluded at `missed`, or when
+  `most` pairs have not shown it.
+- *Taking something away* needs to be no worse only: by less than `margin`, beyond chance.
+- *Many candidates*: `Account` sets the level of each, so that of all that is ever published, the
+  share that deserved it not stays below the account's level on average.
+
+A gate's level holds when its tasks are no part of what the candidate was made from. So every gate
+draws fresh ones where the environment can make them (`fresh_seed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import Literal, NamedTuple
+
+from pydantic import Field, field_validator
+
+from state.errors import UnknownName
+from state.evidence import evidence, gain_interval
+from state.nouns import Noun, digest
+
+Aim = Literal["better", "no_worse"]
+Outcome = Literal["publish", "reject", "undecided"]
+
+
+class Pair(NamedTuple):
+    """Success of both, and of a no-learning control if there is one, at one task and seed."""
+
+    family: str
+    incumbent: bool
+    candidate: bool
+    control: bool | None = None
+
+
+class Score(Noun):
+    """The candidate's outcomes beside those of another arm: how many pairs of each kind."""
+
+    wins: int = Field(default=0, ge=0)
+    losses: int = Field(default=0, ge=0)
+    solved: int = Field(default=0, ge=0, description="Pairs that both solved.")
+    failed: int = Field(default=0, ge=0, description="Pairs that both failed.")
+
+    def __add__(self, other: Score) -> Score:
+        return Score(
+            wins=self.wins + other.wins,
+            losses=self.losses + other.losses,
+            solved=self.solved + other.solved,
+            failed=self.failed + other.failed,
+        )
+
+    @property
+    def pairs(self) -> int:
+        """All pairs."""
+        return self.wins + self.losses + self.ties
+
+    @property
+    def ties(self) -> int:
+        """Pairs with equal outcomes."""
+        return self.solved + self.failed
+
+    @property
+    def ours(self) -> float:
+        """The candidate's success rate; 0 without pairs."""
+        return (self.wins + self.solved) / self.pairs if self.pairs else 0.0
+
+    @property
+    def theirs(self) -> float:
+        """The other arm's success rate; 0 without pairs."""
+        return (self.losses + self.solved) / self.pairs if self.pairs else 0.0
+
+    def gain_over(self, gain: float) -> float:
+        """Return the evidence that the candidate gains more than so much."""
+        return evidence(self.wins, self.ties, self.losses, gain)
+
+    def gain_under(self, gain: float) -> float:
+        """Return the evidence that the candidate gains less than so much."""
+        return evidence(self.losses, self.ties, self.wins, -gain)
+
+
+class Family(Noun):
+    """How one family of tasks fares; `harm` is the evidence that it is worse than before."""
+
+    pairs: int
+    incumbent: float
+    candidate: float
+    harm: float
+
+
+class Numbers(Noun):
+    """What a decision rests on, to be kept with the release.
+
+    Attributes:
+        pairs: tasks that were attempted by both.
+        wins: tasks that the candidate alone solved.
+        losses: tasks that the incumbent alone solved.
+        incumbent: success rate of what runs now.
+        candidate: success rate of the candidate.
+        control: success rate of the no-learning control, if one ran.
+        gain: candidate less incumbent.
+        low: lower end of the gain's 95 % interval, which holds at all looks together.
+        high: its upper end.
+        evidence: e-value for the candidate; against each of both arms, the lesser.
+        needed: the e-value that publishes.
+        families: each family's numbers.
+    """
+
+    pairs: int
+    wins: int
+    losses: int
+    incumbent: float
+    candidate: float
+    control: float | None
+    gain: float
+    low: float
+    high: float
+    evidence: float
+    needed: float
+    families: dict[str, Family]
+
+
+class Decision(Noun):
+    """What the gate says, with a sentence for people and the numbers."""
+
+    outcome: Outcome
+    reason: str
+    numbers: Numbers
+
+
+class Gate(Noun):
+    """A sequential test of a candidate against what runs now; immutable.
+
+    Attributes:
+        families: every family of tasks that the hold-out has.
+        aim: "better" to publish something new, "no_worse" to take something away.
+        level: probability of publishing a candidate that is not better (or is worse by `margin`).
+        margin: the gain not to be missed, or, to be no worse, the loss not to be allowed.
+        harm: probability of rejecting a candidate for a family that is not worse, all families
+            together.
+        missed: probability of giving up early on a candidate that has the gain.
+        doubt: evidence that a family is worse from which on more pairs are asked for.
+        least: pairs that every family needs before anything is published.
+        most: pairs after which the gate decides in any case.
+        against_incumbent: the outcomes so far, by family.
+        against_control: the same beside the control.
+    """
+
+    families: tuple[str, ...] = Field(min_length=1)
+    aim: Aim = "better"
+    level: float = Field(default=0.05, gt=0, lt=1)
+    margin: float = Field(default=0.1, gt=0, lt=1)
+    harm: float = Field(default=0.1, gt=0, lt=1)
+    missed: float = Field(default=0.1, gt=0, lt=1)
+    doubt: float = Field(default=2.0, gt=0)
+    least: int = Field(default=8, ge=1)
+    most: int = Field(default=300, ge=1)
+    against_incumbent: dict[str, Score] = Field(default_factory=dict)
+    against_control: dict[str, Score] = Field(default_factory=dict)
+
+    @field_validator("families")
+    @classmethod
+    def _each_once(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(families))
+
+    def add(self, pairs: Iterable[Pair]) -> Gate:
+        """Return the gate with more outcomes; an UnknownName if a family is none of its own."""
+        incumbent, control = dict(self.against_incumbent), dict(self.against_control)
+        for pair in pairs:
+            family = pair.family
+            if family not in self.families:
+                raise UnknownName("family of this gate", family, self.families)
+            incumbent[family] = _counted(incumbent, family, pair.candidate, pair.incumbent)
+            if pair.control is not None:
+                control[family] = _counted(control, family, pair.candidate, pair.control)
+        return self.model_copy(update={"against_incumbent": incumbent, "against_control": control})
+
+    def decide(self) -> Decision:
+        """Say what the outcomes so far allow."""
+        outcome, reason = self._judge()
+        return Decision(outcome=outcome, reason=reason, numbers=self._numbers())
+
+    @property
+    def score(self) -> Score:
+        """The outcomes of all families beside the incumbent's."""
+        return _sum(self.against_incumbent)
+
+    @property
+    def _arms(self) -> tuple[Score, ...]:
+        """What has to be beaten: repetition looks like learning, but not like taking away."""
+        controlled = self.aim == "better" and self.against_control
+        return (self.score, _sum(self.against_control)) if controlled else (self.score,)
+
+    @property
+    def _zone(self) -> tuple[float, float]:
+        """The gain to be exceeded, and the gain not to be missed."""
+        return (0.0, self.margin) if self.aim == "better" else (-self.margin, 0.0)
+
+    def _judge(self) -> tuple[Outcome, str]:
+        floor, target = self._zone
+        points = f"{100 * self.margin:.0f} points"
+        better = self.aim == "better"
+        claim = "better" if better else f"less than {points} worse"
+        hope = f"a gain of {points}" if better else "doing as well"
+        found, needed = self._evidence(floor), 1 / self.level
+        told = f"{_told(self.score)}; evidence {found:.3g}, needed {needed:.3g}."
+        if worse := self._worse():
+            return "reject", f"Significantly worse at {worse!r}: {_told(self._of(worse))}. {told}"
+        if self._hopeless(target):
+            return "reject", f"Not worth more tries: {hope} is ruled out. {told}"
+        spent = self.score.pairs >= self.most
+        waiting = self._waiting(spent=spent)
+        if found >= needed and not waiting:
+            said = f"{claim.capitalize()} beyond chance, and no family is significantly worse."
+            return "publish", f"{said} {told}"
+        if spent:
+            return "reject", f"Not shown to be {claim} within {self.most} pairs. {told}{waiting}"
+        return "undecided", f"Not decided yet. {told}{waiting}"
+
+    def _evidence(self, floor: float) -> float:
+        """Return the evidence for the candidate, against the arm that it beats the least."""
+        return min(arm.gain_over(floor) for arm in self._arms)
+
+    def _hopeless(self, target: float) -> bool:
+        """Tell whether the gain not to be missed is excluded, against any arm."""
+        needed = len(self._arms) / self.missed
+        return any(arm.gain_under(target) >= needed for arm in self._arms)
+
+    def _waiting(self, *, spent: bool) -> str:
+        """Name the families that need more pairs before anything is published."""
+        names = [
+            name
+            for name in self.families
+            if self._of(name).pairs < self.least
+            or (self._of(name).gain_under(0) >= self.doubt and not spent)
+        ]
+        return f" More pairs are needed of {', '.join(names)}." if names else ""
+
+    def _worse(self) -> str | None:
+        """Return a family that is significantly worse, the worst of them."""
+        worst = max(self.families, key=lambda name: self._of(name).gain_under(0))
+        harmed = self._of(worst).gain_under(0) * self.harm >= len(self.families)
+        return worst if harmed else None
+
+    def _of(self, family: str) -> Score:
+        return self.against_incumbent.get(family, Score())
+
+    def _numbers(self) -> Numbers:
+        score = self.score
+        low, high = gain_interval(score.wins, score.ties, score.losses)
+        return Numbers(
+            pairs=score.pairs,
+            wins=score.wins,
+            losses=score.losses,
+            incumbent=score.theirs,
+            candidate=score.ours,
+            control=_sum(self.against_control).theirs if self.against_control else None,
+            gain=score.ours - score.theirs,
+            low=low,
+            high=high,
+            evidence=self._evidence(self._zone[0]),
+            needed=1 / self.level,
+            families={name: _family(self._of(name)) for name in self.families},
+        )
+
+
+class Account(Noun):
+    """The gates of one agent so far, which set the level of the next (e-LOND).
+
+    The k-th candidate is tested at level / (k (k + 1)), times one more than what was published
+    before it. Then the expected share of undeserved releases among all stays below `level`,
+    however the candidates depend on each other and on shared tasks; while none deserves it, that
+    is the probability of ever publishing one. Patience is cheap: a tenth of the level costs some
+    more pairs, as evidence grows exponentially.
+
+    Source: Xu and Ramdas 2024, "Online multiple testing with e-values" (arXiv 2311.06412).
+
+    Attributes:
+        level: the share of undeserved releases that is accepted.
+        tried: candidates that have had their gate, abandoned ones too.
+        published: those that passed.
+    """
+
+    level: float = Field(default=0.05, gt=0, lt=1)
+    tried: int = Field(default=0, ge=0)
+    published: int = Field(default=0, ge=0)
+
+    @property
+    def next_level(self) -> float:
+        """The level of the next candidate's gate."""
+        share = (self.published + 1) / ((self.tried + 1) * (self.tried + 2))
+        return self.level * share
+
+    def add(self, decision: Decision) -> Account:
+        """Return the account after one more candidate."""
+        passed = self.published + (decision.outcome == "publish")
+        return self.model_copy(update={"tried": self.tried + 1, "published": passed})
+
+
+def fresh_seed(*about: str | int, below: int) -> int:
+    """Return a seed for a gate's tasks: the same for the same candidate and try, else another."""
+    return int(digest("gate", *about), 16) % below
+
+
+def _counted(scores: Mapping[str, Score], family: str, ours: bool, theirs: bool) -> Score:
+    one = Score(
+        wins=ours and not theirs,
+        losses=theirs and not ours,
+        solved=ours and theirs,
+        failed=not ours and not theirs,
+    )
+    return scores.get(family, Score()) + one
+
+
+def _sum(scores: Mapping[str, Score]) -> Score:
+    return reduce(Score.__add__, scores.values(), Score())
+
+
+def _family(score: Score) -> Family:
+    return Family(
+        pairs=score.pairs,
+        incumbent=score.theirs,
+        candidate=score.ours,
+        harm=score.gain_under(0),
+    )
+
+
+def _told(score: Score) -> str:
+    """Put a score into words."""
+    return (
+        f"{score.ours:.0%} against {score.theirs:.0%} in {score.pairs} pairs, "
+        f"{score.wins} won and {score.losses} lost"
+    )

@@ -1,0 +1,172 @@
+"""What a person is shown before rules are released, and what comes of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from state.errors import BadInput
+from state.nouns import SCHEMA_VERSION, Name, Noun
+from state.rulebook import Batch, Difference, Operation, Rule
+from state.rules import RuleText
+
+BEHIND: Final = 50
+"""Pieces of evidence that a change names, at most; the newest."""
+
+
+class Change(Noun):
+    """One rule that a release would show differently, and the trajectories behind that."""
+
+    rule: Name
+    kind: Literal["added", "removed", "edited", "strengthened", "weakened"]
+    before: Rule | None = None
+    after: Rule | None = None
+    evidence: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The rule as it would be, or as it was where it would be gone."""
+        rule = self.after or self.before
+        return rule.text if rule else ""
+
+
+class Quarantined(Noun):
+    """An operation that the screening stopped: in no book and no prompt until a person lets it in.
+
+    Attributes:
+        status: what a person said about it.
+    """
+
+    key: Name
+    schema_version: int = SCHEMA_VERSION
+    operation: Operation
+    reason: str
+    evidence: tuple[str, ...] = ()
+    run: str = ""
+    status: Literal["waiting", "approved", "rejected"] = "waiting"
+
+
+class Edit(Noun):
+    """Another wording in place of the one that was proposed."""
+
+    edit: RuleText = Field(min_length=1)
+
+
+Word = Literal["approve", "reject"]
+
+
+class Review(Noun):
+    """A person's answer.
+
+    Attributes:
+        all: what holds for every change that is not named.
+        changes: by rule id: approve, reject, or {"edit": "another wording"}.
+        quarantined: by key: approve, reject or an edit; what is not named goes on waiting.
+    """
+
+    all: Word = "approve"
+    changes: dict[str, Word | Edit] = Field(default_factory=dict)
+    quarantined: dict[str, Word | Edit] = Field(default_factory=dict)
+
+    def on(self, change: Change) -> Word | Edit:
+        """Return the word on one change."""
+        return self.changes.get(change.rule, self.all)
+
+
+_REVIEW: Final = TypeAdapter[Review](
+    Annotated[Review, Field(title="Review", description="A person's answer to a review.")]
+)
+
+
+def read_review(given: Any, changes: Sequence[Change], waiting: Sequence[Quarantined]) -> Review:
+    """Read a person's answer: 'approve', 'reject', or a Review.
+
+    Raises:
+        BadInput: if it is neither, or names what was not asked about.
+    """
+    try:
+        review = _REVIEW.validate_python({"all": given} if isinstance(given, str) else given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            f"The review cannot be read at {where!r}: {first['msg']}. Answer 'approve', 'reject', "
+            'or {"all": "approve", "changes": {"<rule id>": "reject"}}.'
+        ) from error
+    asked = {"rule": {each.rule for each in changes}, "quarantined operation": set[str]()}
+    asked["quarantined operation"] |= {each.key for each in waiting}
+    named = {"rule": review.changes, "quarantined operation": review.quarantined}
+    for what, answers in named.items():
+        if unknown := sorted(answers.keys() - asked[what]):
+            raise BadInput(
+                f"The review names the {what} {unknown[0]!r}, which was not asked about. Asked "
+                f"about: {', '.join(sorted(asked[what])) or 'none'}."
+            )
+    return review
+
+
+def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list[Change]:
+    """Return differences with the evidence and the reasons that the log has for each."""
+    touched = support(batches)
+    found = []
+    for each in differences:
+        rule = each.after or each.before
+        if rule is None:
+            continue
+        behind = touched.get(rule.id, [])
+        evidence = dict.fromkeys(name for batch in behind for name in batch.evidence)
+        reasons = dict.fromkeys(f"{batch.author}: {batch.reason}" for batch in behind)
+        found.append(
+            Change(
+                rule=rule.id,
+                kind=each.kind,
+                before=each.before,
+                after=each.after,
+                evidence=tuple(evidence)[-BEHIND:],
+                reasons=tuple(reasons)[-BEHIND:],
+            )
+        )
+    return found
+
+
+def support(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
+    """Return the batches that had a word on each rule, the oldest first."""
+    touched: dict[str, list[Batch]] = {}
+    for batch in batches:
+        for rule in {operation.rule for operation in batch.operations}:
+            touched.setdefault(rule, []).append(batch)
+    return touched
+
+
+def decided(review: Review, asked: Sequence[Change]) -> list[Operation]:
+    """Return the operations that carry out a review: what was rejected goes back."""
+    operations = []
+    for change in asked:
+        word = review.on(change)
+        if word == "approve":
+            continue
+        rule = change.after or change.before
+        if rule is None:
+            continue
+        text, strength = rule.text, 0
+        if isinstance(word, Edit):
+            text, strength = word.edit, max(1, rule.strength)
+        elif change.before is not None:
+            text, strength = change.before.text, change.before.strength
+        operations.append(Operation(kind="SET", rule=change.rule, text=text, weight=strength))
+    return operations
+
+
+def admitted(review: Review, waiting: Mapping[str, Quarantined]) -> dict[str, Operation]:
+    """Return, by key, the quarantined operations that a review lets in, as it words them."""
+    let_in = {}
+    for key, word in review.quarantined.items():
+        if word == "reject":
+            continue
+        operation = waiting[key].operation
+        wording = {"text": word.edit} if isinstance(word, Edit) else {}
+        let_in[key] = operation.model_copy(update=wording)
+    return let_in
