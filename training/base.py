@@ -143,8 +143,11 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> fr
 
 
 def bf16_pays(device: torch.device) -> bool:
-    """Tell whether bfloat16 is supported and quicker."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    """Tell whether the device computes in bfloat16 itself; emulated, it would be slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _device() -> torch.device:
@@ -153,7 +156,8 @@ def _device() -> torch.device:
 
 
 def _dtype(device: torch.device) -> torch.dtype:
-    return torch.bfloat16 if bf16_pays(device) else torch.float32
+    on_gpu = device.type == "cuda" and bf16_pays(device)
+    return torch.bfloat16 if on_gpu else torch.float32
 
 
 def _attention(device: torch.device) -> str:

@@ -168,7 +168,8 @@ def graders(wanted: Sequence[str]) -> list[tuple[Grader, float]]:
 
 def spoken(answer: str) -> str:
     """Return an answer without the thought before it."""
-    return _THOUGHT.sub("", answer[:_LONGEST], count=1).strip()
+    thought = _THOUGHT.match(answer[:_LONGEST])
+    return answer[thought.end() if thought else 0 : _LONGEST].strip()
 
 
 def metric(answer: str, row: Row) -> Grade:

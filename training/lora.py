@@ -26,7 +26,6 @@ FUSED: Final[dict[str, frozenset[str]]] = {
     "query_key_value": frozenset({"q_proj", "k_proj", "v_proj"}),
     "gate_up_proj": frozenset({"gate_proj", "up_proj"}),
 }
-_EYES: Final = ("vision", "visual", "image")
 
 
 def policy(base: Base, settings: Settings) -> dict[str, Any]:
@@ -44,25 +43,24 @@ def policy(base: Base, settings: Settings) -> dict[str, Any]:
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=resolve(base.model, settings.targets, sees=base.processor is not None),
+        target_modules=resolve(base.model, settings.targets),
         trainable_token_indices=list(base.added) or None,
         task_type="CAUSAL_LM",
     )
     return {"model": base.model, "peft_config": config}
 
 
-def resolve(model: nn.Module, wanted: tuple[str, ...] = (), *, sees: bool = False) -> list[str]:
+def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
     """Return the ends of the names of the layers that get an adapter.
 
     Args:
         model: the base.
         wanted: ends of names; none for every linear layer but the head.
-        sees: whether to include the layers that read images.
 
     Raises:
         BadInput: one of them matches no layer that can have an adapter.
     """
-    found = _linears(model, sees=sees)
+    found = _linears(model)
     if not found:
         raise BadInput(f"{type(model).__name__} has no linear layers, so nothing can be adapted.")
     if not wanted:
@@ -79,15 +77,13 @@ def resolve(model: nn.Module, wanted: tuple[str, ...] = (), *, sees: bool = Fals
     return sorted(resolved)
 
 
-def _linears(model: nn.Module, *, sees: bool) -> set[str]:
+def _linears(model: nn.Module) -> set[str]:
     """Return the last parts of the names of all linear layers but the head."""
     head = getattr(model, "get_output_embeddings", lambda: None)()
     ends = set()
     for name, module in model.named_modules():
         # Quantised layers are kinds of nn.Linear; Conv1D is what GPT-2 calls one.
         if not isinstance(module, nn.Linear | Conv1D) or module is head:
-            continue
-        if not sees and any(part in name for part in _EYES):
             continue
         ends.add(name.rpartition(".")[2])
     return {end for end in ends if not end.isdigit()}

@@ -83,6 +83,14 @@ class Reporter(TrainerCallback):
         if "loss" in said:
             self._check(said, state.global_step)
             self._progress.say("progress", **self._facts(said, state))
+            if said.get("frac_reward_zero_std", 0) == 1:
+                self._progress.say(
+                    "warning",
+                    step=state.global_step,
+                    text="Every attempt at the same task got the same reward, so nothing was "
+                    "learned. Show the format and the tools in the prompt, choose tasks that are "
+                    "neither always nor never solved, or raise the temperature.",
+                )
         elif "eval_loss" in said:
             self._check({"loss": said["eval_loss"]}, state.global_step)
             self._progress.say(

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from state.errors import AlreadyRunning, ApprenticeError, MissingPart, TrainingFailure
 from training import jobs
@@ -48,8 +48,9 @@ def carry_out(folder: Path) -> int:
         with jobs.holding(folder):
             if (folder / jobs.RESULT).is_file():
                 return 0
+            said = sys.stdout
             with recorded(folder), redirect_stdout(sys.stderr):
-                _train(folder, job)
+                _train(folder, job, said)
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         return 1
@@ -105,7 +106,7 @@ def _out_of_memory() -> TrainingFailure:
     )
 
 
-def _train(folder: Path, job: Job) -> None:
+def _train(folder: Path, job: Job, said: TextIO) -> None:
     (folder / jobs.FAILURE).unlink(missing_ok=True)
     dataset = job.rows()
     _check_room(folder)
@@ -116,7 +117,7 @@ def _train(folder: Path, job: Job) -> None:
             f"Training needs packages that are not installed ({error}). "
             "Install them: pip install -c constraints.txt -e '.[training]'"
         ) from error
-    progress = Progress(folder / jobs.PROGRESS, sys.__stdout__ or sys.stderr)
+    progress = Progress(folder / jobs.PROGRESS, said)
     began = time.time()
     progress.say(
         "started",
