@@ -10,26 +10,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from langchain_core.runnables import RunnableConfig
-
+from benchmarks import rules
+from benchmarks.document import MODEL, WORLDS, Figures, percent
 from benchmarks.limits import everything, steps_needed
-from cli import evaluation, journal
-from cli.journal import Finished, Plan
+from cli.journal import Finished
 from cli.summary import compare, solved
-from cli.techniques import TECHNIQUES, TechniqueName
+from cli.techniques import TechniqueName
 from environments.household.environment import Household
 from environments.household.expert import Knowledge
 from environments.household.game import Game
 from environments.household.nouns import CATEGORY, TREATMENTS
-from graphs import episode
 from models import chat
-from state.context import Context
-from state.episode import EpisodeInput
 from state.nouns import Task
 from state.prompts import Shown, critique_pair
 from state.rulebook import Rulebook, parse_operations
@@ -37,86 +33,8 @@ from state.statistics import Rate, difference, rate
 from training.novice.corpus import Corpus
 from training.novice.lessons import kept_rule, works_rule, world_rules
 
-WORLDS: Final = ("north", "south")
 SIZES: Final = ("small", "medium", "full")
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("none", "sampled", "others-reflections")
-MODEL: Final = "local:novice"
-RECURSION: Final = RunnableConfig(recursion_limit=1000)
-
-
-class Unwatched:
-    """Nobody follows the evaluation; it is a `Watch`."""
-
-    def begin(self, total: int, finished: Sequence[Finished]) -> None:
-        """Say nothing."""
-
-    def attempt(self) -> None:
-        """Say nothing."""
-
-    def finish(self, done: Finished) -> None:
-        """Say nothing."""
-
-
-class Figures:
-    """Runs evaluations and collects the document's lines."""
-
-    def __init__(self, folder: Path, tasks: int, concurrency: int, repeats: int) -> None:
-        self.folder = folder
-        self.tasks = tasks
-        self.repeats = repeats
-        self.gate = asyncio.Semaphore(concurrency)
-        self.lines: list[str] = []
-
-    def say(self, *lines: str) -> None:
-        """Add lines to the document and print them."""
-        self.lines += lines
-        print(*lines, sep="\n", flush=True)
-
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Add a table."""
-        self.say("", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}")
-        self.say(*(f"| {' | '.join(row)} |" for row in rows))
-
-    async def evaluated(
-        self,
-        where: str,
-        split: str,
-        technique: TechniqueName,
-        trials: int,
-        limit: int,
-        donors: Sequence[Finished] = (),
-    ) -> list[Finished]:
-        """Return the evaluation's outcome, run now or earlier."""
-        chosen = TECHNIQUES[technique]
-        plan = Plan(
-            environment=where,
-            split=split,
-            technique=technique,
-            model=MODEL,
-            trials=trials,
-            temperature=chosen.temperature,
-            limit=limit,
-            donors="reflexion" if chosen.borrows else "",
-        )
-        name = f"{where}-{split}-{technique}-{trials}".replace("/", "-")
-        with journal.opened(self.folder / f"{name}.jsonl", plan) as kept:
-            return await evaluation.evaluate(kept, Unwatched(), self.gate, donors)
-
-    async def shown(self, tasks: Sequence[Task], shown: Sequence[Shown]) -> list[bool]:
-        """Attempt each task once with something in view; return which were solved."""
-
-        async def one(task: Task, view: Shown) -> bool:
-            async with self.gate:
-                given = EpisodeInput(task=task, shown=view)
-                ended = await episode.graph.ainvoke(given, RECURSION, context=Context(model=MODEL))
-                return bool(ended["verdict"].success)
-
-        return list(await asyncio.gather(*map(one, tasks, shown)))
-
-
-def percent(share: Rate) -> str:
-    """Write a share with its interval."""
-    return f"{100 * share.value:.1f} ({100 * share.low:.0f} to {100 * share.high:.0f})"
 
 
 def within(finished: Sequence[Finished], trial: int) -> Rate:
@@ -330,6 +248,8 @@ PARTS: Final[dict[str, Callable[[Figures], Awaitable[None]]]] = {
     "learning": learning,
     "knowledge": knowledge,
     "operations": operations,
+    "rules": rules.rules,
+    "flip": rules.flip,
 }
 
 
@@ -346,11 +266,14 @@ def main() -> None:
     parser.add_argument(
         "--repeats", type=int, choices=range(3, 13), default=12, help="trials of the controls"
     )
+    parser.add_argument("--training", type=int, default=48, help="tasks that rules come from")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
-    figures = Figures(options.runs, options.tasks, options.concurrency, options.repeats)
+    figures = Figures(
+        options.runs, options.tasks, options.concurrency, options.repeats, options.training
+    )
     asyncio.run(_all(figures, options.only))
     if options.out:
         options.out.write_text("\n".join(figures.lines) + "\n")

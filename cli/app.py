@@ -1,4 +1,4 @@
-"""The `apprentice` command: `learn`, `evaluate`, `show`.
+"""The `apprentice` command: `learn`, `evaluate`, `show`, `rules`.
 
 Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
 """
@@ -16,7 +16,7 @@ from dotenv import load_dotenv
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import evaluation, journal, report, screen
+from cli import evaluation, journal, report, rules, screen
 from cli import learn as lessons
 from cli.journal import Finished, Plan
 from cli.learn import Lesson
@@ -54,6 +54,9 @@ app = typer.Typer(
 )
 
 
+app.add_typer(rules.app, name="rules")
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"apprentice {version('apprentice')}")
@@ -72,7 +75,7 @@ def apprentice(
     """Agents that learn on the job.
 
     `apprentice learn` shows it; `apprentice evaluate` measures any environment and model;
-    `apprentice show` prints what an agent did.
+    `apprentice show` prints what an agent did; `apprentice rules` learns rules and keeps them.
     """
 
 

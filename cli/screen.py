@@ -29,7 +29,7 @@ class Bar:
 
     def __init__(self, progress: Progress, name: str) -> None:
         self._progress = progress
-        self._line: TaskID = progress.add_task(name, total=None, solved=0, attempts=0)
+        self._line: TaskID = progress.add_task(name, total=None, told="")
         self._solved = 0
         self._attempts = 0
 
@@ -52,7 +52,8 @@ class Bar:
         self._show()
 
     def _show(self) -> None:
-        self._progress.update(self._line, solved=self._solved, attempts=self._attempts)
+        told = f"[green]{self._solved} solved[/], {self._attempts} attempts"
+        self._progress.update(self._line, told=told)
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def following(console: Console) -> Iterator[Progress]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
-        TextColumn("[green]{task.fields[solved]} solved[/], {task.fields[attempts]} attempts"),
+        TextColumn("{task.fields[told]}"),
         TimeElapsedColumn(),
         console=console,
     ) as progress:

@@ -1,12 +1,11 @@
 """ExpeL: gather attempts, compare successes with failures, curate rules, and release what helps.
 
-START -> draw -> gather* -> extract -> curate -> propose -> publish -> END   (nothing changed)
-           |                                      ^  |  |      ^
-           +--------------------------------------+  |  |      |             (no tasks)
-                                                     |  v      |
-                                                     |  validate <-> compare*
-                                                     v  ^
-                                                    review                   (a person is asked)
+START -> draw -> weigh -> gather* -> extract -> curate -> propose -> publish -> END
+                   |                                       ^ |  |      ^
+                   +---------------------------------------+ |  v      |
+                          (no tasks)                         | validate <-> compare*
+                                                             v  ^
+                                                            review   (a person is asked)
 
 `gather` runs the reflexion graph on a training task, `compare` the episode graph on a held-out
 one; each is sent to a task at a time, as many at once as the run's `max_concurrency`. Rules are
@@ -31,6 +30,7 @@ from nodes.expel.propose import propose
 from nodes.expel.publish import publish
 from nodes.expel.review import review
 from nodes.expel.validate import comparing, validate
+from nodes.expel.weigh import weigh
 from nodes.grade import Judge
 from state.context import Context
 from state.expel import ExpelInput, ExpelOutput, ExpelState
@@ -58,6 +58,7 @@ def build(
     return (
         StateGraph(ExpelState, Context, input_schema=ExpelInput, output_schema=ExpelOutput)
         .add_node(draw)
+        .add_node(weigh)
         .add_node("gather", gathering(tried))
         .add_node(extract)
         .add_node("curate", curating(critic), retry_policy=RETRY)
@@ -67,7 +68,8 @@ def build(
         .add_node("compare", comparing(attempted))
         .add_node(publish)
         .add_edge(START, "draw")
-        .add_conditional_edges("draw", spread, ["gather", "propose"])
+        .add_edge("draw", "weigh")
+        .add_conditional_edges("weigh", spread, ["gather", "propose"])
         .add_edge("gather", "extract")
         .add_edge("extract", "curate")
         .add_edge("curate", "propose")

@@ -6,6 +6,7 @@ alone, so they stay small however much a run gathers.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -64,3 +65,19 @@ class Findings(Generic[_N]):
                 f"A finding of the run {self.run!r} cannot be read: {error}. Start the run under "
                 "another name."
             ) from error
+
+
+async def erase(
+    store: BaseStore, tenant: str, environment: str, trajectories: Collection[str]
+) -> set[str]:
+    """Erase attempts from every run's findings; return the ids of those that were there."""
+    prefix = ("findings", label(tenant), label(environment))
+    erased: set[str] = set()
+    for item in await store.asearch(prefix, limit=PAGE):
+        attempts = item.value.get("attempts", [])
+        kept = [attempt for attempt in attempts if attempt["id"] not in trajectories]
+        if len(kept) < len(attempts) and item.namespace[:3] == prefix:
+            erased |= {attempt["id"] for attempt in attempts} & set(trajectories)
+            value = {**item.value, "attempts": kept}
+            await store.aput(item.namespace, item.key, value, index=False)
+    return erased

@@ -7,7 +7,7 @@ nothing: the later promotion is in force, and the earlier one is history.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -40,10 +40,17 @@ class Releases:
 
         Raises:
             UnknownName: if there is no such release.
+            BadInput: if it was withdrawn.
         """
         if name == NONE:
             return None
-        return await self.current() if name == CURRENT else await self.get(name)
+        release = await self.current() if name == CURRENT else await self.get(name)
+        if release and release.withdrawn:
+            raise BadInput(
+                f"Release {release.id} shows rules that were withdrawn ({release.withdrawn}). "
+                "Name another one."
+            )
+        return release
 
     async def current(self) -> Release | None:
         """Return the release in force."""
@@ -77,6 +84,16 @@ class Releases:
         found = [_read(Promotion, value) for value in await self._values("promotions")]
         return sorted(found, key=lambda promotion: (promotion.time, promotion.run))
 
+    async def in_force_since(self) -> dict[tuple[str, str], float]:
+        """Return since when each rule in force, by id and text, has been so without a break."""
+        releases = {release.id: release for release in await self.all()}
+        since: dict[tuple[str, str], float] = {}
+        for promotion in await self.promotions():
+            release = releases.get(promotion.release)
+            shown = [(rule.id, rule.text) for rule in release.rules] if release else []
+            since = {rule: since.get(rule, promotion.time) for rule in shown}
+        return since
+
     async def publish(
         self, release: Release, *, author: Author = "model", reason: str = ""
     ) -> None:
@@ -104,6 +121,13 @@ class Releases:
             time=max([self.clock(), *(each.time + _TICK for each in known)]),
         )
         await self._kept.aput(namespace, key, promotion.model_dump(mode="json"), index=False)
+
+    async def withdraw(self, rules: Collection[str], reason: str) -> None:
+        """Keep releases that show any of some rules, by id, from ever running again."""
+        for release in await self.all():
+            if not release.withdrawn and {rule.id for rule in release.rules} & set(rules):
+                value = release.model_copy(update={"withdrawn": reason}).model_dump(mode="json")
+                await self._kept.aput(self._namespace("releases"), release.id, value, index=False)
 
     async def gate_level(self, run: str) -> float:
         """Return the level of a run's gate, which the gates before it set; ask as often as needed.

@@ -8,6 +8,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from memory.reflections import Reflections
+from memory.showings import Showings
 from state.context import Context
 from state.reflexion import Outcome, ReflexionState
 
@@ -28,6 +29,7 @@ async def judge(
             "feedback": state.verdict.feedback,
         }
     )
+    await Showings(runtime.store, context.tenant, state.task.environment).add(last)
     ended = outcome(state, context)
     if ended is None:
         return Command(goto="reflect") if context.reflects else Command(goto="attempt")

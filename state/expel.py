@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
 from state.gate import Decision
-from state.gathering import Evidence
+from state.gathering import CHUNK, Evidence
 from state.nouns import Name, Noun, Task
 from state.releases import Release
 from state.review import Change, Quarantined
@@ -21,6 +21,7 @@ TASKS: Final = 24
 MAX_TASKS: Final = 2_000
 HELD_OUT: Final = 240
 MAX_HELD_OUT: Final = 5_000
+MAX_CHUNK: Final = 32
 
 Outcome = Literal["published", "rejected", "undecided", "unchanged", "declined", "overtaken"]
 
@@ -54,6 +55,16 @@ class ExpelInput(TypedDict, total=False):
         ),
         EphemeralValue(int),
     ]
+    chunk: Annotated[
+        int,
+        Field(
+            title="Chunk",
+            description="Successes that the critic looks at together; fewer where they are long.",
+            ge=1,
+            le=MAX_CHUNK,
+        ),
+        EphemeralValue(int),
+    ]
     review: Annotated[
         bool,
         Field(title="Review", description="Ask a person before anything is validated."),
@@ -73,6 +84,7 @@ class ExpelGiven:
     environment: object = None
     tasks: object = None
     held_out: object = None
+    chunk: object = None
     review: object = False
     run: object = ""
 
@@ -109,6 +121,7 @@ class ExpelUpdate(TypedDict, total=False):
     environment: str
     tasks_drawn: list[Task]
     most_held_out: int
+    chunk_size: int
     reviewed: bool
     incumbent: Release | None
     evidence: list[Evidence]
@@ -144,6 +157,7 @@ class ExpelState:
     environment: str
     tasks_drawn: list[Task] = field(default_factory=list)
     most_held_out: int = HELD_OUT
+    chunk_size: int = CHUNK
     reviewed: bool = False
     incumbent: Release | None = None
     evidence: list[Evidence] = field(default_factory=list)

@@ -31,6 +31,7 @@ class Release(Noun):
         base: id of the release that it was compared with; '' when nothing was released.
         validation: what the gate decided, with its numbers; None where a person put it in force.
         made_at: Unix time in seconds.
+        withdrawn: why it may not run any more; '' when it may.
     """
 
     id: Name
@@ -46,6 +47,7 @@ class Release(Noun):
     base: str = ""
     validation: Decision | None = None
     made_at: float = 0.0
+    withdrawn: str = Field(default="", max_length=2_000)
 
     @property
     def texts(self) -> tuple[str, ...]:

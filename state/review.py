@@ -9,8 +9,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from state.errors import BadInput
 from state.nouns import SCHEMA_VERSION, Name, Noun
-from state.rulebook import Batch, Difference, Operation, Rule
-from state.rules import RuleText
+from state.rulebook import Batch, Difference, Operation, Rule, Rulebook, in_order
+from state.rules import RuleText, likeness
 
 BEHIND: Final = 50
 """Pieces of evidence that a change names, at most; the newest."""
@@ -139,6 +139,26 @@ def support(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
         for rule in {operation.rule for operation in batch.operations}:
             touched.setdefault(rule, []).append(batch)
     return touched
+
+
+def declined(batches: Iterable[Batch], book: Rulebook) -> set[str]:
+    """Return the rules that a person took out, by `likeness` of their texts.
+
+    A model may word a rule again that others voted down. A person's no is not undone by asking
+    often enough.
+    """
+    retired = {rule.id: rule for rule in book.retired}
+    last = {
+        operation.rule: (batch, operation)
+        for batch in in_order(batches)
+        for operation in batch.operations
+        if operation.rule in retired
+    }
+    return {
+        likeness(retired[rule].text)
+        for rule, (batch, operation) in last.items()
+        if batch.author == "person" and operation.kind == "SET"
+    }
 
 
 def decided(review: Review, asked: Sequence[Change]) -> list[Operation]:

@@ -5,7 +5,7 @@ After ExpeL (Zhao et al. 2023, arXiv 2308.10144). Each answer is one batch of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -22,8 +22,9 @@ from state.expel import Counts, ExpelState, ExpelUpdate
 from state.gathering import Evidence
 from state.nouns import Trajectory, text_of, transcript
 from state.prompts import critique_pair, critique_successes
-from state.rulebook import Rulebook, parse_operations
-from state.rules import Rejected
+from state.review import declined
+from state.rulebook import Operation, Rulebook, parse_operations
+from state.rules import Rejected, likeness
 
 TOKENS: Final = 256
 """Four operations fit into it; a run's settings may allow more."""
@@ -53,6 +54,10 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
         pieces = list(enumerate(state.evidence))
         while pieces:
             index, piece = pieces.pop(0)
+            if not all(name in attempts for name in piece.trajectories):
+                gone = "A transcript that it rests on was withdrawn."
+                rejected.append(Rejected(written=piece.kind, reason=gone))
+                continue
             try:
                 found = await _criticise(critic, state, runtime, index, piece, attempts)
             except ContextOverflow as error:
@@ -90,20 +95,21 @@ async def _criticise(
         environment=state.environment,
     )
     parsed = parse_operations(text_of(reply.message))
-    judged = book.apply(parsed.operations)
+    operations, refused = _heeding(parsed.operations, declined(await log.batches(), book), book)
+    refused += book.apply(operations).rejected
     # What is stopped is kept first: a batch that is logged is never looked at again.
     stopped = await quarantine_of(runtime, state.environment).add(
-        judged.rejected, run=state.run_name, evidence=piece.trajectories
+        refused, run=state.run_name, evidence=piece.trajectories
     )
     applied = await log.record(
-        parsed.operations,
+        operations,
         run=state.run_name,
         index=index,
         evidence=piece.trajectories,
         reason=reason(piece, attempts),
         seen=book,
     )
-    rejected = (*parsed.rejected, *applied.rejected)
+    rejected = (*parsed.rejected, *refused)
     counts = Counts(
         applied=len(applied.operations),
         rejected=len(rejected) - len(stopped),
@@ -120,6 +126,35 @@ async def _criticise(
         }
     )
     return Criticism(counts, rejected)
+
+
+def _heeding(
+    operations: Iterable[Operation], declined: Container[str], book: Rulebook
+) -> tuple[list[Operation], list[Rejected]]:
+    """Hold back what would bring a rule again that a person took out; a person may let it in."""
+    passed: list[Operation] = []
+    refused: list[Rejected] = []
+    for each in operations:
+        if each.kind in ("ADD", "EDIT") and likeness(each.text) in declined:
+            refused.append(
+                Rejected(
+                    written=str(each)[:200],
+                    reason="A person took this rule out.",
+                    operation=_by_id(each, book),
+                    flagged=True,
+                )
+            )
+        else:
+            passed.append(each)
+    return passed, refused
+
+
+def _by_id(operation: Operation, book: Rulebook) -> Operation:
+    """Name the rule of an operation by its id: by the time a person looks, numbers have moved."""
+    number = operation.number
+    if number is None or not 1 <= number <= len(book.rules):
+        return operation
+    return operation.model_copy(update={"number": None, "rule": book.rules[number - 1].id})
 
 
 def prompt(book: Rulebook, piece: Evidence, attempts: Mapping[str, Trajectory]) -> list[AnyMessage]:

@@ -15,8 +15,18 @@ from nodes.kept import releases_of
 from nodes.tasks import read_flag, read_name, read_number
 from state.context import Context
 from state.errors import BadInput
-from state.expel import HELD_OUT, MAX_HELD_OUT, MAX_TASKS, TASKS, Counts, ExpelGiven, ExpelUpdate
+from state.expel import (
+    HELD_OUT,
+    MAX_CHUNK,
+    MAX_HELD_OUT,
+    MAX_TASKS,
+    TASKS,
+    Counts,
+    ExpelGiven,
+    ExpelUpdate,
+)
 from state.gate import fresh_seed
+from state.gathering import CHUNK
 from state.nouns import Task
 
 TRAINING: Final = ("train",)
@@ -43,6 +53,7 @@ async def draw(state: ExpelGiven, runtime: Runtime[Context]) -> ExpelUpdate:
         "environment": where.name,
         "tasks_drawn": await asyncio.to_thread(drawn, where, TRAINING, run, tasks),
         "most_held_out": read_number("held_out", state.held_out, HELD_OUT, 0, MAX_HELD_OUT),
+        "chunk_size": read_number("chunk", state.chunk, CHUNK, 1, MAX_CHUNK),
         "reviewed": read_flag("review", state.review),
         "incumbent": await releases_of(runtime, where.name).current(),
         "evidence": [],

@@ -15,7 +15,7 @@ async def extract(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
     context = Context.of(runtime)
     found = {each.task.id: each for each in await gathered(state, runtime)}
     ordered = [found[task.id] for task in state.tasks_drawn if task.id in found]
-    evidence = extracted(ordered, context.seed)
+    evidence = extracted(ordered, context.seed, state.chunk_size)
     solved = sum(bool(each.ended(True)) for each in ordered)
     pairs = sum(each.kind == "pair" for each in evidence)
     runtime.stream_writer(

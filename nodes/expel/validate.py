@@ -91,6 +91,7 @@ def comparing(
         await findings.add(
             state.task.id, Compared(task=state.task.id, family=state.task.kind, **outcomes)
         )
+        runtime.stream_writer({"type": "expel.compared", "task": state.task.id, **outcomes})
         return {}
 
     return compare

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from typer.testing import CliRunner, Result
 
-from cli import evaluation
+from cli import evaluation, rules
 from cli.app import app
 from nodes import agents
 from tests.cli import pupil
@@ -29,6 +29,7 @@ def play(patch: pytest.MonkeyPatch, chat: Callable[..., BaseChatModel]) -> None:
     """Put what a function returns in place of every model."""
     patch.setattr(agents, "chat", chat)
     patch.setattr(evaluation, "chat", chat)
+    patch.setattr(rules, "chat", chat)
 
 
 def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:

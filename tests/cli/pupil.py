@@ -15,14 +15,17 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, BaseMessage
 
 from cli.app import main
-from state.prompts import REFLECT
-from tests.experts import expert_agent, expert_reflector
+from state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, REFLECT
+from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.fakes import Scripted
 
 
 def pupil(messages: Sequence[BaseMessage]) -> str:
-    """Act on a transcript, or reflect on one."""
-    plays = expert_reflector if messages[0].text == REFLECT else expert_agent
+    """Act on a transcript, reflect on one, or draw rules from some."""
+    told = messages[0].text
+    plays = expert_reflector if told == REFLECT else expert_agent
+    if told.startswith((CRITIQUE_PAIR, CRITIQUE_SUCCESSES)):
+        plays = expert_critic
     return plays(cast("Sequence[AnyMessage]", messages))
 
 

@@ -139,11 +139,13 @@ async def test_progress_is_streamed(taught: Any) -> None:
     kinds = [event["type"] for event in told]
     assert list(dict.fromkeys(kinds)) == [
         "expel.begun",
+        "expel.weighed",
         "expel.gathered",
         "expel.extracted",
         "expel.curated",
         "expel.proposed",
         "expel.validated",
+        "expel.compared",
         "expel.done",
     ]
     assert kinds.count("expel.gathered") == 18

@@ -1,0 +1,379 @@
+"""`apprentice rules`: learn, show, compare, curate, roll back and withdraw."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+from uuid import uuid4
+
+import typer
+from langgraph.store.base import BaseStore
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.prompt import Prompt
+from rich.table import Table
+from rich.text import Text
+
+from cli import screen
+from cli.study import Stages, Study, learn
+from environments.registry import environment as environment_of
+from graphs.expel import CONCURRENCY
+from memory.quarantine import Quarantine
+from memory.releases import Releases
+from memory.rulebook import RulebookLog
+from memory.showings import Showings
+from memory.store import store
+from memory.withdrawal import withdraw as withdraw_from
+from models import chat
+from state.context import Context
+from state.errors import BadInput
+from state.expel import HELD_OUT, TASKS
+from state.gathering import CHUNK
+from state.records import record
+from state.releases import CURRENT, NONE
+from state.rulebook import Difference, Rule, Rulebook, diff, parse_operations, rollback
+
+T = TypeVar("T")
+DRAFT: Final = "draft"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Learn rules from experience, and look after them.",
+)
+
+Memory = Annotated[str, typer.Option(metavar="NAME", help="Whose rules: the tenant.")]
+Where = Annotated[str, typer.Option(help="The environment that the rules are for.")]
+HOME: Final = "household/north/small"
+
+
+@dataclass(frozen=True)
+class Book:
+    """One tenant's rules of one environment, opened."""
+
+    store: BaseStore
+    environment: str
+    log: RulebookLog
+    releases: Releases
+    quarantine: Quarantine
+    showings: Showings
+
+    async def rules(self, name: str) -> tuple[Rule, ...]:
+        """Return the rules of the draft, of a release, or of a version of the log."""
+        if name == DRAFT:
+            return (await self.log.load()).rules
+        try:
+            release = await self.releases.chosen(name)
+        except BadInput:
+            return (await self.log.version(name)).rules
+        return release.rules if release else ()
+
+
+@app.command("learn")
+def learn_rules(
+    environment: Where = HOME,
+    memory: Memory = "default",
+    tasks: Annotated[
+        int, typer.Option(help="Training tasks; 0 judges the draft as it is.")
+    ] = TASKS,
+    held_out: Annotated[
+        int, typer.Option(help="Held-out tasks that the candidate is tried on, at most.")
+    ] = HELD_OUT,
+    model: Annotated[str, typer.Option(help="provider:model, or local:NAME.")] = "local:novice",
+    chunk: Annotated[
+        int, typer.Option(help="Successes that the critic looks at together.")
+    ] = CHUNK,
+    review: Annotated[bool, typer.Option(help="Decide on each change yourself.")] = False,
+    run: Annotated[
+        str, typer.Option(help="The run's name; an interrupted run goes on under it.")
+    ] = "",
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1024, help="Tasks under way at once.")
+    ] = CONCURRENCY,
+) -> None:
+    """Gather attempts, curate rules from them, and release those that help."""
+    context = Context(tenant=memory, model=model)
+    chat(model)  # a wrong name is told before anything starts
+    name = run or time.strftime("%Y%m%d-%H%M%S")
+    study = Study(environment_of(environment).name, tasks, held_out, name, review, chunk)
+    console = Console()
+    try:
+        with screen.following(console) as progress:
+            heard = Stages(progress, "rules", held_out)
+            ended = asyncio.run(_learned(study, context, heard, progress, concurrency))
+    except KeyboardInterrupt:
+        console.print(
+            f"Interrupted. `apprentice rules learn --run {name}`, with the same options, goes on.",
+            soft_wrap=True,
+        )
+        raise
+    counts = ended["operations"]
+    console.print(
+        f"{counts.applied} operations applied, {counts.rejected} rejected, "
+        f"{counts.quarantined} waiting for a person."
+    )
+    console.print(f"[bold]{ended['outcome'].capitalize()}.[/] {escape(ended['reason'])}")
+
+
+async def _learned(
+    study: Study, context: Context, heard: Stages, progress: Progress, concurrency: int
+) -> dict[str, Any]:
+    def answer(question: Mapping[str, Any]) -> Any:
+        progress.stop()
+        try:
+            return asked(question, progress.console)
+        finally:
+            progress.start()
+
+    async with store() as kept:
+        return await learn(
+            study, context, kept, heard=heard, answer=answer, concurrency=concurrency
+        )
+
+
+def asked(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
+    """Ask on the terminal about every change, and everything that waits."""
+    if question["problem"]:
+        console.print(escape(question["problem"]), style="red")
+    changes: dict[str, Any] = {}
+    rest = ""
+    for change in question["changes"]:
+        before, after = change["before"], change["after"]
+        console.print(_changed(change["kind"], before and before["text"], after and after["text"]))
+        console.print(f"  evidence: {len(change['evidence'])} attempts", style="dim")
+        changes[change["rule"]], rest = _word(console, rest)
+    quarantined: dict[str, Any] = {}
+    for each in question["quarantined"]:
+        console.print(f"[yellow]stopped[/]  {escape(each['operation']['text'])}")
+        console.print(f"  {escape(each['reason'])}", style="dim")
+        word, _ = _word(console, "")
+        quarantined[each["key"]] = word
+    return {"changes": changes, "quarantined": quarantined}
+
+
+def _word(console: Console, rest: str) -> tuple[Any, str]:
+    """Ask for one word; 'all' holds for what follows too."""
+    if rest:
+        return rest, rest
+    words = ["approve", "reject", "edit", "approve all", "reject all"]
+    said = Prompt.ask("  decide", choices=words, default="approve", console=console)
+    if said == "edit":
+        return {"edit": Prompt.ask("  new wording", console=console)}, ""
+    word, _, every = said.partition(" ")
+    return word, word if every else ""
+
+
+@app.command()
+def show(environment: Where = HOME, memory: Memory = "default") -> None:
+    """Print the released rules with their record, the draft, and what waits for a person."""
+
+    async def read(book: Book) -> None:
+        console = Console()
+        current = await book.releases.current()
+        showings = await book.showings.all()
+        since = await book.releases.in_force_since()
+        title = f"Released: {current.id[:8]}" if current else "Released: nothing"
+        table = Table("", "rule", "strength", "record", title=title, title_justify="left")
+        for number, rule in enumerate(current.rules if current else (), 1):
+            found = record(showings, rule.id, since.get((rule.id, rule.text), 0.0))
+            fared = f"{found.succeeded} of {found.shown}" if found.shown else "not shown yet"
+            table.add_row(str(number), escape(rule.text), str(rule.strength), fared)
+        console.print(table)
+        draft = await book.log.load()
+        drafted = Table(
+            "", "rule", "strength", "id", title=f"Draft: {draft.version[:8]}", title_justify="left"
+        )
+        for number, rule in enumerate(draft.rules, 1):
+            drafted.add_row(str(number), escape(rule.text), str(rule.strength), rule.id[:8])
+        console.print(drafted)
+        for each in await book.quarantine.waiting():
+            console.print(f"[yellow]Waiting:[/] {escape(str(each.operation))} ({each.reason})")
+        for promotion in await book.releases.promotions():
+            moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(promotion.time))
+            name = promotion.release[:8] or NONE
+            console.print(f"{moment}  {name}  {escape(promotion.reason)}", style="dim")
+
+    _with(environment, memory, read)
+
+
+@app.command("diff")
+def compare(
+    before: Annotated[
+        str, typer.Argument(help="draft, current, none, a release or a version of the log.")
+    ] = CURRENT,
+    after: Annotated[str, typer.Argument(help="As BEFORE.")] = DRAFT,
+    environment: Where = HOME,
+    memory: Memory = "default",
+) -> None:
+    """Print how two sets of rules differ."""
+
+    async def read(book: Book) -> None:
+        old, new = await book.rules(before), await book.rules(after)
+        differences = diff(Rulebook(rules=old), Rulebook(rules=new))
+        console = Console()
+        for each in differences:
+            console.print(_difference(each))
+        if not differences:
+            console.print("They are the same.")
+
+    _with(environment, memory, read)
+
+
+@app.command()
+def history(
+    rule: Annotated[str, typer.Argument(help="The rule's id, or how it begins.")],
+    environment: Where = HOME,
+    memory: Memory = "default",
+) -> None:
+    """Print what was done to one rule, by whom and on what evidence."""
+
+    async def read(book: Book) -> None:
+        draft = await book.log.load()
+        found = [each for each in (*draft.rules, *draft.retired) if each.id.startswith(rule)]
+        if len(found) != 1:
+            raise BadInput(
+                f"{len(found) or 'No'} rules have an id that begins with {rule!r}. "
+                "`apprentice rules show` lists the ids."
+            )
+        batches = {batch.key: batch for batch in await book.log.batches()}
+        console = Console()
+        for event in await book.log.history(found[0].id):
+            batch = batches[event.batch]
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(batch.time))
+            strength = event.after.strength if event.after else 0
+            console.print(f"{moment}  {batch.author}  {escape(str(event.operation))} → {strength}")
+            for line in (batch.reason, event.reason, ", ".join(each for each in batch.evidence)):
+                if line:
+                    console.print(f"  {escape(line)}", style="dim", soft_wrap=True)
+
+    _with(environment, memory, read)
+
+
+@app.command()
+def curate(
+    operations: Annotated[
+        list[str],
+        typer.Argument(
+            help="Such as 'ADD: Mugs are in cabinets.', 'AGREE 2', 'REMOVE 3' or "
+            "'EDIT 1: Look twice.'; the numbers are those of the draft."
+        ),
+    ],
+    environment: Where = HOME,
+    memory: Memory = "default",
+) -> None:
+    """Change the draft by hand; `rules learn --tasks 0` judges and releases it."""
+
+    async def write(book: Book) -> None:
+        parsed = [parse_operations(each) for each in operations]
+        draft = await book.log.load()
+        applied = await book.log.record(
+            [operation for each in parsed for operation in each.operations],
+            run=str(uuid4()),
+            author="person",
+            reason="By hand.",
+            seen=draft,
+        )
+        console = Console()
+        for each in diff(draft, applied.rulebook):
+            console.print(_difference(each))
+        refused = [*(no for each in parsed for no in each.rejected), *applied.rejected]
+        if refused:
+            listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
+            raise BadInput(f"Not everything was done. {listed}")
+
+    _with(environment, memory, write)
+
+
+@app.command("rollback")
+def roll_back(
+    release: Annotated[str, typer.Argument(help="A release, or none for no rules at all.")],
+    environment: Where = HOME,
+    memory: Memory = "default",
+) -> None:
+    """Put an earlier release in force again, and make it the draft."""
+
+    async def write(book: Book) -> None:
+        earlier = await book.releases.chosen(release)
+        rules = earlier.rules if earlier else ()
+        name, run = earlier.id if earlier else "", str(uuid4())
+        reason = f"Rolled back to {name[:8] or NONE}."
+        operations = rollback(await book.log.load(), Rulebook(rules=rules))
+        await book.log.record(operations, run=run, author="person", reason=reason)
+        await book.releases.promote(name, run=run, author="person", reason=reason)
+        Console().print(f"In force: {name[:8] or NONE}, {len(rules)} rules.")
+
+    _with(environment, memory, write)
+
+
+@app.command()
+def withdraw(
+    trajectories: Annotated[list[str], typer.Argument(help="Ids, as `rules history` names them.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "Withdrawn by hand.",
+    environment: Where = HOME,
+    memory: Memory = "default",
+) -> None:
+    """Withdraw attempts that are bad, private or poisoned, and what rests on them alone."""
+
+    async def write(book: Book) -> None:
+        done = await withdraw_from(book.store, memory, book.environment, trajectories, reason)
+        console = Console()
+        for rule in done.resting.alone:
+            console.print(_changed("removed", rule.text, None))
+        for rule in done.resting.partly:
+            console.print(f"[yellow]weakened[/] {escape(rule.text)} → {rule.strength}")
+        console.print(f"{done.attempts} transcripts erased.")
+        if done.release:
+            console.print(f"In force: {done.release[:8]}.")
+        if done.resting.partly:
+            console.print("`apprentice rules learn --tasks 0` judges what is left.")
+
+    _with(environment, memory, write)
+
+
+def _with(environment: str, memory: str, job: Callable[[Book], Awaitable[T]]) -> T:
+    """Open a book, and do a job with it."""
+    name = environment_of(environment).name
+    tenant = Context(tenant=memory).tenant
+
+    async def opened() -> T:
+        async with _book(tenant, name) as book:
+            return await job(book)
+
+    return asyncio.run(opened())
+
+
+@asynccontextmanager
+async def _book(tenant: str, name: str) -> AsyncIterator[Book]:
+    async with store() as kept:
+        yield Book(
+            kept,
+            name,
+            RulebookLog(kept, tenant, name),
+            Releases(kept, tenant, name),
+            Quarantine(kept, tenant, name),
+            Showings(kept, tenant, name),
+        )
+
+
+def _difference(each: Difference) -> Text:
+    before, after = each.before, each.after
+    return _changed(each.kind, before.text if before else None, after.text if after else None)
+
+
+def _changed(kind: str, before: str | None, after: str | None) -> Text:
+    """Render a change as a diff does."""
+    if before == after:
+        return Text(f"  {kind:<12} {after}")
+    page = Text()
+    if before is not None:
+        page.append(f"- {kind:<12} {before}", style="red")
+    if before is not None and after is not None:
+        page.append("\n")
+    if after is not None:
+        page.append(f"+ {kind:<12} {after}", style="green")
+    return page

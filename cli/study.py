@@ -1,0 +1,166 @@
+"""Learning rules from the command line: runs the expel graph, resumable under its name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, is_dataclass
+from typing import Any, Protocol, cast, get_args, get_type_hints
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.store.base import BaseStore
+from langgraph.types import Command
+from rich.progress import Progress, TaskID
+
+from graphs import expel
+from memory.store import data_folder
+from state.context import Context
+from state.expel import ExpelInput, ExpelState, ForTask
+from state.gathering import CHUNK
+from state.nouns import digest
+from state.reflexion import ReflexionState
+
+Answer = Callable[[Mapping[str, Any]], Any]
+"""Asks a person about a review and returns the answer."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is to be learned.
+
+    Attributes:
+        run: its name; the same name goes on where the run stopped.
+        held_out: held-out tasks that the candidate is tried on, at most.
+        review: whether a person is asked.
+        chunk: successes that the critic looks at together.
+    """
+
+    environment: str
+    tasks: int
+    held_out: int
+    run: str
+    review: bool = False
+    chunk: int = CHUNK
+
+    def given(self) -> ExpelInput:
+        """Return the graph's input."""
+        return {
+            "environment": self.environment,
+            "tasks": self.tasks,
+            "held_out": self.held_out,
+            "chunk": self.chunk,
+            "review": self.review,
+            "run": self.run,
+        }
+
+
+class Listener(Protocol):
+    """Who hears what a run does."""
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Hear one `expel.*` event."""
+
+
+async def learn(
+    study: Study,
+    context: Context,
+    store: BaseStore,
+    *,
+    heard: Listener,
+    answer: Answer | None = None,
+    concurrency: int = expel.CONCURRENCY,
+) -> dict[str, Any]:
+    """Run a study, or go on with it, and return how it ended.
+
+    Args:
+        study: what is to be learned.
+        context: the run's settings.
+        store: where rules are kept.
+        heard: who hears what happens.
+        answer: asks a person; needed for a study that is reviewed.
+        concurrency: tasks under way at once.
+    """
+    name = digest(context.tenant, study.environment, study.run)
+    config = RunnableConfig(configurable={"thread_id": name}, max_concurrency=concurrency)
+    async with _checkpoints() as saver:
+        graph = expel.build().compile(name="expel", checkpointer=saver, store=store)
+        begun = await graph.aget_state(config)
+        given: Any = None if begun.next else study.given()
+        while True:
+            async for event in graph.astream(given, config, context=context, stream_mode="custom"):
+                heard(cast("Mapping[str, Any]", event))
+            state = await graph.aget_state(config)
+            if not state.interrupts or answer is None:
+                return dict(state.values)
+            question = state.interrupts[0].value
+            given = Command(resume=await asyncio.to_thread(answer, question))
+
+
+@asynccontextmanager
+async def _checkpoints() -> AsyncIterator[AsyncSqliteSaver]:
+    """Open the checkpoints of the command line's runs, beside the store."""
+    folder = data_folder()
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.sqlite")) as saver:
+        # Checkpoints hold the project's own types, and no others are made of what is in the file.
+        own = [pair for state in (ExpelState, ReflexionState, ForTask) for pair in _types(state)]
+        saver.serde = JsonPlusSerializer(allowed_msgpack_modules=own)
+        yield saver
+
+
+def _types(hint: Any) -> Iterator[tuple[str, str]]:
+    """Yield the project's classes that a type is made of, as (module, name)."""
+    for part in get_args(hint):
+        yield from _types(part)
+    if isinstance(hint, type) and hint.__module__.startswith("state."):
+        yield hint.__module__, hint.__name__
+        if is_dataclass(hint):
+            for field in get_type_hints(hint).values():
+                yield from _types(field)
+
+
+class Stages:
+    """A line of a progress display for each stage of a run; it is a `Listener`."""
+
+    def __init__(self, progress: Progress, name: str, held_out: int) -> None:
+        self._progress = progress
+        self._name = name
+        self._held_out = held_out
+        self._lines: dict[str, TaskID] = {}
+        self._counts: Counter[str] = Counter()
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Show what an event tells."""
+        counts = self._counts
+        match event["type"]:
+            case "expel.begun":
+                self._begin("training tasks", event["tasks"])
+            case "expel.extracted":
+                self._begin("pieces of evidence", event["pairs"] + event["chunks"])
+            case "expel.proposed":
+                self._begin("held-out tasks", self._held_out)
+            case "expel.gathered":
+                counts["solved"] += event["outcome"] == "solved"
+                counts["attempts"] += event["trials"]
+                told = f"[green]{counts['solved']} solved[/], {counts['attempts']} attempts"
+                self._advance("training tasks", told)
+            case "expel.curated":
+                self._advance("pieces of evidence", f"{event['rules']} rules drafted")
+            case "expel.compared":
+                counts["now"] += event["incumbent"]
+                counts["then"] += event["candidate"]
+                told = f"[green]{counts['then']} solved[/], {counts['now']} with what runs now"
+                self._advance("held-out tasks", told)
+
+    def _begin(self, stage: str, total: int) -> None:
+        if total and stage not in self._lines:
+            line = f"{self._name}, {stage}"
+            self._lines[stage] = self._progress.add_task(line, total=total, told="")
+
+    def _advance(self, stage: str, told: str) -> None:
+        self._begin(stage, 1)
+        self._progress.update(self._lines[stage], advance=1, told=told)

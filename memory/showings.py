@@ -1,0 +1,57 @@
+"""How released rules fare: every first attempt with rules in view, in the LangGraph Store.
+
+Only first attempts count: later ones are shown what was learned about their very task as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from langgraph.store.base import BaseStore
+from pydantic import ValidationError
+
+from memory.labels import label
+from state.errors import BrokenData
+from state.nouns import Trajectory
+from state.records import Showing
+
+PAGE: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Showings:
+    """One tenant's showings in one environment; without a store none are kept."""
+
+    store: BaseStore | None
+    tenant: str
+    environment: str
+
+    async def add(self, attempt: Trajectory) -> None:
+        """Count an attempt, if rules were in view and its outcome is known; twice is once."""
+        success = attempt.verdict.success
+        if self.store is None or not attempt.in_view.rules or success is None or attempt.trial > 1:
+            return
+        showing = Showing(
+            trajectory=attempt.id,
+            rules=attempt.in_view.rules,
+            success=success,
+            time=attempt.ended_at or 0.0,
+        )
+        value = showing.model_dump(mode="json")
+        await self.store.aput(self._namespace, attempt.id, value, index=False)
+
+    async def all(self) -> list[Showing]:
+        """Return every showing."""
+        if self.store is None:
+            return []
+        items = await self.store.asearch(self._namespace, limit=PAGE)
+        own = [item.value for item in items if item.namespace == self._namespace]
+        try:
+            return [Showing.model_validate(value) for value in own]
+        except ValidationError as error:
+            raise BrokenData(f"A stored showing cannot be read: {error}") from error
+
+    @property
+    def _namespace(self) -> tuple[str, ...]:
+        return ("showings", label(self.tenant), label(self.environment))

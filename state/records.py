@@ -1,0 +1,81 @@
+"""How rules fare in use: the nouns Showing and Record, and when a record has turned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import comb
+from typing import Final
+
+from state.nouns import SCHEMA_VERSION, Name, Noun
+
+WINDOW: Final = 16
+"""The latest showings, which are compared with all before them."""
+CHANCE: Final = 0.01
+"""How unlikely a drop has to be before a rule's record counts as turned."""
+
+
+class Showing(Noun):
+    """One first attempt with released rules in view, and how it ended."""
+
+    trajectory: Name
+    schema_version: int = SCHEMA_VERSION
+    rules: tuple[str, ...]
+    success: bool
+    time: float
+
+
+class Record(Noun):
+    """What became of the attempts that were shown a rule, the latest apart from those before."""
+
+    shown: int = 0
+    succeeded: int = 0
+    shown_lately: int = 0
+    succeeded_lately: int = 0
+    lately: tuple[str, ...] = ()
+
+    @property
+    def turned(self) -> bool:
+        """Whether it succeeds less of late than before, beyond chance (Fisher's exact test)."""
+        before = (self.shown - self.shown_lately, self.succeeded - self.succeeded_lately)
+        if self.shown_lately < WINDOW or before[0] < WINDOW:
+            return False
+        return _drop(*before, self.shown_lately, self.succeeded_lately) <= CHANCE
+
+    def __str__(self) -> str:
+        before = (self.succeeded - self.succeeded_lately, self.shown - self.shown_lately)
+        lately = f"{self.succeeded_lately} of {self.shown_lately} lately"
+        return f"{lately}, {before[0]} of {before[1]} before"
+
+
+def record(showings: Iterable[Showing], rule: str, since: float = 0.0) -> Record:
+    """Return a rule's record, by its id.
+
+    Args:
+        showings: attempts in any order.
+        rule: the rule's id.
+        since: when it got the text that it has, in Unix time.
+    """
+    own = [each for each in showings if rule in each.rules and each.time >= since]
+    own.sort(key=lambda each: (each.time, each.trajectory))
+    lately = own[-WINDOW:]
+    return Record(
+        shown=len(own),
+        succeeded=_successes(own),
+        shown_lately=len(lately),
+        succeeded_lately=_successes(lately),
+        lately=tuple(each.trajectory for each in lately),
+    )
+
+
+def _successes(showings: Sequence[Showing]) -> int:
+    return sum(each.success for each in showings)
+
+
+def _drop(shown: int, succeeded: int, shown_lately: int, succeeded_lately: int) -> float:
+    """Return the chance of so few successes of late if nothing had changed."""
+    total, successes = shown + shown_lately, succeeded + succeeded_lately
+    ways = sum(
+        comb(successes, few) * comb(total - successes, shown_lately - few)
+        for few in range(max(0, shown_lately - (total - successes)), succeeded_lately + 1)
+    )
+    return ways / comb(total, shown_lately)

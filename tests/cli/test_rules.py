@@ -1,0 +1,91 @@
+"""`apprentice rules`: from learning rules to withdrawing what they rest on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Apprentice, prepare, run
+
+LEARN = ("rules", "learn", "--run", "a", "--tasks", "12", "--held-out", "72")
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Learn rules once; return the folder that holds them."""
+    folder = tmp_path_factory.mktemp("rules")
+    with pytest.MonkeyPatch.context() as patch:
+        prepare(patch, folder)
+        result = run(*LEARN)
+    assert result.exit_code == 0, result.output
+    assert "Published." in result.output
+    return folder
+
+
+@pytest.fixture
+def rules(learned: Path, monkeypatch: pytest.MonkeyPatch) -> Apprentice:
+    """Run `apprentice rules` where they were learned."""
+    prepare(monkeypatch, learned)
+    return lambda *arguments: run("rules", *arguments)
+
+
+def test_what_was_learned_is_shown(rules: Apprentice) -> None:
+    shown = rules("show").output
+    assert re.search(r"Released: [0-9a-f]{8}", shown)
+    assert shown.count("sinkbasin") >= 2  # released, and in the draft
+    assert "Better beyond chance" in shown
+
+
+def test_a_rule_has_a_history_with_evidence(rules: Apprentice) -> None:
+    shown = rules("show").output
+    first = re.findall(r"│ ([0-9a-f]{8}) │", shown)[0]
+    told = rules("history", first).output
+    assert "model  ADD" in told
+    assert re.search(r"[0-9a-f]{32}, [0-9a-f]{32}", told)
+    assert rules("history", "zz").exit_code == 2
+
+
+def test_rules_are_curated_compared_and_rolled_back(rules: Apprentice) -> None:
+    before = re.search(r"Released: ([0-9a-f]{8})", rules("show").output)
+    assert before
+    done = rules("curate", "ADD: Look behind the sofa.", "REMOVE 1")
+    assert (done.exit_code, "+ added" in done.output) == (0, True)
+    told = rules("diff").output
+    assert "+ added        Look behind the sofa." in told
+    assert rules("rollback", "none").exit_code == 0
+    assert "Released: nothing" in rules("show").output
+    assert rules("rollback", before[1]).exit_code == 0
+    assert rules("diff").output.strip() == "They are the same."
+
+
+def test_what_a_person_writes_wrongly_is_a_sentence(rules: Apprentice) -> None:
+    done = rules("curate", "AGREE 99", "Look twice.")
+    assert done.exit_code == 2
+    assert "There is no rule 99" in done.stderr
+    assert rules("diff", "current", "nothing").exit_code == 2
+    assert rules("rollback", "zz").exit_code == 2
+    assert rules("withdraw", "zz").exit_code == 2
+
+
+def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice) -> None:
+    listed = rules("show").output
+    ids = re.findall(r"│ ([0-9a-f]{8}) │", listed)
+    lone = next(each for each in reversed(ids) if rules("history", each).output.count("model") == 1)
+    told = rules("history", lone).output
+    (text,) = re.findall(r"ADD [0-9a-f]{8}: (.*) →", told)
+    evidence = re.findall(r"[0-9a-f]{32}", told)
+    done = rules("withdraw", evidence[0])
+    assert (done.exit_code, "1 transcripts erased" in done.output) == (0, True)
+    assert text in done.output
+    assert text not in rules("show").output
+    assert "In force:" in done.output
+    before = re.findall(r"  ([0-9a-f]{8})  Better", listed)
+    refused = rules("rollback", before[0])
+    assert (refused.exit_code, "were withdrawn" in refused.stderr) == (2, True)
+
+
+def test_the_same_run_goes_on(rules: Apprentice) -> None:
+    again = run(*LEARN)
+    assert again.exit_code == 0

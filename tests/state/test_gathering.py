@@ -1,0 +1,54 @@
+"""Evidence from attempts, as ExpeL draws it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from state.gathering import Evidence, Gathered, extracted
+from state.nouns import Task, Trajectory, Verdict
+
+
+def gathered(name: str, ended: str, kind: str = "pick") -> Gathered:
+    """Return a task whose attempts ended so: + or -, in order."""
+    task = Task(id=name, environment="e", kind=kind)
+    attempts = tuple(
+        Trajectory(
+            id=f"{name}{trial}",
+            task=task,
+            trial=trial,
+            messages=(),
+            verdict=Verdict(success={"+": True, "-": False, "?": None}[sign]),
+        )
+        for trial, sign in enumerate(ended, 1)
+    )
+    return Gathered(task=task, outcome="solved", attempts=attempts)
+
+
+def test_each_success_is_compared_with_each_failure_of_its_task() -> None:
+    found = extracted([gathered("a", "--+"), gathered("b", "---"), gathered("c", "+?")], 0)
+    pairs = [each.trajectories for each in found if each.kind == "pair"]
+    assert pairs == [("a3", "a1"), ("a3", "a2")]
+    (chunk,) = (each.trajectories for each in found if each.kind == "successes")
+    assert sorted(chunk) == ["a3", "c1"]
+
+
+def test_chunks_are_shuffled_balanced_and_the_same_for_a_seed() -> None:
+    tasks = [gathered(f"p{n}", "+") for n in range(12)]
+    tasks += [gathered(f"h{n}", "+", "heat") for n in range(4)]
+    first, second = (extracted(tasks, 3)[n].trajectories for n in (0, 1))
+    assert (len(first), len(second)) == (8, 8)
+    assert Counter(name[0] for name in first) == {"p": 4, "h": 4}
+    assert extracted(tasks, 3) == extracted(tasks, 3)
+    assert extracted(tasks, 3) != extracted(tasks, 4)
+    assert [len(each.trajectories) for each in extracted(tasks, 3, chunk=6)] == [6, 6, 4]
+
+
+def test_evidence_that_is_too_long_is_divided() -> None:
+    several = Evidence(kind="successes", trajectories=("a", "b", "c"))
+    assert [half.trajectories for half in several.halves()] == [("a",), ("b", "c")]
+    assert several.halves()[0].halves() == ()
+    assert Evidence(kind="pair", trajectories=("a", "b")).halves() == ()
+
+
+def test_nothing_gathered_is_no_evidence() -> None:
+    assert extracted([], 0) == extracted([gathered("a", "--")], 0) == []
