@@ -11,13 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from langchain_core.messages import BaseMessage
 from langgraph.store.memory import InMemoryStore
 
-from environments.household.expert import Knowledge, Turn, expert
+from environments.household.expert import Knowledge
 from environments.registry import environment
 from graphs import episode, training
-from memory.experience import Experience, opening
+from memory.experience import opening
 from memory.releases import Releases
 from nodes.training.notice import SETTING, Counter, group, notice
 from nodes.training.workshop import covered
@@ -25,8 +24,7 @@ from state.context import NO_ADAPTER, Context
 from state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
 from state.nouns import Trajectory, Verdict, text_of
 from tests.fakes import Scripted
-from tests.memory.experience.attempts import Words
-from tests.training.attempts import NORTH, attempt, pairs, told
+from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
 from training import adapters
 from training.datasets.card import DATA
 from training.jobs import FAILURE, RESULT, Job, LocalLauncher, write_job, write_whole
@@ -90,10 +88,6 @@ def tenant() -> str:
     return str(uuid4())
 
 
-async def words(tenant: str) -> Experience:
-    return await opening.opened(tenant, "words", Words())
-
-
 @pytest.fixture
 def hands(tmp_path: Path) -> Hands:
     return Hands(tmp_path / "jobs")
@@ -137,12 +131,10 @@ def model(patch: pytest.MonkeyPatch, knows: Callable[[str], Knowledge]) -> None:
     """Put the expert in the place of the model; its adapters do not know what tools are."""
 
     def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
-        def turn(messages: list[BaseMessage]) -> str:
-            system, first, *rest = (text_of(message) for message in messages)  # type: ignore[arg-type]
-            if "<tools>" in system:
+        def turn(messages: list[Any]) -> str:
+            if "<tools>" in text_of(messages[0]):
                 return "<tool_call>" if adapter else "Which one?"
-            turns = [Turn(*pair) for pair in zip(rest[::2], rest[1::2], strict=True)]
-            return expert(first, turns, knows(adapter))
+            return speaking(knows(adapter))(messages)
 
         return Scripted(turn)
 

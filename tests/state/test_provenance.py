@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from state.provenance import resting_on
 from state.rulebook import Author, Batch, Operation, Rulebook, batch_key, fold
 
-
 Entry = tuple[str, Sequence[str], Author]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from langchain_core.messages import AIMessage
 
@@ -11,10 +12,28 @@ from environments.household.expert import Knowledge, Turn, expert
 from environments.household.nouns import THINGS
 from environments.household.world import world
 from environments.registry import environment
+from memory.experience import Experience, opening
 from state.nouns import Task, Trajectory, text_of, trajectory_id
 from state.prompts import Shown, acting
+from tests.memory.experience.attempts import Words
 
 NORTH = "household/north/small"
+
+
+async def words(tenant: str) -> Experience:
+    """Open a tenant's memory in the real engine."""
+    return await opening.opened(tenant, "words", Words())
+
+
+def speaking(knowledge: Knowledge) -> Callable[[Sequence[Any]], str]:
+    """Return the expert as a model that knows this and no more."""
+
+    def turn(messages: Sequence[Any]) -> str:
+        _, first, *rest = map(text_of, messages)
+        turns = [Turn(*pair) for pair in zip(rest[::2], rest[1::2], strict=True)]
+        return expert(first, turns, knowledge)
+
+    return turn
 
 
 def told(name: str) -> Knowledge:
