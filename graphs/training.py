@@ -15,6 +15,9 @@ a restart may start it, at any time and twice at once: a round has one job, and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from langgraph.graph import END, START, StateGraph
 
 from graphs import episode
@@ -40,6 +43,7 @@ def build(
     judge: Judge | None = None,
     memory: Memory = experience,
     jobs: Jobs = local_jobs,
+    settings: Mapping[str, Any] | None = None,
 ) -> Training:
     """Wire a look at the training; it needs a store.
 
@@ -48,11 +52,12 @@ def build(
         judge: who has the last word on an attempt; the environment when none is given.
         memory: opens what is learned from; the server's own when none is given.
         jobs: gives the launcher of jobs; this machine's when none is given.
+        settings: of a job, where a run's input gives no others.
     """
     attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
     return (
         StateGraph(TrainingState, Context, input_schema=TrainingInput, output_schema=TrainingOutput)
-        .add_node("survey", surveying(memory))
+        .add_node("survey", surveying(memory, settings or {}))
         .add_node(advise)
         .add_node("curate", curating(memory))
         .add_node("launch", launching(jobs))

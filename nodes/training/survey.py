@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from langgraph.runtime import Runtime
@@ -41,13 +42,16 @@ class Asked(NamedTuple):
     again: bool
 
 
-def surveying(memory: Memory) -> Node[TrainingGiven, Command[Next]]:
-    """Return the node that looks at what is, and sends the run where something is to be done."""
+def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven, Command[Next]]:
+    """Return the node that looks at what is, and sends the run where something is to be done.
+
+    A job has these settings where the input gives no others.
+    """
 
     async def survey(state: TrainingGiven, runtime: Runtime[Context]) -> Command[Next]:
         """Go on with the round that is open, or count what has been gathered for another."""
         context = Context.of(runtime)
-        asked = await asyncio.to_thread(read_asked, state, context)
+        asked = await asyncio.to_thread(read_asked, state, context, settings)
         update = asked.update
         rounds = rounds_of(runtime, update["environment"])
         last = await asyncio.to_thread(rounds.last)
@@ -81,7 +85,7 @@ def surveying(memory: Memory) -> Node[TrainingGiven, Command[Next]]:
     return survey
 
 
-def read_asked(state: TrainingGiven, context: Context) -> Asked:
+def read_asked(state: TrainingGiven, context: Context, defaults: Mapping[str, Any]) -> Asked:
     """Check an input; blocks while the environment is looked up.
 
     Raises:
@@ -96,7 +100,8 @@ def read_asked(state: TrainingGiven, context: Context) -> Asked:
         )
     where = environment(named).name
     given = read(_CIRCUMSTANCES, "circumstances", state.circumstances or Circumstances())
-    settings = read(_SETTINGS, "settings", state.settings or {})
+    given_settings = read(_SETTINGS, "settings", state.settings or {})
+    settings = dict(defaults) | given_settings
     if fixed := sorted(set(settings) & set(FIXED)):
         raise BadInput(
             f"The job's {fixed[0]!r} is not for settings: the model is that of the run's context, "

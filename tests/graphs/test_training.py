@@ -18,6 +18,7 @@ from environments.registry import environment
 from graphs import episode, training
 from memory.experience import opening
 from memory.releases import Releases
+from memory.store import data_folder
 from nodes.training.notice import SETTING, Counter, group, notice
 from nodes.training.workshop import covered
 from state.context import NO_ADAPTER, Context
@@ -151,7 +152,7 @@ async def record(tenant: str, attempts: list[Trajectory]) -> list[Trajectory]:
 
 
 def rounds(tenant: str) -> Rounds:
-    return Rounds(opening.data_folder(), tenant, NORTH, "novice")
+    return Rounds(data_folder(), tenant, NORTH, "novice")
 
 
 async def test_too_few_attempts_wait_for_more(run: Run, tenant: str, hands: Hands) -> None:
@@ -184,15 +185,15 @@ async def test_an_adapter_that_helps_is_trained_once_and_put_in_force(
     assert again["stage"] == "waiting"
     assert "0 judged attempts" in again["reason"]
 
-    acting = episode.build().compile(store=store)
+    acting: Any = episode.build().compile(store=store)
     task = {"environment": NORTH, "id": "test/0"}
-    used = await acting.ainvoke({"task": task}, context=Context(tenant=tenant))  # type: ignore[arg-type]
+    used = await acting.ainvoke({"task": task}, context=Context(tenant=tenant))
     assert used["adapter"] == adapter
     for context in (Context(tenant=tenant, adapter=NO_ADAPTER), Context(tenant="other")):
-        assert (await acting.ainvoke({"task": task}, context=context))["adapter"] == ""  # type: ignore[arg-type]
+        assert (await acting.ainvoke({"task": task}, context=context))["adapter"] == ""
 
     await Releases(store, tenant, NORTH).promote("", run="back")
-    back = await acting.ainvoke({"task": task}, context=Context(tenant=tenant))  # type: ignore[arg-type]
+    back = await acting.ainvoke({"task": task}, context=Context(tenant=tenant))
     assert back["adapter"] == ""
 
 

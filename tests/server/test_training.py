@@ -26,7 +26,7 @@ PATIENCE = 300.0
 
 @pytest.fixture(scope="module")
 def attempts() -> list[Trajectory]:
-    return list(pairs(62))
+    return list(pairs(44))
 
 
 @pytest.fixture

@@ -25,4 +25,4 @@ setattr(nodes.agents, "chat", chat)  # noqa: B010 - in the server's process ther
 
 episode = episodes.build().compile(name="episode")
 feedback = feedbacks.build(words).compile(name="feedback")
-training = trainings.build(memory=words).compile(name="training")
+training = trainings.build(memory=words, settings={"max_steps": 3}).compile(name="training")
