@@ -1,7 +1,7 @@
 """What recording sets off: the attempt that makes enough of them starts the training, aside.
 
 On a server the training graph is started as a run of its own, which costs the recording a call
-within the process. Elsewhere nobody is there to run it: `apprentice train`, or a cron, does.
+within the process. Elsewhere there is nothing that could run it: whoever embeds the graph calls it.
 """
 
 from __future__ import annotations
