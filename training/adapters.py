@@ -215,7 +215,7 @@ def export_merged(name: str, out: Path) -> Path:
     draft = out.with_name(f".{out.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        merge(model_folder(adapter.base), _folder(name), draft)
+        merge(model_folder(adapter.base), _folder(name), draft, sees=adapter.method == "vision")
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         raise TrainingFailure(f"The merged model cannot be written to {out}: {error}.") from error

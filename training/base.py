@@ -106,26 +106,28 @@ def load(settings: Settings, *, sees: bool = False) -> Base:
     return Base(name, model, tokenizer, chat, context, added, reader if sees else None)
 
 
-def merge(folder: Path, adapter: Path, out: Path) -> None:
-    """Write a model with an adapter merged in, and the tokenizer that goes with it.
+def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None:
+    """Write a model with an adapter merged in, and the tokenizer or processor that goes with it.
 
     Raises:
         BrokenData: one of the two cannot be read, or they do not fit.
     """
     from peft import PeftModel
 
-    words = adapter if (adapter / "tokenizer_config.json").is_file() else folder
+    kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    words: Any = AutoProcessor if sees else AutoTokenizer
+    brought = adapter if (adapter / "tokenizer_config.json").is_file() else folder
     try:
-        tokenizer = AutoTokenizer.from_pretrained(words, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
-        make_room(model, tokenizer)
+        reader = words.from_pretrained(brought, local_files_only=True)
+        model = kind.from_pretrained(folder, local_files_only=True, dtype="auto")
+        make_room(model, reader.tokenizer if sees else reader)
         merged = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
     except _UNREADABLE as error:
         raise BrokenData(
             f"Adapter {adapter.name!r} cannot be merged: {_first_line(error)}"
         ) from error
     merged.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    reader.save_pretrained(out)
 
 
 def make_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

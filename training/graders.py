@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from environments.toolcalls.calls import Call, faults_of, same
 from state.errors import BadInput, UnknownName
 from state.nouns import digest
 from state.toolcalls import parse
@@ -214,10 +215,11 @@ def schema(answer: str, row: Row) -> Grade:
     made = message.tool_calls[0]
     if made["name"] != expected["name"]:
         return Grade(0.0, f"{made['name']!r} is not the tool.")
-    faults = _faults(made["name"], made["args"], row.get("tools", ()))
-    if faults:
-        return Grade(0.0, faults)
-    if not _same(made["args"], expected["arguments"]):
+    given = Call(made["name"], made["args"])
+    tools = [tool.get("function", tool) for tool in row.get("tools", ())]
+    if faults := faults_of(given, tools):
+        return Grade(0.0, " ".join(faults))
+    if not same([given], [Call(expected["name"], expected["arguments"])]):
         return Grade(0.3, "The tool is right, its arguments are not.")
     return Grade(1.0, "The call is right.")
 
@@ -235,31 +237,6 @@ def well_formed(answer: str) -> bool:
     if "<tool_call>" in said:
         return not _CALL.sub("", said) and not parse(said).invalid_tool_calls
     return not _TAG.search(said)
-
-
-def _same(given: Any, wanted: Any) -> bool:
-    """Compare JSON values; true is not 1, and 1 is 1.0."""
-    if isinstance(given, bool) or isinstance(wanted, bool):
-        return given is wanted
-    if isinstance(given, dict) and isinstance(wanted, dict):
-        return given.keys() == wanted.keys() and all(_same(given[k], wanted[k]) for k in given)
-    if isinstance(given, list) and isinstance(wanted, list):
-        pairs = zip(given, wanted, strict=False)
-        return len(given) == len(wanted) and all(_same(a, b) for a, b in pairs)
-    return bool(given == wanted)
-
-
-def _faults(name: str, arguments: dict[str, Any], tools: Sequence[Row]) -> str:
-    """Say what is wrong with a call by its tool's schema; '' when nothing is."""
-    known = {tool.get("function", tool)["name"]: tool.get("function", tool) for tool in tools}
-    if name not in known:
-        return f"There is no tool {name!r}."
-    parameters = known[name].get("parameters", {})
-    missing = set(parameters.get("required", ())) - arguments.keys()
-    extra = arguments.keys() - parameters.get("properties", {}).keys()
-    if missing or extra:
-        return f"Arguments missing: {sorted(missing)}; not known: {sorted(extra)}."
-    return ""
 
 
 def _words(text: str) -> list[str]:

@@ -66,10 +66,17 @@ def recorded(folder: Path) -> Iterator[None]:
     except AlreadyRunning:
         raise
     except ApprenticeError as error:
-        facts = {"error": str(error), "kind": type(error).__name__, "at": time.time()}
-        with suppress(OSError):  # the disk may be what is full
-            jobs.write_whole(folder / jobs.FAILURE, facts)
+        _fail(folder, error, str(error))
         raise
+    except Exception as error:  # the process's boundary: whoever looks has to hear of it
+        _fail(folder, error, f"The training broke down: {error}. {folder / jobs.LOG} has it all.")
+        raise
+
+
+def _fail(folder: Path, error: Exception, said: str) -> None:
+    facts = {"error": said, "kind": type(error).__name__, "at": time.time()}
+    with suppress(OSError):  # the disk may be what is full
+        jobs.write_whole(folder / jobs.FAILURE, facts)
 
 
 @contextmanager

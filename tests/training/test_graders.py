@@ -41,7 +41,7 @@ def test_the_right_call_earns_everything(answer: str) -> None:
 
 def test_the_right_tool_with_wrong_arguments_earns_a_little() -> None:
     assert schema(call(city="Rome", days=2), ROW).score == 0.3
-    assert schema(call(city="Oslo", days="2"), ROW).score == 0.3
+    assert schema(call(city="Oslo", days=3), ROW).score == 0.3
     assert schema(call(city="Oslo"), ROW).score == 0.3
 
 
@@ -72,6 +72,8 @@ def test_the_right_tool_with_wrong_arguments_earns_a_little() -> None:
         f"<tool_call>[{json.dumps(WANTED)}]</tool_call>",
         RIGHT.replace("</tool_call>", ""),
         call(city="Oslo", days=2, unit="C"),
+        call(city="Oslo", days="2"),
+        call(city="Oslo", days=True),
         call(days=2),
     ],
 )
@@ -84,15 +86,6 @@ def test_no_call_is_earned_by_an_answer_and_not_by_silence() -> None:
     assert schema("<think>Small talk.</think>Hello!", NO_CALL).score == 1.0
     for answer in ("", "<think>Hello</think>", RIGHT, f"Hello. {RIGHT}", "<tool_call>Hello"):
         assert schema(answer, NO_CALL).score == 0.0
-
-
-def test_true_is_not_one() -> None:
-    row = {
-        "tools": TOOLS,
-        "expected": {"name": "get_weather", "arguments": {"city": "x", "days": 1}},
-    }
-    assert schema(call(city="x", days=True), row).score == 0.3
-    assert schema(call(city="x", days=1.0), row).score == 1.0
 
 
 def test_the_form_counts_by_itself() -> None:

@@ -14,14 +14,14 @@ import models
 from state.errors import MissingPart
 from tests.training import tiny
 from tests.training.conftest import Workplace
+from tests.training.work import done, events
 from training import sft
 from training.adapters import read
 from training.base import load
 from training.commands import main
-from training.jobs import Job, look, write_job
+from training.jobs import look
 from training.progress import Progress
-from training.run import carry_out
-from training.settings import SftSettings, read_settings
+from training.settings import SftSettings
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
@@ -33,14 +33,7 @@ QUICK: dict[str, Any] = {"base": "llama", "batch": 8, "learning_rate": 2e-2, "ev
 def train(workplace: Workplace, rows: list[Any], valid: list[Any], **settings: Any) -> Path:
     """Carry a job out in this process; return its folder."""
     data = tiny.dataset(workplace.root / "data", "sft", rows, valid)
-    told = read_settings({"method": "sft"} | QUICK | settings)
-    folder = write_job(workplace.jobs, Job.of(data.folder, told))
-    assert carry_out(folder) == 0
-    return folder
-
-
-def events(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "progress.jsonl").read_text().splitlines()]
+    return done(workplace.root, data, **QUICK | settings)
 
 
 def test_an_adapter_says_what_it_was_taught_and_its_child_goes_on_from_there(
