@@ -29,7 +29,8 @@ from environments.answers import THOUGHT
 from environments.protocol import Environment, Simulator, TurnReader
 from environments.registry import environment
 from state.messages import REASONING
-from state.nouns import Observation, Task, Verdict, text_of
+from state.nouns import Observation, Task, Verdict
+from state.toolcalls import spoken
 
 TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10
@@ -175,7 +176,7 @@ def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Adva
 
 def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
     """Return the actions of a turn: as the environment reads them, else its commands."""
-    text = text_of(turn)
+    text = spoken(turn)
     return where.read_turn(text) if isinstance(where, TurnReader) else read_actions(text)
 
 
@@ -194,11 +195,11 @@ def _read(text: str) -> tuple[str, ...]:
     text = REASONING.sub("\nthink:\n", text)[:TURN_CHARACTERS]
     lines = [_bare(line) for line in text.splitlines()]
     lines = [line for line in lines if line]
-    spoken = [line for line in lines if not THOUGHT.match(line)]
-    if not spoken:
+    said = [line for line in lines if not THOUGHT.match(line)]
+    if not said:
         return () if lines else ("",)
-    commands = [line for line in spoken if not _is_prose(line)]
-    return tuple((commands or spoken[:1])[:TURN_ACTIONS])
+    commands = [line for line in said if not _is_prose(line)]
+    return tuple((commands or said[:1])[:TURN_ACTIONS])
 
 
 def _bare(line: str) -> str:

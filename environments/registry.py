@@ -1,8 +1,9 @@
 """Environments by name: those that ship, and those that installed packages provide.
 
 A name is all that a caller ever gives. `household/<world>/<size>` is a generated household
-(`household` alone is `household/north/small`), `alfworld` the real games, `qa/<dataset>` questions
-and `chat/<dataset>` open tasks from the server's own files. A package adds its own with an entry
+(`household` alone is `household/north/small`), `alfworld` the real games, `toolcalls/<domain>`
+function calling (`toolcalls` all domains), `qa/<dataset>` questions and `chat/<dataset>` open tasks
+from the server's own files. A package adds its own with an entry
 point in the group `apprentice.environments`: a callable that returns an `Environment`, asked for
 as `<entry>` or `<entry>/<argument>/…`, its arguments passed as strings.
 """
@@ -21,6 +22,7 @@ from environments.household.rooms import SIZES
 from environments.household.world import NAMED
 from environments.protocol import Environment
 from environments.qa import Qa
+from environments.toolcalls.domains import DOMAINS
 from state.errors import BadInput, MissingPart, UnknownName
 
 GROUP: Final = "apprentice.environments"
@@ -47,6 +49,10 @@ def environment(name: str) -> Environment:
         from environments.alfworld import Alfworld
 
         return Alfworld()
+    if first == "toolcalls" and len(rest) <= 1:
+        from environments.toolcalls.environment import Toolcalls
+
+        return Toolcalls(*rest)
     if first in DATASETS and len(rest) == 1:
         return _dataset(first, rest[0])
     provided = {point.name: point for point in entry_points(group=GROUP)}
@@ -60,7 +66,8 @@ def known() -> tuple[str, ...]:
     households = {f"household/{world}/{size}" for world in NAMED for size in SIZES}
     datasets = {name for kind in DATASETS for name in offered(kind)}
     provided = {point.name for point in entry_points(group=GROUP)}
-    return tuple(sorted({"alfworld", "household", *households, *datasets, *provided}))
+    toolcalls = {"toolcalls", *(f"toolcalls/{domain}" for domain in DOMAINS)}
+    return tuple(sorted({"alfworld", "household", *households, *toolcalls, *datasets, *provided}))
 
 
 @lru_cache(maxsize=_KEPT)

@@ -16,9 +16,10 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, field_validator
 
-from models import toolcalls
 from models.engine import Answer, Request, engine
 from models.names import fingerprint, plain
+from models.toolcalls import as_chat
+from state.toolcalls import parse
 
 
 class LocalChatModel(BaseChatModel):
@@ -90,7 +91,7 @@ class LocalChatModel(BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> Request:
         return Request(
-            messages=toolcalls.as_chat(messages),
+            messages=as_chat(messages),
             tools=kwargs.get("tools", ()),
             adapter=self.adapter,
             temperature=self.temperature,
@@ -100,7 +101,7 @@ class LocalChatModel(BaseChatModel):
         )
 
     def _result(self, answer: Answer, request: Request) -> ChatResult:
-        message = toolcalls.parse(answer.text) if request.tools else AIMessage(answer.text)
+        message = parse(answer.text) if request.tools else AIMessage(answer.text)
         message.usage_metadata = UsageMetadata(
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,

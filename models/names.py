@@ -50,11 +50,15 @@ def model_folder(name: str) -> Path:
     return offered[name]
 
 
+def adapters_root() -> Path:
+    """Return the folder whose sub-folders are the adapters."""
+    data = os.environ.get("APPRENTICE_DATA", "apprentice-data")
+    return Path(os.environ.get("APPRENTICE_ADAPTERS", "") or Path(data) / "adapters")
+
+
 def adapter_folder(name: str) -> Path:
     """Return the folder of an adapter, or raise UnknownName."""
-    data = os.environ.get("APPRENTICE_DATA", "apprentice-data")
-    root = os.environ.get("APPRENTICE_ADAPTERS", "") or str(Path(data) / "adapters")
-    offered = _folders(root, "adapter_config.json")
+    offered = _folders(str(adapters_root()), "adapter_config.json")
     if name not in offered:
         raise UnknownName("adapter", name, offered)
     return offered[name]

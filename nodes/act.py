@@ -23,7 +23,7 @@ def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:
         reply = await ask(
             agent,
             seen(state),
-            Context.of(runtime),
+            replace(Context.of(runtime), adapter=state.adapter),
             graph="episode",
             environment=state.task.environment,
         )

@@ -39,7 +39,7 @@ from langgraph.types import RetryPolicy
 
 from environments.advance import TURN_CHARACTERS
 from models import chat
-from state.context import Context
+from state.context import NO_ADAPTER, Context
 from state.errors import ApprenticeError, ModelFailure, ModelUnavailable
 from state.nouns import Usage, text_of
 
@@ -121,7 +121,7 @@ async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[s
     named = partial(
         chat,
         context.model,
-        adapter=context.adapter,
+        adapter="" if context.adapter == NO_ADAPTER else context.adapter,
         temperature=context.temperature,
         max_tokens=context.max_tokens,
         seed=context.seed,

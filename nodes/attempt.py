@@ -66,7 +66,7 @@ async def attempted(
         verdict=ended["verdict"],
         in_view=ended["in_view"],
         model=context.model,
-        adapter=context.adapter,
+        adapter=ended["adapter"],
         usage=ended["usage"],
         ended_at=time.time(),
     )

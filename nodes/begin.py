@@ -13,10 +13,11 @@ from environments import advance
 from environments.registry import environment
 from memory.releases import Releases
 from nodes.tasks import read_shown, read_task
-from state.context import Context
+from state.context import NO_ADAPTER, Context
 from state.episode import EpisodeGiven, EpisodeUpdate
 from state.nouns import InView, Usage, text_of
 from state.prompts import acting
+from state.releases import Release
 
 
 async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate:
@@ -46,4 +47,13 @@ async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate
         "in_view": in_view,
         "view": shown,
         "moments": [],
+        "adapter": await adapter_for(context, release, releases),
     }
+
+
+async def adapter_for(context: Context, shown: Release | None, releases: Releases) -> str:
+    """Return the adapter that acts: the one asked for, else the released one of this model."""
+    if context.adapter:
+        return "" if context.adapter == NO_ADAPTER else context.adapter
+    release = shown or await releases.current()
+    return release.adapter if release and release.model == context.model else ""

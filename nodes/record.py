@@ -6,6 +6,7 @@ from langgraph.runtime import Runtime
 
 from nodes import Node
 from nodes.experience import Memory, kept
+from nodes.training.notice import notice
 from state.context import Context
 from state.reflexion import ReflexionState, ReflexionUpdate
 
@@ -20,6 +21,7 @@ def recording(memory: Memory) -> Node[ReflexionState, ReflexionUpdate]:
             done = await experience.record(state.attempts)
             event = {"type": "reflexion.recorded", "task": state.task.id}
             runtime.stream_writer({**event, "trajectories": list(done.new)})
+            await notice([one for one in state.attempts if one.id in done.new], runtime, memory)
         return {}
 
     return record

@@ -24,6 +24,8 @@ JudgeName = Literal["model", "person", "later"]
 Recall = Literal["hybrid", "meaning", "text", "type", "random", "fixed"]
 MAX_SHOWN = 20
 MAX_SEED = 2**31 - 1
+NO_ADAPTER = "none"
+"""In place of an adapter's name: none, whatever is released."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Context:
         str,
         Field(
             title="Adapter",
-            description="Name of a LoRA adapter for a local model; empty for none.",
+            description="A LoRA adapter of a local model: its name, or none; empty for the "
+            "released one.",
             max_length=200,
         ),
     ] = ""

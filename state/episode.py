@@ -53,6 +53,7 @@ class EpisodeUpdate(TypedDict, total=False):
     in_view: InView
     view: Shown
     moments: list[str]
+    adapter: str
 
 
 class EpisodeOutput(TypedDict):
@@ -64,6 +65,7 @@ class EpisodeOutput(TypedDict):
     verdict: Verdict
     usage: Usage
     in_view: Annotated[InView, Field(title="In view", description="What was shown, by id.")]
+    adapter: Annotated[str, Field(title="Adapter", description="The LoRA that acted.")]
 
 
 @validated
@@ -85,3 +87,4 @@ class EpisodeState:
     in_view: InView = field(default_factory=InView)
     view: Shown = field(default_factory=Shown)
     moments: list[str] = field(default_factory=list)
+    adapter: str = ""

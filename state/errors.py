@@ -8,6 +8,8 @@ ApprenticeError
 ├── ModelFailure      the model could not answer
 │   ├── ModelUnavailable  for now: the same question may be answered later
 │   └── ContextOverflow
+├── TrainingFailure   a training job could not be carried out
+│   └── AlreadyRunning    another process is at the same job
 └── BrokenData        stored data that cannot be read as what it claims to be
 
 Each message says what was wrong, with which value, and what to do.
@@ -69,6 +71,14 @@ class ContextOverflow(ModelFailure):
             f"The prompt has {tokens} tokens, but {model} reads at most {limit}. "
             "Show fewer rules or exemplars, or choose a model with a longer context."
         )
+
+
+class TrainingFailure(ApprenticeError):
+    """A training job could not be carried out; the adapter in use is not touched."""
+
+
+class AlreadyRunning(TrainingFailure):
+    """Another process is at the same job."""
 
 
 class BrokenData(ApprenticeError):

@@ -26,6 +26,7 @@ class Release(Noun):
     Attributes:
         rulebook: version of the rulebook that the rules are the strongest of.
         rules: what prompts show, in order.
+        adapter: the LoRA in force, '' for none, and the model that it is for.
         run: the run that made it.
         base: id of the release that it was compared with; '' when nothing was released.
         validation: what the gate decided, with its numbers; None where a person put it in force.
@@ -41,6 +42,7 @@ class Release(Noun):
     rules: tuple[Rule, ...] = ()
     exemplars: tuple[str, ...] = ()
     adapter: str = ""
+    model: str = ""
     run: str = ""
     base: str = ""
     validation: Decision | None = None

@@ -6,6 +6,7 @@ from langgraph.runtime import Runtime
 
 from nodes import Node
 from nodes.experience import Memory
+from nodes.training.notice import notice
 from state.context import Context
 from state.feedback import FeedbackState, FeedbackUpdate
 from state.nouns import Verdict
@@ -20,6 +21,10 @@ def annotating(memory: Memory) -> Node[FeedbackState, FeedbackUpdate]:
         before = await kept.get(state.id)
         verdict = state.judgement.over(before.trajectory.verdict if before else Verdict())
         changed = await kept.annotate(state.id, verdict)
+        if changed and before and before.trajectory.verdict.success is None:
+            await notice(
+                [before.trajectory.model_copy(update={"verdict": verdict})], runtime, memory
+            )
         runtime.stream_writer(
             {
                 "type": "feedback.annotated",

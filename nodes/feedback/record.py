@@ -9,6 +9,7 @@ from langgraph.types import Command
 
 from nodes import Node
 from nodes.experience import Memory
+from nodes.training.notice import notice
 from state.context import Context
 from state.errors import BrokenData
 from state.feedback import FeedbackState, FeedbackUpdate
@@ -27,6 +28,8 @@ def recording(memory: Memory) -> Node[FeedbackState, Command[Next]]:
         done = await kept.record([state.attempt])
         new = bool(done.new)
         runtime.stream_writer({"type": "feedback.recorded", "trajectory": state.id, "new": new})
+        if new:
+            await notice([state.attempt], runtime, memory)
         if done.known and state.judgement:
             return Command(goto="annotate")
         before = await kept.get(state.id)

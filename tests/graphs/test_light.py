@@ -31,6 +31,7 @@ HEAVY = (
         "graphs.feedback",
         "graphs.insights",
         "graphs.reflexion",
+        "graphs.training",
         "memory.store",
     ],
 )

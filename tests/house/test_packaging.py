@@ -79,6 +79,7 @@ def test_wheel_holds_every_room_its_marker_and_its_data(
         assert f"{room}/__init__.py" in names
         assert f"{room}/py.typed" in names
         assert {f"{room}/{path.relative_to(root / room)}" for path in sources(root / room)} <= names
+    assert "environments/toolcalls/data/clinic.jsonl" in names
     weights = root / "models" / "novice" / "weights"
     if weights.is_dir():
         assert {f"models/novice/weights/{path.name}" for path in weights.iterdir()} <= names

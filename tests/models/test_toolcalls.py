@@ -12,9 +12,10 @@ from langchain_core.tools import tool
 import models
 from models.engine import Answer
 from models.local import LocalChatModel
-from models.toolcalls import as_chat, parse, plain_turns
+from models.toolcalls import as_chat, plain_turns
 from models.weights import Weights
 from state.prompts import TOOLS
+from state.toolcalls import parse
 from tests.models import tiny
 
 SCHEMA = {"name": "get_price", "parameters": {"type": "object", "properties": {}}}

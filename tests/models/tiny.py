@@ -58,7 +58,7 @@ def llama(folder: Path, *, seed: int = 0, **changes: Any) -> LlamaForCausalLM:
     words = tokenizer()
     settings = SHAPE | {"vocab_size": len(words), "eos_token_id": words.eos_token_id} | changes
     model = LlamaForCausalLM(LlamaConfig(**settings))
-    return _saved(folder, model, words)
+    return saved(folder, model, words)
 
 
 def qwen(folder: Path) -> Qwen2ForCausalLM:
@@ -66,7 +66,7 @@ def qwen(folder: Path) -> Qwen2ForCausalLM:
     torch.manual_seed(0)
     words = tokenizer()
     settings = SHAPE | {"vocab_size": len(words), "eos_token_id": words.eos_token_id}
-    return _saved(folder, Qwen2ForCausalLM(Qwen2Config(**settings)), words)
+    return saved(folder, Qwen2ForCausalLM(Qwen2Config(**settings)), words)
 
 
 def adapter(folder: Path, base: PreTrainedModel, *, seed: int, targets: list[str]) -> None:
@@ -78,7 +78,8 @@ def adapter(folder: Path, base: PreTrainedModel, *, seed: int, targets: list[str
     get_peft_model(copy.deepcopy(base), config).save_pretrained(str(folder))
 
 
-def _saved(folder: Path, model: M, words: PreTrainedTokenizerFast) -> M:
+def saved(folder: Path, model: M, words: PreTrainedTokenizerFast) -> M:
+    """Save a model with its tokenizer, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     words.save_pretrained(folder)

@@ -1,0 +1,89 @@
+"""Write the tasks of the domains into data/: `python -m environments.toolcalls.authoring`.
+
+Two thirds of a domain's requests need a tool; of the others, a third each lacks a parameter, only
+imagines something, or is small talk.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from environments.toolcalls.domains import DOMAINS, IMAGINED, SMALL_TALK, Domain, Split, Tool
+
+DATA: Final = Path(__file__).parent / "data"
+COUNTS: Final[dict[Split, int]] = {"train": 90, "validation": 48, "test": 48}
+_SLOT = re.compile(r"{(\w+)}")
+
+Line = dict[str, Any]
+
+
+def write(folder: Path = DATA) -> None:
+    """Write every domain's tools and tasks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, domain in DOMAINS.items():
+        tools = [tool.schema(function) for function, tool in domain.tools.items()]
+        (folder / f"{name}.tools.json").write_text(json.dumps(tools, indent=1) + "\n")
+        lines = [json.dumps(line) + "\n" for line in tasks(name, domain)]
+        (folder / f"{name}.jsonl").write_text("".join(lines))
+
+
+def tasks(name: str, domain: Domain) -> list[Line]:
+    """Return a domain's tasks, no two of which say the same."""
+    rng = random.Random(name)
+    count = COUNTS[domain.split]
+    made: dict[str, Line] = {}
+    kinds = [("call", count * 2 // 3)]
+    kinds += [(kind, count // 9) for kind in ("missing", "imagined", "small_talk")]
+    for kind, wanted in kinds:
+        source = _requests(kind, domain, rng)
+        while sum(line["kind"] == kind for line in made.values()) < wanted:
+            line = next(source)
+            made.setdefault(line["request"], {"kind": kind, **line})
+    lines = list(made.values())
+    rng.shuffle(lines)
+    return [{"id": f"{name}-{number}", **line} for number, line in enumerate(lines)]
+
+
+def _requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
+    while True:
+        function, tool = rng.choice(list(domain.tools.items()))
+        if kind == "call":
+            yield _call(function, tool, rng)
+        elif kind == "missing":
+            parameter, ask = rng.choice(list(tool.lacks.items()))
+            said, _ = _filled(ask, tool, rng)
+            thought = f"The {parameter} is missing."
+            yield {"request": said, "thought": thought, "answer": f"Which {parameter}?"}
+        elif kind == "imagined":
+            doing, _ = _filled(tool.doing, tool, rng)
+            said = rng.choice(IMAGINED).format(doing=doing)
+            answer = "It might be. I did not call a tool."
+            yield {"request": said, "thought": "This is only imagined.", "answer": answer}
+        else:
+            answer = "Hello! What can I do for you?"
+            said = rng.choice(SMALL_TALK[domain.split])
+            yield {"request": said, "thought": "This is small talk.", "answer": answer}
+
+
+def _call(function: str, tool: Tool, rng: random.Random) -> Line:
+    said, values = _filled(rng.choice(tool.asks), tool, rng)
+    return {
+        "request": said,
+        "thought": f"The request asks for {function}.",
+        "calls": [{"name": function, "arguments": values}],
+    }
+
+
+def _filled(ask: str, tool: Tool, rng: random.Random) -> tuple[str, Line]:
+    names = _SLOT.findall(ask)
+    values = {name: rng.choice(tool.takes[name]) for name in tool.takes if name in names}
+    return ask.format(**values), values
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,191 @@
+"""Tool calls as an environment: requests from files, answered with a call or without one.
+
+`toolcalls/<domain>` offers the tools of one domain; `toolcalls` draws from all of them. A call is
+checked before it is carried out: a wrong one is answered with what is wrong, once, and refused
+the second time. The domains of validation and test have tools that training never sees.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from environments.answers import said
+from environments.toolcalls.calls import Answer, Call, Schema, read, same
+from environments.toolcalls.domains import DOMAINS
+from state.errors import BadInput, BrokenData, MissingPart, UnknownName
+from state.nouns import Noun, Observation, Task, Verdict, digest
+from state.toolcalls import call, response, section
+
+SPLITS: Final = ("train", "validation", "test")
+STEP_LIMIT: Final = 3  # a turn, its correction, and one more for a turn of mere thought
+_DATA: Final = Path(__file__).parent / "data"
+
+
+class Wanted(Noun):
+    """A call that a request wants."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class Request(Noun):
+    """A line of a domain's file; without calls, the answer is given instead.
+
+    Attributes:
+        kind: call, missing, imagined or small_talk.
+        thought: what an ideal turn thinks.
+    """
+
+    id: str
+    kind: str
+    request: str
+    thought: str = ""
+    calls: tuple[Wanted, ...] = ()
+    answer: str = ""
+
+    @property
+    def wanted(self) -> tuple[Call, ...]:
+        """The calls as they are compared."""
+        return tuple(Call(one.name, one.arguments) for one in self.calls)
+
+    @property
+    def ideal(self) -> str:
+        """A turn as it should be."""
+        thought = f"<think>{self.thought}</think>" if self.thought else ""
+        return thought + "".join(call(*one) for one in self.wanted) + self.answer
+
+
+class Toolcalls:
+    """The requests of one domain, or of all when none is named.
+
+    The instructions of a domain are its tools, in the form that its attempts are trained on.
+    """
+
+    replayable = True
+
+    def __init__(self, domain: str = "") -> None:
+        if domain and domain not in DOMAINS:
+            raise UnknownName("tool-call domain", domain, DOMAINS)
+        self.domain = domain
+        self.name = f"toolcalls/{domain}" if domain else "toolcalls"
+        self.splits: tuple[str, ...] = (DOMAINS[domain].split,) if domain else SPLITS
+        self.tools = _tools(domain) if domain else []
+        self.instructions = section(self.tools) if domain else ""
+
+    def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
+        """Yield tasks in an order drawn by the seed; each names its own domain."""
+        if split not in self.splits:
+            raise UnknownName(f"{self.name} split", split, self.splits)
+        domains = [self.domain] if self.domain else DOMAINS
+        ids = [one for name in domains if DOMAINS[name].split == split for one in _requests(name)]
+        for task_id in sorted(ids, key=lambda one: digest(seed, one))[: max(0, limit)]:
+            yield self.task(task_id)
+
+    def task(self, task_id: str) -> Task:
+        """Return the task of an id."""
+        domain, request = self._found(task_id)
+        return Task(
+            id=task_id,
+            environment=f"toolcalls/{domain}",
+            instruction=request.request,
+            kind=request.kind,
+            split=DOMAINS[domain].split,
+        )
+
+    def reset(self, task: Task) -> Desk:
+        """Start an episode."""
+        domain, request = self._found(task.id)
+        return Desk(request, _tools(domain))
+
+    def step_limit(self, task: Task) -> int:
+        """Return how many turns an attempt may take: the same for every task."""
+        return STEP_LIMIT
+
+    def read_turn(self, text: str) -> list[str]:
+        """Return the whole turn; none if it was only thought."""
+        given = said(text)
+        return [given] if given else []
+
+    def request(self, task_id: str) -> Request:
+        """Return what a task asks and wants."""
+        return self._found(task_id)[1]
+
+    def _found(self, task_id: str) -> tuple[str, Request]:
+        domain = task_id.rpartition("-")[0]
+        if domain not in DOMAINS or self.domain not in ("", domain):
+            known = self.domain or "calendar"
+            raise BadInput(f"There is no {self.name} task {task_id[:200]!r}. Ids: '{known}-0'.")
+        found = _requests(domain).get(task_id)
+        if found is None:
+            raise BadInput(f"There is no {self.name} task {task_id[:200]!r}.")
+        return domain, found
+
+
+class Desk:
+    """One request: a turn, and a second one if the first cannot be carried out."""
+
+    def __init__(self, request: Request, tools: list[Schema]) -> None:
+        self._request = request
+        self._tools = tools
+        self._corrected = False
+
+    def opening(self) -> Observation:
+        """Return the request."""
+        return Observation(text=self._request.request)
+
+    def step(self, action: str) -> Observation:
+        """Check a turn, and take it if nothing is wrong with it."""
+        answer = read(action, self._tools)
+        if answer.valid:
+            return self._taken(answer)
+        faults = " ".join(answer.faults) or "There is neither a call nor an answer."
+        if self._corrected:
+            return _over(f"Refused. {faults}", success=False, feedback=f"Refused: {faults}")
+        self._corrected = True
+        return Observation(text=response(f"Not carried out. {faults} Correct it."))
+
+    def _taken(self, answer: Answer) -> Observation:
+        right = same(answer.calls, self._request.wanted)
+        told = "Done." if answer.calls else "Received."
+        if right:
+            return _over(told, success=True, feedback="Solved.")
+        what = "The call is valid, but not what was asked for."
+        if not answer.calls:
+            what = "There was a tool for this, and the request said all it needs."
+        elif not self._request.calls:
+            what = "Nothing should have been called."
+        return _over(told, success=False, feedback=what)
+
+
+def _over(text: str, *, success: bool, feedback: str) -> Observation:
+    verdict = Verdict(success=success, score=float(success), feedback=feedback)
+    return Observation(text=response(text), done=True, score=float(success), verdict=verdict)
+
+
+@lru_cache(maxsize=len(DOMAINS))
+def _tools(domain: str) -> list[Schema]:
+    tools: list[Schema] = json.loads(_text(f"{domain}.tools.json"))
+    return tools
+
+
+@lru_cache(maxsize=len(DOMAINS))
+def _requests(domain: str) -> dict[str, Request]:
+    lines = _text(f"{domain}.jsonl").splitlines()
+    try:
+        read_lines = [Request.model_validate_json(line) for line in lines]
+    except ValidationError as error:
+        raise BrokenData(f"A line of {domain}.jsonl cannot be read: {error}.") from error
+    return {one.id: one for one in read_lines}
+
+
+def _text(name: str) -> str:
+    try:
+        return (_DATA / name).read_text("utf-8")
+    except FileNotFoundError as error:
+        raise MissingPart(f"{_DATA / name} is missing. Install the project anew.") from error

@@ -1,0 +1,1 @@
+"""A preference set: how a help desk answers, and how it does not."""

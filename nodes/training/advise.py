@@ -1,0 +1,24 @@
+"""advise: whether to fine-tune and how, with reasons."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from state.context import Context
+from state.training import TrainingState, TrainingUpdate
+from training.advisor import advise as advised
+
+
+async def advise(
+    state: TrainingState, runtime: Runtime[Context]
+) -> Command[Literal["curate", "__end__"]]:
+    """Decide from what is at hand whether a fine-tune pays, and by which method."""
+    advice = advised(state.evidence, state.situation)
+    runtime.stream_writer({"type": "training.advice", **advice.model_dump(mode="json")})
+    update: TrainingUpdate = {"advice": advice, "reason": advice.sentences()}
+    if advice.tune:
+        return Command(update=update, goto="curate")
+    return Command(update={**update, "stage": "held_off"}, goto="__end__")

@@ -1,0 +1,138 @@
+"""evaluate: incumbent and new adapter attempt the same held-out tasks, until the gate decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from environments.advance import start
+from environments.registry import environment
+from memory.findings import Findings
+from nodes import Node
+from nodes.expel.draw import VALIDATION, drawn
+from nodes.kept import findings_of, releases_of
+from nodes.training.workshop import dataset_folder, rounds_of
+from state.context import MAX_SEED, NO_ADAPTER, Context
+from state.gate import Decision, Gate, Pair
+from state.nouns import Task, digest, text_of
+from state.training import TrainingState, Tried
+from training.datasets.card import load
+from training.datasets.curation import normalised
+
+LOOK: Final = 24
+"""Tasks between two looks at an environment's outcomes."""
+AT_ONCE: Final = 16
+
+Next = Literal["evaluate", "promote", "reject"]
+Episode = CompiledStateGraph[Any, Context, Any, Any]
+
+
+def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
+    """Return the node that tries the adapter out; finished attempts are kept, a restart repeats
+    none of them.
+    """
+
+    async def evaluate(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
+        """Look at the outcomes so far: decide, or attempt the next held-out tasks."""
+        decisions = dict(state.decisions)
+        for name in (state.environment, *state.kept):
+            if name in decisions:
+                continue
+            tasks = await asyncio.to_thread(_held_out, name, state, runtime)
+            findings = findings_of(runtime, name, state.job, Tried)
+            decision = await _decided(state, name, tasks, findings, runtime)
+            if decision.outcome == "undecided":
+                known = {tried.task for tried in await findings.all()}
+                following = [task for task in tasks if task.id not in known][:LOOK]
+                await _attempt(episode, state, following, findings, runtime)
+                return Command(update={"looks": state.looks + 1}, goto="evaluate")
+            decisions[name] = decision
+            if decision.outcome == "reject":
+                update = {"decisions": decisions, "reason": f"{name}: {decision.reason}"}
+                return Command(update=update, goto="reject")
+        reason = decisions[state.environment].reason
+        return Command(update={"decisions": decisions, "reason": reason}, goto="promote")
+
+    return evaluate
+
+
+async def _decided(
+    state: TrainingState,
+    name: str,
+    tasks: Sequence[Task],
+    findings: Findings[Tried],
+    runtime: Runtime[Context],
+) -> Decision:
+    """Let the gate decide: better in the environment itself, no worse in those to be kept."""
+    here = name == state.environment
+    level = await releases_of(runtime, name).gate_level(state.job) if here else 0.05
+    known = {tried.task: tried for tried in await findings.all()}
+    seen = [known[task.id] for task in tasks if task.id in known]
+    gate = Gate(
+        families=tuple(dict.fromkeys(task.kind for task in tasks)),
+        aim="better" if here else "no_worse",
+        level=level,
+        most=len(tasks),
+    ).add(Pair(tried.family, tried.incumbent, tried.candidate) for tried in seen)
+    decision = gate.decide()
+    numbers = decision.numbers
+    runtime.stream_writer(
+        {
+            "type": "training.evaluated",
+            "environment": name,
+            "pairs": numbers.pairs,
+            "incumbent": numbers.incumbent,
+            "candidate": numbers.candidate,
+            "outcome": decision.outcome,
+            "reason": decision.reason,
+        }
+    )
+    return decision
+
+
+async def _attempt(
+    episode: Episode,
+    state: TrainingState,
+    tasks: Sequence[Task],
+    findings: Findings[Tried],
+    runtime: Runtime[Context],
+) -> None:
+    """Attempt tasks with both adapters, the same seed for both; keep how each went."""
+    context = Context.of(runtime)
+    release = await releases_of(runtime, state.environment).current()
+    incumbent = release.adapter if release and release.model == context.model else NO_ADAPTER
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def solved(task: Task, adapter: str) -> bool:
+        seed = int(digest("evaluate", state.job, task.id), 16) % MAX_SEED
+        settings = replace(context, adapter=adapter, seed=seed)
+        async with room:
+            ended = await episode.ainvoke({"task": task}, context=settings)
+        return bool(ended["verdict"].success)
+
+    async def tried(task: Task) -> None:
+        arms = (incumbent or NO_ADAPTER, state.adapter)
+        before, after = await asyncio.gather(*(solved(task, adapter) for adapter in arms))
+        made = Tried(task=task.id, family=task.kind, incumbent=before, candidate=after)
+        await findings.add(task.id, made)
+
+    await asyncio.gather(*map(tried, tasks))
+
+
+def _held_out(name: str, state: TrainingState, runtime: Runtime[Context]) -> list[Task]:
+    """Return a round's own validation tasks that say nothing it was trained on; blocks."""
+    tasks = drawn(environment(name), VALIDATION, state.job, state.most)
+    dataset = load(dataset_folder(rounds_of(runtime, state.environment), state))
+    told = {
+        normalised(str(turn["content"]))
+        for row in dataset.rows()
+        for turn in row.get("messages") or row.get("prompt") or ()
+        if turn["role"] == "user"
+    }
+    return [task for task in tasks if normalised(text_of(start(task))) not in told]

@@ -1,0 +1,80 @@
+"""launch: a round is begun, and its job is started in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from nodes import Node
+from nodes.kept import releases_of
+from nodes.training.survey import resumed
+from nodes.training.workshop import Jobs, dataset_folder, rounds_of
+from state.context import Context
+from state.errors import BrokenData
+from state.training import TrainingState
+from training.jobs import Job
+from training.rounds import Round, Rounds
+from training.settings import METHODS, read_settings
+
+
+def launching(jobs: Jobs) -> Node[TrainingState, Command[Literal["watch"]]]:
+    """Return the node that launches; however often it runs, a round has one job."""
+
+    async def launch(state: TrainingState, runtime: Runtime[Context]) -> Command[Literal["watch"]]:
+        """Begin the round unless it is begun, and start its job unless it runs."""
+        rounds = rounds_of(runtime, state.environment)
+        parent = await _incumbent(state, runtime)
+        begun = await asyncio.to_thread(_begun, state, rounds, parent)
+        job = await asyncio.to_thread(job_of, begun, rounds)
+        await asyncio.to_thread(jobs().launch, job)
+        runtime.stream_writer(
+            {"type": "training.launched", "job": begun.job, "method": begun.method}
+        )
+        return Command(update={**resumed(begun), "launched": True}, goto="watch")
+
+    return launch
+
+
+def job_of(begun: Round, rounds: Rounds) -> Job:
+    """Return the job of a round."""
+    return Job.of(dataset_folder(rounds, begun), read_settings(begun.settings))
+
+
+def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
+    """Return the open round; begin one when there is none. Blocks on files."""
+    if begun := rounds.open():
+        return begun
+    if state.advice is None or state.advice.method is None:
+        raise BrokenData("There is no advice to begin a round on. Start the run anew.")
+    method = state.advice.method
+    fields = METHODS[method].model_fields
+    own = {name: value for name, value in state.job_settings.items() if name in fields}
+    settings = {**own, "method": method, "base": state.base, "parent": parent}
+    job = Job.of(dataset_folder(rounds, state), read_settings(settings))
+    last = rounds.last()
+    return rounds.begin(
+        Round(
+            number=last[0].number + 1 if last else 0,
+            tenant=rounds.tenant,
+            environment=rounds.environment,
+            base=state.base,
+            method=method,
+            dataset=state.dataset,
+            settings=settings,
+            job=job.id,
+            adapter=job.adapter,
+            advice=state.advice,
+            seen=state.seen,
+            begun=time.time(),
+        )
+    )
+
+
+async def _incumbent(state: TrainingState, runtime: Runtime[Context]) -> str:
+    """Return the adapter that is in force, to go on from."""
+    release = await releases_of(runtime, state.environment).current()
+    return release.adapter if release and release.model == f"local:{state.base}" else ""

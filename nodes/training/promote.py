@@ -1,0 +1,80 @@
+"""promote, reject: what the gate decided is carried out, and the round is over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Literal
+
+from langgraph.runtime import Runtime
+
+from nodes.kept import releases_of
+from nodes.training.workshop import covered, dataset_folder, rounds_of
+from state.context import Context
+from state.gate import Decision
+from state.nouns import digest
+from state.releases import Release
+from state.training import TrainingState, TrainingUpdate
+from training.adapters import mark
+from training.datasets.card import load
+from training.rounds import End
+
+Outcome = Literal["promoted", "rejected"]
+
+
+async def promote(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
+    """Put the adapter in force wherever its attempts came from; going back is one step."""
+    rounds = rounds_of(runtime, state.environment)
+    dataset = await asyncio.to_thread(load, dataset_folder(rounds, state))
+    names = await asyncio.to_thread(covered, state.environment)
+    for name in sorted({*names, *dataset.card.environments}):
+        await _release(name, state, runtime)
+    return await _end("promoted", state, runtime)
+
+
+async def reject(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
+    """Leave what is in force as it is."""
+    return await _end("rejected", state, runtime)
+
+
+async def _release(environment: str, state: TrainingState, runtime: Runtime[Context]) -> None:
+    """Release the adapter together with the rules that are in force."""
+    context, releases = Context.of(runtime), releases_of(runtime, environment)
+    current = await releases.current()
+    changed = {
+        "id": digest("release", context.tenant, environment, state.adapter, state.job),
+        "adapter": state.adapter,
+        "model": context.model,
+        "run": state.job,
+        "base": current.id if current else "",
+        "validation": state.decisions[state.environment],
+    }
+    if current and current.id == changed["id"]:
+        return
+    empty = Release(id=str(changed["id"]), tenant=context.tenant, environment=environment)
+    await releases.publish((current or empty).model_copy(update=changed), reason=state.reason)
+
+
+async def _end(outcome: Outcome, state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
+    decision = state.decisions.get(state.environment)
+    if decision:
+        await releases_of(runtime, state.environment).end_gate(state.job, decision)
+    numbers = _figures(state.decisions)
+    await asyncio.to_thread(mark, state.adapter, outcome, state.reason, numbers)
+    how = End(outcome=outcome, reason=state.reason, decisions=state.decisions, at=time.time())
+    rounds = rounds_of(runtime, state.environment)
+    await asyncio.to_thread(rounds.end, state.number, how)
+    runtime.stream_writer(
+        {"type": f"training.{outcome}", "adapter": state.adapter, "reason": state.reason}
+    )
+    return {"stage": outcome}
+
+
+def _figures(decisions: dict[str, Decision]) -> dict[str, float]:
+    """Return what was measured, for the adapter's card."""
+    figures: dict[str, float] = {}
+    for name, decision in decisions.items():
+        figures[f"incumbent {name}"] = decision.numbers.incumbent
+        figures[f"candidate {name}"] = decision.numbers.candidate
+        figures[f"pairs {name}"] = float(decision.numbers.pairs)
+    return figures

@@ -1,0 +1,209 @@
+"""survey: what is under way, and what has been gathered since the last training."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+from pydantic import TypeAdapter
+
+from environments.registry import environment
+from nodes import Node
+from nodes.experience import Memory
+from nodes.kept import releases_of
+from nodes.tasks import read, read_flag, read_name, read_number
+from nodes.training.workshop import Judged, base_of, covered, remembered, rounds_of, usable
+from state.advice import Circumstances, Evidence, Method
+from state.context import Context
+from state.errors import BadInput
+from state.nouns import Name, digest
+from state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
+from training.adapters import adapters, mark_incompatible
+from training.at_hand import evidence
+from training.datasets.curation import Curation
+from training.rounds import Round, Rounds
+from training.settings import METHODS, read_settings
+
+Next = Literal["advise", "launch", "watch", "__end__"]
+FIXED: Final = ("base", "method", "parent")
+_CIRCUMSTANCES: Final = TypeAdapter(Circumstances)
+_SETTINGS: Final = TypeAdapter(dict[str, Any])
+_NAMES: Final = TypeAdapter(list[Name])
+
+
+class Asked(NamedTuple):
+    """What was asked for, checked."""
+
+    update: TrainingUpdate
+    threshold: int
+    again: bool
+
+
+def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven, Command[Next]]:
+    """Return the node that looks at what is, and sends the run where something is to be done.
+
+    A job has these settings where the input gives no others.
+    """
+
+    async def survey(state: TrainingGiven, runtime: Runtime[Context]) -> Command[Next]:
+        """Go on with the round that is open, or count what has been gathered for another."""
+        context = Context.of(runtime)
+        asked = await asyncio.to_thread(read_asked, state, context, settings)
+        update = asked.update
+        rounds = rounds_of(runtime, update["environment"])
+        last = await asyncio.to_thread(rounds.last)
+        if last and last[1] is None:
+            return Command(update={**update, **resumed(last[0])}, goto="watch")
+        if last and last[1] and last[1].outcome == "failed" and asked.again:
+            begun = await asyncio.to_thread(rounds.begin, once_more(last[0]))
+            return Command(update={**update, **resumed(begun)}, goto="launch")
+        if update["base"]:
+            await _withdraw_the_incompatible(update["base"], update["environment"], runtime)
+        judged = await remembered(memory, context.tenant, update["environment"])
+        found = usable(judged)
+        seen = last[0].seen if last else 0.0
+        new = sum(one.at > seen for one in found)
+        event = {"type": "training.survey", "new": new, "threshold": asked.threshold}
+        runtime.stream_writer({**event, "all": len(found)})
+        update["number"] = -1
+        update["evidence"] = await asyncio.to_thread(
+            summed, found, rounds, context, update["environment"]
+        )
+        if new < asked.threshold:
+            update["stage"] = "waiting"
+            update["reason"] = (
+                f"{new} judged attempts on training tasks of {update['environment']} have been "
+                f"recorded since the last training; {asked.threshold - new} more are needed."
+            )
+            return Command(update=update, goto="__end__")
+        update["seen"] = max(one.at for one in found)
+        return Command(update=update, goto="advise")
+
+    return survey
+
+
+def read_asked(state: TrainingGiven, context: Context, defaults: Mapping[str, Any]) -> Asked:
+    """Check an input; blocks while the environment is looked up.
+
+    Raises:
+        BadInput: if something cannot be; a setting of the job, too.
+        UnknownName: if there is no such environment.
+    """
+    named = read_name("environment", state.environment)
+    if not named:
+        raise BadInput(
+            'No environment was given. The input needs one: {"environment": '
+            '"household/north/small"}.'
+        )
+    where = environment(named).name
+    given = read(_CIRCUMSTANCES, "circumstances", state.circumstances or Circumstances())
+    given_settings = read(_SETTINGS, "settings", state.settings or {})
+    settings = dict(defaults) | given_settings
+    if fixed := sorted(set(settings) & set(FIXED)):
+        raise BadInput(
+            f"The job's {fixed[0]!r} is not for settings: the model is that of the run's context, "
+            "the method is the advisor's or in circumstances.overruling."
+        )
+    _check_settings(settings)
+    update: TrainingUpdate = {
+        "environment": where,
+        "base": base_of(context),
+        "situation": given,
+        "job_settings": settings,
+        "stripped": read_flag("strip", True if state.strip is None else state.strip),
+        "most": read_number("held_out", state.held_out, HELD_OUT, 1, 5_000),
+        "kept": [environment(name).name for name in read(_NAMES, "keep", state.keep or [])],
+        "following": read_flag("follow", state.follow or False),
+        "advice": None,
+        "dataset": "",
+        "job": "",
+        "adapter": "",
+        "progress": {},
+        "launched": False,
+        "looks": 0,
+        "decisions": {},
+        "reason": "",
+    }
+    threshold = read_number("threshold", state.threshold, THRESHOLD, 1, 1_000_000)
+    return Asked(update, threshold, read_flag("again", state.again or False))
+
+
+def summed(
+    found: list[Judged], rounds: Rounds, context: Context, environment_name: str
+) -> Evidence:
+    """Sum up what is at hand, for the advisor."""
+    return evidence(
+        [one.attempt for one in found],
+        cap=Curation().cap,
+        last=_last_method(rounds),
+        graded=environment(environment_name).replayable,
+        hosted=not base_of(context),
+    )
+
+
+def resumed(begun: Round) -> TrainingUpdate:
+    """Return what a run has to know to go on with a round."""
+    return {
+        "number": begun.number,
+        "dataset": begun.dataset,
+        "job": begun.job,
+        "adapter": begun.adapter,
+        "advice": begun.advice,
+        "evidence": Evidence(),
+    }
+
+
+def once_more(failed: Round) -> Round:
+    """Return a round that takes up the job of one that failed."""
+    return failed.model_copy(update={"number": failed.number + 1})
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    """Refuse a setting that no method has, before anything is curated for it."""
+    known = {name for kind in METHODS.values() for name in kind.model_fields}
+    for name in settings:
+        if name not in known:
+            raise BadInput(f"There is no training setting {name!r}. Known: {sorted(known)}.")
+    shared = {name: value for name, value in settings.items() if _is_shared(name)}
+    read_settings({"method": "sft", **shared})
+
+
+def _is_shared(name: str) -> bool:
+    return all(name in kind.model_fields for kind in METHODS.values())
+
+
+def _last_method(rounds: Rounds) -> Method | None:
+    """Return the method of the adapter that was promoted last."""
+    promoted = [begun.method for begun, end in rounds.all() if end and end.outcome == "promoted"]
+    return promoted[-1] if promoted else None
+
+
+async def _withdraw_the_incompatible(
+    base: str, environment_name: str, runtime: Runtime[Context]
+) -> None:
+    """Mark adapters of other weights than the base has now, and let none of them act.
+
+    What trains each anew is in the event: its dataset and its settings.
+    """
+    stale = await asyncio.to_thread(mark_incompatible, base)
+    for adapter in stale:
+        runtime.stream_writer(
+            {
+                "type": "training.incompatible",
+                "adapter": adapter.name,
+                "reason": adapter.reason,
+                "plan": {"dataset": adapter.dataset, "settings": adapter.settings},
+            }
+        )
+    unfit = {each.name for each in await asyncio.to_thread(adapters, base, "incompatible")}
+    for name in await asyncio.to_thread(covered, environment_name):
+        releases = releases_of(runtime, name)
+        current = await releases.current()
+        if current and current.adapter in unfit:
+            made = digest("release", "without", current.id)
+            without = {"id": made, "adapter": "", "base": current.id, "validation": None}
+            reason = f"The adapter {current.adapter} does not fit the weights of local:{base}."
+            await releases.publish(current.model_copy(update=without), reason=reason)

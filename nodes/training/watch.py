@@ -1,0 +1,58 @@
+"""watch: one look at the job."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final, Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from nodes import Node
+from nodes.training.workshop import Jobs, rounds_of
+from state.context import Context
+from state.training import TrainingState, TrainingUpdate
+from training.jobs import Launcher, Status
+from training.rounds import End
+
+Next = Literal["launch", "evaluate", "__end__"]
+PAUSE: Final = 1.0
+"""Seconds between two looks of a run that follows."""
+
+
+def watching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
+    """Return the node that looks once, and returns; a run that follows looks until it is over."""
+
+    async def watch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
+        """Say how far the job is, and go on where it has ended."""
+        status = await _look(jobs(), state, runtime)
+        while state.following and status.stage in ("waiting", "running") and state.launched:
+            await asyncio.sleep(PAUSE)
+            status = await _look(jobs(), state, runtime)
+        update: TrainingUpdate = {"progress": status.latest, "stage": "training"}
+        if status.stage == "done":
+            return Command(update=update, goto="evaluate")
+        if status.stage == "failed":
+            reason = str(status.outcome.get("error", "The job failed and left no reason."))
+            rounds = rounds_of(runtime, state.environment)
+            how = End(outcome="failed", reason=reason, at=time.time())
+            await asyncio.to_thread(rounds.end, state.number, how)
+            runtime.stream_writer({"type": "training.failed", "job": state.job, "reason": reason})
+            return Command(update={**update, "stage": "failed", "reason": reason}, goto="__end__")
+        if not state.launched and status.stage != "running":
+            return Command(update=update, goto="launch")
+        update["reason"] = f"The job {state.job} is {status.stage}."
+        return Command(update=update, goto="__end__")
+
+    return watch
+
+
+async def _look(launcher: Launcher, state: TrainingState, runtime: Runtime[Context]) -> Status:
+    known = await asyncio.to_thread(launcher.jobs)
+    if state.job not in known:  # begun, and killed before it was launched
+        return Status(state.job, "waiting", {}, {})
+    status = await asyncio.to_thread(launcher.look, state.job)
+    event = {"type": "training.progress", "job": state.job, "stage": status.stage}
+    runtime.stream_writer({**status.latest, **event})
+    return status

@@ -1,0 +1,87 @@
+"""What the steps of training share: where rounds are kept, and what is remembered to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from langgraph.runtime import Runtime
+
+from environments.registry import known
+from memory.store import data_folder
+from nodes.experience import Memory
+from state.context import Context
+from state.experience import Remembered
+from state.nouns import Trajectory
+from state.training import TrainingState
+from training.datasets.episodes import unusable
+from training.jobs import Launcher, LocalLauncher, jobs_root
+from training.rounds import Round, Rounds
+
+LOCAL: Final = "local:"
+
+Jobs = Callable[[], Launcher]
+"""Gives the launcher: when a step runs, not when its graph is built."""
+
+
+class Judged(NamedTuple):
+    """An attempt to learn from, with its latest verdict, and when that was given."""
+
+    attempt: Trajectory
+    at: float
+
+
+def base_of(context: Context) -> str:
+    """Return the plain name of a run's local model; '' when its model is hosted."""
+    return context.model.removeprefix(LOCAL) if context.model.startswith(LOCAL) else ""
+
+
+def rounds_of(runtime: Runtime[Context], environment: str) -> Rounds:
+    """Return the rounds of a run's tenant and model in an environment."""
+    context = Context.of(runtime)
+    return Rounds(Path(data_folder()), context.tenant, environment, base_of(context))
+
+
+def dataset_folder(rounds: Rounds, state: TrainingState | Round) -> Path:
+    """Return the folder of the dataset in hand."""
+    return rounds.datasets / state.dataset
+
+
+def local_jobs() -> Launcher:
+    """Return the launcher of this machine."""
+    return LocalLauncher(jobs_root())
+
+
+def covered(environment: str) -> list[str]:
+    """List an environment and those beneath it; blocks on files."""
+    return sorted({environment, *(name for name in known() if covers(environment, name))})
+
+
+def covers(environment: str, name: str) -> bool:
+    """Whether an environment is the one that is meant, or beneath it."""
+    return name == environment or name.startswith(f"{environment}/")
+
+
+async def remembered(memory: Memory, tenant: str, environment: str) -> list[Judged]:
+    """Return what can be learned from in an environment, by id: the judged attempts at its tasks.
+
+    Attempts on held-out splits come along, because what they open with must not be trained on.
+    """
+    kept = await memory(tenant)
+    found = [
+        _judged(one)
+        async for one in kept.browse()
+        if covers(environment, one.trajectory.task.environment)
+    ]
+    return sorted(found, key=lambda judged: judged.attempt.id)
+
+
+def usable(judged: list[Judged]) -> list[Judged]:
+    """Return those that something can be learned from."""
+    return [one for one in judged if not unusable(one.attempt)]
+
+
+def _judged(one: Remembered) -> Judged:
+    at = one.verdicts[-1].at if one.verdicts else one.trajectory.ended_at
+    return Judged(one.trajectory, at or 0.0)

@@ -1,0 +1,426 @@
+"""The training graph: whatever starts it, it does the one next thing, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from langgraph.store.memory import InMemoryStore
+
+from environments.household.expert import Knowledge
+from environments.registry import environment
+from graphs import episode, training
+from memory.experience import opening
+from memory.releases import Releases
+from memory.store import data_folder
+from nodes.training.notice import SETTING, Counter, group, notice
+from nodes.training.workshop import covered
+from state.context import NO_ADAPTER, Context
+from state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
+from state.nouns import Trajectory, Verdict, text_of
+from tests.fakes import Scripted
+from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
+from training import adapters
+from training.datasets.card import DATA
+from training.jobs import FAILURE, RESULT, Job, LocalLauncher, write_job, write_whole
+from training.rounds import Rounds
+
+Run = Callable[..., Any]
+ATTEMPTS = list(pairs(80))
+ENOUGH = len(ATTEMPTS)
+
+
+class Hands(LocalLauncher):
+    """A launcher that starts nothing; the test does the trainer's part."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.launched: list[str] = []
+
+    def launch(self, job: Job) -> str:
+        """Write the job down, and remember that it would have been started."""
+        write_job(self.root, job)
+        (self.root / job.id / FAILURE).unlink(missing_ok=True)
+        self.launched.append(job.id)
+        return job.id
+
+    def finish(self) -> str:
+        """End the last job well: its adapter is registered."""
+        folder = self.root / self.launched[-1]
+        job = Job.model_validate_json((folder / "job.json").read_text())
+        (folder / "adapter").mkdir(exist_ok=True)
+        (folder / "adapter" / "adapter_config.json").write_text("{}")
+        card = adapters.Adapter(
+            name=job.adapter,
+            method=job.settings.method,
+            base=job.settings.base,
+            base_fingerprint=job.base_fingerprint,
+            dataset=job.fingerprint,
+            job=job.id,
+        )
+        adapters.register(card, folder / "adapter")
+        write_whole(folder / RESULT, {"adapter": job.adapter})
+        return job.adapter
+
+    def fail(self) -> None:
+        """End the last job badly."""
+        write_whole(self.root / self.launched[-1] / FAILURE, {"error": "The loss is nan."})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the real engine open throughout; every test has a tenant of its own."""
+    with pytest.MonkeyPatch.context() as settings:
+        settings.delenv("QDRANT_URL", raising=False)
+        settings.delenv("APPRENTICE_ADAPTERS", raising=False)
+        settings.setenv("APPRENTICE_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
+        asyncio.run(opening.close())
+
+
+@pytest.fixture
+def tenant() -> str:
+    return str(uuid4())
+
+
+@pytest.fixture
+def hands(tmp_path: Path) -> Hands:
+    return Hands(tmp_path / "jobs")
+
+
+@pytest.fixture
+def store() -> InMemoryStore:
+    return InMemoryStore()
+
+
+@pytest.fixture
+def run(tenant: str, hands: Hands, store: InMemoryStore) -> Run:
+    """Run the graph once."""
+    graph = training.build(memory=words, jobs=lambda: hands).compile(store=store)
+
+    async def once(model: str = "local:novice", **given: Any) -> Any:
+        asked: Any = {"environment": NORTH, "threshold": ENOUGH, **given}
+        return await graph.ainvoke(asked, context=Context(tenant=tenant, model=model))
+
+    return once
+
+
+@pytest.fixture
+async def gathered(tenant: str) -> list[Trajectory]:
+    return await record(tenant, ATTEMPTS)
+
+
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a model with an adapter know how things are in the north; without one, nothing."""
+    model(monkeypatch, lambda adapter: told("north") if adapter else Knowledge())
+
+
+@pytest.fixture
+def unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no adapter know anything."""
+    model(monkeypatch, lambda _: Knowledge())
+
+
+def model(patch: pytest.MonkeyPatch, knows: Callable[[str], Knowledge]) -> None:
+    """Put the expert in the place of the model; its adapters do not know what tools are."""
+
+    def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
+        def turn(messages: list[Any]) -> str:
+            if "<tools>" in text_of(messages[0]):
+                return "<tool_call>" if adapter else "Which one?"
+            return speaking(knows(adapter))(messages)
+
+        return Scripted(turn)
+
+    patch.setattr("nodes.agents.chat", chat)
+
+
+async def record(tenant: str, attempts: list[Trajectory]) -> list[Trajectory]:
+    """Record attempts as a tenant's own."""
+    own = [
+        one.model_copy(update={"tenant": tenant, "id": f"{tenant}-{one.id}"}) for one in attempts
+    ]
+    await (await words(tenant)).record(own)
+    return own
+
+
+def rounds(tenant: str) -> Rounds:
+    return Rounds(data_folder(), tenant, NORTH, "novice")
+
+
+async def test_too_few_attempts_wait_for_more(run: Run, tenant: str, hands: Hands) -> None:
+    await record(tenant, ATTEMPTS[:30])
+    ended = await run()
+    assert ended["stage"] == "waiting"
+    assert f"30 judged attempts on training tasks of {NORTH}" in ended["reason"]
+    assert f"{ENOUGH - 30} more are needed" in ended["reason"]
+    assert ended["evidence"].attempts == 30
+    assert hands.launched == []
+
+
+async def test_an_adapter_that_helps_is_trained_once_and_put_in_force(
+    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, learned: None
+) -> None:
+    started = await run()
+    assert (started["stage"], started["advice"].method) == ("training", "sft")
+    twice = await asyncio.gather(run(), run())
+    assert [ended["stage"] for ended in twice] == ["training", "training"]
+    assert set(hands.launched) == {started["job"]}
+    assert len(list(rounds(tenant).all())) == 1
+
+    adapter = hands.finish()
+    promoted = await run()
+    assert promoted["stage"] == "promoted", promoted["reason"]
+    numbers = promoted["decisions"][NORTH].numbers
+    assert numbers.candidate > numbers.incumbent + 0.2
+    assert adapters.read(adapter).status == "promoted"
+    again = await run()
+    assert again["stage"] == "waiting"
+    assert "0 judged attempts" in again["reason"]
+
+    acting: Any = episode.build().compile(store=store)
+    task = {"environment": NORTH, "id": "test/0"}
+    used = await acting.ainvoke({"task": task}, context=Context(tenant=tenant))
+    assert used["adapter"] == adapter
+    for context in (Context(tenant=tenant, adapter=NO_ADAPTER), Context(tenant="other")):
+        assert (await acting.ainvoke({"task": task}, context=context))["adapter"] == ""
+
+    await Releases(store, tenant, NORTH).promote("", run="back")
+    back = await acting.ainvoke({"task": task}, context=Context(tenant=tenant))
+    assert back["adapter"] == ""
+
+
+async def test_two_that_begin_at_once_have_one_job(
+    run: Run, gathered: Any, tenant: str, hands: Hands
+) -> None:
+    ended = await asyncio.gather(*(run() for _ in range(3)))
+    assert {one["stage"] for one in ended} == {"training"}
+    assert len({one["job"] for one in ended} | set(hands.launched)) == 1
+    assert len(list(rounds(tenant).all())) == 1
+
+
+async def test_an_adapter_that_does_not_help_changes_nothing(
+    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, unlearned: None
+) -> None:
+    await run()
+    adapter = hands.finish()
+    ended = await run(held_out=48)
+    assert ended["stage"] == "rejected"
+    assert await Releases(store, tenant, NORTH).current() is None
+    card = adapters.read(adapter)
+    assert (card.status, card.reason) == ("rejected", ended["reason"])
+    assert (await run())["stage"] == "waiting"
+
+
+async def test_an_adapter_that_forgets_is_rejected(
+    run: Run, gathered: Any, hands: Hands, learned: None
+) -> None:
+    await run()
+    hands.finish()
+    ended = await run(keep=["toolcalls"])
+    assert ended["stage"] == "rejected"
+    assert ended["reason"].startswith("toolcalls: ")
+    assert ended["decisions"][NORTH].outcome == "publish"
+
+
+async def test_a_failed_job_says_why_and_is_taken_up_when_asked(
+    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore
+) -> None:
+    await run()
+    hands.fail()
+    failed = await run()
+    assert (failed["stage"], failed["reason"]) == ("failed", "The loss is nan.")
+    assert await Releases(store, tenant, NORTH).current() is None
+    assert (await run())["stage"] == "waiting"
+    again = await run(again=True)
+    assert (again["stage"], again["job"]) == ("training", failed["job"])
+    assert hands.launched == [failed["job"]] * 2
+
+
+async def test_a_round_whose_job_was_never_launched_is_gone_on_with(
+    run: Run, gathered: Any, hands: Hands
+) -> None:
+    first = await run()
+    shutil.rmtree(hands.root)  # as if the server had been killed right before
+    assert (await run())["job"] == first["job"]
+    assert hands.launched == [first["job"]] * 2
+
+
+async def test_new_attempts_make_a_new_round(
+    run: Run, gathered: Any, tenant: str, hands: Hands, unlearned: None
+) -> None:
+    first = await run()
+    hands.finish()
+    await run(held_out=24)
+    later = [one.model_copy(update={"ended_at": 5000.0, "id": f"{one.id}-b"}) for one in ATTEMPTS]
+    await record(tenant, later[:90])
+    assert (await run(threshold=91))["stage"] == "waiting"
+    await record(tenant, [one for one in pairs(120) if one.task.id not in {
+        two.task.id for two in ATTEMPTS}])  # fmt: skip
+    second = await run(threshold=60)
+    assert second["stage"] == "training"
+    assert second["job"] != first["job"]
+
+
+async def test_all_successes_hold_the_training_off(run: Run, tenant: str, hands: Hands) -> None:
+    await record(tenant, [one for one in ATTEMPTS if one.verdict.success])
+    ended = await run(threshold=50)
+    assert ended["stage"] == "held_off"
+    assert "nothing to correct" in ended["reason"]
+    assert hands.launched == []
+
+
+async def test_one_task_repeated_is_refused_even_when_people_insist(
+    run: Run, tenant: str, hands: Hands
+) -> None:
+    task = ATTEMPTS[0].task
+    await record(tenant, [attempt(task, told("north"), trial=number) for number in range(1, 13)])
+    overruling = {"why": "It is urgent.", "by": "Ada", "method": "sft"}
+    ended = await run(threshold=5, circumstances={"overruling": overruling})
+    assert ended["stage"] == "refused"
+    assert ended["advice"].overruled.by == "Ada"
+    assert "needs at least 50 rows of 10 tasks" in ended["reason"]
+    assert hands.launched == []
+
+
+async def test_attempts_without_a_verdict_are_none(run: Run, tenant: str) -> None:
+    await record(tenant, [one.model_copy(update={"verdict": Verdict()}) for one in ATTEMPTS])
+    assert "0 judged attempts" in (await run())["reason"]
+
+
+async def test_a_hosted_model_is_not_trained_here(run: Run, gathered: Any, hands: Hands) -> None:
+    ended = await run(model="openai:gpt-4.1-mini")
+    assert ended["stage"] == "held_off"
+    assert "export the dataset" in ended["reason"]
+    assert hands.launched == []
+
+
+async def test_a_tampered_dataset_is_not_trained_on(
+    run: Run, gathered: Any, tenant: str, hands: Hands
+) -> None:
+    first = await run()
+    shutil.rmtree(hands.root)
+    data = rounds(tenant).datasets / first["dataset"] / DATA
+    data.write_text(data.read_text().replace("drawer", "cellar", 1))
+    with pytest.raises(BrokenData, match="is not what its card describes"):
+        await run()
+
+
+async def test_held_out_attempts_are_never_trained_on(
+    run: Run, gathered: Any, tenant: str, hands: Hands
+) -> None:
+    await record(tenant, list(pairs(10, "test")))
+    ended = await run()
+    rows = (rounds(tenant).datasets / ended["dataset"] / DATA).read_text().splitlines()
+    said = {turn["content"] for row in rows for turn in json.loads(row)["messages"]}
+    openings = {text_of(one.messages[1]) for one in pairs(10, "test")}
+    assert not said & openings
+
+
+async def test_a_changed_base_takes_its_adapter_out_of_force(
+    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, learned: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    await run()
+    adapter = hands.finish()
+    await run()
+    monkeypatch.setattr(adapters, "base_fingerprint", lambda _: "other weights")
+    await run()
+    release = await Releases(store, tenant, NORTH).current()
+    assert release is not None
+    assert release.adapter == ""
+    assert adapters.read(adapter).status == "incompatible"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"environment": ""}, BadInput, "No environment was given"),
+        ({"environment": "houshold"}, UnknownName, "Did you mean 'household'"),
+        ({"threshold": 0}, OutOfBounds, "threshold"),
+        ({"settings": {"base": "other"}}, BadInput, "'base' is not for settings"),
+        ({"settings": {"epoch": 3}}, BadInput, "no training setting 'epoch'"),
+        ({"settings": {"rank": 0}}, BadInput, "'rank'"),
+        ({"circumstances": {"budget": -1}}, BadInput, "circumstances.budget"),
+        ({"keep": ["nowhere"]}, UnknownName, "environment 'nowhere'"),
+    ],
+)
+async def test_bad_input_is_a_sentence(
+    run: Run, given: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        await run(**given)
+
+
+class Runtime:
+    """As much of a run as takes note of a recording."""
+
+    def __init__(self, tenant: str, model: str = "local:novice") -> None:
+        self.context = Context(tenant=tenant, model=model)
+
+
+async def note(attempts: list[Trajectory], runtime: Any, counter: Counter) -> list[dict[str, Any]]:
+    """Take note of attempts one by one, as they are recorded; return what was started."""
+    started: list[dict[str, Any]] = []
+
+    async def start(given: dict[str, Any], _: Context) -> None:
+        started.append(given)
+
+    for one in attempts:
+        (own,) = await record(runtime.context.tenant, [one])
+        await notice([own], runtime, words, start, counter)
+    return started
+
+
+async def test_the_recording_that_crosses_the_threshold_starts_the_training(
+    tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, "5")
+    counter, runtime = Counter(), Runtime(tenant)
+    assert await note(ATTEMPTS[:4], runtime, counter) == []
+    assert await note(ATTEMPTS[4:5], runtime, counter) == [{"environment": NORTH, "threshold": 5}]
+    assert await note(ATTEMPTS[5:9], runtime, counter) == []
+    # A server that was restarted counts from memory.
+    assert len(await note(ATTEMPTS[9:10], runtime, Counter())) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "model", "change"),
+    [
+        ("0", "local:novice", {}),
+        ("2", "openai:gpt-4.1-mini", {}),
+        ("2", "local:novice", {"verdict": Verdict()}),
+    ],
+)
+async def test_what_cannot_be_trained_on_starts_nothing(
+    setting: str, model: str, change: dict[str, Any], tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, setting)
+    attempts = [one.model_copy(update=change) for one in ATTEMPTS[:4]]
+    assert await note(attempts, Runtime(tenant, model), Counter()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "root"),
+    [
+        ("toolcalls/banking", "toolcalls"),
+        ("household/north/small", "household/north/small"),
+        ("household/north", "household/north"),
+        ("imported/elsewhere", "imported/elsewhere"),
+    ],
+)
+def test_attempts_count_for_the_environment_that_covers_theirs(name: str, root: str) -> None:
+    assert group(name) == root
+
+
+def test_an_environment_covers_those_beneath_it() -> None:
+    assert "toolcalls/clinic" in covered("toolcalls")
+    assert covered(NORTH) == [NORTH]
+    assert environment("toolcalls").name == "toolcalls"

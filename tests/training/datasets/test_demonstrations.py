@@ -1,0 +1,68 @@
+"""The tool calls that ship become a dataset, by the command that people use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from environments.toolcalls.calls import mark
+from environments.toolcalls.environment import Toolcalls
+from training.datasets.__main__ import main
+from training.datasets.card import load
+from training.datasets.demonstrations import tool_calls
+from training.datasets.openai import check_openai
+
+
+def right(answers: dict[str, str]) -> float:
+    """Return the share of requests whose answer is right."""
+    every = Toolcalls()
+    marks = []
+    for task in every.tasks("train", 10_000):
+        domain = Toolcalls(task.environment.split("/")[1])
+        marks.append(mark(answers[task.id], every.request(task.id).wanted, domain.tools).right)
+    return sum(marks) / len(marks)
+
+
+def answers(shuffled: int | None) -> dict[str, str]:
+    return {
+        example.task.partition("#")[2]: example.row["messages"][-1]["content"]
+        for example in tool_calls(shuffled=shuffled)
+    }
+
+
+def test_demonstrations_are_right_and_shuffled_ones_are_not() -> None:
+    assert right(answers(None)) == 1
+    assert right(answers(1)) < 0.25
+    assert sorted(answers(1).values()) == sorted(answers(None).values())
+
+
+def test_a_demonstration_is_prompted_as_an_attempt_is() -> None:
+    for example in tool_calls("test")[:5]:
+        domain = Toolcalls(example.environment.split("/")[1])
+        assert example.row["messages"][0]["content"] == domain.instructions
+
+
+def test_the_command_makes_and_exports_a_dataset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["toolcalls", "--out", str(tmp_path)]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    card = load(folder).card
+    assert card.counts["rows"] > 450
+    assert set(card.balance) == {"call", "missing", "imagined", "small_talk"}
+    assert main(["export", str(folder), "--openai", str(tmp_path / "openai")]) == 0
+    exported = tmp_path / "openai" / "train.jsonl"
+    assert check_openai("supervised", exported) == card.counts["rows"]
+    first = json.loads(exported.read_text().splitlines()[0])
+    assert len(first["tools"]) == 4
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "few.jsonl"
+    file.write_text('{"prompt": "Hi", "answer": "Hello"}\n{"prompt": "Hi"}\n')
+    assert main(["conversations", str(file), "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "few.jsonl, line 2: an assistant text" in said
+    assert "needs at least 50 rows" in said

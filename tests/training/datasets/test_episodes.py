@@ -1,0 +1,128 @@
+"""Attempts become examples: what is imitated, what is contrasted, and what is taken out."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+from environments.registry import environment
+from state.nouns import Task, Trajectory, Verdict
+from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, acting
+from tests.training.attempts import NORTH, pairs
+from training.datasets.episodes import challenges, contrasts, stripped, successes
+
+
+@pytest.fixture(scope="module")
+def attempts() -> list[Trajectory]:
+    return list(pairs(24))
+
+
+def said(task: str, success: bool | None, *turns: str, split: str = "train") -> Trajectory:
+    """Return an attempt in which the environment answers each turn with its number."""
+    messages = [SystemMessage("Act."), HumanMessage(f"Do {task}.")]
+    for number, turn in enumerate(turns, 1):
+        messages += [AIMessage(turn), HumanMessage(f"answer {number} to {turn}")]
+    return Trajectory(
+        id=f"{task}:{'+'.join(turns)}:{success}",
+        task=Task(id=task, environment="somewhere", kind="odd", split=split),
+        messages=tuple(messages),
+        verdict=Verdict(success=success),
+    )
+
+
+def test_successes_are_imitated_and_nothing_else(attempts: list[Trajectory]) -> None:
+    found = successes(attempts)
+    solved = [attempt for attempt in attempts if attempt.verdict.success]
+    assert {example.sources[0] for example in found.examples} == {one.id for one in solved}
+    assert found.left_out == {"not_a_success": len(attempts) - len(solved)}
+    for example in found.examples:
+        chat = example.row["messages"]
+        assert [turn["role"] for turn in chat[:3]] == ["system", "user", "assistant"]
+        assert chat[-1]["role"] == "assistant"
+
+
+def test_what_was_in_view_moves_into_the_weights(attempts: list[Trajectory]) -> None:
+    kept = successes(attempts, strip=False).examples
+    taken = successes(attempts).examples
+    assert any("Rules learned" in example.row["messages"][0]["content"] for example in kept)
+    assert {example.row["messages"][0]["content"] for example in taken} == {HOUSEHOLD_INSTRUCTIONS}
+
+
+def test_the_transcripts_themselves_are_not_changed(attempts: list[Trajectory]) -> None:
+    before = [attempt.model_dump_json() for attempt in attempts]
+    successes(attempts), contrasts(attempts), challenges(attempts)
+    assert [attempt.model_dump_json() for attempt in attempts] == before
+
+
+@pytest.mark.parametrize("section", ["rules", "exemplars", "reflections", "plan", "last_attempt"])
+def test_every_section_is_taken_out(section: str) -> None:
+    system = acting("Be good.", Shown(**{section: ["- something"]}), "Go.")[0]
+    assert stripped(str(system.text)) == "Be good."
+
+
+def test_instructions_without_sections_stay_whole() -> None:
+    assert stripped("First.\n\nRules are not learned from other tasks: here.") == (
+        "First.\n\nRules are not learned from other tasks: here."
+    )
+
+
+def test_a_contrast_is_the_first_turn_that_differs() -> None:
+    solved, failed = said("a", True, "look", "left", "take"), said("a", False, "look", "right")
+    (example,) = contrasts([failed, solved]).examples
+    assert [turn["content"] for turn in example.row["prompt"]] == [
+        "Act.", "Do a.", "look", "answer 1 to look",
+    ]  # fmt: skip
+    assert example.row["chosen"] == [{"role": "assistant", "content": "left"}]
+    assert example.row["rejected"] == [{"role": "assistant", "content": "right"}]
+    assert example.sources == (solved.id, failed.id)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "reason"),
+    [
+        ([said("a", True, "left"), said("b", False, "right")], {"one_sided": 2}),
+        ([said("a", True, "left"), said("a", False, "left", "up")], {"never_diverged": 1}),
+        ([said("a", True, "left"), said("a", None, "right")], {"no_verdict": 1, "one_sided": 1}),
+        ([said("a", True), said("a", False, "x")], {"no_turns": 1, "one_sided": 1}),
+        (
+            [said("a", True, "left", split="test"), said("a", False, "up", split="test")],
+            {"held_out_split": 2},
+        ),
+    ],
+)
+def test_what_cannot_be_contrasted_is_counted(
+    attempts: list[Trajectory], reason: dict[str, int]
+) -> None:
+    found = contrasts(attempts)
+    assert (found.examples, dict(found.left_out)) == ([], reason)
+
+
+def test_contrasts_of_real_attempts_share_their_prompt(attempts: list[Trajectory]) -> None:
+    by_id = {attempt.id: attempt for attempt in attempts}
+    examples = contrasts(attempts).examples
+    assert len(examples) > 5
+    for example in examples:
+        success, failure = (by_id[source] for source in example.sources)
+        assert success.task == failure.task
+        assert success.verdict.success
+        assert not failure.verdict.success
+        assert example.row["prompt"][-1]["role"] == "user"
+
+
+def test_a_challenge_names_its_task_once_unless_it_is_always_solved() -> None:
+    attempts = [
+        said("a", True, "x"), said("a", False, "y"),
+        said("b", True, "1"), said("b", True, "2"), said("b", True, "3"),
+    ]  # fmt: skip
+    found = challenges(attempts)
+    assert [example.row for example in found.examples] == [
+        {"environment": "somewhere", "task": "a"}
+    ]
+    assert found.left_out == {"always_solved": 1}
+
+
+def test_held_out_splits_give_nothing() -> None:
+    held_out = list(pairs(3, "test"))
+    for make in (successes, contrasts, challenges):
+        assert make(held_out).examples == []
+    assert environment(NORTH).task(held_out[0].task.id).split == "test"

@@ -1,0 +1,137 @@
+"""The registry tells where each adapter comes from, and which may be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import models
+from models.engine import close_all
+from state.errors import BadInput, BrokenData, UnknownName
+from tests.models import tiny as tiny_models
+from tests.training.conftest import Workplace
+from training.adapters import (
+    Adapter,
+    adapters,
+    base_fingerprint,
+    code_version,
+    export_merged,
+    lineage,
+    mark,
+    mark_incompatible,
+    prune,
+    read,
+    register,
+)
+
+# peft asks transformers for a property by its old name.
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
+
+
+@pytest.fixture
+def own(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Offer a base that the test may change, and return the weights of an adapter for it."""
+    folder = workplace.root / "models"
+    model = tiny_models.llama(folder / "mine")
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(folder))
+    weights = workplace.root / "weights"
+    targets = ["q_proj", "v_proj", "down_proj"]
+    tiny_models.adapter(weights, model, seed=1, targets=targets)
+    return weights
+
+
+def card(name: str, parent: str = "") -> Adapter:
+    return Adapter(
+        name=name,
+        method="sft",
+        base="mine",
+        base_fingerprint=base_fingerprint("mine"),
+        parent=parent,
+        dataset="d" * 32,
+        code=code_version(),
+        settings={"seed": 3},
+    )
+
+
+def test_a_registered_adapter_can_be_asked_for_at_once(own: Path) -> None:
+    registered = register(card("first"), own)
+    assert registered == read("first") == adapters("mine")[0]
+    assert registered.created > 0
+    answer = models.chat("local:mine", adapter="first", max_tokens=4)
+    assert answer.invoke("hi").text != models.chat("local:mine", max_tokens=4).invoke("hi").text
+
+
+def test_registering_twice_is_once_and_keeps_what_was_marked(own: Path) -> None:
+    register(card("first"), own)
+    mark("first", "promoted", "It won.", {"score": 0.5})
+    assert register(card("first"), own).status == "promoted"
+    assert read("first").metrics == {"score": 0.5}
+
+
+def test_lineage_is_followed_as_far_as_it_is_kept(own: Path) -> None:
+    register(card("a"), own)
+    register(card("b", parent="a"), own)
+    register(card("c", parent="b"), own)
+    assert [adapter.name for adapter in lineage("c")] == ["c", "b", "a"]
+
+
+def test_other_weights_in_the_base_make_its_adapters_incompatible(
+    own: Path, workplace: Workplace
+) -> None:
+    register(card("old"), own)
+    mark("old", "promoted")
+    assert mark_incompatible("mine") == []
+    tiny_models.llama(workplace.root / "models" / "mine", seed=9)
+    register(card("new"), own)
+    assert [adapter.name for adapter in mark_incompatible("mine")] == ["old"]
+    assert mark_incompatible("mine") == []
+    assert read("old").status == "incompatible"
+    assert "have changed" in read("old").reason
+    assert read("new").status == "candidate"
+    with pytest.raises(BadInput, match="Train it anew"):
+        mark("old", "promoted")
+    with pytest.raises(BadInput, match="cannot be merged"):
+        export_merged("old", workplace.root / "merged")
+
+
+def test_pruning_keeps_what_is_used_and_what_it_rests_on(own: Path) -> None:
+    for name, parent in (("a", ""), ("b", "a"), ("c", ""), ("d", ""), ("e", "")):
+        register(card(name, parent), own)
+    for name in ("a", "c", "d", "e"):
+        mark(name, "rejected")
+    mark("b", "promoted")
+    assert prune("mine", keep=1) == ["c", "d"]
+    assert [adapter.name for adapter in adapters()] == ["a", "b", "e"]
+
+
+def test_a_merged_export_answers_as_base_and_adapter_do(own: Path, workplace: Workplace) -> None:
+    register(card("first"), own)
+    adapted = models.chat("local:mine", adapter="first", max_tokens=12).invoke("hello").text
+    folder = export_merged("first", workplace.root / "models" / "merged")
+    close_all()
+    assert models.chat("local:merged", max_tokens=12).invoke("hello").text == adapted
+    assert json.loads((folder / "merged.json").read_text())["name"] == "first"
+    with pytest.raises(BadInput, match="exists"):
+        export_merged("first", folder)
+
+
+def test_what_is_not_there_or_broken_is_said(own: Path, workplace: Workplace) -> None:
+    register(card("first"), own)
+    with pytest.raises(UnknownName, match="Did you mean 'first'"):
+        read("fist")
+    (workplace.root / "adapters" / "first" / "card.json").write_text("{")
+    with pytest.raises(BrokenData, match="cannot be read"):
+        read("first")
+
+
+def test_a_fingerprint_is_of_the_contents(own: Path, workplace: Workplace) -> None:
+    before = base_fingerprint("mine")
+    folder = workplace.root / "models" / "mine"
+    template = folder / "chat_template.jinja"
+    words = template.read_text()
+    template.write_text(words + " ")
+    assert base_fingerprint("mine") != before
+    template.write_text(words)
+    assert base_fingerprint("mine") == before

@@ -1,0 +1,101 @@
+"""Preferences: the better answer gains on the worse, against the model as it was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from tests.training import tiny
+from tests.training.conftest import Workplace
+from tests.training.work import done, events
+from training.base import load
+from training.datasets.rows import Row
+from training.dpo import Collator, encoded
+from training.jobs import look
+from training.settings import DpoSettings
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
+    pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
+]
+QUICK: dict[str, Any] = {"base": "llama", "batch": 8, "max_steps": 8, "learning_rate": 5e-3}
+
+
+def pairs(count: int, start: int = 0) -> list[Row]:
+    return [
+        {
+            "prompt": tiny.turns(f"say {number}"),
+            "chosen": [{"role": "assistant", "content": "please"}],
+            "rejected": [{"role": "assistant", "content": "never!"}],
+        }
+        for number in range(start, start + count)
+    ]
+
+
+def test_the_better_answer_gains(workplace: Workplace) -> None:
+    data = tiny.dataset(workplace.root / "pairs", "dpo", pairs(16), pairs(4, start=50))
+    folder = done(workplace.root, data, **QUICK)
+    first, *_, last = events(folder, "evaluated")
+    assert last["rewards/margins"] > first["rewards/margins"] + 0.1
+    assert last["rewards/accuracies"] == 1.0
+    assert look(folder).outcome["adapter"].startswith("llama-dpo-")
+
+
+def test_the_reference_is_the_parent_and_only_the_new_adapter_is_kept(
+    workplace: Workplace,
+) -> None:
+    chats = tiny.dataset(workplace.root / "chats", "sft", tiny.chats(16))
+    sft = done(workplace.root, chats, base="llama", max_steps=6, learning_rate=1e-2)
+    parent = look(sft).outcome["adapter"]
+    data = tiny.dataset(workplace.root / "pairs", "dpo", pairs(16))
+    folder = done(workplace.root, data, **QUICK | {"max_steps": 1}, parent=parent)
+    # Before the first update the policy is its reference: neither side is preferred.
+    assert events(folder, "progress")[0]["loss"] == pytest.approx(0.6931, abs=1e-3)
+    assert not (folder / "adapter" / "ref").exists()
+
+
+def test_what_the_environment_says_counts_for_neither_side(workplace: Workplace) -> None:
+    base = load(DpoSettings(base="llama"))
+    answer = [
+        {"role": "assistant", "content": "go"},
+        {"role": "user", "content": "You went."},
+        {"role": "assistant", "content": "take"},
+    ]
+    row = {"prompt": tiny.turns("x"), "chosen": answer, "rejected": answer[:1]}
+    batch = Collator(0)(
+        [
+            {
+                "chosen_ids": better.ids,
+                "chosen_labels": better.labels,
+                "rejected_ids": worse.ids,
+                "rejected_labels": worse.labels,
+            }
+            for better, worse in encoded(base, [row], 512)
+        ]
+    )
+    counted = [
+        base.tokenizer.decode(ids[mask.bool()])
+        for ids, mask in zip(batch["input_ids"], batch["completion_mask"], strict=True)
+    ]
+    assert counted == ["go<|end|>take<|end|>", "go<|end|>"]
+    assert batch["attention_mask"].sum(1).tolist() == [
+        len(base.chat.samples([*row["prompt"], *answer])[0].ids),
+        len(base.chat.samples([*row["prompt"], *answer[:1]])[0].ids),
+    ]
+
+
+def test_a_pair_that_does_not_fit_whole_is_left_out(workplace: Workplace) -> None:
+    base = load(DpoSettings(base="llama"))
+    long = pairs(1)[0] | {"rejected": [{"role": "assistant", "content": "no" * 200}]}
+    assert len(encoded(base, [long, *pairs(2)], 60)) == 2
+
+
+def test_the_base_itself_stays_as_it_was(workplace: Workplace) -> None:
+    before = AutoModelForCausalLM.from_pretrained(workplace.models / "llama").state_dict()
+    data = tiny.dataset(workplace.root / "pairs", "dpo", pairs(8))
+    done(workplace.root, data, **QUICK | {"max_steps": 2})
+    after = AutoModelForCausalLM.from_pretrained(workplace.models / "llama").state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)

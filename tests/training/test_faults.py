@@ -1,0 +1,192 @@
+"""What goes wrong ends a job with one sentence and not with zero; what was kept stays."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from state.errors import ApprenticeError, BadInput, TrainingFailure, UnknownName
+from tests.training import tiny
+from tests.training.conftest import Workplace
+from tests.training.work import done, events, job
+from training import run
+from training.adapters import adapters
+from training.jobs import Job, look
+from training.run import carry_out, named_errors
+from training.settings import SftSettings, read_settings
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
+    pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
+]
+QUICK: dict[str, Any] = {"base": "llama", "batch": 4, "max_steps": 4, "every": 2}
+
+
+def failed(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Carry out a job that fails; return the last line of what it says."""
+    capsys.readouterr()
+    assert carry_out(folder) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    status = look(folder)
+    assert (status.stage, status.outcome["error"]) == ("failed", said)
+    return said
+
+
+def test_a_tampered_dataset(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
+    folder = job(workplace.root, data, **QUICK)
+    with (data.folder / "data.jsonl").open("a") as file:
+        file.write('{"messages": []}\n')
+    assert "fingerprint" in failed(folder, capsys)
+
+
+def test_a_dataset_for_another_method(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
+    told = read_settings({"method": "dpo", "base": "llama"})
+    folder = run.jobs.write_job(workplace.jobs, Job.of(data.folder, told))
+    assert "is a dataset for sft, not dpo" in failed(folder, capsys)
+
+
+def test_a_base_without_a_chat_template(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offered = workplace.root / "models"
+    shutil.copytree(workplace.models / "llama", offered / "bare")
+    (offered / "bare" / "chat_template.jinja").unlink()
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(offered))
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
+    folder = job(workplace.root, data, **QUICK | {"base": "bare"})
+    assert "local:bare has no chat template" in failed(folder, capsys)
+
+
+def test_a_base_that_cannot_be_read(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offered = workplace.root / "models"
+    shutil.copytree(workplace.models / "llama", offered / "cut")
+    weights = offered / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(offered))
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
+    folder = job(workplace.root, data, **QUICK | {"base": "cut"})
+    assert "local:cut cannot be read" in failed(folder, capsys)
+
+
+def test_a_base_that_is_missing(workplace: Workplace) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
+    with pytest.raises(UnknownName, match="Unknown local model 'gone'"):
+        Job.of(data.folder, SftSettings(base="gone"))
+
+
+def test_a_loss_that_is_no_number(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(16))
+    before = done(workplace.root, data, **QUICK)
+    folder = job(
+        workplace.root, data, **QUICK | {"max_steps": 20, "learning_rate": 1.0, "alpha": 1024}
+    )
+    said = failed(folder, capsys)
+    assert said.startswith("The loss is ")
+    assert "Lower the learning rate" in said
+    # What was there keeps serving.
+    assert [one.name for one in adapters()] == [look(before).outcome["adapter"]]
+
+
+def test_a_disk_without_room(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
+    folder = job(workplace.root, data, **QUICK)
+    usage = shutil.disk_usage(workplace.root)._replace(free=1 << 20)
+    with monkeypatch.context() as patched:
+        patched.setattr(run.shutil, "disk_usage", lambda _: usage)
+        assert "Only 1 MB are free" in failed(folder, capsys)
+    assert carry_out(folder) == 0  # with room again it is done
+    assert look(folder).stage == "done"
+
+
+def test_a_disk_that_fills_up_in_mid_training(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(8))
+    folder = job(workplace.root, data, **QUICK)
+    save = torch.save
+    calls: list[int] = []
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        calls.append(1)
+        if len(calls) > 4:  # the first checkpoint is whole
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        assert "The disk is full" in failed(folder, capsys)
+    assert carry_out(folder) == 0
+    (resumed,) = events(folder, "resumed")
+    assert resumed["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "Out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "Out of memory"),
+        (MemoryError(), "Out of memory"),
+        (
+            RuntimeError("PytorchStreamWriter failed writing file: file write failed"),
+            "disk is full",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk is full"),
+    ],
+)
+def test_errors_of_libraries_become_sentences(error: Exception, said: str) -> None:
+    with pytest.raises(TrainingFailure, match=said), named_errors():
+        raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(errno.EIO, "broken")])
+def test_errors_that_are_not_known_stay_what_they_are(error: Exception) -> None:
+    with pytest.raises(type(error), match=r"a bug|broken"), named_errors():
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"method": "sft", "rank": 0}, "'rank' is '0'"),
+        ({"method": "sft", "base": "../../etc"}, "'base'"),
+        ({"method": "sft", "unheard": 1}, "'unheard'"),
+        ({"method": "magic"}, "'method'"),
+        ({"method": "dpo", "beta": float("nan")}, "'beta'"),
+    ],
+)
+def test_settings_out_of_bounds_are_named(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        read_settings(given)
+
+
+def test_a_failure_is_written_down_with_its_kind(workplace: Workplace) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
+    folder = job(workplace.root, data, **QUICK)
+    with pytest.raises(ApprenticeError), run.recorded(folder):
+        raise TrainingFailure("It broke.")
+    written: Callable[[str], str] = json.loads((folder / "failure.json").read_text()).get
+    assert (written("error"), written("kind")) == ("It broke.", "TrainingFailure")
+
+
+def test_a_breakdown_nobody_foresaw_is_written_down_too(workplace: Workplace) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
+    folder = job(workplace.root, data, **QUICK)
+    with pytest.raises(KeyError), run.recorded(folder):
+        raise KeyError("a bug")
+    assert look(folder).stage == "failed"
+    assert "log.txt has it all" in look(folder).outcome["error"]

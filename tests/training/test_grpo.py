@@ -1,0 +1,171 @@
+"""Reinforcement: the policy's own tokens are learned, on what the engine would have read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+import models
+from models.names import model_folder
+from models.toolcalls import as_chat
+from models.weights import Weights
+from state.errors import BadInput
+from state.nouns import text_of
+from tests.training import tiny
+from tests.training.conftest import Workplace
+from tests.training.work import done, events, job
+from training.base import load
+from training.jobs import look
+from training.rollouts import Attempt, Sampler, attempt_at, network
+from training.run import carry_out
+from training.settings import GrpoSettings
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
+    pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
+    pytest.mark.filterwarnings("ignore:You are using 'rollout_func'"),
+]
+HOUSE = "household/north/small"
+
+
+def played(base_name: str, *attempts: Attempt, temperature: float = 1.0, limit: int = 24) -> Any:
+    """Play attempts with a base and an adapter that changes nothing; return the base."""
+    base = load(GrpoSettings(base=base_name))
+    policy = get_peft_model(base.model, LoraConfig(target_modules=["q_proj"]))
+    Sampler(network(policy), base.chat, base.context, temperature, limit).play(attempts)  # type: ignore[arg-type]
+    return base
+
+
+def test_an_episode_is_what_the_local_model_would_have_played(workplace: Workplace) -> None:
+    """At temperature near 0, turn for turn: the novice through the engine says the same."""
+    attempt = attempt_at(HOUSE, "train/3", seed=0)
+    base = played("novice", attempt, temperature=1e-4, limit=128)
+    assert attempt.verdict is not None
+    novice = models.chat("local:novice", max_tokens=128)
+    for number, message in enumerate(attempt.transcript):
+        if message.type == "ai":
+            asked = attempt.transcript[:number]
+            assert novice.invoke(asked).text == text_of(message)
+    # The tokens before every turn are those that the engine reads.
+    engine = Weights("novice", model_folder("novice"))
+    last = max(n for n, message in enumerate(attempt.transcript) if message.type == "ai")
+    read = engine.encode(as_chat(attempt.transcript[:last]), ())
+    assert attempt.ids[: len(read)] == read
+    spoken = [t for t, mine in zip(attempt.ids, attempt.mine, strict=True) if mine]
+    said = [text_of(m) for m in attempt.transcript if m.type == "ai"]
+    assert base.tokenizer.decode(spoken) == "".join(f"{text}<|end|>" for text in said)
+
+
+def test_only_what_the_policy_wrote_is_its_own(workplace: Workplace) -> None:
+    attempt = attempt_at(HOUSE, "train/4", seed=3)
+    base = played("llama", attempt)
+    assert attempt.mine[: attempt.prompt] == [0] * attempt.prompt
+    shown = [t for t, mine in zip(attempt.ids, attempt.mine, strict=True) if not mine]
+    text = base.tokenizer.decode(shown)
+    for message in attempt.transcript[:-1]:
+        if message.type != "ai":
+            assert text_of(message) in text
+    assert len(attempt.ids) == len(attempt.mine) <= base.context
+
+
+def test_a_turn_that_reads_differently_later_is_not_learned() -> None:
+    attempt = Attempt([])
+    attempt.read([1, 2, 3])
+    attempt.wrote([4, 5])
+    attempt.read([1, 2, 3, 4, 5, 6, 7])
+    attempt.wrote([8])
+    assert attempt.mine == [0, 0, 0, 1, 1, 0, 0, 1]
+    attempt.read([1, 2, 3, 4, 9, 6, 7, 8, 10])
+    assert attempt.ids == [1, 2, 3, 4, 9, 6, 7, 8, 10]
+    assert attempt.mine == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert attempt.rewritten == 1
+
+
+def test_attempts_differ_by_seed_and_repeat_by_seed(workplace: Workplace) -> None:
+    prompt = tiny.turns("tell me")
+    first, again, other = (Attempt(prompt, seed=seed) for seed in (1, 1, 2))
+    played("llama", first, again, other)
+    assert first.ids == again.ids
+    assert first.ids != other.ids
+
+
+@pytest.mark.parametrize("name", ["llama", "phi"])
+def test_the_policy_samples_with_its_adapter_as_it_is_now(workplace: Workplace, name: str) -> None:
+    base = load(GrpoSettings(base=name))
+    target = "qkv_proj" if name == "phi" else "q_proj"
+    config = LoraConfig(target_modules=[target], init_lora_weights=False)
+    policy: Any = get_peft_model(base.model, config)
+    ids = base.chat.prompt(tiny.turns("hello"))
+    policy.train(False)
+    with torch.no_grad():
+        wanted = policy(input_ids=torch.tensor([ids])).logits[0, -1]
+        acting = network(policy)
+        got = acting.forward([(acting.cache(), ids)])[0]
+    assert torch.allclose(got, wanted, atol=1e-3)
+    with torch.no_grad():
+        after = policy(input_ids=torch.tensor([ids])).logits[0, -1]
+    assert torch.equal(wanted, after)  # the policy was not changed by being copied
+
+
+def test_episodes_are_learned_from_and_equal_rewards_are_warned_of(workplace: Workplace) -> None:
+    rows = [{"environment": HOUSE, "task": f"train/{number}"} for number in range(2)]
+    data = tiny.dataset(workplace.root / "tasks", "grpo", rows)
+    folder = done(
+        workplace.root, data, base="llama", batch=4, generations=2, max_steps=1, turn_tokens=4
+    )
+    (step,) = events(folder, "progress")
+    assert step["reward"] == 0.0  # random bytes solve nothing
+    (warning,) = events(folder, "warning")
+    assert "same reward" in warning["text"]
+    assert look(folder).stage == "done"
+
+
+def test_what_graders_reward_becomes_likelier(workplace: Workplace) -> None:
+    rows = [{"prompt": tiny.turns(f"say {n}"), "must": ["e"], "max_words": 50} for n in range(8)]
+    data = tiny.dataset(workplace.root / "prompts", "grpo", rows)
+    folder = done(
+        workplace.root,
+        data,
+        base="llama",
+        batch=32,
+        generations=8,
+        max_steps=12,
+        turn_tokens=12,
+        learning_rate=2e-2,
+        graders=["rule"],
+    )
+    rewards = [step["reward"] for step in events(folder, "progress")]
+    assert all(math.isfinite(reward) for reward in rewards)
+    assert sum(rewards[-3:]) > sum(rewards[:3]) + 0.3
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "said"),
+    [
+        ([{"prompt": [{"role": "user", "content": "x"}]}], {}, "Prompts need graders"),
+        ([{"environment": HOUSE, "task": "train/1"}], {"graders": ["rule"]}, "judged by their"),
+        ([{"environment": HOUSE, "task": "train/1"}], {"batch": 6}, "groups of 8"),
+    ],
+)
+def test_what_does_not_fit_is_said(
+    workplace: Workplace,
+    rows: list[Any],
+    settings: dict[str, Any],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = tiny.dataset(workplace.root / "prompts", "grpo", rows)
+    folder = job(workplace.root, data, base="llama", **settings)
+    assert carry_out(folder) == 1
+    assert said in capsys.readouterr().err
+    assert said in look(folder).outcome["error"]
+
+
+def test_a_batch_is_bounded() -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 2"):
+        GrpoSettings(generations=1)
+    assert issubclass(BadInput, ValueError)

@@ -1,0 +1,199 @@
+"""A job survives whatever kills its trainer, and there is one trainer a job."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from state.errors import AlreadyRunning, BrokenData, UnknownName
+from tests.training import tiny
+from tests.training.conftest import Workplace
+from training.jobs import Job, LocalLauncher, holding, locked, look, write_job
+from training.run import carry_out, last_checkpoint
+from training.settings import SftSettings
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
+    pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
+]
+SLOW_ENOUGH = SftSettings(
+    base="llama", batch=4, max_steps=20, every=4, learning_rate=5e-3, dropout=0.1
+)
+
+
+def job(workplace: Workplace, settings: SftSettings = SLOW_ENOUGH) -> Job:
+    valid = tiny.chats(2, start=90)
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(24), valid)
+    return Job.of(data.folder, settings)
+
+
+def said(folder: Path) -> list[dict[str, Any]]:
+    file = folder / "progress.jsonl"
+    lines = file.read_bytes().split(b"\n")[:-1] if file.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
+def wait_for(folder: Path, event: str, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not any(one["event"] == event for one in said(folder)):
+        assert time.monotonic() < deadline, (folder / "log.txt").read_text()
+        time.sleep(0.02)
+
+
+def send(folder: Path, what: signal.Signals) -> None:
+    """Send a signal to the trainer."""
+    os.kill(int((folder / "lock").read_text()), what)
+
+
+def kill(folder: Path) -> None:
+    """Kill the trainer as the system would, and wait until it is gone."""
+    send(folder, signal.SIGKILL)
+    while locked(folder):
+        time.sleep(0.01)
+
+
+def test_the_id_is_of_the_rows_the_base_and_the_settings(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    one = job(workplace)
+    moved = tiny.dataset(tmp_path / "moved", "sft", tiny.chats(24), tiny.chats(2, start=90))
+    assert Job.of(moved.folder, SLOW_ENOUGH).id == one.id
+    assert job(workplace, SftSettings(base="llama", seed=1)).id != one.id
+    assert (
+        job(workplace, SftSettings(base="phi")).id != job(workplace, SftSettings(base="llama")).id
+    )
+
+
+def test_killed_in_mid_training_it_goes_on_and_ends_as_if_nothing_had_happened(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    launcher = LocalLauncher(workplace.jobs)
+    wanted = job(workplace)
+    job_id = launcher.launch(wanted)
+    folder = workplace.jobs / job_id
+    wait_for(folder, "checkpoint")
+    send(folder, signal.SIGSTOP)  # it holds its lock, and does not run away
+
+    assert launcher.look(job_id).stage == "running"
+    assert launcher.launch(wanted) == job_id  # twice is once
+    with (
+        pytest.raises(AlreadyRunning, match=f"Job {job_id} is being trained by process"),
+        holding(folder),
+    ):
+        pass
+    kill(folder)
+    found = LocalLauncher(workplace.jobs)  # as a server that has restarted finds it
+    assert found.jobs() == [job_id]
+    assert found.look(job_id).stage == "interrupted"
+    assert found.look(job_id).latest["event"] in ("checkpoint", "progress", "evaluated")
+
+    assert carry_out(folder) == 0
+    assert found.look(job_id).stage == "done"
+    assert any(one["event"] == "resumed" for one in said(folder))
+    assert sum(one["event"] == "started" for one in said(folder)) == 2
+
+    monkeypatch.setenv("APPRENTICE_ADAPTERS", str(workplace.root / "others"))
+    unbroken = write_job(workplace.root / "unbroken", wanted)
+    assert carry_out(unbroken) == 0
+    ends = [load_file(one / "adapter/adapter_model.safetensors") for one in (folder, unbroken)]
+    assert ends[0].keys() == ends[1].keys()
+    for name, weight in ends[0].items():
+        assert torch.allclose(weight, ends[1][name], atol=1e-4), name
+
+
+def test_a_job_that_has_ended_is_not_done_again(workplace: Workplace) -> None:
+    folder = write_job(workplace.jobs, job(workplace))
+    (folder / "result.json").write_text('{"adapter": "a"}')
+    assert carry_out(folder) == 0
+    assert LocalLauncher(workplace.jobs).launch(job(workplace)) == folder.name
+    assert not said(folder)
+    assert not (folder / "lock").read_text() or not locked(folder)
+
+
+def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
+    for step, state in (("4", '{"global_step": 4}'), ("8", '{"global_st'), ("12", None)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        if state:
+            (folder / "trainer_state.json").write_text(state)
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-4"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-4"]
+    assert last_checkpoint(tmp_path / "none") is None
+
+
+def test_a_lock_left_by_the_dead_is_no_lock(workplace: Workplace) -> None:
+    folder = write_job(workplace.jobs, job(workplace))
+    (folder / "lock").write_text("1")  # the pid of a process that is alive, and no trainer
+    assert not locked(folder)
+    assert look(folder).stage == "waiting"
+    with holding(folder):
+        assert locked(folder)
+        assert look(folder).stage == "running"
+    assert not locked(folder)
+
+
+def test_a_line_cut_by_a_crash_is_passed_over(workplace: Workplace) -> None:
+    folder = write_job(workplace.jobs, job(workplace))
+    (folder / "progress.jsonl").write_text('{"event": "progress", "step": 3}\n{"event": "pro')
+    status = look(folder)
+    assert (status.stage, status.latest["step"]) == ("interrupted", 3)
+
+
+def test_a_launched_job_that_fails_says_why_and_may_be_launched_again(
+    workplace: Workplace,
+) -> None:
+    launcher = LocalLauncher(workplace.jobs)
+    wanted = job(workplace)
+    (workplace.root / "data" / "data.jsonl").write_text('{"messages": []}\n')
+    job_id = launcher.launch(wanted)
+    deadline = time.monotonic() + 60
+    while launcher.look(job_id).stage in ("waiting", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    status = launcher.look(job_id)
+    assert status.stage == "failed"
+    assert "fingerprint" in status.outcome["error"]
+
+
+def test_the_command_exits_with_a_sentence_and_not_with_zero(workplace: Workplace) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "training", str(workplace.root)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"{workplace.root} is no job: it has no job.json.\n"
+
+
+def test_a_replaced_dataset_is_noticed(workplace: Workplace) -> None:
+    wanted = job(workplace)
+    tiny.dataset(workplace.root / "data", "sft", tiny.chats(3))
+    with pytest.raises(BrokenData, match="was replaced since job"):
+        wanted.rows()
+
+
+def test_an_unknown_job_is_named(workplace: Workplace) -> None:
+    with pytest.raises(UnknownName, match="Unknown job 'x'"):
+        LocalLauncher(workplace.jobs).look("x")
+
+
+@pytest.mark.parametrize("module", ["training.jobs", "training.adapters", "training.run"])
+def test_what_a_server_imports_of_training_is_light(module: str) -> None:
+    script = f"import sys, {module}; print({{'torch', 'transformers', 'trl'}} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,149 @@
+"""Supervised fine-tuning, from a dataset's folder to an adapter that answers."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import models
+from state.errors import MissingPart
+from tests.training import tiny
+from tests.training.conftest import Workplace
+from tests.training.work import done, events
+from training import sft
+from training.adapters import read
+from training.base import load
+from training.commands import main
+from training.jobs import look
+from training.progress import Progress
+from training.settings import SftSettings
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
+    pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
+]
+QUICK: dict[str, Any] = {"base": "llama", "batch": 8, "learning_rate": 2e-2, "every": 8}
+
+
+def train(workplace: Workplace, rows: list[Any], valid: list[Any], **settings: Any) -> Path:
+    """Carry a job out in this process; return its folder."""
+    data = tiny.dataset(workplace.root / "data", "sft", rows, valid)
+    return done(workplace.root, data, **QUICK | settings)
+
+
+def test_an_adapter_says_what_it_was_taught_and_its_child_goes_on_from_there(
+    workplace: Workplace,
+) -> None:
+    folder = train(workplace, tiny.chats(32), tiny.chats(4, start=50), max_steps=24)
+    adapter = look(folder).outcome["adapter"]
+    told = models.chat("local:llama", adapter=adapter, max_tokens=8)
+    plain = models.chat("local:llama", max_tokens=8)
+    assert told.invoke("say 77").text == ":-)"
+    assert plain.invoke("say 77").text != ":-)"
+
+    second = train(workplace, tiny.chats(16), [], max_steps=2, parent=adapter, learning_rate=1e-5)
+    losses = [event["loss"] for event in events(second) if event["event"] == "progress"]
+    assert losses[0] < 0.5  # what the parent had learned is there from the first step
+    assert read(look(second).outcome["adapter"]).parent == adapter
+
+
+def test_progress_card_and_result_say_what_happened(workplace: Workplace) -> None:
+    folder = train(workplace, tiny.chats(16), tiny.chats(4, start=50), max_steps=10, seed=7)
+    said = events(folder)
+    names = [event["event"] for event in said]
+    assert names[:3] == ["started", "encoded", "training"]
+    assert names[-1] == "finished"
+    assert {"progress", "evaluated", "checkpoint"} <= set(names)
+    progress = next(event for event in said if event["event"] == "progress")
+    assert {"loss", "tokens_per_second", "seconds_left", "step", "steps"} <= progress.keys()
+    evaluated = [event["loss"] for event in said if event["event"] == "evaluated"]
+    card = read(look(folder).outcome["adapter"])
+    assert card.metrics["eval_loss"] == pytest.approx(min(evaluated), abs=1e-4)
+    assert (card.method, card.base, card.status) == ("sft", "llama", "candidate")
+    assert card.settings["seed"] == 7
+    assert (
+        card.dataset == json.loads((workplace.root / "data/card.json").read_text())["fingerprint"]
+    )
+    assert card.job == folder.name
+
+
+def test_it_ends_early_when_the_held_out_loss_no_longer_falls(workplace: Workplace) -> None:
+    other = [{"messages": tiny.turns(f"say {n}", "NO NO NO")} for n in range(4)]
+    folder = train(workplace, tiny.chats(16), other, max_steps=60, every=1, patience=2)
+    steps = [event["step"] for event in events(folder) if event["event"] == "progress"]
+    assert max(steps) < 20
+
+
+def test_quantised_training_works_on_a_cpu(workplace: Workplace) -> None:
+    folder = train(workplace, tiny.chats(8), [], max_steps=6, quantised=True, batch=4)
+    losses = [event["loss"] for event in events(folder) if event["event"] == "progress"]
+    assert losses[-1] < losses[0]
+    assert read(look(folder).outcome["adapter"]).settings["quantised"] is True
+
+
+def test_fused_projections_are_trained_and_served(workplace: Workplace) -> None:
+    folder = train(workplace, tiny.chats(16), [], max_steps=4, base="phi", targets=["q_proj"])
+    config = json.loads((folder / "adapter/adapter_config.json").read_text())
+    assert config["target_modules"] == ["qkv_proj"]
+    answer = models.chat("local:phi", adapter=look(folder).outcome["adapter"], max_tokens=8)
+    assert answer.invoke("say 1").text
+
+
+def test_packing_gives_each_sample_what_it_would_see_alone(workplace: Workplace) -> None:
+    base = load(SftSettings(base="llama"))
+    assert sft.keeps_apart(base)
+    forward = base.model.forward
+
+    def mixing(*args: Any, position_ids: Any = None, **kwargs: Any) -> Any:
+        return forward(*args, **kwargs)
+
+    base.model.forward = mixing  # type: ignore[method-assign]
+    assert not sft.keeps_apart(base)
+    with pytest.raises(MissingPart, match="mixes samples"):
+        sft.packs(SftSettings(base="llama", packing="on"), base)
+
+
+def test_packed_and_padded_batches_have_the_same_loss(workplace: Workplace) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
+    losses = {}
+    for packing in ("on", "off"):
+        told = SftSettings(base="llama", packing=packing, batch=1 if packing == "on" else 4)
+        progress = Progress(workplace.root / "said", io.StringIO())
+        trainer = sft.trainer(told, data, workplace.root / packing, progress)
+        batch = next(iter(trainer.get_train_dataloader()))
+        with torch.no_grad():
+            losses[packing] = float(trainer.compute_loss(trainer.model, batch))
+    assert losses["on"] == pytest.approx(losses["off"], rel=0.02)
+
+
+def test_rows_longer_than_the_context_are_cut_and_those_without_an_answer_left_out(
+    workplace: Workplace,
+) -> None:
+    base = load(SftSettings(base="llama"))
+    rows = [{"messages": tiny.turns("x" * 300, ":-)")}, *tiny.chats(1)]
+    (kept,) = sft.encoded(base, rows, 40)
+    assert len(kept.ids) <= 40
+    with pytest.raises(MissingPart, match="fits into 40 tokens"):
+        sft.trainer(
+            SftSettings(base="llama", max_length=40),
+            tiny.dataset(workplace.root / "long", "sft", rows[:1]),
+            workplace.root / "out",
+            Progress(workplace.root / "said", io.StringIO()),
+        )
+
+
+def test_the_command_line_carries_out_a_job(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(8))
+    given = ["--dataset", str(data.folder), "--jobs", str(workplace.jobs), "--base", "llama"]
+    assert main(SftSettings, [*given, "--max-steps", "2", "--batch", "4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert json.loads(lines[-1])["event"] == "finished"
+    assert main(SftSettings, [*given, "--rank", "0"]) == 1
+    assert "'rank' is '0'" in capsys.readouterr().err

@@ -1,0 +1,286 @@
+"""The adapters on this machine: where each comes from, how it fared, and whether it may be used.
+
+An adapter is a folder that PEFT wrote, with a card beside the weights. The registry is the folder
+of such folders that local models look adapters up in, so what is registered can be asked for at
+once. Cards are replaced whole; a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.names import adapters_root, model_folder, plain
+from state.errors import BadInput, BrokenData, TrainingFailure, UnknownName
+
+Status = Literal["candidate", "promoted", "rejected", "retired", "incompatible"]
+CARD: Final = "card.json"
+WEIGHTS: Final = "adapter_model.safetensors"
+USABLE: Final = ("candidate", "promoted")
+_WHOLE: Final = 64 << 20  # files up to this size are hashed whole
+_SAMPLES: Final = 64
+_BLOCK: Final = 1 << 20
+
+
+class Adapter(BaseModel):
+    """What is known of an adapter.
+
+    Attributes:
+        base: plain name of the local model it was trained on.
+        base_fingerprint: that model's files, as `base_fingerprint` hashes them.
+        parent: the adapter that training went on from, if any.
+        dataset: fingerprint of the rows it learned from.
+        code: version of this project that trained it.
+        settings: all that the job was told, the seed included.
+        metrics: what was measured, by name.
+        status: whether it may be used; `reason` says why it has that status.
+        created: Unix time in seconds, as is `changed`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    method: str
+    base: str
+    base_fingerprint: str
+    parent: str = ""
+    dataset: str = ""
+    job: str = ""
+    code: str = ""
+    settings: dict[str, Any] = {}
+    metrics: dict[str, float] = {}
+    status: Status = "candidate"
+    reason: str = ""
+    created: float = 0.0
+    changed: float = 0.0
+
+
+def register(adapter: Adapter, weights: Path) -> Adapter:
+    """Copy an adapter's files into the registry under its name; twice is once.
+
+    Args:
+        adapter: its card.
+        weights: the folder that PEFT wrote.
+    """
+    folder = _folder(adapter.name)
+    if (folder / CARD).is_file():
+        return read(adapter.name)
+    dated = adapter.model_copy(update={"created": time.time(), "changed": time.time()})
+    draft = folder.with_name(f".{adapter.name}.{os.getpid()}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(weights, draft)
+    (draft / CARD).write_text(dated.model_dump_json(indent=2))
+    try:
+        draft.rename(folder)
+    except OSError:
+        # Another process registered it first, or an adapter without a card holds the name.
+        shutil.rmtree(draft)
+        if not (folder / CARD).is_file():
+            raise BadInput(
+                f"{folder} holds an adapter without a card. Move it away, or choose another name."
+            ) from None
+        return read(adapter.name)
+    return dated
+
+
+def read(name: str) -> Adapter:
+    """Return an adapter's card.
+
+    Raises:
+        UnknownName: there is no such adapter in the registry.
+        BrokenData: its card cannot be read.
+    """
+    card = _folder(name) / CARD
+    if not card.is_file():
+        raise UnknownName("adapter", name, [adapter.name for adapter in adapters()])
+    try:
+        return Adapter.model_validate_json(card.read_text())
+    except ValidationError as error:
+        raise BrokenData(
+            f"The card of adapter {name!r} cannot be read ({error.errors()[0]['msg']}). "
+            f"Repair {card}, or delete its folder."
+        ) from None
+
+
+def adapters(base: str = "", status: Status | None = None) -> list[Adapter]:
+    """List the adapters, the oldest first, perhaps of one base and with one status."""
+    listed = [read(name) for name in _names()]
+    wanted = [
+        adapter
+        for adapter in listed
+        if base in ("", adapter.base) and status in (None, adapter.status)
+    ]
+    return sorted(wanted, key=lambda adapter: (adapter.created, adapter.name))
+
+
+def mark(
+    name: str, status: Status, reason: str = "", metrics: dict[str, float] | None = None
+) -> Adapter:
+    """Give an adapter a status, with the reason, and add what was measured of it.
+
+    Raises:
+        BadInput: an incompatible adapter is to be promoted.
+    """
+    adapter = read(name)
+    if status == "promoted" and adapter.base_fingerprint != base_fingerprint(adapter.base):
+        raise BadInput(
+            f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the ones "
+            "in place. Train it anew before you promote it."
+        )
+    changed = adapter.model_copy(
+        update={
+            "status": status,
+            "reason": reason,
+            "metrics": adapter.metrics | (metrics or {}),
+            "changed": time.time(),
+        }
+    )
+    _write(changed)
+    return changed
+
+
+def lineage(name: str) -> list[Adapter]:
+    """Return an adapter and its ancestors, itself first; a pruned ancestor ends the list."""
+    found = [read(name)]
+    while (parent := found[-1].parent) and (_folder(parent) / CARD).is_file():
+        found.append(read(parent))
+    return found
+
+
+def mark_incompatible(base: str) -> list[Adapter]:
+    """Mark the adapters that were trained on other weights than a base has now; return them.
+
+    What they learned from is named in their cards: a dataset's fingerprint and the settings make
+    the job that trains each anew.
+    """
+    now = base_fingerprint(base)
+    stale = [
+        adapter
+        for adapter in adapters(base)
+        if adapter.base_fingerprint != now and adapter.status != "incompatible"
+    ]
+    reason = f"The weights of local:{base} have changed since it was trained."
+    return [mark(adapter.name, "incompatible", reason) for adapter in stale]
+
+
+def prune(base: str, keep: int = 3) -> list[str]:
+    """Delete adapters that are rejected, retired or incompatible, but for the latest; name them.
+
+    What a usable adapter descends from is kept, so that its lineage can be read.
+
+    Args:
+        base: plain name of the local model.
+        keep: how many of those that may go are kept.
+    """
+    listed = adapters(base)
+    needed = {
+        ancestor.name
+        for adapter in listed
+        if adapter.status in USABLE
+        for ancestor in lineage(adapter.name)
+    }
+    idle = [adapter for adapter in listed if adapter.name not in needed]
+    gone = [adapter.name for adapter in (idle[:-keep] if keep else idle)]
+    for name in gone:
+        shutil.rmtree(_folder(name))
+    return gone
+
+
+def export_merged(name: str, out: Path) -> Path:
+    """Write the base with an adapter merged in, as vLLM and others load it; return the folder.
+
+    Raises:
+        BadInput: the folder exists, or the adapter was trained on other weights.
+    """
+    adapter = read(name)
+    if out.exists():
+        raise BadInput(f"{out} exists. Name a folder that does not.")
+    if adapter.base_fingerprint != base_fingerprint(adapter.base):
+        raise BadInput(
+            f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the ones "
+            "in place, so it cannot be merged with them. Train it anew."
+        )
+    from training.base import merge
+
+    draft = out.with_name(f".{out.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        merge(model_folder(adapter.base), _folder(name), draft, sees=adapter.method == "vision")
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise TrainingFailure(f"The merged model cannot be written to {out}: {error}.") from error
+    (draft / "merged.json").write_text(adapter.model_dump_json(indent=2))
+    draft.rename(out)
+    return out
+
+
+def base_fingerprint(name: str) -> str:
+    """Hash what an adapter depends on: a local model's weights, configuration and tokenizer.
+
+    Of files beyond 64 MiB, 64 blocks are hashed, evenly spread, and the size: a changed model
+    differs everywhere.
+    """
+    folder = model_folder(name)
+    files = sorted(
+        file
+        for pattern in ("*.safetensors", "*.bin", "config.json", "tokenizer*", "*.jinja")
+        for file in folder.glob(pattern)
+    )
+    hashed = hashlib.blake2b(digest_size=16)
+    for file in files:
+        facts = file.stat()
+        part = _hash(file, facts.st_size, facts.st_mtime_ns)
+        hashed.update(f"{file.name}:{facts.st_size}:{part}\n".encode())
+    return hashed.hexdigest()
+
+
+@cache
+def _hash(file: Path, size: int, _modified: int) -> str:
+    hashed = hashlib.blake2b(digest_size=16)
+    whole = size <= _WHOLE
+    starts = range(0, size, _BLOCK) if whole else range(0, size - _BLOCK, (size // _SAMPLES))
+    with file.open("rb") as stream:
+        for start in starts:
+            stream.seek(start)
+            hashed.update(stream.read(_BLOCK))
+    return hashed.hexdigest()
+
+
+@cache
+def code_version() -> str:
+    """Return this project's version and a hash of what trains, such as 0.1.0+1f0c9a2b."""
+    try:
+        number = version("apprentice")
+    except PackageNotFoundError:
+        number = "0"
+    hashed = hashlib.blake2b(digest_size=4)
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        hashed.update(file.read_bytes())
+    return f"{number}+{hashed.hexdigest()}"
+
+
+def _folder(name: str) -> Path:
+    return adapters_root() / plain("adapter", name)
+
+
+def _names() -> Iterator[str]:
+    for card in adapters_root().glob(f"*/{CARD}"):
+        if not card.parent.name.startswith("."):
+            yield card.parent.name
+
+
+def _write(adapter: Adapter) -> None:
+    card = _folder(adapter.name) / CARD
+    draft = card.with_suffix(f".{os.getpid()}.new")
+    draft.write_text(json.dumps(adapter.model_dump(), indent=2))
+    draft.replace(card)

@@ -1,0 +1,78 @@
+"""What all methods tell the library's trainers, worked out from a job's settings."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
+
+from training.base import Base, bf16_pays
+from training.progress import Progress, Reporter
+from training.settings import Settings
+
+
+def arguments(
+    settings: Settings, base: Base, out: Path, *, rows: int, held_out: int
+) -> dict[str, Any]:
+    """Return the arguments that every trainer takes.
+
+    Args:
+        settings: the job's.
+        base: the model to be trained.
+        out: folder of the checkpoints.
+        rows: how many samples there are to learn from.
+        held_out: how many to evaluate on.
+    """
+    device = base.device
+    steps = settings.max_steps or math.ceil(
+        settings.epochs * math.ceil(rows / (settings.batch * settings.accumulate))
+    )
+    every = min(settings.every or max(1, math.ceil(steps / 10)), steps)
+    recompute = {"on": True, "off": False, "auto": not base.small}[settings.checkpointing]
+    evaluated: dict[str, Any] = (
+        {
+            "eval_strategy": "steps",
+            "eval_steps": every,
+            "per_device_eval_batch_size": settings.batch,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": "eval_loss",
+            "greater_is_better": False,
+        }
+        if held_out
+        else {"eval_strategy": "no"}
+    )
+    return evaluated | {
+        "output_dir": str(out),
+        "per_device_train_batch_size": settings.batch,
+        "gradient_accumulation_steps": settings.accumulate,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": settings.warmup,
+        "num_train_epochs": settings.epochs,
+        "max_steps": settings.max_steps or -1,
+        "logging_steps": max(1, every // 5),
+        "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # it would hide what ends the training
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": 2,
+        "seed": settings.seed,
+        "data_seed": settings.seed,
+        "activation_checkpointing": recompute,
+        "bf16": bf16_pays(device),
+        "use_cpu": device.type == "cpu",
+        "dataloader_pin_memory": device.type == "cuda",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def attended(trainer: Trainer, settings: Settings, progress: Progress) -> Trainer:
+    """Let a trainer report, and end early when the held-out loss no longer falls."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Reporter(progress))
+    if settings.patience and trainer.args.eval_strategy != "no":
+        trainer.add_callback(EarlyStoppingCallback(settings.patience))
+    return trainer

@@ -1,0 +1,194 @@
+"""The model that a job starts from: its weights, its words and its device."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AddedToken,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+from transformers.utils.import_utils import is_flash_attn_2_available
+
+from models.names import model_folder
+from state.errors import BrokenData, MissingPart
+from training.encoding import Chat
+from training.settings import Settings
+
+SMALL: Final = 100_000_000  # parameters
+TAGS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>")
+_UNREADABLE: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A model to be trained.
+
+    Attributes:
+        context: how many tokens it can read.
+        added: the tokens that were added to its vocabulary; their embeddings are learned.
+        processor: for models with eyes, what turns images into their input.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    chat: Chat
+    context: int
+    added: tuple[int, ...] = ()
+    processor: Any = None
+
+    @property
+    def device(self) -> torch.device:
+        """Return where its weights are."""
+        return self.model.device
+
+    @property
+    def small(self) -> bool:
+        """Tell whether memory is no concern."""
+        return self.model.num_parameters() < SMALL
+
+
+def load(settings: Settings, *, sees: bool = False) -> Base:
+    """Load the base of a job.
+
+    Args:
+        settings: its name, and whether its weights are quantised.
+        sees: whether it is to read images.
+
+    Raises:
+        UnknownName: no such model is offered here.
+        BrokenData: its files cannot be read.
+        MissingPart: it has no chat template, or quantisation is not possible here.
+    """
+    name, folder = settings.base, model_folder(settings.base)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    device = _device()
+    try:
+        words: Any = AutoProcessor if sees else AutoTokenizer
+        reader = words.from_pretrained(folder, local_files_only=True)
+        model = kind.from_pretrained(
+            folder,
+            local_files_only=True,
+            dtype=_dtype(device),
+            attn_implementation=_attention(device),
+            quantization_config=_nf4(device) if settings.quantised else None,
+            device_map={"": device},
+        )
+    except (ImportError, NotImplementedError) as error:
+        raise MissingPart(
+            f"local:{name} cannot be loaded here: {_first_line(error)}. "
+            + ("Without --quantised it may be." if settings.quantised else "")
+        ) from error
+    except _UNREADABLE as error:
+        raise BrokenData(f"local:{name} cannot be read: {_first_line(error)}") from error
+    tokenizer = reader.tokenizer if sees else reader
+    if sees and not tokenizer.chat_template:
+        tokenizer.chat_template = reader.chat_template
+    added = _add_tags(model, tokenizer) if settings.tags else ()
+    chat = Chat(name, tokenizer, end_tokens(model, tokenizer))
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    context = model.config.get_text_config().max_position_embeddings
+    return Base(name, model, tokenizer, chat, context, added, reader if sees else None)
+
+
+def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None:
+    """Write a model with an adapter merged in, and the tokenizer or processor that goes with it.
+
+    Raises:
+        BrokenData: one of the two cannot be read, or they do not fit.
+    """
+    from peft import PeftModel
+
+    kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    words: Any = AutoProcessor if sees else AutoTokenizer
+    brought = adapter if (adapter / "tokenizer_config.json").is_file() else folder
+    try:
+        reader = words.from_pretrained(brought, local_files_only=True)
+        model = kind.from_pretrained(folder, local_files_only=True, dtype="auto")
+        make_room(model, reader.tokenizer if sees else reader)
+        merged = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
+    except _UNREADABLE as error:
+        raise BrokenData(
+            f"Adapter {adapter.name!r} cannot be merged: {_first_line(error)}"
+        ) from error
+    merged.save_pretrained(out)
+    reader.save_pretrained(out)
+
+
+def make_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give every token of a vocabulary an embedding, where the model has fewer."""
+    embeddings: Any = model.get_input_embeddings()
+    if len(tokenizer) > embeddings.num_embeddings:
+        model.resize_token_embeddings(len(tokenizer))
+
+
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Return the tokens that end a turn."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ends = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in (*ends, tokenizer.eos_token_id) if token is not None)
+
+
+def bf16_pays(device: torch.device) -> bool:
+    """Tell whether the device computes in bfloat16 itself; emulated, it would be slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def _device() -> torch.device:
+    wanted = os.environ.get("APPRENTICE_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(wanted)
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    on_gpu = device.type == "cuda" and bf16_pays(device)
+    return torch.bfloat16 if on_gpu else torch.float32
+
+
+def _attention(device: torch.device) -> str:
+    return "flash_attention_2" if device.type == "cuda" and is_flash_attn_2_available() else "sdpa"
+
+
+def _nf4(device: torch.device) -> BitsAndBytesConfig:
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=_dtype(device),
+    )
+
+
+def _add_tags(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Make tags single tokens, unless the template has its own; return the new ones.
+
+    They are not "special": a server that hides special tokens would hide the calls.
+    """
+    if any(tag in str(tokenizer.chat_template) for tag in TAGS):
+        return ()
+    known = tokenizer.get_vocab()
+    new = [tag for tag in TAGS if tag not in known]
+    tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in new])
+    make_room(model, tokenizer)
+    vocabulary = tokenizer.get_vocab()
+    return tuple(vocabulary[tag] for tag in new)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,65 @@
+"""The command line of the methods: one option a setting."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic_core import PydanticUndefined
+
+from state.errors import ApprenticeError
+from training.jobs import Job, jobs_root, write_job
+from training.run import carry_out
+from training.settings import Settings, read_settings
+
+
+def run(kind: type[Settings]) -> None:
+    """Read a job from the command line and carry it out in this process."""
+    sys.exit(main(kind, sys.argv[1:]))
+
+
+def main(kind: type[Settings], arguments: list[str]) -> int:
+    """Carry out the job that command-line arguments describe; return the exit status.
+
+    The same arguments name the same job, so an interrupted one goes on where it stopped.
+    """
+    given = vars(parser(kind).parse_args(arguments))
+    dataset, root = given.pop("dataset"), given.pop("jobs")
+    method = kind.model_fields["method"].default
+    try:
+        settings = read_settings({"method": method} | given)
+        folder = write_job(root, Job.of(dataset, settings))
+    except ApprenticeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return carry_out(folder)
+
+
+def parser(kind: type[Settings]) -> argparse.ArgumentParser:
+    """Return the parser of a method's options."""
+    method = kind.model_fields["method"].default
+    made = argparse.ArgumentParser(
+        prog=f"python -m training.{method}",
+        description=kind.__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    made.add_argument("--dataset", type=Path, required=True, help="folder of the dataset")
+    made.add_argument("--jobs", type=Path, default=jobs_root(), help="folder of the jobs")
+    for name, field in kind.model_fields.items():
+        if name != "method":
+            option = "--" + name.replace("_", "-")
+            made.add_argument(option, help=field.description or " ", **_takes(field))
+    return made
+
+
+def _takes(field: Any) -> dict[str, Any]:
+    default = None if field.default is PydanticUndefined else field.default
+    if field.annotation is bool:
+        return {"action": argparse.BooleanOptionalAction, "default": default}
+    if get_origin(field.annotation) is tuple:
+        return {"nargs": "*", "default": default}
+    if choices := [part for part in get_args(field.annotation) if isinstance(part, str)]:
+        return {"choices": choices, "default": default}
+    return {"type": field.annotation, "default": default}

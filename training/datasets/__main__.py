@@ -1,0 +1,93 @@
+"""Make a dataset from a file, or from the tool calls that ship, and export it.
+
+python -m training.datasets toolcalls --out runs/datasets
+python -m training.datasets preferences examples/helpdesk/tone.jsonl --out runs/datasets
+python -m training.datasets export runs/datasets/dpo-0123456789abcdef --openai runs/openai
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from state.errors import ApprenticeError
+from training.datasets.card import Curated, Dataset, load, save
+from training.datasets.curation import Curation, curate
+from training.datasets.demonstrations import tool_calls
+from training.datasets.exports import to_huggingface, to_openai
+from training.datasets.files import Read, conversations, images, preferences
+from training.datasets.rows import Kind
+
+_FILES: Final[dict[str, tuple[Kind, Callable[[Path], Read]]]] = {
+    "preferences": ("dpo", preferences),
+    "conversations": ("sft", conversations),
+    "images": ("vision", images),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what is asked; print the dataset's folder, and on stderr what was left out."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.what == "export":
+            _export(load(options.folder), options)
+            return 0
+        made = _made(options)
+        dataset = save(made, options.out)
+    except ApprenticeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(dataset.folder)
+    print(dataset.card.model_dump_json(indent=1, exclude={"sources"}), file=sys.stderr)
+    return 0
+
+
+def _made(options: argparse.Namespace) -> Curated:
+    settings = Curation(cap=options.cap, share=options.share, seed=options.seed, stripped=False)
+    if options.what == "toolcalls":
+        return curate("sft", tool_calls(shuffled=options.shuffled), settings)
+    kind, read = _FILES[options.what]
+    found = read(options.file)
+    for refused in found.refused:
+        print(f"{options.file}, line {refused.line}: {refused.reason}.", file=sys.stderr)
+    left_out = {"refused": len(found.refused)} if found.refused else {}
+    return curate(kind, found.examples, settings, left_out=left_out, files=found.files)
+
+
+def _export(dataset: Dataset, options: argparse.Namespace) -> None:
+    if options.openai:
+        print(*to_openai(dataset, options.openai), sep="\n")
+    if options.huggingface:
+        to_huggingface(dataset, options.huggingface)
+        print(options.huggingface)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.datasets",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_subparsers(dest="what", required=True)
+    for name in ("toolcalls", *_FILES):
+        made = what.add_parser(name)
+        if name == "toolcalls":
+            made.add_argument("--shuffled", type=int, help="seed: a control with wrong answers")
+        else:
+            made.add_argument("file", type=Path)
+        made.add_argument("--out", type=Path, default=Path("runs/datasets"), help="their folder")
+        made.add_argument("--cap", type=int, default=8, help="rows that one task may have")
+        made.add_argument("--share", type=float, default=0.1, help="of the tasks, held out")
+        made.add_argument("--seed", type=int, default=0, help="fixes which")
+    export = what.add_parser("export")
+    export.add_argument("folder", type=Path, help="the dataset's")
+    export.add_argument("--openai", type=Path, help="write OpenAI's files into this folder")
+    export.add_argument("--huggingface", type=Path, help="write a DatasetDict into this folder")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""Group relative policy optimisation: attempt, be judged, and do more of what went better.
+
+    python -m training.grpo --dataset runs/tasks --base novice --generations 8
+
+Shao et al. 2024 (arXiv 2402.03300). A row is a task of an environment, attempted in whole episodes
+whose verdict is the reward; or a prompt, whose answer graders judge. Only the tokens that the
+policy wrote are learned, and they are the ones that the local engine would have written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from state.errors import BadInput, MissingPart
+from training.datasets.card import Dataset
+from training.datasets.rows import Row
+from training.graders import Grader, graders
+from training.settings import GrpoSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from training.base import Base
+    from training.progress import Progress
+
+_ROW: Final = "row"
+
+
+def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+    """Return the trainer of a job.
+
+    Args:
+        settings: the job's.
+        dataset: tasks (`environment`, `task`), or prompts with what their graders need.
+        out: folder of the checkpoints.
+        progress: where the training is reported.
+
+    Raises:
+        BadInput: the batch does not divide into groups, or the rows and the graders do not fit.
+    """
+    from trl import GRPOConfig, GRPOTrainer
+
+    from training.arguments import arguments, attended
+    from training.base import load
+    from training.lora import policy
+
+    rows, held_out = dataset.rows(), dataset.valid()
+    rewards, weights = _rewards(settings, [*rows, *held_out])
+    if settings.batch * settings.accumulate % settings.generations:
+        raise BadInput(
+            f"A step has {settings.batch} x {settings.accumulate} attempts, which do not divide "
+            f"into groups of {settings.generations}. Choose a batch that does."
+        )
+    if not rows:
+        raise MissingPart(f"{dataset.folder} has no rows. There is nothing to attempt.")
+    base = load(settings)
+    told = arguments(
+        settings,
+        base,
+        out,
+        rows=len(rows) * settings.generations,
+        held_out=len(held_out) * settings.generations,
+    )
+    if held_out:
+        told |= {"metric_for_best_model": "eval_reward", "greater_is_better": True}
+    config = GRPOConfig(
+        **told,
+        num_generations=settings.generations,
+        temperature=settings.temperature,
+        beta=settings.beta,
+        reward_weights=weights,
+        max_completion_length=base.context,
+    )
+    play = _rollout(settings, base)
+    made = GRPOTrainer(
+        **policy(base, settings),
+        args=config,
+        reward_funcs=rewards,
+        rollout_func=play,
+        train_dataset=_columns(rows),
+        eval_dataset=_columns(held_out) if held_out else None,
+        processing_class=base.tokenizer,
+    )
+    return attended(made, settings, progress)
+
+
+def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], dict[str, Any]]:
+    """Return what the library's trainer calls for attempts at its rows."""
+    import json
+
+    from training.rollouts import Attempt, Sampler, attempt_at, network, seeded
+
+    limit = min(settings.max_length or base.context, base.context)
+
+    def begin(row: Row, seed: int) -> Attempt:
+        if row.get("environment"):
+            return attempt_at(row["environment"], row["task"], seed)
+        return Attempt(row["prompt"], tools=row.get("tools") or (), seed=seed)
+
+    def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
+        step = trainer.state.global_step
+        rows = [json.loads(prompt[0][_ROW]) for prompt in prompts]
+        attempts = [
+            begin(row, seeded(settings.seed, step, number)) for number, row in enumerate(rows)
+        ]
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        training = model.training
+        model.train(False)
+        Sampler(network(model), base.chat, limit, settings.temperature, settings.turn_tokens).play(
+            attempts
+        )
+        model.train(training)
+        return {
+            "prompt_ids": [attempt.ids[: attempt.prompt] for attempt in attempts],
+            "completion_ids": [attempt.ids[attempt.prompt :] for attempt in attempts],
+            "env_mask": [attempt.mine[attempt.prompt :] for attempt in attempts],
+            "logprobs": None,
+            "answer": [attempt.answer for attempt in attempts],
+            "verdict": [attempt.reward for attempt in attempts],
+        }
+
+    return rollout
+
+
+def _rewards(
+    settings: GrpoSettings, rows: list[Row]
+) -> tuple[list[Callable[..., list[float | None]]], list[float]]:
+    """Return the rewards and their weights: the verdict of episodes, or graders of answers."""
+    episodes = [bool(row.get("environment")) for row in rows]
+    if all(episodes):
+        if settings.graders:
+            raise BadInput(
+                "Episodes are judged by their environment; leave graders empty, or give prompts."
+            )
+        return [verdict], [1.0]
+    if any(episodes):
+        raise BadInput("Some rows are tasks and some are prompts. Make a dataset of each.")
+    if not settings.graders:
+        raise BadInput("Prompts need graders, such as --graders schema:0.8 format:0.2.")
+    named = graders(settings.graders)
+    return [_reward(grader) for grader, _ in named], [weight for _, weight in named]
+
+
+def verdict(verdict: list[float | None], **_: Any) -> list[float | None]:
+    """Reward an episode with its environment's verdict."""
+    return verdict
+
+
+def _reward(grader: Grader) -> Callable[..., list[float | None]]:
+    import json
+
+    def reward(prompts: list[Any], answer: list[str], **_: Any) -> list[float | None]:
+        # Prompts come repeated already, one an answer.
+        rows = [json.loads(prompt[0][_ROW]) for prompt in prompts]
+        return [grader.grade(text, row).score for text, row in zip(answer, rows, strict=True)]
+
+    reward.__name__ = grader.name
+    return reward
+
+
+def _columns(rows: list[Row]) -> Any:
+    """Return rows in the library's form: a prompt that carries its row along."""
+    import json
+
+    from datasets import Dataset as Columns
+
+    return Columns.from_dict(
+        {
+            "prompt": [
+                [{"role": "user", "content": _name(row), _ROW: json.dumps(row)}] for row in rows
+            ]
+        }
+    )
+
+
+def _name(row: Row) -> str:
+    return f"{row['environment']} {row['task']}" if row.get("environment") else "prompt"
+
+
+if __name__ == "__main__":
+    from training.commands import run
+
+    run(GrpoSettings)

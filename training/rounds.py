@@ -1,0 +1,138 @@
+"""Rounds of training: what was begun with which data and why, and how it ended.
+
+    training/<tenant, environment and model>/
+        datasets/        what was curated
+        0000.json        the first round
+        0000.end.json    how it ended; a round without an end is the one to go on with
+
+A file is written once and whole, and the first to write it is believed: of two that begin a round
+at once, the second goes on with what the first has begun.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+from uuid import uuid4
+
+from pydantic import Field, ValidationError
+
+from state.advice import Advice, Method
+from state.errors import BrokenData
+from state.gate import Decision
+from state.nouns import SCHEMA_VERSION, Noun, digest
+
+FOLDER: Final = "training"
+_N = TypeVar("_N", bound=Noun)
+
+
+class Round(Noun):
+    """One training, from its data to its verdict.
+
+    Attributes:
+        number: of the round, from 0.
+        base: plain name of the local model.
+        dataset: name of the dataset's folder.
+        settings: what the job is told beside its base, method and parent.
+        job: id of the job.
+        adapter: the name that the job will give its adapter.
+        advice: why it was begun.
+        seen: when the latest of the attempts that it rests on was judged, in Unix time.
+        begun: Unix time in seconds.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    number: int = Field(ge=0)
+    tenant: str
+    environment: str
+    base: str
+    method: Method
+    dataset: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    job: str
+    adapter: str
+    advice: Advice
+    seen: float = 0.0
+    begun: float = 0.0
+
+
+class End(Noun):
+    """How a round ended, and why."""
+
+    schema_version: int = SCHEMA_VERSION
+    outcome: Literal["promoted", "rejected", "failed"]
+    reason: str
+    decisions: dict[str, Decision] = Field(default_factory=dict)
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """The rounds of one tenant, environment and model."""
+
+    root: Path
+    tenant: str
+    environment: str
+    base: str
+
+    @property
+    def folder(self) -> Path:
+        """Where they are kept; names that no file could have are hashed."""
+        return self.root / FOLDER / digest(self.tenant, self.environment, self.base)[:16]
+
+    @property
+    def datasets(self) -> Path:
+        """Where their datasets are kept."""
+        return self.folder / "datasets"
+
+    def all(self) -> Iterator[tuple[Round, End | None]]:
+        """Yield every round with its end, the oldest first."""
+        for file in sorted(self.folder.glob("[0-9]*[0-9].json")):
+            end = file.with_suffix(".end.json")
+            yield _read(Round, file), _read(End, end) if end.is_file() else None
+
+    def open(self) -> Round | None:
+        """Return the round to go on with, if there is one."""
+        last = self.last()
+        return last[0] if last and last[1] is None else None
+
+    def last(self) -> tuple[Round, End | None] | None:
+        """Return the latest round, and its end if it has one."""
+        *_, last = [None, *self.all()]
+        return last
+
+    def begin(self, made: Round) -> Round:
+        """Begin a round; return the one that was begun under its number, perhaps by another."""
+        file = self.folder / f"{made.number:04}.json"
+        _write_once(file, made)
+        return _read(Round, file)
+
+    def end(self, number: int, how: End) -> End:
+        """End a round; return how it ended, perhaps as another said."""
+        file = self.folder / f"{number:04}.end.json"
+        _write_once(file, how)
+        return _read(End, file)
+
+
+def _write_once(file: Path, noun: Noun) -> None:
+    """Write a file whole, unless it is there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{uuid4().hex}.part")
+    draft.write_text(noun.model_dump_json(indent=1), "utf-8")
+    with suppress(FileExistsError):
+        os.link(draft, file)
+    draft.unlink()
+
+
+def _read(kind: type[_N], file: Path) -> _N:
+    try:
+        return kind.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise BrokenData(
+            f"{file} cannot be read as a {kind.__name__.lower()} of training: {error}. Restore it "
+            "from a backup, or move it away to begin anew."
+        ) from error

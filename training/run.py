@@ -1,0 +1,197 @@
+"""Carry out a job: from its folder to an adapter in the registry.
+
+The one way in for every method. Whatever ends a job ends it with one sentence, in `failure.json`
+and on stderr, and a status that is not zero; what was saved before is where the next start goes on.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from state.errors import AlreadyRunning, ApprenticeError, MissingPart, TrainingFailure
+from training import jobs
+from training.adapters import Adapter, code_version, register
+from training.jobs import Job
+
+if TYPE_CHECKING:
+    from training.datasets.card import Dataset
+    from training.progress import Progress
+
+ADAPTER: Final = "adapter"
+CHECKPOINT: Final = "checkpoint-*"
+_STATE: Final = "trainer_state.json"
+_FREE: Final = 200 << 20  # bytes
+
+
+def carry_out(folder: Path) -> int:
+    """Do the job in a folder; return the process's exit status.
+
+    Progress goes to stdout, a JSON object a line; all else to stderr.
+    """
+    # Read when the libraries are first imported. They fetch nothing and report to nobody.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        job = jobs.read_job(folder)
+        with jobs.holding(folder):
+            if (folder / jobs.RESULT).is_file():
+                return 0
+            said = sys.stdout
+            with recorded(folder), redirect_stdout(sys.stderr):
+                _train(folder, job, said)
+    except ApprenticeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+@contextmanager
+def recorded(folder: Path) -> Iterator[None]:
+    """Turn what ends a job into one sentence, and write it into the job's folder."""
+    try:
+        with named_errors():
+            yield
+    except AlreadyRunning:
+        raise
+    except ApprenticeError as error:
+        _fail(folder, error, str(error))
+        raise
+    except Exception as error:  # the process's boundary: whoever looks has to hear of it
+        _fail(folder, error, f"The training broke down: {error}. {folder / jobs.LOG} has it all.")
+        raise
+
+
+def _fail(folder: Path, error: Exception, said: str) -> None:
+    facts = {"error": said, "kind": type(error).__name__, "at": time.time()}
+    with suppress(OSError):  # the disk may be what is full
+        jobs.write_whole(folder / jobs.FAILURE, facts)
+
+
+@contextmanager
+def named_errors() -> Iterator[None]:
+    """Turn the errors of libraries that mean something to people into sentences."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise TrainingFailure(
+            "The disk is full. Free some space and launch the job again; it goes on from its "
+            "last whole checkpoint."
+        ) from error
+    except MemoryError as error:
+        raise _out_of_memory() from error
+    except RuntimeError as error:
+        # torch.OutOfMemoryError is one of these; the CPU's allocator has only its words.
+        said = str(error).lower()
+        if "out of memory" not in said and "can't allocate memory" not in said:
+            if "no space left" in said or "file write failed" in said:
+                raise TrainingFailure(
+                    "The disk is full. Free some space and launch the job again; it goes on from "
+                    "its last whole checkpoint."
+                ) from error
+            raise
+        raise _out_of_memory() from error
+
+
+def _out_of_memory() -> TrainingFailure:
+    return TrainingFailure(
+        "Out of memory. Halve `batch` and double `accumulate`, which learns the same; or set "
+        "`checkpointing` on, lower `max_length`, or train `quantised`."
+    )
+
+
+def _train(folder: Path, job: Job, said: TextIO) -> None:
+    (folder / jobs.FAILURE).unlink(missing_ok=True)
+    dataset = job.rows()
+    _check_room(folder)
+    try:
+        from training.progress import Progress, peak_memory_mb
+    except ImportError as error:
+        raise MissingPart(
+            f"Training needs packages that are not installed ({error}). "
+            "Install them: pip install -c constraints.txt -e '.[training]'"
+        ) from error
+    progress = Progress(folder / jobs.PROGRESS, said)
+    began = time.time()
+    progress.say(
+        "started",
+        job=folder.name,
+        method=job.settings.method,
+        base=job.settings.base,
+        dataset=dataset.folder.name,
+        process=os.getpid(),
+    )
+    metrics = _learn(folder, job, dataset, progress)
+    metrics |= {"seconds": round(time.time() - began, 1), "memory_mb": peak_memory_mb()}
+    card = Adapter(
+        name=job.adapter,
+        method=job.settings.method,
+        base=job.settings.base,
+        base_fingerprint=job.base_fingerprint,
+        parent=job.settings.parent,
+        dataset=job.fingerprint,
+        job=job.id,
+        code=code_version(),
+        settings=job.settings.model_dump(),
+        metrics=metrics,
+    )
+    adapter = register(card, folder / ADAPTER)
+    result = {"adapter": adapter.name, "metrics": metrics, "at": time.time()}
+    jobs.write_whole(folder / jobs.RESULT, result)
+    shutil.rmtree(folder / jobs.CHECKPOINTS, ignore_errors=True)
+    progress.say("finished", adapter=adapter.name, **metrics)
+
+
+def _learn(folder: Path, job: Job, dataset: Dataset, progress: Progress) -> dict[str, float]:
+    """Train from the last whole checkpoint, and save the adapter; return what was measured."""
+    method: Any = import_module(f"training.{job.settings.method}")
+    trainer = method.trainer(job.settings, dataset, folder / jobs.CHECKPOINTS, progress)
+    last = last_checkpoint(folder / jobs.CHECKPOINTS)
+    if last:
+        progress.say("resumed", step=int(last.name.rpartition("-")[2]))
+    done = trainer.train(resume_from_checkpoint=str(last) if last else None)
+    shutil.rmtree(folder / ADAPTER, ignore_errors=True)
+    trainer.model.save_pretrained(str(folder / ADAPTER), selected_adapters=["default"])
+    if trainer.model.peft_config["default"].trainable_token_indices:
+        # Tokens were added to the vocabulary, so the adapter brings its own.
+        trainer.processing_class.save_pretrained(str(folder / ADAPTER))
+    metrics = {"train_loss": float(done.training_loss), "steps": float(done.global_step)}
+    if trainer.state.best_metric is not None:
+        metrics["eval_loss"] = float(trainer.state.best_metric)
+    return metrics
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the last checkpoint that was written whole; remove what a crash left behind it."""
+    found = sorted(
+        folder.glob(CHECKPOINT), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True
+    )
+    for checkpoint in found:
+        # The state is what is written last.
+        with suppress(OSError, ValueError):
+            json.loads((checkpoint / _STATE).read_text())
+            return checkpoint
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def _check_room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _FREE:
+        raise TrainingFailure(
+            f"Only {free >> 20} MB are free where {folder} lies; at least {_FREE >> 20} MB are "
+            "needed for checkpoints. Free some space and launch the job again."
+        )

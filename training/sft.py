@@ -1,0 +1,132 @@
+"""Supervised fine-tuning: learn to answer as the rows' assistants do.
+
+    python -m training.sft --dataset runs/dataset --base novice --epochs 2
+
+Only what the assistant says is learned, with the token that ends each turn. Samples share a row
+only where the attention keeps them apart, which is tried before it is done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from state.errors import MissingPart
+from training.datasets.card import Dataset
+from training.datasets.rows import Row
+from training.settings import SftSettings
+
+if TYPE_CHECKING:
+    from training.base import Base
+    from training.encoding import Encoded
+    from training.progress import Progress
+
+
+def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+    """Return the trainer of a job.
+
+    Args:
+        settings: the job's.
+        dataset: what is learned from: rows with `messages` and perhaps `tools`.
+        out: folder of the checkpoints.
+        progress: where the training is reported.
+    """
+    from trl import SFTConfig, SFTTrainer
+
+    from training.arguments import arguments, attended
+    from training.base import load
+    from training.lora import policy
+
+    base = load(settings)
+    limit = min(settings.max_length or base.context, base.context)
+    samples = encoded(base, dataset.rows(), limit)
+    held_out = encoded(base, dataset.valid(), limit)
+    if not samples:
+        raise MissingPart(
+            f"No row of {dataset.folder} fits into {limit} tokens with an answer to learn. "
+            "Raise max_length, or curate shorter rows."
+        )
+    packing = packs(settings, base)
+    progress.say(
+        "encoded",
+        samples=len(samples),
+        held_out=len(held_out),
+        tokens=sum(len(sample.ids) for sample in samples),
+        learned=sum(sample.learned for sample in samples),
+        max_length=limit,
+        packing=packing,
+    )
+    config = SFTConfig(
+        **arguments(settings, base, out, rows=len(samples), held_out=len(held_out)),
+        max_length=limit,
+        packing=packing,
+        eval_packing=False,
+        train_sampling_strategy="random" if packing else "group_by_length",
+    )
+    made = SFTTrainer(
+        **policy(base, settings),
+        args=config,
+        train_dataset=_columns(samples),
+        eval_dataset=_columns(held_out) if held_out else None,
+        processing_class=base.tokenizer,
+    )
+    return attended(made, settings, progress)
+
+
+def encoded(base: Base, rows: list[Row], limit: int) -> list[Encoded]:
+    """Return the samples of rows, cut to a number of tokens; what then teaches nothing is left."""
+    samples = [
+        sample.cut(limit)
+        for row in rows
+        for sample in base.chat.samples(row["messages"], row.get("tools") or ())
+    ]
+    return [sample for sample in samples if sample.learned]
+
+
+def packs(settings: SftSettings, base: Base) -> bool:
+    """Tell whether samples are to share rows.
+
+    On a CPU it does not pay: a packed row's attention is computed over all of it.
+
+    Raises:
+        MissingPart: it was asked for, and this model's attention does not keep samples apart.
+    """
+    if settings.packing == "off" or (settings.packing == "auto" and base.device.type == "cpu"):
+        return False
+    apart = keeps_apart(base)
+    if settings.packing == "on" and not apart:
+        raise MissingPart(
+            f"The attention of local:{base.name} mixes samples that share a row, so packing would "
+            "teach it wrongly. Set packing to auto or off."
+        )
+    return apart
+
+
+def keeps_apart(base: Base) -> bool:
+    """Try whether a sample reads the same with another one before it in its row."""
+    import torch
+
+    ids = torch.arange(16, device=base.device)[None] + 5
+    places = torch.arange(8, device=base.device).repeat(2)[None]
+    with torch.no_grad():
+        together = base.model(input_ids=ids, position_ids=places, use_cache=False).logits[0, 8:]
+        alone = base.model(input_ids=ids[:, 8:], use_cache=False).logits[0]
+    # Mixed samples differ by whole units, rounding by hundredths.
+    return bool((together - alone).abs().max() < 0.05 * alone.abs().max())
+
+
+def _columns(samples: list[Encoded]) -> Any:
+    from datasets import Dataset as Columns
+
+    return Columns.from_dict(
+        {
+            "input_ids": [sample.ids for sample in samples],
+            "labels": [sample.labels for sample in samples],
+        }
+    )
+
+
+if __name__ == "__main__":
+    from training.commands import run
+
+    run(SftSettings)

@@ -1,0 +1,77 @@
+"""Small models to fine-tune, and which of them fits; facts from their cards, as of a date."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from state.advice import Limits
+
+AS_OF: Final = "2025-09"
+"""Look again when this is old: new models come every month."""
+
+BYTES_A_WEIGHT: Final = 2.0  # bf16, as served
+OVERHEAD: Final = 1.2  # cache and buffers on top of the weights
+
+
+class SmallModel(NamedTuple):
+    """A model of at most about eight billion parameters.
+
+    Attributes:
+        billions: of parameters.
+        context: tokens it reads.
+        permissive: whether the licence allows any use without conditions of its own.
+    """
+
+    name: str
+    billions: float
+    licence: str
+    context: int
+    permissive: bool
+    vision: bool = False
+
+    @property
+    def gigabytes(self) -> float:
+        """Memory it takes to serve, in bf16."""
+        return self.billions * BYTES_A_WEIGHT * OVERHEAD
+
+    def token_ms(self, bandwidth_gb_s: float) -> float:
+        """Milliseconds a token takes: every weight is read once."""
+        return self.billions * BYTES_A_WEIGHT / bandwidth_gb_s * 1000
+
+
+MODELS: Final = (
+    SmallModel("HuggingFaceTB/SmolLM2-360M-Instruct", 0.36, "Apache-2.0", 8_192, True),
+    SmallModel("Qwen/Qwen3-0.6B", 0.6, "Apache-2.0", 32_768, True),
+    SmallModel("google/gemma-3-1b-it", 1.0, "Gemma", 32_768, False),
+    SmallModel("meta-llama/Llama-3.2-1B-Instruct", 1.24, "Llama 3.2", 131_072, False),
+    SmallModel("Qwen/Qwen3-1.7B", 1.7, "Apache-2.0", 32_768, True),
+    SmallModel("HuggingFaceTB/SmolVLM2-2.2B-Instruct", 2.2, "Apache-2.0", 8_192, True, True),
+    SmallModel("HuggingFaceTB/SmolLM3-3B", 3.1, "Apache-2.0", 65_536, True),
+    SmallModel("meta-llama/Llama-3.2-3B-Instruct", 3.2, "Llama 3.2", 131_072, False),
+    SmallModel("microsoft/Phi-4-mini-instruct", 3.8, "MIT", 131_072, True),
+    SmallModel("Qwen/Qwen3-4B-Instruct-2507", 4.0, "Apache-2.0", 262_144, True),
+    SmallModel("google/gemma-3-4b-it", 4.3, "Gemma", 131_072, False, True),
+    SmallModel("Qwen/Qwen3-8B", 8.2, "Apache-2.0", 32_768, True),
+    SmallModel("Qwen/Qwen2.5-VL-7B-Instruct", 8.3, "Apache-2.0", 32_768, True, True),
+)
+
+
+def fitting(limits: Limits) -> list[SmallModel]:
+    """Return the models that keep within limits, the largest first."""
+    fit = [model for model in MODELS if not unfit(model, limits)]
+    return sorted(fit, key=lambda model: -model.billions)
+
+
+def unfit(model: SmallModel, limits: Limits) -> str:
+    """Say why a model does not keep within limits; '' when it does."""
+    if limits.memory_gb and model.gigabytes > limits.memory_gb:
+        return f"needs {model.gigabytes:.1f} GB, more than {limits.memory_gb:g}"
+    if limits.token_ms and model.token_ms(limits.bandwidth_gb_s) > limits.token_ms:
+        return f"takes {model.token_ms(limits.bandwidth_gb_s):.0f} ms a token"
+    if model.context < limits.context:
+        return f"reads {model.context} tokens, fewer than {limits.context}"
+    if limits.permissive and not model.permissive:
+        return f"is under the {model.licence} licence"
+    if limits.vision != model.vision:
+        return "reads no images" if limits.vision else "reads images, which nobody asked for"
+    return ""

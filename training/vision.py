@@ -1,0 +1,120 @@
+"""Supervised fine-tuning on images: learn what is to be said of each.
+
+    python -m training.vision --dataset runs/labels --base my-vision-model
+
+A row is a conversation about one image, a file in the dataset's folder; its last answer is what is
+learned.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from state.errors import BrokenData, MissingPart
+from training.datasets.card import Dataset
+from training.datasets.rows import Row
+from training.settings import VisionSettings
+
+if TYPE_CHECKING:
+    from training.progress import Progress
+
+
+def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+    """Return the trainer of a job.
+
+    Args:
+        settings: the job's; its base reads images.
+        dataset: what is learned from: rows with `messages` and `image`.
+        out: folder of the checkpoints.
+        progress: where the training is reported.
+    """
+    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+    from training.arguments import arguments, attended
+    from training.base import load
+    from training.lora import policy
+
+    rows, held_out = dataset.rows(), dataset.valid()
+    if not rows:
+        raise MissingPart(f"{dataset.folder} has no rows. There is nothing to learn from.")
+    base = load(settings, sees=True)
+    progress.say("encoded", samples=len(rows), held_out=len(held_out))
+    config = SFTConfig(
+        **arguments(settings, base, out, rows=len(rows), held_out=len(held_out)),
+        max_length=None,  # a cut could take away half of an image
+        remove_unused_columns=False,
+    )
+    batch = DataCollatorForVisionLanguageModeling(base.processor, completion_only_loss=True)
+    made = SFTTrainer(
+        **policy(base, settings),
+        args=config,
+        data_collator=Collator(dataset.folder, batch),
+        train_dataset=_columns(rows),
+        eval_dataset=_columns(held_out) if held_out else None,
+        processing_class=base.processor,
+    )
+    return attended(made, settings, progress)
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Opens the images of rows as they are needed, and lays the rows into a batch.
+
+    Attributes:
+        folder: what the rows' images are relative to.
+        batch: the library's own collator.
+    """
+
+    folder: Path
+    batch: Any
+
+    def __call__(self, columns: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the model's input, with labels on the answers only."""
+        rows = [json.loads(column["row"]) for column in columns]
+        batch: dict[str, Any] = self.batch(
+            [
+                {
+                    "prompt": [_in_parts(turn) for turn in row["messages"][:-1]],
+                    "completion": [_in_parts(row["messages"][-1])],
+                    "images": [_opened(self.folder / row["image"])],
+                }
+                for row in rows
+            ]
+        )
+        return batch
+
+
+def _opened(file: Path) -> Any:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except FileNotFoundError:
+        raise MissingPart(f"The image {file} is missing. Restore it, or curate anew.") from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise BrokenData(f"The image {file} cannot be read: {error}.") from error
+
+
+def _in_parts(turn: Row) -> Row:
+    content = turn["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return {"role": turn["role"], "content": parts}
+
+
+def _columns(rows: list[Row]) -> Any:
+    from datasets import Dataset as Columns
+
+    return Columns.from_dict(
+        {"row": [json.dumps(row) for row in rows], "images": [[row["image"]] for row in rows]}
+    )
+
+
+if __name__ == "__main__":
+    from training.commands import run
+
+    run(VisionSettings)
