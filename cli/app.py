@@ -1,4 +1,4 @@
-"""The `apprentice` command: `learn`, `evaluate`, `show`, `rules`.
+"""The `apprentice` command: `learn`, `evaluate`, `show`, `rules`, `import`, `export`.
 
 Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,21 +17,30 @@ from dotenv import load_dotenv
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import evaluation, journal, report, rules, screen
+from cli import evaluation, exchange, exemplars, journal, practice, report, rules, screen
 from cli import learn as lessons
 from cli.journal import Finished, Plan
 from cli.learn import Lesson
 from cli.output import cached, write_json, write_text
 from cli.summary import summarise
 from cli.techniques import TECHNIQUES
+from state.context import Context
 from state.errors import ApprenticeError, BadInput
-from state.nouns import digest
 
 FAILURE: Final = 1
 BAD_INPUT: Final = 2
 INTERRUPTED: Final = 130
 
 _METHODS = "\n\n".join(f"* `{name}`: {each.about}" for name, each in TECHNIQUES.items())
+_FACE = (
+    "Keys and folders are read from the environment, or from `.env`; `.env.example` lists them. "
+    "Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted."
+)
+_EXAMPLES = (
+    "For example, the real games, and then your own model on the household:\n\n"
+    "    apprentice evaluate --environment alfworld --split valid_unseen --trials 12\n\n"
+    "    apprentice evaluate --model openai:gpt-5-mini --max-tokens 1000 --limit 12 --cache"
+)
 
 
 class Sentences(TyperGroup):
@@ -63,7 +73,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=_FACE)
 def apprentice(
     _version: Annotated[
         bool,
@@ -75,7 +85,8 @@ def apprentice(
     """Agents that learn on the job.
 
     `apprentice learn` shows it; `apprentice evaluate` measures any environment and model;
-    `apprentice show` prints what an agent did; `apprentice rules` learns rules and keeps them.
+    `apprentice show` prints what an agent did; `apprentice rules` learns rules and keeps them;
+    `apprentice import` and `apprentice export` take attempts into the memory and out of it.
     """
 
 
@@ -85,6 +96,12 @@ Model = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Draws the tasks and what is sampled.")]
 Trials = Annotated[int, typer.Option(help="Attempts at a task, 1 to 100.")]
+MaxTokens = Annotated[
+    int,
+    typer.Option(
+        help="Tokens a turn or a reflection may have, 8 to 4096: more for a model that thinks."
+    ),
+]
 Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Tasks under way at once.")]
 Training = Annotated[
     int,
@@ -107,6 +124,15 @@ def learn(
         str, typer.Option(help="Whose conventions hold: north, south, alfworld, or w and a seed.")
     ] = "north",
     seed: Seed = 0,
+    max_tokens: MaxTokens = Context.max_tokens,
+    successes: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=10_000,
+            help="Solved tasks recorded as exemplars, at most; 0 leaves them out.",
+        ),
+    ] = exemplars.LEVELS[-1],
     training: Training = evaluation.TRAINING,
     name: Annotated[
         str,
@@ -114,40 +140,62 @@ def learn(
     ] = "",
     concurrency: Concurrency = evaluation.CONCURRENCY,
 ) -> None:
-    """Watch an agent fail, reflect and succeed, beside its controls, and get a report."""
+    """Watch an agent learn by reflecting and by example, beside controls, and get a report."""
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    lesson = Lesson(folder, world, tasks, trials, model, seed, training)
+    lesson = Lesson(folder, world, tasks, trials, model, seed, max_tokens, successes, training)
     console = Console()
-    with lessons.opened(lesson) as journals:
+    with lessons.opened(lesson) as journals, exemplars.opened(lesson) as levels:
         try:
             with screen.following(console) as progress:
-                results = asyncio.run(lessons.run(journals, progress, concurrency))
+                gate = asyncio.Semaphore(concurrency)
+                jobs: list[Coroutine[Any, Any, Any]] = [
+                    lessons.run(journals, progress, gate),
+                    exemplars.run(lesson, levels, progress, gate),
+                ]
+                results, shown = asyncio.run(evaluation.together(jobs))
         except (KeyboardInterrupt, ApprenticeError) as error:
-            kept = sum(len(each.finished) for each in journals.values())
+            kept = sum(len(each.finished) for each in (*journals.values(), *levels.values()))
             again = f"apprentice learn --name {folder.name}"
             raise _stopped(error, kept, folder, f"{again}, with the same options,") from error
-    found = report.figures(lesson, results)
+    curve = exemplars.curve(shown, results[exemplars.NOTHING][exemplars.SIZE])
+    found = report.figures(lesson, results, curve)
     write_text(folder / "report.html", report.html(lesson, results, found))
     write_json(folder / "report.json", report.as_json(lesson, results, found))
     console.print(screen.by_trial(f"household/{world}, small and medium, {model}", found.summaries))
     for control, gap in found.differences.items():
         console.print(f"After trial {found.trial}, against {control}: {screen.points(gap)}")
+    if curve:
+        console.print(screen.by_level("First attempts, by recorded successes in memory", curve))
+        for control, gap in curve.differences.items():
+            console.print(f"At {curve.levels[-1]}, against {control}: {screen.points(gap)}")
     if found.rules:
         console.print(f"Learned rules alone, against none: {screen.points(found.rules)}")
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+    own = folder / f"{lessons.LEARNER}-{lessons.SIZES[0]}.jsonl"
+    console.print(f"Attempts: apprentice show {own}", soft_wrap=True)
 
 
 @app.command(
-    epilog="An interrupted evaluation goes on where it stopped: repeat the command. "
+    epilog=f"{_EXAMPLES}\n\n"
+    "An interrupted evaluation goes on where it stopped: repeat the command.\n\n"
     f"Techniques, and what a further attempt has that the first had not:\n\n{_METHODS}"
 )
 def evaluate(
     environment: Annotated[
-        str, typer.Option(help="Where to act, such as household/north/medium or alfworld.")
+        str,
+        typer.Option(
+            help="Where to act: household/WORLD/SIZE, alfworld, or one that a package provides."
+        ),
     ] = "household/north/small",
-    split: Annotated[str, typer.Option(help="Which of its tasks.")] = "test",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Which of its tasks: train, validation or test; for alfworld train, valid_seen or "
+            "valid_unseen."
+        ),
+    ] = "test",
     technique: Annotated[str, typer.Option(help="How to try again; listed below.")] = "reflexion",
     trials: Trials = 6,
     seed: Seed = 0,
@@ -158,6 +206,10 @@ def evaluate(
     temperature: Annotated[
         float | None, typer.Option(help="0 to 2; the technique's own when left out.")
     ] = None,
+    max_tokens: MaxTokens = Context.max_tokens,
+    window: Annotated[
+        int, typer.Option(help="How many of the latest reflections are shown, 1 to 10.")
+    ] = Context.window,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -170,9 +222,16 @@ def evaluate(
         str,
         typer.Option(
             metavar="NAME",
-            help="Read and keep reflections under this name. Left out, nothing is remembered.",
+            help="Read and keep reflections and attempts under this name. Left out, nothing is "
+            "remembered.",
         ),
     ] = "",
+    successes: Annotated[
+        int,
+        typer.Option(
+            min=0, max=10_000, help="For exemplars: solved training tasks to fill a memory with."
+        ),
+    ] = 0,
     reflections: Annotated[
         Path | None,
         typer.Option(
@@ -194,12 +253,15 @@ def evaluate(
         temperature=temperature,
         seed=seed,
         limit=limit,
+        max_tokens=max_tokens,
+        window=window,
         memory=memory,
         training=training,
         donors=str(reflections or ""),
+        successes=successes,
     )
     donors = _donors(plan, reflections)
-    name = digest(plan.model_dump(exclude={"limit"}))[:12]
+    name = evaluation.run_name(plan)[:12]
     path = json or Path("runs") / f"evaluate-{name}.json"
     if path.suffix == ".jsonl":
         raise BadInput(f"{path} would be the journal's own file. Name one that ends in .json.")
@@ -210,7 +272,8 @@ def evaluate(
             with screen.following(console) as progress:
                 bar = screen.Bar(progress, technique)
                 gate = asyncio.Semaphore(concurrency)
-                finished = asyncio.run(evaluation.evaluate(kept, bar, gate, donors))
+                before_it = screen.Bar(progress, "practice", visible=bool(plan.successes))
+                finished = asyncio.run(practice.evaluated(kept, bar, before_it, gate, donors))
         except (KeyboardInterrupt, ApprenticeError) as error:
             raise _stopped(error, len(kept.finished), kept.path, "The same command") from error
     summary = summarise(finished, plan.trials)
@@ -234,7 +297,13 @@ def evaluate(
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(help="What `evaluate --json FILE` wrote.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="What `evaluate --json FILE` wrote, or a journal of `learn`, such as "
+            "runs/NAME/reflexion-small.jsonl."
+        ),
+    ],
     id: Annotated[
         str, typer.Argument(help="The attempt's id, or how it begins; left out, all are listed.")
     ] = "",
@@ -253,6 +322,10 @@ def show(
     console.print(screen.transcript(found[0]))
 
 
+app.command("import")(exchange.import_attempts)
+app.command("export")(exchange.export_attempts)
+
+
 def main() -> None:
     """Run the command line, with the settings of `.env` where the environment has none."""
     load_dotenv(".env")
@@ -264,6 +337,12 @@ def _plan(*, technique: str, temperature: float | None, **settings: Any) -> Plan
     chosen = TECHNIQUES[evaluation.technique(technique)]
     settings["training"] *= chosen.studies
     warmth = chosen.temperature if temperature is None else temperature
+    if chosen.recall:
+        settings["trials"] = 1
+    elif settings["successes"]:
+        raise BadInput(f"The technique {technique!r} shows no exemplars: leave out --successes.")
+    if settings["successes"] and settings["memory"]:
+        raise BadInput("A named memory holds what was recorded in it: leave out --successes.")
     plan = evaluation.planned(technique=technique, temperature=warmth, **settings)
     if chosen.borrows and not plan.donors:
         raise BadInput(

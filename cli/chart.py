@@ -13,7 +13,12 @@ _LEFT, _TOP, _BOTTOM, _RIGHT = 46, 14, 40, 16
 
 
 def curves(
-    lines: Mapping[str, Sequence[Rate]], width: int = 720, height: int = 360, label: str = ""
+    lines: Mapping[str, Sequence[Rate]],
+    width: int = 720,
+    height: int = 360,
+    label: str = "",
+    axis: str = "trial",
+    marks: Sequence[int] = (),
 ) -> str:
     """Draw the share solved by trial, with 95 % intervals, a line a technique.
 
@@ -22,8 +27,11 @@ def curves(
         width: in user units, as is the height.
         height: see width.
         label: what a screen reader says.
+        axis: what is counted from left to right, if not trials.
+        marks: the counts; 1, 2, 3 … when there are none.
     """
     trials = max(len(rates) for rates in lines.values())
+    counts = marks or range(1, trials + 1)
     step = (width - _LEFT - _RIGHT) / max(1, trials - 1 + 0.5)
     span = height - _TOP - _BOTTOM
 
@@ -46,16 +54,17 @@ def curves(
     for trial in range(trials):
         parts.append(
             f'<text class="tick" x="{_LEFT + step / 4 + trial * step:.1f}" '
-            f'y="{height - _BOTTOM + 20}" text-anchor="middle">{trial + 1}</text>'
+            f'y="{height - _BOTTOM + 20}" text-anchor="middle">{counts[trial]}</text>'
         )
     parts.append(
         f'<text class="tick" x="{(width + _LEFT) / 2:.0f}" y="{height - 4}" '
-        'text-anchor="middle">trial</text>'
+        f'text-anchor="middle">{escape(axis)}</text>'
     )
     for index, (name, rates) in reversed(list(enumerate(lines.items()))):
         parts.append(_line(index, name, [(x(t, index), y(r.value)) for t, r in enumerate(rates)]))
         for trial, rate in enumerate(rates):
-            parts.append(_point(index, name, trial, rate, x(trial, index), y))
+            where = f"{name}, {axis} {counts[trial]}"
+            parts.append(_point(index, where, rate, x(trial, index), y))
     return "".join([*parts, "</svg>"])
 
 
@@ -79,11 +88,9 @@ def _line(index: int, name: str, points: Sequence[tuple[float, float]]) -> str:
     )
 
 
-def _point(
-    index: int, name: str, trial: int, rate: Rate, x: float, y: Callable[[float], float]
-) -> str:
+def _point(index: int, where: str, rate: Rate, x: float, y: Callable[[float], float]) -> str:
     told = (
-        f"{name}, trial {trial + 1}: {rate.successes} of {rate.total} solved, "
+        f"{where}: {rate.successes} of {rate.total} solved, "
         f"{100 * rate.value:.0f} % ({100 * rate.low:.0f} to {100 * rate.high:.0f})"
     )
     return (

@@ -18,17 +18,21 @@ from langgraph.store.base import BaseStore
 from cli.journal import Finished, Journal, Plan
 from cli.study import Study, learn
 from cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
-from environments.advance import read_actions
+from environments.advance import actions_of
 from environments.registry import environment
-from graphs import reflexion
+from graphs import exemplar, reflexion
+from memory.reflections import Reflections
 from memory.store import store
 from models import chat
+from nodes.agents import Agent
+from nodes.experience import Memory, experience
 from state.context import Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
-from state.nouns import Noun, Task, Trajectory, digest, text_of
+from state.nouns import Noun, Task, Trajectory, Usage, digest
 
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000
+_JUDGED: Final = ("reflexion.trial", "exemplar.attempt")
 TRAINING: Final = 24
 HELD_OUT: Final = 96
 """Held-out tasks that rules are tried on, at most, before an evaluation."""
@@ -112,7 +116,11 @@ def tasks_of(plan: Plan) -> list[Task]:
 
 
 def context_of(plan: Plan) -> Context:
-    """Return the settings that a plan's runs have; a fresh tenant unless memory is named."""
+    """Return the settings that a plan's runs have.
+
+    Unless a memory is named the tenant is a fresh one, and nothing is recorded: what is measured
+    stays as it is.
+    """
     chosen = TECHNIQUES[technique(plan.technique)]
     return Context(
         tenant=plan.memory or f"evaluation-{run_name(plan)}",
@@ -120,8 +128,12 @@ def context_of(plan: Plan) -> Context:
         adapter=plan.adapter,
         temperature=plan.temperature,
         seed=plan.seed,
+        max_tokens=plan.max_tokens,
         max_trials=plan.trials,
         strategy=chosen.strategy,
+        window=plan.window,
+        recall=chosen.recall or "hybrid",
+        record=bool(plan.memory),
     )
 
 
@@ -131,8 +143,11 @@ def study_of(plan: Plan) -> Study:
 
 
 def run_name(plan: Plan) -> str:
-    """Name a plan's runs: another plan's attempts and reflections are others, in one memory too."""
-    return digest(plan.model_dump(exclude={"limit"}))
+    """Name a plan's runs: another journal's attempts and reflections are others, in one memory too.
+
+    A plan that is in no journal yet is named by what it says.
+    """
+    return plan.run or digest(plan.model_dump(exclude={"limit", "run"}))
 
 
 async def evaluate(
@@ -140,6 +155,7 @@ async def evaluate(
     watch: Watch,
     gate: asyncio.Semaphore,
     donors: Sequence[Finished] = (),
+    memory: Memory = experience,
 ) -> list[Finished]:
     """Run what a journal's plan still lacks and return every task's outcome, in order.
 
@@ -148,6 +164,7 @@ async def evaluate(
         watch: who follows.
         gate: bounds how many tasks are under way at once, over all evaluations that share it.
         donors: finished tasks whose reflections are lent out, for the control that borrows.
+        memory: where exemplars come from.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
@@ -158,22 +175,38 @@ async def evaluate(
     chosen = TECHNIQUES[technique(plan.technique)]
     watch.begin(len(tasks), [journal.finished[t.id] for t in tasks if t.id in journal.finished])
     async with _memory(plan) as kept:
-        shared = reflexion.build().compile(name="reflexion", store=kept)
+        shared = _graph(plan, kept, memory)
 
         if chosen.studies and kept is not None and any(t.id not in journal.finished for t in tasks):
             await learn(study_of(plan), context, kept, heard=watch.study)
 
         async def one(task: Task) -> None:
             async with gate:
+                if kept:
+                    # An evaluation that was killed may have left a task half remembered.
+                    await Reflections(kept, context.tenant, task).forget(name, plan.trials)
                 lent = borrowing(task, donors) if chosen.borrows else None
-                graph = reflexion.build(reflector=lent).compile(store=kept) if lent else shared
-                given = {"task": task, "run": name, "afresh": not plan.memory}
+                graph = _lending(lent, kept) if lent else shared
+                given: dict[str, Any] = {"task": task, "run": name}
+                if chosen.recall is None:
+                    given["afresh"] = not plan.memory
                 done = await _run(graph, given, context, watch)
                 journal.add(done)
                 watch.finish(done)
 
         await together(one(task) for task in tasks if task.id not in journal.finished)
     return [journal.finished[task.id] for task in tasks]
+
+
+def _graph(plan: Plan, kept: BaseStore | None, memory: Memory) -> Graph:
+    """Return the graph of a plan's technique."""
+    if TECHNIQUES[technique(plan.technique)].recall is None:
+        return reflexion.build().compile(name="reflexion", store=kept)
+    return exemplar.build(memory=memory).compile(name="exemplar", store=kept)
+
+
+def _lending(lent: Agent, kept: BaseStore | None) -> Graph:
+    return reflexion.build(reflector=lent).compile(name="reflexion", store=kept)
 
 
 async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -193,8 +226,9 @@ def rows(finished: Sequence[Finished]) -> list[Row]:
 
 def steps(attempt: Trajectory) -> int:
     """Count the actions of an attempt; a turn without one counts as one."""
-    turns = [text_of(message) for message in attempt.messages if message.type == "ai"]
-    return sum(max(1, len(read_actions(turn))) for turn in turns)
+    where = environment(attempt.task.environment)
+    turns = [message for message in attempt.messages if message.type == "ai"]
+    return sum(max(1, len(actions_of(where, turn))) for turn in turns)
 
 
 def _row(attempt: Trajectory) -> Row:
@@ -209,7 +243,7 @@ def _row(attempt: Trajectory) -> Row:
         score=attempt.verdict.score,
         steps=steps(attempt),
         calls=usage.calls,
-        tokens=usage.input_tokens + usage.output_tokens,
+        tokens=usage.tokens,
         seconds=round(usage.seconds, 4),
     )
 
@@ -225,10 +259,10 @@ async def _memory(plan: Plan) -> AsyncIterator[BaseStore | None]:
 
 
 async def _run(graph: Graph, given: Mapping[str, Any], context: Context, watch: Watch) -> Finished:
-    about = {"environment": given["task"].environment, "model": context.model}
+    where = given["task"].environment
+    about = {"graph": graph.name, "environment": where, "model": context.model}
     config = RunnableConfig(
-        tags=["graph:reflexion", *(f"{name}:{value}" for name, value in about.items())],
-        metadata={"graph": "reflexion", **about},
+        tags=[f"{name}:{value}" for name, value in about.items()], metadata=dict(about)
     )
     ended: dict[str, Any] = {}
     async for mode, part in graph.astream(
@@ -236,11 +270,12 @@ async def _run(graph: Graph, given: Mapping[str, Any], context: Context, watch: 
     ):
         if mode == "values":
             ended = cast("dict[str, Any]", part)
-        elif cast("dict[str, Any]", part)["type"] == "reflexion.trial":
+        elif cast("dict[str, Any]", part)["type"] in _JUDGED:
             watch.attempt()
     return Finished(
         task=ended["task"],
         outcome=ended["outcome"],
         attempts=tuple(ended["attempts"]),
-        reflections=tuple(ended["reflections"]),
+        reflections=tuple(ended.get("reflections", ())),
+        reflecting=ended.get("reflecting", Usage()),
     )

@@ -11,18 +11,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
+from uuid import uuid4
 
 from pydantic import ValidationError
 
+from state.context import Context
 from state.errors import BadInput, BrokenData
-from state.nouns import SCHEMA_VERSION, Noun, Reflection, Task, Trajectory
+from state.nouns import SCHEMA_VERSION, Noun, Reflection, Task, Trajectory, Usage
 from state.reflexion import Outcome
 
 _N = TypeVar("_N", bound=Noun)
 
 
 class Plan(Noun):
-    """What is evaluated. Tasks come in a fixed order, so a run may grow by a larger limit."""
+    """What is evaluated. Tasks come in a fixed order, so a run may grow by a larger limit.
+
+    `run` is drawn when a journal begins: the same plan again, in another file, is another run.
+    `successes` is how many solved training tasks the memory of exemplars is filled with.
+    """
 
     schema_version: int = SCHEMA_VERSION
     environment: str
@@ -37,15 +43,20 @@ class Plan(Noun):
     memory: str = ""
     training: int = 0
     donors: str = ""
+    max_tokens: int = Context.max_tokens
+    window: int = Context.window
+    run: str = ""
+    successes: int = 0
 
 
 class Finished(Noun):
-    """One task with every attempt at it."""
+    """One task with every attempt at it, and what writing its reflections cost."""
 
     task: Task
     outcome: Outcome
     attempts: tuple[Trajectory, ...] = ()
     reflections: tuple[Reflection, ...] = ()
+    reflecting: Usage = Usage()
 
     @property
     def solved_at(self) -> int | None:
@@ -74,7 +85,9 @@ class Journal:
 
 @contextmanager
 def opened(path: Path, plan: Plan) -> Iterator[Journal]:
-    """Open a plan's journal, or begin it; one in which nothing was finished is not kept.
+    """Open a plan's journal, or begin it.
+
+    One in which nothing was finished is not kept, unless a memory may hold what its run began.
 
     Raises:
         BadInput: if it holds another plan, is being written by another process, or its folder
@@ -92,15 +105,17 @@ def opened(path: Path, plan: Plan) -> Iterator[Journal]:
         _lock(file, path)
         lines = _whole_lines(file)
         if not lines:
-            _write(file, plan)
-            lines = [plan.model_dump_json().encode()]
+            begun = plan.model_copy(update={"run": uuid4().hex})
+            _write(file, begun)
+            lines = [begun.model_dump_json().encode()]
         found, finished = _parsed(path, lines)
         _compare(path, found, plan)
+        plan = found.model_copy(update={"limit": plan.limit})
         kept = Journal(path, plan, file, {each.task.id: each for each in finished})
         try:
             yield kept
         finally:
-            if not kept.finished:
+            if not kept.finished and not plan.memory:
                 path.unlink()
 
 
@@ -166,8 +181,8 @@ def _line(path: Path, number: int, line: bytes, kind: type[_N]) -> _N:
 
 
 def _compare(path: Path, found: Plan, plan: Plan) -> None:
-    asked = plan.model_dump(exclude={"limit"})
-    for name, kept in found.model_dump(exclude={"limit"}).items():
+    asked = plan.model_dump(exclude={"limit", "run"})
+    for name, kept in found.model_dump(exclude={"limit", "run"}).items():
         if kept != asked[name]:
             raise BadInput(
                 f"{path} holds another evaluation: its {name} is {kept!r}, not {asked[name]!r}. "

@@ -33,6 +33,7 @@ class Lesson:
     Attributes:
         folder: where journals and reports go.
         tasks: how many tasks of each size of room.
+        successes: how many solved tasks a memory of exemplars holds at most; 0 for no such lesson.
         training: how many training tasks rules are learned from, in each; 0 for no rules.
     """
 
@@ -42,7 +43,9 @@ class Lesson:
     trials: int
     model: str
     seed: int
-    training: int = 0
+    max_tokens: int
+    successes: int
+    training: int
 
     @property
     def techniques(self) -> tuple[TechniqueName, ...]:
@@ -61,6 +64,7 @@ class Lesson:
             temperature=TECHNIQUES[technique].temperature,
             seed=self.seed,
             limit=self.tasks,
+            max_tokens=self.max_tokens,
             training=self.training if TECHNIQUES[technique].studies else 0,
             donors=str(own) if TECHNIQUES[technique].borrows else "",
         )
@@ -85,13 +89,12 @@ def opened(lesson: Lesson) -> Iterator[Journals]:
         }
 
 
-async def run(journals: Journals, progress: Progress, concurrency: int) -> Results:
+async def run(journals: Journals, progress: Progress, gate: asyncio.Semaphore) -> Results:
     """Run the learner, then the others; sizes of rooms and the others side by side.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
     """
-    gate = asyncio.Semaphore(concurrency)
     bars = {key: Bar(progress, f"{key[0]}, {key[1]} rooms") for key in journals}
     own = await together(
         evaluate(journals[LEARNER, size], bars[LEARNER, size], gate) for size in SIZES

@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple
 
 from cli import chart
 from cli.evaluation import rows
+from cli.exemplars import NOTHING
 from cli.journal import Finished
 from cli.learn import CONTROLS, LEARNER, SIZES, STUDENT, Lesson, Results, example, pooled
 from cli.screen import percent, points
-from cli.summary import Summary, compare, summarise
+from cli.summary import Curve, Summary, compare, summarise
 from cli.techniques import TECHNIQUES
 from state.nouns import SCHEMA_VERSION, Trajectory, text_of
 from state.statistics import Difference, Rate
@@ -71,16 +72,18 @@ class Figures(NamedTuple):
         summaries: technique -> its figures, the learner's first.
         trial: the trial after which techniques are compared.
         differences: control -> how far the learner is above it.
+        exemplars: success by what is recorded in memory, if that was measured.
         rules: how far learned rules alone are above none, on one try; None if none were learned.
     """
 
     summaries: dict[str, Summary]
     trial: int
     differences: dict[str, Difference]
+    exemplars: Curve | None = None
     rules: Difference | None = None
 
 
-def figures(lesson: Lesson, results: Results) -> Figures:
+def figures(lesson: Lesson, results: Results, exemplars: Curve | None = None) -> Figures:
     """Sum a lesson up, all sizes of room together."""
     every = pooled(results)
     trial = min(JUDGED_AT, lesson.trials)
@@ -88,6 +91,7 @@ def figures(lesson: Lesson, results: Results) -> Figures:
         {name: summarise(done, lesson.trials) for name, done in every.items()},
         trial,
         {name: compare(every[LEARNER], every[name], trial) for name in CONTROLS},
+        exemplars,
         compare(every[STUDENT], every["none"], 1) if STUDENT in every else None,
     )
 
@@ -102,11 +106,13 @@ def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
             "trials": lesson.trials,
             "model": lesson.model,
             "seed": lesson.seed,
+            "max_tokens": lesson.max_tokens,
         },
         "summaries": {name: one.model_dump() for name, one in found.summaries.items()},
         "compared_after_trial": found.trial,
         "rules_above_none": found.rules._asdict() if found.rules else None,
         "differences": {name: gap._asdict() for name, gap in found.differences.items()},
+        "exemplars": found.exemplars and _levels(found.exemplars),
         "rows": {
             name: [row.model_dump() for row in rows(done)] for name, done in pooled(results).items()
         },
@@ -122,6 +128,7 @@ def html(lesson: Lesson, results: Results, found: Figures) -> str:
         _by_trial(found.summaries),
         _gaps(found),
         _families(own, lesson.trials),
+        _exemplars(found.exemplars) if found.exemplars else "",
         _example(own),
         _costs(found.summaries),
     ]
@@ -211,6 +218,37 @@ def _families(own: Sequence[Finished], trials: int) -> str:
     return _table("By kind of task", heads, rows)
 
 
+def _levels(curve: Curve) -> dict[str, Any]:
+    return {
+        "recorded": curve.levels,
+        "rates": curve.rates,
+        "differences": {name: gap._asdict() for name, gap in curve.differences.items()},
+    }
+
+
+def _exemplars(curve: Curve) -> str:
+    lines = curve.rates
+    drawn = chart.curves(
+        lines,
+        label="Share of tasks solved by recorded successes",
+        axis="recorded successes",
+        marks=curve.levels,
+    )
+    about: dict[str, str] = {name: each.about for name, each in TECHNIQUES.items()}
+    about[NOTHING] = "nothing"
+    gaps = [
+        f"<tr><td>{escape(name)}</td><td>{escape(points(gap))}</td></tr>"
+        for name, gap in curve.differences.items()
+    ]
+    head = f"<th>control</th><th>{next(iter(lines))} above it, at {curve.levels[-1]}</th>"
+    return (
+        f"<h2>Shown what worked before</h2><figure>{drawn}<figcaption>First attempts in small "
+        "rooms, by how many solved training tasks are in memory; whiskers are 95 % Wilson "
+        "intervals.</figcaption></figure><p>What an attempt has in view:</p>"
+        f"{chart.key(list(lines), about)}{_table('Examples beyond chance?', head, gaps)}"
+    )
+
+
 def _example(own: Sequence[Finished]) -> str:
     shown = example(own)
     if shown is None:
@@ -244,13 +282,18 @@ def _attempt(attempt: Trajectory, ended: str) -> str:
 def _costs(summaries: Mapping[str, Summary]) -> str:
     rows = [
         f"<tr><td>{escape(name)}</td><td>{one.attempts}</td><td>{one.calls:,}</td>"
-        f"<td>{one.tokens:,}</td><td>{one.seconds:,.1f}</td></tr>"
+        f"<td>{one.tokens:,}</td><td>{one.seconds:,.1f}</td><td>{one.reflecting.calls:,}</td>"
+        f"<td>{one.reflecting.tokens:,}</td><td>{one.reflecting.seconds:,.1f}</td></tr>"
         for name, one in summaries.items()
     ]
-    heads = "<th>technique</th><th>attempts</th><th>model calls</th><th>tokens</th><th>seconds</th>"
+    names = (
+        *("technique", "attempts", "model calls", "tokens", "seconds"),
+        *("reflecting: calls", "tokens", "seconds"),
+    )
+    heads = "".join(f"<th>{name}</th>" for name in names)
     return _table("What it took", heads, rows) + (
-        '<p class="soft">Acting only; seconds are those the model took, summed over tasks that '
-        "ran side by side.</p>"
+        '<p class="soft">Acting, and beside it the writing of reflections; seconds are those the '
+        "model took, summed over tasks that ran side by side.</p>"
     )
 
 

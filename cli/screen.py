@@ -21,7 +21,7 @@ from rich.text import Text
 
 from cli.evaluation import steps
 from cli.journal import Finished
-from cli.summary import Summary
+from cli.summary import Curve, Summary
 from state.nouns import Trajectory, text_of
 from state.statistics import Difference, Rate
 
@@ -35,9 +35,9 @@ _STUDIED: Final = {
 class Bar:
     """One evaluation's line in a progress display; it is a `Watch`."""
 
-    def __init__(self, progress: Progress, name: str) -> None:
+    def __init__(self, progress: Progress, name: str, *, visible: bool = True) -> None:
         self._progress = progress
-        self._line: TaskID = progress.add_task(name, total=None, told="")
+        self._line: TaskID = progress.add_task(name, total=None, visible=visible, told="")
         self._solved = 0
         self._attempts = 0
         self._studied: Counter[str] = Counter()
@@ -111,6 +111,17 @@ def by_trial(title: str, summaries: Mapping[str, Summary]) -> Table:
     return table
 
 
+def by_level(title: str, curve: Curve) -> Table:
+    """Tabulate the share of tasks solved at each number of recorded successes."""
+    table = Table(title=title, title_justify="left", caption="one attempt, 95 % intervals")
+    table.add_column("in view", no_wrap=True)
+    for level in curve.levels:
+        table.add_column(str(level), justify="right")
+    for name, rates in curve.rates.items():
+        table.add_row(name, *(percent(share).replace(" (", "\n(") for share in rates))
+    return table
+
+
 def by_family(summary: Summary) -> Table:
     """Tabulate success by kind of task."""
     table = Table(title="By family, all trials", title_justify="left")
@@ -123,10 +134,17 @@ def by_family(summary: Summary) -> Table:
 
 
 def cost(summary: Summary) -> str:
-    """Render what an evaluation's attempts took."""
-    return (
+    """Render what an evaluation took: its attempts, and beside them the reflections."""
+    told = (
         f"{summary.tasks} tasks, {summary.attempts} attempts: {summary.calls:,} model calls, "
         f"{summary.tokens:,} tokens, {summary.seconds:,.1f} s of model time."
+    )
+    extra = summary.reflecting
+    if not extra.calls:
+        return told
+    return (
+        f"{told} Reflecting, beside that: {extra.calls:,} calls, {extra.tokens:,} tokens, "
+        f"{extra.seconds:,.1f} s."
     )
 
 
@@ -144,6 +162,8 @@ def attempts(finished: Sequence[Finished]) -> Table:
 
 def outcome(attempt: Trajectory) -> str:
     """Name how an attempt ended."""
+    if attempt.verdict.interrupted:
+        return "interrupted"
     names = {True: "solved", False: "failed", None: "unknown"}
     return names[attempt.verdict.success]
 

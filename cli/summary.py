@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from cli.evaluation import rows
 from cli.journal import Finished
 from state.errors import BadInput
+from state.nouns import Usage
 from state.statistics import Difference, Rate, difference, rate
 
 
@@ -19,6 +21,7 @@ class Summary(BaseModel):
         by_trial: share of tasks solved within 1, 2, … trials.
         by_family: the same within all trials, for each kind of task.
         calls: model calls of the attempts; tokens and seconds are theirs too.
+        reflecting: what writing the reflections took, beside the attempts.
     """
 
     tasks: int
@@ -28,6 +31,21 @@ class Summary(BaseModel):
     calls: int
     tokens: int
     seconds: float
+    reflecting: Usage
+
+
+class Curve(NamedTuple):
+    """Success on unseen tasks by how many solved ones are in memory.
+
+    Attributes:
+        levels: recorded successes, from 0.
+        rates: technique -> share solved at each level.
+        differences: control -> how far recall is above it, at the last level.
+    """
+
+    levels: list[int]
+    rates: dict[str, list[Rate]]
+    differences: dict[str, Difference]
 
 
 def summarise(finished: Sequence[Finished], trials: int) -> Summary:
@@ -45,6 +63,7 @@ def summarise(finished: Sequence[Finished], trials: int) -> Summary:
         calls=sum(row.calls for row in listed),
         tokens=sum(row.tokens for row in listed),
         seconds=round(sum(row.seconds for row in listed), 3),
+        reflecting=sum((done.reflecting for done in finished), Usage()),
     )
 
 

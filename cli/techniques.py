@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
+from statistics import median_low
 from typing import Any, Final, Literal, get_args
 
 from cli.journal import Finished
-from state.context import Strategy
+from state.context import Recall, Strategy
 from state.nouns import Task, digest
 
 TechniqueName = Literal[
@@ -17,26 +19,30 @@ TechniqueName = Literal[
     "reflexion",
     "reflexion-last-attempt",
     "others-reflections",
+    "exemplar",
+    "random-exemplars",
     "expel",
 ]
 
 
 @dataclass(frozen=True)
 class Technique:
-    """One way of trying again.
+    """One way of learning.
 
     Attributes:
-        about: what a further attempt has that the first had not.
+        about: what a further attempt has that the first had not; for exemplars, the only one.
         strategy: the reflexion graph's strategy.
         temperature: how attempts are sampled unless told otherwise.
         borrows: whether reflections come from other tasks, as a control.
+        recall: how exemplars are chosen; None where none are shown.
         studies: whether rules are learned from training tasks before the first attempt.
     """
 
     about: str
-    strategy: Strategy
+    strategy: Strategy = "none"
     temperature: float = 0.0
     borrows: bool = False
+    recall: Recall | None = None
     studies: bool = False
 
 
@@ -48,7 +54,11 @@ TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
     "reflexion-last-attempt": Technique(
         "its own reflections and the last attempt's transcript", "last_attempt_and_reflection"
     ),
-    "others-reflections": Technique("as many reflections of another task", "reflection", 0.0, True),
+    "others-reflections": Technique(
+        "as many reflections of other tasks, as long as its own", "reflection", borrows=True
+    ),
+    "exemplar": Technique("how the most similar recorded task was solved", recall="hybrid"),
+    "random-exemplars": Technique("how any recorded task was solved", recall="random"),
     "expel": Technique(
         "its own reflections; every attempt has rules learned from training tasks",
         "reflection",
@@ -61,12 +71,41 @@ NAMES: Final[tuple[TechniqueName, ...]] = get_args(TechniqueName)
 def borrowing(task: Task, donors: Sequence[Finished]) -> Callable[[Any], str]:
     """Return a reflector that hands out other tasks' reflections in place of a task's own.
 
-    Those of the same kind of task come first, in an order fixed by the names of the tasks. With
-    none left it writes nothing.
+    Each is as long as the one that the task's own attempts led to at the same trial, as nearly as
+    there is one (within a tenth, if possible of the same kind of task), so that what it adds to
+    the prompt differs in what it says alone. No reflection is lent twice; with none left it writes
+    nothing.
     """
-    others = sorted(
-        (donor for donor in donors if donor.task.id != task.id),
-        key=lambda donor: (donor.task.kind != task.kind, digest(task.id, donor.task.id)),
-    )
-    texts = iter([reflection.text for donor in others for reflection in donor.reflections])
-    return lambda _prompt: next(texts, "")
+    own: list[int] = []
+    left: list[tuple[bool, str, str]] = []
+    for donor in donors:
+        other = donor.task
+        if (other.environment, other.id) == (task.environment, task.id):
+            own += [len(text) for text in _texts(donor)]
+            continue
+        for number, text in enumerate(_texts(donor)):
+            order = digest(task.id, other.environment, other.id, number)
+            left.append((other.kind != task.kind, order, text))
+    # A task that solved itself sooner than it does here goes on with the length of its last.
+    usual = own[-1] if own else median_low([len(text) for *_, text in left] or [0])
+    wanted = chain(own, repeat(usual))
+
+    def lend(_prompt: object) -> str:
+        if not left:
+            return ""
+        length = next(wanted)
+
+        def fit(lent: tuple[bool, str, str]) -> tuple[bool, bool, int, str]:
+            stranger, order, text = lent
+            off = abs(len(text) - length)
+            return off > length / 10, stranger, off, order
+
+        best = min(left, key=fit)
+        left.remove(best)
+        return best[2]
+
+    return lend
+
+
+def _texts(donor: Finished) -> list[str]:
+    return [reflection.text for reflection in donor.reflections]

@@ -4,6 +4,10 @@ An episode is a pure function of its task and the actions so far. A live simulat
 cache of them: it is kept under its task and action prefix, handed out to one caller at a time,
 and rebuilt by replaying the actions when it is gone (a crash, another worker, a fork).
 
+What cannot be replayed is no cache but a session, and belongs to one attempt: the id of the
+attempt's opening message names it. Once it is gone, or a fork has carried it on, the attempt ends
+as interrupted.
+
 Everything here is synchronous and may block for as long as a simulator's step or reset takes;
 async callers go through `asyncio.to_thread`.
 """
@@ -17,25 +21,28 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
 from typing import Final
+from uuid import uuid4
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from environments.protocol import Environment, Simulator
+from environments.answers import THOUGHT
+from environments.protocol import Environment, Simulator, TurnReader
 from environments.registry import environment
+from state.messages import REASONING
 from state.nouns import Observation, Task, Verdict, text_of
 
 TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10
 REPEATS: Final = 3  # the same action with the same observation, in a row
 LIVE_EPISODES: Final = 256
+LIVE_SESSIONS: Final = 1024  # as many attempts as one command runs at once, at most
 THOUGHT_REPLY: Final = "OK."
+_INTERRUPTED: Final = "Interrupted: the environment was lost and cannot be replayed."
 
 _SENTENCE_WORDS: Final = 12  # the longest commands of text games have about ten words
 _DECORATION = re.compile(
     r"^(?:[>*+\-•\s]+|\d{1,2}[.)]\s+|(?:next )?(?:action|command)(?: \d+)?:\s*)", re.I
 )
-_THOUGHT = re.compile(r"(?:think|thought|thinking)s?(?: \d+)?\s*:", re.I)
-_REASONING = re.compile(r"<think>.*?(?:</think>|\Z)", re.I | re.S)
 _PROSE = re.compile(r"(?:i|i'm|i'll|i've|let|let's|we|since|because|okay|ok|sure)[\s,.!]", re.I)
 
 
@@ -75,45 +82,60 @@ class _Episode:
         return len(recent) == REPEATS and len(set(recent)) == 1
 
 
-_Key = tuple[str, str, tuple[str, ...]]
+_Key = tuple[str, str, str, tuple[str, ...]]
 
 
 class _Cache:
     """The live episodes, the longest unused of which is dropped when there are too many.
 
-    An episode is taken out while it is advanced, so two callers never share one: of two that
-    fork from the same prefix, the second finds nothing and replays.
+    An episode is taken out while it is advanced, so two callers never share one. Many may stand
+    at the same prefix (attempts at one task side by side begin alike): each puts its own back, so
+    only a fork, of which there was one and now are two, finds nothing and replays.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._episodes: OrderedDict[_Key, _Episode] = OrderedDict()
+        self._count = 0
+        self._episodes: OrderedDict[_Key, list[_Episode]] = OrderedDict()
         self._lock = Lock()
 
     def take(self, key: _Key) -> _Episode | None:
         with self._lock:
-            return self._episodes.pop(key, None)
+            return self._pop(key) if key in self._episodes else None
 
     def put(self, key: _Key, episode: _Episode) -> None:
         with self._lock:
-            self._episodes[key] = episode
+            self._episodes.setdefault(key, []).append(episode)
             self._episodes.move_to_end(key)
-            while len(self._episodes) > self._limit:
-                self._episodes.popitem(last=False)
+            self._count += 1
+            while self._count > self._limit:
+                self._pop(next(iter(self._episodes)))
 
-    def clear(self) -> None:
-        with self._lock:
-            self._episodes.clear()
+    def _pop(self, key: _Key) -> _Episode:
+        alike = self._episodes[key]
+        self._count -= 1
+        if len(alike) == 1:
+            del self._episodes[key]
+        return alike.pop()
 
 
 _cache = _Cache(LIVE_EPISODES)
+_sessions = _Cache(LIVE_SESSIONS)  # apart, so that what can be rebuilt does not crowd them out
 
 
 def start(task: Task) -> HumanMessage:
-    """Begin an attempt: return what the environment shows first."""
+    """Begin an attempt: return what the environment shows first.
+
+    The message's id stays with the attempt where its environment cannot be replayed.
+    """
     episode = _begin(task)
-    _cache.put(_key(task, []), episode)
-    return HumanMessage(episode.last.text)
+    if environment(task.environment).replayable:
+        opening = HumanMessage(episode.last.text)
+        _cache.put(_key(task, "", []), episode)
+    else:
+        opening = HumanMessage(episode.last.text, id=str(uuid4()))
+        _sessions.put(_key(task, str(opening.id), []), episode)
+    return opening
 
 
 def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Advance:
@@ -125,26 +147,36 @@ def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Adva
         turn: what the agent wrote: thoughts, and usually one command.
     """
     where = environment(task.environment)
-    past = [read_actions(text_of(message)) for message in messages if message.type == "ai"]
-    done = [action for actions in past for action in actions]
-    steps = sum(max(1, len(actions)) for actions in past)
-    episode = _cache.take(_key(task, done)) or _replay(where, task, done)
+    past = [actions_of(where, message) for message in messages if message.type == "ai"]
+    done = [action for each in past for action in each]
+    steps = sum(max(1, len(each)) for each in past)
+    session = "" if where.replayable else _session(messages)
+    cache = _cache if where.replayable else _sessions
+    episode = cache.take(_key(task, session, done))
+    if episode is None and where.replayable:
+        episode = _replay(task, done)
     if episode is None:
         return _interrupted(steps)
     limit = where.step_limit(task)
-    actions = read_actions(text_of(turn))
+    actions = actions_of(where, turn)
     answers: list[str] = []
     for action in actions[: max(0, limit - steps)]:
         answers.append(episode.step(action))
-        if episode.last.done or episode.stuck():
+        if episode.last.over or episode.stuck():
             break
     steps += max(1, len(answers))
     if not actions:
         answers = [THOUGHT_REPLY]
     verdict = _verdict(episode, steps, limit)
     if verdict is None:
-        _cache.put(_key(task, episode.actions), episode)
+        cache.put(_key(task, session, episode.actions), episode)
     return Advance(HumanMessage("\n".join(answers)), steps, verdict)
+
+
+def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
+    """Return the actions of a turn: as the environment reads them, else its commands."""
+    text = text_of(turn)
+    return where.read_turn(text) if isinstance(where, TurnReader) else read_actions(text)
 
 
 def read_actions(text: str) -> list[str]:
@@ -159,10 +191,10 @@ def read_actions(text: str) -> list[str]:
 
 @lru_cache(maxsize=1024)  # every turn of a transcript is read again when the next one comes
 def _read(text: str) -> tuple[str, ...]:
-    text = _REASONING.sub("\nthink:\n", text)[:TURN_CHARACTERS]
+    text = REASONING.sub("\nthink:\n", text)[:TURN_CHARACTERS]
     lines = [_bare(line) for line in text.splitlines()]
     lines = [line for line in lines if line]
-    spoken = [line for line in lines if not _THOUGHT.match(line)]
+    spoken = [line for line in lines if not THOUGHT.match(line)]
     if not spoken:
         return () if lines else ("",)
     commands = [line for line in spoken if not _is_prose(line)]
@@ -185,8 +217,13 @@ def _is_prose(line: str) -> bool:
     return len(line.split()) > _SENTENCE_WORDS or _PROSE.match(line) is not None
 
 
-def _key(task: Task, actions: Sequence[str]) -> _Key:
-    return task.environment, task.id, tuple(actions)
+def _key(task: Task, session: str, actions: Sequence[str]) -> _Key:
+    return task.environment, task.id, session, tuple(actions)
+
+
+def _session(messages: Sequence[AnyMessage]) -> str:
+    """Return the id of an attempt's opening message."""
+    return next((message.id or "" for message in messages if message.type == "human"), "")
 
 
 def _begin(task: Task) -> _Episode:
@@ -194,10 +231,8 @@ def _begin(task: Task) -> _Episode:
     return _Episode(simulator, simulator.opening())
 
 
-def _replay(where: Environment, task: Task, actions: Sequence[str]) -> _Episode | None:
-    """Rebuild an episode from its actions; None when its environment cannot be replayed."""
-    if actions and not where.replayable:
-        return None
+def _replay(task: Task, actions: Sequence[str]) -> _Episode:
+    """Rebuild an episode from its actions."""
     episode = _begin(task)
     for action in actions:
         episode.step(action)
@@ -205,6 +240,8 @@ def _replay(where: Environment, task: Task, actions: Sequence[str]) -> _Episode 
 
 
 def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
+    if episode.last.verdict is not None:
+        return episode.last.verdict
     score = min(1.0, max(0.0, episode.last.score))
     if episode.last.done:
         solved = score >= 1.0
@@ -226,5 +263,5 @@ def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
 
 
 def _interrupted(steps: int) -> Advance:
-    text = "Interrupted: the environment was lost and cannot be replayed."
-    return Advance(HumanMessage(text), steps, Verdict(success=None, feedback=text))
+    verdict = Verdict(feedback=_INTERRUPTED, interrupted=True)
+    return Advance(HumanMessage(_INTERRUPTED), steps, verdict)

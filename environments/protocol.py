@@ -10,7 +10,7 @@ from state.nouns import Observation, Task
 
 @runtime_checkable
 class Simulator(Protocol):
-    """One live episode. The same actions from the same task give the same observations."""
+    """One live episode. Where it is replayable, the same actions give the same observations."""
 
     def opening(self) -> Observation:
         """Return the first observation; it contains the task's sentence."""
@@ -27,7 +27,8 @@ class Environment(Protocol):
         name: the name it is registered and asked for under.
         instructions: what the agent is told about acting here.
         splits: names of its splits.
-        replayable: whether a lost episode can be rebuilt by repeating its actions.
+        replayable: whether a lost episode can be rebuilt by repeating its actions; where it
+            cannot (live tools, people), an attempt that loses its episode is interrupted.
     """
 
     name: str
@@ -46,3 +47,11 @@ class Environment(Protocol):
 
     def step_limit(self, task: Task) -> int:
         """Return how many actions an attempt at the task may take."""
+
+
+@runtime_checkable
+class TurnReader(Protocol):
+    """An environment that says itself which actions a turn holds; else its lines are commands."""
+
+    def read_turn(self, text: str) -> list[str]:
+        """Return the actions of a turn, in order; none if it was only thought."""

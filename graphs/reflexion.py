@@ -1,9 +1,9 @@
 """Reflexion: try, judge, reflect, and try again with the lesson in view.
 
-START -> recall -> attempt -> judge -> END    (solved, or out of trials)
+START -> recall -> attempt -> judge -> record -> END    (solved, or out of trials)
             |         ^         |
-            v         +-reflect-+             (failed)
-           END                                (solved before, or to be skipped)
+            v         +-reflect-+                       (failed; recorded at the same time)
+           END                                          (solved before, or to be skipped)
 
 `attempt` runs the episode graph. Within it a finished attempt is the unit of resumption; the
 episode graph alone is checkpointed at every step.
@@ -18,9 +18,11 @@ from langgraph.graph import START, StateGraph
 from graphs import episode
 from nodes.agents import RETRY, Agent
 from nodes.attempt import attempting
+from nodes.experience import Memory, experience
 from nodes.grade import Judge
 from nodes.judge import judge as decide
 from nodes.recall import recall
+from nodes.record import recording
 from nodes.reflect import writing
 from state.context import Context
 from state.reflexion import ReflexionInput, ReflexionOutput, ReflexionState
@@ -29,7 +31,10 @@ Reflexion = StateGraph[ReflexionState, Context, ReflexionInput, ReflexionOutput]
 
 
 def build(
-    agent: Agent | None = None, judge: Judge | None = None, reflector: Agent | None = None
+    agent: Agent | None = None,
+    judge: Judge | None = None,
+    reflector: Agent | None = None,
+    memory: Memory | None = None,
 ) -> Reflexion:
     """Wire the loop; only the judge node chooses the next step.
 
@@ -37,20 +42,26 @@ def build(
         agent: who acts; the model that the run's context names when none is given.
         judge: who has the last word on an attempt; the environment when none is given.
         reflector: who writes reflections; the context's model when none is given.
+        memory: opens a tenant's experience, in which attempts are recorded; when none is given,
+            they are not.
     """
     attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
-    return (
+    graph = (
         StateGraph(
             ReflexionState, Context, input_schema=ReflexionInput, output_schema=ReflexionOutput
         )
         .add_node(recall)
         .add_node("attempt", attempting(attempted))
         .add_node("judge", decide)
-        .add_node("reflect", writing(reflector), retry_policy=RETRY)
+        .add_node("reflect", writing(reflector, memory), retry_policy=RETRY)
         .add_edge(START, "recall")
         .add_edge("attempt", "judge")
         .add_edge("reflect", "attempt")
     )
+    if memory:
+        # Whatever judge chooses is done meanwhile.
+        graph.add_node("record", recording(memory)).add_edge("judge", "record")
+    return graph
 
 
-graph = build().compile(name="reflexion")
+graph = build(memory=experience).compile(name="reflexion")

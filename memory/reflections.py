@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from memory.labels import label
 from state.errors import BrokenData
-from state.nouns import SCHEMA_VERSION, Reflection, Task, digest
+from state.nouns import SCHEMA_VERSION, Reflection, Task, digest, trajectory_id
 
 PAGE: Final = 10_000
 _SOLVED: Final = "solved"
@@ -67,6 +67,20 @@ class Reflections:
             return
         value = {"schema_version": SCHEMA_VERSION, "trajectory": trajectory}
         await self.store.aput(self._namespace("solved"), _SOLVED, value, index=False)
+
+    async def forget(self, run: str, trials: int) -> None:
+        """Take back what a run of so many trials at most has left here, so that it can start anew.
+
+        What other runs have left stays.
+        """
+        if self.store is None:
+            return
+        for item in await self.store.asearch(self._namespace("reflections"), limit=PAGE):
+            if item.value.get("run") == run:
+                await self.store.adelete(item.namespace, item.key)
+        own = {trajectory_id(self.tenant, self.task, run, trial + 1) for trial in range(trials)}
+        if await self.solved_by() in own:
+            await self.store.adelete(self._namespace("solved"), _SOLVED)
 
     def _namespace(self, kind: str) -> tuple[str, ...]:
         task = self.task

@@ -1,4 +1,4 @@
-"""The one seam to chat models: a name in, a LangChain chat model out.
+"""The one seam to chat and embedding models: a name in, a LangChain model out.
 
 `local:<name>` runs in this process; `<provider>:<model>` is hosted. Callers choose names and
 bounded numbers; addresses, keys and folders are the server's settings.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 
 from state.errors import BadInput
 
 _NAME: Final = re.compile(r"([a-z_]+):([A-Za-z0-9._:/-]{1,120})")
 
-__all__ = ["chat"]
+__all__ = ["chat", "embeddings"]
 
 
 def chat(
@@ -44,13 +45,7 @@ def chat(
         UnknownName: there is no such provider.
         MissingPart: a key or a package is missing.
     """
-    match = _NAME.fullmatch(name)
-    if not match:
-        raise BadInput(
-            f"{name[:130]!r} names no model. Write provider:model, such as local:novice or "
-            "openai:gpt-4.1-mini."
-        )
-    provider, model = match.groups()
+    provider, model = _parsed(name, "local:novice or openai:gpt-4.1-mini")
     if provider == "local":
         from models.local import LocalChatModel
         from models.names import plain
@@ -67,3 +62,34 @@ def chat(
     from models.hosted import hosted
 
     return hosted(provider, model, temperature, max_tokens, seed)
+
+
+def embeddings(name: str) -> Embeddings:
+    """Return the embedding model of a name; the same name gives the same object.
+
+    Weights are loaded with the first text. A hosted provider's package is imported here: call
+    this off the event loop.
+
+    Args:
+        name: `local:minilm`, or `<provider>:<model>` such as `openai:text-embedding-3-small`.
+
+    Raises:
+        BadInput: the name has not that form.
+        UnknownName: there is no such local model or provider.
+        MissingPart: a key or a package is missing.
+    """
+    provider, model = _parsed(name, "local:minilm or openai:text-embedding-3-small")
+    if provider == "local":
+        from models.minilm import named
+
+        return named(model)
+    from models.hosted import hosted_embeddings
+
+    return hosted_embeddings(provider, model)
+
+
+def _parsed(name: str, examples: str) -> tuple[str, str]:
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise BadInput(f"{name[:130]!r} names no model. Write provider:model, such as {examples}.")
+    return match[1], match[2]

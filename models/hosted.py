@@ -1,4 +1,4 @@
-"""Chat models behind somebody's API, through LangChain's integrations.
+"""Chat and embedding models behind somebody's API, through LangChain's integrations.
 
 The server's settings say where and as whom: each provider's own environment variables, such as
 OPENAI_API_KEY, and OPENAI_BASE_URL for vLLM, Ollama, llama.cpp and whatever else speaks
@@ -8,10 +8,15 @@ OpenAI's protocol. Callers say a name.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from langchain.chat_models import init_chat_model
+from langchain.embeddings import init_embeddings
+from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
+from langchain_core.embeddings import Embeddings
+from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
 
 from state.errors import MissingPart, UnknownName
@@ -51,6 +56,13 @@ PROVIDERS: Final[dict[str, tuple[str, ...]]] = {
     "xai": ("XAI_API_KEY",),
 }
 
+EMBEDDERS: Final = (
+    "azure_ai", "azure_openai", "bedrock", "cohere", "google_genai", "google_vertexai",
+    "mistralai", "ollama", "openai",
+)  # fmt: skip
+"""Providers that have embedding models too."""
+T = TypeVar("T")
+
 
 @lru_cache(maxsize=64)
 def hosted(
@@ -62,15 +74,50 @@ def hosted(
         UnknownName: there is no such provider.
         MissingPart: its package is not installed, or its key is not set.
     """
-    if provider not in PROVIDERS:
-        raise UnknownName("model provider", provider, ["local", *PROVIDERS])
-    keys = PROVIDERS[provider]
-    if keys and not any(os.environ.get(key) for key in keys):
-        raise MissingPart(_no_key(provider, model, keys))
-    try:
+
+    def make() -> BaseChatModel:
         made: BaseChatModel = init_chat_model(
             model, model_provider=provider, temperature=temperature, max_tokens=max_tokens
         )
+        return made
+
+    made = _set_up(provider, model, PROVIDERS, make)
+    if seed is None:
+        return made
+    if "seed" in type(made).model_fields:
+        return made.model_copy(update={"seed": seed})
+    return made.model_copy(update={"cache": Drawn(seed)}) if temperature else made
+
+
+@lru_cache(maxsize=8)
+def hosted_embeddings(provider: str, model: str) -> Embeddings:
+    """Return a provider's embedding model; the same name gives the same client.
+
+    Raises:
+        UnknownName: there is no such provider.
+        MissingPart: its package is not installed, or its key is not set.
+    """
+    known = {name: PROVIDERS[name] for name in EMBEDDERS}
+    # Texts go to the provider as they are: servers that speak OpenAI's protocol know no token ids.
+    options = {"check_embedding_ctx_length": False} if provider == "openai" else {}
+
+    def make() -> Embeddings:
+        return init_embeddings(model, provider=provider, **options)
+
+    return _set_up(provider, model, known, make)
+
+
+def _set_up(
+    provider: str, model: str, known: Mapping[str, tuple[str, ...]], make: Callable[[], T]
+) -> T:
+    """Make a provider's model, and say in a sentence what is missing if that fails."""
+    if provider not in known:
+        raise UnknownName("model provider", provider, ["local", *known])
+    keys = known[provider]
+    if keys and not any(os.environ.get(key) for key in keys):
+        raise MissingPart(_no_key(provider, model, keys))
+    try:
+        return make()
     except ImportError as error:
         raise MissingPart(
             f"{provider}:{model} needs a package that is not installed: {error}"
@@ -81,9 +128,35 @@ def hosted(
             f"{provider}:{model} is not set up: {reason} See LangChain's page on {provider} for "
             "the environment variables that it reads."
         ) from error
-    if seed is not None and "seed" in type(made).model_fields:
-        return made.model_copy(update={"seed": seed})
-    return made
+
+
+class Drawn(BaseCache):
+    """The process's cache of answers, if it has one, told apart by a seed.
+
+    For providers that take no seed: to LangChain all their draws for one prompt are the same
+    question, so every sampled retry would be the first one again.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
+        """Return what was drawn for a prompt with this seed, if anything was."""
+        kept = get_llm_cache()
+        return kept.lookup(prompt, self._drawn(llm_string)) if kept else None
+
+    def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
+        """Keep what was drawn for a prompt with this seed."""
+        if kept := get_llm_cache():
+            kept.update(prompt, self._drawn(llm_string), return_val)
+
+    def clear(self, **kwargs: Any) -> None:
+        """Clear the process's cache."""
+        if kept := get_llm_cache():
+            kept.clear(**kwargs)
+
+    def _drawn(self, llm_string: str) -> str:
+        return f"{llm_string}---seed {self._seed}"
 
 
 def _no_key(provider: str, model: str, keys: tuple[str, ...]) -> str:

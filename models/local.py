@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from models import toolcalls
 from models.engine import Answer, Request, engine
-from models.names import plain
+from models.names import fingerprint, plain
 
 
 class LocalChatModel(BaseChatModel):
@@ -70,6 +70,11 @@ class LocalChatModel(BaseChatModel):
         params["ls_provider"] = "local"
         params["ls_model_name"] = f"{self.model}+{self.adapter}" if self.adapter else self.model
         return params
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """Name the weights too, so that answers kept in a cache are never another model's."""
+        named = super()._get_llm_string(stop, **kwargs)
+        return f"{named}---{fingerprint(self.model, self.adapter)}"
 
     def bind_tools(
         self,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from state.errors import BadInput, MissingPart, UnknownName
+from state.nouns import digest
 
 NOVICE: Final = "novice"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -57,6 +58,19 @@ def adapter_folder(name: str) -> Path:
     if name not in offered:
         raise UnknownName("adapter", name, offered)
     return offered[name]
+
+
+def fingerprint(name: str, adapter: str = "") -> str:
+    """Identify a local model's files, and its adapter's, by their sizes and times of writing.
+
+    Raises:
+        UnknownName: no such model or adapter is offered here.
+        MissingPart: the embedded model's weights are not where they belong.
+    """
+    folders = [model_folder(name), *([adapter_folder(adapter)] if adapter else [])]
+    files = [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]
+    found = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return digest(found)
 
 
 def _folders(root: str, marker: str) -> dict[str, Path]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
+from environments.registry import environment
 from nodes import Node
 from nodes.agents import Agent, ask
 from state.context import Context
 from state.episode import EpisodeState, EpisodeUpdate
+from state.prompts import acting as prompt
 
 
 def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:
@@ -17,7 +22,7 @@ def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:
         """Ask for the next turn."""
         reply = await ask(
             agent,
-            state.messages,
+            seen(state),
             Context.of(runtime),
             graph="episode",
             environment=state.task.environment,
@@ -25,3 +30,16 @@ def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:
         return {"messages": [reply.message], "usage": state.usage + reply.usage}
 
     return act
+
+
+def seen(state: EpisodeState) -> list[AnyMessage]:
+    """Return what the agent reads: the transcript, with this turn's moments in the first message.
+
+    They are there as in any prompt that shows steps, and gone in the next turn. The transcript
+    holds none of them, so an episode is replayed, forked and learned from as without.
+    """
+    if not state.moments:
+        return state.messages
+    view = replace(state.view, steps=[*state.view.steps, *state.moments])
+    instructions = environment(state.task.environment).instructions
+    return [prompt(instructions, view, "")[0], *state.messages[1:]]

@@ -14,7 +14,17 @@ from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
-from langchain_core.exceptions import ModelError
+from langchain_core.exceptions import (
+    ContextOverflowError,
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelError,
+    ModelInvalidRequestError,
+    ModelNotFoundError,
+    ModelPermissionDeniedError,
+    ModelRateLimitError,
+    ModelTimeoutError,
+)
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -30,7 +40,7 @@ from langgraph.types import RetryPolicy
 from environments.advance import TURN_CHARACTERS
 from models import chat
 from state.context import Context
-from state.errors import ModelFailure, ModelUnavailable
+from state.errors import ApprenticeError, ModelFailure, ModelUnavailable
 from state.nouns import Usage, text_of
 
 Agent = (
@@ -39,6 +49,27 @@ Agent = (
     | Callable[[list[AnyMessage]], Any]
 )
 RETRY: Final = RetryPolicy(max_attempts=3, retry_on=ModelUnavailable)
+PATIENCE: Final = 300.0  # seconds that a hosted model may take; providers' clients wait for longer
+
+_ADVICE: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
+    (
+        (ModelAuthenticationError, ModelPermissionDeniedError),
+        "Check the provider's key, in the environment or in .env.",
+    ),
+    ((ModelNotFoundError,), "Check the model's name, and the address if it is your own server."),
+    (
+        (ContextOverflowError,),
+        "Show fewer rules or exemplars, or choose a model with a longer context.",
+    ),
+    ((ModelInvalidRequestError,), "Check whether it takes this temperature and length of turn."),
+    ((ModelRateLimitError,), "Wait a while, or run fewer tasks at once."),
+    ((ModelTimeoutError, TimeoutError), "It took too long: try later, or run fewer tasks at once."),
+    (
+        (ModelConnectionError, ConnectionError),
+        "Nobody answers there: check the network, and OPENAI_BASE_URL if it is your own server.",
+    ),
+    ((ModelError,), "The fault is the provider's: try later."),
+)
 
 
 class Reply(NamedTuple):
@@ -100,9 +131,17 @@ async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[s
     model = named() if local else await asyncio.to_thread(named)
     about = {**about, "model": context.model, "adapter": context.adapter}
     try:
-        return await model.ainvoke(messages, _traced(about))
+        async with asyncio.timeout(None if local else PATIENCE):
+            return await model.ainvoke(messages, _traced(about))
+    except ApprenticeError:
+        raise
     except (ModelError, ConnectionError, TimeoutError) as error:
         raise _failure(context.model, error) from error
+    except (ValueError, TypeError, LookupError) as error:  # what parsing an odd answer raises
+        raise ModelFailure(
+            f"The model {context.model!r} answered with something that is no chat message "
+            f"({_said_by(error)}). Check that its address is that of a chat model's API."
+        ) from error
 
 
 def _traced(about: dict[str, str]) -> RunnableConfig:
@@ -112,13 +151,17 @@ def _traced(about: dict[str, str]) -> RunnableConfig:
 
 
 def _failure(model: str, error: Exception) -> ModelFailure:
-    said = " ".join(str(error).split())[:300] or type(error).__name__
+    advice = next(advice for kinds, advice in _ADVICE if isinstance(error, kinds))
     if getattr(error, "is_retryable", True):
         return ModelUnavailable(
-            f"The model {model!r} did not answer ({said}). What was done so far is kept: run the "
-            "same thread again to go on."
+            f"The model {model!r} did not answer ({_said_by(error)}). {advice} What was done so "
+            "far is kept: run it again to go on."
         )
-    return ModelFailure(f"The model {model!r} refused to answer ({said}).")
+    return ModelFailure(f"The model {model!r} refused to answer ({_said_by(error)}). {advice}")
+
+
+def _said_by(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
 
 
 def _said(answer: object, given: Sequence[AnyMessage]) -> list[AIMessage]:

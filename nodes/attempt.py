@@ -13,7 +13,7 @@ from langgraph.runtime import Runtime
 
 from nodes import Node
 from state.context import MAX_SEED, Context
-from state.nouns import InView, Trajectory, trajectory_id, transcript
+from state.nouns import InView, Task, Trajectory, trajectory_id, transcript
 from state.prompts import Shown
 from state.reflexion import ReflexionState, ReflexionUpdate
 
@@ -28,26 +28,12 @@ def attempting(
         context = Context.of(runtime)
         trial = state.trials + 1
         lessons = in_view(state, context)
-        ended = await episode.ainvoke(
-            {"task": state.task, "shown": shown(state, context)},
-            _without_checkpoints(get_config()),
-            # Sampled retries must differ from each other, and be the same when repeated.
-            context=replace(context, seed=(context.seed + state.trials) % MAX_SEED),
+        # Sampled retries must differ from each other, and be the same when repeated.
+        seeded = replace(context, seed=(context.seed + state.trials) % MAX_SEED)
+        trajectory = await attempted(
+            episode, state.task, shown(state, context), seeded, run=state.run_name, trial=trial
         )
-        trajectory = Trajectory(
-            id=trajectory_id(context.tenant, state.task, state.run_name, trial),
-            tenant=context.tenant,
-            task=state.task,
-            run=state.run_name,
-            trial=trial,
-            messages=tuple(ended["messages"]),
-            verdict=ended["verdict"],
-            in_view=ended["in_view"].model_copy(update={"reflections": lessons.reflections}),
-            model=context.model,
-            adapter=context.adapter,
-            usage=ended["usage"],
-            ended_at=time.time(),
-        )
+        trajectory = with_view(trajectory, reflections=lessons.reflections)
         return {
             "attempts": [*state.attempts, trajectory],
             "trials": trial,
@@ -55,6 +41,41 @@ def attempting(
         }
 
     return attempt
+
+
+async def attempted(
+    episode: CompiledStateGraph[Any, Context, Any, Any],
+    task: Task,
+    shown: Shown,
+    context: Context,
+    *,
+    run: str,
+    trial: int = 1,
+) -> Trajectory:
+    """Run an episode as a subgraph and return it whole, with what it says was in view."""
+    ended = await episode.ainvoke(
+        {"task": task, "shown": shown}, _without_checkpoints(get_config()), context=context
+    )
+    return Trajectory(
+        id=trajectory_id(context.tenant, task, run, trial),
+        tenant=context.tenant,
+        task=task,
+        run=run,
+        trial=trial,
+        messages=tuple(ended["messages"]),
+        verdict=ended["verdict"],
+        in_view=ended["in_view"],
+        model=context.model,
+        adapter=context.adapter,
+        usage=ended["usage"],
+        ended_at=time.time(),
+    )
+
+
+def with_view(trajectory: Trajectory, **seen: object) -> Trajectory:
+    """Return an attempt with more said of what was in its view."""
+    view = trajectory.in_view.model_copy(update=seen)
+    return trajectory.model_copy(update={"in_view": view})
 
 
 def _without_checkpoints(config: RunnableConfig) -> RunnableConfig:
@@ -77,7 +98,8 @@ def shown(state: ReflexionState, context: Context) -> Shown:
     """Return what the next attempt is shown: the background, and what the strategy adds."""
     base = state.background
     texts = [reflection.text for reflection in in_view(state, context).reflections]
-    last = state.attempts[-1:] if context.shows_last_attempt else []
+    failed = [attempt for attempt in state.attempts if not attempt.verdict.interrupted]
+    last = failed[-1:] if context.shows_last_attempt else []
     return replace(
         base,
         reflections=[*base.reflections, *texts],

@@ -32,14 +32,18 @@ async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate
         in_view = InView(rules=rules, rulebook_version=release.rulebook)
     opening = await asyncio.to_thread(advance.start, task)
     instructions = environment(task.environment).instructions
+    system, _ = acting(instructions, shown, text_of(opening))
     return {
         "task": task,
         "messages": [
             RemoveMessage(REMOVE_ALL_MESSAGES),
-            *acting(instructions, shown, text_of(opening)),
+            system,
+            opening,  # itself, because its id may name a live session
         ],
         "steps": 0,
         "verdict": None,
         "usage": Usage(),
         "in_view": in_view,
+        "view": shown,
+        "moments": [],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from langgraph.runtime import Runtime
@@ -9,8 +10,10 @@ from langgraph.types import Command
 
 from memory.reflections import Reflections
 from memory.showings import Showings
+from nodes.grade import awaits
+from nodes.person import by_person
 from state.context import Context
-from state.reflexion import Outcome, ReflexionState
+from state.reflexion import Outcome, ReflexionState, ReflexionUpdate
 
 
 async def judge(
@@ -18,6 +21,7 @@ async def judge(
 ) -> Command[Literal["reflect", "attempt", "__end__"]]:
     """Decide from the verdict whether to stop, to reflect, or to try again at once."""
     context = Context.of(runtime)
+    state = judged_by_person(state) if context.judge == "person" else state
     last = state.attempts[-1]
     runtime.stream_writer(
         {
@@ -31,8 +35,10 @@ async def judge(
     )
     await Showings(runtime.store, context.tenant, state.task.environment).add(last)
     ended = outcome(state, context)
+    update: ReflexionUpdate = {"attempts": state.attempts, "verdict": state.verdict}
     if ended is None:
-        return Command(goto="reflect") if context.reflects else Command(goto="attempt")
+        learns = context.reflects and not state.verdict.interrupted
+        return Command(update=update, goto="reflect" if learns else "attempt")
     if ended == "solved":
         await Reflections(runtime.store, context.tenant, state.task).mark_solved(last.id)
     runtime.stream_writer(
@@ -43,16 +49,28 @@ async def judge(
             "trials": state.trials,
         }
     )
-    return Command(update={"outcome": ended}, goto="__end__")
+    return Command(update={**update, "outcome": ended}, goto="__end__")
+
+
+def judged_by_person(state: ReflexionState) -> ReflexionState:
+    """Ask a person for the verdict that the last attempt lacks, before anything else is done."""
+    last = state.attempts[-1]
+    if not awaits(last.task, last.verdict):
+        return state
+    verdict = by_person(last.task, last.messages)
+    judged = last.model_copy(update={"verdict": verdict})
+    return replace(state, attempts=[*state.attempts[:-1], judged], verdict=verdict)
 
 
 def outcome(state: ReflexionState, context: Context) -> Outcome | None:
     """Return how the run ended; None when another attempt is due.
 
-    An attempt that nobody could judge teaches nothing: it is neither success nor failure.
+    An attempt that nobody could judge teaches nothing: it is neither success nor failure. Nor
+    does one that was interrupted, but another can take its place.
     """
     if state.verdict.success is None:
-        return "unjudged"
+        again = state.verdict.interrupted and state.trials < context.max_trials
+        return None if again else "unjudged"
     if state.verdict.success:
         return "solved"
     return "failed" if state.trials >= context.max_trials else None

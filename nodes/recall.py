@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import Literal
-from uuid import uuid4
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from memory.reflections import Reflections
-from nodes.tasks import read_flag, read_name, read_shown, read_task
+from nodes.tasks import read_flag, read_run, read_shown, read_task
 from state.context import Context
-from state.nouns import Verdict
+from state.nouns import Usage, Verdict
 from state.reflexion import Outcome, ReflexionGiven, ReflexionUpdate
 
 WHY = {
@@ -32,13 +31,14 @@ async def recall(
     solved_by = "" if afresh else await memory.solved_by()
     update: ReflexionUpdate = {
         "task": task,
-        "run_name": _run_name(state, runtime),
+        "run_name": read_run(state.run, runtime),
         "background": shown,
         "attempts": [],
         "reflections": [] if afresh else await memory.all(),
         "trials": 0,
         "verdict": Verdict(),
         "outcome": None,
+        "reflecting": Usage(),
     }
     outcome: Outcome | None = None
     if read_flag("skip", state.skip):
@@ -55,9 +55,3 @@ async def recall(
         {"type": "reflexion.done", "task": task.id, "outcome": outcome, "trials": 0}
     )
     return Command(update=update, goto="__end__")
-
-
-def _run_name(state: ReflexionGiven, runtime: Runtime[Context]) -> str:
-    """Return the name given, else the run's id, else a fresh one: kept in the state from here."""
-    info = runtime.execution_info
-    return read_name("run", state.run) or (info and info.run_id) or str(uuid4())

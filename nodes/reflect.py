@@ -11,14 +11,20 @@ from langgraph.runtime import Runtime
 from memory.reflections import Reflections
 from nodes import Node
 from nodes.agents import Agent, ask
+from nodes.experience import Memory, kept
 from state.context import Context
 from state.nouns import Reflection, Verdict, text_of, transcript
 from state.prompts import reflecting
 from state.reflexion import ReflexionState, ReflexionUpdate
 
 
-def writing(reflector: Agent | None = None) -> Node[ReflexionState, ReflexionUpdate]:
-    """Return the node in which a model, or the caller's own reflector, writes a reflection."""
+def writing(
+    reflector: Agent | None = None, memory: Memory | None = None
+) -> Node[ReflexionState, ReflexionUpdate]:
+    """Return the node in which a model, or the caller's own reflector, writes a reflection.
+
+    It is kept for the task itself and, where there is a memory, for tasks like it.
+    """
 
     async def reflect(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
         """Write a lesson from the failed attempt, and keep it."""
@@ -32,12 +38,16 @@ def writing(reflector: Agent | None = None) -> Node[ReflexionState, ReflexionUpd
         text = text_of(reply.message).strip()
         event = {"type": "reflexion.reflection", "task": state.task.id, "trial": failed.trial}
         runtime.stream_writer({**event, "text": text})
+        spent = state.reflecting + reply.usage
         if not text:
-            return {}
+            return {"reflecting": spent}
         reflection = Reflection(text=text, trial=failed.trial)
-        memory = Reflections(runtime.store, context.tenant, state.task)
-        await memory.add(state.run_name, reflection)
-        return {"reflections": [*state.reflections, reflection]}
+        own = Reflections(runtime.store, context.tenant, state.task)
+        await own.add(state.run_name, reflection)
+        if experience := await kept(memory, runtime):
+            await experience.record([failed])
+            await experience.reflect(failed.id, text)
+        return {"reflections": [*state.reflections, reflection], "reflecting": spent}
 
     return reflect
 

@@ -10,14 +10,20 @@ from langgraph.types import Command
 
 from environments.advance import advance
 from nodes import Node
+from nodes.grade import awaits
 from state.context import Context
 from state.episode import EpisodeState, EpisodeUpdate
 from state.errors import BrokenData
 from state.nouns import text_of
 
 
-def stepping(after: str) -> Node[EpisodeState, Command[str]]:
-    """Return the node in which the environment answers; `after` comes when the attempt is over."""
+def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]:
+    """Return the node in which the environment answers.
+
+    Args:
+        after: the node that comes when the attempt is over; grading, after an open task.
+        again: the node that comes otherwise.
+    """
 
     async def step(state: EpisodeState, runtime: Runtime[Context]) -> Command[str]:
         """Carry out the agent's turn, and go on until there is a verdict."""
@@ -44,6 +50,8 @@ def stepping(after: str) -> Node[EpisodeState, Command[str]]:
             "steps": done.steps,
             "verdict": done.verdict,
         }
-        return Command(update=update, goto=after if done.verdict else "act")
+        if done.verdict is None:
+            return Command(update=update, goto=again)
+        return Command(update=update, goto="grade" if awaits(state.task, done.verdict) else after)
 
     return step

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from typing import Final, TypeVar
+from uuid import uuid4
 
+from langgraph.runtime import Runtime
 from pydantic import TypeAdapter, ValidationError
 
 from environments.registry import environment
+from state.context import Context
 from state.errors import BadInput, OutOfBounds, UnknownName
 from state.insights import GivenReports, Report
 from state.nouns import Name, Task
@@ -35,7 +38,7 @@ def read_task(given: object) -> Task:
             'No task was given. The input needs one: {"task": {"environment": '
             '"household/north/small", "id": "test/0"}}.'
         )
-    asked = _read(_TASK, "task", given)
+    asked = read(_TASK, "task", given)
     return environment(asked.environment).task(asked.id)
 
 
@@ -52,7 +55,7 @@ def read_shown(given: object) -> Shown:
     for name in given if isinstance(given, dict) else ():
         if name not in sections:
             raise UnknownName("section of 'shown'", str(name), sections)
-    return _read(_SHOWN, "shown", given)
+    return read(_SHOWN, "shown", given)
 
 
 def read_flag(what: str, given: object) -> bool:
@@ -61,7 +64,7 @@ def read_flag(what: str, given: object) -> bool:
     Raises:
         BadInput: if it is neither.
     """
-    return _read(_FLAG, what, given)
+    return read(_FLAG, what, given)
 
 
 def read_name(what: str, given: object) -> str:
@@ -70,7 +73,7 @@ def read_name(what: str, given: object) -> str:
     Raises:
         BadInput: if it cannot be a name.
     """
-    return _read(_NAME, what, given) if given else ""
+    return read(_NAME, what, given) if given else ""
 
 
 def read_number(what: str, given: object, default: int, low: int, high: int) -> int:
@@ -80,7 +83,7 @@ def read_number(what: str, given: object, default: int, low: int, high: int) -> 
         BadInput: if it is no whole number.
         OutOfBounds: if it lies outside its limits.
     """
-    number = default if given is None else _read(_NUMBER, what, given)
+    number = default if given is None else read(_NUMBER, what, given)
     if not low <= number <= high:
         raise OutOfBounds(f"The input {what!r}", number, low, high)
     return number
@@ -97,10 +100,30 @@ def read_reports(given: object) -> list[Report]:
             'No reports were given. The input needs a list, if only an empty one: {"reports": '
             '[{"text": "Sign-ups fell by 5 %.", "hit_target": false}]}.'
         )
-    return _read(_REPORTS, "reports", given)
+    return read(_REPORTS, "reports", given)
 
 
-def _read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
+def read_run(given: object, runtime: Runtime[Context]) -> str:
+    """Return the name given, else the run's id, else a fresh one: kept in the state from here.
+
+    Raises:
+        BadInput: if it cannot be a name.
+    """
+    info = runtime.execution_info
+    return read_name("run", given) or (info and info.run_id) or str(uuid4())
+
+
+def read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:
+    """Return an input as what it should be.
+
+    Args:
+        adapter: reads it.
+        what: its name in the error.
+        given: what arrived.
+
+    Raises:
+        BadInput: if it cannot be read so.
+    """
     try:
         return adapter.validate_python(given)
     except ValidationError as error:

@@ -20,6 +20,9 @@ from state.errors import BadInput, OutOfBounds, UnknownName
 from state.nouns import Name
 
 Strategy = Literal["none", "last_attempt", "reflection", "last_attempt_and_reflection"]
+JudgeName = Literal["model", "person", "later"]
+Recall = Literal["hybrid", "meaning", "text", "type", "random", "fixed"]
+MAX_SHOWN = 20
 MAX_SEED = 2**31 - 1
 
 
@@ -59,6 +62,104 @@ class Context:
         int,
         Field(title="Seed", description="Fixes what is sampled.", ge=0, le=MAX_SEED),
     ] = 0
+    judge: Annotated[
+        JudgeName,
+        Field(
+            title="Judge",
+            description="Who judges open tasks: a model, a person, or feedback that comes later.",
+        ),
+    ] = "model"
+    judge_model: Annotated[
+        str,
+        Field(
+            title="Judge's model",
+            description="provider:model that judges open tasks; empty for the agent's own.",
+            max_length=200,
+        ),
+    ] = ""
+    recall: Annotated[
+        Recall,
+        Field(
+            title="Recall",
+            description="How what is shown is chosen: by meaning and text (hybrid) or one of "
+            "them, by type of task, at random, or from a fixed set.",
+        ),
+    ] = "hybrid"
+    fixed: Annotated[
+        str,
+        Field(
+            title="Fixed set",
+            description="Name of a set of examples that the server offers; for recall 'fixed'.",
+            max_length=80,
+        ),
+    ] = ""
+    exemplars: Annotated[
+        int,
+        Field(title="Exemplars", description="Solved tasks shown, at most.", ge=0, le=MAX_SHOWN),
+    ] = 1
+    failures: Annotated[
+        int,
+        Field(
+            title="Failures",
+            description="Failed attempts at other tasks shown as warnings, at most.",
+            ge=0,
+            le=MAX_SHOWN,
+        ),
+    ] = 0
+    moments: Annotated[
+        int,
+        Field(
+            title="Moments",
+            description="Single steps of solved tasks shown, at most: recalled anew in every "
+            "turn, from what was seen last.",
+            ge=0,
+            le=MAX_SHOWN,
+        ),
+    ] = 0
+    lessons: Annotated[
+        int,
+        Field(
+            title="Lessons",
+            description="Reflections on similar tasks shown, at most.",
+            ge=0,
+            le=MAX_SHOWN,
+        ),
+    ] = 0
+    adapt: Annotated[
+        bool,
+        Field(
+            title="Adapt",
+            description="Let the model make a plan of the best exemplar, shown in its place.",
+        ),
+    ] = False
+    threshold: Annotated[
+        float,
+        Field(
+            title="Threshold",
+            description="Least similarity of what is recalled by meaning.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.0
+    diversity: Annotated[
+        float,
+        Field(
+            title="Diversity",
+            description="0 recalls the most relevant, towards 1 what differs from each other.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.0
+    shown_tokens: Annotated[
+        int,
+        Field(
+            title="Tokens shown",
+            description="Tokens that what is recalled may have, counted as the model does: once "
+            "for the attempt, once for the moments of a turn. 0 for any.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 4_000
     max_trials: Annotated[
         int,
         Field(title="Trials", description="Attempts at the task, at most.", ge=1, le=100),
@@ -82,6 +183,14 @@ class Context:
             max_length=200,
         ),
     ] = "current"
+
+    record: Annotated[
+        bool,
+        Field(
+            title="Record",
+            description="Keep every attempt in the experience memory, where there is one.",
+        ),
+    ] = True
 
     def __post_init__(self) -> None:
         for field in fields(self):

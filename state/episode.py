@@ -51,6 +51,8 @@ class EpisodeUpdate(TypedDict, total=False):
     verdict: Verdict | None
     usage: Usage
     in_view: InView
+    view: Shown
+    moments: list[str]
 
 
 class EpisodeOutput(TypedDict):
@@ -61,12 +63,15 @@ class EpisodeOutput(TypedDict):
     steps: Annotated[int, Field(title="Steps", description="Actions carried out.")]
     verdict: Verdict
     usage: Usage
-    in_view: Annotated[InView, Field(title="In view", description="The released rules shown.")]
+    in_view: Annotated[InView, Field(title="In view", description="What was shown, by id.")]
 
 
 @validated
 class EpisodeState:
     """An attempt so far. The messages are the whole state of its environment.
+
+    `view` is what the first message shows; `moments` are shown with it in the next turn alone, and
+    are no part of the transcript.
 
     Validated, because a state also comes from people's edits and from checkpointers that hand
     back plain JSON.
@@ -78,3 +83,5 @@ class EpisodeState:
     verdict: Verdict | None = None
     usage: Usage = field(default_factory=Usage)
     in_view: InView = field(default_factory=InView)
+    view: Shown = field(default_factory=Shown)
+    moments: list[str] = field(default_factory=list)

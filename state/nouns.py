@@ -43,25 +43,37 @@ class Task(Noun):
 
 
 class Verdict(Noun):
-    """How an attempt ended. `success` is None when nobody can tell (yet)."""
+    """How an attempt ended. `success` is None when nobody can tell (yet).
+
+    `interrupted` says that the attempt was broken off from outside, so that it shows nothing of
+    the agent: it is kept on record, and another one takes its place.
+    """
 
     success: bool | None = Field(default=None, title="Success")
     score: float | None = Field(default=None, ge=0, le=1, title="Score", description="0 to 1.")
     feedback: str = Field(default="", max_length=20_000, title="Feedback")
     source: Source = Field(default="environment", title="Source")
+    interrupted: bool = Field(default=False, title="Interrupted")
 
 
 class Observation(Noun):
     """What an environment answers.
 
     `admissible` is information about the environment for tests and tools; it is never shown
-    to an agent.
+    to an agent. A `verdict` ends the attempt where the score alone does not tell how: success is
+    a score of 1 unless a verdict says otherwise.
     """
 
     text: str
     score: float = 0.0
     done: bool = False
     admissible: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the attempt has ended."""
+        return self.done or self.verdict is not None
 
 
 class Usage(Noun):
@@ -71,6 +83,11 @@ class Usage(Noun):
     input_tokens: int = 0
     output_tokens: int = 0
     seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in and out."""
+        return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
 from state.episode import GivenTask
-from state.nouns import Name, Reflection, Task, Trajectory, Verdict
+from state.nouns import Name, Reflection, Task, Trajectory, Usage, Verdict
 from state.prompts import Shown
 
 Outcome = Literal["solved", "failed", "unjudged", "skipped", "solved_before"]
@@ -68,6 +68,7 @@ class ReflexionUpdate(TypedDict, total=False):
     trials: int
     verdict: Verdict
     outcome: Outcome | None
+    reflecting: Usage
 
 
 class ReflexionOutput(TypedDict):
@@ -79,6 +80,9 @@ class ReflexionOutput(TypedDict):
     trials: Annotated[int, Field(title="Trials", description="Attempts made in this run.")]
     attempts: list[Trajectory]
     reflections: list[Reflection]
+    reflecting: Annotated[
+        Usage, Field(title="Reflecting", description="What writing this run's reflections cost.")
+    ]
 
 
 @validated
@@ -93,3 +97,4 @@ class ReflexionState:
     trials: int = 0
     verdict: Verdict = field(default_factory=Verdict)
     outcome: Outcome | None = None
+    reflecting: Usage = field(default_factory=Usage)

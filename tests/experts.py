@@ -16,7 +16,8 @@ from environments.household.expert import Knowledge, Turn, expert, learn, merge
 from environments.household.nouns import THINGS, TREATMENTS
 from environments.household.world import world
 from state.nouns import text_of
-from training.novice.corpus import Entry, Episode, operations
+from training.novice.player import Episode
+from training.novice.writing import Entry, operations
 
 _KEPT = re.compile(r"Look for (\w+) in/on a (\w+)\.")
 _WORKS = re.compile(r"To (\w+) a thing, use the (\w+)\.")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from langchain_core.language_models import BaseChatModel
 from typer.testing import CliRunner, Result
 
-from cli import evaluation, rules
+from cli import evaluation, practice, rules
 from cli.app import app
-from nodes import agents
+from memory.experience import opening
+from nodes import agents, experience
 from tests.cli import pupil
+from tests.memory.experience.attempts import Words
 
 Apprentice = Callable[..., Result]
 
@@ -35,13 +38,17 @@ def play(patch: pytest.MonkeyPatch, chat: Callable[..., BaseChatModel]) -> None:
 def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Put the pupil in place of every model, and everything that is written into a folder."""
     play(patch, pupil.chat)
+    for module in (practice, experience):
+        patch.setattr(module, "embeddings", lambda name: Words())
     patch.chdir(folder)
     patch.setenv("COLUMNS", "200")
     patch.setenv("APPRENTICE_DATA", str(folder / "data"))
+    patch.delenv("QDRANT_URL", raising=False)
 
 
 @pytest.fixture
-def apprentice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Apprentice:
+def apprentice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Apprentice]:
     """Run the command in a folder of its own, on a terminal 200 columns wide."""
     prepare(monkeypatch, tmp_path)
-    return run
+    yield run
+    asyncio.run(opening.close())

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from cli import journal
+from cli.journal import Finished, Journal
+from cli.techniques import borrowing
 from models import chat
 from state.errors import ModelFailure
+from state.nouns import Reflection, Task, text_of, transcript
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, play
 from tests.fakes import Scripted
@@ -77,6 +80,86 @@ def test_borrowed_reflections_are_others_and_as_many(apprentice: Apprentice) -> 
             lenders = [task for task, every in texts.items() if each.text in every]
             assert lenders
             assert lenders != [done.task.id]
+
+
+def test_what_is_lent_is_as_long_as_a_tasks_own() -> None:
+    def done(number: int, kind: str, *lengths: int) -> Finished:
+        task = Task(id=f"test/{number}", environment="household/north/small", kind=kind)
+        lessons = (Reflection(text=f"{number}" * each, trial=1) for each in lengths)
+        return Finished(task=task, outcome="failed", reflections=tuple(lessons))
+
+    own = done(0, "pick", 100, 40)
+    twin = own.model_copy(  # another world's task of the same name is another task
+        update={"task": own.task.model_copy(update={"environment": "household/south/small"})}
+    )
+    donors = [own, done(1, "pick", 60, 104), done(2, "heat", 100, 41), done(3, "pick", 42)]
+    lend = borrowing(own.task, donors)
+    # Of the same kind within a tenth; then the nearest; after its own last one, as long as that.
+    assert [lend("") for _ in range(6)] == ["1" * 104, "3" * 42, "2" * 41, "1" * 60, "2" * 100, ""]
+    assert borrowing(own.task, [own])("") == ""
+    assert borrowing(own.task, [own, twin])("") == "0" * 100
+    assert borrowing(done(9, "pick").task, donors)("")  # one that never had to reflect
+
+
+def test_what_reflecting_took_is_told_beside_the_attempts(apprentice: Apprentice) -> None:
+    result = apprentice("evaluate", *FULL, "--json", "a.json")
+    found = figures("a.json")["summary"]
+    _, finished = journal.read(Path("a.json"))
+    assert found["reflecting"]["calls"] == sum(len(done.reflections) for done in finished) > 0
+    assert found["reflecting"]["input_tokens"] > found["reflecting"]["calls"]
+    assert found["calls"] == sum(row["calls"] for row in figures("a.json")["rows"])
+    page = " ".join(result.output.split())
+    assert f"Reflecting, beside that: {found['reflecting']['calls']} calls" in page
+    quiet = apprentice("evaluate", *FULL, "--technique", "none", "--json", "b.json")
+    assert "Reflecting" not in quiet.output
+
+
+def test_the_length_of_a_turn_and_the_window_are_the_callers(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: set[int] = set()
+
+    def asked(name: str, *, max_tokens: int = 128, **settings: Any) -> Scripted:
+        lengths.add(max_tokens)
+        return Scripted(lambda messages: "A lesson." if len(messages) == 2 else "look")
+
+    play(monkeypatch, asked)
+    options = ("--limit", "1", "--trials", "4", "--max-tokens", "1000", "--window", "1")
+    assert apprentice("evaluate", *options, "--json", "a.json").exit_code == 0
+    assert 1000 in lengths
+    _, (done,) = journal.read(Path("a.json"))
+    shown = [len(attempt.in_view.reflections) for attempt in done.attempts]
+    assert shown == [0, 1, 1, 1]
+
+
+def test_a_task_that_was_solved_as_the_run_was_killed_is_not_taken_for_known(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("evaluate", *FULL, "--memory", "mine", "--concurrency", "1")
+    apprentice(*options, "--memory", "other", "--json", "whole.json")
+    whole = {row["task"]: row for row in figures("whole.json")["rows"]}
+    add = Journal.add
+
+    def dying(kept: Journal, done: Finished) -> None:
+        if done.outcome == "solved" and done.reflections:
+            raise ModelFailure("The process was killed before the line was written.")
+        add(kept, done)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "add", dying)
+        assert apprentice(*options, "--json", "a.json").exit_code == 1
+    assert apprentice(*options, "--json", "a.json").exit_code == 0
+    assert figures("a.json")["summary"]["by_trial"] == figures("whole.json")["summary"]["by_trial"]
+    resumed = {row["task"]: row for row in figures("a.json")["rows"]}
+    assert {task: row["trial"] for task, row in resumed.items()} == {
+        task: row["trial"] for task, row in whole.items()
+    }
+    again = apprentice(*options, "--trials", "2", "--json", "b.json")  # another evaluation
+    assert again.exit_code == 0
+    assert (
+        figures("b.json")["summary"]["by_trial"][0][0]
+        == figures("a.json")["summary"]["by_trial"][-1][0]
+    )
 
 
 def test_finished_tasks_are_not_repeated(
@@ -175,6 +258,8 @@ def test_cache_answers_the_same_evaluation_without_the_model(
         (("--technique", "reflection"), "Unknown technique 'reflection'. Did you mean 'reflexion'"),
         (("--trials", "0"), "is 0, but must lie between 1 and 100"),
         (("--trials", "1000000"), "is 1000000, but must lie between 1 and 100"),
+        (("--max-tokens", "5"), "'max_tokens' is 5, but must lie between 8 and 4096"),
+        (("--window", "11"), "'window' is 11, but must lie between 1 and 10"),
         (("--limit", "0"), "is 0, but must lie between 1 and 100000"),
         (("--temperature", "3"), "is 3.0, but must lie between 0 and 2"),
         (("--seed", "-1"), "Input should be greater than or equal to 0"),
@@ -185,6 +270,11 @@ def test_cache_answers_the_same_evaluation_without_the_model(
             "x.jsonl cannot be read",
         ),
         (("--json", "/dev/null/x.json"), "cannot be written"),
+        (("--successes", "5"), "'reflexion' shows no exemplars: leave out --successes"),
+        (
+            ("--technique", "exemplar", "--successes", "5", "--memory", "mine"),
+            "A named memory holds what was recorded in it: leave out --successes",
+        ),
     ],
 )
 def test_bad_input_is_a_sentence_and_leaves_nothing_behind(
@@ -244,3 +334,45 @@ def test_a_model_that_writes_no_command_fails_its_tasks_and_nothing_else(
     assert result.exit_code == 0
     assert figures("a.json")["summary"]["by_trial"][-1][0] == 0
     assert figures("a.json")["summary"]["attempts"] == 3 * trials
+
+
+def test_exemplars_come_from_solved_training_tasks(apprentice: Apprentice) -> None:
+    options = ("--limit", "4", "--successes", "3", "--json", "a.json")
+    said = apprentice("evaluate", "--technique", "exemplar", *options)
+    assert said.exit_code == 0
+    plan, finished = journal.read(Path("a.json"))
+    assert (plan.trials, plan.successes, len(finished)) == (1, 3, 4)
+    (practice,) = Path().glob("practice-*.jsonl")
+    asked, practised = journal.read(practice)
+    assert (asked.split, asked.technique) == ("train", "reflexion")
+    solved = [each for done in practised for each in done.attempts if each.verdict.success]
+    known = {each.id for each in solved[:3]}
+    for done in finished:
+        (attempt,) = done.attempts
+        (seen,) = attempt.in_view.exemplars
+        assert seen in known
+        (shown,) = (each for each in solved if each.id == seen)
+        assert transcript(shown.messages) in text_of(attempt.messages[0])
+
+
+def test_a_named_memory_grows_with_what_is_evaluated(apprentice: Apprentice) -> None:
+    mine = ("--technique", "exemplar", "--memory", "mine")
+    apprentice("evaluate", *mine, "--split", "train", "--limit", "3", "--json", "a.json")
+    apprentice("evaluate", *mine, "--limit", "3", "--json", "b.json")
+    trained, tested = (
+        [done.attempts[0] for done in journal.read(Path(name))[1]] for name in ("a.json", "b.json")
+    )
+    solved = {each.id for each in trained if each.verdict.success}
+    assert solved
+    assert {id_ for each in tested for id_ in each.in_view.exemplars} <= solved
+    assert all(each.in_view.exemplars for each in tested)
+
+
+def test_a_model_that_solves_too_little_is_told(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(monkeypatch, lambda name, **settings: Scripted(lambda _: "look"))
+    options = ("--limit", "1", "--successes", "2", "--json", "a.json")
+    result = apprentice("evaluate", "--technique", "exemplar", *options)
+    assert result.exit_code == 2
+    assert "solved only 0 training tasks, so a memory cannot hold 2 successes" in result.output

@@ -38,7 +38,19 @@ def test_what_was_added_is_there_again(plan: Plan, tmp_path: Path) -> None:
     with journal.opened(path, plan) as kept:
         assert list(kept.finished.values()) == [finished(0)]
         kept.add(finished(1))
-    assert journal.read(path) == (plan, [finished(0), finished(1)])
+    read, tasks = journal.read(path)
+    assert read.model_copy(update={"run": ""}) == plan
+    assert tasks == [finished(0), finished(1)]
+
+
+def test_a_run_keeps_its_name_and_another_file_is_another_run(plan: Plan, tmp_path: Path) -> None:
+    names: list[str] = []
+    for name in ("a", "a", "b"):
+        with journal.opened(tmp_path / f"{name}.jsonl", plan) as kept:
+            kept.add(finished(len(names)))
+            names.append(kept.plan.run)
+    assert names[0]
+    assert names[0] == names[1] != names[2]
 
 
 def test_a_torn_line_is_dropped_and_written_over(plan: Plan, tmp_path: Path) -> None:

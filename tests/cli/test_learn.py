@@ -18,8 +18,14 @@ from tests.cli import pupil
 from tests.cli.conftest import Apprentice, play, prepare, run
 from tests.fakes import Scripted
 
-SMALL = ("learn", "--name", "a", "--tasks", "6", "--trials", "2", "--training", "12")
-TINY = ("learn", "--name", "a", "--tasks", "1", "--trials", "1", "--training", "0")
+SMALL = (
+    *("learn", "--name", "a", "--tasks", "6", "--trials", "2"),
+    *("--successes", "2", "--training", "12"),
+)
+TINY = (
+    *("learn", "--name", "a", "--tasks", "1", "--trials", "1"),
+    *("--successes", "0", "--training", "0"),
+)
 FOLDER = Path("runs/a")
 
 
@@ -92,6 +98,27 @@ def test_the_learner_learns_and_the_report_says_so(lesson: Lesson) -> None:
         assert name in lesson.output
 
 
+def test_first_attempts_are_tried_with_more_and_more_in_memory(lesson: Lesson) -> None:
+    found = lesson.figures["exemplars"]
+    assert found["recorded"] == [0, 1, 2]
+    assert set(found["rates"]) == {"exemplar", "random-exemplars", "none"}
+    alone = lesson.figures["rows"]["none"]
+    small = [row for row in alone if row["environment"].endswith("/small") and row["trial"] == 1]
+    for rates in found["rates"].values():
+        assert rates[0][:2] == [sum(row["success"] for row in small), len(small)]
+    assert [rates[:2] for rates in found["rates"]["none"]] == [rates[0][:2]] * 3
+    for technique in ("exemplar", "random-exemplars"):
+        for level in (1, 2):
+            plan, finished = journal.read(lesson.folder / f"{technique}-{level}.jsonl")
+            assert (plan.successes, plan.trials, len(finished)) == (level, 1, 6)
+            known = {id_ for done in finished for id_ in done.attempts[0].in_view.exemplars}
+            assert 1 <= len(known) <= level
+            solved = sum(bool(done.attempts[0].verdict.success) for done in finished)
+            assert found["rates"][technique][level][:2] == [solved, 6]
+    assert "recorded successes" in lesson.page
+    assert "At 2, against random-exemplars" in lesson.output
+
+
 def test_the_report_needs_nothing_else(lesson: Lesson) -> None:
     source = lesson.page
     assert Page(source).addresses == []
@@ -133,15 +160,22 @@ def test_what_an_agent_writes_cannot_reach_the_page(
         return turn if turn.startswith("{") else f"think: <script>alert(1)</script>\n{turn}"
 
     play(monkeypatch, lambda name, **settings: Scripted(rude))
-    apprentice("learn", "--name", "a", "--tasks", "3", "--trials", "2", "--training", "0")
+    some = ("--tasks", "3", "--trials", "2", "--successes", "0", "--training", "0")
+    apprentice("learn", "--name", "a", *some)
     source = (FOLDER / "report.html").read_text()
     assert "&lt;script&gt;" in source
     assert "<script" not in source
 
 
 def test_one_trial_and_nothing_learned_is_reported_too(apprentice: Apprentice) -> None:
-    assert apprentice(*TINY).exit_code == 0
+    result = apprentice(*TINY)
+    assert result.exit_code == 0
     Page((FOLDER / "report.html").read_text())
+    told = re.search(r"Attempts: apprentice (show \S+)", result.output)
+    assert told
+    listed = apprentice(*told[1].split())
+    assert listed.exit_code == 0
+    assert "test/" in listed.output
 
 
 def test_the_same_name_goes_on(apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def test_help_names_every_command_and_option(apprentice: Apprentice) -> None:
     for command in ("evaluate", "learn", "show"):
         assert command in face.output
         assert apprentice(command, "--help").exit_code == 0
+    assert "Exit codes: 0 done" in face.output
+
+
+def test_the_examples_in_the_help_have_options_that_exist(apprentice: Apprentice) -> None:
+    page = apprentice("evaluate", "--help").output
+    table, _, told = page.partition("For example")
+    examples = re.findall(r"apprentice evaluate (.+)", told)
+    assert len(examples) == 2
+    for option in re.findall(r"--[a-z-]+", " ".join(examples)):
+        assert f"{option} " in table
 
 
 def test_version_is_the_projects(apprentice: Apprentice, root: Path) -> None:

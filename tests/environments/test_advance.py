@@ -279,15 +279,49 @@ def test_an_episode_depends_on_its_actions_alone(commands: list[str], data: Any)
 def test_the_cache_keeps_no_more_than_its_limit() -> None:
     cache = driver._Cache(limit=2)
     simulator = environment("household").reset(TASK)
-    for number in range(5):
-        cache.put(("e", str(number), ()), driver._Episode(simulator, ROOM))
-    kept = [number for number in range(5) if cache.take(("e", str(number), ()))]
-    assert kept == [3, 4]
+    for number in (0, 1, 2, 3, 4, 4):
+        cache.put(("e", str(number), "", ()), driver._Episode(simulator, ROOM))
+    kept = [n for n in (3, 4, 4, 4) if cache.take(("e", str(n), "", ()))]
+    assert kept == [4, 4]
+
+
+def test_attempts_side_by_side_at_one_task_replay_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand at the same prefix, and each finds a live episode there."""
+    begun = 0
+
+    def counting(task: Task) -> Any:
+        nonlocal begun
+        begun += 1
+        return HOUSE.reset(task)
+
+    where = Stand(reset=counting)
+    monkeypatch.setattr(driver, "_cache", driver._Cache(limit=64))
+    monkeypatch.setattr(driver, "environment", lambda name: where)
+    openings: list[AnyMessage] = [start(TASK) for _ in range(8)]
+    transcripts = [[opening] for opening in openings]
+    for step in range(5):
+        turn = AIMessage(f"go to {PLACES[step % 2]}")
+        for transcript in transcripts:
+            transcript += [turn, advance(TASK, transcript, turn).reply]
+    assert begun == 8
+    assert len({tuple(map(text_of, transcript)) for transcript in transcripts}) == 1
+
+
+@dataclass
+class Stand:
+    """The household, with its own way to begin an episode."""
+
+    reset: Any
+    replayable: bool = True
+    step_limit: Any = HOUSE.step_limit
 
 
 @dataclass
 class Once:
-    """An environment whose episodes cannot be repeated, and that ends with half a score."""
+    """An environment whose episodes cannot be repeated: each counts what was said in it.
+
+    It ends with half a score.
+    """
 
     name: str = "once"
     instructions: str = ""
@@ -300,23 +334,32 @@ class Once:
     def task(self, task_id: str) -> Task:
         return Task(id=task_id, environment=self.name)
 
-    def reset(self, task: Task) -> Once:
-        return self
+    def reset(self, task: Task) -> Session:
+        return Session()
 
     def step_limit(self, task: Task) -> int:
         return 5
+
+
+class Session:
+    """One live session of it."""
+
+    def __init__(self) -> None:
+        self.said = 0
 
     def opening(self) -> Observation:
         return Observation(text="hello")
 
     def step(self, action: str) -> Observation:
-        return Observation(text=action, score=0.5, done=action == "finish")
+        self.said += 1
+        return Observation(text=f"{action} {self.said}", score=0.5, done=action == "finish")
 
 
 @pytest.fixture
 def once(monkeypatch: pytest.MonkeyPatch) -> Task:
-    monkeypatch.setattr(driver, "environment", lambda name: Once())
-    return Once().task("only")
+    where = Once()
+    monkeypatch.setattr(driver, "environment", lambda name: where)
+    return where.task("only")
 
 
 def test_an_episode_may_end_without_being_solved(once: Task) -> None:
@@ -325,11 +368,37 @@ def test_an_episode_may_end_without_being_solved(once: Task) -> None:
     assert (verdict.success, verdict.score) == (False, 0.5)
 
 
-@pytest.mark.usefixtures("forgetful")
-def test_what_cannot_be_replayed_is_interrupted(once: Task) -> None:
-    first, second = play(once, ["wait", "finish"])
-    assert first.verdict is None  # nothing had been done yet, so nothing was lost
-    assert second.verdict is not None
-    assert second.verdict.success is None
-    assert second.verdict.feedback.startswith("Interrupted")
-    assert second.steps == 1
+def test_attempts_side_by_side_never_share_what_cannot_be_replayed(once: Task) -> None:
+    one: list[AnyMessage] = [start(once)]
+    two: list[AnyMessage] = [start(once)]
+    for attempt in (one, two, two, one):  # the same actions, so the same prefixes
+        turn = AIMessage("wait")
+        attempt += [turn, advance(once, attempt, turn).reply]
+    assert [text_of(m) for m in one] == [text_of(m) for m in two]
+    assert [text_of(m) for m in one if m.type == "human"] == ["hello", "wait 1", "wait 2"]
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_what_cannot_be_replayed_is_interrupted(
+    done: int, once: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages: list[AnyMessage] = [start(once)]
+    for _ in range(done):
+        turn = AIMessage("wait")
+        messages += [turn, advance(once, messages, turn).reply]
+    monkeypatch.setattr(driver, "_sessions", driver._Cache(limit=8))  # as in another worker
+    result = advance(once, messages, AIMessage("wait"))
+    assert result.verdict is not None
+    assert result.verdict.interrupted
+    assert result.verdict.success is None
+    assert result.verdict.feedback.startswith("Interrupted")
+    assert result.steps == done
+
+
+def test_a_fork_of_what_cannot_be_replayed_is_interrupted(once: Task) -> None:
+    messages: list[AnyMessage] = [start(once)]
+    turn = AIMessage("wait")
+    first, fork = (advance(once, messages, turn) for _ in range(2))
+    assert first.verdict is None
+    assert fork.verdict is not None
+    assert fork.verdict.interrupted

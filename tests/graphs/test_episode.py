@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
+from environments import registry
 from environments.registry import environment
 from graphs import episode
 from nodes.agents import Agent
@@ -204,3 +207,35 @@ async def test_it_runs_inside_another_graph_whose_context_is_foreign(easy: Task)
 async def test_a_shown_object_is_as_good_as_its_dict(easy: Task) -> None:
     ended = await run(expert_agent, easy, shown=Shown(plan=["Start at the cart."]))
     assert "Start at the cart." in text_of(ended["messages"][0])
+
+
+@pytest.fixture
+def once(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Provide an environment whose episodes cannot be replayed; return its only task."""
+    live = EntryPoint("once", "tests.environments.test_advance:Once", registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [live])
+    environment.cache_clear()
+    yield {"environment": "once", "id": "only"}
+    environment.cache_clear()
+
+
+async def test_attempts_side_by_side_keep_the_sessions_that_cannot_be_replayed(
+    once: dict[str, str],
+) -> None:
+    """Each carries its own on, and one that goes back to an earlier moment is interrupted."""
+
+    async def patient(messages: list[AnyMessage]) -> str:
+        await asyncio.sleep(0.01)
+        return "finish" if len(messages) >= 6 else "wait"
+
+    graph = episode.build(patient).compile(checkpointer=InMemorySaver())
+    task: Any = {"task": once}
+    threads: list[RunnableConfig] = [{"configurable": {"thread_id": str(n)}} for n in range(3)]
+    for ended in await asyncio.gather(*(graph.ainvoke(task, thread) for thread in threads)):
+        seen = [text_of(message) for message in ended["messages"] if message.type == "human"]
+        assert seen == ["hello", "wait 1", "wait 2", "finish 3"]
+        assert not ended["verdict"].interrupted
+    history = [snapshot async for snapshot in graph.aget_state_history(threads[0])]
+    earlier = next(each for each in history if each.values.get("steps") == 1)
+    forked = await graph.ainvoke(None, earlier.config)
+    assert forked["verdict"].interrupted

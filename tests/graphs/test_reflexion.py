@@ -204,3 +204,34 @@ async def test_skip_is_yes_or_no(easy: Task) -> None:
 async def test_a_run_has_a_name(name: Any, easy: Task) -> None:
     with pytest.raises(BadInput, match="'run' cannot be read"):
         await reflexion.build(expert_agent).compile().ainvoke({"task": easy, "run": name})
+
+
+async def test_an_interrupted_attempt_is_on_record_and_another_takes_its_place(easy: Task) -> None:
+    def judge(task: Task, messages: Sequence[AnyMessage], verdict: Verdict) -> Verdict:
+        broken.append(Verdict(feedback="Interrupted.", interrupted=True))
+        return broken[-1] if len(broken) < 3 else verdict
+
+    broken: list[Verdict] = []
+    reflector = numbered()
+    graph = reflexion.build(expert_agent, judge, reflector).compile()
+    settings = Context(max_trials=4, strategy="last_attempt_and_reflection")
+    ended = await graph.ainvoke({"task": easy}, context=settings)
+    assert [attempt.verdict.interrupted for attempt in ended["attempts"]] == [True, True, False]
+    assert (ended["outcome"], ended["trials"]) == ("solved", 3)
+    assert reflector.prompts == []  # it taught nothing
+    assert LAST_ATTEMPT not in text_of(ended["attempts"][2].messages[0])
+    broken.clear()
+    ended = await graph.ainvoke({"task": easy}, context=Context(max_trials=2))
+    assert (ended["outcome"], ended["trials"]) == ("unjudged", 2)
+
+
+async def test_what_reflecting_cost_is_counted_beside_the_attempts(easy: Task) -> None:
+    reflector = Scripted(["one two three", " ", "four"])
+    ended = await run(easy, reflector=reflector, max_trials=4)
+    spent = ended["reflecting"]
+    assert spent.calls == 3  # the one that had nothing to say too
+    assert spent.output_tokens == 4
+    read = sum(len(m.text.split()) for prompt in reflector.prompts for m in prompt)
+    assert spent.input_tokens == read
+    assert spent.seconds > 0
+    assert sum(attempt.usage.calls for attempt in ended["attempts"]) == 12

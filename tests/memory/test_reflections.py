@@ -16,7 +16,7 @@ from memory.labels import label
 from memory.reflections import Reflections
 from memory.store import store as open_store
 from state.errors import BrokenData
-from state.nouns import Reflection, Task
+from state.nouns import Reflection, Task, trajectory_id
 
 TASK = Task(id="test/1", environment="household/north/small")
 
@@ -102,3 +102,18 @@ def test_labels_are_safe_and_never_shared(one: str, other: str) -> None:
     assert label(one)
     assert not set(label(one)) & set(".%*?[] /")
     assert (label(one) == label(other)) == (one == other)
+
+
+async def test_what_a_run_left_can_be_taken_back(store: BaseStore) -> None:
+    memory = Reflections(store, "team", TASK)
+    await memory.add("earlier", Reflection(text="kept", trial=1))
+    await memory.add("killed", Reflection(text="taken back", trial=1))
+    await memory.mark_solved(trajectory_id("team", TASK, "killed", 2))
+    await memory.forget("another", trials=6)
+    assert await memory.solved_by()
+    await memory.forget("killed", trials=6)
+    assert await memory.solved_by() == ""
+    assert [reflection.text for reflection in await memory.all()] == ["kept"]
+    await memory.mark_solved(trajectory_id("team", TASK, "earlier", 1))
+    await memory.forget("killed", trials=6)
+    assert await memory.solved_by()

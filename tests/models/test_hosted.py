@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 from langchain.chat_models import base
+from langchain_core.caches import InMemoryCache
+from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import AIMessage
 
 import models
+from models import hosted as module
 from models.hosted import PROVIDERS, hosted
 from state.errors import BadInput, MissingPart, UnknownName
+from tests.fakes import Scripted
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +115,29 @@ def test_adapters_are_for_local_models() -> None:
 
 def test_every_provider_is_offered_but_the_one_that_loads_what_a_caller_names() -> None:
     assert set(base._BUILTIN_PROVIDERS) - set(PROVIDERS) == {"huggingface"}
+
+
+@pytest.mark.parametrize(("temperature", "draws"), [(1.0, 2), (0.0, 1)])
+def test_kept_answers_are_told_apart_by_the_seed_where_the_provider_takes_none(
+    temperature: float, draws: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter(["look", "inventory", "neither"])
+
+    def made(model: str, **_: Any) -> Scripted:
+        return Scripted(lambda _: next(said))  # one that takes no seed
+
+    monkeypatch.setattr(module, "init_chat_model", made)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+    before = get_llm_cache()
+    set_llm_cache(InMemoryCache())
+    try:
+        answers = [
+            models.chat("anthropic:m", temperature=temperature, seed=seed).invoke("What now?").text
+            for seed in (1, 2, 1, 2)
+        ]
+        hosted.cache_clear()  # other clients, as in another process
+        again = models.chat("anthropic:m", temperature=temperature, seed=1).invoke("What now?")
+    finally:
+        set_llm_cache(before)
+    assert answers == ["look", "inventory"][:draws] * (4 // draws)
+    assert again.text == "look"

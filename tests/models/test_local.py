@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage
 from peft import PeftModel
 
@@ -349,3 +351,24 @@ def test_the_seam_is_light() -> None:
     code = f"import sys, models, models.local; print({heavy} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_kept_answers_are_not_another_models(
+    offered: Offered, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A model trained anew under its old name, or another adapter, is asked again."""
+    tiny.llama(tmp_path / "mine", seed=1)
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path))
+    before = get_llm_cache()
+    set_llm_cache(InMemoryCache())
+    try:
+        first = text("local:mine", LONG)
+        close_all()
+        assert text("local:mine", LONG) == first
+        assert engine("mine")._thread.ident is None  # nobody had to be asked
+        tiny.llama(tmp_path / "mine", seed=2)
+        close_all()
+        second = text("local:mine", LONG)
+    finally:
+        set_llm_cache(before)
+    assert second != first

@@ -21,8 +21,9 @@ from state import prompts
 from state.context import Context
 from state.prompts import Shown
 from state.rulebook import parse_operations
-from training.novice.corpus import Corpus, Episode
+from training.novice.corpus import Corpus
 from training.novice.lessons import kept_rule
+from training.novice.player import Episode
 
 WEIGHTS = Path(models.__file__).parent / "novice" / "weights"
 

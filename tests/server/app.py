@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from langchain_core.messages import AnyMessage
 
 from graphs import episode as episodes
+from graphs import exemplar as exemplars
 from graphs import expel as expels
 from graphs import insights as insight_graphs
 from graphs import reflexion as reflexions
@@ -25,6 +26,7 @@ async def patient_expert(messages: Sequence[AnyMessage]) -> str:
 
 
 episode = episodes.build(patient_expert).compile(name="episode")
+exemplar = exemplars.build(patient_expert, planner=lambda _: "As before.").compile(name="exemplar")
 reflexion = reflexions.build(patient_expert, reflector=expert_reflector).compile(name="reflexion")
 insights = insight_graphs.build(analyst).compile(name="insights")
 expel = expels.build(expert_agent, reflector=expert_reflector, critic=expert_critic).compile(

@@ -177,15 +177,17 @@ async def test_the_shipped_configuration_serves_forms(tmp_path: Path) -> None:
                 name: await client.assistants.get_schemas(served[name]["assistant_id"])
                 for name in json.loads((ROOT / "langgraph.json").read_text())["graphs"]
             }
-    needed = {"expel": ["environment"], "insights": ["reports"]}
-    assert {"episode", "expel", "insights", "reflexion"} <= set(schemas)
+    needed = {"episode": ["task"], "exemplar": ["task"], "reflexion": ["task"]}
+    needed |= {"expel": ["environment"], "insights": ["reports"], "feedback": []}
+    assert set(needed) <= set(schemas)
     for name, schema in schemas.items():
         context, given = schema["context_schema"], schema["input_schema"]
-        assert given["required"] == needed.get(name, ["task"])
+        assert given.get("required", []) == needed[name]
         assert all(field["description"] for field in given["properties"].values())
         assert all(
             field["title"] and field["description"] for field in context["properties"].values()
         )
         assert context["properties"]["max_trials"]["maximum"] == 100
         assert "reflection" in context["properties"]["strategy"]["enum"]
+        assert "hybrid" in context["properties"]["recall"]["enum"]
     assert (tmp_path / "data" / "store.sqlite").exists()

@@ -8,11 +8,14 @@ import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from environments.household.expert import Knowledge, Turn, learn, merge
+from environments.household.language import goal_in, parse_goal
 from environments.household.nouns import CATEGORY, PLACES, THINGS
 from environments.household.world import NAMED, world
 from state.nouns import transcript
 from training.novice import lessons
-from training.novice.corpus import FIRST_WORLD, KINDS, Corpus, operations, shows
+from training.novice.corpus import KINDS, Corpus
+from training.novice.player import FIRST_WORLD, lesson_of, shows
+from training.novice.writing import operations
 
 SIZES = {"tiny": 1.0, "small": 1.0, "medium": 1.0, "full": 1.0}
 OPENING = (
@@ -123,6 +126,18 @@ def test_operations_agree_edit_remove_and_add() -> None:
     assert operations([win], twice)[1:] == [f"REMOVE 2: {right}", f"AGREE 1: {right}"]
 
 
+def test_the_thought_before_the_operations_numbers_the_rules_it_is_about() -> None:
+    drawn = corpus(8)
+    win = drawn.success(world("w3000"), lambda g: g.room.goal.family == "pick")
+    assert win is not None
+    (noun, kind), *_ = shows(win).kept.items()
+    about = CATEGORY[noun]
+    other = next(place for place in PLACES if place != kind)
+    book = [("heat", "fridge", "-"), (about, other, "-"), (about, kind, "-")]
+    assert operations([win], book)[0] == f"think: {about} in/on a {kind}: not 2, 3."
+    assert operations([win], [])[0] == f"think: {about} in/on a {kind}: new."
+
+
 @pytest.mark.parametrize("lesson", lessons.CORES)
 def test_wordings_are_many_and_a_third_is_held_out(lesson: str) -> None:
     cores = lessons.CORES[lesson]
@@ -222,3 +237,49 @@ def test_a_run_is_published_with_the_settings_it_had(tmp_path: Path) -> None:
     assert facts["settings"]["layers"] == 1
     assert facts["tokens_seen"] > 1
     assert (tmp_path / "model" / "model.safetensors").exists()
+
+
+def test_attention_by_products_is_the_fused_one() -> None:
+    import torch
+
+    from training.novice import train as training
+
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(2, 3, 7, 4) for _ in range(3))
+    ours, _ = training._attend(None, query, key, value, None, scaling=0.5)
+    fused = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, is_causal=True, scale=0.5
+    )
+    assert torch.allclose(ours, fused.transpose(1, 2), atol=1e-6)
+
+
+def test_what_was_overlooked_is_in_the_lesson_all_the_same() -> None:
+    """Slips mislead who made them; what a reflection says rests on what was to be seen."""
+    drawn = corpus(31)
+    overlooked = 0
+    for _ in range(400):
+        for episode in drawn.failures(drawn.game(), 1):
+            noun = drawn_noun(episode.opening)
+            for number, turn in enumerate(episode.turns[1:], 1):
+                before = episode.turns[number - 1].observation
+                missed = turn.text.startswith(f"think: The {noun} is not here")
+                if number in episode.slips and missed and f" {noun} " in before:
+                    overlooked += 1
+                    assert lesson_of(episode).found[noun]
+    assert overlooked > 10
+
+
+def drawn_noun(opening: str) -> str:
+    goal = parse_goal(goal_in(opening))
+    assert goal is not None
+    return goal.thing
+
+
+def test_episodes_are_cut_after_a_plan_or_not_at_all() -> None:
+    cut = 0
+    for sample in islice(corpus(13, told=1.0), 60):
+        last = sample.parts[-1].text
+        done = last.startswith(("put ", "use ")) or "\nuse " in last
+        cut += "Plan:" in last
+        assert done or "Plan:" in last or len(sample.parts) > 20
+    assert 20 < cut < 50

@@ -2,60 +2,20 @@
 
 Every sample is a chat whose agent turns come from `environments.household.expert`, acting on
 what the prompt tells and nothing else. Worlds are seeded ones; the evaluated worlds, their
-splits and the real games never appear. Slips are added to a share of the episodes (SLIPPING):
-commands drawn at random (SLIP), and seeing the wanted thing where it is not (DELUSION). They are
-not learned; what is learned is how the expert recovers.
+splits and the real games never appear.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
-from environments.household.environment import STEP_LIMITS
-from environments.household.expert import (
-    Knowledge,
-    Memory,
-    Turn,
-    action_in,
-    expert,
-    learn,
-    merge,
-)
-from environments.household.game import Game
-from environments.household.language import (
-    SENTENCES,
-    contents,
-    in_order,
-    kind_of,
-    parse_command,
-    room,
-)
-from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
-from environments.household.rooms import generate
-from environments.household.world import World, world
-from state import prompts
-from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
-from training.novice import calls
-from training.novice.lessons import kept_rule, reflection, works_rule, world_rules
-
-SLIP: Final = 0.04
-SLIPPING: Final = 0.3
-DELUSION: Final = 0.2  # of the places without the thing, in episodes with slips
-_MISSED = re.compile(r"think: The ([a-z]+) is not here")
-FIRST_WORLD: Final = 1_000  # seeded worlds below this number are kept for evaluation
-
-
-class Part(NamedTuple):
-    """One message of a sample: role, text, and whether its tokens are learned in full."""
-
-    role: str
-    text: str
-    learn: bool
+from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS
+from training.novice import acting, calls, drills, writing
+from training.novice.player import Part, Player
 
 
 @dataclass(frozen=True)
@@ -66,26 +26,7 @@ class Sample:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True)
-class Episode:
-    """A played attempt: what was seen and said, which turns were slips, and its outcome."""
-
-    world: World
-    opening: str
-    turns: tuple[Turn, ...]
-    slips: frozenset[int]
-    solved: bool
-
-    def text(self) -> str:
-        """Render as `state.nouns.transcript` renders messages."""
-        lines = [self.opening]
-        for turn in self.turns:
-            lines += [f"> {line}" for line in turn.text.splitlines()]
-            lines.append(turn.observation)
-        return "\n".join(lines)
-
-
-class Corpus:
+class Corpus(Player):
     """An endless, seeded stream of samples.
 
     Args:
@@ -98,8 +39,7 @@ class Corpus:
     def __init__(
         self, seed: int, sizes: dict[str, float], mix: dict[str, float], rename: float = 0.2
     ) -> None:
-        self.rng = random.Random(seed)
-        self.sizes = sizes
+        super().__init__(seed, sizes)
         self.mix = mix
         self.rename = rename
 
@@ -114,422 +54,9 @@ class Corpus:
                 sample = _renamed(self.rng, sample)
             yield Sample(kind, sample)
 
-    def game(self, home: World | None = None, size: str | None = None) -> Game:
-        """Start a game in a seeded world, of the training split."""
-        home = home or world(f"w{self.rng.randrange(FIRST_WORLD, 10**9)}")
-        size = size or self.rng.choices(list(self.sizes), list(self.sizes.values()))[0]
-        return Game(home, generate(home, size, "train", self.rng.randrange(10**9)))
 
-    def play(self, game: Game, known: Knowledge, limit: int) -> Episode:
-        """Let the expert play, with slips in a share of the episodes."""
-        slip = SLIP if self.rng.random() < SLIPPING else 0.0
-        opening = game.opening().text
-        turns: list[Turn] = []
-        slips: set[int] = set()
-        while len(turns) < limit and not game.done:
-            text = expert(opening, turns, known)
-            if slip and turns and self.rng.random() < slip:
-                text = self.rng.choice(game.admissible())
-                slips.add(len(turns))
-            elif slip and (missed := _MISSED.match(text)) and self.rng.random() < DELUSION:
-                thing = f"{missed[1]} {self.rng.randint(1, 2)}"
-                text = f"think: The {thing} is here.\ntake {thing} from {game.at}"
-                slips.add(len(turns))
-            turns.append(Turn(text, game.step(action_in(text)).text))
-        return Episode(game.world, opening, tuple(turns), frozenset(slips), game.done)
-
-    def limit(self, game: Game) -> int:
-        """Return the step limit of a room of this size."""
-        size = "small" if len(game.room.places) < 9 else "medium"
-        size = "full" if len(game.room.places) > 13 else size
-        return STEP_LIMITS[size][game.room.goal.family]
-
-    def again(self, game: Game) -> Game:
-        """Start the same game afresh."""
-        return Game(game.world, game.room)
-
-    def failures(self, game: Game, count: int) -> list[Episode]:
-        """Play attempts that fail, each with the lessons of those before it."""
-        failed: list[Episode] = []
-        known: list[Knowledge] = []
-        for _ in range(count):
-            limit = max(3, round(self.limit(game) * self.rng.uniform(0.35, 1.0)))
-            episode = self.play(self.again(game), merge(known[-3:]), limit)
-            if episode.solved:
-                break
-            failed.append(episode)
-            known.append(learn(episode.opening, episode.turns))
-        return failed
-
-    def success(self, home: World, want: Callable[[Game], bool], tries: int = 40) -> Episode | None:
-        """Play a small game of a world that fits, knowing its conventions, to success."""
-        for _ in range(tries):
-            game = self.game(home, "tiny" if self.rng.random() < 0.5 else "small")
-            if want(game):
-                known = Knowledge(
-                    {noun: home.keeps[c] for noun, c in CATEGORY.items()}, works=dict(home.treats)
-                )
-                if self.rng.random() < 0.4:
-                    known = Knowledge()
-                episode = self.play(game, known, 24)
-                if episode.solved:
-                    return episode
-        return None
-
-    def acted(self, game: Game, shown: Shown, known: Knowledge) -> tuple[Part, ...]:
-        """Act with something in view, on what it tells."""
-        episode = self.play(self.again(game), known, self.limit(game) + 4)
-        system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, shown, episode.opening)[0]
-        parts = [Part("system", str(system.content), False), Part("user", episode.opening, False)]
-        for number, turn in enumerate(episode.turns):
-            parts.append(Part("assistant", turn.text, number not in episode.slips))
-            parts.append(Part("user", turn.observation, False))
-        return tuple(parts[:-1])
-
-
-def _drill(corpus: Corpus) -> tuple[Part, ...]:
-    """Say, place after place, whether what is wanted is among what is seen there.
-
-    Matching by name is what all else rests on and what a small model learns late, so it is
-    drilled: short listings of any things anywhere, until the wanted one turns up.
-    """
-    rng = corpus.rng
-    places = in_order(f"{kind} {rng.randint(1, 9)}" for kind in rng.sample(list(PLACES), 6))
-    noun, *others = rng.sample(list(CATEGORY), 30)
-    sentence = rng.choice(SENTENCES["pick"]).format(thing=noun, target=kind_of(places[0]))
-    opening = f"{room(places)}\n\nYour task is to: {sentence}"
-    parts = [Part("system", HOUSEHOLD_INSTRUCTIONS, False), Part("user", opening, False)]
-    parts.append(Part("assistant", f"go to {places[0]}", False))
-    for place, following in pairwise(places):
-        seen = [f"{rng.choice(others)} {rng.randint(1, 4)}" for _ in range(rng.randint(0, 6))]
-        here = rng.random() < 0.4
-        wanted = f"{noun} {rng.randint(1, 4)}"
-        sight = contents(place, {*seen, wanted} if here else set(seen), door=False, open_=True)
-        parts.append(Part("user", sight, False))
-        if here:
-            turn = f"think: The {wanted} is here.\ntake {wanted} from {place}"
-            return (*parts, Part("assistant", turn, True))
-        turn = f"think: The {noun} is not here.\ngo to {following}"
-        parts.append(Part("assistant", turn, True))
-    return tuple(parts)
-
-
-def _plain(corpus: Corpus) -> tuple[Part, ...]:
-    return corpus.acted(corpus.game(), Shown(), Knowledge())
-
-
-def _told(corpus: Corpus) -> tuple[Part, ...]:
-    """Act with a lesson that names places outright: the simplest lesson there is."""
-    game = corpus.game()
-    goal, things = game.room.goal, game.room.things
-    found = {
-        noun: tuple(place for thing, place in things.items() if kind_of(thing) == noun)[:2]
-        for noun in ((goal.thing, goal.target) if goal.family == "light" else (goal.thing,))
-    }
-    works = {goal.family: game.world.treats[goal.family]} if goal.family in TREATMENTS else {}
-    if works and corpus.rng.random() < 0.3:
-        works = {}
-    known = Knowledge(found=found, works=works)
-    return corpus.acted(game, Shown(reflections=(reflection(known, corpus.rng),)), known)
-
-
-def _reflected(corpus: Corpus) -> tuple[Part, ...] | None:
-    """Act with up to three reflections of the agent's own failed attempts."""
-    game = corpus.game()
-    failed = corpus.failures(game, corpus.rng.randint(1, 3))[-3:]
-    if not failed:
-        return None
-    lessons = [learn(episode.opening, episode.turns) for episode in failed]
-    own = corpus.rng.random() < 0.4
-    texts = [reflection(lesson, None if own else corpus.rng) for lesson in lessons]
-    shown = Shown(reflections=texts)
-    if corpus.rng.random() < 0.12:
-        shown = Shown(reflections=texts, last_attempt=(failed[-1].text(),))
-    return corpus.acted(game, shown, merge(lessons))
-
-
-def _last_attempt(corpus: Corpus) -> tuple[Part, ...] | None:
-    game = corpus.game()
-    failed = corpus.failures(game, 1)
-    if not failed:
-        return None
-    known = learn(failed[0].opening, failed[0].turns)
-    return corpus.acted(game, Shown(last_attempt=(failed[0].text(),)), known)
-
-
-def _others(corpus: Corpus) -> tuple[Part, ...] | None:
-    """Act with reflections of another task: they say nothing about this one."""
-    game, other = corpus.game(), corpus.game()
-    if game.room.goal.thing == other.room.goal.thing or {
-        game.room.goal.family,
-        other.room.goal.family,
-    } & {*TREATMENTS, "light"}:
-        return None
-    failed = corpus.failures(other, corpus.rng.randint(1, 2))
-    texts = [reflection(learn(e.opening, e.turns), corpus.rng) for e in failed]
-    return corpus.acted(game, Shown(reflections=texts), Knowledge()) if texts else None
-
-
-def _ruled(corpus: Corpus) -> tuple[Part, ...]:
-    """Act with rules in view, relevant and irrelevant ones."""
-    game = corpus.game()
-    home, rng = game.world, corpus.rng
-    keeps, treats = _some(rng, home.keeps), _some(rng, home.treats)
-    goal = game.room.goal
-    if rng.random() < 0.75:
-        keeps[CATEGORY[goal.thing]] = home.keeps[CATEGORY[goal.thing]]
-    if goal.family in TREATMENTS and rng.random() < 0.75:
-        treats[goal.family] = home.treats[goal.family]
-    rules = world_rules(keeps, treats, None if rng.random() < 0.3 else rng)
-    rng.shuffle(rules)
-    known = Knowledge(_by_noun(keeps), works=treats)
-    shown = Shown(rules=rules)
-    if rng.random() < 0.2 and (failed := corpus.failures(game, 1)):
-        lesson = learn(failed[0].opening, failed[0].turns)
-        shown = Shown(rules=rules, reflections=(reflection(lesson, rng),))
-        known = merge([known, lesson])
-    return corpus.acted(game, shown, known)
-
-
-def _exampled(corpus: Corpus) -> tuple[Part, ...] | None:
-    """Act with solved tasks in view: relevant ones tell, irrelevant ones must not."""
-    game = corpus.game(size="small" if corpus.rng.random() < 0.7 else None)
-    goal = game.room.goal
-    category = CATEGORY[goal.thing]
-
-    def same(other: Game) -> bool:
-        return CATEGORY[other.room.goal.thing] == category
-
-    def alike(other: Game) -> bool:
-        return same(other) and other.room.goal.family == goal.family
-
-    def unlike(other: Game) -> bool:
-        return not same(other) and other.room.goal.family not in TREATMENTS
-
-    wanted = corpus.rng.choices(
-        [(same,), (alike,), (unlike,), (unlike, same), (same, unlike)], [3, 3, 2, 1, 1]
-    )[0]
-    cases = [corpus.success(game.world, want) for want in wanted]
-    episodes = [case for case in cases if case is not None]
-    if not episodes:
-        return None
-    known = merge([shows(case) for case in episodes])
-    texts = tuple(case.text() for case in episodes)
-    if corpus.rng.random() < 0.2:
-        shown = Shown(steps=tuple(_moment(case) for case in episodes))
-    else:
-        shown = Shown(exemplars=texts)
-    return corpus.acted(game, shown, known)
-
-
-def _warned(corpus: Corpus) -> tuple[Part, ...] | None:
-    """Act with other tasks' failures in view, marked as such: they must not mislead."""
-    game = corpus.game()
-    failed = corpus.failures(corpus.game(game.world, "tiny"), 1)
-    if not failed:
-        return None
-    return corpus.acted(game, Shown(failures=(failed[0].text(),)), Knowledge())
-
-
-def _planned(corpus: Corpus) -> tuple[Part, ...] | None:
-    """Act on a plan that was adapted from a similar case."""
-    game = corpus.game()
-    case = corpus.success(game.world, _akin(game))
-    if case is None:
-        return None
-    plan, known = adapted(game.opening().text, case)
-    return corpus.acted(game, Shown(plan=(plan,)), known)
-
-
-def _adapting(corpus: Corpus) -> tuple[Part, ...] | None:
-    game = corpus.game()
-    case = corpus.success(game.world, _akin(game))
-    if case is None:
-        return None
-    opening = game.opening().text
-    return _written(prompts.adapting(opening, case.text()), adapted(opening, case)[0])
-
-
-def _reflecting(corpus: Corpus) -> tuple[Part, ...] | None:
-    """Write a reflection on a failed attempt."""
-    failed = corpus.failures(corpus.game(), corpus.rng.choice((1, 1, 2, 3)))
-    if not failed:
-        return None
-    earlier = [reflection(learn(e.opening, e.turns)) for e in failed[:-1]]
-    text = reflection(learn(failed[-1].opening, failed[-1].turns))
-    steps = len(failed[-1].turns)
-    feedback = corpus.rng.choice(
-        ("", f"Out of steps: all {steps} were used, and the task is not solved.")
-    )
-    return _written(prompts.reflecting(failed[-1].text(), earlier[-3:], feedback), text)
-
-
-def _critic(corpus: Corpus) -> tuple[Part, ...] | None:
-    """Write rule operations from a success and a failure, or from several successes."""
-    rng = corpus.rng
-    game = corpus.game(size="tiny" if rng.random() < 0.6 else "small")
-    home = game.world
-    pair = rng.random() < 0.6
-    if pair:
-        failed = corpus.failures(game, 1)
-        if not failed:
-            return None
-        known = Knowledge(_by_noun(home.keeps), works=dict(home.treats))
-        won = corpus.play(corpus.again(game), known, 20)
-        successes = [won] if won.solved else []
-    else:
-        drawn = [corpus.success(home, lambda _: True) for _ in range(rng.randint(2, 3))]
-        successes = [episode for episode in drawn if episode is not None]
-    if not successes:
-        return None
-    book = _book(corpus, home, successes)
-    lines = operations(successes, book)
-    texts = [text for _, _, text in book]
-    full = rng.random() < 0.1 and bool(book)
-    if pair:
-        asked = prompts.critique_pair(texts, successes[0].text(), failed[0].text(), full=full)
-    else:
-        asked = prompts.critique_successes(texts, [s.text() for s in successes], full=full)
-    return _written(asked, "\n".join(lines))
-
-
-def _calling(corpus: Corpus) -> tuple[Part, ...]:
+def _calling(corpus: Player) -> tuple[Part, ...]:
     return tuple(Part(role, text, role == "assistant") for role, text in calls.sample(corpus.rng))
-
-
-def shows(episode: Episode) -> Knowledge:
-    """Return what a solved task shows about its world: where kinds of things are, what works."""
-    memory = Memory.of(episode.opening, episode.turns)
-    if memory is None:
-        return Knowledge()
-    kept: dict[str, str] = {}
-    for thing, place in memory.taken.items():
-        if kind_of(thing) == memory.goal.thing:
-            kept |= dict.fromkeys(THINGS[CATEGORY[kind_of(thing)]], kind_of(place))
-            break
-    works = {memory.goal.family: kind_of(memory.worked)} if memory.worked else {}
-    return Knowledge(kept, works=works)
-
-
-def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
-    """Word a plan for a new task from a solved case; return it and what it tells."""
-    memory = Memory.of(opening, ())
-    if memory is None:
-        return "", Knowledge()
-    goal, lesson = memory.goal, shows(case)
-    category = CATEGORY[goal.thing]
-    says: list[str] = []
-    kept, works = {}, {}
-    if kind := lesson.kept.get(goal.thing):
-        kept = dict.fromkeys(THINGS[CATEGORY[goal.thing]], kind)
-        says.append(f"Look for the {goal.thing}, a kind of {category}, in/on a {kind}.")
-    else:
-        says.append(
-            f"Look for the {goal.thing}, a kind of {category}; the case does not tell where."
-        )
-    if goal.family in TREATMENTS:
-        if kind := lesson.works.get(goal.family):
-            works = {goal.family: kind}
-            says.append(f"Then {goal.family} it with the {kind}.")
-        else:
-            says.append(f"Then {goal.family} it; the case does not tell how.")
-    if goal.family == "light":
-        says.append(f"Then use the {goal.target}.")
-    else:
-        says.append(f"Then put it in/on a {goal.target}.")
-    return " ".join(says), Knowledge(kept, works=works)
-
-
-Entry = tuple[str, str, str]  # what the rule is about, the kind of place, its text
-
-
-def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]:
-    """Return what successes support, given the rules in view: a thought, then operations."""
-    evidence: dict[str, str] = {}
-    for episode in successes:
-        lesson = shows(episode)
-        for noun, kind in lesson.kept.items():
-            evidence.setdefault(CATEGORY[noun], kind)
-        evidence |= {verb: kind for verb, kind in lesson.works.items() if verb not in evidence}
-    lines: list[str] = []
-    seen: dict[str, int] = {}
-    for number, (about, _, text) in enumerate(book, 1):
-        if about in seen and about in evidence:
-            lines.append(f"REMOVE {number}: {text}")
-        seen.setdefault(about, number)
-    facts = [_fact(about, kind) for about, kind in evidence.items()]
-    thought = f"think: {'; '.join(facts)}."
-    following = len(book) + 1
-    for about, kind in evidence.items():
-        text = works_rule(about, kind) if about in TREATMENTS else kept_rule(about, kind)
-        known = seen.get(about)
-        if known is None:
-            lines.append(f"ADD {following}: {text}")
-            following += 1
-        elif book[known - 1][1] == kind:
-            lines.append(f"AGREE {known}: {book[known - 1][2]}")
-        else:
-            lines.append(f"EDIT {known}: {text}")
-    return [thought, *lines[:4]]
-
-
-def _fact(about: str, kind: str) -> str:
-    return f"to {about}, the {kind}" if about in TREATMENTS else f"{about} in/on a {kind}"
-
-
-def _book(corpus: Corpus, home: World, successes: Sequence[Episode]) -> list[Entry]:
-    """Draw the rules in view: none, others, right ones, wrong ones and duplicates."""
-    rng = corpus.rng
-    conventions = list(home.keeps.items()) + list(home.treats.items())
-    chosen = rng.sample(conventions, rng.choice((0, 0, 1, 2, 3, 5, 8)))
-    for episode in successes:
-        lesson = shows(episode)
-        about = [CATEGORY[noun] for noun in list(lesson.kept)[:1]] + list(lesson.works)
-        for name in about:
-            if name not in dict(chosen) and rng.random() < 0.5:
-                chosen.append((name, (home.keeps | home.treats)[name]))
-    book: list[Entry] = []
-    for name, kind in chosen:
-        if rng.random() < 0.15:
-            kind = rng.choice(APPLIANCES if name in TREATMENTS else list(PLACES))
-        for _ in range(2 if rng.random() < 0.08 else 1):
-            draw = None if rng.random() < 0.5 else rng
-            word = works_rule if name in TREATMENTS else kept_rule
-            book.append((name, kind, word(name, kind, draw)))
-    rng.shuffle(book)
-    return book
-
-
-def _moment(episode: Episode) -> str:
-    """Cut the moment of the find, or of the treatment, out of a solved task."""
-    for number, turn in enumerate(episode.turns):
-        command = parse_command(action_in(turn.text))
-        if command is not None and command.verb == "take" and number:
-            lines = "\n".join(f"> {line}" for line in turn.text.splitlines())
-            return f"{episode.turns[number - 1].observation}\n{lines}\n{turn.observation}"
-    return episode.turns[-1].observation
-
-
-def _akin(game: Game) -> Callable[[Game], bool]:
-    category = CATEGORY[game.room.goal.thing]
-    return lambda other: CATEGORY[other.room.goal.thing] == category
-
-
-def _written(asked: Sequence[object], text: str) -> tuple[Part, ...]:
-    parts = [
-        Part("system" if message.type == "system" else "user", str(message.content), False)  # type: ignore[attr-defined]
-        for message in asked
-    ]
-    return (*parts, Part("assistant", text, True))
-
-
-def _some(rng: random.Random, conventions: dict[str, str]) -> dict[str, str]:
-    names = rng.sample(list(conventions), rng.randint(0, min(8, len(conventions))))
-    return {name: conventions[name] for name in names}
-
-
-def _by_noun(keeps: dict[str, str]) -> dict[str, str]:
-    return {noun: keeps[c] for noun, c in CATEGORY.items() if c in keeps}
 
 
 _THING = re.compile(
@@ -564,20 +91,23 @@ def _its_kind(match: re.Match[str]) -> str:
     return f" {match[1]}, a kind of {CATEGORY[match[1]]}"
 
 
-KINDS: Final[dict[str, Callable[[Corpus], tuple[Part, ...] | None]]] = {
-    "drill": _drill,
-    "plain": _plain,
-    "told": _told,
-    "reflected": _reflected,
-    "last_attempt": _last_attempt,
-    "others": _others,
-    "ruled": _ruled,
-    "exampled": _exampled,
-    "warned": _warned,
-    "planned": _planned,
-    "adapting": _adapting,
-    "reflecting": _reflecting,
-    "critic": _critic,
+KINDS: Final[dict[str, Callable[[Player], tuple[Part, ...] | None]]] = {
+    "matching": drills.matching,
+    "lookups": drills.lookups,
+    "numbering": drills.numbering,
+    "plain": acting.plain,
+    "told": acting.told,
+    "reflected": acting.reflected,
+    "last_attempt": acting.last_attempt,
+    "others": acting.others,
+    "similar": acting.similar,
+    "ruled": acting.ruled,
+    "exampled": acting.exampled,
+    "warned": acting.warned,
+    "planned": acting.planned,
+    "adapting": writing.adapting,
+    "reflecting": writing.reflecting,
+    "critic": writing.critic,
     "calling": _calling,
 }
 _RENAMABLE: Final = frozenset(

@@ -1,0 +1,177 @@
+"""What exemplars are worth: `python -m benchmarks.exemplars`.
+
+First attempts at unseen test tasks, with more and more solved training tasks in memory, beside
+exemplars drawn at random and none at all; then, with the memory full, the ways of recalling and of
+showing beside each other. The solved tasks are the model's own, by reflexion on training tasks.
+Everything but the last table is journaled under runs/figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
+from benchmarks.figures import within
+from cli import exemplars as lesson
+from cli import journal
+from cli.evaluation import context_of, evaluate, tasks_of
+from cli.exemplars import NOTHING, RANDOM, SHOWN
+from cli.journal import Finished, Plan
+from cli.practice import practise, practised, remembered
+from cli.summary import compare
+from cli.techniques import TechniqueName
+from graphs import exemplar
+from nodes.experience import Memory
+from state.nouns import Trajectory
+from state.statistics import difference, rate
+
+SIZES: Final = ("small", "medium")
+WAYS: Final[dict[str, dict[str, Any]]] = {
+    "nothing": {"exemplars": 0},
+    "one exemplar, hybrid": {},
+    "by meaning": {"recall": "meaning"},
+    "by text": {"recall": "text"},
+    "by type": {"recall": "type"},
+    "at random": {"recall": "random"},
+    "two exemplars": {"exemplars": 2},
+    "two, diverse": {"exemplars": 2, "diversity": 0.5},
+    "adapted into a plan": {"adapt": True},
+    "moments in every turn": {"exemplars": 0, "moments": 1},
+}
+
+
+def plan(where: str, technique: TechniqueName, level: int, tasks: int) -> Plan:
+    """Return the evaluation of one technique with so many successes in memory."""
+    return Plan(
+        environment=where,
+        split="test",
+        technique=technique,
+        model=MODEL,
+        trials=1,
+        temperature=0.0,
+        limit=tasks,
+        successes=level,
+    )
+
+
+async def measured(figures: Figures, size: str, most: int) -> None:
+    """Print the curve of one size of room, over all worlds."""
+    levels = lesson.levels(most)
+    keys: list[tuple[TechniqueName, int]] = [
+        (NOTHING, 0),
+        *((technique, level) for technique in (SHOWN, RANDOM) for level in levels),
+    ]
+    found: dict[tuple[TechniqueName, int], list[Finished]] = {key: [] for key in keys}
+    ways: dict[str, list[bool]] = {name: [] for name in WAYS}
+    for world in WORLDS:
+        where = f"household/{world}/{size}"
+        plans = {key: plan(where, *key, figures.tasks // len(WORLDS)) for key in keys}
+        known = await _practised(figures, plans[SHOWN, most], most)
+        async with remembered(list(plans.values()), known) as memory:
+            for key, each in plans.items():
+                found[key] += await _evaluated(figures, each, memory)
+            for name, won in (await _ways(figures, plans[SHOWN, most], memory)).items():
+                ways[name] += won
+    figures.say("", f"### {size} rooms ({len(found[NOTHING, 0])} tasks)")
+    _curve(figures, found, levels)
+    _beside(figures, ways, most)
+
+
+async def _practised(figures: Figures, own: Plan, most: int) -> list[Trajectory]:
+    name = f"practice-{own.environment}.jsonl".replace("/", "-")
+    path = figures.folder / name
+    known = await practise(path, practised(own), most, Unwatched(), figures.gate)
+    _, finished = journal.read(path)
+    attempts = sum(len(done.attempts) for done in finished)
+    figures.say(
+        "", f"{own.environment}: {len(known)} successes from {attempts} attempts at training tasks."
+    )
+    return known
+
+
+async def _evaluated(figures: Figures, each: Plan, memory: Memory) -> list[Finished]:
+    name = f"{each.environment}-{each.technique}-{each.successes}.jsonl".replace("/", "-")
+    with journal.opened(figures.folder / name, each) as kept:
+        return await evaluate(kept, Unwatched(), figures.gate, memory=memory)
+
+
+async def _ways(figures: Figures, full: Plan, memory: Memory) -> dict[str, list[bool]]:
+    """Attempt each task once in each way; return which were solved."""
+    graph = exemplar.build(memory=memory).compile()
+    base, tasks = context_of(full), await asyncio.to_thread(tasks_of, full)
+
+    async def one(task: Any, settings: Mapping[str, Any]) -> bool:
+        async with figures.gate:
+            ended = await graph.ainvoke({"task": task}, context=replace(base, **settings))
+            return bool(ended["verdict"].success)
+
+    return {
+        name: list(await asyncio.gather(*(one(task, settings) for task in tasks)))
+        for name, settings in WAYS.items()
+    }
+
+
+def _curve(
+    figures: Figures,
+    found: Mapping[tuple[TechniqueName, int], Sequence[Finished]],
+    levels: Sequence[int],
+) -> None:
+    nothing, last = found[NOTHING, 0], levels[-1]
+    first = percent(within(nothing, 1))
+    figures.table(
+        ["recorded successes", "0", *map(str, levels)],
+        [
+            [name, first, *(percent(within(found[name, level], 1)) for level in levels)]
+            for name in (SHOWN, RANDOM)
+        ],
+    )
+    for name, theirs in (("no exemplars", nothing), ("random ones", found[RANDOM, last])):
+        gap = compare(found[SHOWN, last], theirs, 1)
+        figures.say(
+            "",
+            f"At {last}, above {name}: {100 * gap.value:+.1f} points "
+            f"({100 * gap.low:+.0f} to {100 * gap.high:+.0f}), McNemar p = {gap.p:.2g}.",
+        )
+
+
+def _beside(figures: Figures, ways: Mapping[str, Sequence[bool]], most: int) -> None:
+    rows = []
+    for name, won in ways.items():
+        gap = difference(won, ways["nothing"])
+        gain = f"{100 * gap.value:+.1f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
+        rows.append([name, percent(rate(sum(won), len(won))), gain])
+    figures.table([f"shown, of {most}", "solved", "above nothing"], rows)
+
+
+async def _all(figures: Figures, most: int) -> None:
+    figures.say("", "## Exemplars from experience", "")
+    figures.say(
+        "First attempts at household test tasks, in %, with 95 % Wilson intervals; worlds "
+        f"{' and '.join(WORLDS)}, temperature 0, one exemplar unless said."
+    )
+    for size in SIZES:
+        await measured(figures, size, most)
+
+
+def main() -> None:
+    """Produce the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=240, help="test tasks a room size")
+    parser.add_argument("--successes", type=int, default=lesson.LEVELS[-1], help="at most")
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
+    parser.add_argument("--out", type=Path, help="also write the tables to this file")
+    options = parser.parse_args()
+    figures = Figures(options.runs, options.tasks, options.concurrency, repeats=1, training=0)
+    asyncio.run(_all(figures, options.successes))
+    if options.out:
+        options.out.write_text("\n".join(figures.lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The second lesson: unseen tasks, with more and more solved ones in memory.
+
+Small rooms, one attempt a task, temperature 0. What is recalled by likeness stands beside what is
+recalled at random, and both beside the first attempt of the control that learns nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+from rich.progress import Progress
+
+from cli import journal
+from cli.evaluation import evaluate, together
+from cli.journal import Finished, Journal
+from cli.learn import Lesson
+from cli.practice import practise, practised, remembered
+from cli.screen import Bar
+from cli.summary import Curve, compare, solved
+from cli.techniques import TechniqueName
+from state.statistics import Rate, rate
+
+LEVELS: Final = (1, 5, 25, 125)
+SIZE: Final = "small"
+SHOWN: Final[TechniqueName] = "exemplar"
+RANDOM: Final[TechniqueName] = "random-exemplars"
+NOTHING: Final[TechniqueName] = "none"
+
+Journals = Mapping[tuple[TechniqueName, int], Journal]
+Results = Mapping[TechniqueName, Mapping[int, Sequence[Finished]]]
+
+
+def levels(most: int) -> list[int]:
+    """Return the numbers of recorded successes that are tried, up to the most."""
+    return [*(level for level in LEVELS if level < most), *([most] if most else [])]
+
+
+@contextmanager
+def opened(lesson: Lesson) -> Iterator[Journals]:
+    """Open the journals of every level, finished or not."""
+    with ExitStack() as stack:
+        yield {
+            (technique, level): stack.enter_context(
+                journal.opened(
+                    lesson.folder / f"{technique}-{level}.jsonl",
+                    lesson.plan(technique, SIZE).model_copy(
+                        update={"trials": 1, "successes": level}
+                    ),
+                )
+            )
+            for technique in (SHOWN, RANDOM)
+            for level in levels(lesson.successes)
+        }
+
+
+async def run(
+    lesson: Lesson, journals: Journals, progress: Progress, gate: asyncio.Semaphore
+) -> Results:
+    """Practise, and try the test tasks at every level that the practice reaches.
+
+    Raises:
+        ApprenticeError: the first one that a task meets; what was finished is kept.
+    """
+    if not journals:
+        return {SHOWN: {}, RANDOM: {}}
+    plan = practised(lesson.plan(SHOWN, SIZE))
+    practice = Bar(progress, "practice for exemplars")
+    known = await practise(lesson.folder / "practice.jsonl", plan, lesson.successes, practice, gate)
+    reached = {key: each for key, each in journals.items() if key[1] <= len(known)}
+    bars = {key: Bar(progress, f"{key[0]}, {key[1]} recorded") for key in reached}
+    async with remembered([each.plan for each in reached.values()], known) as memory:
+        done = await together(
+            evaluate(each, bars[key], gate, memory=memory) for key, each in reached.items()
+        )
+    found = dict(zip(reached, done, strict=True))
+    return {
+        name: {level: found[name, level] for name_, level in found if name_ == name}
+        for name in (SHOWN, RANDOM)
+    }
+
+
+def curve(results: Results, nothing: Sequence[Finished]) -> Curve | None:
+    """Sum the lesson up, beside first attempts at the same tasks; None when nothing was shown."""
+    shown, random = results[SHOWN], results[RANDOM]
+    if not shown:
+        return None
+    first, last = _rate(nothing), max(shown)
+    return Curve(
+        [0, *shown],
+        {
+            SHOWN: [first, *map(_rate, shown.values())],
+            RANDOM: [first, *map(_rate, random.values())],
+            NOTHING: [first] * (1 + len(shown)),
+        },
+        {
+            NOTHING: compare(shown[last], nothing, 1),
+            RANDOM: compare(shown[last], random[last], 1),
+        },
+    )
+
+
+def _rate(finished: Sequence[Finished]) -> Rate:
+    return rate(sum(solved(done, 1) for done in finished), len(finished))

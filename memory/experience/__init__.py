@@ -1,0 +1,63 @@
+"""Every attempt, remembered with its outcome, and recalled where it helps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Protocol
+
+from state.experience import Outcome, Query, Recalled, Recorded, Remembered, Report, Upkeep
+from state.nouns import Trajectory, Verdict
+
+
+class Experience(Protocol):
+    """One tenant's attempts. `nodes.experience.experience(tenant)` opens it.
+
+    Nothing here reaches another tenant's. What is acknowledged outlives the process.
+    """
+
+    tenant: str
+
+    async def record(self, trajectories: Iterable[Trajectory]) -> Recorded:
+        """Keep trajectories; one whose id is known is left as it is.
+
+        Raises:
+            BadInput: one of them is another tenant's or too large; then none is kept.
+        """
+
+    async def annotate(self, trajectory: str, verdict: Verdict, at: float | None = None) -> bool:
+        """Give a trajectory a later verdict; False when that is its latest already.
+
+        Raises:
+            BadInput: no such trajectory is kept.
+        """
+
+    async def reflect(self, trajectory: str, lesson: str) -> None:
+        """Keep what was learned from a kept failure, to be recalled for similar tasks."""
+
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+        """Return what helps with a task, the most relevant first.
+
+        Args:
+            query: the question.
+            count: counts a text's tokens, for `query.tokens`.
+        """
+
+    async def get(self, trajectory: str) -> Remembered | None:
+        """Return a trajectory with its verdicts; None when it is not kept."""
+
+    def browse(
+        self, *, environment: str = "", kind: str = "", outcome: Outcome | None = None
+    ) -> AsyncIterator[Remembered]:
+        """Iterate over what is kept, held-out splits and what has no verdict included."""
+
+    async def forget(self, trajectories: Sequence[str]) -> tuple[str, ...]:
+        """Erase trajectories and all that was derived from them; return the ids that were kept."""
+
+    async def report(self) -> Report:
+        """Return what is kept and how it is used."""
+
+    async def tidy(self, capacity: int | None = None) -> Upkeep:
+        """Set near-duplicates of a task aside, and let go of the least useful beyond capacity."""
+
+    async def optimize(self) -> None:
+        """Build the indexes of all tenants anew: for maintenance, since nothing else can run."""

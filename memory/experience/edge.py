@@ -1,0 +1,291 @@
+"""Qdrant in this process, on a folder of its own.
+
+One process writes to a folder. The lock is SQLite's, so it is let go when its holder dies. The
+engine's calls block and so run in one thread, which also puts them in order. Every update is in a
+write-ahead log before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import qdrant_edge as qdrant
+
+from memory.experience.engine import (
+    DENSE,
+    KEYWORDS,
+    MOMENT,
+    SPARSE,
+    Hit,
+    Page,
+    Point,
+    Sparse,
+    Where,
+)
+from memory.experience.layout import Layout
+from memory.experience.points import DOCUMENT
+from state.errors import BrokenData, MissingPart
+
+_SHARD: Final = "shard"
+_HALF_MADE: Final = "shard-half-made"
+_MARK: Final = "experience.json"
+_LOCK: Final = "lock"
+_LOCKS: Final = (_LOCK, f"{_LOCK}-journal")
+_HOLDER: Final = "holder"
+_WITHOUT_DOCUMENT = qdrant.PayloadSelector.Exclude([DOCUMENT])
+# Segments below this size (KB) are scanned, which is exact: at 384 dimensions, 2,700 points.
+_SCANNED_KB: Final = 4_000
+_T = TypeVar("_T")
+
+
+class EdgeEngine:
+    """An open folder; `opened` makes one."""
+
+    def __init__(
+        self, shard: qdrant.EdgeShard, layout: Layout, lock: sqlite3.Connection, folder: Path
+    ) -> None:
+        self._shard = shard
+        self._layout = layout
+        self._lock = lock
+        self._folder = folder
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="experience")
+
+    @classmethod
+    def opened(cls, folder: Path, embedding: str, dimension: Callable[[], int]) -> Self:
+        """Open a folder, or make it; blocks.
+
+        Args:
+            folder: where the memory lives.
+            embedding: name of the embedding model.
+            dimension: asked when the folder is made: how many numbers its vectors have.
+
+        Raises:
+            MissingPart: another process has it open.
+            BrokenData: it is damaged, not a memory, or one of another schema or embedding.
+        """
+        shard = folder / _SHARD
+        _refuse_foreign(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _locked(folder)
+        try:
+            if not shard.exists():
+                _create(shard, Layout(embedding=embedding, dimension=dimension()))
+            layout = _layout(shard)
+            layout.expect(embedding, f"The experience memory {folder}")
+            return cls(_load(shard), layout, lock, folder)
+        except BaseException:
+            lock.close()
+            raise
+
+    @property
+    def dimension(self) -> int:
+        """Return how many numbers a dense vector has."""
+        return self._layout.dimension
+
+    async def insert(self, points: Sequence[Point]) -> None:
+        """Add the points whose id is new; leave those that are known."""
+        await self._run(lambda: self._shard.update(_insertion(points)))
+
+    async def known(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these ids there are."""
+        found = await self._run(lambda: self._shard.retrieve(list(ids), False, False))
+        return {str(record.id) for record in found}
+
+    async def fetch(self, ids: Sequence[str]) -> list[Hit]:
+        """Return the points of these ids that there are, with their whole payload."""
+        found = await self._run(lambda: self._shard.retrieve(list(ids), True, False))
+        return [Hit(str(record.id), 0.0, record.payload or {}) for record in found]
+
+    async def nearest(
+        self, vectors: Sequence[Sequence[float] | Sparse], where: Where, limit: int
+    ) -> list[list[Hit]]:
+        """Return for each vector the nearest points."""
+        wanted = qdrant.QueryBatchRequest(
+            [
+                qdrant.QueryRequest(
+                    limit=limit,
+                    query=_nearest(vector),
+                    filter=_filter(where),
+                    with_payload=_WITHOUT_DOCUMENT,
+                    with_vector=[DENSE],
+                )
+                for vector in vectors
+            ]
+        )
+        found = await self._run(lambda: self._shard.query_batch(wanted))
+        return [[_hit(point) for point in points] for points in found]
+
+    async def latest(self, where: Where, limit: int) -> list[Hit]:
+        """Return the points with the highest moment."""
+        wanted = qdrant.QueryRequest(
+            limit=limit,
+            query=qdrant.OrderBy(MOMENT, qdrant.Direction.Desc),
+            filter=_filter(where),
+            with_payload=_WITHOUT_DOCUMENT,
+            with_vector=[DENSE],
+        )
+        return [_hit(point) for point in await self._run(lambda: self._shard.query(wanted))]
+
+    async def page(
+        self, where: Where, limit: int, after: str | None, fields: Sequence[str] = ()
+    ) -> Page:
+        """Return points in the order of their ids."""
+        wanted = qdrant.ScrollRequest(
+            offset=after,
+            limit=limit,
+            filter=_filter(where),
+            with_payload=list(fields) or True,
+            with_vector=False,
+        )
+        found, following = await self._run(lambda: self._shard.scroll(wanted))
+        hits = [Hit(str(record.id), 0.0, record.payload or {}) for record in found]
+        return Page(hits, None if following is None else str(following))
+
+    async def change(self, where: Where, payload: Mapping[str, Any], key: str = "") -> None:
+        """Set fields of points."""
+        change = qdrant.UpdateOperation.set_payload_by_filter(
+            _filter(where), dict(payload), key or None
+        )
+        await self._run(lambda: self._shard.update(change))
+
+    async def delete(self, where: Where) -> None:
+        """Delete points."""
+        deletion = qdrant.UpdateOperation.delete_points_by_filter(_filter(where))
+        await self._run(lambda: self._shard.update(deletion))
+
+    async def count(self, where: Where) -> int:
+        """Return how many points there are."""
+        wanted = qdrant.CountRequest(exact=True, filter=_filter(where))
+        return await self._run(lambda: self._shard.count(wanted))
+
+    async def optimize(self) -> None:
+        """Build the indexes anew; the whole process stands still meanwhile."""
+        await self._run(self._shard.optimize)
+
+    async def close(self) -> None:
+        """Let go of the folder."""
+        await self._run(self._shard.close)
+        self._thread.shutdown()
+        (self._folder / _HOLDER).unlink(missing_ok=True)
+        self._lock.close()
+
+    async def _run(self, call: Callable[[], _T]) -> _T:
+        # What was begun is finished even if the caller is cancelled meanwhile.
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if foreign := sorted(names - {_SHARD, _HALF_MADE, *_LOCKS, _HOLDER}):
+        raise BrokenData(
+            f"The folder {folder} holds {foreign[0]!r}, which no experience memory has. Set "
+            "APPRENTICE_DATA to another folder, or move that away."
+        )
+
+
+def _locked(folder: Path) -> sqlite3.Connection:
+    """Take the folder's lock, or say who holds it."""
+    # Used from whichever thread opens and closes the memory, never from two at once.
+    lock = sqlite3.connect(folder / _LOCK, isolation_level=None, timeout=0, check_same_thread=False)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        lock.close()
+        holder = "another process"
+        with suppress(OSError):
+            holder = (folder / _HOLDER).read_text().strip() or holder
+        raise MissingPart(
+            f"The experience memory {folder} is held by {holder}, and one process at a time can. "
+            "Stop that one, set APPRENTICE_DATA to another folder, or share a Qdrant server "
+            "between processes with QDRANT_URL."
+        ) from error
+    (folder / _HOLDER).write_text(f"process {os.getpid()}\n")
+    return lock
+
+
+def _create(shard: Path, layout: Layout) -> None:
+    """Make an empty shard, whole or not at all."""
+    half_made = shard.with_name(_HALF_MADE)
+    shutil.rmtree(half_made, ignore_errors=True)
+    half_made.mkdir()
+    made = qdrant.EdgeShard.create(str(half_made), _config(layout.dimension))
+    for name in KEYWORDS:
+        keyword = qdrant.KeywordIndexParams(is_tenant=name == "tenant")
+        made.update(qdrant.UpdateOperation.create_field_index(name, keyword))
+    number = qdrant.PayloadSchemaType.Float
+    made.update(qdrant.UpdateOperation.create_field_index(MOMENT, number))
+    made.close()
+    (half_made / _MARK).write_text(layout.model_dump_json())
+    half_made.rename(shard)
+
+
+def _layout(shard: Path) -> Layout:
+    try:
+        text = (shard / _MARK).read_text()
+    except FileNotFoundError as error:
+        raise BrokenData(
+            f"{shard} is no part of an experience memory: it lacks {_MARK}. Restore it from a "
+            "backup, or move it away to begin anew."
+        ) from error
+    return Layout.read(text, f"The experience memory {shard.parent}")
+
+
+def _load(shard: Path) -> qdrant.EdgeShard:
+    try:
+        return qdrant.EdgeShard.load(str(shard))
+    except Exception as error:  # the engine has no errors of its own kind
+        reason = " ".join(str(error).split())[:300]
+        raise BrokenData(
+            f"The experience memory {shard.parent} cannot be opened ({reason}). Nothing in it was "
+            "changed. Restore it from a backup, or move it away and import an exported JSONL."
+        ) from error
+
+
+def _config(dimension: int) -> qdrant.EdgeConfig:
+    return qdrant.EdgeConfig(
+        vectors={DENSE: qdrant.EdgeVectorParams(dimension, qdrant.Distance.Cosine)},
+        sparse_vectors={SPARSE: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
+        hnsw_config=qdrant.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=_SCANNED_KB),
+    )
+
+
+def _insertion(points: Sequence[Point]) -> qdrant.UpdateOperation:
+    made = [
+        qdrant.Point(
+            point.id,
+            {DENSE: point.dense, SPARSE: qdrant.SparseVector(*point.sparse)},
+            point.payload,
+        )
+        for point in points
+    ]
+    return qdrant.UpdateOperation.upsert_points(made, None, qdrant.UpdateMode.InsertOnly)
+
+
+def _nearest(vector: Sequence[float] | Sparse) -> qdrant.Query:
+    if isinstance(vector, Sparse):
+        return qdrant.Query.Nearest(qdrant.SparseVector(*vector), using=SPARSE)
+    return qdrant.Query.Nearest(list(vector), using=DENSE)
+
+
+def _filter(where: Where) -> qdrant.Filter:
+    return qdrant.Filter(must=_conditions(where.has), must_not=_conditions(where.lacks))
+
+
+def _conditions(fields: Mapping[str, Sequence[str]]) -> list[Any]:
+    return [
+        qdrant.FieldCondition(name, match=qdrant.MatchAny(list(values)))
+        for name, values in fields.items()
+    ]
+
+
+def _hit(point: qdrant.ScoredPoint) -> Hit:
+    vectors: Any = point.vector or {}
+    return Hit(str(point.id), point.score, point.payload or {}, vectors.get(DENSE, ()))

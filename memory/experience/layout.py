@@ -1,0 +1,55 @@
+"""How a memory's points are laid out, written beside them and checked when it is opened."""
+
+from __future__ import annotations
+
+import json
+from typing import Self
+
+from pydantic import ValidationError
+
+from state.errors import BrokenData
+from state.nouns import Noun
+
+LAYOUT_VERSION = 1
+
+
+class Layout(Noun):
+    """The version of the payload's fields, and whose vectors these are."""
+
+    schema_version: int = LAYOUT_VERSION
+    embedding: str
+    dimension: int
+
+    @classmethod
+    def read(cls, text: str, what: str) -> Self:
+        """Read a layout; `what` names the memory in errors."""
+        try:
+            found = json.loads(text)
+            version = found["schema_version"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise BrokenData(
+                f"{what} does not say how it is laid out. Restore it from a backup, or move it "
+                "away and import an exported JSONL."
+            ) from error
+        if version != LAYOUT_VERSION:
+            raise BrokenData(
+                f"{what} has schema version {version!r}, but this version of Apprentice reads "
+                f"{LAYOUT_VERSION}. Export it with the version that wrote it, and import that."
+            )
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            raise BrokenData(f"{what} is laid out in a way that cannot be read: {error}") from error
+
+    def expect(self, embedding: str, what: str) -> None:
+        """Refuse vectors of another model, which mean nothing here.
+
+        Raises:
+            BrokenData: the memory was made with another embedding model.
+        """
+        if self.embedding != embedding:
+            raise BrokenData(
+                f"{what} was made with the embeddings {self.embedding!r} ({self.dimension} "
+                f"dimensions), but {embedding!r} is configured. Set APPRENTICE_EMBEDDINGS to "
+                f"{self.embedding}, or export the memory and import it into an empty one."
+            )

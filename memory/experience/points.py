@@ -1,0 +1,213 @@
+"""A trajectory as points: the attempt itself, and the useful steps of a success.
+
+Every point of a trajectory carries its tenant, its task and its latest outcome, so that one filter
+says what may be recalled and one deletes all of it. Ids are hashes of what a point is of, so
+writing a point twice is writing it once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+from langchain_core.messages import AnyMessage
+from pydantic import ValidationError
+from qdrant_edge import Bm25
+
+from memory.experience.engine import MOMENT, Point, Sparse
+from state.errors import BadInput, BrokenData
+from state.experience import Judged, Outcome, Remembered
+from state.nouns import Task, Trajectory, Verdict, digest, text_of, transcript
+
+DOCUMENT: Final = "document"
+VERDICTS: Final = "verdicts"
+LIMIT: Final = 2_000_000
+"""Characters that a trajectory may have, written as JSON."""
+_EMBEDDED: Final = 2_000
+_STEPS: Final = 100
+_UNCHANGED: Final = ("Nothing happens", "OK.")
+"""How environments answer a turn that changed nothing."""
+
+Kind = Literal["attempt", "step", "reflection"]
+
+
+class Draft(NamedTuple):
+    """A point without its vectors, and the text that they are of."""
+
+    id: str
+    text: str
+    payload: dict[str, Any]
+
+
+def point_id(tenant: str, *of: str | int) -> str:
+    """Return the id of a point, a UUID."""
+    return str(UUID(digest(tenant, *of)))
+
+
+def attempt_id(tenant: str, trajectory: str) -> str:
+    """Return the id of the point that is a whole trajectory."""
+    return point_id(tenant, "attempt", trajectory)
+
+
+def task_key(task: Task) -> str:
+    """Name a task among those of all environments."""
+    return digest(task.environment, task.id)
+
+
+OUTCOMES: Final[dict[Outcome, tuple[str, ...]]] = {
+    "successes": ("success",),
+    "failures": ("failure",),
+    "any": ("success", "failure"),
+}
+
+
+def outcome(verdict: Verdict) -> str:
+    """Return a verdict as a filter knows it."""
+    return {True: "success", False: "failure", None: "unknown"}[verdict.success]
+
+
+def drafts(trajectory: Trajectory, now: float) -> list[Draft]:
+    """Return a trajectory's points: its own first, then its steps if it succeeded.
+
+    Raises:
+        BadInput: if it is too large.
+    """
+    return [_attempt(trajectory, now), *steps(trajectory, now)]
+
+
+def steps(trajectory: Trajectory, now: float) -> list[Draft]:
+    """Return a point for each useful step of a success: what was seen, and what was then done."""
+    if not trajectory.verdict.success:
+        return []
+    return [
+        Draft(
+            id=point_id(trajectory.tenant, "step", trajectory.id, number),
+            text=moment(trajectory.task, text_of(seen)),
+            payload={
+                **_shared("step", trajectory, now),
+                "shown": transcript([seen, done]),
+            },
+        )
+        for number, (seen, done) in enumerate(_useful(trajectory.messages)[:_STEPS])
+    ]
+
+
+def reflection(trajectory: Trajectory, lesson: str, now: float) -> Draft:
+    """Return the point of what was learned from an attempt."""
+    return Draft(
+        id=point_id(trajectory.tenant, "reflection", trajectory.id, lesson),
+        text=subject(trajectory.task, trajectory.messages),
+        payload={**_shared("reflection", trajectory, now), "shown": lesson},
+    )
+
+
+def subject(task: Task, messages: Sequence[AnyMessage] = ()) -> str:
+    """Return what a task is about: its instruction, else how its transcript begins."""
+    opening = (text_of(message) for message in messages if message.type == "human")
+    return (task.instruction or next(opening, "") or task.id)[:_EMBEDDED]
+
+
+def moment(task: Task, observation: str) -> str:
+    """Return what a moment within a task is about."""
+    return f"{task.instruction}\n{observation}"[-_EMBEDDED:]
+
+
+def remembered(payload: dict[str, Any]) -> Remembered:
+    """Read a trajectory back from its point."""
+    try:
+        trajectory = Trajectory.model_validate_json(payload[DOCUMENT])
+        history = sorted(
+            (Judged.model_validate(judged) for judged in payload[VERDICTS].values()),
+            key=lambda judged: judged.at,
+        )
+    except (KeyError, ValidationError) as error:
+        raise BrokenData(
+            f"The trajectory {payload.get('trajectory')!r} in the experience memory cannot be read "
+            f"({str(error)[:300]}). Forget it, or restore the memory from a backup."
+        ) from error
+    latest = history[-1].verdict if history else trajectory.verdict
+    return Remembered(
+        trajectory=trajectory.model_copy(update={"verdict": latest}), verdicts=tuple(history)
+    )
+
+
+def judged(verdict: Verdict, at: float) -> dict[str, Any]:
+    """Return a verdict as an entry of its trajectory's history."""
+    entry = Judged(verdict=verdict, at=at)
+    return {digest(verdict.model_dump(), at): entry.model_dump(mode="json")}
+
+
+def sparse(text: str, *, query: bool = False) -> Sparse:
+    """Return a text's BM25 vector, as a query or as what is found."""
+    model = _bm25()
+    vector = model.embed_query(text) if query else model.embed_document(text)
+    return Sparse(list(vector.indices), list(vector.values))
+
+
+def finished(draft: Draft, dense: list[float]) -> Point:
+    """Return a draft with its vectors."""
+    return Point(draft.id, dense, sparse(draft.text), draft.payload)
+
+
+@cache
+def _bm25() -> Bm25:
+    return Bm25()
+
+
+def _attempt(trajectory: Trajectory, now: float) -> Draft:
+    document = trajectory.model_dump_json()
+    if len(document) > LIMIT:
+        raise BadInput(
+            f"The trajectory {trajectory.id[:80]!r} has {len(document):,} characters, but at most "
+            f"{LIMIT:,} are kept. Leave out what no other task can learn from, such as files."
+        )
+    known = trajectory.verdict != Verdict()
+    turns = [message for message in trajectory.messages if message.type == "ai"]
+    return Draft(
+        id=attempt_id(trajectory.tenant, trajectory.id),
+        text=subject(trajectory.task, trajectory.messages),
+        payload={
+            **_shared("attempt", trajectory, now),
+            "score": trajectory.verdict.score,
+            "gist": [digest(text_of(turn))[:8] for turn in turns],
+            "exemplars": list(trajectory.in_view.exemplars),
+            VERDICTS: judged(trajectory.verdict, now) if known else {},
+            DOCUMENT: document,
+        },
+    )
+
+
+def _shared(kind: Kind, trajectory: Trajectory, now: float) -> dict[str, Any]:
+    """Return what every point of a trajectory carries."""
+    task = trajectory.task
+    about = task.model_copy(update={"instruction": task.instruction[:_EMBEDDED], "metadata": {}})
+    return {
+        "tenant": trajectory.tenant,
+        "point": kind,
+        "trajectory": trajectory.id,
+        "environment": task.environment,
+        "task": task_key(task),
+        "type": task.kind,
+        "split": task.split,
+        "outcome": outcome(trajectory.verdict),
+        "duplicate": "no",
+        MOMENT: trajectory.ended_at if trajectory.ended_at is not None else now,
+        "about": json.dumps(about.model_dump(mode="json")),
+    }
+
+
+def _useful(messages: Sequence[AnyMessage]) -> list[tuple[AnyMessage, AnyMessage]]:
+    """Pair each turn that changed something with what was seen before it."""
+    spoken = [message for message in messages if message.type != "system"]
+    found: list[tuple[AnyMessage, AnyMessage]] = []
+    for place, (seen, done) in enumerate(pairwise(spoken)):
+        if done.type != "ai" or seen.type == "ai":
+            continue
+        answer = text_of(spoken[place + 2]) if place + 2 < len(spoken) else ""
+        if answer != text_of(seen) and not answer.startswith(_UNCHANGED):
+            found.append((seen, done))
+    return found

@@ -1,0 +1,270 @@
+"""The experience memory in Qdrant, over either engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
+
+from langchain_core.embeddings import Embeddings
+from typing_extensions import override
+
+from memory.experience import Experience
+from memory.experience import points as made
+from memory.experience.engine import Engine, Hit, Point, Where
+from memory.experience.points import Draft
+from memory.experience.recall import Candidate, asked, candidates
+from memory.experience.upkeep import room, tidied, used
+from state.errors import BadInput, BrokenData
+from state.experience import (
+    Judged,
+    Outcome,
+    Query,
+    Recalled,
+    Recorded,
+    Remembered,
+    Report,
+    Upkeep,
+)
+from state.nouns import Task, Trajectory, Verdict, transcript
+
+CAPACITY: Final = 100_000
+"""Attempts that a tenant's memory holds."""
+_AT_ONCE: Final = 256
+_PAGE: Final = 256
+_TICK: Final = 1e-6
+_BY_MEANING: Final = ("meaning", "hybrid")
+_T = TypeVar("_T")
+
+
+class QdrantExperience(Experience):
+    """One tenant's attempts in a collection that tenants share.
+
+    Args:
+        engine: the collection.
+        embeddings: makes the dense vectors.
+        tenant: whose attempts these are.
+        capacity: how many are held; when it is reached, the least useful tenth goes.
+        clock: returns Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        embeddings: Embeddings,
+        tenant: str,
+        *,
+        capacity: int = CAPACITY,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.tenant = tenant
+        self._engine = engine
+        self._embeddings = embeddings
+        self._capacity = capacity
+        self._clock = clock
+        self._room: int | None = None
+
+    @override
+    async def record(self, trajectories: Iterable[Trajectory]) -> Recorded:
+        given = {trajectory.id: trajectory for trajectory in map(self._own, trajectories)}
+        now = self._clock()
+        every = await asyncio.to_thread(_drafted, given, now)
+        known: list[str] = []
+        new: list[str] = []
+        for names in _in_batches(list(every), _AT_ONCE):
+            there = await self._engine.known([every[name][0].id for name in names])
+            fresh = [name for name in names if every[name][0].id not in there]
+            await self._insert([draft for name in fresh for draft in every[name]])
+            known += [name for name in names if every[name][0].id in there]
+            new += fresh
+        await self._make_room(len(new))
+        return Recorded(tuple(new), tuple(known))
+
+    @override
+    async def annotate(self, trajectory: str, verdict: Verdict, at: float | None = None) -> bool:
+        before = await self._existing(trajectory)
+        latest = before.verdicts[-1] if before.verdicts else None
+        if at is None:
+            if latest and latest.verdict == verdict:
+                return False
+            at = max(self._clock(), latest.at + _TICK if latest else 0.0)
+        given = Judged(verdict=verdict, at=at)
+        if given in before.verdicts:
+            return False
+        where = self._points_of(trajectory, "attempt")
+        await self._engine.change(where, made.judged(verdict, at), made.VERDICTS)
+        settled: Judged | None = None
+        while True:  # of those who judge at once, the last to look sees every verdict
+            now = await self._existing(trajectory)
+            if now.verdicts[-1] == settled:
+                return True
+            settled = now.verdicts[-1]
+            await self._settle(now.trajectory)
+
+    @override
+    async def reflect(self, trajectory: str, lesson: str) -> None:
+        kept = await self._existing(trajectory)
+        await self._insert([made.reflection(kept.trajectory, lesson, self._clock())])
+
+    @override
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+        vector: Sequence[float] = ()
+        if query.how in _BY_MEANING:
+            vector = self._measured([await self._embeddings.aembed_query(asked(query))])[0]
+        found = await candidates(self._engine, query, self.tenant, vector)
+        # Under a budget, what is too long makes way for what comes after it.
+        found = found[: 2 * query.limit if query.tokens else query.limit]
+        left = query.tokens or None
+        recalled: list[Recalled] = []
+        for candidate, text in zip(found, await self._texts(found), strict=True):
+            tokens = count(text)
+            if len(recalled) < query.limit and (left is None or tokens <= left):
+                left = left and left - tokens
+                recalled.append(_recalled(query, candidate, text, tokens))
+        return recalled
+
+    @override
+    async def get(self, trajectory: str) -> Remembered | None:
+        found = await self._engine.fetch([made.attempt_id(self.tenant, trajectory)])
+        return made.remembered(found[0].payload) if found else None
+
+    @override
+    async def browse(
+        self, *, environment: str = "", kind: str = "", outcome: Outcome | None = None
+    ) -> AsyncIterator[Remembered]:
+        has: dict[str, Sequence[str]] = {"tenant": [self.tenant], "point": ["attempt"]}
+        if environment:
+            has["environment"] = [environment]
+        if kind:
+            has["type"] = [kind]
+        if outcome:
+            has["outcome"] = made.OUTCOMES[outcome]
+        after: str | None = None
+        while True:
+            page = await self._engine.page(Where(has), _PAGE, after)
+            for hit in page.hits:
+                yield made.remembered(hit.payload)
+            after = page.after
+            if after is None:
+                return
+
+    @override
+    async def forget(self, trajectories: Sequence[str]) -> tuple[str, ...]:
+        ids = {made.attempt_id(self.tenant, name): name for name in trajectories}
+        there = await self._engine.known(list(ids))
+        kept = tuple(name for each, name in ids.items() if each in there)
+        for names in _in_batches(list(trajectories), _AT_ONCE):
+            await self._engine.delete(Where({"tenant": [self.tenant], "trajectory": names}))
+        self._room = None
+        return kept
+
+    @override
+    async def report(self) -> Report:
+        return await used(self._engine, self.tenant, self._capacity)
+
+    @override
+    async def tidy(self, capacity: int | None = None) -> Upkeep:
+        self._room = None
+        return await tidied(self._engine, self.tenant, capacity or self._capacity)
+
+    @override
+    async def optimize(self) -> None:
+        await self._engine.optimize()
+
+    def _own(self, trajectory: Trajectory) -> Trajectory:
+        if trajectory.tenant != self.tenant:
+            raise BadInput(
+                f"The trajectory {trajectory.id[:80]!r} is of the tenant {trajectory.tenant!r}, "
+                f"but this is the memory of {self.tenant!r}. Record it in its own tenant's."
+            )
+        return trajectory
+
+    async def _existing(self, trajectory: str) -> Remembered:
+        kept = await self.get(trajectory)
+        if kept is None:
+            raise BadInput(
+                f"No trajectory {trajectory[:80]!r} is kept for the tenant {self.tenant!r}. Record "
+                "it first, or check the id: recording returns it."
+            )
+        return kept
+
+    async def _settle(self, trajectory: Trajectory) -> None:
+        """Give every point of a trajectory its verdict; a success gains its steps."""
+        payload = {"outcome": made.outcome(trajectory.verdict), "duplicate": "no"}
+        await self._engine.change(self._points_of(trajectory.id), payload)
+        score = {"score": trajectory.verdict.score}
+        await self._engine.change(self._points_of(trajectory.id, "attempt"), score)
+        await self._insert(made.steps(trajectory, self._clock()))
+
+    def _points_of(self, trajectory: str, *kinds: made.Kind) -> Where:
+        has: dict[str, Sequence[str]] = {"tenant": [self.tenant], "trajectory": [trajectory]}
+        return Where({**has, "point": kinds} if kinds else has)
+
+    async def _insert(self, drafts: Sequence[Draft]) -> None:
+        """Embed drafts, each text once, and add them, those of a trajectory together."""
+        if not drafts:
+            return
+        texts = list({draft.text: None for draft in drafts})
+        vectors = self._measured(await self._embeddings.aembed_documents(texts))
+        of = dict(zip(texts, vectors, strict=True))
+        points = await asyncio.to_thread(_finished, drafts, of)
+        await self._engine.insert(points)
+
+    def _measured(self, vectors: list[list[float]]) -> list[list[float]]:
+        """Refuse vectors of another dimension than the memory's."""
+        for vector in vectors:
+            if len(vector) != self._engine.dimension:
+                raise BrokenData(
+                    f"The embeddings have {len(vector)} dimensions, but the experience memory was "
+                    f"made with {self._engine.dimension}. Set APPRENTICE_EMBEDDINGS to the model "
+                    "that it was made with, or export the memory and import it into an empty one."
+                )
+        return vectors
+
+    async def _texts(self, found: Sequence[Candidate]) -> list[str]:
+        """Return what is shown of each candidate."""
+        attempts = [one.hit.id for one in found if one.hit.payload["point"] == "attempt"]
+        documents = {hit.id: hit for hit in await self._engine.fetch(attempts)} if attempts else {}
+        return [_shown(documents.get(one.hit.id, one.hit)) for one in found]
+
+    async def _make_room(self, recorded: int) -> None:
+        """Let the least useful tenth go once the memory is over its capacity."""
+        if self._room is None:
+            self._room = await room(self._engine, self.tenant, self._capacity)
+        else:
+            self._room -= recorded
+        if self._room < 0:
+            await self.tidy(max(1, self._capacity * 9 // 10))
+
+
+def _drafted(given: Mapping[str, Trajectory], now: float) -> dict[str, list[Draft]]:
+    return {name: made.drafts(trajectory, now) for name, trajectory in given.items()}
+
+
+def _finished(drafts: Sequence[Draft], vectors: Mapping[str, list[float]]) -> list[Point]:
+    return [made.finished(draft, vectors[draft.text]) for draft in drafts]
+
+
+def _recalled(query: Query, candidate: Candidate, text: str, tokens: int) -> Recalled:
+    payload = candidate.hit.payload
+    return Recalled(
+        trajectory=payload["trajectory"],
+        task=Task.model_validate(json.loads(payload["about"])),
+        what=query.what,
+        text=text,
+        score=candidate.score,
+        success={"success": True, "failure": False}.get(payload["outcome"]),
+        tokens=tokens,
+    )
+
+
+def _shown(hit: Hit) -> str:
+    if hit.payload["point"] == "attempt":
+        return transcript(made.remembered(hit.payload).trajectory.messages)
+    return str(hit.payload["shown"])
+
+
+def _in_batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,65 @@
+"""Ranking what was found: several rankings become one, and what repeats moves down.
+
+Sources: reciprocal rank fusion, Cormack et al. 2009; maximal marginal relevance, Carbonell and
+Goldstein 1998.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Final, TypeVar
+
+import numpy as np
+
+RRF_K: Final = 60
+"""How little the first ranks count more than later ones; Cormack et al. use 60."""
+
+T = TypeVar("T", bound=Hashable)
+Vectors = Sequence[Sequence[float]]
+
+
+def fused(rankings: Sequence[Sequence[T]]) -> dict[T, float]:
+    """Fuse rankings: each item's score, the best first, 1 for one that is first everywhere."""
+    scores: dict[T, float] = {}
+    for ranking in rankings:
+        for rank, item in enumerate(ranking, 1):
+            scores[item] = scores.get(item, 0.0) + (RRF_K + 1) / (RRF_K + rank) / len(rankings)
+    return dict(sorted(scores.items(), key=lambda pair: -pair[1]))
+
+
+def similarities(query: Sequence[float], vectors: Vectors) -> list[float]:
+    """Return the cosine similarity of each vector to a query."""
+    if not vectors:
+        return []
+    return [float(value) for value in _unit(vectors) @ _unit([query])[0]]
+
+
+def diverse(relevance: Sequence[float], vectors: Vectors, diversity: float) -> list[int]:
+    """Put places in order, each relevant and unlike those before it.
+
+    Args:
+        relevance: of each place, 0 to 1.
+        vectors: of each place.
+        diversity: weight of being unlike, 0 to 1.
+    """
+    if not vectors:
+        return []
+    units = _unit(vectors)
+    worth = np.asarray(relevance, dtype=np.float32) * (1 - diversity)
+    repeats = np.zeros(len(vectors), dtype=np.float32)
+    open_ = np.ones(len(vectors), dtype=bool)
+    chosen: list[int] = []
+    for _ in range(len(vectors)):
+        gains = np.where(open_, worth - diversity * repeats, -np.inf)
+        place = int(np.argmax(gains))
+        chosen.append(place)
+        open_[place] = False
+        repeats = np.maximum(repeats, units @ units[place])
+    return chosen
+
+
+def _unit(vectors: Vectors) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    rows = np.asarray(vectors, dtype=np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: np.ndarray[tuple[int, int], np.dtype[np.float32]] = rows / np.maximum(lengths, 1e-12)
+    return scaled

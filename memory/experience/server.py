@@ -1,0 +1,250 @@
+"""Qdrant as a server or cluster, through its async client.
+
+Tenants share one collection. Its layout is kept as the collection's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
+
+from memory.experience.engine import (
+    DENSE,
+    KEYWORDS,
+    MOMENT,
+    SPARSE,
+    Hit,
+    Page,
+    Point,
+    Sparse,
+    Where,
+)
+from memory.experience.layout import Layout
+from memory.experience.points import DOCUMENT
+from state.errors import BrokenData, MissingPart
+
+COLLECTION: Final = "apprentice-experience"
+_WITHOUT_DOCUMENT: Final = models.PayloadSelectorExclude(exclude=[DOCUMENT])
+_CONFLICT: Final = 409
+_PATIENCE: Final = 30
+"""Seconds until a server that does not answer counts as unreachable."""
+
+
+class ServerEngine:
+    """A collection on a server; `opened` makes one."""
+
+    def __init__(self, client: AsyncQdrantClient, layout: Layout, collection: str) -> None:
+        self._client = client
+        self._layout = layout
+        self._collection = collection
+
+    @classmethod
+    async def opened(
+        cls,
+        client: AsyncQdrantClient,
+        embedding: str,
+        dimension: Callable[[], Awaitable[int]],
+        collection: str = COLLECTION,
+    ) -> Self:
+        """Open the collection, or make it.
+
+        Args:
+            client: connected to the server, and then this engine's own.
+            embedding: name of the embedding model.
+            dimension: asked when the collection is made: how many numbers its vectors have.
+            collection: its name.
+
+        Raises:
+            MissingPart: the server cannot be reached.
+            BrokenData: the collection is not a memory, or one of another schema or embedding.
+        """
+        async with _spoken():
+            if not await client.collection_exists(collection):
+                layout = Layout(embedding=embedding, dimension=await dimension())
+                await _create(client, layout, collection)
+            found = await client.get_collection(collection)
+        what = f"The Qdrant collection {collection!r}"
+        layout = Layout.read(json.dumps(found.config.metadata), what)
+        layout.expect(embedding, what)
+        return cls(client, layout, collection)
+
+    @property
+    def dimension(self) -> int:
+        """Return how many numbers a dense vector has."""
+        return self._layout.dimension
+
+    async def insert(self, points: Sequence[Point]) -> None:
+        """Add the points whose id is new; leave those that are known."""
+        made = [
+            models.PointStruct(
+                id=point.id,
+                vector={DENSE: point.dense, SPARSE: _sparse(point.sparse)},
+                payload=point.payload,
+            )
+            for point in points
+        ]
+        async with _spoken():
+            await self._client.upsert(
+                self._collection, made, wait=True, update_mode=models.UpdateMode.INSERT_ONLY
+            )
+
+    async def known(self, ids: Sequence[str]) -> set[str]:
+        """Return which of these ids there are."""
+        async with _spoken():
+            found = await self._client.retrieve(self._collection, list(ids), with_payload=False)
+        return {str(record.id) for record in found}
+
+    async def fetch(self, ids: Sequence[str]) -> list[Hit]:
+        """Return the points of these ids that there are, with their whole payload."""
+        async with _spoken():
+            found = await self._client.retrieve(self._collection, list(ids), with_payload=True)
+        return [Hit(str(record.id), 0.0, record.payload or {}) for record in found]
+
+    async def nearest(
+        self, vectors: Sequence[Sequence[float] | Sparse], where: Where, limit: int
+    ) -> list[list[Hit]]:
+        """Return for each vector the nearest points."""
+        wanted = [
+            models.QueryRequest(
+                query=_sparse(vector) if isinstance(vector, Sparse) else list(vector),
+                using=SPARSE if isinstance(vector, Sparse) else DENSE,
+                limit=limit,
+                filter=_filter(where),
+                with_payload=_WITHOUT_DOCUMENT,
+                with_vector=[DENSE],
+            )
+            for vector in vectors
+        ]
+        async with _spoken():
+            found = await self._client.query_batch_points(self._collection, wanted)
+        return [[_hit(point) for point in response.points] for response in found]
+
+    async def latest(self, where: Where, limit: int) -> list[Hit]:
+        """Return the points with the highest moment."""
+        order = models.OrderBy(key=MOMENT, direction=models.Direction.DESC)
+        async with _spoken():
+            found = await self._client.query_points(
+                self._collection,
+                query=models.OrderByQuery(order_by=order),
+                query_filter=_filter(where),
+                limit=limit,
+                with_payload=_WITHOUT_DOCUMENT,
+                with_vectors=[DENSE],
+            )
+        return [_hit(point) for point in found.points]
+
+    async def page(
+        self, where: Where, limit: int, after: str | None, fields: Sequence[str] = ()
+    ) -> Page:
+        """Return points in the order of their ids."""
+        async with _spoken():
+            found, following = await self._client.scroll(
+                self._collection,
+                scroll_filter=_filter(where),
+                limit=limit,
+                offset=after,
+                with_payload=list(fields) or True,
+            )
+        hits = [Hit(str(record.id), 0.0, record.payload or {}) for record in found]
+        return Page(hits, None if following is None else str(following))
+
+    async def change(self, where: Where, payload: Mapping[str, Any], key: str = "") -> None:
+        """Set fields of points."""
+        async with _spoken():
+            await self._client.set_payload(
+                self._collection, dict(payload), points=_filter(where), key=key or None, wait=True
+            )
+
+    async def delete(self, where: Where) -> None:
+        """Delete points."""
+        async with _spoken():
+            await self._client.delete(
+                self._collection, models.FilterSelector(filter=_filter(where)), wait=True
+            )
+
+    async def count(self, where: Where) -> int:
+        """Return how many points there are."""
+        async with _spoken():
+            counted = await self._client.count(self._collection, _filter(where), exact=True)
+        return counted.count
+
+    async def optimize(self) -> None:
+        """Do nothing: a server optimises by itself."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.close()
+
+
+def connected(url: str, key: str | None) -> AsyncQdrantClient:
+    """Return a client of a server; it connects with the first call."""
+    return AsyncQdrantClient(url=url, api_key=key, timeout=_PATIENCE, check_compatibility=False)
+
+
+async def _create(client: AsyncQdrantClient, layout: Layout, collection: str) -> None:
+    try:
+        await client.create_collection(
+            collection,
+            vectors_config={
+                DENSE: models.VectorParams(size=layout.dimension, distance=models.Distance.COSINE)
+            },
+            sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+            metadata=layout.model_dump(),
+        )
+    except UnexpectedResponse as error:
+        if error.status_code != _CONFLICT:  # another process makes it at this moment
+            raise
+    for name in KEYWORDS:
+        keyword = models.KeywordIndexParams(
+            type=models.KeywordIndexType.KEYWORD, is_tenant=name == "tenant"
+        )
+        await client.create_payload_index(collection, name, keyword, wait=True)
+    await client.create_payload_index(collection, MOMENT, models.PayloadSchemaType.FLOAT)
+
+
+@asynccontextmanager
+async def _spoken() -> AsyncIterator[None]:
+    """Turn the client's errors into sentences."""
+    try:
+        yield
+    except UnexpectedResponse as error:
+        if error.status_code in (401, 403):
+            raise MissingPart(
+                "The Qdrant server at QDRANT_URL refuses the key. Set QDRANT_API_KEY to one that "
+                "may read and write."
+            ) from error
+        reason = error.content.decode(errors="replace")[:300]
+        raise BrokenData(
+            f"The Qdrant server answered {error.status_code} {error.reason_phrase}: {reason}"
+        ) from error
+    except (ApiException, ConnectionError, TimeoutError) as error:
+        raise MissingPart(
+            f"The Qdrant server at QDRANT_URL cannot be reached ({error}). Start it, or unset "
+            "QDRANT_URL to keep experience in a folder. Nothing was lost: what is not "
+            "acknowledged can be recorded again."
+        ) from error
+
+
+def _sparse(vector: Sparse) -> models.SparseVector:
+    return models.SparseVector(indices=vector.indices, values=vector.values)
+
+
+def _filter(where: Where) -> models.Filter:
+    return models.Filter(must=_conditions(where.has), must_not=_conditions(where.lacks))
+
+
+def _conditions(fields: Mapping[str, Sequence[str]]) -> list[models.Condition]:
+    return [
+        models.FieldCondition(key=name, match=models.MatchAny(any=list(values)))
+        for name, values in fields.items()
+    ]
+
+
+def _hit(point: models.ScoredPoint) -> Hit:
+    vectors: Any = point.vector or {}
+    return Hit(str(point.id), point.score, point.payload or {}, vectors.get(DENSE, ()))

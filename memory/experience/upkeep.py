@@ -1,0 +1,139 @@
+"""A memory that stays good: what repeats is set aside, and what helps least goes when it is full.
+
+How useful an attempt is as an exemplar is measured: how often it was in view, and how often the
+attempt it was shown to then succeeded. Nothing is counted while recording; every trajectory says
+what was in view, so the figures follow from what is kept and from its latest verdicts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from memory.experience.engine import Engine, Where
+from memory.experience.recall import merit
+from state.experience import RECALLABLE, Report, Upkeep, Use
+
+_ALIKE: Final = 0.8
+"""Share of turns that near-duplicates have in common, of all turns of either."""
+_PAGE: Final = 1_000
+_AT_ONCE: Final = 500
+_FIELDS: Final = (
+    "trajectory", "task", "split", "outcome", "score", "gist", "exemplars", "duplicate", "at",
+)  # fmt: skip
+
+Payload = dict[str, Any]
+
+
+async def room(engine: Engine, tenant: str, capacity: int) -> int:
+    """Return how many more attempts fit; negative when there are too many."""
+    return capacity - await engine.count(_points(tenant, "attempt"))
+
+
+async def used(engine: Engine, tenant: str, capacity: int) -> Report:
+    """Report what is kept and how it is used."""
+    attempts = await _attempts(engine, tenant)
+    uses = _uses(attempts)
+    return Report(
+        capacity=capacity,
+        attempts=len(attempts),
+        successes=sum(one["outcome"] == "success" for one in attempts),
+        failures=sum(one["outcome"] == "failure" for one in attempts),
+        held_out=sum(one["split"] != RECALLABLE for one in attempts),
+        duplicates=sum(one["duplicate"] == "yes" for one in attempts),
+        steps=await engine.count(_points(tenant, "step")),
+        reflections=await engine.count(_points(tenant, "reflection")),
+        uses=tuple(sorted(uses.values(), key=lambda use: (-use.shown, use.trajectory))),
+    )
+
+
+async def tidied(engine: Engine, tenant: str, capacity: int) -> Upkeep:
+    """Set near-duplicates aside, then let go of the least useful beyond capacity."""
+    attempts = await _attempts(engine, tenant)
+    repeats = _duplicates(attempts)
+    for mark in ("yes", "no"):
+        wrong = [
+            one["trajectory"]
+            for one in attempts
+            if one["duplicate"] != mark and (one["trajectory"] in repeats) == (mark == "yes")
+        ]
+        for names in _in_batches(wrong):
+            where = Where({"tenant": [tenant], "trajectory": names})
+            await engine.change(where, {"duplicate": mark})
+    gone = _least_useful(attempts, repeats, len(attempts) - capacity)
+    for names in _in_batches(gone):
+        await engine.delete(Where({"tenant": [tenant], "trajectory": names}))
+    return Upkeep(set_aside=len(repeats - set(gone)), evicted=tuple(gone))
+
+
+async def _attempts(engine: Engine, tenant: str) -> list[Payload]:
+    found: list[Payload] = []
+    after: str | None = None
+    while True:
+        page = await engine.page(_points(tenant, "attempt"), _PAGE, after, _FIELDS)
+        found += [hit.payload for hit in page.hits]
+        after = page.after
+        if after is None:
+            return found
+
+
+def _points(tenant: str, kind: str) -> Where:
+    return Where({"tenant": [tenant], "point": [kind]})
+
+
+def _duplicates(attempts: Iterable[Payload]) -> set[str]:
+    """Return the trajectories that repeat a better one of the same task."""
+    by_task: defaultdict[str, list[Payload]] = defaultdict(list)
+    for attempt in attempts:
+        by_task[attempt["task"]].append(attempt)
+    repeats: set[str] = set()
+    for group in by_task.values():
+        shown: list[frozenset[str]] = []
+        for attempt in sorted(group, key=merit):
+            turns = frozenset(attempt["gist"])
+            if any(_alike(turns, other) for other in shown):
+                repeats.add(attempt["trajectory"])
+            else:
+                shown.append(turns)
+    return repeats
+
+
+def _alike(turns: frozenset[str], others: frozenset[str]) -> bool:
+    return turns == others or len(turns & others) >= _ALIKE * len(turns | others)
+
+
+def _uses(attempts: Iterable[Payload]) -> dict[str, Use]:
+    """Count how often each attempt was in view, and how often what saw it succeeded."""
+    shown: defaultdict[str, int] = defaultdict(int)
+    helped: defaultdict[str, int] = defaultdict(int)
+    for attempt in attempts:
+        if attempt["outcome"] == "unknown":
+            continue
+        for exemplar in attempt["exemplars"]:
+            shown[exemplar] += 1
+            helped[exemplar] += attempt["outcome"] == "success"
+    return {name: Use(trajectory=name, shown=shown[name], helped=helped[name]) for name in shown}
+
+
+def _least_useful(attempts: Sequence[Payload], repeats: set[str], excess: int) -> list[str]:
+    """Return the attempts to let go: repeats, then what is never recalled, then what helps least.
+
+    What was not shown yet counts as if it helped every other time; of equals the oldest goes.
+    """
+    if excess <= 0:
+        return []
+    uses = _uses(attempts)
+
+    def worth(attempt: Payload) -> tuple[bool, bool, float, float, str]:
+        use = uses.get(attempt["trajectory"])
+        helps = use.rate if use else 0.5
+        recalled = attempt["split"] == RECALLABLE and attempt["outcome"] != "unknown"
+        name = attempt["trajectory"]
+        return name not in repeats, recalled, helps, attempt["at"], name
+
+    return [attempt["trajectory"] for attempt in sorted(attempts, key=worth)[:excess]]
+
+
+def _in_batches(names: Sequence[str]) -> list[Sequence[str]]:
+    return [names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE)]

@@ -1,0 +1,111 @@
+"""Fixed few-shot: attempts that a person chose to be shown, in the order that they chose.
+
+APPRENTICE_EXEMPLARS names a folder (by default `exemplars` under APPRENTICE_DATA); in it, the set
+`<name>` is `<name>.jsonl`. A line is an attempt: `task` (environment and id at least), `messages`
+in any form, and a `verdict` where it was no success. Lines of an export are such lines.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, Field, ValidationError
+
+from memory.store import data_folder
+from state.errors import BadInput, BrokenData, UnknownName
+from state.experience import RECALLABLE, Outcome, Query, Recalled
+from state.messages import read_messages
+from state.nouns import Name, Task, Verdict, digest, transcript
+
+SETTING: Final = "APPRENTICE_EXEMPLARS"
+
+
+class Chosen(BaseModel):
+    """A line of a set; what else an exported line holds is not needed."""
+
+    id: Name | None = None
+    task: Task
+    messages: list[dict[str, Any]] = Field(min_length=1)
+    verdict: Verdict = Verdict(success=True, source="human")
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A set of chosen attempts, that answers as a memory does."""
+
+    attempts: Sequence[Recalled]
+
+    @classmethod
+    def named(cls, name: str) -> Fixed:
+        """Read a set by its name; blocks while it is read.
+
+        Raises:
+            UnknownName: if the server offers no such set.
+            BrokenData: if a line cannot be read.
+        """
+        offered = {path.stem: path for path in _folder().glob("*.jsonl")}
+        if name not in offered:
+            raise UnknownName("fixed set of exemplars", name, offered)
+        return cls(tuple(_read(offered[name])))
+
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+        """Return the first attempts that may be shown; steps and reflections are not chosen."""
+        if query.what != "tasks":
+            return []
+        shown: list[Recalled] = []
+        left = query.tokens
+        for attempt in self.attempts:
+            if len(shown) == query.limit:
+                break
+            tokens = count(attempt.text)
+            if _admits(query, attempt) and (not query.tokens or tokens <= left):
+                shown.append(attempt.model_copy(update={"tokens": tokens}))
+                left -= tokens
+        return shown
+
+
+def _admits(query: Query, attempt: Recalled) -> bool:
+    """Tell whether a query's task may be shown an attempt, as the memory would."""
+    task, places = attempt.task, query.environments or (query.task.environment,)
+    return (
+        task.environment in places
+        and task.split == RECALLABLE
+        and (task.environment, task.id) != (query.task.environment, query.task.id)
+        and query.kind in ("", task.kind)
+        and _is(query.outcome, attempt.success)
+    )
+
+
+def _is(outcome: Outcome, success: bool | None) -> bool:
+    return outcome == "any" or success is (outcome == "successes")
+
+
+def _folder() -> Path:
+    return Path(os.environ.get(SETTING) or data_folder() / "exemplars")
+
+
+def _read(path: Path) -> Iterator[Recalled]:
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            chosen = Chosen.model_validate_json(line)
+            text = transcript(read_messages(chosen.messages))
+        except (ValidationError, BadInput) as error:
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            raise BrokenData(
+                f"Line {number} of the exemplars {path.stem!r} cannot be read: {why} Correct it."
+            ) from error
+        yield Recalled(
+            trajectory=chosen.id or digest(chosen.task.environment, chosen.task.id, text),
+            task=chosen.task,
+            what="tasks",
+            text=text,
+            score=0.0,
+            success=chosen.verdict.success,
+            tokens=0,
+        )

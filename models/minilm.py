@@ -1,0 +1,68 @@
+"""The embedded embedding model: all-MiniLM-L6-v2, whose weights come with a Python package.
+
+384 dimensions, of the first 256 tokens of a text. It runs in a thread of its own, which loads it
+with the first text; texts that are asked for at once are embedded in batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from langchain_core.embeddings import Embeddings
+from typing_extensions import override
+
+from state.errors import MissingPart, UnknownName
+
+if TYPE_CHECKING:
+    from models.sentences import Sentences
+
+NAME: Final = "minilm"
+
+
+@cache
+def named(name: str) -> Embeddings:
+    """Return the local embedding model of a name, or raise UnknownName."""
+    if name != NAME:
+        raise UnknownName("local embedding model", name, [NAME])
+    return MiniLm()
+
+
+class MiniLm(Embeddings):
+    """all-MiniLM-L6-v2 in this process."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"local:{NAME}")
+        self._sentences: Sentences | None = None
+
+    @override
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return self._thread.submit(self._embed, texts).result()
+
+    @override
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+    @override
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._embed, texts)
+
+    @override
+    async def aembed_query(self, text: str) -> list[float]:
+        return (await self.aembed_documents([text]))[0]
+
+    def _embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if self._sentences is None:
+            try:
+                from models.sentences import Sentences
+            except ImportError as error:
+                raise MissingPart(
+                    f"local:{NAME} needs packages that are not installed ({error}). Install "
+                    "them: pip install -c constraints.txt -e '.[memory]'"
+                ) from error
+            self._sentences = Sentences()
+        return self._sentences.embed(texts)

@@ -1,0 +1,53 @@
+"""How many tokens a text has for a model, so that what is shown fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from models.names import model_folder, plain
+from state.errors import MissingPart
+
+BYTES_A_TOKEN: Final = 3
+"""For hosted models: English has about four bytes a token, code and other languages fewer."""
+
+
+def counter(name: str) -> Callable[[str], int]:
+    """Return what counts a text's tokens as a model does.
+
+    A local model's own tokenizer counts. That of a hosted model is somebody else's, and would have
+    to be downloaded: there the count is an estimate, and rather too high. Reading a tokenizer takes
+    a moment the first time: call this off the event loop.
+
+    Raises:
+        BadInput: the name cannot be a model's.
+        UnknownName: there is no such local model.
+        MissingPart: what local models need is not installed.
+    """
+    provider, _, model = name.partition(":")
+    if provider != "local":
+        return estimate
+    return _own(model_folder(plain("local model", model)))
+
+
+def estimate(text: str) -> int:
+    """Return about how many tokens a text has for a model whose tokenizer is not at hand."""
+    return -(-len(text.encode()) // BYTES_A_TOKEN)
+
+
+@cache
+def _own(folder: Path) -> Callable[[str], int]:
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return estimate
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise MissingPart(
+            f"Local models need packages that are not installed ({error}). Install them: "
+            "pip install -c constraints.txt -e '.[local]'"
+        ) from error
+    words = Tokenizer.from_file(str(file))
+    return lambda text: len(words.encode(text, add_special_tokens=False).ids)

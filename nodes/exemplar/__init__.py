@@ -1,0 +1,1 @@
+"""The steps of exemplar: recall, adapt, attempt, judge, record."""

@@ -1,0 +1,40 @@
+"""adapt: a solved case becomes a plan for the task in hand.
+
+Case-based reasoning's second step, reuse (Aamodt and Plaza 1994).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from langgraph.runtime import Runtime
+
+from environments import advance
+from nodes import Node
+from nodes.agents import Agent, ask
+from nodes.recollection import texts
+from state.context import Context
+from state.exemplar import ExemplarState, ExemplarUpdate
+from state.nouns import text_of
+from state.prompts import adapting as prompt
+
+
+def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate]:
+    """Return the node in which a model, or the caller's own planner, adapts the best case."""
+
+    async def adapt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
+        """Adapt the most relevant solution to the new task; an empty plan leaves it as it is."""
+        case = texts(state.recalled, "tasks", success=True)[0]
+        opening = await asyncio.to_thread(advance.start, state.task)
+        reply = await ask(
+            planner,
+            prompt(text_of(opening), case),
+            Context.of(runtime),
+            graph="exemplar",
+            environment=state.task.environment,
+        )
+        plan = text_of(reply.message).strip()
+        runtime.stream_writer({"type": "exemplar.adapted", "task": state.task.id, "plan": plan})
+        return {"plan": plan}
+
+    return adapt

@@ -1,0 +1,31 @@
+"""attempt: one episode, with what was recalled in view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from nodes import Node
+from nodes.attempt import attempted, with_view
+from nodes.recollection import shown, together
+from state.context import Context
+from state.exemplar import ExemplarState, ExemplarUpdate
+
+
+def attempting(
+    episode: CompiledStateGraph[Any, Context, Any, Any],
+) -> Node[ExemplarState, ExemplarUpdate]:
+    """Return the node that runs an episode as a subgraph; the finished attempt is kept whole."""
+
+    async def attempt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
+        """Attempt the task with what was recalled in view."""
+        view = together(state.background, shown(state.recalled, state.plan))
+        context = Context.of(runtime)
+        done = await attempted(episode, state.task, view, context, run=state.run_name)
+        ids = [each.trajectory for each in state.recalled]
+        seen = tuple(dict.fromkeys([*ids, *done.in_view.exemplars]))
+        return {"attempts": [with_view(done, exemplars=seen)]}
+
+    return attempt

@@ -1,0 +1,30 @@
+"""judge: how the attempt ended."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from state.context import Context
+from state.exemplar import Ended, ExemplarState, ExemplarUpdate
+from state.nouns import Verdict
+
+
+async def judge(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
+    """Read the outcome from the verdict; what nobody could judge is neither success nor failure."""
+    verdict = state.attempts[-1].verdict
+    runtime.stream_writer(
+        {
+            "type": "exemplar.attempt",
+            "task": state.task.id,
+            "success": verdict.success,
+            "score": verdict.score,
+            "feedback": verdict.feedback,
+        }
+    )
+    return {"verdict": verdict, "outcome": outcome(verdict)}
+
+
+def outcome(verdict: Verdict) -> Ended:
+    """Name how an attempt ended."""
+    names: dict[bool | None, Ended] = {True: "solved", False: "failed", None: "unjudged"}
+    return names[verdict.success]

@@ -1,0 +1,53 @@
+"""recall: what was done before in tasks like this one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from nodes import Node
+from nodes.experience import Memory
+from nodes.recollection import recollect, texts
+from nodes.tasks import read_run, read_shown, read_task
+from state.context import Context
+from state.exemplar import ExemplarGiven, ExemplarUpdate
+from state.nouns import Verdict
+
+Next = Literal["adapt", "attempt"]
+
+
+def recalling(memory: Memory) -> Node[ExemplarGiven, Command[Next]]:
+    """Return the node that asks the memory what helps with a task."""
+
+    async def recall(state: ExemplarGiven, runtime: Runtime[Context]) -> Command[Next]:
+        """Look the task up, and what was done in tasks like it."""
+        context = Context.of(runtime)
+        shown = read_shown(state.shown)
+        run = read_run(state.run, runtime)
+        task = await asyncio.to_thread(read_task, state.task)
+        recalled = await recollect(memory, task, context)
+        about = {"what", "trajectory", "success", "score", "tokens"}
+        runtime.stream_writer(
+            {
+                "type": "exemplar.recalled",
+                "task": task.id,
+                "recalled": [each.model_dump(include=about) for each in recalled],
+            }
+        )
+        update: ExemplarUpdate = {
+            "task": task,
+            "run_name": run,
+            "background": shown,
+            "recalled": recalled,
+            "plan": "",
+            "attempts": [],
+            "verdict": Verdict(),
+            "outcome": None,
+        }
+        adapts = context.adapt and texts(recalled, "tasks", success=True)
+        return Command(update=update, goto="adapt" if adapts else "attempt")
+
+    return recall

@@ -1,0 +1,1 @@
+"""The steps of feedback: receive, record, annotate."""

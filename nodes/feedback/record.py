@@ -1,0 +1,39 @@
+"""record: an attempt that was made elsewhere is remembered."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from nodes import Node
+from nodes.experience import Memory
+from state.context import Context
+from state.errors import BrokenData
+from state.feedback import FeedbackState, FeedbackUpdate
+
+Next = Literal["annotate", "__end__"]
+
+
+def recording(memory: Memory) -> Node[FeedbackState, Command[Next]]:
+    """Return the node that keeps an attempt from outside."""
+
+    async def record(state: FeedbackState, runtime: Runtime[Context]) -> Command[Next]:
+        """Keep the attempt; one that is known may get another verdict."""
+        if state.attempt is None:
+            raise BrokenData("The run has no attempt to record. Start it anew with its input.")
+        kept = await memory(Context.of(runtime).tenant)
+        done = await kept.record([state.attempt])
+        new = bool(done.new)
+        runtime.stream_writer({"type": "feedback.recorded", "trajectory": state.id, "new": new})
+        if done.known and state.judgement:
+            return Command(goto="annotate")
+        before = await kept.get(state.id)
+        update: FeedbackUpdate = {
+            "kept": "recorded" if new else "known",
+            "latest": (before.trajectory if before else state.attempt).verdict,
+        }
+        return Command(update=update, goto="__end__")
+
+    return record

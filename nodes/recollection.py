@@ -1,0 +1,111 @@
+"""What an agent is shown of what was done before: the questions that a run's settings put."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from memory.fixed import Fixed
+from models.tokens import counter
+from nodes.experience import Memory
+from state.context import Context
+from state.experience import Outcome, Query, Recalled, What
+from state.nouns import Task, digest
+from state.prompts import Shown
+
+_OBSERVATION: Final = 20_000  # characters of it that are searched with
+
+
+class Source(Protocol):
+    """Whoever can be asked what helps: the memory, or a fixed set."""
+
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+        """Return what helps with a task, the most relevant first."""
+
+
+async def recollect(memory: Memory, task: Task, context: Context) -> list[Recalled]:
+    """Return what is shown from the start of an attempt: exemplars, failures, lessons."""
+    asked: list[tuple[What, Outcome, int]] = [
+        ("tasks", "successes", context.exemplars),
+        ("tasks", "failures", context.failures),
+        ("reflections", "failures", context.lessons),
+    ]
+    return await _ask(memory, task, context, "", asked)
+
+
+async def moments(memory: Memory, task: Task, context: Context, observation: str) -> list[Recalled]:
+    """Return what was done in other tasks when something like this was seen."""
+    text = observation[-_OBSERVATION:]
+    return await _ask(memory, task, context, text, [("steps", "successes", context.moments)])
+
+
+def shown(recalled: Sequence[Recalled], plan: str = "") -> Shown:
+    """Put what was recalled where the prompt has a place for it.
+
+    A plan stands in the place of the exemplar that it was adapted from, the most relevant one.
+    """
+    exemplars = texts(recalled, "tasks", success=True)
+    return Shown(
+        exemplars=exemplars[1:] if plan else exemplars,
+        failures=texts(recalled, "tasks", success=False),
+        similar_reflections=texts(recalled, "reflections"),
+        plan=[plan] if plan else (),
+    )
+
+
+def together(first: Shown, then: Shown) -> Shown:
+    """Show both, section by section."""
+    return Shown(
+        **{name: [*entries, *getattr(then, name)] for name, entries in vars(first).items()}
+    )
+
+
+def texts(recalled: Sequence[Recalled], what: What, success: bool | None = None) -> list[str]:
+    """Return the texts of one sort of memories; of attempts, those that ended so."""
+    return [
+        each.text
+        for each in recalled
+        if each.what == what and (success is None or each.success is success)
+    ]
+
+
+async def _ask(
+    memory: Memory,
+    task: Task,
+    context: Context,
+    text: str,
+    asked: Sequence[tuple[What, Outcome, int]],
+) -> list[Recalled]:
+    """Put questions one after the other, within one budget of tokens."""
+    wanted = [question for question in asked if question[2]]
+    if not wanted:
+        return []
+    source = await _source(memory, context)
+    count = await asyncio.to_thread(counter, context.model) if context.shown_tokens else len
+    found: list[Recalled] = []
+    for what, outcome, limit in wanted:
+        left = context.shown_tokens - sum(each.tokens for each in found)
+        if context.shown_tokens and left <= 0:
+            break
+        query = Query(
+            task=task,
+            text=text,
+            what=what,
+            how="hybrid" if context.recall == "fixed" else context.recall,
+            outcome=outcome,
+            limit=limit,
+            threshold=context.threshold,
+            diversity=context.diversity,
+            tokens=left if context.shown_tokens else 0,
+            # Every task draws its own.
+            seed=int(digest(context.seed, task.environment, task.id)[:8], 16),
+        )
+        found += await source.recall(query, count)
+    return found
+
+
+async def _source(memory: Memory, context: Context) -> Source:
+    if context.recall == "fixed":
+        return await asyncio.to_thread(Fixed.named, context.fixed)
+    return await memory(context.tenant)

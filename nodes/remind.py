@@ -1,0 +1,32 @@
+"""remind: what was done in other tasks at a moment like this one."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from nodes import Node
+from nodes.experience import Memory
+from nodes.recollection import moments
+from state.context import Context
+from state.episode import EpisodeState, EpisodeUpdate
+from state.nouns import text_of
+
+
+def reminding(memory: Memory) -> Node[EpisodeState, EpisodeUpdate]:
+    """Return the node that recalls moments by what was seen last, for the next turn alone."""
+
+    async def remind(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
+        """Recall what was done when something like this was seen."""
+        context = Context.of(runtime)
+        if not context.moments:
+            return {}
+        found = await moments(memory, state.task, context, text_of(state.messages[-1]))
+        ids = [each.trajectory for each in found]
+        runtime.stream_writer({"type": "exemplar.moments", "task": state.task.id, "from": ids})
+        seen = tuple(dict.fromkeys([*state.in_view.exemplars, *ids]))
+        return {
+            "moments": [each.text for each in found],
+            "in_view": state.in_view.model_copy(update={"exemplars": seen}),
+        }
+
+    return remind

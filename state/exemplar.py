@@ -1,0 +1,85 @@
+"""What the exemplar graph reads, passes on and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Required
+
+from langgraph.channels import EphemeralValue
+from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+from typing_extensions import TypedDict
+
+from state.episode import GivenTask
+from state.experience import Recalled
+from state.nouns import Name, Task, Trajectory, Verdict
+from state.prompts import Shown
+
+Ended = Literal["solved", "failed", "unjudged"]
+Recollection = Annotated[
+    list[Recalled],
+    Field(title="Recalled", description="What memory offered, the most relevant first."),
+]
+
+
+class ExemplarInput(TypedDict, total=False):
+    """What to attempt. All but the task are values of one run alone."""
+
+    task: Required[GivenTask]
+    run: Annotated[
+        Name,
+        Field(title="Run", description="Name of this run, part of its attempt's id."),
+        EphemeralValue(str),
+    ]
+    shown: Annotated[
+        Shown,
+        Field(title="Shown", description="What the attempt is shown beside what is recalled."),
+        EphemeralValue(Shown),
+    ]
+
+
+@dataclass
+class ExemplarGiven:
+    """An input as it arrives, before anything in it is checked."""
+
+    task: object = None
+    run: object = ""
+    shown: object = None
+
+
+class ExemplarUpdate(TypedDict, total=False):
+    """What a node of exemplar changes."""
+
+    task: Task
+    run_name: str
+    background: Shown
+    recalled: list[Recalled]
+    plan: str
+    attempts: list[Trajectory]
+    verdict: Verdict
+    outcome: Ended | None
+
+
+class ExemplarOutput(TypedDict):
+    """How it went, and what was shown."""
+
+    task: Task
+    outcome: Annotated[Ended, Field(title="Outcome", description="How the attempt ended.")]
+    verdict: Verdict
+    attempts: Annotated[list[Trajectory], Field(title="Attempts", description="The one attempt.")]
+    recalled: Recollection
+    plan: Annotated[str, Field(title="Plan", description="Adapted from the best exemplar.")]
+
+
+@validated
+class ExemplarState:
+    """A run so far. Without a plan, what was recalled is shown as it is."""
+
+    task: Task
+    run_name: str = ""
+    background: Shown = field(default_factory=Shown)
+    recalled: list[Recalled] = field(default_factory=list)
+    plan: str = ""
+    attempts: list[Trajectory] = field(default_factory=list)
+    verdict: Verdict = field(default_factory=Verdict)
+    outcome: Ended | None = None

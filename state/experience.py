@@ -1,0 +1,139 @@
+"""What is asked of the experience memory, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from pydantic import Field
+
+from state.nouns import Name, Noun, Split, Task, Trajectory, Verdict
+
+What = Literal["tasks", "steps", "reflections"]
+How = Literal["hybrid", "meaning", "text", "type", "random"]
+Outcome = Literal["successes", "failures", "any"]
+
+RECALLABLE: Final[Split] = "train"
+"""The one split whose attempts are ever shown to other tasks; all others are held out."""
+
+
+class Query(Noun):
+    """A question to the memory: what helps with this task?
+
+    Attempts at the task itself, at tasks of held-out splits and of other tenants never come back,
+    whatever is asked.
+
+    Attributes:
+        task: the task in hand.
+        text: what is looked for: the latest observation for steps; the task's instruction when
+            empty.
+        what: whole attempts, single steps, or reflections.
+        how: hybrid (meaning and text, ranks fused), meaning (dense), text (BM25), type (the same
+            kind of task, the latest first), random (drawn by seed, as a control).
+        outcome: which attempts, by their latest verdict. Reflections come from failures.
+        environments: where they were made; the task's own environment when empty.
+        kind: only of this kind of task; type takes the task's own when empty.
+        limit: how many, at most; one a task.
+        threshold: least cosine similarity, where meaning is asked for.
+        diversity: 0 ranks by relevance alone, towards 1 what differs comes first (MMR).
+        tokens: how many tokens all texts together may have; 0 for any.
+        seed: fixes what random draws.
+    """
+
+    task: Task
+    text: str = Field(default="", max_length=100_000)
+    what: What = "tasks"
+    how: How = "hybrid"
+    outcome: Outcome = "successes"
+    environments: tuple[Name, ...] = Field(default=(), max_length=20)
+    kind: str = Field(default="", max_length=80)
+    limit: int = Field(default=3, ge=1, le=50)
+    threshold: float = Field(default=0.0, ge=0, le=1)
+    diversity: float = Field(default=0.0, ge=0, le=1)
+    tokens: int = Field(default=0, ge=0)
+    seed: int = 0
+
+
+class Recalled(Noun):
+    """One thing remembered, ready to be shown.
+
+    Attributes:
+        trajectory: id of the attempt it comes from.
+        task: what that attempt was at.
+        what: a whole attempt, a step of it, or a reflection on it.
+        text: the transcript, the step or the lesson, as a prompt shows it.
+        score: how well it fits: cosine similarity, for text the BM25 score; 0 where neither ranks.
+        success: the attempt's latest verdict.
+        tokens: of the text, as the caller counts them.
+    """
+
+    trajectory: Name
+    task: Task
+    what: What
+    text: str
+    score: float
+    success: bool | None
+    tokens: int
+
+
+class Recorded(NamedTuple):
+    """Ids of trajectories that were kept now, and of those that were known before."""
+
+    new: tuple[str, ...]
+    known: tuple[str, ...]
+
+
+class Judged(Noun):
+    """A verdict and when it was given, in Unix time in seconds."""
+
+    verdict: Verdict
+    at: float
+
+
+class Remembered(Noun):
+    """A trajectory with its latest verdict, and every verdict it had, the oldest first."""
+
+    trajectory: Trajectory
+    verdicts: tuple[Judged, ...]
+
+
+class Use(Noun):
+    """How an attempt did as an exemplar: times in view, and times what saw it succeeded."""
+
+    trajectory: Name
+    shown: int
+    helped: int
+
+    @property
+    def rate(self) -> float:
+        """Return how often it helps, as far as that can be told from few cases (Laplace)."""
+        return (self.helped + 1) / (self.shown + 2)
+
+
+class Report(Noun):
+    """What a tenant's memory holds, and how it is used.
+
+    Attributes:
+        capacity: attempts it holds at most.
+        attempts: attempts it holds; the others of its counts are parts of them.
+        held_out: attempts of splits that are never shown.
+        duplicates: attempts set aside because they repeat a better one.
+        steps: single steps that can be recalled.
+        uses: the attempts that were in view, the most shown first.
+    """
+
+    capacity: int
+    attempts: int
+    successes: int
+    failures: int
+    held_out: int
+    duplicates: int
+    steps: int
+    reflections: int
+    uses: tuple[Use, ...]
+
+
+class Upkeep(Noun):
+    """What tidying did: how many repeats are set aside now, and which attempts were let go."""
+
+    set_aside: int
+    evicted: tuple[Name, ...]

@@ -1,0 +1,172 @@
+"""What the feedback graph reads, passes on and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from langchain_core.messages import AnyMessage
+from langgraph.channels import EphemeralValue
+from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+from typing_extensions import TypedDict
+
+from state.experience import RECALLABLE
+from state.nouns import Name, Noun, Source, Split, Task, Trajectory, Verdict, digest, text_of
+
+ELSEWHERE: Final = "elsewhere"
+"""The environment of attempts whose sender names none."""
+
+Kept = Literal["recorded", "known", "judged", "unchanged"]
+
+
+class SentTask(Noun):
+    """What an attempt from outside was at, as far as its sender says."""
+
+    environment: Name = Field(
+        default=ELSEWHERE,
+        title="Environment",
+        description="Where the agent acted: one that is known here, or a name of your own.",
+    )
+    id: Annotated[str, Field(max_length=200)] = Field(
+        default="",
+        title="Task",
+        description="The task's id. Attempts at one task are never shown to each other. Left "
+        "out, what was asked for is the id.",
+    )
+    instruction: str = Field(
+        default="",
+        max_length=20_000,
+        title="Instruction",
+        description="What was asked for. Left out, it is the first message of the user.",
+    )
+    kind: str = Field(
+        default="", max_length=80, title="Kind", description="The type of task, such as refund."
+    )
+    split: Split = Field(
+        default=RECALLABLE,
+        title="Split",
+        description="train, or any other name for attempts that are to be held out.",
+    )
+
+
+class SentVerdict(Noun):
+    """A verdict from outside. What is left out stays as it was, unless success is given."""
+
+    success: bool | None = Field(
+        default=None, title="Success", description="Whether the task was solved."
+    )
+    score: float | None = Field(
+        default=None, ge=0, le=1, title="Score", description="How well, from 0 to 1."
+    )
+    feedback: str = Field(
+        default="", max_length=20_000, title="Feedback", description="Why, in free text."
+    )
+    source: Source = Field(default="late", title="Source", description="Who judged.")
+
+    def __bool__(self) -> bool:
+        """Tell whether it says anything."""
+        return self.success is not None or self.score is not None or bool(self.feedback)
+
+    def over(self, before: Verdict) -> Verdict:
+        """Return the verdict that this one makes of an earlier one."""
+        if self.success is not None:
+            return Verdict(**self.model_dump())
+        return Verdict(
+            success=before.success,
+            score=before.score if self.score is None else self.score,
+            feedback=self.feedback or before.feedback,
+            source=self.source,
+        )
+
+
+class FeedbackInput(TypedDict, total=False):
+    """An attempt that was made elsewhere, a verdict on one that is kept, or both."""
+
+    messages: Annotated[
+        list[Any],
+        Field(
+            title="Messages",
+            description="The transcript of an attempt: LangChain's, OpenAI's or plain messages.",
+        ),
+        EphemeralValue(list),
+    ]
+    trajectory: Annotated[
+        Name,
+        Field(
+            title="Trajectory",
+            description="Id of the attempt that is judged; beside messages, your own id for it.",
+        ),
+        EphemeralValue(str),
+    ]
+    task: Annotated[
+        SentTask,
+        Field(title="Task", description="What the attempt was at; only beside messages."),
+        EphemeralValue(SentTask),
+    ]
+    verdict: Annotated[
+        SentVerdict,
+        Field(title="Verdict", description="How the attempt ended. It may also come later."),
+        EphemeralValue(SentVerdict),
+    ]
+    model: Annotated[
+        str,
+        Field(
+            title="Model", description="Which model acted; only beside messages.", max_length=200
+        ),
+        EphemeralValue(str),
+    ]
+
+
+@dataclass
+class FeedbackGiven:
+    """An input as it arrives, before anything in it is checked."""
+
+    messages: object = None
+    trajectory: object = ""
+    task: object = None
+    verdict: object = None
+    model: object = ""
+
+
+class FeedbackUpdate(TypedDict, total=False):
+    """What a node of feedback changes."""
+
+    id: str
+    attempt: Trajectory | None
+    judgement: SentVerdict
+    latest: Verdict
+    kept: Kept
+
+
+class FeedbackOutput(TypedDict):
+    """What is kept now."""
+
+    id: Annotated[str, Field(title="Id", description="Of the trajectory, for a later verdict.")]
+    kept: Annotated[Kept, Field(title="Kept", description="What this run changed.")]
+    latest: Annotated[Verdict, Field(title="Verdict", description="The one that counts.")]
+
+
+@validated
+class FeedbackState:
+    """What was received, and what became of it."""
+
+    id: str
+    judgement: SentVerdict
+    attempt: Trajectory | None = None
+    latest: Verdict = Verdict()
+    kept: Kept = "unchanged"
+
+
+def task_of(sent: SentTask, messages: Sequence[AnyMessage]) -> Task:
+    """Return the task of an attempt from outside: what was asked for is its id, if it has none."""
+    asked = (text_of(message) for message in messages if message.type == "human")
+    instruction = sent.instruction or next(asked, "")[:20_000]
+    return Task(
+        id=sent.id or digest(instruction),
+        environment=sent.environment,
+        instruction=instruction,
+        kind=sent.kind,
+        split=sent.split,
+    )

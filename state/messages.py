@@ -1,0 +1,249 @@
+"""Chat messages of whichever form, read into the one form that everything here speaks.
+
+Read are LangChain's messages (objects, and each way of writing them as JSON), OpenAI's, and plain
+JSON: `{"role": …, "content": …}`, `{"from": …, "value": …}` or a pair of role and content. They
+come from outside: nothing is loaded by a name in them, nothing is guessed, and what a message has
+beside is kept in its `additional_kwargs`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    BaseMessageChunk,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    message_chunk_to_message,
+)
+from langchain_core.messages.tool import invalid_tool_call, tool_call
+from pydantic import ValidationError
+
+from state.errors import BadInput, OutOfBounds, UnknownName
+from state.nouns import Task, digest
+
+MESSAGE_LIMIT: Final = 2_000
+CHARACTER_LIMIT: Final = 2_000_000  # of the transcript as JSON
+
+REASONING: Final = re.compile(r"<think>.*?(?:</think>|\Z)", re.I | re.S)
+"""What models write before they answer, where it stands in the text."""
+
+_CLASSES: Final[dict[str, type[AnyMessage]]] = {
+    "human": HumanMessage,
+    "ai": AIMessage,
+    "system": SystemMessage,
+    "tool": ToolMessage,
+}
+_ROLES: Final = {
+    **dict.fromkeys(("human", "user", "HumanMessage", "HumanMessageChunk"), "human"),
+    **dict.fromkeys(("ai", "assistant", "model", "gpt", "AIMessage", "AIMessageChunk"), "ai"),
+    **dict.fromkeys(("system", "developer", "SystemMessage", "SystemMessageChunk"), "system"),
+    **dict.fromkeys(("tool", "function", "ToolMessage", "ToolMessageChunk"), "tool"),
+}
+_WRITTEN: Final = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+_SPOKEN: Final = ("assistant", "developer", "function", "human", "model", "system", "tool", "user")
+_KINDS: Final[dict[type, str]] = {
+    bool: "true or false",
+    dict: "an object",
+    float: "a number",
+    int: "a number",
+    list: "a list",
+    str: "a text",
+    type(None): "nothing",
+}
+_FORMS: Final = (
+    'Write {"role": "user", "content": "…"} with the roles system, user, assistant and tool, or '
+    "LangChain's messages as JSON."
+)
+
+
+def read_messages(given: object) -> tuple[AnyMessage, ...]:
+    """Return a transcript's messages.
+
+    A tool's answer that does not say which call it answers answers the oldest unanswered one. A
+    call whose arguments cannot be read stays as an invalid call, with the reason.
+
+    Raises:
+        BadInput: if it is no list of messages; names the first one that cannot be read.
+        OutOfBounds: if it has more messages or characters than are taken.
+        UnknownName: if a message has an unknown role.
+    """
+    if isinstance(given, str | bytes) or not isinstance(given, Sequence):
+        raise BadInput(f"The messages are {_kind(given)}, but must be a list. {_FORMS}")
+    if not given:
+        raise BadInput("The list of messages is empty, so there is nothing to learn from.")
+    if len(given) > MESSAGE_LIMIT:
+        raise OutOfBounds("The number of messages", len(given), 1, MESSAGE_LIMIT)
+    open_calls: deque[str] = deque()
+    messages: list[AnyMessage] = []
+    size = 0
+    for number, each in enumerate(given, 1):
+        message = _message(number, each, open_calls)
+        size += len(message.model_dump_json())
+        if size > CHARACTER_LIMIT:
+            raise OutOfBounds("The length of the transcript", size, 1, CHARACTER_LIMIT)
+        messages.append(message)
+    return tuple(messages)
+
+
+def sent_id(tenant: str, task: Task, messages: Sequence[AnyMessage], given: str = "") -> str:
+    """Return the id of an attempt that came from outside: the sender's, else one of its content.
+
+    Messages' own ids do not count, because libraries draw them anew.
+    """
+    if given:
+        return given
+    said = [message.model_dump(mode="json", exclude={"id"}) for message in messages]
+    return digest(tenant, task.environment, task.id, said)
+
+
+def _message(number: int, given: object, open_calls: deque[str]) -> AnyMessage:
+    fields = _fields(number, given)
+    role = _role(number, fields)
+    if role == "ai":
+        fields |= _calls(number, fields)
+        open_calls.extend(call["id"] for call in fields["tool_calls"] if call["id"])
+    elif role == "tool":
+        answered = fields.get("tool_call_id")
+        if answered is None:
+            fields["tool_call_id"] = open_calls.popleft() if open_calls else ""
+        elif answered in open_calls:
+            open_calls.remove(answered)
+    made = _CLASSES[role]
+    known = {name: value for name, value in fields.items() if name in made.model_fields}
+    beside = {name: value for name, value in fields.items() if name not in made.model_fields}
+    known["content"] = _content(role, fields)
+    known["additional_kwargs"] = {**fields["additional_kwargs"], **beside}
+    try:
+        return made.model_validate(known)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"Message {number}: {where!r} cannot be read: {first['msg']}.") from error
+
+
+def _fields(number: int, given: object) -> dict[str, Any]:
+    """Return what a message says, under the names that LangChain has for it, and its role."""
+    if isinstance(given, BaseMessage):
+        whole = message_chunk_to_message(given) if isinstance(given, BaseMessageChunk) else given
+        given = whole.model_dump()
+    if isinstance(given, tuple | list) and len(given) == 2:
+        given = {"role": given[0], "content": given[1]}
+    if not isinstance(given, Mapping):
+        raise BadInput(f"Message {number} is {_kind(given)}, but must be an object. {_FORMS}")
+    fields = dict(given)
+    if isinstance(fields.get("kwargs"), Mapping) and "lc" in fields:  # langchain_core.load.dumpd
+        path = fields.get("id")
+        name = path[-1] if isinstance(path, list) and path else None
+        fields = {"type": name, **fields["kwargs"]}
+    elif isinstance(fields.get("data"), Mapping):  # langchain_core.messages.messages_to_dict
+        fields = {**fields["data"], "type": fields.get("type")}
+    elif "from" in fields and "value" in fields:
+        fields["role"], fields["content"] = fields.pop("from"), fields.pop("value")
+    beside = fields.get("additional_kwargs") or {}
+    if not isinstance(beside, Mapping):
+        raise BadInput(
+            f"Message {number}: 'additional_kwargs' is {_kind(beside)}, but must be an object."
+        )
+    return {**fields, "additional_kwargs": dict(beside)}
+
+
+def _role(number: int, fields: dict[str, Any]) -> str:
+    kind, role = fields.pop("type", None), fields.pop("role", None)
+    said = role if role is not None else kind
+    if said is None:
+        raise BadInput(f"Message {number} has no role. {_FORMS}")
+    if not isinstance(said, str) or said not in _ROLES:
+        raise UnknownName(f"role of message {number}", str(said), _SPOKEN)
+    return _ROLES[said]
+
+
+def _content(role: str, fields: Mapping[str, Any]) -> Any:
+    content = fields.get("content")
+    if content is None:
+        return fields.get("refusal") or ""
+    if role == "tool" and not isinstance(content, str | list):
+        return json.dumps(content, ensure_ascii=False)
+    return content
+
+
+def _calls(number: int, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return an agent's calls in LangChain's form, wherever the message has them."""
+    beside = dict(fields["additional_kwargs"])
+    earlier = beside.pop("tool_calls", None), beside.pop("function_call", None)
+    legacy = fields.pop("function_call", None) or earlier[1]
+    given = fields.get("tool_calls") or earlier[0] or ([legacy] if legacy else [])
+    if isinstance(given, str):
+        given = _parsed(given)
+    if not isinstance(given, Sequence) or not all(isinstance(each, Mapping) for each in given):
+        raise BadInput(
+            f"Message {number}: 'tool_calls' is {_kind(given)}, but must be a list of objects."
+        )
+    unread = fields.get("invalid_tool_calls")
+    calls, invalid = [], [*unread] if isinstance(unread, list) else []
+    for place, each in enumerate(given):
+        call_id = str(each.get("id") or f"call_{number}_{place}")
+        function = each.get("function", each)
+        name = function.get("name") if isinstance(function, Mapping) else None
+        written = function.get("args", function.get("arguments", {})) if name else each
+        arguments = _parsed(written or "") if isinstance(written, str | None) else written
+        if isinstance(name, str) and isinstance(arguments, Mapping):
+            calls.append(tool_call(name=name, args=dict(arguments), id=call_id))
+            continue
+        reason = "Its arguments are no JSON object." if name else "It names no tool."
+        invalid.append(
+            invalid_tool_call(name=name, args=_written(written), id=call_id, error=reason)
+        )
+    return {"tool_calls": calls, "invalid_tool_calls": invalid, "additional_kwargs": beside}
+
+
+def _parsed(text: str) -> object:
+    """Read JSON or, as older data has it, a Python literal; None if it is neither."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text) if text.strip() else {}
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def _written(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), f"a {type(value).__name__}")
+
+
+def write_message(message: AnyMessage) -> dict[str, Any]:
+    """Return a message as OpenAI's chat form has it, with what LangChain has beside it.
+
+    Reading it back gives the same message; what only reads OpenAI's form finds that.
+    """
+    whole = message.model_dump(mode="json")
+    kind = whole.pop("type")
+    written: dict[str, Any] = {"role": _WRITTEN[kind], "content": whole.pop("content")}
+    calls = whole.pop("tool_calls", None)
+    if calls:
+        written["tool_calls"] = [_written_call(call) for call in calls]
+    defaults = _CLASSES[kind].model_fields
+    return written | {
+        name: value
+        for name, value in whole.items()
+        if value and not (name in defaults and value == defaults[name].default)
+    }
+
+
+def _written_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = json.dumps(call["args"], ensure_ascii=False)
+    function = {"name": call["name"], "arguments": arguments}
+    return {"id": call["id"], "type": "function", "function": function}

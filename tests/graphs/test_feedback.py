@@ -1,0 +1,214 @@
+"""Attempts from elsewhere, and verdicts that come later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
+
+from graphs import feedback
+from memory.experience import Experience, opening
+from state.context import Context
+from state.errors import BadInput, OutOfBounds, UnknownName
+from state.experience import Query
+from state.nouns import Task, Verdict
+from tests.memory.experience.attempts import Words
+
+OPENAI = [
+    {"role": "system", "content": "You help customers."},
+    {"role": "user", "content": "My parcel is lost."},
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {
+                "id": "call_1",
+                "type": "function",
+                "function": {"name": "track", "arguments": '{"parcel": 7}'},
+            }
+        ],
+    },
+    {"role": "tool", "tool_call_id": "call_1", "content": "Left at a neighbour."},
+    {"role": "assistant", "content": "It is with your neighbour."},
+]
+PLAIN = [
+    {"role": "user", "content": "My parcel is lost."},
+    {"role": "assistant", "content": "Sorry."},
+]
+LANGCHAIN = [HumanMessage("My parcel is lost."), AIMessage("Wait a day.")]
+SOLVED = {"success": True, "score": 0.9}
+
+Send = Callable[..., Any]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the real engine open throughout; every test has a tenant of its own."""
+    with pytest.MonkeyPatch.context() as settings:
+        settings.delenv("QDRANT_URL", raising=False)
+        settings.setenv("APPRENTICE_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
+        asyncio.run(opening.close())
+
+
+@pytest.fixture
+def tenant() -> str:
+    return str(uuid4())
+
+
+@pytest.fixture
+async def memory(tenant: str) -> Experience:
+    return await words(tenant)
+
+
+@pytest.fixture
+def send(tenant: str) -> Send:
+    """Run the graph over the real engine."""
+    graph = feedback.build(words).compile(checkpointer=InMemorySaver())
+
+    async def run(tenant: str = tenant, thread: str = "1", **given: Any) -> Any:
+        config: Any = {"configurable": {"thread_id": thread}}
+        asked: Any = given
+        return await graph.ainvoke(asked, config, context=Context(tenant=tenant))
+
+    return run
+
+
+async def words(tenant: str) -> Experience:
+    return await opening.opened(tenant, "words", Words())
+
+
+@pytest.mark.parametrize("messages", [OPENAI, PLAIN, LANGCHAIN])
+async def test_a_transcript_of_any_form_is_kept_and_recalled(
+    send: Send, messages: Any, memory: Experience
+) -> None:
+    ended = await send(messages=messages, verdict=SOLVED, model="helpdesk-7")
+    assert ended["kept"] == "recorded"
+    kept = await memory.get(ended["id"])
+    assert kept is not None
+    assert kept.trajectory.verdict == Verdict(success=True, score=0.9, source="late")
+    assert kept.trajectory.model == "helpdesk-7"
+    assert kept.trajectory.task.instruction == "My parcel is lost."
+    similar = Task(id="new", environment="elsewhere", instruction="The parcel is lost again.")
+    (found,) = await memory.recall(Query(task=similar))
+    assert found.trajectory == ended["id"]
+    assert "My parcel is lost." in found.text
+    # The same question is the same task, and is never shown its own answer.
+    assert await memory.recall(Query(task=kept.trajectory.task)) == []
+
+
+async def test_sending_again_changes_nothing(send: Send, memory: Experience) -> None:
+    first = await send(messages=PLAIN, verdict=SOLVED)
+    again = await send(messages=PLAIN, verdict=SOLVED, thread="2")
+    assert (again["id"], again["kept"]) == (first["id"], "unchanged")
+    assert (await send(messages=PLAIN, thread="3"))["kept"] == "known"
+    assert [each.trajectory.id async for each in memory.browse()] == [first["id"]]
+    kept = await memory.get(first["id"])
+    assert kept is not None
+    assert len(kept.verdicts) == 1
+
+
+async def test_a_verdict_may_come_hours_later(send: Send, memory: Experience) -> None:
+    sent = await send(messages=PLAIN)
+    assert sent["latest"] == Verdict()
+    judged = await send(trajectory=sent["id"], verdict={"success": False, "feedback": "Rude."})
+    assert (judged["kept"], judged["latest"].source) == ("judged", "late")
+    again = await send(trajectory=sent["id"], verdict={"success": False, "feedback": "Rude."})
+    assert again["kept"] == "unchanged"
+    # What a later verdict leaves out stays as it was.
+    scored = await send(trajectory=sent["id"], verdict={"score": 0.25, "source": "human"})
+    assert scored["latest"] == Verdict(success=False, score=0.25, feedback="Rude.", source="human")
+    turned = await send(messages=PLAIN, verdict={"success": True}, thread="2")
+    assert (turned["id"], turned["kept"]) == (sent["id"], "judged")
+    kept = await memory.get(sent["id"])
+    assert kept is not None
+    assert [judged.verdict.success for judged in kept.verdicts] == [False, False, True]
+    assert kept.trajectory.verdict.feedback == ""
+
+
+async def test_a_thread_passes_nothing_on_to_the_next_run(send: Send) -> None:
+    first = await send(messages=PLAIN, verdict=SOLVED)
+    with pytest.raises(BadInput, match="There is nothing to keep"):
+        await send()
+    second = await send(messages=LANGCHAIN)
+    assert second["id"] != first["id"]
+    assert second["latest"] == Verdict()
+
+
+async def test_the_senders_id_and_task_are_kept(send: Send, memory: Experience) -> None:
+    task = {"environment": "helpdesk", "id": "ticket-9", "kind": "parcel", "split": "holdout"}
+    sent = await send(messages=PLAIN, trajectory="call-17", task=task, verdict=SOLVED)
+    assert sent["id"] == "call-17"
+    kept = await memory.get("call-17")
+    assert kept is not None
+    assert kept.trajectory.task == Task(instruction="My parcel is lost.", **task)
+    new = Task(id="new", environment="helpdesk", instruction="My parcel is lost.")
+    assert await memory.recall(Query(task=new)) == []  # it was sent as held out
+
+
+async def test_a_held_out_task_cannot_be_passed_off_as_training(
+    send: Send, memory: Experience
+) -> None:
+    task = {"environment": "household/north/small", "id": "test/6", "split": "train"}
+    sent = await send(messages=PLAIN, task=task, verdict=SOLVED)
+    kept = await memory.get(sent["id"])
+    assert kept is not None
+    assert kept.trajectory.task.split == "test"
+    new = Task(id="train/1", environment="household/north/small", instruction="My parcel is lost.")
+    assert await memory.recall(Query(task=new)) == []
+
+
+async def test_tenants_cannot_reach_each_other(send: Send, memory: Experience) -> None:
+    rival = str(uuid4())
+    sent = await send(messages=PLAIN, trajectory="shared-name")
+    with pytest.raises(BadInput, match="No trajectory 'shared-name' is kept"):
+        await send(rival, trajectory="shared-name", verdict=SOLVED)
+    theirs = await send(rival, messages=LANGCHAIN, trajectory="shared-name")
+    assert theirs["kept"] == "recorded"
+    kept = await memory.get(sent["id"])
+    assert kept is not None
+    assert kept.trajectory.messages[1].text == "Sorry."
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({}, BadInput, "There is nothing to keep"),
+        ({"trajectory": "x"}, BadInput, "There is nothing to keep"),
+        ({"trajectory": "x", "verdict": SOLVED}, BadInput, "No trajectory 'x' is kept"),
+        ({"messages": []}, BadInput, "list of messages is empty"),
+        ({"messages": "hello"}, BadInput, "must be a list"),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, UnknownName, "role of message 1"),
+        ({"messages": PLAIN * 1_001}, OutOfBounds, "number of messages is 2002"),
+        (
+            {"messages": [{"role": "user", "content": "x" * 2_000_001}]},
+            OutOfBounds,
+            "length of the transcript",
+        ),
+        ({"messages": PLAIN, "verdict": {"score": 2}}, BadInput, "'verdict.score' cannot be read"),
+        ({"messages": PLAIN, "task": {"path": "/etc"}}, BadInput, "'task.path' cannot be read"),
+        (
+            {"messages": PLAIN, "task": {"environment": "household/north/small"}},
+            BadInput,
+            "has no id",
+        ),
+        (
+            {"messages": PLAIN, "task": {"environment": "household/nowhere", "id": "x"}},
+            BadInput,
+            "nowhere",
+        ),
+        ({"messages": PLAIN, "trajectory": "a\nb"}, BadInput, "'trajectory' cannot be read"),
+        ({"messages": PLAIN, "model": "x" * 201}, BadInput, "'model' cannot be read"),
+    ],
+)
+async def test_bad_input_is_a_sentence(
+    send: Send, given: Any, error: type[Exception], says: str, memory: Experience
+) -> None:
+    with pytest.raises(error, match=says):
+        await send(**given)
+    assert [each async for each in memory.browse()] == []

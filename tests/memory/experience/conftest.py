@@ -1,0 +1,64 @@
+"""A memory on each engine: in process, and the client's local mode in a server's place.
+
+Where QDRANT_URL is set, the same tests run on that server too, in a collection of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from uuid import uuid4
+
+import pytest
+from qdrant_client import AsyncQdrantClient
+
+from memory.experience.edge import EdgeEngine
+from memory.experience.engine import Engine, Where
+from memory.experience.qdrant import CAPACITY, QdrantExperience
+from memory.experience.server import ServerEngine
+from tests.memory.experience.attempts import Words
+
+SERVER = os.environ.get("QDRANT_URL", "")
+
+Opener = Callable[..., QdrantExperience]
+
+
+@pytest.fixture(scope="session")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    # Opened once, because making the indexes of an empty memory takes longest.
+    folder = tmp_path_factory.mktemp("edge") / "experience"
+    engine = EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    yield engine
+    asyncio.run(engine.close())
+
+
+@pytest.fixture(params=["edge", "local", *(["server"] if SERVER else [])])
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    if request.param == "edge":
+        edge: Engine = request.getfixturevalue("edge")
+        yield edge
+        await edge.delete(Where({}))
+        return
+    key = os.environ.get("QDRANT_API_KEY")
+    local = request.param == "local"
+    client = AsyncQdrantClient(":memory:") if local else AsyncQdrantClient(url=SERVER, api_key=key)
+    name = f"test-{uuid4()}"
+    made = await ServerEngine.opened(client, "words", _dimension, name)
+    yield made
+    await client.delete_collection(name)
+    await made.close()
+
+
+@pytest.fixture
+def memory(engine: Engine) -> Opener:
+    """Open a tenant's memory on the engine."""
+
+    def of(tenant: str = "team", capacity: int = CAPACITY) -> QdrantExperience:
+        return QdrantExperience(engine, Words(), tenant, capacity=capacity)
+
+    return of
+
+
+async def _dimension() -> int:
+    return Words.dimension

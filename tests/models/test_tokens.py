@@ -1,0 +1,36 @@
+"""Counting tokens as a model does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models.tokens import counter, estimate
+from state.errors import BadInput, UnknownName
+from tests.models import tiny
+
+
+def test_a_local_model_counts_with_its_own_tokenizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.llama(tmp_path / "bytes")
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path))
+    text = "go to countertop 1"
+    assert counter("local:bytes")(text) == len(text)
+    assert 0 < counter("local:novice")(text) <= len(text.split())  # phrases are single tokens
+    assert counter("local:novice")("") == 0
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-5-mini", "ollama:qwen3"])
+def test_a_hosted_models_count_is_estimated(name: str) -> None:
+    assert counter(name)("a" * 300) == 100
+    assert counter(name)("é" * 300) == 200
+    assert (estimate(""), estimate("a")) == (0, 1)
+
+
+def test_a_name_is_no_path() -> None:
+    with pytest.raises(BadInput):
+        counter("local:../novice")
+    with pytest.raises(UnknownName, match="Did you mean 'novice'"):
+        counter("local:novcie")
