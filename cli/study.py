@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -86,7 +87,7 @@ async def learn(
     """
     name = digest(context.tenant, study.environment, study.run)
     config = RunnableConfig(configurable={"thread_id": name}, max_concurrency=concurrency)
-    async with _checkpoints() as saver:
+    async with _checkpoints(name) as saver:
         graph = expel.build().compile(name="expel", checkpointer=saver, store=store)
         begun = await graph.aget_state(config)
         given: Any = None if begun.next else study.given()
@@ -101,15 +102,20 @@ async def learn(
 
 
 @asynccontextmanager
-async def _checkpoints() -> AsyncIterator[AsyncSqliteSaver]:
-    """Open the checkpoints of the command line's runs, beside the store."""
-    folder = data_folder()
+async def _checkpoints(name: str) -> AsyncIterator[AsyncSqliteSaver]:
+    """Open a run's checkpoints, beside the store; once it has ended they are of no use.
+
+    Each run has a file of its own: SQLite lets one connection write at a time, and a run that
+    waits for another's would give up.
+    """
+    folder = data_folder() / "checkpoints" / name
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints.sqlite")) as saver:
+    async with AsyncSqliteSaver.from_conn_string(str(folder / "run.sqlite")) as saver:
         # Checkpoints hold the project's own types, and no others are made of what is in the file.
         own = [pair for state in (ExpelState, ReflexionState, ForTask) for pair in _types(state)]
         saver.serde = JsonPlusSerializer(allowed_msgpack_modules=own)
         yield saver
+    await asyncio.to_thread(shutil.rmtree, folder)
 
 
 def _types(hint: Any) -> Iterator[tuple[str, str]]:

@@ -50,3 +50,22 @@ async def test_openers_at_once_do_not_trip_over_each_other(
     await asyncio.gather(*(write(number) for number in range(8)))
     async with store() as opened:
         assert len(await opened.asearch(("shared",), limit=100)) == 8
+
+
+async def test_connections_that_read_and_write_at_once_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path))
+
+    async def work(number: int) -> None:
+        async with store() as opened:
+            for count in range(40):
+                await asyncio.gather(
+                    opened.aget(("shared",), "0-0"),
+                    opened.asearch(("shared",), limit=5),
+                    opened.aput(("shared",), f"{number}-{count}", {}),
+                )
+
+    await asyncio.gather(*(work(number) for number in range(4)))
+    async with store() as opened:
+        assert len(await opened.asearch(("shared",), limit=1_000)) == 160
