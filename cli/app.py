@@ -1,4 +1,4 @@
-"""The `apprentice` command: `learn`, `evaluate`, `show`.
+"""The `apprentice` command: `learn`, `evaluate`, `show`, `import`, `export`.
 
 Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
 """
@@ -17,7 +17,7 @@ from dotenv import load_dotenv
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import evaluation, exemplars, journal, practice, report, screen
+from cli import evaluation, exchange, exemplars, journal, practice, report, screen
 from cli import learn as lessons
 from cli.journal import Finished, Plan
 from cli.learn import Lesson
@@ -73,7 +73,8 @@ def apprentice(
     """Agents that learn on the job.
 
     `apprentice learn` shows it; `apprentice evaluate` measures any environment and model;
-    `apprentice show` prints what an agent did.
+    `apprentice show` prints what an agent did; `apprentice import` and `apprentice export` take
+    attempts into the memory and out of it.
     """
 
 
@@ -267,6 +268,10 @@ def show(
         many = f"{len(found)} attempts begin" if found else "No attempt begins"
         raise BadInput(f"{many} with {id!r}. `apprentice show {file}` lists the ids.")
     console.print(screen.transcript(found[0]))
+
+
+app.command("import")(exchange.import_attempts)
+app.command("export")(exchange.export_attempts)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from langgraph.store.base import BaseStore
 
 from cli.journal import Finished, Journal, Plan
 from cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
-from environments.advance import read_actions
+from environments.advance import actions_of
 from environments.registry import environment
 from graphs import exemplar, reflexion
 from memory.store import store
@@ -26,7 +26,7 @@ from nodes.agents import Agent
 from nodes.experience import Memory, experience
 from state.context import Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
-from state.nouns import Noun, Task, Trajectory, digest, text_of
+from state.nouns import Noun, Task, Trajectory, digest
 
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000
@@ -199,8 +199,9 @@ def rows(finished: Sequence[Finished]) -> list[Row]:
 
 def steps(attempt: Trajectory) -> int:
     """Count the actions of an attempt; a turn without one counts as one."""
-    turns = [text_of(message) for message in attempt.messages if message.type == "ai"]
-    return sum(max(1, len(read_actions(turn))) for turn in turns)
+    where = environment(attempt.task.environment)
+    turns = [message for message in attempt.messages if message.type == "ai"]
+    return sum(max(1, len(actions_of(where, turn))) for turn in turns)
 
 
 def _row(attempt: Trajectory) -> Row:

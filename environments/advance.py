@@ -20,8 +20,10 @@ from typing import Final
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from environments.protocol import Environment, Simulator
+from environments.answers import THOUGHT
+from environments.protocol import Environment, Simulator, TurnReader
 from environments.registry import environment
+from state.messages import REASONING
 from state.nouns import Observation, Task, Verdict, text_of
 
 TURN_CHARACTERS: Final = 4_000
@@ -29,13 +31,12 @@ TURN_ACTIONS: Final = 10
 REPEATS: Final = 3  # the same action with the same observation, in a row
 LIVE_EPISODES: Final = 256
 THOUGHT_REPLY: Final = "OK."
+INTERRUPTED: Final = "Interrupted: the environment was lost and cannot be replayed."
 
 _SENTENCE_WORDS: Final = 12  # the longest commands of text games have about ten words
 _DECORATION = re.compile(
     r"^(?:[>*+\-•\s]+|\d{1,2}[.)]\s+|(?:next )?(?:action|command)(?: \d+)?:\s*)", re.I
 )
-_THOUGHT = re.compile(r"(?:think|thought|thinking)s?(?: \d+)?\s*:", re.I)
-_REASONING = re.compile(r"<think>.*?(?:</think>|\Z)", re.I | re.S)
 _PROSE = re.compile(r"(?:i|i'm|i'll|i've|let|let's|we|since|because|okay|ok|sure)[\s,.!]", re.I)
 
 
@@ -125,18 +126,18 @@ def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Adva
         turn: what the agent wrote: thoughts, and usually one command.
     """
     where = environment(task.environment)
-    past = [read_actions(text_of(message)) for message in messages if message.type == "ai"]
-    done = [action for actions in past for action in actions]
-    steps = sum(max(1, len(actions)) for actions in past)
+    past = [actions_of(where, message) for message in messages if message.type == "ai"]
+    done = [action for each in past for action in each]
+    steps = sum(max(1, len(each)) for each in past)
     episode = _cache.take(_key(task, done)) or _replay(where, task, done)
     if episode is None:
         return _interrupted(steps)
     limit = where.step_limit(task)
-    actions = read_actions(text_of(turn))
+    actions = actions_of(where, turn)
     answers: list[str] = []
     for action in actions[: max(0, limit - steps)]:
         answers.append(episode.step(action))
-        if episode.last.done or episode.stuck():
+        if episode.last.over or episode.stuck():
             break
     steps += max(1, len(answers))
     if not actions:
@@ -145,6 +146,12 @@ def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Adva
     if verdict is None:
         _cache.put(_key(task, episode.actions), episode)
     return Advance(HumanMessage("\n".join(answers)), steps, verdict)
+
+
+def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
+    """Return the actions of a turn: as the environment reads them, else its commands."""
+    text = text_of(turn)
+    return where.read_turn(text) if isinstance(where, TurnReader) else read_actions(text)
 
 
 def read_actions(text: str) -> list[str]:
@@ -159,10 +166,10 @@ def read_actions(text: str) -> list[str]:
 
 @lru_cache(maxsize=1024)  # every turn of a transcript is read again when the next one comes
 def _read(text: str) -> tuple[str, ...]:
-    text = _REASONING.sub("\nthink:\n", text)[:TURN_CHARACTERS]
+    text = REASONING.sub("\nthink:\n", text)[:TURN_CHARACTERS]
     lines = [_bare(line) for line in text.splitlines()]
     lines = [line for line in lines if line]
-    spoken = [line for line in lines if not _THOUGHT.match(line)]
+    spoken = [line for line in lines if not THOUGHT.match(line)]
     if not spoken:
         return () if lines else ("",)
     commands = [line for line in spoken if not _is_prose(line)]
@@ -205,6 +212,8 @@ def _replay(where: Environment, task: Task, actions: Sequence[str]) -> _Episode 
 
 
 def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
+    if episode.last.verdict is not None:
+        return episode.last.verdict
     score = min(1.0, max(0.0, episode.last.score))
     if episode.last.done:
         solved = score >= 1.0
@@ -226,5 +235,5 @@ def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
 
 
 def _interrupted(steps: int) -> Advance:
-    text = "Interrupted: the environment was lost and cannot be replayed."
-    return Advance(HumanMessage(text), steps, Verdict(success=None, feedback=text))
+    verdict = Verdict(success=None, feedback=INTERRUPTED)
+    return Advance(HumanMessage(INTERRUPTED), steps, verdict)

@@ -46,3 +46,11 @@ class Environment(Protocol):
 
     def step_limit(self, task: Task) -> int:
         """Return how many actions an attempt at the task may take."""
+
+
+@runtime_checkable
+class TurnReader(Protocol):
+    """An environment that says itself which actions a turn holds; else its lines are commands."""
+
+    def read_turn(self, text: str) -> list[str]:
+        """Return the actions of a turn, in order; none if it was only thought."""

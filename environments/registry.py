@@ -1,9 +1,10 @@
 """Environments by name: those that ship, and those that installed packages provide.
 
 A name is all that a caller ever gives. `household/<world>/<size>` is a generated household
-(`household` alone is `household/north/small`), `alfworld` the real games. A package adds its own
-with an entry point in the group `apprentice.environments`: a callable that returns an
-`Environment`, asked for as `<entry>` or `<entry>/<argument>/…`, its arguments passed as strings.
+(`household` alone is `household/north/small`), `alfworld` the real games, `qa/<dataset>` questions
+and `chat/<dataset>` open tasks from the server's own files. A package adds its own with an entry
+point in the group `apprentice.environments`: a callable that returns an `Environment`, asked for
+as `<entry>` or `<entry>/<argument>/…`, its arguments passed as strings.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
+from environments.chat import Chat
+from environments.datasets import offered
 from environments.household import Household
 from environments.household.rooms import SIZES
 from environments.household.world import NAMED
 from environments.protocol import Environment
+from environments.qa import Qa
 from state.errors import BadInput, MissingPart, UnknownName
 
 GROUP: Final = "apprentice.environments"
+DATASETS: Final = ("chat", "qa")
 _HOUSEHOLD: Final = ("north", "small")  # world and size when a name leaves them out
 _KEPT: Final = 256  # environments are small, but names like household/w17/small are endless
 
@@ -30,6 +35,7 @@ def environment(name: str) -> Environment:
 
     Raises:
         UnknownName: if there is no such environment; names the nearest one.
+        BrokenData: if a dataset's lines cannot be read.
         BadInput: if an entry point does not take the arguments in the name.
         MissingPart: if an entry point cannot be loaded or gives something else.
     """
@@ -41,6 +47,8 @@ def environment(name: str) -> Environment:
         from environments.alfworld import Alfworld
 
         return Alfworld()
+    if first in DATASETS and len(rest) == 1:
+        return _dataset(first, rest[0])
     provided = {point.name: point for point in entry_points(group=GROUP)}
     if first not in provided:
         raise UnknownName("environment", name, known())
@@ -50,13 +58,18 @@ def environment(name: str) -> Environment:
 def known() -> tuple[str, ...]:
     """List the names that exist, sorted; entry points appear without arguments."""
     households = {f"household/{world}/{size}" for world in NAMED for size in SIZES}
+    datasets = {name for kind in DATASETS for name in offered(kind)}
     provided = {point.name for point in entry_points(group=GROUP)}
-    return tuple(sorted({"alfworld", "household", *households, *provided}))
+    return tuple(sorted({"alfworld", "household", *households, *datasets, *provided}))
 
 
 @lru_cache(maxsize=_KEPT)
 def _household(world: str, size: str) -> Household:
     return Household(world, size)
+
+
+def _dataset(kind: str, name: str) -> Environment:
+    return Qa(name) if kind == "qa" else Chat(name)
 
 
 def _provided(point: EntryPoint, arguments: list[str]) -> Environment:

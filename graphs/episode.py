@@ -1,10 +1,11 @@
 """Episode: one attempt at one task, a turn of the agent and a turn of the environment in turn.
 
-START -> begin -> act -> step -> END          (solved, stuck, or out of steps)
-                   ^       |
-                   +-------+                  (not over yet)
+START -> begin -> act -> step -> END             (solved, stuck, or out of steps)
+                   ^      | |
+                   +------+ +--> grade -> END    (an open task, or a judge of one's own)
+                  (not over yet)
 
-With a judge of one's own: ... step -> grade -> END. With a memory: ... remind -> act -> step -> ...
+With a memory: ... -> remind -> act -> step -> remind -> ...
 """
 
 from __future__ import annotations
@@ -25,31 +26,38 @@ Episode = StateGraph[EpisodeState, Context, EpisodeInput, EpisodeOutput]
 
 
 def build(
-    agent: Agent | None = None, judge: Judge | None = None, memory: Memory | None = None
+    agent: Agent | None = None,
+    judge: Judge | None = None,
+    memory: Memory | None = None,
+    *,
+    person: bool = False,
 ) -> Episode:
     """Wire an episode.
 
     Args:
         agent: who acts; the model that the run's context names when none is given.
-        judge: who has the last word on the verdict; the environment when none is given.
+        judge: who has the last word on the verdict; the environment when none is given, and for
+            open tasks whom the run's context names.
         memory: where moments of other tasks are recalled from in every turn; when none is given,
             they are not.
+        person: whether a person may be asked here, which takes a checkpointer. A graph that runs
+            episodes as a part of it asks them itself.
     """
     after, turn = "grade" if judge else END, "remind" if memory else "act"
     graph = (
         StateGraph(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
         .add_node(begin)
         .add_node("act", acting(agent), retry_policy=RETRY)
-        .add_node("step", stepping(after, turn), destinations=(turn, after))
+        .add_node("step", stepping(after, turn), destinations=(turn, "grade", END))
+        .add_node("grade", grading(judge, person=person), retry_policy=RETRY)
         .add_edge(START, "begin")
         .add_edge("begin", turn)
         .add_edge("act", "step")
+        .add_edge("grade", END)
     )
     if memory:
         graph.add_node("remind", reminding(memory)).add_edge("remind", "act")
-    if judge:
-        graph.add_node("grade", grading(judge), retry_policy=RETRY).add_edge("grade", END)
     return graph
 
 
-graph = build().compile(name="episode")
+graph = build(person=True).compile(name="episode")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from memory.reflections import Reflections
+from nodes.grade import awaits
+from nodes.person import by_person
 from state.context import Context
-from state.reflexion import Outcome, ReflexionState
+from state.nouns import Trajectory
+from state.reflexion import Outcome, ReflexionState, ReflexionUpdate
 
 
 async def judge(
@@ -17,6 +21,7 @@ async def judge(
 ) -> Command[Literal["reflect", "attempt", "__end__"]]:
     """Decide from the verdict whether to stop, to reflect, or to try again at once."""
     context = Context.of(runtime)
+    state = judged_by_person(state) if context.judge == "person" else state
     last = state.attempts[-1]
     runtime.stream_writer(
         {
@@ -29,8 +34,9 @@ async def judge(
         }
     )
     ended = outcome(state, context)
+    update: ReflexionUpdate = {"attempts": state.attempts, "verdict": state.verdict}
     if ended is None:
-        return Command(goto="reflect") if context.reflects else Command(goto="attempt")
+        return Command(update=update, goto="reflect" if context.reflects else "attempt")
     if ended == "solved":
         await Reflections(runtime.store, context.tenant, state.task).mark_solved(last.id)
     runtime.stream_writer(
@@ -41,7 +47,20 @@ async def judge(
             "trials": state.trials,
         }
     )
-    return Command(update={"outcome": ended}, goto="__end__")
+    return Command(update={**update, "outcome": ended}, goto="__end__")
+
+
+def judged_by_person(state: ReflexionState) -> ReflexionState:
+    """Ask a person for the verdict that the last attempt lacks, before anything else is done."""
+    last = reviewed(state.attempts[-1])
+    return replace(state, attempts=[*state.attempts[:-1], last], verdict=last.verdict)
+
+
+def reviewed(attempt: Trajectory) -> Trajectory:
+    """Ask a person for the verdict of an attempt that lacks one; another stays as it is."""
+    if not awaits(attempt.task, attempt.verdict):
+        return attempt
+    return attempt.model_copy(update={"verdict": by_person(attempt.task, attempt.messages)})
 
 
 def outcome(state: ReflexionState, context: Context) -> Outcome | None:

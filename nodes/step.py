@@ -10,6 +10,7 @@ from langgraph.types import Command
 
 from environments.advance import advance
 from nodes import Node
+from nodes.grade import awaits
 from state.context import Context
 from state.episode import EpisodeState, EpisodeUpdate
 from state.errors import BrokenData
@@ -20,7 +21,8 @@ def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]
     """Return the node in which the environment answers.
 
     Args:
-        after: the node that comes when the attempt is over.
+        after: the node that comes when the attempt is over; after one at an open task comes its
+            grading, whatever `after` is.
         again: the node that comes otherwise.
     """
 
@@ -49,6 +51,8 @@ def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]
             "steps": done.steps,
             "verdict": done.verdict,
         }
-        return Command(update=update, goto=after if done.verdict else again)
+        if done.verdict is None:
+            return Command(update=update, goto=again)
+        return Command(update=update, goto="grade" if awaits(state.task, done.verdict) else after)
 
     return step

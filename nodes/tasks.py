@@ -1,4 +1,4 @@
-"""Read what a caller gave: a task by name, a run's name, and what to show."""
+"""Read what a caller gave: a task by name, a run's name, what to show, reports."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from environments.registry import environment
 from state.context import Context
 from state.errors import BadInput, UnknownName
+from state.insights import GivenReports, Report
 from state.nouns import Name, Task
 from state.prompts import ACTING_SECTIONS, Shown
 
@@ -18,6 +19,7 @@ _TASK: Final = TypeAdapter[Task](Task)
 _SHOWN: Final = TypeAdapter[Shown](Shown)
 _FLAG: Final = TypeAdapter[bool](bool)
 _NAME: Final = TypeAdapter[str](Name)
+_REPORTS: Final = TypeAdapter[list[Report]](GivenReports)
 _T = TypeVar("_T")
 
 
@@ -81,6 +83,20 @@ def read_run(given: object, runtime: Runtime[Context]) -> str:
     """
     info = runtime.execution_info
     return read_name("run", given) or (info and info.run_id) or str(uuid4())
+
+
+def read_reports(given: object) -> list[Report]:
+    """Return reports; an empty list is one, nothing is none.
+
+    Raises:
+        BadInput: if none were given, or one that cannot be.
+    """
+    if given is None:
+        raise BadInput(
+            'No reports were given. The input needs a list, if only an empty one: {"reports": '
+            '[{"text": "Sign-ups fell by 5 %.", "hit_target": false}]}.'
+        )
+    return read(_REPORTS, "reports", given)
 
 
 def read(adapter: TypeAdapter[_T], what: str, given: object) -> _T:

@@ -22,6 +22,7 @@ from state.nouns import Name
 Strategy = Literal["none", "last_attempt", "reflection", "last_attempt_and_reflection"]
 Recall = Literal["hybrid", "meaning", "text", "type", "random", "fixed"]
 MAX_SHOWN = 20
+JudgeName = Literal["model", "person", "later"]
 MAX_SEED = 2**31 - 1
 
 
@@ -144,6 +145,21 @@ class Context:
             le=1_000_000,
         ),
     ] = 4_000
+    judge: Annotated[
+        JudgeName,
+        Field(
+            title="Judge",
+            description="Who judges open tasks: a model, a person, or feedback that comes later.",
+        ),
+    ] = "model"
+    judge_model: Annotated[
+        str,
+        Field(
+            title="Judge's model",
+            description="provider:model that judges open tasks; empty for the agent's own.",
+            max_length=200,
+        ),
+    ] = ""
     max_trials: Annotated[
         int,
         Field(title="Trials", description="Attempts at the task, at most.", ge=1, le=100),

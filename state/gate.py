@@ -20,8 +20,8 @@ after each batch the gate decides: publish, reject, or go on.
 - *Worth waiting for*: the gate gives up when a gain of `margin` is excluded at `missed`, or when
   `most` pairs have not shown it.
 - *Taking something away* needs to be no worse only: by less than `margin`, beyond chance.
-- *Many candidates*: `Account` sets the level of each, so that of all that is ever published, the
-  share that deserved it not stays below the account's level on average.
+- *Many candidates*: `Account` sets the level of each, so that the expected share of undeserved ones
+  among all that is ever published stays below the account's level.
 
 A gate's level holds when its tasks are no part of what the candidate was made from. So every gate
 draws fresh ones where the environment can make them (`fresh_seed`).
@@ -221,7 +221,8 @@ class Gate(Noun):
         claim = "better" if better else f"less than {points} worse"
         hope = f"a gain of {points}" if better else "doing as well"
         found, needed = self._evidence(floor), 1 / self.level
-        told = f"{_told(self.score)}; evidence {found:.3g}, needed {needed:.3g}."
+        control = f", control {_sum(self.against_control).theirs:.0%}" * bool(self.against_control)
+        told = f"{_told(self.score)}{control}; evidence {found:.3g}, needed {needed:.3g}."
         if worse := self._worse():
             return "reject", f"Significantly worse at {worse!r}: {_told(self._of(worse))}. {told}"
         if self._hopeless(target):

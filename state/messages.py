@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -33,6 +34,9 @@ from state.nouns import Task, digest
 MESSAGE_LIMIT: Final = 2_000
 CHARACTER_LIMIT: Final = 2_000_000  # of the transcript as JSON
 
+REASONING: Final = re.compile(r"<think>.*?(?:</think>|\Z)", re.I | re.S)
+"""What models write before they answer, where it stands in the text."""
+
 _CLASSES: Final[dict[str, type[AnyMessage]]] = {
     "human": HumanMessage,
     "ai": AIMessage,
@@ -45,6 +49,7 @@ _ROLES: Final = {
     **dict.fromkeys(("system", "developer", "SystemMessage", "SystemMessageChunk"), "system"),
     **dict.fromkeys(("tool", "function", "ToolMessage", "ToolMessageChunk"), "tool"),
 }
+_WRITTEN: Final = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 _SPOKEN: Final = ("assistant", "developer", "function", "human", "model", "system", "tool", "user")
 _KINDS: Final[dict[type, str]] = {
     bool: "true or false",
@@ -217,3 +222,28 @@ def _written(value: object) -> str:
 
 def _kind(value: object) -> str:
     return _KINDS.get(type(value), f"a {type(value).__name__}")
+
+
+def write_message(message: AnyMessage) -> dict[str, Any]:
+    """Return a message as OpenAI's chat form has it, with what LangChain has beside it.
+
+    Reading it back gives the same message; what only reads OpenAI's form finds that.
+    """
+    whole = message.model_dump(mode="json")
+    kind = whole.pop("type")
+    written: dict[str, Any] = {"role": _WRITTEN[kind], "content": whole.pop("content")}
+    calls = whole.pop("tool_calls", None)
+    if calls:
+        written["tool_calls"] = [_written_call(call) for call in calls]
+    defaults = _CLASSES[kind].model_fields
+    return written | {
+        name: value
+        for name, value in whole.items()
+        if value and not (name in defaults and value == defaults[name].default)
+    }
+
+
+def _written_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = json.dumps(call["args"], ensure_ascii=False)
+    function = {"name": call["name"], "arguments": arguments}
+    return {"id": call["id"], "type": "function", "function": function}

@@ -55,13 +55,20 @@ class Observation(Noun):
     """What an environment answers.
 
     `admissible` is information about the environment for tests and tools; it is never shown
-    to an agent.
+    to an agent. A `verdict` ends the attempt where the score alone does not tell how: success is
+    a score of 1 unless a verdict says otherwise.
     """
 
     text: str
     score: float = 0.0
     done: bool = False
     admissible: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the attempt has ended."""
+        return self.done or self.verdict is not None
 
 
 class Usage(Noun):

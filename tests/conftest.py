@@ -6,8 +6,11 @@ Sockets beyond this machine are blocked by pytest-socket, and warnings are error
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,3 +25,26 @@ for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "LANGSMITH_API_KEY", "LANGSMIT
 def root() -> Path:
     """The project's own folder."""
     return Path(__file__).resolve().parent.parent
+
+
+Offer = Callable[..., Path]
+
+
+@pytest.fixture
+def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Offer]:
+    """Return a function that offers lines as a file of tasks, as a server's settings do."""
+    from environments.registry import environment  # after the settings above
+
+    folder = tmp_path / "tasks"
+    monkeypatch.setenv("APPRENTICE_TASKS", str(folder))
+    environment.cache_clear()
+
+    def write(name: str, *lines: Any) -> Path:
+        file = folder / f"{name}.jsonl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        file.write_text("".join(f"{text}\n" for text in texts))
+        return file
+
+    yield write
+    environment.cache_clear()

@@ -217,7 +217,7 @@ def _treat(memory: Memory, knowledge: Knowledge) -> str:
     plan, why = untried or memory.places[:PLAN_LENGTH], "I do not know with what."
     if kind := knowledge.works.get(verb):
         if known := [place for place in untried if kind_of(place) == kind]:
-            plan, why = known, f"It works with a {kind}."
+            plan, why = known, f"To {verb} a thing, use the {kind}."  # as the rule is worded
     elif left := [place for place in knowledge.untried.get(verb, ()) if place in untried]:
         plan, why = left, "I go on where I stopped."
     act = ready if memory.at == plan[0] else f"go to {plan[0]}"
@@ -253,24 +253,24 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
         return f"think: The {noun} is not here. {stated}"
     another = "another" if memory.delivered else "a"
     kind = CATEGORY.get(noun, "thing")
-    return f"think: I look for {another} {noun}, a kind of {kind}. {why} {stated}"
+    return f"think: I look for {another} {noun}, a kind of {kind}{why} {stated}"
 
 
 def _search_plan(memory: Memory, knowledge: Knowledge, noun: str) -> tuple[list[str], str]:
     if sightings := memory.sightings(noun):
         place = sightings[-1][1]
-        return [place], f"I saw it at {place}."
+        return [place], f". I saw it at {place}."
     unsearched = [place for place in memory.places if place not in memory.searched]
     if found := [p for p in knowledge.found.get(noun, ()) if p in unsearched]:
-        return found[:1], f"It is at {found[0]}."
+        return found[:1], f". It is at {found[0]}."
     if untried := [p for p in knowledge.untried.get(noun, ()) if p in unsearched]:
-        return untried[:PLAN_LENGTH], "I go on where I stopped."
+        return untried[:PLAN_LENGTH], ". I go on where I stopped."
     if kind := knowledge.kept.get(noun):
         first = [place for place in unsearched if kind_of(place) == kind]
         if first:
             rest = [place for place in unsearched if kind_of(place) != kind]
-            return (first + rest)[:PLAN_LENGTH], f"It is kept in/on a {kind}."
-    return unsearched[:PLAN_LENGTH], "I do not know where it is."
+            return (first + rest)[:PLAN_LENGTH], f" in/on a {kind}."  # as the rule is worded
+    return unsearched[:PLAN_LENGTH], ". I do not know where it is."
 
 
 def merge(lessons: Sequence[Knowledge]) -> Knowledge:

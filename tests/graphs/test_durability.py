@@ -17,6 +17,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from graphs import episode
 from state.nouns import Task, text_of, transcript
 from tests.experts import expert_agent
+from tests.graphs.analyst import REPORTS
+from tests.graphs.insights_survivor import main as draw
 from tests.graphs.survivor import main as survive
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +26,13 @@ THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
 
 
 def survivor(name: str, file: Path, task: Task, pause: float) -> subprocess.Popen[str]:
-    module = [sys.executable, "-W", "error", "-m", "tests.graphs.survivor"]
+    given = (name, str(file), task.environment, task.id, str(pause))
+    return started("tests.graphs.survivor", *given)
+
+
+def started(module: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*module, name, str(file), task.environment, task.id, str(pause)],
+        [sys.executable, "-W", "error", "-m", module, *arguments],
         cwd=ROOT,
         env={**os.environ, "LANGGRAPH_STRICT_MSGPACK": "true", "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -100,3 +106,31 @@ async def test_an_episode_forks_from_an_earlier_checkpoint(hard: Task) -> None:
     assert text_of(forked["messages"][shared]) == "inventory"
     assert "not carrying anything" in text_of(forked["messages"][shared + 1])
     assert forked["verdict"].success is not None
+
+
+@pytest.mark.parametrize(
+    ("event", "times"),
+    [
+        ("weighed", 3),
+        pytest.param("drawn", 1, marks=pytest.mark.soak),
+        pytest.param("drawn", 4, marks=pytest.mark.soak),
+        pytest.param("weighed", 5, marks=pytest.mark.soak),
+    ],
+)
+async def test_insights_are_weighed_once_whenever_the_process_dies(
+    event: str, times: int, tmp_path: Path
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    expected = await draw(whole, 0)
+    kill_after(insights_survivor(cut, 0.1), f"insights.{event}", times)
+    after, resumed = finish(insights_survivor(cut, 0))
+    assert resumed == expected
+    assert len(resumed["batches"]) == 2 * len(REPORTS)
+    drawn = [told["report"] for told in after if told["type"] == "insights.drawn"]
+    assert drawn[0] >= times
+
+
+def insights_survivor(folder: Path, pause: float) -> subprocess.Popen[str]:
+    return started("tests.graphs.insights_survivor", str(folder), str(pause))

@@ -24,7 +24,14 @@ HEAVY = (
 
 @pytest.mark.parametrize(
     "module",
-    ["graphs.episode", "graphs.exemplar", "graphs.feedback", "graphs.reflexion", "memory.store"],
+    [
+        "graphs.episode",
+        "graphs.exemplar",
+        "graphs.feedback",
+        "graphs.insights",
+        "graphs.reflexion",
+        "memory.store",
+    ],
 )
 def test_importing_a_graph_imports_nothing_heavy(module: str) -> None:
     script = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"

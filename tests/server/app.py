@@ -9,8 +9,10 @@ from langchain_core.messages import AnyMessage
 
 from graphs import episode as episodes
 from graphs import exemplar as exemplars
+from graphs import insights as insight_graphs
 from graphs import reflexion as reflexions
 from tests.experts import expert_agent, expert_reflector
+from tests.graphs.analyst import analyst
 
 PAUSE = 0.05
 
@@ -24,3 +26,4 @@ async def patient_expert(messages: Sequence[AnyMessage]) -> str:
 episode = episodes.build(patient_expert).compile(name="episode")
 exemplar = exemplars.build(patient_expert, planner=lambda _: "As before.").compile(name="exemplar")
 reflexion = reflexions.build(patient_expert, reflector=expert_reflector).compile(name="reflexion")
+insights = insight_graphs.build(analyst).compile(name="insights")

@@ -1,4 +1,4 @@
-"""One server, with experts in the place of models, for every test that does not kill it."""
+"""One server for all tests of this folder, with the graphs of `tests.server.app`."""
 
 from __future__ import annotations
 

@@ -176,10 +176,11 @@ async def test_the_shipped_configuration_serves_forms(tmp_path: Path) -> None:
                 name: await client.assistants.get_schemas(assistant["assistant_id"])
                 for name, assistant in served.items()
             }
-    assert {"episode", "exemplar", "feedback", "reflexion"} <= set(schemas)
+    required = {"feedback": [], "insights": ["reports"]}
+    assert {"episode", "exemplar", "feedback", "insights", "reflexion"} <= set(schemas)
     for name, schema in schemas.items():
         context, given = schema["context_schema"], schema["input_schema"]
-        assert given.get("required", []) == ([] if name == "feedback" else ["task"])
+        assert given.get("required", []) == required.get(name, ["task"])
         assert all(field["description"] for field in given["properties"].values())
         assert all(
             field["title"] and field["description"] for field in context["properties"].values()

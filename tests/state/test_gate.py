@@ -105,6 +105,7 @@ def test_repetition_that_does_as_well_is_no_learning() -> None:
     repeated = decided(of_both(lambda family, n: won(family, n, control=True), 20))
     idle = decided(of_both(lambda family, n: won(family, n, control=False), 20))
     assert (alone.outcome, repeated.outcome, idle.outcome) == ("publish", "undecided", "publish")
+    assert "100% against 0% in 40 pairs, 40 won and 0 lost, control 100%" in repeated.reason
     assert (alone.numbers.control, repeated.numbers.control) == (None, 1.0)
     taken = decided(of_both(lambda f, n: [Pair(f, True, True, False)] * n, 40), aim="no_worse")
     assert taken.outcome == "publish"

@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
 
 from environments.household.expert import Knowledge, action_in, merge
 from environments.household.game import Game
 from environments.household.language import (
-    SENTENCES,
-    contents,
-    in_order,
     kind_of,
     parse_command,
-    room,
 )
-from environments.household.nouns import CATEGORY, PLACES, THINGS, TREATMENTS
-from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
+from environments.household.nouns import CATEGORY, THINGS, TREATMENTS
+from state.prompts import Shown
 from training.novice.lessons import reflection, world_rules
 from training.novice.player import Episode, Part, Player, akin, by_noun, lesson_of, shows
 from training.novice.writing import adapted
-
-
-def drill(player: Player) -> tuple[Part, ...]:
-    """Say, place after place, whether what is wanted is among what is seen there.
-
-    Matching by name is what all else rests on and what a small model learns late, so it is
-    drilled: short listings of any things anywhere, until the wanted one turns up.
-    """
-    rng = player.rng
-    places = in_order(f"{kind} {rng.randint(1, 9)}" for kind in rng.sample(list(PLACES), 6))
-    noun, *others = rng.sample(list(CATEGORY), 30)
-    sentence = rng.choice(SENTENCES["pick"]).format(thing=noun, target=kind_of(places[0]))
-    opening = f"{room(places)}\n\nYour task is to: {sentence}"
-    parts = [Part("system", HOUSEHOLD_INSTRUCTIONS, False), Part("user", opening, False)]
-    parts.append(Part("assistant", f"go to {places[0]}", False))
-    for place, following in pairwise(places):
-        seen = [f"{rng.choice(others)} {rng.randint(1, 4)}" for _ in range(rng.randint(0, 6))]
-        here = rng.random() < 0.4
-        wanted = f"{noun} {rng.randint(1, 4)}"
-        sight = contents(place, {*seen, wanted} if here else set(seen), door=False, open_=True)
-        parts.append(Part("user", sight, False))
-        if here:
-            turn = f"think: The {wanted} is here.\ntake {wanted} from {place}"
-            return (*parts, Part("assistant", turn, True))
-        turn = f"think: The {noun} is not here.\ngo to {following}"
-        parts.append(Part("assistant", turn, True))
-    return tuple(parts)
 
 
 def plain(player: Player) -> tuple[Part, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS
-from training.novice import acting, calls, writing
+from training.novice import acting, calls, drills, writing
 from training.novice.player import Part, Player
 
 
@@ -92,7 +92,9 @@ def _its_kind(match: re.Match[str]) -> str:
 
 
 KINDS: Final[dict[str, Callable[[Player], tuple[Part, ...] | None]]] = {
-    "drill": acting.drill,
+    "matching": drills.matching,
+    "lookups": drills.lookups,
+    "numbering": drills.numbering,
     "plain": acting.plain,
     "told": acting.told,
     "reflected": acting.reflected,

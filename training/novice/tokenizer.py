@@ -1,8 +1,8 @@
 """The embedded model's tokenizer: byte-level BPE with the household's phrases as single tokens.
 
-One token a noun (with its leading space) and one a number make matching a thing with a listed
-one a matter of equal tokens; one token a fixed phrase keeps episodes short. Anything else falls
-back to BPE and, in the end, to bytes.
+One token a noun (with its leading space) and one a number, a rule's too, make matching a thing
+with a listed one a matter of equal tokens; one token a fixed phrase keeps episodes short.
+Anything else falls back to BPE and, in the end, to bytes.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ PHRASES: Final = (
     # turns
     "think: I look for a", "think: I look for another", ", a kind of",
     ". I do not know where it is. Plan:",
-    ". It is kept in/on a", ". It is at", ". I saw it at", ". I go on where I stopped. Plan:",
+    ". It is at", ". I saw it at", ". I go on where I stopped. Plan:",
     ". Plan:", ".\ngo to", "think: The", " is not here.\ngo to", " is not here. Plan:",
     " is here.\ntake", " is here.\nuse", " from", "think: I will",
     "think: I put it in/on a", "think: That does nothing.\ngo to",
-    " it. It works with a", " it. I do not know with what. Plan:",
+    " it. I do not know with what. Plan:",
     " it. I go on where I stopped. Plan:", ".\nclean", ".\nheat",
     ".\ncool", "go to", "open", "close", "take", "put", "use", "clean", "heat", "cool", " in/on",
     " with", "examine", "look", "inventory", "think:",
@@ -95,6 +95,7 @@ def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
     words += [f" {name}" for name in (*PLACES, *THINGS, *TREATMENTS)]
     words += [";"]
     words += [f" {number}" for number in range(1, 31)]
+    words += [f"\n{number}." for number in range(1, 31)]
     whole = list(dict.fromkeys((*PHRASES, *_TEMPLATES, *words)))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -52,23 +52,24 @@ STAGES: Final = (
     Stage(
         0.06,
         {"tiny": 0.75, "small": 0.25},
-        {"drill": 6, "plain": 3, "told": 3, "reflected": 1, "reflecting": 1},
+        {"matching": 6, "plain": 3, "told": 3, "reflected": 1, "reflecting": 1, "lookups": 2},
         0.5,
     ),
     Stage(
         0.2,
         {"tiny": 0.25, "small": 0.5, "medium": 0.25},
-        {"drill": 2, "plain": 2, "told": 2, "reflected": 3, "ruled": 2.5, "reflecting": 2,
-         "exampled": 1, "others": 0.3, "last_attempt": 0.3, "critic": 0.7, "calling": 0.5,
-         "planned": 0.3, "adapting": 0.3, "warned": 0.2},
+        {"matching": 2, "lookups": 3, "numbering": 1, "plain": 2, "told": 2, "reflected": 3,
+         "ruled": 2.5, "reflecting": 2, "exampled": 1, "others": 0.3, "last_attempt": 0.3,
+         "critic": 0.7, "calling": 0.5, "planned": 0.3, "adapting": 0.3, "warned": 0.2},
         0.3,
     ),
     Stage(
         1.0,
         {"tiny": 0.1, "small": 0.2, "medium": 0.3, "full": 0.4},
-        {"drill": 2, "plain": 3, "told": 1, "reflected": 5, "ruled": 6, "reflecting": 9,
-         "exampled": 5, "others": 0.6, "similar": 1, "last_attempt": 0.4, "critic": 2.5,
-         "calling": 0.5, "planned": 0.6, "adapting": 0.6, "warned": 0.4},
+        {"matching": 2, "lookups": 5, "numbering": 5, "plain": 3, "told": 1, "reflected": 5,
+         "ruled": 3, "reflecting": 8, "exampled": 4, "others": 0.6, "similar": 1,
+         "last_attempt": 0.4, "critic": 3, "calling": 0.5, "planned": 0.6, "adapting": 0.6,
+         "warned": 0.4},
         0.2,
     ),
 )  # fmt: skip
@@ -78,7 +79,7 @@ STAGES: Final = (
 class Settings:
     """How long, how fast, from which seed."""
 
-    tokens: int = 29_000_000
+    tokens: int = 30_000_000
     batch: int = 2048
     seed: int = 1
     hidden: int = 192
@@ -109,6 +110,7 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
         AttentionInterface.register("products", _attend)
         model.set_attn_implementation("products")
     optimizers = _optimizers(model, settings)
+    bases = (settings.muon_rate, settings.adam_rate)
     seen, step, chunk = 0, 0, 0
     checkpoint = out / "state.pt"
     if checkpoint.exists():
@@ -124,9 +126,9 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
     while seen < settings.tokens:
         for ids, weights in _batches(tokenizer, settings, chunk, seen / settings.tokens):
             rate = _rate(step, seen, settings)
-            for optimizer in optimizers:
+            for optimizer, base in zip(optimizers, bases, strict=True):
                 for group in optimizer.param_groups:
-                    group["lr"] = group["base"] * rate
+                    group["lr"] = base * rate
             losses.append(_step(model, optimizers, ids, weights, settings.device))
             seen += ids.numel()
             step += 1
@@ -294,7 +296,7 @@ def probe(
     right: dict[str, list[bool]] = {}
     model.train(False)
     kinds = ("told", "reflected", "ruled", "exampled", "reflecting", "critic")
-    mix = dict.fromkeys(kinds, 1.0) | {"drill": 0.2}
+    mix = dict.fromkeys(kinds, 1.0) | {"matching": 0.2, "lookups": 0.5, "numbering": 0.5}
     corpus = Corpus(777_777, {"small": 1, "medium": 1}, mix, rename=0.0)
     end = tokenizer.eos_token_id
     with torch.no_grad():
@@ -319,8 +321,8 @@ def probe(
 def _turn_kind(kind: str, text: str) -> str:
     if kind in ("reflecting", "critic"):
         return f"write_{kind}"
-    if kind == "drill":
-        return "drill_here" if " is here" in text else "drill_not_here"
+    if kind in ("matching", "numbering", "lookups"):
+        return f"drill_{kind}"
     if "Plan:" in text:
         return f"plan_{kind}"
     for word in ("take", "put", "go", "open"):
@@ -345,9 +347,6 @@ def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim
         hidden, lr=settings.muon_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
     )
     adam = torch.optim.AdamW(rest, lr=settings.adam_rate, weight_decay=0.0, betas=(0.9, 0.98))
-    for optimizer, base in ((muon, settings.muon_rate), (adam, settings.adam_rate)):
-        for group in optimizer.param_groups:
-            group["base"] = base
     return [muon, adam]
 
 

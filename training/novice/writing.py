@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from environments.household.expert import Knowledge, Memory
 from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
@@ -19,7 +19,7 @@ def adapting(player: Player) -> tuple[Part, ...] | None:
     if case is None:
         return None
     opening = game.opening().text
-    return _written(prompts.adapting(opening, case.text()), adapted(opening, case)[0])
+    return written(prompts.adapting(opening, case.text()), adapted(opening, case)[0])
 
 
 def reflecting(player: Player) -> tuple[Part, ...] | None:
@@ -33,7 +33,7 @@ def reflecting(player: Player) -> tuple[Part, ...] | None:
     feedback = player.rng.choice(
         ("", f"Out of steps: all {steps} were used, and the task is not solved.")
     )
-    return _written(prompts.reflecting(failed[-1].text(), earlier[-3:], feedback), text)
+    return written(prompts.reflecting(failed[-1].text(), earlier[-3:], feedback), text)
 
 
 def critic(player: Player) -> tuple[Part, ...] | None:
@@ -56,7 +56,7 @@ def critic(player: Player) -> tuple[Part, ...] | None:
         successes = [episode for episode in drawn if episode is not None]
     if not successes:
         return None
-    book = _book(player, home, successes)
+    book = book_of(player, home, _shown(player, successes))
     lines = operations(successes, book)
     texts = [text for _, _, text in book]
     full = rng.random() < 0.1 and bool(book)
@@ -64,7 +64,7 @@ def critic(player: Player) -> tuple[Part, ...] | None:
         asked = prompts.critique_pair(texts, successes[0].text(), failed[0].text(), full=full)
     else:
         asked = prompts.critique_successes(texts, [s.text() for s in successes], full=full)
-    return _written(asked, "\n".join(lines))
+    return written(asked, "\n".join(lines))
 
 
 def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
@@ -109,19 +109,11 @@ def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]
         evidence |= {verb: kind for verb, kind in lesson.works.items() if verb not in evidence}
     lines: list[str] = []
     seen: dict[str, int] = {}
-    known_as: dict[str, list[str]] = {about: [] for about in evidence}
-    for number, (about, kind, text) in enumerate(book, 1):
-        if about not in evidence:
-            continue
-        known_as[about].append(f"{number}" if kind == evidence[about] else f"not {number}")
-        if about in seen:
+    for number, (about, _, text) in enumerate(book, 1):
+        if about in seen and about in evidence:
             lines.append(f"REMOVE {number}: {text}")
         seen.setdefault(about, number)
-    facts = [
-        f"{_fact(about, kind)}: {', '.join(known_as[about]) or 'new'}"
-        for about, kind in evidence.items()
-    ]
-    thought = f"think: {'; '.join(facts)}."
+    thought = f"think: {known_as(evidence, book)}."
     following = len(book) + 1
     for about, kind in evidence.items():
         text = works_rule(about, kind) if about in TREATMENTS else kept_rule(about, kind)
@@ -136,23 +128,39 @@ def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]
     return [thought, *lines[:4]]
 
 
-def _fact(about: str, kind: str) -> str:
+def known_as(evidence: Mapping[str, str], book: Sequence[Entry]) -> str:
+    """Say of each fact which rules state it, which contradict it, or that it is new."""
+    said = []
+    for about, kind in evidence.items():
+        numbers = [
+            str(number) if told == kind else f"not {number}"
+            for number, (name, told, _) in enumerate(book, 1)
+            if name == about
+        ]
+        said.append(f"{fact(about, kind)}: {', '.join(numbers) or 'new'}")
+    return "; ".join(said)
+
+
+def fact(about: str, kind: str) -> str:
+    """Word what a convention is, in short."""
     return f"to {about}, the {kind}" if about in TREATMENTS else f"{about} in/on a {kind}"
 
 
-def _book(player: Player, home: World, successes: Sequence[Episode]) -> list[Entry]:
-    """Draw the rules in view: none, others, right ones, wrong ones and duplicates."""
+def book_of(player: Player, home: World, about: Sequence[str]) -> list[Entry]:
+    """Draw the rules in view: none, others, right ones, wrong ones and duplicates.
+
+    Args:
+        player: draws.
+        home: the world whose conventions the right ones state.
+        about: conventions that are among the rules in any case.
+    """
     rng = player.rng
-    conventions = list(home.keeps.items()) + list(home.treats.items())
-    chosen = rng.sample(conventions, rng.choice((0, 0, 1, 2, 3, 5, 8, 12, 16)))
-    for episode in successes:
-        lesson = shows(episode)
-        about = [CATEGORY[noun] for noun in list(lesson.kept)[:1]] + list(lesson.works)
-        for name in about:
-            if name not in dict(chosen) and rng.random() < 0.5:
-                chosen.append((name, (home.keeps | home.treats)[name]))
+    conventions = home.keeps | home.treats
+    count = rng.choice((0, 0, 1, 2, 3, 5, 8, 12, 16))
+    names = {*rng.sample(list(conventions), count), *about}
     book: list[Entry] = []
-    for name, kind in chosen:
+    for name in sorted(names):
+        kind = conventions[name]
         if rng.random() < 0.15:
             kind = rng.choice(APPLIANCES if name in TREATMENTS else list(PLACES))
         for _ in range(2 if rng.random() < 0.08 else 1):
@@ -163,7 +171,19 @@ def _book(player: Player, home: World, successes: Sequence[Episode]) -> list[Ent
     return book
 
 
-def _written(asked: Sequence[object], text: str) -> tuple[Part, ...]:
+def _shown(player: Player, successes: Sequence[Episode]) -> list[str]:
+    """Return half of the conventions that the successes show."""
+    lessons = [shows(episode) for episode in successes]
+    about = [name for each in lessons for name in (*_categories(each), *each.works)]
+    return [name for name in dict.fromkeys(about) if player.rng.random() < 0.5]
+
+
+def _categories(lesson: Knowledge) -> list[str]:
+    return [CATEGORY[noun] for noun in list(lesson.kept)[:1]]
+
+
+def written(asked: Sequence[object], text: str) -> tuple[Part, ...]:
+    """Return an exercise: what is asked, and the text that answers it."""
     parts = [
         Part("system" if message.type == "system" else "user", str(message.content), False)  # type: ignore[attr-defined]
         for message in asked

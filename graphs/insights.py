@@ -1,0 +1,53 @@
+"""Insights: reports with outcomes become insights that people promote, demote and edit.
+
+START -> receive -> draw -> weigh -> review -> propose -> END
+                     ^        |      ^    |
+                     +--------+      +amend               (the next report; a person's changes)
+
+An insight is a rule in a rulebook of its own: a report's outcome is a vote for it or against it, a
+person's word sets it, and the log keeps who did what and why. What a model wrote and what is more
+than a plain sentence waits for a person. `review` interrupts; asked not to, the run goes on.
+
+Hosted and larger local models draw insights; the embedded one has not learned to.
+
+Source: the aggregation of insights across experiences, Zhao et al. 2023, arXiv 2308.10144.
+"""
+
+from __future__ import annotations
+
+from langgraph.graph import START, StateGraph
+
+from nodes.agents import RETRY, Agent
+from nodes.insights.amend import amend
+from nodes.insights.draw import drawing
+from nodes.insights.propose import proposing
+from nodes.insights.receive import receive
+from nodes.insights.review import review
+from nodes.insights.weigh import weigh
+from state.context import Context
+from state.insights import InsightsInput, InsightsOutput, InsightsState
+
+Insights = StateGraph[InsightsState, Context, InsightsInput, InsightsOutput]
+
+
+def build(analyst: Agent | None = None) -> Insights:
+    """Wire the graph.
+
+    Args:
+        analyst: who draws insights and proposes the experiment; the model that the run's context
+            names when none is given.
+    """
+    return (
+        StateGraph(InsightsState, Context, input_schema=InsightsInput, output_schema=InsightsOutput)
+        .add_node(receive)
+        .add_node("draw", drawing(analyst), retry_policy=RETRY)
+        .add_node(weigh)
+        .add_node(review)
+        .add_node(amend)
+        .add_node("propose", proposing(analyst), retry_policy=RETRY)
+        .add_edge(START, "receive")
+        .add_edge("draw", "weigh")
+    )
+
+
+graph = build().compile(name="insights")

@@ -1,0 +1,163 @@
+"""Rows in JSON Lines files and in Hugging Face data sets on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any, BinaryIO, Final, NamedTuple
+
+from state.errors import BadInput, BrokenData, MissingPart
+
+LINE_LIMIT: Final = 8_000_000  # bytes: more than the largest attempt that is kept
+_NEWLINE: Final = b"\n"
+
+
+class Item(NamedTuple):
+    """A row and where it stands, or why there is none."""
+
+    where: str
+    row: object = None
+    fault: str = ""
+
+
+def jsonl(path: Path) -> Iterator[Item]:
+    """Yield a file's rows, a line each; empty lines are none.
+
+    Raises:
+        BadInput: if the file cannot be read.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}). Name another file.") from error
+    with file:
+        number = 0
+        while line := file.readline(LINE_LIMIT + 1):
+            number += 1
+            whole = len(line) <= LINE_LIMIT or line.endswith(_NEWLINE)
+            if not whole:
+                _skip(file)
+                limit = f"{LINE_LIMIT:,}"
+                yield Item(f"line {number}", fault=f"It is longer than {limit} bytes.")
+            elif line.strip():
+                yield _parsed(f"line {number}", line)
+
+
+def dataset(folder: Path) -> Iterator[Item]:
+    """Yield the rows of a Hugging Face data set that `save_to_disk` wrote.
+
+    The name of a split that it is divided into is the rows' split unless they say another.
+
+    Raises:
+        MissingPart: if the package `datasets` is not installed.
+        BrokenData: if the folder holds no such data set.
+    """
+    library = _library()
+    try:
+        found = library.load_from_disk(str(folder))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BrokenData(
+            f"{folder} holds no Hugging Face data set that can be read "
+            f"({str(error).splitlines()[0][:200]}). Name a folder that save_to_disk wrote."
+        ) from error
+    parts = found if isinstance(found, library.DatasetDict) else {"": found}
+    for split, rows in parts.items():
+        named = f"{split} row" if split else "row"
+        for number, row in enumerate(rows, 1):
+            given = {**row, "split": row.get("split") or split} if split else row
+            yield Item(f"{named} {number}", given)
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows to a file, whole or not at all; return how many.
+
+    Raises:
+        BadInput: if it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    count = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False).encode() + _NEWLINE)
+                count += 1
+        part.replace(path)
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be written ({error.strerror}). Name another file."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def write_dataset(folder: Path, rows: Path) -> None:
+    """Write the rows of a JSON Lines file as a Hugging Face data set.
+
+    `messages` are in the form that trainers read. What has no fixed columns is JSON.
+
+    Raises:
+        MissingPart: if the package `datasets` is not installed.
+        BadInput: if the folder holds something, or cannot be written.
+    """
+    library = _library()
+    if folder.exists() and any(folder.iterdir()):
+        raise BadInput(f"{folder} is not empty. Name a new folder.")
+    text, json_ = library.Value("string"), library.Json()
+    features = library.Features(
+        {
+            "schema_version": library.Value("int64"),
+            **dict.fromkeys(("id", "environment", "task", "instruction", "kind", "split"), text),
+            "metadata": json_,
+            "messages": library.List(json_),
+            "success": library.Value("bool"),
+            "score": library.Value("float64"),
+            **dict.fromkeys(("feedback", "source"), text),
+            "verdicts": library.List(json_),
+            "run": text,
+            "trial": library.Value("int64"),
+            "in_view": json_,
+            **dict.fromkeys(("model", "adapter"), text),
+            "usage": json_,
+            "ended_at": library.Value("float64"),
+        }
+    )
+    with TemporaryDirectory() as cache:
+        made = library.Dataset.from_generator(
+            _rows, features=features, gen_kwargs={"path": str(rows)}, cache_dir=cache
+        )
+        made.save_to_disk(str(folder))
+
+
+def _rows(path: str) -> Iterator[Any]:
+    return (item.row for item in jsonl(Path(path)))
+
+
+def _parsed(where: str, line: bytes) -> Item:
+    try:
+        return Item(where, json.loads(line.removeprefix(b"\xef\xbb\xbf")))
+    except (ValueError, RecursionError) as error:
+        return Item(where, fault=f"It is not JSON ({str(error)[:120]}).")
+
+
+def _skip(file: BinaryIO) -> None:
+    """Read on to the end of a line."""
+    while (rest := file.readline(LINE_LIMIT)) and not rest.endswith(_NEWLINE):
+        pass
+
+
+def _library() -> ModuleType:
+    try:
+        library = import_module("datasets")
+    except ImportError as error:
+        raise MissingPart(
+            f"Hugging Face data sets need a package that is not installed ({error}). Install it: "
+            "pip install -c constraints.txt -e '.[training]'"
+        ) from error
+    library.disable_progress_bars()
+    return library

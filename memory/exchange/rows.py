@@ -1,0 +1,171 @@
+"""A row is one attempt as files and tables have it: chat messages and an outcome, flat.
+
+    {"messages": [{"role": "user", "content": "…"}, …], "success": true}
+
+is enough. The other columns are those of `Row`; what a row has beside them is kept in its task's
+metadata. A row that was exported says all that the memory knew, and is read back as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from memory.experience.points import LIMIT
+from state.errors import BadInput
+from state.experience import Judged, Remembered
+from state.messages import read_messages, sent_id, write_message
+from state.nouns import (
+    SCHEMA_VERSION,
+    InView,
+    Name,
+    Source,
+    Split,
+    Task,
+    Trajectory,
+    Usage,
+    Verdict,
+    digest,
+    text_of,
+)
+
+IMPORTED: Final = "imported"
+_MESSAGES: Final = ("messages", "conversations", "conversation")
+
+
+class Row(BaseModel):
+    """The columns that have a meaning; all but the messages may be missing or empty.
+
+    Attributes:
+        id: the sender's; derived from the content when left out.
+        task: what it was an attempt at; the same instruction is the same task when left out.
+        instruction: the first thing that was asked when left out.
+        verdicts: the history of verdicts. The last one counts, whatever `success` says.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    schema_version: int = SCHEMA_VERSION
+    id: Name | None = None
+    environment: Name | None = None
+    task: Name | None = None
+    instruction: str = Field(default="", max_length=20_000)
+    kind: str = Field(default="", max_length=80)
+    split: Split = "train"
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    success: bool | None = None
+    score: float | None = Field(default=None, ge=0, le=1)
+    feedback: str = Field(default="", max_length=20_000)
+    source: Source = "environment"
+    verdicts: tuple[Judged, ...] = ()
+    run: str = ""
+    trial: int = Field(default=1, ge=1)
+    in_view: InView = InView()
+    model: str = ""
+    adapter: str = ""
+    usage: Usage = Usage()
+    ended_at: float | None = None
+
+
+class Read(NamedTuple):
+    """What a row holds.
+
+    Attributes:
+        trajectory: the attempt, with the verdict that the row gives it.
+        verdicts: the history of verdicts, if the row has one.
+        beside: columns without a meaning here, which its metadata keeps.
+    """
+
+    trajectory: Trajectory
+    verdicts: tuple[Judged, ...]
+    beside: tuple[str, ...]
+
+
+def read_row(given: object, tenant: str, environment: str = "") -> Read:
+    """Return the attempt that a row holds.
+
+    Args:
+        given: the row.
+        tenant: whose it becomes, whatever it was before.
+        environment: where it was made, if the row does not say; `imported` when empty.
+
+    Raises:
+        BadInput: if the row cannot be read, or is too large.
+    """
+    if not isinstance(given, Mapping):
+        raise BadInput(f"A row is an object, but this is {str(given)[:40]!r}.")
+    columns = {str(name): value for name, value in given.items() if value is not None}
+    found = [name for name in _MESSAGES if name in columns]
+    if len(found) != 1:
+        raise BadInput(
+            f"The row has {' and '.join(found) or 'no messages'}; it takes one list of messages, "
+            "in a column 'messages'."
+        )
+    messages = read_messages(columns.pop(found[0]))
+    row = _validated(columns)
+    if row.schema_version != SCHEMA_VERSION:
+        raise BadInput(
+            f"The row has schema version {row.schema_version}, but {SCHEMA_VERSION} is read. Use "
+            "the version of Apprentice that wrote it."
+        )
+    beside = dict(row.model_extra or {})
+    opening = next((text_of(message) for message in messages if message.type == "human"), "")
+    instruction = row.instruction or opening[:20_000]
+    said = [write_message(message) for message in messages]
+    task = Task(
+        id=row.task or digest(instruction or said),
+        environment=row.environment or environment or IMPORTED,
+        instruction=instruction,
+        kind=row.kind,
+        split=row.split,
+        metadata={**beside, **row.metadata},
+    )
+    trajectory = Trajectory(
+        id=sent_id(tenant, task, messages, row.id or ""),
+        tenant=tenant,
+        task=task,
+        messages=messages,
+        verdict=_verdict(row),
+        **{name: getattr(row, name) for name in _KEPT},
+    )
+    size = len(trajectory.model_dump_json())
+    if size > LIMIT:
+        raise BadInput(f"The attempt has {size:,} characters, but at most {LIMIT:,} are kept.")
+    return Read(trajectory, row.verdicts, tuple(sorted(beside)))
+
+
+def write_row(kept: Remembered) -> dict[str, Any]:
+    """Return a remembered attempt as a row, without its tenant."""
+    attempt = kept.trajectory
+    task, verdict = attempt.task, attempt.verdict
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "id": attempt.id,
+        "environment": task.environment,
+        "task": task.id,
+        **task.model_dump(mode="json", include={"instruction", "kind", "split", "metadata"}),
+        "messages": [write_message(message) for message in attempt.messages],
+        **verdict.model_dump(mode="json"),
+        "verdicts": [judged.model_dump(mode="json") for judged in kept.verdicts],
+        **attempt.model_dump(mode="json", include=set(_KEPT)),
+    }
+
+
+_KEPT: Final = ("run", "trial", "in_view", "model", "adapter", "usage", "ended_at")
+
+
+def _validated(columns: Mapping[str, Any]) -> Row:
+    try:
+        return Row.model_validate(columns)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"Its column {where!r} cannot be read: {first['msg']}.") from error
+
+
+def _verdict(row: Row) -> Verdict:
+    if row.verdicts:
+        return max(row.verdicts, key=lambda judged: judged.at).verdict
+    return Verdict(success=row.success, score=row.score, feedback=row.feedback, source=row.source)

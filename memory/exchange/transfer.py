@@ -1,0 +1,199 @@
+"""From rows into the experience memory, and from the memory into rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from memory.exchange.files import Item
+from memory.exchange.rows import Read, read_row, write_row
+from memory.experience import Experience
+from state.errors import BadInput
+from state.experience import Outcome
+from state.nouns import Noun, Trajectory, Verdict, digest
+
+BATCH: Final = 256
+
+
+class Refused(NamedTuple):
+    """A row that was not taken, and why."""
+
+    where: str
+    reason: str
+
+
+class Imported(Noun):
+    """What became of every row.
+
+    Attributes:
+        rows: how many there were: the new, the known and the refused.
+        new: attempts that are kept now.
+        known: attempts that were kept before, or came twice.
+        judged: known attempts that got a verdict they did not have.
+        unjudged: attempts among the new ones that have no verdict yet.
+        beside: columns that are kept as metadata of the tasks, because they have no meaning here.
+        refused: rows that were not taken.
+    """
+
+    rows: int = 0
+    new: int = 0
+    known: int = 0
+    judged: int = 0
+    unjudged: int = 0
+    beside: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+
+async def take_in(
+    experience: Experience,
+    items: Iterable[Item] | AsyncIterable[Item],
+    environment: str = "",
+    told: Callable[[int], None] = lambda rows: None,
+) -> Imported:
+    """Record rows; doing it again changes nothing.
+
+    A verdict for an attempt that is known without one is added. One that differs from the verdict
+    it has is refused: which of the two came later, a row without a history cannot tell.
+
+    Args:
+        experience: where to.
+        items: the rows; those of a plain iterable are read in a thread.
+        environment: where attempts were made whose rows do not say.
+        told: hears how many rows were read so far.
+    """
+    intake = _Intake(experience, environment)
+    async for batch in _batches(items):
+        await intake.take(batch)
+        told(intake.rows)
+    return intake.report()
+
+
+async def _batches(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[list[Item]]:
+    if isinstance(items, AsyncIterable):
+        batch: list[Item] = []
+        async for item in items:
+            batch.append(item)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+        return
+    left = iter(items)
+    while batch := await asyncio.to_thread(_some, left):
+        yield batch
+
+
+def _some(items: Iterator[Item]) -> list[Item]:
+    return list(islice(items, BATCH))
+
+
+class _Intake:
+    """An import under way: what was seen, and what became of it."""
+
+    def __init__(self, experience: Experience, environment: str) -> None:
+        self.rows = 0
+        self._experience = experience
+        self._environment = environment
+        self._seen: dict[str, tuple[str, str]] = {}
+        self._new = self._known = self._judged = self._unjudged = 0
+        self._beside: set[str] = set()
+        self._refused: list[Refused] = []
+
+    def report(self) -> Imported:
+        """Return what became of every row so far."""
+        return Imported(
+            rows=self.rows,
+            new=self._new,
+            known=self._known,
+            judged=self._judged,
+            unjudged=self._unjudged,
+            beside=tuple(sorted(self._beside)),
+            refused=tuple(self._refused),
+        )
+
+    async def take(self, batch: list[Item]) -> None:
+        """Record a batch of rows."""
+        self.rows += len(batch)
+        fresh = await asyncio.to_thread(self._read, batch)
+        recorded = await self._experience.record(_at_first(read) for _, read in fresh.values())
+        self._new += len(recorded.new)
+        self._known += len(recorded.known)
+        for name, (where, read) in fresh.items():
+            added = [
+                await self._experience.annotate(name, judged.verdict, judged.at)
+                for judged in read.verdicts
+            ]
+            if name in recorded.new:
+                self._unjudged += read.trajectory.verdict.success is None
+            elif any(added):
+                self._judged += 1
+            elif not read.verdicts:
+                await self._add_verdict(where, read)
+
+    def _read(self, batch: list[Item]) -> dict[str, tuple[str, Read]]:
+        """Return the rows that can be read and are not in the import yet, by id."""
+        fresh: dict[str, tuple[str, Read]] = {}
+        for item in batch:
+            try:
+                if item.fault:
+                    raise BadInput(item.fault)
+                read = read_row(item.row, self._experience.tenant, self._environment)
+                if self._is_fresh(item.where, read):
+                    fresh[read.trajectory.id] = item.where, read
+                    self._beside.update(read.beside)
+                else:
+                    self._known += 1
+            except BadInput as error:
+                self._refused.append(Refused(item.where, str(error)))
+        return fresh
+
+    def _is_fresh(self, where: str, read: Read) -> bool:
+        name, content = read.trajectory.id, digest(read.trajectory.model_dump(mode="json"))
+        first, known = self._seen.setdefault(name, (where, content))
+        if known != content:
+            raise BadInput(f"It has the id {name[:80]!r} of {first}, but another content.")
+        return first == where
+
+    async def _add_verdict(self, where: str, read: Read) -> None:
+        """Give a known attempt the verdict of its row, where it has none."""
+        given = read.trajectory.verdict
+        if given == Verdict():
+            return
+        kept = await self._experience.get(read.trajectory.id)
+        has = kept.trajectory.verdict if kept else Verdict()
+        if has == given:
+            return
+        if has.success is not None:
+            self._known -= 1
+            self._refused.append(
+                Refused(
+                    where,
+                    f"The attempt {read.trajectory.id[:80]!r} is kept with another verdict "
+                    f"(success {has.success}, score {has.score}). Send this one as feedback.",
+                )
+            )
+            return
+        self._judged += await self._experience.annotate(read.trajectory.id, given)
+
+
+def _at_first(read: Read) -> Trajectory:
+    """Return an attempt as it is recorded: where it has a history of verdicts, before the first."""
+    if not read.verdicts:
+        return read.trajectory
+    return read.trajectory.model_copy(update={"verdict": Verdict()})
+
+
+async def rows(
+    experience: Experience,
+    *,
+    environment: str = "",
+    kind: str = "",
+    outcome: Outcome | None = None,
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield what the memory keeps, a row an attempt; see `Experience.browse`."""
+    kept = experience.browse(environment=environment, kind=kind, outcome=outcome)
+    async for each in kept:
+        yield write_row(each)

@@ -1,0 +1,49 @@
+"""propose: one experiment from the insights that have held so far."""
+
+from __future__ import annotations
+
+from langgraph.runtime import Runtime
+
+from nodes import Node
+from nodes.agents import Agent
+from nodes.insights import consult, log
+from state.context import Context
+from state.insight_prompts import proposing as prompt
+from state.insights import Experiment, InsightsState, InsightsUpdate, insights_of
+from state.nouns import text_of
+from state.rulebook import LIMIT
+
+
+def proposing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]:
+    """Return the node in which a model, or the caller's own analyst, proposes an experiment."""
+
+    async def propose(state: InsightsState, runtime: Runtime[Context]) -> InsightsUpdate:
+        """Propose one experiment from the promoted insights, if there are any."""
+        memory = log(runtime, state.book_name)
+        book = await memory.load()
+        update: InsightsUpdate = {
+            "insights": insights_of(book, await memory.batches()),
+            "version": book.version,
+            "outcome": "nothing_promoted",
+        }
+        promoted = [each for each in update["insights"] if each.standing == "promoted"][:LIMIT]
+        if promoted:
+            given = prompt([each.text for each in promoted])
+            reply = await consult(analyst, given, Context.of(runtime))
+            text = text_of(reply.message).strip()
+            update["usage"] = state.usage + reply.usage
+            update["outcome"] = "proposed" if text else "unanswered"
+            if text:
+                rests_on = tuple(each.id for each in promoted)
+                update["experiment"] = Experiment(text=text, insights=rests_on)
+        runtime.stream_writer(
+            {
+                "type": "insights.done",
+                "outcome": update["outcome"],
+                "promoted": len(promoted),
+                "quarantined": len(state.quarantined),
+            }
+        )
+        return update
+
+    return propose

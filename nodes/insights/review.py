@@ -1,0 +1,32 @@
+"""review: a person sees every insight with what it rests on, and says what shall change."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+
+from nodes.insights import log
+from state.context import Context
+from state.insight_changes import planned, read_review
+from state.insights import InsightsState, InsightsUpdate, asking, insights_of
+
+
+async def review(
+    state: InsightsState, runtime: Runtime[Context]
+) -> Command[Literal["review", "amend", "propose"]]:
+    """Ask a person, and ask again with what is wrong while the answer cannot be done."""
+    memory = log(runtime, state.book_name)
+    book = await memory.load()
+    insights = insights_of(book, await memory.batches())
+    answer = read_review(interrupt(asking(insights, state.quarantined, state.problems)))
+    plan = answer if isinstance(answer, str) else planned(answer, book, state.quarantined)
+    if isinstance(plan, (str, list)):
+        problems = [plan] if isinstance(plan, str) else plan
+        runtime.stream_writer({"type": "insights.misunderstood", "problems": problems})
+        return Command(update=InsightsUpdate(problems=problems), goto="review")
+    update: InsightsUpdate = {"plan": plan, "problems": []}
+    if plan.operations or plan.admitted:
+        return Command(update=update, goto="amend")
+    return Command(update=update, goto="propose" if plan.done else "review")

@@ -1,0 +1,48 @@
+"""weigh: an insight enters the book, and its report's outcome promotes or demotes it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from nodes.insights import enter, log, vote
+from state.context import Context
+from state.insights import InsightsState, InsightsUpdate, Quarantined, standing
+
+
+async def weigh(
+    state: InsightsState, runtime: Runtime[Context]
+) -> Command[Literal["draw", "review", "propose"]]:
+    """Log what was drawn and what its outcome says, or keep it from the book for a person."""
+    report, drawn = state.reports[state.done], state.drawn
+    memory = log(runtime, state.book_name)
+    insight, problem = drawn.insight, drawn.problem
+    if not insight and not problem:
+        insight, problem = await enter(memory, report, drawn.text, author="model")
+    quarantined = state.quarantined
+    event = {"report": state.done + 1, "of": len(state.reports)}
+    if problem:
+        stopped = Quarantined(text=drawn.text, reason=problem, report=report)
+        quarantined = [*quarantined, stopped]
+        runtime.stream_writer(
+            {**event, "type": "insights.quarantined", "text": drawn.text, "reason": problem}
+        )
+    else:
+        rule = await vote(memory, report, insight)
+        runtime.stream_writer(
+            {
+                **event,
+                "type": "insights.weighed",
+                "insight": rule.id,
+                "text": rule.text,
+                "hit_target": report.hit_target,
+                "standing": standing(rule.strength),
+            }
+        )
+    done = state.done + 1
+    update: InsightsUpdate = {"done": done, "quarantined": quarantined}
+    if done < len(state.reports):
+        return Command(update=update, goto="draw")
+    return Command(update=update, goto="review" if state.reviewed else "propose")

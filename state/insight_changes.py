@@ -1,0 +1,119 @@
+"""From what a person wants changed to operations on the rulebook.
+
+Promote, demote, edit and remove work from any standing: they SET an insight's strength, or its
+text, whatever it had. What can't be done is said in a sentence and nothing of the answer is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from state.insights import DEMOTED, PROMOTED, Admitted, Change, Plan, Quarantined, Review
+from state.operations import plain
+from state.rulebook import RULE_LENGTH, Operation, Rule, Rulebook
+
+_REVIEW: Final = TypeAdapter[Review](Review)
+
+
+def read_review(answer: object) -> Review | str:
+    """Read a person's answer, or say what is wrong with it; no answer changes nothing."""
+    try:
+        return _REVIEW.validate_python({} if answer in (None, "") else answer)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return (
+            f"The answer cannot be read{f' at {where}' if where else ''}: {first['msg']}. Answer "
+            'with {"changes": [...]}.'
+        )
+
+
+def planned(review: Review, book: Rulebook, quarantined: Sequence[Quarantined]) -> Plan | list[str]:
+    """Return what an answer comes to on a book, or everything that is wrong with it."""
+    known = {rule.id: rule for rule in (*book.rules, *book.retired)}
+    operations: list[Operation] = []
+    admitted: list[Admitted] = []
+    problems: list[str] = []
+    for number, change in enumerate(review.changes, 1):
+        outcome = _outcome(change, known, quarantined)
+        if isinstance(outcome, Operation):
+            operations.append(outcome)
+        elif isinstance(outcome, Admitted):
+            admitted.append(outcome)
+        else:
+            problems.append(f"Change {number}, {change.action}: {outcome}")
+    problems = problems or _impossible(operations, admitted, book)
+    if problems:
+        return problems
+    return Plan(
+        operations=tuple(operations),
+        admitted=tuple(admitted),
+        reason=review.reason,
+        done=review.done,
+    )
+
+
+def _outcome(
+    change: Change, known: Mapping[str, Rule], quarantined: Sequence[Quarantined]
+) -> Operation | Admitted | str:
+    """Return what a change comes to, or why it can't be done."""
+    if change.action == "admit":
+        return _admitted(change, quarantined)
+    if change.action == "add":
+        return Operation(kind="ADD", text=change.text)
+    return _changed(change, known)
+
+
+def _impossible(
+    operations: Sequence[Operation], admitted: Sequence[Admitted], book: Rulebook
+) -> list[str]:
+    """Say which changes cannot be done together on a book."""
+    if len({each.number for each in admitted}) < len(admitted):
+        return ["The same is admitted twice."]
+    additions = [Operation(kind="ADD", text=each.text) for each in admitted]
+    applied = book.apply([*operations, *additions], author="person")
+    if applied.rejected:
+        return [f"{each.written}: {each.reason}" for each in applied.rejected]
+    after = {rule.id: rule for rule in (*applied.rulebook.rules, *applied.rulebook.retired)}
+    twice = [
+        each.text
+        for each in operations
+        if each.kind == "SET" and not _is(after.get(each.rule), each)
+    ]
+    return [f"Two insights would say {text!r}; reword one." for text in dict.fromkeys(twice)]
+
+
+def _is(rule: Rule | None, wanted: Operation) -> bool:
+    return rule is not None and (rule.text, rule.strength) == (wanted.text, wanted.weight)
+
+
+def _admitted(change: Change, quarantined: Sequence[Quarantined]) -> Admitted | str:
+    if not 1 <= change.quarantined <= len(quarantined):
+        return f"nothing is quarantined as number {change.quarantined}."
+    text = change.text or quarantined[change.quarantined - 1].text
+    if len(text) > RULE_LENGTH:
+        return f"it has {len(text)} characters; give a text of at most {RULE_LENGTH}."
+    return Admitted(number=change.quarantined, text=plain(text))
+
+
+def _changed(change: Change, known: Mapping[str, Rule]) -> Operation | str:
+    """Return the operation that a change of a known insight comes to, or why there is none."""
+    rule = known.get(change.insight)
+    if rule is None:
+        return f"there is no insight {change.insight[:80]!r}; give the id of one that is listed."
+    if change.action == "edit":
+        return _set(rule, rule.strength, change.text)
+    if change.action == "promote":
+        return _set(rule, max(PROMOTED, rule.strength + 1))
+    if rule.strength == 0:
+        return "it is retired already."
+    return _set(rule, DEMOTED if change.action == "demote" and rule.strength > DEMOTED else 0)
+
+
+def _set(rule: Rule, strength: int, text: str | None = None) -> Operation:
+    return Operation(
+        kind="SET", rule=rule.id, text=rule.text if text is None else text, weight=strength
+    )

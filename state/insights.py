@@ -1,0 +1,287 @@
+"""What the insights graph reads, passes on and returns.
+
+An insight is a rule of a rulebook of its own, and how it stands is how strong it is: it enters at
+2, its report's outcome adds or takes one, and people set it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal, Required
+
+from langgraph.channels import EphemeralValue
+from pydantic import Field
+from pydantic.dataclasses import dataclass as validated
+from typing_extensions import TypedDict
+
+from state.nouns import Name, Noun, Usage, digest
+from state.rulebook import Batch, Operation, Rule, Rulebook
+from state.rules import RuleText
+
+MOST_REPORTS: Final = 200
+PROMOTED: Final = 3
+"""Strength from which on an insight counts as promoted."""
+DEMOTED: Final = 1
+"""Strength of an insight that is kept, but not used."""
+
+Standing = Literal["promoted", "open", "demoted", "retired"]
+Action = Literal["promote", "demote", "edit", "add", "remove", "admit"]
+Outcome = Literal["proposed", "nothing_promoted", "unanswered"]
+
+
+class Report(Noun):
+    """What was reported, and whether the figure reached its target."""
+
+    text: str = Field(
+        min_length=1, max_length=4_000, title="Report", description="What was measured, in words."
+    )
+    hit_target: bool = Field(title="Hit target", description="Whether it reached its target.")
+
+    @property
+    def id(self) -> str:
+        """Derive the report's id, so that a report that is sent twice counts once."""
+        return digest("report", self.text.strip())
+
+    @property
+    def outcome(self) -> str:
+        """Say how it ended, and of what."""
+        return f"{'Hit' if self.hit_target else 'Missed'} its target: {self.text}"
+
+
+class Insight(Noun):
+    """An insight as people see it.
+
+    Attributes:
+        id: what changes name it by.
+        text: the insight.
+        strength: votes for it, those against it taken off.
+        standing: promoted ones are used; a retired one can be revived.
+        because: what it rests on, the oldest first.
+    """
+
+    id: str
+    text: str
+    strength: int
+    standing: Standing
+    because: tuple[str, ...] = ()
+
+
+class Quarantined(Noun):
+    """What a model wrote about a report and what reaches no prompt unless a person admits it.
+
+    Attributes:
+        text: the insight, or the beginning of what was written in its place.
+        reason: why it was stopped.
+        report: the report.
+    """
+
+    text: str
+    reason: str
+    report: Report
+
+
+class Drawn(Noun):
+    """What a model made of a report.
+
+    Attributes:
+        text: the new insight, or, with a problem, what was written.
+        insight: the id of an insight that says it already.
+        problem: why a person has to look at it.
+    """
+
+    text: str = ""
+    insight: str = ""
+    problem: str = ""
+
+
+class Change(Noun):
+    """One thing that a person wants changed."""
+
+    action: Action
+    insight: str = Field(default="", max_length=200, description="Its id; all but add and admit.")
+    text: RuleText = Field(default="", description="For edit and add; for admit, if reworded.")
+    quarantined: int = Field(default=0, ge=0, description="For admit: its number, from 1.")
+
+
+class Review(Noun):
+    """A person's answer. With `done` false, the result is shown for another round."""
+
+    changes: tuple[Change, ...] = Field(default=(), max_length=100)
+    reason: str = Field(default="", max_length=1_000)
+    done: bool = True
+
+
+class Admitted(Noun):
+    """A quarantined insight that a person lets in, as it was or reworded."""
+
+    number: int
+    text: str
+
+
+class Plan(Noun):
+    """What a person's answer comes to: what is done to the book, and what is let in."""
+
+    operations: tuple[Operation, ...] = ()
+    admitted: tuple[Admitted, ...] = ()
+    reason: str = ""
+    done: bool = True
+
+
+class Experiment(Noun):
+    """What to try next, and the insights that it rests on, by id."""
+
+    text: str
+    insights: tuple[str, ...]
+
+
+GivenReports = Annotated[
+    list[Report],
+    Field(
+        title="Reports",
+        max_length=MOST_REPORTS,
+        description="What was measured, each with whether it hit its target. An empty list goes "
+        "straight to the review of what is known.",
+    ),
+]
+
+
+class InsightsInput(TypedDict, total=False):
+    """What was reported. All but the reports are values of one run alone."""
+
+    reports: Required[GivenReports]
+    book: Annotated[
+        Name,
+        Field(title="Book", description="Name of the collection of insights."),
+        EphemeralValue(str),
+    ]
+    review: Annotated[
+        bool,
+        Field(title="Review", description="Ask a person before an experiment is proposed."),
+        EphemeralValue(bool),
+    ]
+
+
+@dataclass
+class InsightsGiven:
+    """An input as it arrives, before anything in it is checked."""
+
+    reports: object = None
+    book: object = None
+    review: object = None
+
+
+class InsightsUpdate(TypedDict, total=False):
+    """What a node of insights changes."""
+
+    reports: list[Report]
+    book_name: str
+    run_name: str
+    reviewed: bool
+    done: int
+    drawn: Drawn
+    quarantined: list[Quarantined]
+    rounds: int
+    problems: list[str]
+    plan: Plan
+    insights: list[Insight]
+    version: str
+    experiment: Experiment | None
+    outcome: Outcome | None
+    usage: Usage
+
+
+class InsightsOutput(TypedDict):
+    """How it went: every insight as it stands, what was stopped, and what to try next."""
+
+    outcome: Annotated[Outcome, Field(title="Outcome", description="How the run ended.")]
+    experiment: Experiment | None
+    insights: list[Insight]
+    quarantined: list[Quarantined]
+    version: Annotated[str, Field(title="Version", description="The rulebook's version.")]
+    usage: Usage
+
+
+@validated
+class InsightsState:
+    """A run so far: how many reports are done, what waits for a person, how things stand."""
+
+    reports: list[Report] = field(default_factory=list)
+    book_name: str = ""
+    run_name: str = ""
+    reviewed: bool = True
+    done: int = 0
+    drawn: Drawn = field(default_factory=Drawn)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    rounds: int = 0
+    problems: list[str] = field(default_factory=list)
+    plan: Plan = field(default_factory=Plan)
+    insights: list[Insight] = field(default_factory=list)
+    version: str = ""
+    experiment: Experiment | None = None
+    outcome: Outcome | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+def standing(strength: int) -> Standing:
+    """Return how an insight of a strength stands."""
+    if strength >= PROMOTED:
+        return "promoted"
+    if strength > DEMOTED:
+        return "open"
+    return "demoted" if strength else "retired"
+
+
+def insights_of(book: Rulebook, batches: Iterable[Batch]) -> list[Insight]:
+    """Return a book's insights with what they rest on: the strongest first, the retired last."""
+    because = reasons(book, batches)
+    return [_insight(rule, because) for rule in (*book.rules, *book.retired)]
+
+
+def reasons(book: Rulebook, batches: Iterable[Batch]) -> Mapping[str, list[str]]:
+    """Return, by insight, the reasons of the batches that touched it, the oldest first."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for batch in batches:
+        for operation in batch.operations:
+            told = found[book.merged.get(operation.rule, operation.rule)]
+            if batch.reason and batch.reason not in told:
+                told.append(batch.reason)
+    return found
+
+
+def _insight(rule: Rule, because: Mapping[str, list[str]]) -> Insight:
+    return Insight(
+        id=rule.id,
+        text=rule.text,
+        strength=rule.strength,
+        standing=standing(rule.strength),
+        because=tuple(because.get(rule.id, ())),
+    )
+
+
+def asking(
+    insights: Iterable[Insight], quarantined: Iterable[Quarantined], problems: Iterable[str]
+) -> dict[str, Any]:
+    """Return what a person is shown, as plain JSON, with how to answer."""
+    return {
+        "question": "Which insights shall stand? Answer with changes, or with none to go on.",
+        "problems": list(problems),
+        "insights": [insight.model_dump(mode="json") for insight in insights],
+        "quarantined": [
+            {"number": number, **stopped.model_dump(mode="json")}
+            for number, stopped in enumerate(quarantined, 1)
+        ],
+        "answer": {
+            "changes": [
+                {"action": "promote", "insight": "<id>"},
+                {"action": "demote", "insight": "<id>"},
+                {"action": "remove", "insight": "<id>"},
+                {"action": "edit", "insight": "<id>", "text": "<new text>"},
+                {"action": "add", "text": "<insight>"},
+                {"action": "admit", "quarantined": 1},
+            ],
+            "reason": "<why>",
+            "done": True,
+        },
+    }

@@ -1,0 +1,84 @@
+"""Attempts in and out of the real memory, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import exchange
+from memory.experience import Experience
+from memory.experience.opening import opened
+from tests.cli.conftest import Apprentice
+from tests.memory.experience.attempts import Words
+
+TALK = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
+
+
+@pytest.fixture(autouse=True)
+def words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Embed by words, in place of a model that takes seconds to load."""
+
+    async def experience(tenant: str) -> Experience:
+        return await opened(tenant, "words", Words())
+
+    monkeypatch.setattr(exchange, "experience", experience)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_what_is_imported_is_exported(apprentice: Apprentice, tmp_path: Path) -> None:
+    file = tmp_path / "sent.jsonl"
+    rows = [
+        {"id": "a", "messages": TALK, "success": True, "ticket": 7},
+        {"id": "b", "messages": TALK, "success": False},
+        {"id": "c", "messages": "[1 + 1?]"},
+        {"id": "d", "messages": TALK},
+    ]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    done = apprentice("import", file, "--environment", "sums", "--report", tmp_path / "all.json")
+    assert done.exit_code == 0
+    assert "4 rows: 3 new (1 of them without a verdict), 0 known" in done.output
+    assert "Refused, line 3: The messages are a text, but must be a list." in done.output
+    assert "without a meaning here: ticket." in done.output
+    assert json.loads((tmp_path / "all.json").read_text())["refused"][0][0] == "line 3"
+    assert "3 known" in apprentice("import", file).output
+    apprentice("export", tmp_path / "out.jsonl")
+    assert sorted(row["id"] for row in lines(tmp_path / "out.jsonl")) == ["a", "b", "d"]
+    apprentice("export", tmp_path / "bad.jsonl", "--outcome", "failures", "--environment", "sums")
+    (row,) = lines(tmp_path / "bad.jsonl")
+    assert (row["id"], row["messages"]) == ("b", TALK)
+    other = apprentice("export", tmp_path / "none.jsonl", "--tenant", "other")
+    assert "0 attempts" in other.output
+
+
+def test_a_data_set_goes_out_and_in(apprentice: Apprentice, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    file = tmp_path / "sent.jsonl"
+    file.write_text(json.dumps({"messages": TALK, "success": True}))
+    apprentice("import", file)
+    assert "1 attempts" in apprentice("export", tmp_path / "set").output
+    done = apprentice("import", tmp_path / "set", "--tenant", "other")
+    assert "1 rows: 1 new (0 of them without a verdict)" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("import", "none.jsonl"), "none.jsonl cannot be read (No such file"),
+        (("import", "x.jsonl", "--feedback", "ok"), "are for langsmith:PROJECT"),
+        (("import", "x.jsonl", "--tenant", ""), "The setting 'tenant'"),
+        (("export", "x.jsonl", "--outcome", "success"), "Did you mean 'successes'?"),
+        (("export", "."), "is not empty"),
+    ],
+)
+def test_a_mistake_is_a_sentence(
+    apprentice: Apprentice, arguments: tuple[str, ...], says: str
+) -> None:
+    done = apprentice(*arguments)
+    assert done.exit_code == 2
+    assert says in done.output

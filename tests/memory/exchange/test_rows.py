@@ -1,0 +1,205 @@
+"""A row says all of an attempt, and whatever comes is read or refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.tool import tool_call
+
+from memory.exchange.rows import read_row, write_row
+from state.errors import ApprenticeError, BadInput
+from state.experience import Judged, Remembered
+from state.nouns import InView, Reflection, Task, Trajectory, Usage, Verdict
+
+ASKED = {"role": "user", "content": "Which river flows through Vienna?"}
+ANSWERED = {"role": "assistant", "content": "The Danube."}
+TALK = [ASKED, ANSWERED]
+
+TEXTS = st.text(max_size=12)
+NAMES = st.text(min_size=1, max_size=12, alphabet="ab .:/é-1")
+MESSAGES = st.one_of(
+    st.builds(HumanMessage, TEXTS, id=st.none() | NAMES),
+    st.builds(SystemMessage, TEXTS),
+    st.builds(
+        AIMessage,
+        TEXTS,
+        additional_kwargs=st.dictionaries(NAMES, TEXTS, max_size=2),
+        tool_calls=st.lists(
+            st.builds(
+                tool_call,
+                name=NAMES,
+                args=st.dictionaries(NAMES, TEXTS | st.integers(), max_size=2),
+                id=NAMES,
+            ),
+            max_size=2,
+        ),
+    ),
+    st.builds(ToolMessage, TEXTS, tool_call_id=NAMES, status=st.sampled_from(["success", "error"])),
+)
+VERDICTS = st.builds(
+    Verdict,
+    success=st.none() | st.booleans(),
+    score=st.none() | st.floats(0, 1),
+    feedback=TEXTS,
+    source=st.sampled_from(["environment", "model", "human", "late"]),
+)
+
+
+@st.composite
+def remembered(draw: st.DrawFn) -> Remembered:
+    history = tuple(
+        Judged(verdict=each, at=at) for at, each in enumerate(draw(st.lists(VERDICTS, max_size=3)))
+    )
+    return Remembered(
+        trajectory=Trajectory(
+            id=draw(NAMES),
+            tenant="team",
+            task=Task(
+                id=draw(NAMES),
+                environment=draw(NAMES),
+                instruction=draw(st.text(min_size=1, max_size=12)),
+                kind=draw(TEXTS),
+                split=draw(st.sampled_from(["train", "test"])),
+                metadata=draw(st.dictionaries(NAMES, TEXTS | st.lists(TEXTS), max_size=2)),
+            ),
+            messages=tuple(draw(st.lists(MESSAGES, min_size=1, max_size=4))),
+            verdict=history[-1].verdict if history else draw(VERDICTS),
+            in_view=InView(rules=("r1",), reflections=(Reflection(text="Look.", trial=1),)),
+            model="local:novice",
+            usage=Usage(calls=2, seconds=0.5),
+            run=draw(TEXTS),
+            trial=draw(st.integers(1, 9)),
+            ended_at=draw(st.none() | st.floats(0, 2e9)),
+        ),
+        verdicts=history,
+    )
+
+
+@settings(deadline=None)
+@given(remembered())
+def test_what_is_written_is_read_as_it_was(kept: Remembered) -> None:
+    written = json.loads(json.dumps(write_row(kept)))
+    read = read_row(written, "team")
+    assert read.trajectory == kept.trajectory
+    assert (read.verdicts, read.beside) == (kept.verdicts, ())
+
+
+def test_messages_and_an_outcome_are_enough() -> None:
+    read = read_row({"messages": TALK, "success": True, "label": 3, "note": None}, "team", "maps")
+    attempt = read.trajectory
+    assert attempt.task == Task(
+        id=attempt.task.id,
+        environment="maps",
+        instruction="Which river flows through Vienna?",
+        metadata={"label": 3},
+    )
+    assert attempt.verdict == Verdict(success=True)
+    assert read.beside == ("label",)
+    again = read_row({"conversations": TALK, "success": None, "label": 3}, "team", "maps")
+    assert again.trajectory.id == attempt.id
+    assert again.trajectory.verdict == Verdict()
+    assert read_row({"messages": TALK}, "team").trajectory.task.environment == "imported"
+
+
+def test_the_same_question_is_the_same_task() -> None:
+    other = [ASKED, {"role": "assistant", "content": "The Rhine."}]
+    first, second = (read_row({"messages": each}, "team").trajectory for each in (TALK, other))
+    assert first.task.id == second.task.id
+    assert first.id != second.id
+
+
+def test_the_tenant_is_the_one_who_imports() -> None:
+    kept = read_row({"messages": TALK, "id": "x"}, "other").trajectory
+    row = write_row(Remembered(trajectory=kept, verdicts=()))
+    assert read_row(row, "team").trajectory.tenant == "team"
+    forged = read_row({**row, "tenant": "other"}, "team")
+    assert forged.trajectory.tenant == "team"
+    assert forged.beside == ("tenant",)
+
+
+def test_what_is_written_is_openais_form() -> None:
+    calls = [tool_call(name="weather", args={"city": "Oslo"}, id="c1")]
+    attempt = read_row({"messages": [HumanMessage("Oslo?"), AIMessage("", tool_calls=calls)]}, "t")
+    assert write_row(Remembered(trajectory=attempt.trajectory, verdicts=()))["messages"] == [
+        {"role": "user", "content": "Oslo?"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [
+                {
+                    "id": "c1",
+                    "type": "function",
+                    "function": {"name": "weather", "arguments": '{"city": "Oslo"}'},
+                }
+            ],
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ([], "A row is an object"),
+        ({}, "no messages"),
+        ({"messages": TALK, "conversation": TALK}, "messages and conversation"),
+        ({"messages": []}, "is empty"),
+        ({"messages": [{"role": "robot", "content": ""}]}, "role of message 1 'robot'"),
+        ({"messages": TALK, "success": "perhaps"}, "column 'success' cannot be read"),
+        ({"messages": TALK, "score": 3}, "column 'score' cannot be read"),
+        ({"messages": TALK, "score": float("nan")}, "column 'score' cannot be read"),
+        ({"messages": TALK, "split": "Test 1"}, "column 'split' cannot be read"),
+        ({"messages": TALK, "schema_version": 9}, "schema version 9"),
+        ({"messages": TALK, "notes": "x" * 2_000_000}, "at most 2,000,000 are kept"),
+        ({"messages": [("user", "x" * 2_000_001)]}, "length of the transcript"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_sentence(row: Any, says: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        read_row(row, "team")
+    assert says in str(raised.value)
+    assert str(raised.value).endswith(".")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+COLUMNS = [
+    "id",
+    "environment",
+    "task",
+    "instruction",
+    "kind",
+    "split",
+    "metadata",
+    "success",
+    "score",
+    "feedback",
+    "source",
+    "verdicts",
+    "run",
+    "trial",
+    "in_view",
+    "model",
+    "adapter",
+    "usage",
+    "ended_at",
+    "schema_version",
+    "model_extra",
+    "other",
+]
+
+
+@given(st.dictionaries(st.sampled_from(COLUMNS), JSON, max_size=5))
+def test_no_row_breaks_the_import(row: dict[str, Any]) -> None:
+    try:
+        read = read_row({"messages": TALK, **row}, "team")
+    except ApprenticeError:
+        return
+    assert read.trajectory.messages[0].text == ASKED["content"]

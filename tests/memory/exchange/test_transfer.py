@@ -1,0 +1,192 @@
+"""In and out of the real memory: whole, once, and with an account of what was refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memory.exchange import files
+from memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
+from memory.exchange.transfer import BATCH, Imported, Refused, rows, take_in
+from memory.experience.qdrant import QdrantExperience
+from state.errors import BadInput, BrokenData
+from state.experience import Query
+from state.nouns import Task, Trajectory, Verdict
+from tests.memory.exchange.conftest import Opener
+from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
+
+LATE = Verdict(success=False, feedback="It came back.", source="late")
+
+
+def row(number: int, **more: Any) -> dict[str, Any]:
+    said = [("user", f"What is {number} + 1?"), ("assistant", f"{number + 1}")]
+    return {"messages": said, "success": True, **more}
+
+
+def items(*rows: Any) -> list[Item]:
+    return [Item(f"line {number}", each) for number, each in enumerate(rows, 1)]
+
+
+async def record(memory: QdrantExperience, *attempts: Trajectory) -> None:
+    await memory.record(each.model_copy(update={"tenant": memory.tenant}) for each in attempts)
+
+
+async def written(memory: QdrantExperience) -> list[dict[str, Any]]:
+    return [each async for each in rows(memory)]
+
+
+async def test_rows_are_recorded_once(memory: QdrantExperience) -> None:
+    given = items(*(row(number) for number in range(BATCH + 3)))
+    told: list[int] = []
+    first = await take_in(memory, given, "sums", told.append)
+    assert first == Imported(rows=BATCH + 3, new=BATCH + 3)
+    assert told == [BATCH, BATCH + 3]
+    assert await take_in(memory, given, "sums") == Imported(rows=BATCH + 3, known=BATCH + 3)
+    query = Query(task=Task(id="x", environment="sums", instruction="What is 7 + 1?"), how="text")
+    found = await memory.recall(query)
+    assert "What is 7 + 1?" in found[0].text
+
+
+async def test_nothing_is_dropped_silently(memory: QdrantExperience, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    lines = [
+        json.dumps(row(1, id="a", ticket=9)),
+        "",
+        "{",
+        json.dumps({"messages": []}),
+        json.dumps(row(2, id="a")),
+        json.dumps(row(1, id="a", ticket=9)),
+        json.dumps(row(3, success=None)),
+        "[" * 100_000,
+        b"\xff".decode("latin-1"),
+        json.dumps(row(4)),
+    ]
+    file.write_bytes("\n".join(lines).encode("latin-1"))
+    report = await take_in(memory, jsonl(file))
+    assert [each.where for each in report.refused] == [
+        "line 3", "line 4", "line 5", "line 8", "line 9",
+    ]  # fmt: skip
+    reasons = dict(report.refused)
+    assert "not JSON" in reasons["line 3"]
+    assert "is empty" in reasons["line 4"]
+    assert "the id 'a' of line 1, but another content" in reasons["line 5"]
+    counts = (report.rows, report.new, report.known, report.unjudged)
+    assert counts == (9, 3, 1, 1)
+    assert report.rows == report.new + report.known + len(report.refused)
+    assert report.beside == ("ticket",)
+
+
+async def test_a_line_without_end_is_refused_and_the_next_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LINE_LIMIT", 100)
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf[1]\n" + b"x" * 1_000 + b"\n[2]\n" + b"y" * 100 + b"\n[3]")
+    read = list(jsonl(file))
+    assert [each.where for each in read] == [f"line {number}" for number in range(1, 6)]
+    assert [each.row for each in read] == [[1], None, [2], None, [3]]
+    assert read[1].fault == "It is longer than 100 bytes."
+    assert "not JSON" in read[3].fault
+
+
+async def test_a_verdict_that_was_missing_is_added(memory: QdrantExperience) -> None:
+    await take_in(memory, items(row(1, success=None), row(2), row(3)))
+    report = await take_in(memory, items(row(1), row(2, success=False), row(3, success=None)))
+    assert (report.new, report.known, report.judged) == (0, 2, 1)
+    (refused,) = report.refused
+    assert refused.where == "line 2"
+    assert "kept with another verdict (success True, score None)" in refused.reason
+    assert [each["success"] async for each in rows(memory)].count(True) == 3
+
+
+async def test_an_export_is_a_backup(opened: Opener, tmp_path: Path) -> None:
+    memory = opened("team")
+    solved, failed = attempt(task("a")), attempt(task("b"), FAILED)
+    await record(memory, solved, failed, attempt(task("c", split="test"), Verdict()))
+    first = solved.id
+    await memory.annotate(first, LATE)
+    before = await written(memory)
+    assert write_jsonl(tmp_path / "out.jsonl", before) == 3
+    other = opened("other")
+    report = await take_in(other, jsonl(tmp_path / "out.jsonl"))
+    assert report == Imported(rows=3, new=3, unjudged=1)
+    assert sorted(await written(other), key=key) == sorted(before, key=key)
+    again = await take_in(other, jsonl(tmp_path / "out.jsonl"))
+    assert again == Imported(rows=3, known=3)
+    await memory.annotate(first, SOLVED)
+    later = await take_in(other, items(*await written(memory)))
+    assert (later.known, later.judged) == (3, 1)
+    kept = await other.get(first)
+    assert kept is not None
+    assert kept.trajectory.verdict == SOLVED
+
+
+def key(row: dict[str, Any]) -> str:
+    return str(row["id"])
+
+
+async def test_only_what_was_asked_for_is_written(memory: QdrantExperience) -> None:
+    await record(memory, attempt(task("a")), attempt(task("b"), FAILED))
+    assert [each["task"] async for each in rows(memory, outcome="failures")] == ["b"]
+    assert [each async for each in rows(memory, environment="elsewhere")] == []
+
+
+async def test_a_data_set_on_disk_says_the_same(memory: QdrantExperience, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    await record(memory, attempt(task("a", metadata={"floor": 2})), attempt(task("b"), Verdict()))
+    before = await written(memory)
+    write_jsonl(tmp_path / "rows.jsonl", before)
+    await asyncio.to_thread(write_dataset, tmp_path / "set", tmp_path / "rows.jsonl")
+    loaded = datasets.load_from_disk(str(tmp_path / "set"))
+    assert loaded["messages"][0][0] == {"role": "system", "content": "Act."}
+    assert [item.row for item in dataset(tmp_path / "set")] == before
+    report = await take_in(memory, dataset(tmp_path / "set"))
+    assert report == Imported(rows=2, known=2)
+    with pytest.raises(BadInput, match="is not empty"):
+        write_dataset(tmp_path / "set", tmp_path / "rows.jsonl")
+
+
+async def test_a_data_set_of_others_is_read(memory: QdrantExperience, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    talk = [[{"from": "human", "value": f"{n}?"}, {"from": "gpt", "value": "Yes."}] for n in (1, 2)]
+    made = datasets.Dataset.from_dict({"conversations": talk, "score": [0.5, 7.0]})
+    datasets.DatasetDict(train=made, test=made.select([0])).save_to_disk(str(tmp_path / "set"))
+    report = await take_in(memory, dataset(tmp_path / "set"))
+    assert report.refused == (
+        Refused("train row 2", report.refused[0].reason),
+        Refused("test row 1", report.refused[1].reason),
+    )
+    assert "'score'" in report.refused[0].reason
+    assert "of train row 1, but another content" in report.refused[1].reason
+
+
+@pytest.mark.parametrize("content", [{}, {"state.json": "{}"}, {"dataset_info.json": "no"}])
+def test_a_folder_that_is_no_data_set_is_a_sentence(
+    tmp_path: Path, content: dict[str, str]
+) -> None:
+    pytest.importorskip("datasets")
+    for name, text in content.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(BrokenData, match="no Hugging Face data set"):
+        list(dataset(tmp_path))
+
+
+def test_an_export_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    write_jsonl(file, [{"a": 1}])
+
+    def broken() -> Iterable[dict[str, Any]]:
+        yield {"a": 2}
+        raise BrokenData("The memory cannot be read.")
+
+    with pytest.raises(BrokenData):
+        write_jsonl(file, broken())
+    assert file.read_text() == '{"a": 1}\n'
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(BadInput, match="cannot be read"):
+        list(jsonl(tmp_path / "none.jsonl"))

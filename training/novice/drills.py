@@ -1,0 +1,95 @@
+"""Drills: short, dense exercises in what all else rests on and what a small model learns late."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from environments.household.expert import Knowledge, Turn, action_in, expert
+from environments.household.language import SENTENCES, contents, in_order, kind_of, room
+from environments.household.nouns import CATEGORY, PLACES, TREATMENTS
+from state import prompts
+from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
+from training.novice.lessons import world_rules
+from training.novice.player import Part, Player, by_noun
+from training.novice.writing import book_of, fact, known_as, written
+
+LOOKUPS = 8
+
+
+def matching(player: Player) -> tuple[Part, ...]:
+    """Say, place after place, whether what is wanted is among what is seen there.
+
+    Matching by name is what all else rests on and what a small model learns late, so it is
+    drilled: short listings of any things anywhere, until the wanted one turns up.
+    """
+    rng = player.rng
+    places = in_order(f"{kind} {rng.randint(1, 9)}" for kind in rng.sample(list(PLACES), 6))
+    noun, *others = rng.sample(list(CATEGORY), 30)
+    sentence = rng.choice(SENTENCES["pick"]).format(thing=noun, target=kind_of(places[0]))
+    opening = f"{room(places)}\n\nYour task is to: {sentence}"
+    parts = [Part("system", HOUSEHOLD_INSTRUCTIONS, False), Part("user", opening, False)]
+    parts.append(Part("assistant", f"go to {places[0]}", False))
+    for place, following in pairwise(places):
+        seen = [f"{rng.choice(others)} {rng.randint(1, 4)}" for _ in range(rng.randint(0, 6))]
+        here = rng.random() < 0.4
+        wanted = f"{noun} {rng.randint(1, 4)}"
+        sight = contents(place, {*seen, wanted} if here else set(seen), door=False, open_=True)
+        parts.append(Part("user", sight, False))
+        if here:
+            turn = f"think: The {wanted} is here.\ntake {wanted} from {place}"
+            return (*parts, Part("assistant", turn, True))
+        turn = f"think: The {noun} is not here.\ngo to {following}"
+        parts.append(Part("assistant", turn, True))
+    return tuple(parts)
+
+
+def lookups(player: Player) -> tuple[Part, ...]:
+    """Find the rule that tells: task after task in tiny rooms, each of another kind of thing.
+
+    An episode looks up one rule or two; here one prompt asks for eight.
+    """
+    rng = player.rng
+    first = player.game(size="tiny")
+    home = first.world
+    keeps, treats = (
+        {name: kind for name, kind in told.items() if rng.random() < 0.85}
+        for told in (home.keeps, home.treats)
+    )
+    rules = world_rules(keeps, treats, None if rng.random() < 0.3 else rng)
+    rng.shuffle(rules)
+    known = Knowledge(by_noun(keeps), works=treats)
+    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
+    parts = [Part("system", str(system.content), False)]
+    asked: set[str] = set()
+    for _ in range(4 * LOOKUPS):
+        game = player.game(home, "tiny")
+        goal = game.room.goal
+        about = {CATEGORY[goal.thing], *({goal.family} & {*TREATMENTS})}
+        if about & asked or len(asked) >= LOOKUPS:
+            continue
+        asked |= about
+        opening = game.opening().text
+        parts.append(Part("user", opening, False))
+        turns: list[Turn] = []
+        for _ in range(6):
+            text = expert(opening, turns, known)
+            parts.append(Part("assistant", text, True))
+            if goal.family not in TREATMENTS or "I will" in text:
+                break
+            turns.append(Turn(text, game.step(action_in(text)).text))
+            parts.append(Part("user", turns[-1].observation, False))
+        if parts[-1].role == "user":
+            parts.pop()
+    return tuple(parts)
+
+
+def numbering(player: Player) -> tuple[Part, ...]:
+    """Say which numbers the rules about some facts have; the facts are given as they are."""
+    rng = player.rng
+    home = player.game(size="tiny").world
+    conventions = list((home.keeps | home.treats).items())
+    evidence = dict(rng.sample(conventions, rng.randint(3, LOOKUPS)))
+    book = book_of(player, home, [name for name in evidence if rng.random() < 0.7])
+    facts = [fact(about, kind) for about, kind in evidence.items()]
+    asked = prompts.critique_successes([text for _, _, text in book], ["\n".join(facts)])
+    return written(asked, f"think: {known_as(evidence, book)}.")
