@@ -40,6 +40,7 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
     "at random": {"recall": "random"},
     "two exemplars": {"exemplars": 2},
     "two, diverse": {"exemplars": 2, "diversity": 0.5},
+    "three, diverse": {"exemplars": 3, "diversity": 0.5},
     "adapted into a plan": {"adapt": True},
     "moments in every turn": {"exemplars": 0, "moments": 1},
 }

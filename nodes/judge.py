@@ -13,6 +13,7 @@ from memory.showings import Showings
 from nodes.grade import awaits
 from nodes.person import by_person
 from state.context import Context
+from state.nouns import Trajectory
 from state.reflexion import Outcome, ReflexionState, ReflexionUpdate
 
 
@@ -54,12 +55,15 @@ async def judge(
 
 def judged_by_person(state: ReflexionState) -> ReflexionState:
     """Ask a person for the verdict that the last attempt lacks, before anything else is done."""
-    last = state.attempts[-1]
-    if not awaits(last.task, last.verdict):
-        return state
-    verdict = by_person(last.task, last.messages)
-    judged = last.model_copy(update={"verdict": verdict})
-    return replace(state, attempts=[*state.attempts[:-1], judged], verdict=verdict)
+    last = reviewed(state.attempts[-1])
+    return replace(state, attempts=[*state.attempts[:-1], last], verdict=last.verdict)
+
+
+def reviewed(attempt: Trajectory) -> Trajectory:
+    """Ask a person for the verdict of an attempt that lacks one; another stays as it is."""
+    if not awaits(attempt.task, attempt.verdict):
+        return attempt
+    return attempt.model_copy(update={"verdict": by_person(attempt.task, attempt.messages)})
 
 
 def outcome(state: ReflexionState, context: Context) -> Outcome | None:

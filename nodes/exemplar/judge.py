@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
+from nodes.judge import reviewed
 from state.context import Context
 from state.exemplar import Ended, ExemplarState, ExemplarUpdate
 from state.nouns import Verdict
@@ -11,7 +12,10 @@ from state.nouns import Verdict
 
 async def judge(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
     """Read the outcome from the verdict; what nobody could judge is neither success nor failure."""
-    verdict = state.attempts[-1].verdict
+    attempt = state.attempts[-1]
+    if Context.of(runtime).judge == "person":
+        attempt = reviewed(attempt)
+    verdict = attempt.verdict
     runtime.stream_writer(
         {
             "type": "exemplar.attempt",
@@ -21,7 +25,7 @@ async def judge(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpda
             "feedback": verdict.feedback,
         }
     )
-    return {"verdict": verdict, "outcome": outcome(verdict)}
+    return {"attempts": [attempt], "verdict": verdict, "outcome": outcome(verdict)}
 
 
 def outcome(verdict: Verdict) -> Ended:

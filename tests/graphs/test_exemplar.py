@@ -14,6 +14,7 @@ from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
+from langgraph.types import Command
 
 from environments.registry import environment
 from graphs import exemplar, reflexion
@@ -23,6 +24,7 @@ from state.errors import BadInput, BrokenData, UnknownName
 from state.exemplar import ExemplarInput, ExemplarOutput
 from state.nouns import Task, Trajectory, Verdict, text_of, trajectory_id, transcript
 from state.prompts import ADAPT, ADAPTED, EXEMPLARS, FAILURES, SIMILAR_REFLECTIONS, STEPS, Shown
+from tests.conftest import Offer
 from tests.experts import expert_agent
 from tests.fakes import Scripted
 from tests.memories import Memories, folder
@@ -102,7 +104,7 @@ async def test_the_same_run_again_is_remembered_once(memory: Memories) -> None:
 
 
 async def test_a_run_that_is_not_to_be_recorded_is_not(memory: Memories) -> None:
-    ended = await run(memory, "train/3", record=False)
+    ended = await run(memory, "train/3", record=False, exemplars=1)
     assert len(ended["recalled"]) == 1
     assert len(await memory.all()) == 3
 
@@ -232,6 +234,24 @@ async def test_ones_own_judge_has_the_last_word(memory: Memories) -> None:
     assert (latest.id, latest.verdict.success) == (ended["attempts"][0].id, None)
 
 
+async def test_a_person_is_asked_before_the_attempt_is_remembered(
+    memory: Memories, offer: Offer
+) -> None:
+    offer("chat/letters", {"id": "r", "request": "Apologise.", "rubric": ["Is sorry."]})
+    graph = exemplar.build(lambda _: "We are sorry.", memory=memory).compile(
+        checkpointer=InMemorySaver()
+    )
+    thread: RunnableConfig = {"configurable": {"thread_id": "one"}}
+    mine = Context(tenant=memory.tenant, judge="person")
+    given: ExemplarInput = {"task": environment("chat/letters").task("r")}
+    waiting = await graph.ainvoke(given, thread, context=mine)
+    assert waiting["__interrupt__"][0].value["transcript"][1]["text"] == "We are sorry."
+    assert len(await memory.all()) == 3
+    ended = await graph.ainvoke(Command(resume=True), thread, context=mine)
+    assert ended["outcome"] == "solved"
+    assert (await memory.all())[-1].verdict.source == "human"
+
+
 async def test_it_is_a_part_of_ones_own_graph(memory: Memories) -> None:
     inner = exemplar.build(expert_agent, memory=memory).compile(name="exemplar")
     outer = StateGraph(ExemplarOutput, Context, input_schema=ExemplarInput)
@@ -272,7 +292,7 @@ async def test_progress_is_streamed(memory: Memories) -> None:
         event
         async for event in graph.astream(
             {"task": task("test/3")},
-            context=Context(adapt=True, tenant=memory.tenant),
+            context=Context(adapt=True, exemplars=1, tenant=memory.tenant),
             stream_mode="custom",
         )
     ]
