@@ -43,7 +43,7 @@ from state.nouns import Task, Trajectory, Verdict
 DIMENSION: Final = 384
 QUESTIONS: Final = 200
 LIMIT: Final = 5
-DEPTH: Final = 40  # candidates that both rankings give to the fusion
+DEPTH: Final = 20  # candidates that both rankings give to the fusion
 BATCH: Final = 256
 TOPICS: Final = 300
 LOCAL_AT_MOST: Final = 10_000  # beyond, qdrant-client's local mode takes minutes to fill

@@ -41,8 +41,9 @@ _LOCK: Final = "lock"
 _LOCKS: Final = (_LOCK, f"{_LOCK}-journal")
 _HOLDER: Final = "holder"
 _RANKING = list(RANKING)
-# Segments below this size (KB) are scanned, which is exact: at 384 dimensions, 2,700 points.
-_SCANNED_KB: Final = 4_000
+# Up to this size (KB) of vectors that pass a filter, they are scanned, which is exact; at 384
+# dimensions these are 650 points. Beyond, an optimized segment is searched by its graph.
+_SCANNED_KB: Final = 1_000
 _T = TypeVar("_T")
 
 
@@ -113,19 +114,18 @@ class EdgeEngine:
         dense: bool = False,
     ) -> list[list[Hit]]:
         """Return for each vector the nearest points."""
-        wanted = qdrant.QueryBatchRequest(
-            [
-                qdrant.QueryRequest(
-                    limit=limit,
-                    query=_nearest(vector),
-                    filter=_filter(where),
-                    with_payload=_RANKING,
-                    with_vector=[DENSE] if dense else False,
-                )
-                for vector in vectors
-            ]
-        )
-        found = await self._run(lambda: self._shard.query_batch(wanted))
+        wanted = [
+            qdrant.QueryRequest(
+                limit=limit,
+                query=_nearest(vector),
+                filter=_filter(where),
+                with_payload=_RANKING,
+                with_vector=[DENSE] if dense else False,
+            )
+            for vector in vectors
+        ]
+        # One after the other: that takes two thirds of what the engine's batches take.
+        found = await self._run(lambda: [self._shard.query(query) for query in wanted])
         return [[_hit(point, point.score) for point in points] for points in found]
 
     async def latest(self, where: Where, limit: int) -> list[Hit]:

@@ -17,8 +17,8 @@ _POINTS: Final[dict[What, Kind]] = {
     "reflections": "reflection",
 }
 BY_MEANING: Final[tuple[How, ...]] = ("meaning", "hybrid")
-_PER_RESULT: Final = 8
-_FEWEST: Final = 40
+_PER_RESULT: Final = 4
+_FEWEST: Final = 20
 _MOST: Final = 2_000
 _PAGE: Final = 1_000
 
