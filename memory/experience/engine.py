@@ -14,9 +14,11 @@ DENSE: Final = "meaning"
 SPARSE: Final = "text"
 
 KEYWORDS: Final = (
-    "tenant", "point", "trajectory", "environment", "task", "type", "split", "outcome", "duplicate",
+    "tenant", "point", "trajectory", "shelf", "task", "type", "duplicate", "environment", "outcome",
 )  # fmt: skip
 """Fields that points are found by, all of them indexed."""
+RANKING: Final = ("point", "trajectory", "task", "outcome", "score", "turns")
+"""Fields that candidates are chosen by."""
 MOMENT: Final = "at"
 """The one field that points are ordered by: Unix time in seconds."""
 
@@ -29,12 +31,12 @@ class Sparse(NamedTuple):
 
 
 class Point(NamedTuple):
-    """What is stored under an id (a UUID's text form)."""
+    """What is stored under an id (a UUID's text form); what is not searched for has no vectors."""
 
     id: str
-    dense: list[float]
-    sparse: Sparse
     payload: dict[str, Any]
+    dense: list[float] | None = None
+    sparse: Sparse | None = None
 
 
 class Hit(NamedTuple):
@@ -78,15 +80,27 @@ class Engine(Protocol):
         """Return which of these ids there are."""
 
     async def fetch(self, ids: Sequence[str]) -> list[Hit]:
-        """Return the points of these ids that there are, with their whole payload."""
+        """Return the points of these ids that there are, with all that they have."""
 
     async def nearest(
-        self, vectors: Sequence[Sequence[float] | Sparse], where: Where, limit: int
+        self,
+        vectors: Sequence[Sequence[float] | Sparse],
+        where: Where,
+        limit: int,
+        *,
+        dense: bool = False,
     ) -> list[list[Hit]]:
-        """Return for each vector the nearest points, without documents but with dense vectors."""
+        """Return for each vector the nearest points, with the fields that rank them.
+
+        Args:
+            vectors: to which points are near, each by itself.
+            where: which points may be found.
+            limit: how many for each vector, at most.
+            dense: whether their dense vectors come along, which takes a while.
+        """
 
     async def latest(self, where: Where, limit: int) -> list[Hit]:
-        """Return the points with the highest moment, likewise."""
+        """Return the points with the highest moment, with the fields that rank them."""
 
     async def page(
         self, where: Where, limit: int, after: str | None, fields: Sequence[str] = ()

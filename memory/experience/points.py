@@ -1,14 +1,15 @@
-"""A trajectory as points: the attempt itself, and the useful steps of a success.
+"""A trajectory as points: the attempt, its document, and the useful steps of a success.
 
-Every point of a trajectory carries its tenant, its task and its latest outcome, so that one filter
-says what may be recalled and one deletes all of it. Ids are hashes of what a point is of, so
+A search reads the payload of every candidate, so the document, which is long, is a point of its
+own without vectors. Every other point of a trajectory carries its tenant, its task and its latest
+outcome, so that one filter says what may be recalled. Ids are hashes of what a point is of, so
 writing a point twice is writing it once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any, Final, Literal, NamedTuple
@@ -20,7 +21,7 @@ from qdrant_edge import Bm25
 
 from memory.experience.engine import MOMENT, Point, Sparse
 from state.errors import BadInput, BrokenData
-from state.experience import Judged, Outcome, Remembered
+from state.experience import RECALLABLE, Judged, Outcome, Remembered
 from state.nouns import Task, Trajectory, Verdict, digest, text_of, transcript
 
 DOCUMENT: Final = "document"
@@ -32,15 +33,16 @@ _STEPS: Final = 100
 _UNCHANGED: Final = ("Nothing happens", "OK.")
 """How environments answer a turn that changed nothing."""
 
-Kind = Literal["attempt", "step", "reflection"]
+Kind = Literal["attempt", "step", "reflection", "document"]
+SEARCHED: Final[tuple[Kind, ...]] = ("attempt", "step", "reflection")
 
 
 class Draft(NamedTuple):
-    """A point without its vectors, and the text that they are of."""
+    """A point without its vectors, and the text that they are of, if it is searched for."""
 
     id: str
-    text: str
     payload: dict[str, Any]
+    text: str | None = None
 
 
 def point_id(tenant: str, *of: str | int) -> str:
@@ -51,6 +53,11 @@ def point_id(tenant: str, *of: str | int) -> str:
 def attempt_id(tenant: str, trajectory: str) -> str:
     """Return the id of the point that is a whole trajectory."""
     return point_id(tenant, "attempt", trajectory)
+
+
+def document_id(tenant: str, trajectory: str) -> str:
+    """Return the id of the point that holds a trajectory's document."""
+    return point_id(tenant, "document", trajectory)
 
 
 def task_key(task: Task) -> str:
@@ -65,18 +72,23 @@ OUTCOMES: Final[dict[Outcome, tuple[str, ...]]] = {
 }
 
 
+def shelf(tenant: str, kind: Kind, environment: str, outcome: str) -> str:
+    """Name the points that are recalled together: one field to compare instead of four."""
+    return "\n".join((tenant, kind, environment, outcome))
+
+
 def outcome(verdict: Verdict) -> str:
     """Return a verdict as a filter knows it."""
     return {True: "success", False: "failure", None: "unknown"}[verdict.success]
 
 
 def drafts(trajectory: Trajectory, now: float) -> list[Draft]:
-    """Return a trajectory's points: its own first, then its steps if it succeeded.
+    """Return a trajectory's points: the attempt first, its document, its steps if it succeeded.
 
     Raises:
         BadInput: if it is too large.
     """
-    return [_attempt(trajectory, now), *steps(trajectory, now)]
+    return [_attempt(trajectory, now), _document(trajectory), *steps(trajectory, now)]
 
 
 def steps(trajectory: Trajectory, now: float) -> list[Draft]:
@@ -94,6 +106,17 @@ def steps(trajectory: Trajectory, now: float) -> list[Draft]:
         )
         for number, (seen, done) in enumerate(_useful(trajectory.messages)[:_STEPS])
     ]
+
+
+def standing(kind: Kind, trajectory: Trajectory) -> dict[str, Any]:
+    """Return what a point carries of its trajectory's latest verdict.
+
+    What may never be recalled, because its split is held out, stands on no shelf.
+    """
+    ended, task = outcome(trajectory.verdict), trajectory.task
+    held_out = task.split != RECALLABLE
+    place = "" if held_out else shelf(trajectory.tenant, kind, task.environment, ended)
+    return {"shelf": place, "outcome": ended, "duplicate": "no"}
 
 
 def reflection(trajectory: Trajectory, lesson: str, now: float) -> Draft:
@@ -116,22 +139,32 @@ def moment(task: Task, observation: str) -> str:
     return f"{task.instruction}\n{observation}"[-_EMBEDDED:]
 
 
-def remembered(payload: dict[str, Any]) -> Remembered:
-    """Read a trajectory back from its point."""
+def remembered(attempt: Mapping[str, Any], kept: Mapping[str, Any]) -> Remembered:
+    """Read a trajectory and its verdicts back from the payloads of its attempt and document."""
+    trajectory = document(kept)
     try:
-        trajectory = Trajectory.model_validate_json(payload[DOCUMENT])
-        history = sorted(
-            (Judged.model_validate(judged) for judged in payload[VERDICTS].values()),
-            key=lambda judged: judged.at,
-        )
-    except (KeyError, ValidationError) as error:
-        raise BrokenData(
-            f"The trajectory {payload.get('trajectory')!r} in the experience memory cannot be read "
-            f"({str(error)[:300]}). Forget it, or restore the memory from a backup."
-        ) from error
+        given = [Judged.model_validate(each) for each in attempt[VERDICTS].values()]
+    except ValidationError as error:
+        raise _unreadable(attempt, error) from error
+    history = sorted(given, key=lambda judged: judged.at)
     latest = history[-1].verdict if history else trajectory.verdict
     return Remembered(
         trajectory=trajectory.model_copy(update={"verdict": latest}), verdicts=tuple(history)
+    )
+
+
+def document(kept: Mapping[str, Any]) -> Trajectory:
+    """Read a trajectory, with its first verdict, back from the payload of its document."""
+    try:
+        return Trajectory.model_validate_json(kept[DOCUMENT])
+    except ValidationError as error:
+        raise _unreadable(kept, error) from error
+
+
+def _unreadable(payload: Mapping[str, Any], error: ValidationError) -> BrokenData:
+    return BrokenData(
+        f"The trajectory {payload['trajectory']!r} in the experience memory cannot be read "
+        f"({str(error)[:300]}). Forget it, or restore the memory from a backup."
     )
 
 
@@ -148,9 +181,11 @@ def sparse(text: str, *, query: bool = False) -> Sparse:
     return Sparse(list(vector.indices), list(vector.values))
 
 
-def finished(draft: Draft, dense: list[float]) -> Point:
-    """Return a draft with its vectors."""
-    return Point(draft.id, dense, sparse(draft.text), draft.payload)
+def finished(draft: Draft, vectors: Mapping[str, list[float]]) -> Point:
+    """Return a draft with the vectors of its text."""
+    if draft.text is None:
+        return Point(draft.id, draft.payload)
+    return Point(draft.id, draft.payload, vectors[draft.text], sparse(draft.text))
 
 
 @cache
@@ -159,12 +194,6 @@ def _bm25() -> Bm25:
 
 
 def _attempt(trajectory: Trajectory, now: float) -> Draft:
-    document = trajectory.model_dump_json()
-    if len(document) > LIMIT:
-        raise BadInput(
-            f"The trajectory {trajectory.id[:80]!r} has {len(document):,} characters, but at most "
-            f"{LIMIT:,} are kept. Leave out what no other task can learn from, such as files."
-        )
     known = trajectory.verdict != Verdict()
     turns = [message for message in trajectory.messages if message.type == "ai"]
     return Draft(
@@ -173,16 +202,34 @@ def _attempt(trajectory: Trajectory, now: float) -> Draft:
         payload={
             **_shared("attempt", trajectory, now),
             "score": trajectory.verdict.score,
-            "gist": [digest(text_of(turn))[:8] for turn in turns],
+            "turns": len(turns),
+            "gist": " ".join(digest(text_of(turn))[:8] for turn in turns),
             "exemplars": list(trajectory.in_view.exemplars),
             VERDICTS: judged(trajectory.verdict, now) if known else {},
+        },
+    )
+
+
+def _document(trajectory: Trajectory) -> Draft:
+    document = trajectory.model_dump_json()
+    if len(document) > LIMIT:
+        raise BadInput(
+            f"The trajectory {trajectory.id[:80]!r} has {len(document):,} characters, but at most "
+            f"{LIMIT:,} are kept. Leave out what no other task can learn from, such as files."
+        )
+    return Draft(
+        id=document_id(trajectory.tenant, trajectory.id),
+        payload={
+            "tenant": trajectory.tenant,
+            "point": "document",
+            "trajectory": trajectory.id,
             DOCUMENT: document,
         },
     )
 
 
 def _shared(kind: Kind, trajectory: Trajectory, now: float) -> dict[str, Any]:
-    """Return what every point of a trajectory carries."""
+    """Return what every point of a trajectory carries that is searched for."""
     task = trajectory.task
     about = task.model_copy(update={"instruction": task.instruction[:_EMBEDDED], "metadata": {}})
     return {
@@ -193,8 +240,7 @@ def _shared(kind: Kind, trajectory: Trajectory, now: float) -> dict[str, Any]:
         "task": task_key(task),
         "type": task.kind,
         "split": task.split,
-        "outcome": outcome(trajectory.verdict),
-        "duplicate": "no",
+        **standing(kind, trajectory),
         MOMENT: trajectory.ended_at if trajectory.ended_at is not None else now,
         "about": json.dumps(about.model_dump(mode="json")),
     }

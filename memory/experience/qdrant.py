@@ -15,7 +15,8 @@ from memory.experience import Experience
 from memory.experience import points as made
 from memory.experience.engine import Engine, Hit, Point, Where
 from memory.experience.points import Draft
-from memory.experience.recall import Candidate, asked, candidates
+from memory.experience.ranking import similarities
+from memory.experience.recall import BY_MEANING, asked, candidates
 from memory.experience.upkeep import room, tidied, used
 from state.errors import BadInput, BrokenData
 from state.experience import (
@@ -35,7 +36,6 @@ CAPACITY: Final = 100_000
 _AT_ONCE: Final = 256
 _PAGE: Final = 256
 _TICK: Final = 1e-6
-_BY_MEANING: Final = ("meaning", "hybrid")
 _T = TypeVar("_T")
 
 
@@ -111,24 +111,24 @@ class QdrantExperience(Experience):
     @override
     async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
         vector: Sequence[float] = ()
-        if query.how in _BY_MEANING:
+        if query.how in BY_MEANING:
             vector = self._measured([await self._embeddings.aembed_query(asked(query))])[0]
-        found = await candidates(self._engine, query, self.tenant, vector)
+        ranked = await candidates(self._engine, query, self.tenant, vector)
         # Under a budget, what is too long makes way for what comes after it.
-        found = found[: 2 * query.limit if query.tokens else query.limit]
+        ranked = ranked[: 2 * query.limit if query.tokens else query.limit]
         left = query.tokens or None
         recalled: list[Recalled] = []
-        for candidate, text in zip(found, await self._texts(found), strict=True):
+        for hit, text in await self._whole(ranked, vector):
             tokens = count(text)
             if len(recalled) < query.limit and (left is None or tokens <= left):
-                left = left and left - tokens
-                recalled.append(_recalled(query, candidate, text, tokens))
+                left = None if left is None else left - tokens
+                recalled.append(_recalled(query, hit, text, tokens))
         return recalled
 
     @override
     async def get(self, trajectory: str) -> Remembered | None:
-        found = await self._engine.fetch([made.attempt_id(self.tenant, trajectory)])
-        return made.remembered(found[0].payload) if found else None
+        point = made.attempt_id(self.tenant, trajectory)
+        return next(iter(await self._read(await self._engine.fetch([point]))), None)
 
     @override
     async def browse(
@@ -144,8 +144,8 @@ class QdrantExperience(Experience):
         after: str | None = None
         while True:
             page = await self._engine.page(Where(has), _PAGE, after)
-            for hit in page.hits:
-                yield made.remembered(hit.payload)
+            for each in await self._read(page.hits):
+                yield each
             after = page.after
             if after is None:
                 return
@@ -192,24 +192,34 @@ class QdrantExperience(Experience):
 
     async def _settle(self, trajectory: Trajectory) -> None:
         """Give every point of a trajectory its verdict; a success gains its steps."""
-        payload = {"outcome": made.outcome(trajectory.verdict), "duplicate": "no"}
-        await self._engine.change(self._points_of(trajectory.id), payload)
-        score = {"score": trajectory.verdict.score}
-        await self._engine.change(self._points_of(trajectory.id, "attempt"), score)
+        for kind in made.SEARCHED:
+            payload = made.standing(kind, trajectory)
+            if kind == "attempt":
+                payload["score"] = trajectory.verdict.score
+            await self._engine.change(self._points_of(trajectory.id, kind), payload)
         await self._insert(made.steps(trajectory, self._clock()))
 
     def _points_of(self, trajectory: str, *kinds: made.Kind) -> Where:
-        has: dict[str, Sequence[str]] = {"tenant": [self.tenant], "trajectory": [trajectory]}
-        return Where({**has, "point": kinds} if kinds else has)
+        return Where({"tenant": [self.tenant], "trajectory": [trajectory], "point": kinds})
+
+    async def _read(self, attempts: Sequence[Hit]) -> list[Remembered]:
+        """Return the trajectories of attempts, each with its verdicts."""
+        names = [hit.payload["trajectory"] for hit in attempts]
+        ids = [made.document_id(self.tenant, name) for name in names]
+        found = {hit.id: hit.payload for hit in await self._engine.fetch(ids)} if ids else {}
+        return [
+            made.remembered(hit.payload, found[document])
+            for hit, document in zip(attempts, ids, strict=True)
+            if document in found  # unless it was forgotten at this moment
+        ]
 
     async def _insert(self, drafts: Sequence[Draft]) -> None:
         """Embed drafts, each text once, and add them, those of a trajectory together."""
         if not drafts:
             return
-        texts = list({draft.text: None for draft in drafts})
+        texts = list({draft.text: None for draft in drafts if draft.text is not None})
         vectors = self._measured(await self._embeddings.aembed_documents(texts))
-        of = dict(zip(texts, vectors, strict=True))
-        points = await asyncio.to_thread(_finished, drafts, of)
+        points = await asyncio.to_thread(_finished, drafts, dict(zip(texts, vectors, strict=True)))
         await self._engine.insert(points)
 
     def _measured(self, vectors: list[list[float]]) -> list[list[float]]:
@@ -223,11 +233,24 @@ class QdrantExperience(Experience):
                 )
         return vectors
 
-    async def _texts(self, found: Sequence[Candidate]) -> list[str]:
-        """Return what is shown of each candidate."""
-        attempts = [one.hit.id for one in found if one.hit.payload["point"] == "attempt"]
-        documents = {hit.id: hit for hit in await self._engine.fetch(attempts)} if attempts else {}
-        return [_shown(documents.get(one.hit.id, one.hit)) for one in found]
+    async def _whole(self, ranked: Sequence[Hit], vector: Sequence[float]) -> list[tuple[Hit, str]]:
+        """Return the points that were chosen, with how near they are and what is shown of them."""
+        documents = {
+            hit.id: made.document_id(self.tenant, hit.payload["trajectory"])
+            for hit in ranked
+            if hit.payload["point"] == "attempt"
+        }
+        ids = [*(hit.id for hit in ranked), *documents.values()]
+        found = {hit.id: hit for hit in (await self._engine.fetch(ids) if ids else ())}
+        # One may have been forgotten at this moment.
+        there = [hit for hit in ranked if {hit.id, documents.get(hit.id, hit.id)} <= found.keys()]
+        near = [hit.score for hit in there]
+        if vector:
+            near = similarities(vector, [found[hit.id].dense for hit in there])
+        return [
+            (found[hit.id]._replace(score=score), _shown(found[documents.get(hit.id, hit.id)]))
+            for hit, score in zip(there, near, strict=True)
+        ]
 
     async def _make_room(self, recorded: int) -> None:
         """Let the least useful tenth go once the memory is over its capacity."""
@@ -244,25 +267,25 @@ def _drafted(given: Mapping[str, Trajectory], now: float) -> dict[str, list[Draf
 
 
 def _finished(drafts: Sequence[Draft], vectors: Mapping[str, list[float]]) -> list[Point]:
-    return [made.finished(draft, vectors[draft.text]) for draft in drafts]
+    return [made.finished(draft, vectors) for draft in drafts]
 
 
-def _recalled(query: Query, candidate: Candidate, text: str, tokens: int) -> Recalled:
-    payload = candidate.hit.payload
+def _recalled(query: Query, hit: Hit, text: str, tokens: int) -> Recalled:
+    payload = hit.payload
     return Recalled(
         trajectory=payload["trajectory"],
         task=Task.model_validate(json.loads(payload["about"])),
         what=query.what,
         text=text,
-        score=candidate.score,
+        score=hit.score,
         success={"success": True, "failure": False}.get(payload["outcome"]),
         tokens=tokens,
     )
 
 
 def _shown(hit: Hit) -> str:
-    if hit.payload["point"] == "attempt":
-        return transcript(made.remembered(hit.payload).trajectory.messages)
+    if hit.payload["point"] == "document":
+        return transcript(made.document(hit.payload).messages)
     return str(hit.payload["shown"])
 
 

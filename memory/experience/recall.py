@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-from memory.experience.engine import Engine, Hit, Sparse, Where
-from memory.experience.points import OUTCOMES, Kind, moment, sparse, subject, task_key
+from memory.experience.engine import RANKING, Engine, Hit, Sparse, Where
+from memory.experience.points import OUTCOMES, Kind, moment, shelf, sparse, subject, task_key
 from memory.experience.ranking import diverse, fused, similarities
-from state.experience import RECALLABLE, Outcome, Query, What
+from state.experience import How, Outcome, Query, What
 from state.nouns import digest
 
 _POINTS: Final[dict[What, Kind]] = {
@@ -17,41 +16,37 @@ _POINTS: Final[dict[What, Kind]] = {
     "steps": "step",
     "reflections": "reflection",
 }
-_PER_RESULT: Final = 8
-_FEWEST: Final = 40
+BY_MEANING: Final[tuple[How, ...]] = ("meaning", "hybrid")
+_PER_RESULT: Final = 4
+_FEWEST: Final = 20
 _MOST: Final = 2_000
 _PAGE: Final = 1_000
-_FIELDS: Final = ("point", "trajectory", "task", "outcome", "score", "gist", "about", "shown")
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A point that may be shown: how well it fits, and what it is worth in choosing."""
+class Candidate(NamedTuple):
+    """A point that may be shown, and what it is worth in choosing, 0 to 1."""
 
     hit: Hit
-    score: float
-    relevance: float
+    worth: float
 
 
 def allowed(query: Query, tenant: str) -> Where:
     """Say what may come back at all; nothing else in the house decides that.
 
-    Never another tenant's, never an attempt at the task itself, never a held-out split, and
-    nothing without a verdict.
+    Never another tenant's, never an attempt at the task itself, never a held-out split (which
+    stands on no shelf), and nothing without a verdict.
     """
     outcome: Outcome = "failures" if query.what == "reflections" else query.outcome
+    environments = query.environments or (query.task.environment,)
+    shelves = [
+        shelf(tenant, _POINTS[query.what], environment, ended)
+        for environment in environments
+        for ended in OUTCOMES[outcome]
+    ]
     kind = query.kind or (query.task.kind if query.how == "type" else "")
     return Where(
-        has={
-            "tenant": [tenant],
-            "point": [_POINTS[query.what]],
-            "split": [RECALLABLE],
-            "outcome": OUTCOMES[outcome],
-            "duplicate": ["no"],
-            "environment": query.environments or [query.task.environment],
-            **({"type": [kind]} if kind or query.how == "type" else {}),
-        },
-        lacks={"task": [task_key(query.task)]},
+        has={"shelf": shelves, **({"type": [kind]} if kind or query.how == "type" else {})},
+        lacks={"task": [task_key(query.task)], "duplicate": ["yes"]},
     )
 
 
@@ -64,7 +59,7 @@ def asked(query: Query) -> str:
 
 async def candidates(
     engine: Engine, query: Query, tenant: str, vector: Sequence[float]
-) -> list[Candidate]:
+) -> list[Hit]:
     """Return what fits a query, the best first, one a task.
 
     Args:
@@ -81,12 +76,11 @@ async def candidates(
         if exhausted or len(best) >= query.limit or depth >= _MOST:
             break
         depth *= 4  # many attempts at few tasks: look further down
-    if not query.diversity or query.how == "random":
-        return best
-    order = diverse(
-        [one.relevance for one in best], [one.hit.dense for one in best], query.diversity
-    )
-    return [best[place] for place in order]
+    if not query.diversity or query.how not in BY_MEANING:
+        return [candidate.hit for candidate in best]
+    worth = [candidate.worth for candidate in best]
+    order = diverse(worth, [candidate.hit.dense for candidate in best], query.diversity)
+    return [best[place].hit for place in order]
 
 
 async def _ranked(
@@ -97,26 +91,19 @@ async def _ranked(
         return await _drawn(engine, query, where), True
     if query.how == "type":
         hits = await engine.latest(where, depth)
-        return [Candidate(hit, 0.0, 1.0) for hit in hits], len(hits) < depth
-    words = sparse(asked(query), query=True)
-    if query.how == "text":
-        (hits,) = await engine.nearest([words], where, depth)
-        most = max((hit.score for hit in hits), default=1.0)
-        return [Candidate(hit, hit.score, hit.score / most) for hit in hits], len(hits) < depth
-    vectors: list[Sequence[float] | Sparse] = [vector]
-    if query.how == "hybrid":
-        vectors.append(words)
-    rankings = await engine.nearest(vectors, where, depth)
+        return [Candidate(hit, 1.0) for hit in hits], len(hits) < depth
+    vectors: list[Sequence[float] | Sparse] = [vector] if query.how in BY_MEANING else []
+    if query.how != "meaning":
+        vectors.append(sparse(asked(query), query=True))
+    # Of what was found by words alone, only its vector tells how near it is in meaning.
+    dense = bool(vector) and (query.diversity > 0 or query.threshold > 0)
+    rankings = await engine.nearest(vectors, where, depth, dense=dense)
     by_id = {hit.id: hit for ranking in rankings for hit in ranking}
     ranked = fused([[hit.id for hit in ranking] for ranking in rankings])
-    hits = [by_id[each] for each in ranked]
-    near = similarities(vector, [hit.dense for hit in hits])
-    relevance = near if query.how == "meaning" else list(ranked.values())
-    found = [
-        Candidate(hit, score, worth)
-        for hit, score, worth in zip(hits, near, relevance, strict=True)
-        if score >= query.threshold
-    ]
+    found = [Candidate(by_id[each], worth) for each, worth in ranked.items()]
+    if query.threshold and vector:
+        near = similarities(vector, [candidate.hit.dense for candidate in found])
+        found = [one for one, score in zip(found, near, strict=True) if score >= query.threshold]
     return found, all(len(ranking) < depth for ranking in rankings)
 
 
@@ -125,13 +112,13 @@ async def _drawn(engine: Engine, query: Query, where: Where) -> list[Candidate]:
     hits: list[Hit] = []
     after: str | None = None
     while True:
-        page = await engine.page(where, _PAGE, after, _FIELDS)
+        page = await engine.page(where, _PAGE, after, RANKING)
         hits += page.hits
         after = page.after
         if after is None:
             break
     hits.sort(key=lambda hit: digest(query.seed, hit.payload["task"], hit.id))
-    return [Candidate(hit, 0.0, 1.0) for hit in hits]
+    return [Candidate(hit, 1.0) for hit in hits]
 
 
 def _one_a_task(found: Iterable[Candidate]) -> Iterator[Candidate]:
@@ -146,12 +133,11 @@ def _one_a_task(found: Iterable[Candidate]) -> Iterator[Candidate]:
             yield group[0]
 
 
-def merit(payload: dict[str, object]) -> tuple[object, ...]:
+def merit(payload: Mapping[str, Any]) -> tuple[bool, float, int, str]:
     """Order attempts at one task, the best first: success, then score, then the shortest."""
-    score, gist = payload.get("score"), payload.get("gist")
     return (
         payload["outcome"] != "success",
-        -(score if isinstance(score, float | int) else 0.0),
-        len(gist) if isinstance(gist, list) else 0,
+        -(payload.get("score") or 0.0),
+        payload["turns"],
         payload["trajectory"],
     )

@@ -17,6 +17,7 @@ from memory.experience.engine import (
     DENSE,
     KEYWORDS,
     MOMENT,
+    RANKING,
     SPARSE,
     Hit,
     Page,
@@ -25,11 +26,9 @@ from memory.experience.engine import (
     Where,
 )
 from memory.experience.layout import Layout
-from memory.experience.points import DOCUMENT
 from state.errors import BrokenData, MissingPart
 
 COLLECTION: Final = "apprentice-experience"
-_WITHOUT_DOCUMENT: Final = models.PayloadSelectorExclude(exclude=[DOCUMENT])
 _CONFLICT: Final = 409
 _PATIENCE: Final = 30
 """Seconds until a server that does not answer counts as unreachable."""
@@ -81,11 +80,7 @@ class ServerEngine:
     async def insert(self, points: Sequence[Point]) -> None:
         """Add the points whose id is new; leave those that are known."""
         made = [
-            models.PointStruct(
-                id=point.id,
-                vector={DENSE: point.dense, SPARSE: _sparse(point.sparse)},
-                payload=point.payload,
-            )
+            models.PointStruct(id=point.id, vector=_vectors(point), payload=point.payload)
             for point in points
         ]
         async with _spoken():
@@ -100,13 +95,20 @@ class ServerEngine:
         return {str(record.id) for record in found}
 
     async def fetch(self, ids: Sequence[str]) -> list[Hit]:
-        """Return the points of these ids that there are, with their whole payload."""
+        """Return the points of these ids that there are, with all that they have."""
         async with _spoken():
-            found = await self._client.retrieve(self._collection, list(ids), with_payload=True)
-        return [Hit(str(record.id), 0.0, record.payload or {}) for record in found]
+            found = await self._client.retrieve(
+                self._collection, list(ids), with_payload=True, with_vectors=[DENSE]
+            )
+        return [_hit(record, 0.0) for record in found]
 
     async def nearest(
-        self, vectors: Sequence[Sequence[float] | Sparse], where: Where, limit: int
+        self,
+        vectors: Sequence[Sequence[float] | Sparse],
+        where: Where,
+        limit: int,
+        *,
+        dense: bool = False,
     ) -> list[list[Hit]]:
         """Return for each vector the nearest points."""
         wanted = [
@@ -115,14 +117,14 @@ class ServerEngine:
                 using=SPARSE if isinstance(vector, Sparse) else DENSE,
                 limit=limit,
                 filter=_filter(where),
-                with_payload=_WITHOUT_DOCUMENT,
-                with_vector=[DENSE],
+                with_payload=list(RANKING),
+                with_vector=[DENSE] if dense else False,
             )
             for vector in vectors
         ]
         async with _spoken():
             found = await self._client.query_batch_points(self._collection, wanted)
-        return [[_hit(point) for point in response.points] for response in found]
+        return [[_hit(point, point.score) for point in response.points] for response in found]
 
     async def latest(self, where: Where, limit: int) -> list[Hit]:
         """Return the points with the highest moment."""
@@ -133,10 +135,9 @@ class ServerEngine:
                 query=models.OrderByQuery(order_by=order),
                 query_filter=_filter(where),
                 limit=limit,
-                with_payload=_WITHOUT_DOCUMENT,
-                with_vectors=[DENSE],
+                with_payload=list(RANKING),
             )
-        return [_hit(point) for point in found.points]
+        return [_hit(point, 0.0) for point in found.points]
 
     async def page(
         self, where: Where, limit: int, after: str | None, fields: Sequence[str] = ()
@@ -230,6 +231,12 @@ async def _spoken() -> AsyncIterator[None]:
         ) from error
 
 
+def _vectors(point: Point) -> dict[str, Any]:
+    if point.dense is None or point.sparse is None:
+        return {}
+    return {DENSE: point.dense, SPARSE: _sparse(point.sparse)}
+
+
 def _sparse(vector: Sparse) -> models.SparseVector:
     return models.SparseVector(indices=vector.indices, values=vector.values)
 
@@ -245,6 +252,6 @@ def _conditions(fields: Mapping[str, Sequence[str]]) -> list[models.Condition]:
     ]
 
 
-def _hit(point: models.ScoredPoint) -> Hit:
+def _hit(point: models.ScoredPoint | models.Record, score: float) -> Hit:
     vectors: Any = point.vector or {}
-    return Hit(str(point.id), point.score, point.payload or {}, vectors.get(DENSE, ()))
+    return Hit(str(point.id), score, point.payload or {}, vectors.get(DENSE, ()))

@@ -11,7 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from memory.experience.engine import Engine, Where
+from memory.experience.engine import MOMENT, RANKING, Engine, Where
+from memory.experience.points import SEARCHED
 from memory.experience.recall import merit
 from state.experience import RECALLABLE, Report, Upkeep, Use
 
@@ -20,7 +21,7 @@ _ALIKE: Final = 0.8
 _PAGE: Final = 1_000
 _AT_ONCE: Final = 500
 _FIELDS: Final = (
-    "trajectory", "task", "split", "outcome", "score", "gist", "exemplars", "duplicate", "at",
+    *RANKING, "split", "gist", "exemplars", "duplicate", MOMENT,
 )  # fmt: skip
 
 Payload = dict[str, Any]
@@ -59,7 +60,7 @@ async def tidied(engine: Engine, tenant: str, capacity: int) -> Upkeep:
             if one["duplicate"] != mark and (one["trajectory"] in repeats) == (mark == "yes")
         ]
         for names in _in_batches(wrong):
-            where = Where({"tenant": [tenant], "trajectory": names})
+            where = Where({"tenant": [tenant], "trajectory": names, "point": SEARCHED})
             await engine.change(where, {"duplicate": mark})
     gone = _least_useful(attempts, repeats, len(attempts) - capacity)
     for names in _in_batches(gone):
@@ -91,7 +92,7 @@ def _duplicates(attempts: Iterable[Payload]) -> set[str]:
     for group in by_task.values():
         shown: list[frozenset[str]] = []
         for attempt in sorted(group, key=merit):
-            turns = frozenset(attempt["gist"])
+            turns = frozenset(attempt["gist"].split())
             if any(_alike(turns, other) for other in shown):
                 repeats.add(attempt["trajectory"])
             else:

@@ -1,0 +1,376 @@
+"""Recall and recording, beside qdrant-client's local mode and a flat scan.
+
+`python -m benchmarks.experience`, with `--sizes 1000,10000,100000` for all of them. Trajectories
+have 384 dimensions, a transcript of some thousand characters and instructions of a few dozen
+words. The three are asked the same questions under the same filter, turn about.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
+from qdrant_client import AsyncQdrantClient
+from rich.console import Console
+from rich.table import Table
+
+from memory.experience.edge import EdgeEngine
+from memory.experience.engine import Engine
+from memory.experience.points import sparse
+from memory.experience.qdrant import QdrantExperience
+from memory.experience.ranking import fused
+from memory.experience.recall import allowed
+from memory.experience.server import ServerEngine
+from models import embeddings
+from state.experience import Query
+from state.nouns import Task, Trajectory, Verdict
+
+DIMENSION: Final = 384
+QUESTIONS: Final = 200
+LIMIT: Final = 5
+DEPTH: Final = 20  # candidates that both rankings give to the fusion
+BATCH: Final = 256
+TOPICS: Final = 300
+LOCAL_AT_MOST: Final = 10_000  # beyond, qdrant-client's local mode takes minutes to fill
+EMBEDDED: Final = 256
+ENVIRONMENTS: Final = ("helpdesk", "household/north/small")
+WORDS: Final = """
+refund parcel invoice account password delivery order address mug plate shelf drawer clean heat
+cool lamp table sink fridge cabinet knife towel soap bottle book phone return exchange cancel
+change update find put take move open close look examine charge card bank transfer
+"""
+REOPEN: Final = """
+import asyncio, json, random, resource, sys, time
+from pathlib import Path
+from memory.experience.edge import EdgeEngine
+from memory.experience.engine import Where
+
+async def main():
+    began = time.perf_counter()
+    engine = EdgeEngine.opened(Path(sys.argv[1]), "given", lambda: 0)
+    seconds = time.perf_counter() - began
+    for _ in range(200):
+        vector = [random.gauss(0, 1) for _ in range(engine.dimension)]
+        await engine.nearest([vector], Where({"tenant": ["default"]}), 40)
+    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+    await engine.close()
+
+asyncio.run(main())
+"""
+
+Row = np.ndarray[tuple[int], np.dtype[np.float32]]
+
+
+class Given(Embeddings):
+    """Vectors made beforehand, so that what is timed is the memory.
+
+    They lie around topics, as those of real texts do: a text's first word names its topic.
+    """
+
+    def __init__(self) -> None:
+        self._draw = np.random.default_rng(0)
+        self._topics = self._draw.normal(size=(TOPICS, DIMENSION))
+        self.rows: dict[str, Row] = {}
+
+    def prepare(self, texts: Sequence[str]) -> None:
+        """Make the vectors of texts."""
+        for text in texts:
+            topic = self._topics[int(text.split()[0].removeprefix("topic"))]
+            row = topic + self._draw.normal(size=DIMENSION)
+            self.rows[text] = (row / np.linalg.norm(row)).astype(np.float32)
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return a text's vector."""
+        vector: list[float] = self.rows[text].tolist()
+        return vector
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return the texts' vectors."""
+        return [self.embed_query(text) for text in texts]
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Return a text's vector."""
+        return self.embed_query(text)
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return the texts' vectors."""
+        return self.embed_documents(texts)
+
+
+class Flat:
+    """The peer that is always right: every vector compared, the filter as a mask."""
+
+    def __init__(self, attempts: Sequence[Trajectory], given: Given) -> None:
+        self.ids = [attempt.id for attempt in attempts]
+        self._rows = np.stack([given.rows[attempt.task.instruction] for attempt in attempts])
+        self._environments = np.array([attempt.task.environment for attempt in attempts])
+        self._given = given
+
+    def nearest(self, query: Query, limit: int) -> list[str]:
+        """Return the ids of the nearest attempts, exactly."""
+        near = self._rows @ self._given.rows[query.task.instruction]
+        near[self._environments != query.task.environment] = -np.inf
+        found = np.argpartition(-near, limit)[:limit]
+        return [self.ids[place] for place in found[np.argsort(-near[found])]]
+
+
+class Line(NamedTuple):
+    """What one way of keeping experience measured."""
+
+    name: str
+    size: int
+    recorded: float  # a second, in batches
+    hybrid: Times
+    diverse: Times
+    meaning: Times
+    recall: float
+
+
+class Times(NamedTuple):
+    """Milliseconds, sorted."""
+
+    values: list[float]
+
+    @property
+    def p50(self) -> float:
+        """Return the median."""
+        return statistics.median(self.values)
+
+    @property
+    def p99(self) -> float:
+        """Return what one in a hundred exceeds."""
+        return self.values[min(len(self.values) - 1, round(0.99 * len(self.values)))]
+
+
+def trajectories(count: int, rng: random.Random) -> Iterator[Trajectory]:
+    """Yield attempts that resemble real ones in size and variety."""
+    for number in range(count):
+        task = Task(
+            id=f"train/{number}",
+            environment=rng.choice(ENVIRONMENTS),
+            instruction=_text(rng, 20),
+            kind=rng.choice(("clean", "heat", "refund", "address")),
+        )
+        messages: list[AnyMessage] = [SystemMessage(_text(rng, 60)), HumanMessage(_text(rng, 60))]
+        for _ in range(8):
+            messages += [AIMessage(_text(rng, 8)), HumanMessage(_text(rng, 30))]
+        yield Trajectory(
+            id=f"t{number}",
+            task=task,
+            messages=tuple(messages),
+            # Failures have no steps, so that a trajectory is one point and sizes are comparable.
+            verdict=Verdict(success=False, score=rng.random()),
+            ended_at=float(number),
+        )
+
+
+def questions(count: int, rng: random.Random) -> list[Query]:
+    """Return what is asked, half of it in either environment."""
+    return [
+        Query(
+            task=Task(
+                id=f"test/{number}",
+                environment=ENVIRONMENTS[number % 2],
+                instruction=_text(rng, 20),
+                split="test",
+            ),
+            outcome="failures",
+            limit=LIMIT,
+        )
+        for number in range(count)
+    ]
+
+
+def _text(rng: random.Random, words: int) -> str:
+    return f"topic{rng.randrange(TOPICS)} " + " ".join(rng.choices(WORDS.split(), k=words))
+
+
+class Bench:
+    """One size: the same attempts for every way of keeping them, and the same questions."""
+
+    def __init__(self, size: int) -> None:
+        rng = random.Random(size)
+        self.attempts = list(trajectories(size, rng))
+        self.asked = questions(QUESTIONS, rng)
+        self.given = Given()
+        self.given.prepare([attempt.task.instruction for attempt in self.attempts])
+        self.given.prepare([query.task.instruction for query in self.asked])
+        self.flat = Flat(self.attempts, self.given)
+
+    async def fill(self, engine: Engine) -> float:
+        """Record all attempts in batches; return how many a second."""
+        memory = self._memory(engine)
+        began = time.perf_counter()
+        for start in range(0, len(self.attempts), BATCH):
+            await memory.record(self.attempts[start : start + BATCH])
+        return len(self.attempts) / (time.perf_counter() - began)
+
+    async def ask(self, name: str, engine: Engine, recorded: float) -> Line:
+        """Put all questions in each way."""
+        memory = self._memory(engine)
+        hybrid, diverse, meaning = [
+            await _timed(
+                [partial(memory.recall, query.model_copy(update=way)) for query in self.asked]
+            )
+            for way in ({"how": "hybrid"}, {"diversity": 0.3}, {"how": "meaning"})
+        ]
+        found = [await self._share_found(engine, query) for query in self.asked]
+        return Line(
+            name, len(self.attempts), recorded, hybrid, diverse, meaning, statistics.mean(found)
+        )
+
+    def scan(self) -> Times:
+        """Return what the flat scan takes, by meaning alone."""
+        taken = []
+        for query in self.asked:
+            began = time.perf_counter()
+            self.flat.nearest(query, LIMIT)
+            taken.append(1000 * (time.perf_counter() - began))
+        return Times(sorted(taken))
+
+    async def _share_found(self, engine: Engine, query: Query) -> float:
+        """Return which share of the exact hybrid answer an engine finds."""
+        where = allowed(query, "default")
+        vector = self.given.embed_query(query.task.instruction)
+        words = sparse(query.task.instruction, query=True)
+        near, said = [
+            [hit.payload["trajectory"] for hit in ranking]
+            for ranking in await engine.nearest([vector, words], where, DEPTH)
+        ]
+        exact = set(list(fused([self.flat.nearest(query, DEPTH), said]))[:LIMIT])
+        return len(exact & set(list(fused([near, said]))[:LIMIT])) / LIMIT
+
+    def _in_another_way(self, way: dict[str, object]) -> list[Query]:
+        return [query.model_copy(update=way) for query in self.asked]
+
+    def _memory(self, engine: Engine) -> QdrantExperience:
+        return QdrantExperience(engine, self.given, "default", capacity=10_000_000)
+
+
+async def _timed(calls: Sequence[Callable[[], Awaitable[object]]]) -> Times:
+    for call in calls[:10]:
+        await call()
+    taken = []
+    for call in calls:
+        began = time.perf_counter()
+        await call()
+        taken.append(1000 * (time.perf_counter() - began))
+    return Times(sorted(taken))
+
+
+async def _dimension() -> int:
+    return DIMENSION
+
+
+async def measure(size: int, folder: Path, console: Console) -> None:
+    """Print one size's table."""
+    bench = Bench(size)
+    lines: list[Line] = []
+    engine = EdgeEngine.opened(folder, "given", lambda: DIMENSION)
+    recorded = await bench.fill(engine)
+    lines.append(await bench.ask("Qdrant Edge, as recorded", engine, recorded))
+    began = time.perf_counter()
+    await engine.optimize()
+    optimized = time.perf_counter() - began
+    lines.append(await bench.ask("Qdrant Edge, optimized", engine, recorded))
+    await engine.close()
+    if size <= LOCAL_AT_MOST:
+        with warnings.catch_warnings(action="ignore"):
+            local = await ServerEngine.opened(AsyncQdrantClient(":memory:"), "given", _dimension)
+        recorded = await bench.fill(local)
+        lines.append(await bench.ask("qdrant-client local mode", local, recorded))
+        await local.close()
+    console.print(_table(size, lines, bench.scan()))
+    seconds, megabytes = _reopened(folder)
+    console.print(
+        f"{size:,} attempts: optimize took {optimized:.1f} s; a new process opens the folder in "
+        f"{seconds:.2f} s and, after {QUESTIONS} searches, holds {megabytes:.0f} MB.\n"
+    )
+
+
+def _table(size: int, lines: Sequence[Line], scan: Times) -> Table:
+    table = Table(title=f"{size:,} attempts, milliseconds a recall", title_justify="left")
+    for column in (
+        *("", "recorded/s", "hybrid p50", "p99", "with MMR p50", "p99", "by meaning p50", "p99"),
+        *(f"recall@{LIMIT}", "hybrid p50 / Edge optimized"),
+    ):
+        table.add_column(column, justify="right" if column else "left")
+    ours = lines[1].hybrid.p50
+    for line in lines:
+        times = [line.hybrid, line.diverse, line.meaning]
+        table.add_row(
+            line.name,
+            f"{line.recorded:,.0f}",
+            *(f"{value:.2f}" for each in times for value in (each.p50, each.p99)),
+            f"{line.recall:.3f}",
+            f"{line.hybrid.p50 / ours:.2f}",
+        )
+    nothing = ("-",) * 4
+    table.add_row(
+        "flat NumPy scan", "-", *nothing, f"{scan.p50:.2f}", f"{scan.p99:.2f}", "1.000", "-"
+    )
+    return table
+
+
+def _reopened(folder: Path) -> tuple[float, float]:
+    """Return what opening takes in a new process, and its memory after some searches."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", REOPEN, str(folder)], capture_output=True, text=True, check=True
+    )
+    seconds, kilobytes = json.loads(done.stdout)
+    return seconds, kilobytes / 1024
+
+
+async def embedding(folder: Path, console: Console) -> None:
+    """Print what embedding adds, with the embedded model."""
+    model = embeddings("local:minilm")
+    await model.aembed_query("Load the weights.")
+    rng = random.Random(1)
+    asked = [_text(rng, 20) for _ in range(50)]
+    times = await _timed([partial(model.aembed_query, text) for text in asked])
+    engine = EdgeEngine.opened(folder, "local:minilm", lambda: DIMENSION)
+    memory = QdrantExperience(engine, model, "default")
+    attempts = list(trajectories(EMBEDDED, rng))
+    began = time.perf_counter()
+    await memory.record(attempts)
+    rate = EMBEDDED / (time.perf_counter() - began)
+    await engine.close()
+    console.print(
+        f"Embedding a question with local:minilm takes {times.p50:.1f} ms (p99 {times.p99:.1f}); "
+        f"recording with it, a batch of {EMBEDDED} at once, {rate:,.0f} attempts a second."
+    )
+
+
+async def run(sizes: Sequence[int]) -> None:
+    """Measure every size."""
+    console = Console(width=160)
+    with tempfile.TemporaryDirectory() as made:
+        for size in sizes:
+            await measure(size, Path(made) / f"{size}", console)
+        await embedding(Path(made) / "embedded", console)
+
+
+def main(sizes: Sequence[int] = (1_000, 10_000)) -> None:
+    """Print the tables."""
+    asyncio.run(run(sizes))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="1000,10000", help="How many attempts, with commas.")
+    main([int(size) for size in parser.parse_args().sizes.split(",")])
