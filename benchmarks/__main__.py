@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-NAMES = ("household", "limits", "gate", "overhead", "concurrency", "local_model")
+NAMES = ("household", "limits", "gate", "overhead", "concurrency", "local_model", "training")
 
 
 def main() -> None:

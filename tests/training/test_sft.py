@@ -102,7 +102,7 @@ def test_packing_gives_each_sample_what_it_would_see_alone(workplace: Workplace)
     def mixing(*args: Any, position_ids: Any = None, **kwargs: Any) -> Any:
         return forward(*args, **kwargs)
 
-    base.model.forward = mixing  # type: ignore[method-assign]
+    base.model.forward = mixing
     assert not sft.keeps_apart(base)
     with pytest.raises(MissingPart, match="mixes samples"):
         sft.packs(SftSettings(base="llama", packing="on"), base)
