@@ -99,6 +99,7 @@ def load(settings: Settings, *, sees: bool = False) -> Base:
     tokenizer = reader.tokenizer if sees else reader
     if sees and not tokenizer.chat_template:
         tokenizer.chat_template = reader.chat_template
+    torch.manual_seed(settings.seed)  # new tokens' embeddings are drawn
     added = _add_tags(model, tokenizer) if settings.tags else ()
     chat = Chat(name, tokenizer, end_tokens(model, tokenizer))
     if tokenizer.pad_token is None:
