@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
-NAMES = ("household", "limits", "gate", "overhead", "concurrency", "local_model", "experience")
+NAMES = (
+    *("household", "limits", "gate", "overhead", "concurrency", "local_model"),
+    *("experience", "training"),
+)
 
 
 def main() -> None:

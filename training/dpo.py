@@ -36,7 +36,8 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
     from trl import DPOConfig, DPOTrainer
 
     from training.arguments import arguments, attended
-    from training.base import load
+    from training.base import attend, load
+    from training.batches import ByLength
     from training.lora import policy
 
     class Pairs(DPOTrainer):  # type: ignore[misc]
@@ -44,6 +45,9 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
 
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
             return dataset
+
+        def _get_train_sampler(self, _: Any = None) -> Any:
+            return ByLength(lengths, settings.batch, settings.seed)
 
     base = load(settings)
     limit = min(settings.max_length or base.context, base.context)
@@ -54,6 +58,8 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
             f"No pair of {dataset.folder} fits into {limit} tokens with both answers whole. "
             "Raise max_length, or curate shorter rows."
         )
+    lengths = [max(len(better.ids), len(worse.ids)) for better, worse in pairs]
+    attend(base, 2 * settings.batch, max(lengths))
     progress.say(
         "encoded",
         pairs=len(pairs),

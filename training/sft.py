@@ -34,7 +34,8 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
     from trl import SFTConfig, SFTTrainer
 
     from training.arguments import arguments, attended
-    from training.base import load
+    from training.base import attend, load
+    from training.batches import ByLength
     from training.lora import policy
 
     base = load(settings)
@@ -47,11 +48,22 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
             "Raise max_length, or curate shorter rows."
         )
     packing = packs(settings, base)
+    lengths = [len(sample.ids) for sample in samples]
+    attend(base, settings.batch, max(lengths))
+
+    class Conversations(SFTTrainer):  # type: ignore[misc]
+        """The library's trainer on batches of like lengths."""
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            if packing:
+                return super()._get_train_sampler(train_dataset)
+            return ByLength(lengths, settings.batch, settings.seed)
+
     progress.say(
         "encoded",
         samples=len(samples),
         held_out=len(held_out),
-        tokens=sum(len(sample.ids) for sample in samples),
+        tokens=sum(lengths),
         learned=sum(sample.learned for sample in samples),
         max_length=limit,
         packing=packing,
@@ -61,9 +73,8 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
         max_length=limit,
         packing=packing,
         eval_packing=False,
-        train_sampling_strategy="random" if packing else "group_by_length",
     )
-    made = SFTTrainer(
+    made = Conversations(
         **policy(base, settings),
         args=config,
         train_dataset=_columns(samples),

@@ -28,7 +28,7 @@ REWRITES = (
 def chat(template: str = tiny.TEMPLATE, end: str = "<|end|>") -> Chat:
     words = tiny.tokenizer()
     words.chat_template = template
-    return Chat("llama", words, frozenset({words.convert_tokens_to_ids(end)}))
+    return Chat("llama", words, frozenset({words.get_vocab()[end]}))
 
 
 def spoken(one: Chat, sample: Encoded) -> str:
@@ -57,7 +57,7 @@ def test_a_turn_before_the_first_is_not_learned() -> None:
 
 def test_a_tools_output_is_not_learned() -> None:
     one = chat()
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"role": "user", "content": "Weather?"},
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
         {"role": "tool", "content": "Sunny."},
@@ -108,8 +108,7 @@ def test_what_follows_the_end_of_a_turn_is_not_learned() -> None:
 def test_special_tokens_are_not_added_twice() -> None:
     one = chat("<|pad|>" + tiny.TEMPLATE)
     (sample,) = one.samples(turns("Hi", "Hello"))
-    first = one.tokenizer.convert_tokens_to_ids("<|pad|>")
-    assert sample.ids.count(first) == 1
+    assert sample.ids.count(one.tokenizer.get_vocab()["<|pad|>"]) == 1
 
 
 def test_a_tokenizer_without_a_template_is_told_so() -> None:

@@ -18,7 +18,7 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
 from training import run
 from training.adapters import adapters
-from training.jobs import Job, look
+from training.jobs import Job, look, write_job
 from training.run import carry_out, named_errors
 from training.settings import SftSettings, read_settings
 
@@ -52,7 +52,7 @@ def test_a_dataset_for_another_method(
 ) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
     told = read_settings({"method": "dpo", "base": "llama"})
-    folder = run.jobs.write_job(workplace.jobs, Job.of(data.folder, told))
+    folder = write_job(workplace.jobs, Job.of(data.folder, told))
     assert "is a dataset for sft, not dpo" in failed(folder, capsys)
 
 
@@ -107,7 +107,7 @@ def test_a_disk_without_room(
     folder = job(workplace.root, data, **QUICK)
     usage = shutil.disk_usage(workplace.root)._replace(free=1 << 20)
     with monkeypatch.context() as patched:
-        patched.setattr(run.shutil, "disk_usage", lambda _: usage)
+        patched.setattr(shutil, "disk_usage", lambda _: usage)
         assert "Only 1 MB are free" in failed(folder, capsys)
     assert carry_out(folder) == 0  # with room again it is done
     assert look(folder).stage == "done"

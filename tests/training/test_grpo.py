@@ -36,7 +36,7 @@ def played(base_name: str, *attempts: Attempt, temperature: float = 1.0, limit: 
     """Play attempts with a base and an adapter that changes nothing; return the base."""
     base = load(GrpoSettings(base=base_name))
     policy = get_peft_model(base.model, LoraConfig(target_modules=["q_proj"]))
-    Sampler(network(policy), base.chat, base.context, temperature, limit).play(attempts)  # type: ignore[arg-type]
+    Sampler(network(policy), base.chat, base.context, temperature, limit).play(attempts)
     return base
 
 

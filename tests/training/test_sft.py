@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import models
 from state.errors import MissingPart
@@ -16,7 +17,7 @@ from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events
 from training import sft
-from training.adapters import read
+from training.adapters import export_merged, read
 from training.base import load
 from training.commands import main
 from training.jobs import look
@@ -102,7 +103,7 @@ def test_packing_gives_each_sample_what_it_would_see_alone(workplace: Workplace)
     def mixing(*args: Any, position_ids: Any = None, **kwargs: Any) -> Any:
         return forward(*args, **kwargs)
 
-    base.model.forward = mixing  # type: ignore[method-assign]
+    base.model.forward = mixing
     assert not sft.keeps_apart(base)
     with pytest.raises(MissingPart, match="mixes samples"):
         sft.packs(SftSettings(base="llama", packing="on"), base)
@@ -147,3 +148,18 @@ def test_the_command_line_carries_out_a_job(
     assert json.loads(lines[-1])["event"] == "finished"
     assert main(SftSettings, [*given, "--rank", "0"]) == 1
     assert "'rank' is '0'" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`")
+def test_new_tags_travel_with_the_adapter_into_the_merged_model(workplace: Workplace) -> None:
+    rows = [
+        {"messages": tiny.turns(f"say {number}", "<think>Easy.</think>yes")} for number in range(8)
+    ]
+    folder = train(workplace, rows, [], max_steps=2, tags=True)
+    merged = export_merged(look(folder).outcome["adapter"], workplace.root / "merged")
+    words = AutoTokenizer.from_pretrained(merged)
+    (token,) = words("<think>", add_special_tokens=False)["input_ids"]
+    model = AutoModelForCausalLM.from_pretrained(merged)
+    assert model.get_input_embeddings().num_embeddings > token
+    with torch.no_grad():
+        assert model(torch.tensor([[token]])).logits.isfinite().all()

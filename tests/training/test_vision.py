@@ -49,7 +49,9 @@ def test_shapes_never_seen_are_told_apart(workplace: Workplace) -> None:
     assert losses[-1] < losses[0]
     merged = export_merged(look(result).outcome["adapter"], workplace.root / "merged")
     model = AutoModelForImageTextToText.from_pretrained(merged)
-    processor = AutoProcessor.from_pretrained(merged)
+    processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+        merged
+    )
     right = [
         likelier(model, processor, folder / row["image"]) == row["messages"][1]["content"]
         for row in rows[32:]
@@ -64,7 +66,9 @@ def test_only_the_answer_is_learned(workplace: Workplace) -> None:
 
     folder = workplace.root / "shapes"
     rows = tiny.shapes(folder, 2)
-    processor = AutoProcessor.from_pretrained(workplace.models / "eyes")
+    processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+        workplace.models / "eyes"
+    )
     collate = Collator(
         folder, DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
     )

@@ -48,12 +48,13 @@ def llava(folder: Path) -> LlavaForConditionalGeneration:
         "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
         "<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
     )
-    text = LlamaConfig(
-        **tiny.SHAPE | {"initializer_range": 0.05},
-        vocab_size=len(words),
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
-    )
+    shape: dict[str, Any] = {
+        **tiny.SHAPE,
+        "initializer_range": 0.05,
+        "vocab_size": len(words),
+        "eos_token_id": words.eos_token_id,
+        "pad_token_id": words.pad_token_id,
+    }
     eyes = CLIPVisionConfig(
         hidden_size=32,
         intermediate_size=64,
@@ -64,12 +65,12 @@ def llava(folder: Path) -> LlavaForConditionalGeneration:
     )
     config = LlavaConfig(
         vision_config=eyes,
-        text_config=text,
-        image_token_id=words.convert_tokens_to_ids("<image>"),
+        text_config=LlamaConfig(**shape),
+        image_token_index=words.get_vocab()["<image>"],
         vision_feature_layer=-1,
     )
     size = {"height": 32, "width": 32}
-    processor = LlavaProcessor(
+    processor = LlavaProcessor(  # type: ignore[no-untyped-call]
         image_processor=CLIPImageProcessorPil(size=size, crop_size=size),
         tokenizer=words,
         patch_size=8,

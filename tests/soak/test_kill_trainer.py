@@ -1,0 +1,50 @@
+"""Kill a trainer again and again, at any moment: it always goes on, and in the end it is done."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.models import tiny as tiny_models
+from tests.training import tiny
+from training.jobs import Job, locked, look, write_job
+from training.settings import SftSettings
+
+pytestmark = pytest.mark.soak
+KILLS = 25
+
+
+def test_a_trainer_that_is_killed_at_any_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path))
+    tiny_models.llama(tmp_path / "models" / "llama")
+    data = tiny.dataset(tmp_path / "data", "sft", tiny.chats(64), tiny.chats(4, start=90))
+    settings = SftSettings(base="llama", batch=2, max_steps=4000, every=3, patience=0)
+    folder = write_job(tmp_path / "jobs", Job.of(data.folder, settings))
+    rng = random.Random(0)
+    reached = 0
+    for _ in range(KILLS):
+        trainer = subprocess.Popen(
+            [sys.executable, "-m", "training", str(folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(rng.uniform(1, 25))
+        os.kill(trainer.pid, signal.SIGKILL)
+        trainer.wait()
+        assert not locked(folder)
+        status = look(folder)
+        assert status.stage in ("waiting", "interrupted", "done"), status.outcome
+        saved = [int(path.name.split("-")[1]) for path in folder.glob("checkpoints/checkpoint-*")]
+        assert max(saved, default=0) >= reached
+        reached = max(0, min(saved, default=0))
+    assert reached > 0
