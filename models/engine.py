@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from models.loading import LOADING
 from models.names import model_folder
 from models.prefixes import Prefixes
 from state.errors import ApprenticeError, BadInput, ContextOverflow, MissingPart, ModelFailure
@@ -162,15 +163,16 @@ class _Worker:
         self._rows = rows
         self._inbox = inbox
         folder = model_folder(name)
-        try:
-            from models import weights
-        except ImportError as error:
-            raise MissingPart(
-                f"local:{name} needs torch and transformers ({error}). "
-                "Install them with: pip install -c constraints.txt -e '.[local]'"
-            ) from error
-        self._choose, self._generator = weights.choose, weights.generator
-        self._weights: Weights = weights.Weights(name, folder)
+        with LOADING:
+            try:
+                from models import weights
+            except ImportError as error:
+                raise MissingPart(
+                    f"local:{name} needs torch and transformers ({error}). "
+                    "Install them with: pip install -c constraints.txt -e '.[local]'"
+                ) from error
+            self._choose, self._generator = weights.choose, weights.generator
+            self._weights: Weights = weights.Weights(name, folder)
         self._prefixes = Prefixes()
 
     def work(self, closing: threading.Event) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
+from models.loading import LOADING
 from state.errors import MissingPart, UnknownName
 
 if TYPE_CHECKING:
@@ -57,12 +58,17 @@ class MiniLm(Embeddings):
 
     def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         if self._sentences is None:
-            try:
-                from models.sentences import Sentences
-            except ImportError as error:
-                raise MissingPart(
-                    f"local:{NAME} needs packages that are not installed ({error}). Install "
-                    "them: pip install -c constraints.txt -e '.[memory]'"
-                ) from error
-            self._sentences = Sentences()
+            with LOADING:
+                self._sentences = _loaded()
         return self._sentences.embed(texts)
+
+
+def _loaded() -> Sentences:
+    try:
+        from models.sentences import Sentences
+    except ImportError as error:
+        raise MissingPart(
+            f"local:{NAME} needs packages that are not installed ({error}). Install them: "
+            "pip install -c constraints.txt -e '.[memory]'"
+        ) from error
+    return Sentences()

@@ -1,0 +1,13 @@
+"""Local models are loaded one after the other.
+
+Each has a thread of its own, but transformers imports its parts as they are asked for, and two
+threads that do so at once get modules that are not finished yet.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Final
+
+LOADING: Final = Lock()
+"""Held by a thread while it imports transformers and reads a model with it."""
