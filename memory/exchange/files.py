@@ -118,6 +118,7 @@ def write_dataset(folder: Path, rows: Path) -> None:
             "success": library.Value("bool"),
             "score": library.Value("float64"),
             **dict.fromkeys(("feedback", "source"), text),
+            "interrupted": library.Value("bool"),
             "verdicts": library.List(json_),
             "run": text,
             "trial": library.Value("int64"),

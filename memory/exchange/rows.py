@@ -59,6 +59,7 @@ class Row(BaseModel):
     score: float | None = Field(default=None, ge=0, le=1)
     feedback: str = Field(default="", max_length=20_000)
     source: Source = "environment"
+    interrupted: bool = False
     verdicts: tuple[Judged, ...] = ()
     run: str = ""
     trial: int = Field(default=1, ge=1)
@@ -168,4 +169,5 @@ def _validated(columns: Mapping[str, Any]) -> Row:
 def _verdict(row: Row) -> Verdict:
     if row.verdicts:
         return max(row.verdicts, key=lambda judged: judged.at).verdict
-    return Verdict(success=row.success, score=row.score, feedback=row.feedback, source=row.source)
+    said = row.model_dump(include=set(Verdict.model_fields))
+    return Verdict.model_validate(said)

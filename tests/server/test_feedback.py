@@ -34,7 +34,7 @@ async def test_an_agent_that_runs_elsewhere_sends_attempts_and_late_verdicts(
             verdict = {"success": True, "score": 0.8, "feedback": "Found."}
             judged = await send(trajectory=sent["id"], verdict=verdict)
             assert judged["kept"] == "judged"
-            assert judged["latest"] == {**verdict, "source": "late"}
+            assert judged["latest"] == {**verdict, "source": "late", "interrupted": False}
             again = await asyncio.gather(
                 *(send(trajectory=sent["id"], verdict=verdict) for _ in range(4))
             )

@@ -179,6 +179,7 @@ async def test_the_shipped_configuration_serves_forms(tmp_path: Path) -> None:
             }
     needed = {"episode": ["task"], "exemplar": ["task"], "reflexion": ["task"]}
     needed |= {"expel": ["environment"], "insights": ["reports"], "feedback": []}
+    needed |= {"training": ["environment"]}
     assert set(needed) <= set(schemas)
     for name, schema in schemas.items():
         context, given = schema["context_schema"], schema["input_schema"]

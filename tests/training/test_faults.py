@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from state.errors import ApprenticeError, BadInput, TrainingFailure, UnknownName
 from tests.training import tiny
@@ -90,9 +91,12 @@ def test_a_base_that_is_missing(workplace: Workplace) -> None:
 def test_a_loss_that_is_no_number(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(16))
     before = done(workplace.root, data, **QUICK)
-    folder = job(
-        workplace.root, data, **QUICK | {"max_steps": 20, "learning_rate": 1.0, "alpha": 1024}
-    )
+    broken = workplace.models / "broken"
+    shutil.copytree(workplace.models / "llama", broken)
+    weights = load_file(broken / "model.safetensors")
+    weights["model.norm.weight"][0] = torch.nan
+    save_file(weights, broken / "model.safetensors", {"format": "pt"})
+    folder = job(workplace.root, data, **QUICK | {"base": "broken"})
     said = failed(folder, capsys)
     assert said.startswith("The loss is ")
     assert "Lower the learning rate" in said
