@@ -66,9 +66,9 @@ STAGES: Final = (
     Stage(
         1.0,
         {"tiny": 0.1, "small": 0.2, "medium": 0.3, "full": 0.4},
-        {"matching": 2, "lookups": 5, "numbering": 5, "plain": 3, "told": 1, "reflected": 5,
-         "ruled": 3, "reflecting": 8, "exampled": 4, "others": 0.6, "similar": 1,
-         "last_attempt": 0.4, "critic": 3, "calling": 0.5, "planned": 0.6, "adapting": 0.6,
+        {"matching": 2, "lookups": 2, "numbering": 0.5, "plain": 4, "told": 1, "reflected": 7,
+         "ruled": 2, "reflecting": 12, "exampled": 5, "others": 0.6, "similar": 0.8,
+         "last_attempt": 0.4, "critic": 2.5, "calling": 0.5, "planned": 0.6, "adapting": 0.6,
          "warned": 0.4},
         0.2,
     ),
@@ -79,7 +79,7 @@ STAGES: Final = (
 class Settings:
     """How long, how fast, from which seed."""
 
-    tokens: int = 30_000_000
+    tokens: int = 32_000_000
     batch: int = 2048
     seed: int = 1
     hidden: int = 192
