@@ -170,7 +170,9 @@ def learn(
         console.print(screen.by_level("First attempts, by recorded successes in memory", curve))
         for control, gap in curve.differences.items():
             console.print(f"At {curve.levels[-1]}, against {control}: {screen.points(gap)}")
-    if found.rules:
+    if found.rules and not found.released:
+        console.print(f"Learned rules: {report.UNRELEASED}")
+    elif found.rules:
         console.print(f"Learned rules alone, against none: {screen.points(found.rules)}")
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     own = folder / f"{lessons.LEARNER}-{lessons.SIZES[0]}.jsonl"

@@ -18,6 +18,7 @@ from state.nouns import SCHEMA_VERSION, Trajectory, text_of
 from state.statistics import Difference, Rate
 
 JUDGED_AT: Final = 3  # the trial after which techniques are compared
+UNRELEASED: Final = "none passed the gate on held-out tasks, so expel's attempts had none in view"
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee6;
@@ -74,6 +75,7 @@ class Figures(NamedTuple):
         differences: control -> how far the learner is above it.
         exemplars: success by what is recorded in memory, if that was measured.
         rules: how far learned rules alone are above none, on one try; None if none were learned.
+        released: whether any learned rule passed the gate, so that it was in view.
     """
 
     summaries: dict[str, Summary]
@@ -81,6 +83,7 @@ class Figures(NamedTuple):
     differences: dict[str, Difference]
     exemplars: Curve | None = None
     rules: Difference | None = None
+    released: bool = False
 
 
 def figures(lesson: Lesson, results: Results, exemplars: Curve | None = None) -> Figures:
@@ -93,6 +96,7 @@ def figures(lesson: Lesson, results: Results, exemplars: Curve | None = None) ->
         {name: compare(every[LEARNER], every[name], trial) for name in CONTROLS},
         exemplars,
         compare(every[STUDENT], every["none"], 1) if STUDENT in every else None,
+        any(each.in_view.rules for done in every.get(STUDENT, ()) for each in done.attempts),
     )
 
 
@@ -111,6 +115,7 @@ def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
         "summaries": {name: one.model_dump() for name, one in found.summaries.items()},
         "compared_after_trial": found.trial,
         "rules_above_none": found.rules._asdict() if found.rules else None,
+        "rules_released": found.released,
         "differences": {name: gap._asdict() for name, gap in found.differences.items()},
         "exemplars": found.exemplars and _levels(found.exemplars),
         "rows": {
@@ -195,7 +200,9 @@ def _gaps(found: Figures) -> str:
         f"<tr><td>{escape(name)}</td><td>{escape(points(gap))}</td></tr>"
         for name, gap in found.differences.items()
     ]
-    if found.rules:
+    if found.rules and not found.released:
+        rows.append(f"<tr><td>learned rules</td><td>{UNRELEASED}</td></tr>")
+    elif found.rules:
         rows.append(
             "<tr><td>learned rules above none, on the first trial</td>"
             f"<td>{escape(points(found.rules))}</td></tr>"
