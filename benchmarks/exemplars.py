@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -73,11 +74,18 @@ async def measured(figures: Figures, size: str, most: int) -> None:
         where = f"household/{world}/{size}"
         plans = {key: plan(where, *key, figures.tasks // len(WORLDS)) for key in keys}
         known = await _practised(figures, plans[SHOWN, most], most)
-        async with remembered(list(plans.values()), known) as memory:
-            for key, each in plans.items():
-                found[key] += await _evaluated(figures, each, memory)
-            for name, won in (await _ways(figures, plans[SHOWN, most], memory)).items():
-                ways[name] += won
+        with ExitStack() as stack:
+            # Whose memory is filled is known when the journals are open: each has a run of its own.
+            journals = {
+                key: stack.enter_context(journal.opened(_path(figures, each), each))
+                for key, each in plans.items()
+            }
+            async with remembered([kept.plan for kept in journals.values()], known) as memory:
+                for key, kept in journals.items():
+                    found[key] += await evaluate(kept, Unwatched(), figures.gate, memory=memory)
+                full = journals[SHOWN, most].plan
+                for name, won in (await _ways(figures, full, memory)).items():
+                    ways[name] += won
     figures.say("", f"### {size} rooms ({len(found[NOTHING, 0])} tasks)")
     _curve(figures, found, levels)
     _beside(figures, ways, most)
@@ -95,10 +103,9 @@ async def _practised(figures: Figures, own: Plan, most: int) -> list[Trajectory]
     return known
 
 
-async def _evaluated(figures: Figures, each: Plan, memory: Memory) -> list[Finished]:
-    name = f"{each.environment}-{each.technique}-{each.successes}.jsonl".replace("/", "-")
-    with journal.opened(figures.folder / name, each) as kept:
-        return await evaluate(kept, Unwatched(), figures.gate, memory=memory)
+def _path(figures: Figures, each: Plan) -> Path:
+    name = f"{each.environment}-{each.technique}-{each.successes}.jsonl"
+    return figures.folder / name.replace("/", "-")
 
 
 async def _ways(figures: Figures, full: Plan, memory: Memory) -> dict[str, list[bool]]:
