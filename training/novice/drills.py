@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Final
 
 from environments.household.expert import Knowledge, Turn, action_in, expert
 from environments.household.language import SENTENCES, contents, in_order, kind_of, room
@@ -13,7 +14,7 @@ from training.novice.lessons import world_rules
 from training.novice.player import Part, Player, by_noun
 from training.novice.writing import book_of, fact, known_as, written
 
-LOOKUPS = 8
+LOOKUPS: Final = 8  # facts asked for in a prompt, at most
 
 
 def matching(player: Player) -> tuple[Part, ...]:
