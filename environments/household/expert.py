@@ -23,10 +23,12 @@ from environments.household.language import (
     places_in,
     sight_in,
 )
-from environments.household.nouns import APPLIANCES, CATEGORY, TREATMENTS
+from environments.household.nouns import APPLIANCES, CATEGORY, THINGS, TREATMENTS
 
 PLAN_LENGTH: Final = 8
-_AIM = re.compile(r"I look for (?:a|another) ([a-z]+),|I will (clean|cool|heat) it\.")
+_AIM = re.compile(r"I look for (?:a|another) ([a-z]+)\.|I will (clean|cool|heat) it\.")
+_NOTED = re.compile(r" is here\. Look for ([a-z]+) in/on a ([a-z]+)\.")
+_WORKED = re.compile(r"^think: To (clean|cool|heat) a thing, use the ([a-z]+)\.")
 
 
 class Turn(NamedTuple):
@@ -51,6 +53,32 @@ class Knowledge:
     found: dict[str, tuple[str, ...]] = field(default_factory=dict)
     untried: dict[str, tuple[str, ...]] = field(default_factory=dict)
     works: dict[str, str] = field(default_factory=dict)
+
+
+UNKNOWN_PLACE: Final = "place not known yet"
+UNKNOWN_APPLIANCE: Final = "first that works"
+
+
+def kept_in_words(category: str, kind: str) -> str:
+    """Word where a category of things is kept, the same in a thought as in a rule."""
+    return f"Look for {category} in/on a {kind}."
+
+
+def works_in_words(verb: str, kind: str) -> str:
+    """Word which appliance performs a treatment, the same in a thought as in a rule."""
+    return f"To {verb} a thing, use the {kind}."
+
+
+def noted(turns: Iterable[Turn]) -> Knowledge:
+    """Return what the thoughts of an attempt say it found out, on kinds of things and places."""
+    kept: dict[str, str] = {}
+    works: dict[str, str] = {}
+    for turn in turns:
+        if found := _NOTED.search(turn.text):
+            kept |= dict.fromkeys(THINGS[found[1]], found[2])
+        if worked := _WORKED.search(turn.text):
+            works[worked[1]] = worked[2]
+    return Knowledge(kept, works=works)
 
 
 def action_in(text: str) -> str:
@@ -200,9 +228,12 @@ def _deliver(memory: Memory) -> str:
     delivered = [place for thing, place in memory.delivered.items() if kind_of(thing) == goal.thing]
     place = delivered[0] if delivered else memory.first_of(goal.target)
     step = _reach(memory, place, f"put {memory.held} in/on {place}")
-    if memory.at == place:
-        return step
-    return f"think: I put it in/on a {goal.target}.\n{step}"
+    said = []
+    if memory.held in memory.treated and memory.at in (memory.worked, ""):
+        said.append(works_in_words(goal.family, kind_of(memory.worked)))
+    if memory.at != place:
+        said.append(f"I put it in/on a {goal.target}.")
+    return f"think: {' '.join(said)}\n{step}" if said else step
 
 
 def _treat(memory: Memory, knowledge: Knowledge) -> str:
@@ -214,10 +245,11 @@ def _treat(memory: Memory, knowledge: Knowledge) -> str:
         thought = "think: That does nothing.\n" if memory.stuck else ""
         return f"{thought}go to {rest[0]}"
     untried = _untried(memory, [p for p in memory.places if kind_of(p) in APPLIANCES])
-    plan, why = untried or memory.places[:PLAN_LENGTH], "I do not know with what."
+    plan = untried or memory.places[:PLAN_LENGTH]
+    why = works_in_words(verb, UNKNOWN_APPLIANCE)
     if kind := knowledge.works.get(verb):
         if known := [place for place in untried if kind_of(place) == kind]:
-            plan, why = known, f"To {verb} a thing, use the {kind}."  # as the rule is worded
+            plan, why = known, works_in_words(verb, kind)
     elif left := [place for place in knowledge.untried.get(verb, ()) if place in untried]:
         plan, why = left, "I go on where I stopped."
     act = ready if memory.at == plan[0] else f"go to {plan[0]}"
@@ -235,7 +267,8 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
         if kind_of(thing) == noun and thing not in memory.delivered:
             lamp = noun != memory.goal.thing
             act = f"use {thing}" if lamp else f"take {thing} from {memory.at}"
-            return f"think: The {thing} is here.\n{act}"
+            noted = kept_in_words(CATEGORY[noun], kind_of(memory.at)) if noun in CATEGORY else ""
+            return f"think: The {thing} is here. {noted}".rstrip() + f"\n{act}"
     if memory.at in memory.closed and memory.at not in memory.seen:
         return f"open {memory.at}"
     if memory.unknown(memory.at):
@@ -252,25 +285,23 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
     if searching:
         return f"think: The {noun} is not here. {stated}"
     another = "another" if memory.delivered else "a"
-    kind = CATEGORY.get(noun, "thing")
-    return f"think: I look for {another} {noun}, a kind of {kind}{why} {stated}"
+    return f"think: I look for {another} {noun}. {why} {stated}"
 
 
 def _search_plan(memory: Memory, knowledge: Knowledge, noun: str) -> tuple[list[str], str]:
     if sightings := memory.sightings(noun):
         place = sightings[-1][1]
-        return [place], f". I saw it at {place}."
+        return [place], f"I saw it at {place}."
     unsearched = [place for place in memory.places if place not in memory.searched]
     if found := [p for p in knowledge.found.get(noun, ()) if p in unsearched]:
-        return found[:1], f". It is at {found[0]}."
+        return found[:1], f"It is at {found[0]}."
     if untried := [p for p in knowledge.untried.get(noun, ()) if p in unsearched]:
-        return untried[:PLAN_LENGTH], ". I go on where I stopped."
+        return untried[:PLAN_LENGTH], "I go on where I stopped."
+    category = CATEGORY.get(noun, "things")
     if kind := knowledge.kept.get(noun):
-        first = [place for place in unsearched if kind_of(place) == kind]
-        if first:
-            rest = [place for place in unsearched if kind_of(place) != kind]
-            return (first + rest)[:PLAN_LENGTH], f" in/on a {kind}."  # as the rule is worded
-    return unsearched[:PLAN_LENGTH], ". I do not know where it is."
+        plan = sorted(unsearched, key=lambda place: kind_of(place) != kind)
+        return plan[:PLAN_LENGTH], kept_in_words(category, kind)
+    return unsearched[:PLAN_LENGTH], kept_in_words(category, UNKNOWN_PLACE)
 
 
 def merge(lessons: Sequence[Knowledge]) -> Knowledge:

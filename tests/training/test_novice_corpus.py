@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from environments.household.expert import Knowledge, Turn, learn, merge
+from environments.household.expert import UNKNOWN_PLACE, Knowledge, Turn, learn, merge
 from environments.household.language import goal_in, parse_goal
 from environments.household.nouns import CATEGORY, PLACES, THINGS
 from environments.household.world import NAMED, world
@@ -15,7 +15,7 @@ from state.nouns import transcript
 from training.novice import lessons
 from training.novice.corpus import KINDS, Corpus
 from training.novice.player import FIRST_WORLD, lesson_of, shows
-from training.novice.writing import operations
+from training.novice.writing import criticised, operations
 
 SIZES = {"tiny": 1.0, "small": 1.0, "medium": 1.0, "full": 1.0}
 OPENING = (
@@ -119,23 +119,24 @@ def test_operations_agree_edit_remove_and_add() -> None:
     right = lessons.kept_rule(about, kind)
     wrong_kind = next(place for place in PLACES if place != kind)
     wrong = lessons.kept_rule(about, wrong_kind)
-    assert operations([win], [])[1:] == [f"ADD 1: {right}"]
-    assert operations([win], [(about, kind, right)])[1:] == [f"AGREE 1: {right}"]
-    assert operations([win], [(about, wrong_kind, wrong)])[1:] == [f"EDIT 1: {right}"]
+    new = f"think: {right[:-1]}: new."
+    found, known = f"think: 1. {right}", f"think: {right[:-1]}: known."
+    assert operations([win], []) == [new, f"ADD 1: {right}"]
+    assert operations([win], [(about, kind, right)]) == [found, f"AGREE 1: {right}", known]
+    assert operations([win], [(about, wrong_kind, wrong)]) == [found, f"EDIT 1: {right}", known]
     twice = [(about, kind, right), (about, kind, right)]
-    assert operations([win], twice)[1:] == [f"REMOVE 2: {right}", f"AGREE 1: {right}"]
+    again = [f"think: 2. {right}", f"REMOVE 2: {right}"]
+    assert operations([win], twice) == [found, f"AGREE 1: {right}", *again, known]
+    other = next(name for name in THINGS if name != about)
+    passed = f"think: 1. {lessons.kept_rule(other, UNKNOWN_PLACE)}"
+    assert operations([win], [(other, kind, "-")]) == [passed, new, f"ADD 2: {right}"]
 
 
-def test_the_thought_before_the_operations_numbers_the_rules_it_is_about() -> None:
-    drawn = corpus(8)
-    win = drawn.success(world("w3000"), lambda g: g.room.goal.family == "pick")
-    assert win is not None
-    (noun, kind), *_ = shows(win).kept.items()
-    about = CATEGORY[noun]
-    other = next(place for place in PLACES if place != kind)
-    book = [("heat", "fridge", "-"), (about, other, "-"), (about, kind, "-")]
-    assert operations([win], book)[0] == f"think: {about} in/on a {kind}: not 2, 3."
-    assert operations([win], [])[0] == f"think: {about} in/on a {kind}: new."
+def test_after_four_operations_no_more_is_written() -> None:
+    evidence = dict.fromkeys(list(THINGS)[:6], "shelf")
+    lines = criticised(evidence, [])
+    assert sum(line.startswith("ADD") for line in lines) == 4
+    assert lines[-1].startswith("ADD 4:")
 
 
 @pytest.mark.parametrize("lesson", lessons.CORES)
@@ -161,6 +162,21 @@ class TestEncoding:
             "a  b\n\n\nc",
         ):
             assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+    def test_a_rule_and_a_thought_on_the_same_share_the_token_before_what_it_says(
+        self, tokenizer: Any
+    ) -> None:
+        for category in THINGS:
+            (token,) = tokenizer(f" Look for {category} in/on a")["input_ids"]
+            kind = tokenizer.convert_tokens_to_ids(" shelf")
+            for text in (
+                f"\n4. {lessons.kept_rule(category, 'shelf')}",
+                f"think: I look for a mug. {lessons.kept_rule(category, 'shelf')} Plan: shelf 1.",
+                f"\n> think: The mug 1 is here. {lessons.kept_rule(category, 'shelf')}\n> take",
+                f"ADD 3: {lessons.kept_rule(category, 'shelf')}",
+            ):
+                ids = tokenizer(text)["input_ids"]
+                assert ids[ids.index(token) + 1] == kind, text
 
     def test_a_noun_is_one_token_wherever_it_stands(self, tokenizer: Any) -> None:
         for noun in [*CATEGORY, *PLACES]:

@@ -137,9 +137,11 @@ def exampled(player: Player) -> tuple[Part, ...] | None:
     def unlike(other: Game) -> bool:
         return not same(other) and other.room.goal.family not in TREATMENTS
 
-    wanted = player.rng.choices(
-        [(same,), (alike,), (unlike,), (unlike, same), (same, unlike)], [3, 3, 4, 1, 1]
-    )[0]
+    def treated(other: Game) -> bool:
+        return other.room.goal.family == goal.family
+
+    count = player.rng.choices((1, 2, 3), (4, 3, 4))[0]
+    wanted = player.rng.choices([same, alike, treated, unlike], [3, 2, 2, 4], k=count)
     cases = [player.success(game.world, want) for want in wanted]
     episodes = [case for case in cases if case is not None]
     if not episodes:

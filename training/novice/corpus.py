@@ -84,17 +84,20 @@ def _renamed(rng: random.Random, parts: tuple[Part, ...]) -> tuple[Part, ...]:
     return tuple(part._replace(text=_KIND_OF.sub(_its_kind, part.text)) for part in parts)
 
 
-_KIND_OF = re.compile(r" ([a-z]+), a kind of [a-z]+")
+_KIND_OF = re.compile(
+    r"(?P<noun>[a-z]+)(?P<said>(?: [0-9]+ is here)?\. Look for )[a-z]+(?= in/on a )"
+)
 
 
 def _its_kind(match: re.Match[str]) -> str:
-    return f" {match[1]}, a kind of {CATEGORY[match[1]]}"
+    return f"{match['noun']}{match['said']}{CATEGORY[match['noun']]}"
 
 
 KINDS: Final[dict[str, Callable[[Player], tuple[Part, ...] | None]]] = {
     "matching": drills.matching,
     "lookups": drills.lookups,
-    "numbering": drills.numbering,
+    "reciting": drills.reciting,
+    "criticising": drills.criticising,
     "plain": acting.plain,
     "told": acting.told,
     "reflected": acting.reflected,

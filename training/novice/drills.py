@@ -5,14 +5,20 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final
 
-from environments.household.expert import Knowledge, Turn, action_in, expert
+from environments.household.expert import (
+    Knowledge,
+    Turn,
+    action_in,
+    expert,
+    kept_in_words,
+)
 from environments.household.language import SENTENCES, contents, in_order, kind_of, room
-from environments.household.nouns import CATEGORY, PLACES, TREATMENTS
+from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from state import prompts
 from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
 from training.novice.lessons import world_rules
 from training.novice.player import Part, Player, by_noun
-from training.novice.writing import book_of, fact, known_as, written
+from training.novice.writing import book_of, criticised, rule_on, unknown, worded, written
 
 LOOKUPS: Final = 8  # facts asked for in a prompt, at most
 
@@ -37,7 +43,8 @@ def matching(player: Player) -> tuple[Part, ...]:
         sight = contents(place, {*seen, wanted} if here else set(seen), door=False, open_=True)
         parts.append(Part("user", sight, False))
         if here:
-            turn = f"think: The {wanted} is here.\ntake {wanted} from {place}"
+            noted = kept_in_words(CATEGORY[noun], kind_of(place))
+            turn = f"think: The {wanted} is here. {noted}\ntake {wanted} from {place}"
             return (*parts, Part("assistant", turn, True))
         turn = f"think: The {noun} is not here.\ngo to {following}"
         parts.append(Part("assistant", turn, True))
@@ -84,13 +91,38 @@ def lookups(player: Player) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def numbering(player: Player) -> tuple[Part, ...]:
-    """Say which numbers the rules about some facts have; the facts are given as they are."""
+def reciting(player: Player) -> tuple[Part, ...]:
+    """Recite, thing after thing, the rule on its kind; nothing else.
+
+    A lookup in five tokens, where an episode of hundreds asks for one or two.
+    """
+    rng = player.rng
+    drawn = {category: rng.choice(list(PLACES)) for category in THINGS}
+    drawn |= {verb: rng.choice(APPLIANCES) for verb in TREATMENTS}
+    told = rng.sample(list(drawn), rng.randint(4, len(drawn)))
+    own = rng.random() < 0.5
+    rules = [worded(name, drawn[name], None if own else rng) for name in told]
+    asked = rng.sample(list(drawn), min(LOOKUPS + 4, len(drawn)))
+    things = {name: rng.choice(THINGS[name]) if name in THINGS else name for name in asked}
+    says: list[str] = []
+    for name in asked:
+        kind = drawn[name] if name in told else unknown(name)
+        says.append(f"{things[name]}. {rule_on(name, kind)}")
+    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
+    return (
+        Part("system", str(system.content), False),
+        Part("user", "; ".join(things.values()), False),
+        Part("assistant", f"think: {' '.join(says)}", True),
+    )
+
+
+def criticising(player: Player) -> tuple[Part, ...]:
+    """Write rule operations from facts that are given as they are."""
     rng = player.rng
     home = player.game(size="tiny").world
     conventions = list((home.keeps | home.treats).items())
-    evidence = dict(rng.sample(conventions, rng.randint(3, LOOKUPS)))
-    book = book_of(player, home, [name for name in evidence if rng.random() < 0.7])
-    facts = [fact(about, kind) for about, kind in evidence.items()]
+    evidence = dict(rng.sample(conventions, rng.randint(1, 6)))
+    book = book_of(player, home, [name for name in evidence if rng.random() < 0.6])
+    facts = [rule_on(about, kind) for about, kind in evidence.items()]
     asked = prompts.critique_successes([text for _, _, text in book], ["\n".join(facts)])
-    return written(asked, f"think: {known_as(evidence, book)}.")
+    return written(asked, "\n".join(criticised(evidence, book)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from environments.household.expert import Knowledge
+from environments.household.expert import Knowledge, kept_in_words, works_in_words
 from environments.household.nouns import CATEGORY
 
 OPENERS: Final = ("", "Remember: ", "Note: ", "Next time: ", "As I saw, ")
@@ -51,26 +51,26 @@ CORES: Final[dict[str, tuple[str, ...]]] = {
         "The {noun} may be at {places}.",
     ),
     "kept": (
-        "Look for {category} in/on a {kind}.",
+        kept_in_words("{category}", "{kind}"),
         "The place for {category} is a {kind}.",
-        "A {kind} is where {category} is kept.",
         "To find {category}, go to a {kind} first.",
         "For {category}: see each {kind} first.",
         "Things like {category} lie in/on a {kind}.",
+        "All {category} is kept at a {kind}.",
         "Most {category} can be found at a {kind}.",
         "When you need {category}, check each {kind}.",
-        "Here the {kind} holds {category}.",
+        "Here {category} is stored with the {kind}.",
     ),
     "works": (
-        "To {verb} a thing, use the {kind}.",
-        "The {kind} can {verb} things.",
+        works_in_words("{verb}", "{kind}"),
         "You {verb} things with the {kind}.",
         "If something is to {verb}, take it to the {kind}.",
-        "Only the {kind} will {verb} a thing.",
         "In order to {verb}: go to the {kind}.",
-        "With the {kind} one can {verb}.",
-        "What does {verb} here is the {kind}.",
+        "Things can {verb} only with the {kind}.",
+        "To {verb} here, the {kind} is right.",
         "The way to {verb} is the {kind}.",
+        "What does {verb} here is the {kind}.",
+        "You want to {verb}? See the {kind}.",
     ),
     "untried_treatment": (
         "To {verb} it, next I try {places}.",

@@ -25,10 +25,10 @@ from environments.household.expert import (
     expert,
     learn,
     merge,
+    noted,
 )
 from environments.household.game import Game
-from environments.household.language import kind_of
-from environments.household.nouns import CATEGORY, THINGS
+from environments.household.nouns import CATEGORY
 from environments.household.rooms import generate
 from environments.household.world import World, world
 from state import prompts
@@ -41,7 +41,7 @@ OVERSIGHT: Final = 0.3  # of the places with the thing, in episodes with slips
 MIX_UP: Final = 0.1  # of the things taken, in episodes with slips
 CUT: Final = 0.6
 _MISSED = re.compile(r"think: The ([a-z]+) is not here")
-_FOUND = re.compile(r"think: The ([a-z]+) [0-9]+ is here\.\n")
+_FOUND = re.compile(r"think: The ([a-z]+) [0-9]+ is here\.")
 FIRST_WORLD: Final = 1_000  # seeded worlds below this number are kept for evaluation
 
 
@@ -189,16 +189,7 @@ def lesson_of(episode: Episode) -> Knowledge:
 
 def shows(episode: Episode) -> Knowledge:
     """Return what a solved task shows about its world: where kinds of things are, what works."""
-    memory = Memory.of(episode.opening, episode.turns)
-    if memory is None:
-        return Knowledge()
-    kept: dict[str, str] = {}
-    for thing, place in memory.taken.items():
-        if kind_of(thing) == memory.goal.thing:
-            kept |= dict.fromkeys(THINGS[CATEGORY[kind_of(thing)]], kind_of(place))
-            break
-    works = {memory.goal.family: kind_of(memory.worked)} if memory.worked else {}
-    return Knowledge(kept, works=works)
+    return noted(episode.turns)
 
 
 def akin(game: Game) -> Callable[[Game], bool]:

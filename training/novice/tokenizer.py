@@ -1,7 +1,8 @@
 """The embedded model's tokenizer: byte-level BPE with the household's phrases as single tokens.
 
 One token a noun (with its leading space) and one a number, a rule's too, make matching a thing
-with a listed one a matter of equal tokens; one token a fixed phrase keeps episodes short.
+with a listed one a matter of equal tokens; one token for what a rule is on, with what it says of
+it next, makes looking a rule up the same; one token a fixed phrase keeps episodes short.
 Anything else falls back to BPE and, in the end, to bytes.
 """
 
@@ -14,6 +15,12 @@ from typing import Final
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from environments.household.expert import (
+    UNKNOWN_APPLIANCE,
+    UNKNOWN_PLACE,
+    kept_in_words,
+    works_in_words,
+)
 from environments.household.nouns import PLACES, THINGS, TREATMENTS
 from state import prompts
 
@@ -40,20 +47,18 @@ PHRASES: Final = (
     "There's nothing special about", "This is a", "You are facing the",
     ". Next to it, you see nothing.",
     # turns
-    "think: I look for a", "think: I look for another", ", a kind of",
-    ". I do not know where it is. Plan:",
-    ". It is at", ". I saw it at", ". I go on where I stopped. Plan:",
+    "think: I look for a", "think: I look for another", ". It is at",
+    ". I saw it at", ". I go on where I stopped. Plan:",
     ". Plan:", ".\ngo to", "think: The", " is not here.\ngo to", " is not here. Plan:",
-    " is here.\ntake", " is here.\nuse", " from", "think: I will",
-    "think: I put it in/on a", "think: That does nothing.\ngo to",
-    " it. I do not know with what. Plan:",
+    " is here.", ".\ntake", ".\nuse", " from", "think: I will",
+    "think: I put it in/on a", " I put it in/on a", "think: That does nothing.\ngo to",
     " it. I go on where I stopped. Plan:", ".\nclean", ".\nheat",
     ".\ncool", "go to", "open", "close", "take", "put", "use", "clean", "heat", "cool", " in/on",
     " with", "examine", "look", "inventory", "think:",
     # transcripts and lists
     "\n>", "\n> go to", "\n> open", "\n> take", "\n> put", "\n> use", "\n> clean", "\n> heat",
     "\n> cool", "\n> think: I look for a", "\n> think: I look for another",
-    "\n> think: The", " is not here.\n> go to", " is here.\n> take", " is here.\n> use",
+    "\n> think: The", " is not here.\n> go to", ".\n> take", ".\n> use",
     ".\n> go to",
     "\n> think: I put it in/on a", "\n> think: That does nothing.\n> go to",
     "\n> think: I will", ".\n> clean",
@@ -93,7 +98,14 @@ def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
     """
     words = [f" {noun}" for nouns in THINGS.values() for noun in nouns]
     words += [f" {name}" for name in (*PLACES, *THINGS, *TREATMENTS)]
-    words += [";"]
+    words += [
+        f" {told.rpartition(' ')[0]}"
+        for told in (
+            *(kept_in_words(category, "place") for category in THINGS),
+            *(works_in_words(verb, "appliance") for verb in TREATMENTS),
+        )
+    ]
+    words += [f" {UNKNOWN_PLACE}", f" {UNKNOWN_APPLIANCE}", ";"]
     words += [f" {number}" for number in range(1, 31)]
     words += [f"\n{number}." for number in range(1, 31)]
     whole = list(dict.fromkeys((*PHRASES, *_TEMPLATES, *words)))

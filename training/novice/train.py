@@ -35,6 +35,7 @@ from training.novice.corpus import KINDS, Corpus, Sample
 CHUNK: Final = 256
 LONGEST: Final = 1280
 OTHER_WEIGHT: Final = 0.1
+DRILLS: Final = ("matching", "lookups", "reciting", "criticising")
 MATCHERS: Final = (2, 5)  # layers that start by looking for equal tokens
 
 
@@ -58,7 +59,8 @@ STAGES: Final = (
     Stage(
         0.2,
         {"tiny": 0.25, "small": 0.5, "medium": 0.25},
-        {"matching": 2, "lookups": 3, "numbering": 1, "plain": 2, "told": 2, "reflected": 3,
+        {"matching": 2, "lookups": 2, "reciting": 10, "criticising": 3,
+         "plain": 2, "told": 2, "reflected": 3,
          "ruled": 2.5, "reflecting": 2, "exampled": 1, "others": 0.3, "last_attempt": 0.3,
          "critic": 0.7, "calling": 0.5, "planned": 0.3, "adapting": 0.3, "warned": 0.2},
         0.3,
@@ -66,9 +68,10 @@ STAGES: Final = (
     Stage(
         1.0,
         {"tiny": 0.1, "small": 0.2, "medium": 0.3, "full": 0.4},
-        {"matching": 2, "lookups": 2, "numbering": 0.5, "plain": 4, "told": 1, "reflected": 7,
-         "ruled": 2, "reflecting": 12, "exampled": 5, "others": 0.6, "similar": 0.8,
-         "last_attempt": 0.4, "critic": 2.5, "calling": 0.5, "planned": 0.6, "adapting": 0.6,
+        {"matching": 2, "lookups": 3, "reciting": 6, "criticising": 4,
+         "plain": 3, "told": 1, "reflected": 5,
+         "ruled": 5, "reflecting": 8, "exampled": 7, "others": 0.6, "similar": 0.8,
+         "last_attempt": 0.4, "critic": 4, "calling": 0.5, "planned": 0.6, "adapting": 0.6,
          "warned": 0.4},
         0.2,
     ),
@@ -296,7 +299,9 @@ def probe(
     right: dict[str, list[bool]] = {}
     model.train(False)
     kinds = ("told", "reflected", "ruled", "exampled", "reflecting", "critic")
-    mix = dict.fromkeys(kinds, 1.0) | {"matching": 0.2, "lookups": 0.5, "numbering": 0.5}
+    mix = dict.fromkeys(kinds, 1.0) | dict.fromkeys(
+        ("matching", "lookups", "reciting", "criticising"), 0.4
+    )
     corpus = Corpus(777_777, {"small": 1, "medium": 1}, mix, rename=0.0)
     end = tokenizer.eos_token_id
     with torch.no_grad():
@@ -321,7 +326,7 @@ def probe(
 def _turn_kind(kind: str, text: str) -> str:
     if kind in ("reflecting", "critic"):
         return f"write_{kind}"
-    if kind in ("matching", "numbering", "lookups"):
+    if kind in DRILLS:
         return f"drill_{kind}"
     if "Plan:" in text:
         return f"plan_{kind}"

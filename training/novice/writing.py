@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from environments.household.expert import Knowledge, Memory
+from environments.household.expert import (
+    UNKNOWN_APPLIANCE,
+    UNKNOWN_PLACE,
+    Knowledge,
+    Memory,
+    kept_in_words,
+    works_in_words,
+)
 from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from environments.household.world import World
 from state import prompts
@@ -42,6 +51,7 @@ def critic(player: Player) -> tuple[Part, ...] | None:
     game = player.game(size="tiny" if rng.random() < 0.6 else "small")
     home = game.world
     pair = rng.random() < 0.6
+    failed: list[Episode] = []
     if pair:
         failed = player.failures(game, 1)
         if not failed:
@@ -56,8 +66,8 @@ def critic(player: Player) -> tuple[Part, ...] | None:
         successes = [episode for episode in drawn if episode is not None]
     if not successes:
         return None
-    book = book_of(player, home, _shown(player, successes))
-    lines = operations(successes, book)
+    book = book_of(player, home, _shown(player, [*successes, *failed[:1]]))
+    lines = operations([*successes, *failed[:1]], book)
     texts = [text for _, _, text in book]
     full = rng.random() < 0.1 and bool(book)
     if pair:
@@ -74,21 +84,19 @@ def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
         return "", Knowledge()
     goal, lesson = memory.goal, shows(case)
     category = CATEGORY[goal.thing]
-    says: list[str] = []
+    says = [f"I look for a {goal.thing}."]
     kept, works = {}, {}
     if kind := lesson.kept.get(goal.thing):
         kept = dict.fromkeys(THINGS[CATEGORY[goal.thing]], kind)
-        says.append(f"Look for the {goal.thing}, a kind of {category}, in/on a {kind}.")
+        says.append(kept_in_words(category, kind))
     else:
-        says.append(
-            f"Look for the {goal.thing}, a kind of {category}; the case does not tell where."
-        )
+        says.append(kept_in_words(category, UNKNOWN_PLACE))
     if goal.family in TREATMENTS:
         if kind := lesson.works.get(goal.family):
             works = {goal.family: kind}
-            says.append(f"Then {goal.family} it with the {kind}.")
+            says.append(works_in_words(goal.family, kind))
         else:
-            says.append(f"Then {goal.family} it; the case does not tell how.")
+            says.append(works_in_words(goal.family, UNKNOWN_APPLIANCE))
     if goal.family == "light":
         says.append(f"Then use the {goal.target}.")
     else:
@@ -96,54 +104,60 @@ def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
     return " ".join(says), Knowledge(kept, works=works)
 
 
+OPERATIONS: Final = 4  # a batch, at most
 Entry = tuple[str, str, str]  # what the rule is about, the kind of place, its text
 
 
-def operations(successes: Sequence[Episode], book: Sequence[Entry]) -> list[str]:
-    """Return what successes support, given the rules in view: a thought, then operations."""
+def operations(episodes: Sequence[Episode], book: Sequence[Entry]) -> list[str]:
+    """Return what attempts support, given the rules in view."""
     evidence: dict[str, str] = {}
-    for episode in successes:
+    for episode in episodes:
         lesson = shows(episode)
-        for noun, kind in lesson.kept.items():
-            evidence.setdefault(CATEGORY[noun], kind)
-        evidence |= {verb: kind for verb, kind in lesson.works.items() if verb not in evidence}
+        evidence |= {CATEGORY[noun]: kind for noun, kind in lesson.kept.items()} | lesson.works
+    return criticised(evidence, book)
+
+
+def criticised(evidence: Mapping[str, str], book: Sequence[Entry]) -> list[str]:
+    """Go through the rules, then through the evidence; an operation follows what calls for it.
+
+    A small model finds the rule of a number far more easily than the number of a rule.
+    """
     lines: list[str] = []
-    seen: dict[str, int] = {}
-    for number, (about, _, text) in enumerate(book, 1):
-        if about in seen and about in evidence:
+    passed: set[str] = set()
+    for number, (about, kind, text) in enumerate(book, 1):
+        shown = evidence.get(about)
+        lines.append(f"think: {number}. {rule_on(about, shown or unknown(about))}")
+        if shown and about in passed:
             lines.append(f"REMOVE {number}: {text}")
-        seen.setdefault(about, number)
-    thought = f"think: {known_as(evidence, book)}."
+        elif shown == kind:
+            lines.append(f"AGREE {number}: {text}")
+        elif shown:
+            lines.append(f"EDIT {number}: {rule_on(about, shown)}")
+        passed.add(about)
     following = len(book) + 1
     for about, kind in evidence.items():
-        text = works_rule(about, kind) if about in TREATMENTS else kept_rule(about, kind)
-        known = seen.get(about)
-        if known is None:
+        text = rule_on(about, kind)
+        lines.append(f"think: {text[:-1]}: {'known' if about in passed else 'new'}.")
+        if about not in passed:
             lines.append(f"ADD {following}: {text}")
             following += 1
-        elif book[known - 1][1] == kind:
-            lines.append(f"AGREE {known}: {book[known - 1][2]}")
-        else:
-            lines.append(f"EDIT {known}: {text}")
-    return [thought, *lines[:4]]
+    ends = [n for n, line in enumerate(lines, 1) if not line.startswith("think:")]
+    return lines[: ends[OPERATIONS - 1]] if len(ends) >= OPERATIONS else lines
 
 
-def known_as(evidence: Mapping[str, str], book: Sequence[Entry]) -> str:
-    """Say of each fact which rules state it, which contradict it, or that it is new."""
-    said = []
-    for about, kind in evidence.items():
-        numbers = [
-            str(number) if told == kind else f"not {number}"
-            for number, (name, told, _) in enumerate(book, 1)
-            if name == about
-        ]
-        said.append(f"{fact(about, kind)}: {', '.join(numbers) or 'new'}")
-    return "; ".join(said)
+def unknown(about: str) -> str:
+    """Return what stands for the kind of place or appliance that nothing tells."""
+    return UNKNOWN_APPLIANCE if about in TREATMENTS else UNKNOWN_PLACE
 
 
-def fact(about: str, kind: str) -> str:
-    """Word what a convention is, in short."""
-    return f"to {about}, the {kind}" if about in TREATMENTS else f"{about} in/on a {kind}"
+def rule_on(about: str, kind: str) -> str:
+    """Word a convention as a rule."""
+    return works_in_words(about, kind) if about in TREATMENTS else kept_in_words(about, kind)
+
+
+def worded(about: str, kind: str, rng: random.Random | None) -> str:
+    """Word a convention as a rule in one of the wordings, or as the model itself does."""
+    return (works_rule if about in TREATMENTS else kept_rule)(about, kind, rng)
 
 
 def book_of(player: Player, home: World, about: Sequence[str]) -> list[Entry]:
@@ -165,21 +179,20 @@ def book_of(player: Player, home: World, about: Sequence[str]) -> list[Entry]:
             kind = rng.choice(APPLIANCES if name in TREATMENTS else list(PLACES))
         for _ in range(2 if rng.random() < 0.08 else 1):
             draw = None if rng.random() < 0.5 else rng
-            word = works_rule if name in TREATMENTS else kept_rule
-            book.append((name, kind, word(name, kind, draw)))
+            book.append((name, kind, worded(name, kind, draw)))
     rng.shuffle(book)
     return book
 
 
-def _shown(player: Player, successes: Sequence[Episode]) -> list[str]:
-    """Return half of the conventions that the successes show."""
-    lessons = [shows(episode) for episode in successes]
+def _shown(player: Player, episodes: Sequence[Episode]) -> list[str]:
+    """Return half of the conventions that attempts show."""
+    lessons = [shows(episode) for episode in episodes]
     about = [name for each in lessons for name in (*_categories(each), *each.works)]
     return [name for name in dict.fromkeys(about) if player.rng.random() < 0.5]
 
 
 def _categories(lesson: Knowledge) -> list[str]:
-    return [CATEGORY[noun] for noun in list(lesson.kept)[:1]]
+    return list(dict.fromkeys(CATEGORY[noun] for noun in lesson.kept))
 
 
 def written(asked: Sequence[object], text: str) -> tuple[Part, ...]:
