@@ -9,7 +9,7 @@ attempt's opening message names it. Once it is gone, or a fork has carried it on
 as interrupted.
 
 Everything here is synchronous and may block for as long as a simulator's step or reset takes;
-async callers go through `asyncio.to_thread`.
+async callers go through `asyncio.to_thread`, unless the environment is `Instant`.
 """
 
 from __future__ import annotations

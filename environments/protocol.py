@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from state.nouns import Observation, Task
 
@@ -47,6 +47,13 @@ class Environment(Protocol):
 
     def step_limit(self, task: Task) -> int:
         """Return how many actions an attempt at the task may take."""
+
+
+@runtime_checkable
+class Instant(Protocol):
+    """An environment that answers within microseconds, so that it is not worth a thread."""
+
+    instant: Literal[True]
 
 
 @runtime_checkable

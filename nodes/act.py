@@ -20,10 +20,13 @@ def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:
 
     async def act(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
         """Ask for the next turn."""
+        context = Context.of(runtime)
+        if context.adapter != state.adapter:
+            context = replace(context, adapter=state.adapter)
         reply = await ask(
             agent,
             seen(state),
-            replace(Context.of(runtime), adapter=state.adapter),
+            context,
             graph="episode",
             environment=state.task.environment,
         )

@@ -9,6 +9,8 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from environments.advance import advance
+from environments.protocol import Instant
+from environments.registry import environment
 from nodes import Node
 from nodes.grade import awaits
 from state.context import Context
@@ -33,7 +35,10 @@ def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]
                 f"The transcript ends with a {turn.type!r} message, but only an agent's turn can "
                 "be carried out. Resume from a checkpoint that ends with one."
             )
-        done = await asyncio.to_thread(advance, state.task, before, turn)
+        if isinstance(environment(state.task.environment), Instant):
+            done = advance(state.task, before, turn)
+        else:
+            done = await asyncio.to_thread(advance, state.task, before, turn)
         runtime.stream_writer(
             {
                 "type": "episode.step",

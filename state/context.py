@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Annotated, Any, Literal, Self, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from langgraph.runtime import Runtime
 from pydantic import Field, TypeAdapter, ValidationError
@@ -210,9 +210,14 @@ class Context:
         return self.strategy in ("last_attempt", "last_attempt_and_reflection")
 
     @classmethod
-    def of(cls, runtime: Runtime[Any]) -> Self:
+    def of(cls, runtime: Runtime[Any]) -> Context:
         """Return the run's settings; none given, or a foreign parent's, means the defaults."""
-        return runtime.context if isinstance(runtime.context, cls) else cls()
+        return runtime.context if isinstance(runtime.context, cls) else _defaults()
+
+
+@cache
+def _defaults() -> Context:
+    return Context()
 
 
 @cache
