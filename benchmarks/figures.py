@@ -26,6 +26,7 @@ from environments.household.expert import Knowledge
 from environments.household.game import Game
 from environments.household.nouns import CATEGORY, TREATMENTS
 from models import chat
+from nodes.expel.curate import TOKENS
 from state.nouns import Task
 from state.prompts import Shown, critique_pair
 from state.rulebook import Rulebook, parse_operations
@@ -175,7 +176,7 @@ def _exemplar(place: Household, task: Task, *, relevant: bool) -> Shown:
 async def operations(figures: Figures) -> None:
     """How many of the rule operations that the model writes parse and apply."""
     figures.say("", "## Rule operations", "")
-    model = chat(MODEL, max_tokens=256)
+    model = chat(MODEL, max_tokens=TOKENS)
     written = parsed = applied = right = 0
     for world in WORLDS:
         place = Household(world, "small")

@@ -26,7 +26,7 @@ from state.review import declined
 from state.rulebook import Operation, Rulebook, parse_operations
 from state.rules import Rejected, likeness
 
-TOKENS: Final = 256
+TOKENS: Final = 384
 """Four operations fit into it; a run's settings may allow more."""
 REPORTED: Final = 200
 """Rejected operations that a run reports, at most."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from environments.household.expert import UNKNOWN_PLACE, Knowledge, Turn, learn, merge
+from environments.household.expert import Knowledge, Turn, learn, merge
 from environments.household.language import goal_in, parse_goal
 from environments.household.nouns import CATEGORY, PLACES, THINGS
 from environments.household.world import NAMED, world
@@ -120,15 +120,19 @@ def test_operations_agree_edit_remove_and_add() -> None:
     wrong_kind = next(place for place in PLACES if place != kind)
     wrong = lessons.kept_rule(about, wrong_kind)
     new = f"think: {right[:-1]}: new."
-    found, known = f"think: 1. {right}", f"think: {right[:-1]}: known."
+    found, known = f"think: 1. {right} Seen: {right}", f"think: {right[:-1]}: known."
     assert operations([win], []) == [new, f"ADD 1: {right}"]
     assert operations([win], [(about, kind, right)]) == [found, f"AGREE 1: {right}", known]
-    assert operations([win], [(about, wrong_kind, wrong)]) == [found, f"EDIT 1: {right}", known]
+    assert operations([win], [(about, wrong_kind, wrong)]) == [
+        f"think: 1. {wrong} Seen: {right}",
+        f"EDIT 1: {right}",
+        known,
+    ]
     twice = [(about, kind, right), (about, kind, right)]
-    again = [f"think: 2. {right}", f"REMOVE 2: {right}"]
+    again = [f"think: 2. {right} Seen: {right}", f"REMOVE 2: {right}"]
     assert operations([win], twice) == [found, f"AGREE 1: {right}", *again, known]
     other = next(name for name in THINGS if name != about)
-    passed = f"think: 1. {lessons.kept_rule(other, UNKNOWN_PLACE)}"
+    passed = f"think: 1. {lessons.kept_rule(other, kind)} Not seen."
     assert operations([win], [(other, kind, "-")]) == [passed, new, f"ADD 2: {right}"]
 
 

@@ -16,9 +16,9 @@ from environments.household.language import SENTENCES, contents, in_order, kind_
 from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from state import prompts
 from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
-from training.novice.lessons import world_rules
+from training.novice.lessons import rule_in_view, world_rules
 from training.novice.player import Part, Player, by_noun
-from training.novice.writing import book_of, criticised, rule_on, unknown, worded, written
+from training.novice.writing import book_of, criticised, rule_on, unknown, written
 
 LOOKUPS: Final = 8  # facts asked for in a prompt, at most
 
@@ -101,7 +101,7 @@ def reciting(player: Player) -> tuple[Part, ...]:
     drawn |= {verb: rng.choice(APPLIANCES) for verb in TREATMENTS}
     told = rng.sample(list(drawn), rng.randint(4, len(drawn)))
     own = rng.random() < 0.5
-    rules = [worded(name, drawn[name], None if own else rng) for name in told]
+    rules = [rule_in_view(name, drawn[name], None if own else rng) for name in told]
     asked = rng.sample(list(drawn), min(LOOKUPS + 4, len(drawn)))
     things = {name: rng.choice(THINGS[name]) if name in THINGS else name for name in asked}
     says: list[str] = []

@@ -11,7 +11,7 @@ import random
 from typing import Final
 
 from environments.household.expert import Knowledge, kept_in_words, works_in_words
-from environments.household.nouns import CATEGORY
+from environments.household.nouns import CATEGORY, TREATMENTS
 
 OPENERS: Final = ("", "Remember: ", "Note: ", "Next time: ", "As I saw, ")
 
@@ -86,6 +86,17 @@ CORES: Final[dict[str, tuple[str, ...]]] = {
 }
 HELD_OUT: Final = 3
 
+# A share of the rules have any words around what matters, so that those do not come to matter.
+FILLED: Final = 0.3
+FILLERS: Final = (
+    "the", "a", "it", "is", "are", "and", "or", "in", "on", "at", "by", "of", "for", "with",
+    "from", "near", "this", "that", "here", "there", "often", "always", "usually", "things",
+    "kind", "place", "house", "home", "room", "go", "see", "look", "try", "first", "then", "where",
+    "you", "we", "I", "some", "many", "best", "good", "likely", "kept", "put", "will", "should",
+    "want", "all", "one", "goes", "lie", "way", "right", "only", "use", "to", "take",
+)  # fmt: skip
+_SPANS: Final = ((0, 3), (1, 5), (0, 2))
+
 
 def wording(
     rng: random.Random | None, lesson: str, *, held_out: bool = False, **fields: str
@@ -145,6 +156,17 @@ def works_rule(
     return wording(rng, "works", held_out=held_out, verb=verb, kind=kind)
 
 
+def rule_in_view(
+    about: str, kind: str, rng: random.Random | None = None, *, held_out: bool = False
+) -> str:
+    """Word a convention as a rule to be followed: a share of them in any words (FILLED)."""
+    if rng is not None and not held_out and rng.random() < FILLED:
+        before, between, after = (rng.choices(FILLERS, k=rng.randint(*n)) for n in _SPANS)
+        return f"{' '.join([*before, about, *between, kind, *after])}."
+    word = works_rule if about in TREATMENTS else kept_rule
+    return word(about, kind, rng, held_out=held_out)
+
+
 def world_rules(
     keeps: dict[str, str],
     treats: dict[str, str],
@@ -153,5 +175,5 @@ def world_rules(
     held_out: bool = False,
 ) -> list[str]:
     """Word every convention of a world, places first."""
-    places = [kept_rule(c, kind, rng, held_out=held_out) for c, kind in keeps.items()]
-    return places + [works_rule(v, kind, rng, held_out=held_out) for v, kind in treats.items()]
+    told = keeps | treats
+    return [rule_in_view(about, kind, rng, held_out=held_out) for about, kind in told.items()]

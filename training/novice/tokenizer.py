@@ -52,6 +52,7 @@ PHRASES: Final = (
     ". Plan:", ".\ngo to", "think: The", " is not here.\ngo to", " is not here. Plan:",
     " is here.", ".\ntake", ".\nuse", " from", "think: I will",
     "think: I put it in/on a", " I put it in/on a", "think: That does nothing.\ngo to",
+    " Seen:", " Not seen.",
     " it. I go on where I stopped. Plan:", ".\nclean", ".\nheat",
     ".\ncool", "go to", "open", "close", "take", "put", "use", "clean", "heat", "cool", " in/on",
     " with", "examine", "look", "inventory", "think:",
@@ -107,7 +108,7 @@ def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
     ]
     words += [f" {UNKNOWN_PLACE}", f" {UNKNOWN_APPLIANCE}", ";"]
     words += [f" {number}" for number in range(1, 31)]
-    words += [f"\n{number}." for number in range(1, 31)]
+    words += [f"{before}{number}." for before in ("\n", "think: ") for number in range(1, 31)]
     whole = list(dict.fromkeys((*PHRASES, *_TEMPLATES, *words)))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -126,7 +126,8 @@ def criticised(evidence: Mapping[str, str], book: Sequence[Entry]) -> list[str]:
     passed: set[str] = set()
     for number, (about, kind, text) in enumerate(book, 1):
         shown = evidence.get(about)
-        lines.append(f"think: {number}. {rule_on(about, shown or unknown(about))}")
+        seen = f"Seen: {rule_on(about, shown)}" if shown else "Not seen."
+        lines.append(f"think: {number}. {rule_on(about, kind)} {seen}")
         if shown and about in passed:
             lines.append(f"REMOVE {number}: {text}")
         elif shown == kind:
