@@ -92,7 +92,7 @@ def lookups(player: Player) -> tuple[Part, ...]:
 
 
 def reciting(player: Player) -> tuple[Part, ...]:
-    """Recite, thing after thing, the rule on its kind; nothing else.
+    """Recite rules, thing after thing or number after number; nothing else.
 
     A lookup in five tokens, where an episode of hundreds asks for one or two.
     """
@@ -102,18 +102,22 @@ def reciting(player: Player) -> tuple[Part, ...]:
     told = rng.sample(list(drawn), rng.randint(4, len(drawn)))
     own = rng.random() < 0.5
     rules = [rule_in_view(name, drawn[name], None if own else rng) for name in told]
+    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
+    parts = [Part("system", str(system.content), False)]
+    if rng.random() < 0.5:
+        numbers = rng.sample(range(1, len(told) + 1), min(LOOKUPS + 4, len(told)))
+        said = [(n, rule_on(told[n - 1], drawn[told[n - 1]])) for n in numbers]
+        parts.append(Part("user", "; ".join(f"rule {number}" for number in numbers), False))
+        recited = "\n".join(f"think: {number}. {rule}" for number, rule in said)
+        return (*parts, Part("assistant", recited, True))
     asked = rng.sample(list(drawn), min(LOOKUPS + 4, len(drawn)))
     things = {name: rng.choice(THINGS[name]) if name in THINGS else name for name in asked}
     says: list[str] = []
     for name in asked:
         kind = drawn[name] if name in told else unknown(name)
         says.append(f"{things[name]}. {rule_on(name, kind)}")
-    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
-    return (
-        Part("system", str(system.content), False),
-        Part("user", "; ".join(things.values()), False),
-        Part("assistant", f"think: {' '.join(says)}", True),
-    )
+    parts.append(Part("user", "; ".join(things.values()), False))
+    return (*parts, Part("assistant", f"think: {' '.join(says)}", True))
 
 
 def criticising(player: Player) -> tuple[Part, ...]:
@@ -122,7 +126,7 @@ def criticising(player: Player) -> tuple[Part, ...]:
     home = player.game(size="tiny").world
     conventions = list((home.keeps | home.treats).items())
     evidence = dict(rng.sample(conventions, rng.randint(1, 6)))
-    book = book_of(player, home, [name for name in evidence if rng.random() < 0.6])
+    book = book_of(player, home, [name for name in evidence if rng.random() < 0.6], wrong=0.4)
     facts = [rule_on(about, kind) for about, kind in evidence.items()]
     asked = prompts.critique_successes([text for _, _, text in book], ["\n".join(facts)])
     return written(asked, "\n".join(criticised(evidence, book)))

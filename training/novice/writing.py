@@ -104,6 +104,7 @@ def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
     return " ".join(says), Knowledge(kept, works=works)
 
 
+WRONG: Final = 0.15
 OPERATIONS: Final = 4  # a batch, at most
 Entry = tuple[str, str, str]  # what the rule is about, the kind of place, its text
 
@@ -161,13 +162,16 @@ def worded(about: str, kind: str, rng: random.Random | None) -> str:
     return (works_rule if about in TREATMENTS else kept_rule)(about, kind, rng)
 
 
-def book_of(player: Player, home: World, about: Sequence[str]) -> list[Entry]:
+def book_of(
+    player: Player, home: World, about: Sequence[str], *, wrong: float = WRONG
+) -> list[Entry]:
     """Draw the rules in view: none, others, right ones, wrong ones and duplicates.
 
     Args:
         player: draws.
         home: the world whose conventions the right ones state.
         about: conventions that are among the rules in any case.
+        wrong: share of the rules that state something else.
     """
     rng = player.rng
     conventions = home.keeps | home.treats
@@ -176,7 +180,7 @@ def book_of(player: Player, home: World, about: Sequence[str]) -> list[Entry]:
     book: list[Entry] = []
     for name in sorted(names):
         kind = conventions[name]
-        if rng.random() < 0.15:
+        if rng.random() < wrong:
             kind = rng.choice(APPLIANCES if name in TREATMENTS else list(PLACES))
         for _ in range(2 if rng.random() < 0.08 else 1):
             draw = None if rng.random() < 0.5 else rng
