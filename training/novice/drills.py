@@ -126,7 +126,7 @@ def criticising(player: Player) -> tuple[Part, ...]:
     home = player.game(size="tiny").world
     conventions = list((home.keeps | home.treats).items())
     evidence = dict(rng.sample(conventions, rng.randint(1, 6)))
-    book = book_of(player, home, [name for name in evidence if rng.random() < 0.6], wrong=0.4)
+    book = book_of(player, home, [name for name in evidence if rng.random() < 0.8], wrong=0.5)
     facts = [rule_on(about, kind) for about, kind in evidence.items()]
     asked = prompts.critique_successes([text for _, _, text in book], ["\n".join(facts)])
     return written(asked, "\n".join(criticised(evidence, book)))

@@ -175,7 +175,7 @@ def book_of(
     """
     rng = player.rng
     conventions = home.keeps | home.treats
-    count = rng.choice((0, 0, 1, 2, 3, 5, 8, 12, 16))
+    count = rng.choice((0, 0, 0, 1, 2, 3, 5, 8, 12, 16))
     names = {*rng.sample(list(conventions), count), *about}
     book: list[Entry] = []
     for name in sorted(names):
