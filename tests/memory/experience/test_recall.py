@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 from pydantic import ValidationError
 
+from memory.experience.points import attempt_id
 from state.errors import BadInput
 from state.experience import How, Outcome, Query, What
 from state.nouns import Task, Verdict
@@ -114,6 +116,26 @@ async def test_the_most_alike_comes_first(memory: Opener, how: How) -> None:
         "You are here: put a clean mug on the shelf now\n> go to drawer"
     )
     assert found[0].tokens == len(found[0].text)
+
+
+@pytest.mark.parametrize("how", ["hybrid", "meaning", "text"])
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_what_fits_alike_comes_in_one_order(
+    memory: Opener, how: How, backwards: bool
+) -> None:
+    """Neither the engine nor the order of recording decides between equal texts and vectors."""
+    near = [attempt(task(f"near {number}", "put a clean mug away")) for number in range(7)]
+    far = [attempt(task(f"far {number}", "put a clean plate away")) for number in range(90)]
+    every = [*near, *far]
+    await memory().record(reversed(every) if backwards else every)
+    found = await memory().recall(Query(task=MUG, how=how, limit=12))
+    first, then = ([each.id for each in group] for group in (near, far))
+    expected = [*in_order(first), *in_order(then)[:5]]
+    assert [each.trajectory for each in found] == expected
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    return sorted(names, key=lambda name: attempt_id("team", name))
 
 
 async def test_by_type_the_latest_of_the_same_kind_comes_first(memory: Opener) -> None:
