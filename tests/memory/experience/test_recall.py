@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from memory.experience.points import attempt_id
 from state.errors import BadInput
 from state.experience import How, Outcome, Query, What
-from state.nouns import Task, Verdict
+from state.nouns import Task, Verdict, transcript
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 from tests.memory.experience.conftest import Opener
 
@@ -225,6 +225,21 @@ async def test_texts_fit_the_budget_as_the_caller_counts(memory: Opener) -> None
     found = await memory().recall(Query(task=MUG, tokens=budget), count)
     assert {each.task.id for each in found} == {"short", "brief"}
     assert await memory().recall(Query(task=MUG, tokens=1), count) == []
+
+
+async def test_what_is_shown_is_the_transcript_in_whatever_blocks_it_came(memory: Opener) -> None:
+    plain = attempt(task("plain", MUG.instruction), turns=("think: where?\ngo to drawer 1",))
+    blocks = [{"type": "text", "text": "think: where?\ngo to"}, {"type": "text", "text": " a desk"}]
+    said = [
+        m.model_copy(update={"content": blocks}) if m.type == "ai" else m for m in plain.messages
+    ]
+    pieces = plain.model_copy(
+        update={"id": "pieces", "task": task("pieces", MUG.instruction), "messages": tuple(said)}
+    )
+    await memory().record([plain, pieces])
+    found = {each.trajectory: each.text for each in await memory().recall(Query(task=MUG))}
+    assert found == {each.id: transcript(each.messages) for each in (plain, pieces)}
+    assert found["pieces"].splitlines()[1:3] == ["> think: where?", "> go to a desk"]
 
 
 async def test_steps_are_found_by_what_was_seen(memory: Opener) -> None:
