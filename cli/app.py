@@ -1,4 +1,4 @@
-"""The `apprentice` command: `learn`, `evaluate`, `show`, `rules`, `import`, `export`.
+"""The `apprentice` command: `learn`, `evaluate`, `show`, `rules`, `memory`, `import`, `export`.
 
 Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
 """
@@ -17,7 +17,7 @@ from dotenv import load_dotenv
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import evaluation, exchange, exemplars, journal, practice, report, rules, screen
+from cli import evaluation, exchange, exemplars, journal, practice, report, rules, screen, upkeep
 from cli import learn as lessons
 from cli.journal import Finished, Plan
 from cli.learn import Lesson
@@ -65,6 +65,7 @@ app = typer.Typer(
 
 
 app.add_typer(rules.app, name="rules")
+app.add_typer(upkeep.app, name="memory")
 
 
 def _print_version(asked: bool) -> None:
@@ -86,7 +87,8 @@ def apprentice(
 
     `apprentice learn` shows it; `apprentice evaluate` measures any environment and model;
     `apprentice show` prints what an agent did; `apprentice rules` learns rules and keeps them;
-    `apprentice import` and `apprentice export` take attempts into the memory and out of it.
+    `apprentice import` and `apprentice export` take attempts into the memory and out of it;
+    `apprentice memory` reports what it holds, and looks after it.
     """
 
 

@@ -164,7 +164,7 @@ async def evaluate(
         watch: who follows.
         gate: bounds how many tasks are under way at once, over all evaluations that share it.
         donors: finished tasks whose reflections are lent out, for the control that borrows.
-        memory: where exemplars come from.
+        memory: where exemplars come from, and where a named memory's attempts are recorded.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
@@ -186,7 +186,7 @@ async def evaluate(
                     # An evaluation that was killed may have left a task half remembered.
                     await Reflections(kept, context.tenant, task).forget(name, plan.trials)
                 lent = borrowing(task, donors) if chosen.borrows else None
-                graph = _lending(lent, kept) if lent else shared
+                graph = _lending(lent, kept, memory) if lent else shared
                 given: dict[str, Any] = {"task": task, "run": name}
                 if chosen.recall is None:
                     given["afresh"] = not plan.memory
@@ -201,12 +201,13 @@ async def evaluate(
 def _graph(plan: Plan, kept: BaseStore | None, memory: Memory) -> Graph:
     """Return the graph of a plan's technique."""
     if TECHNIQUES[technique(plan.technique)].recall is None:
-        return reflexion.build().compile(name="reflexion", store=kept)
+        return reflexion.build(memory=memory).compile(name="reflexion", store=kept)
     return exemplar.build(memory=memory).compile(name="exemplar", store=kept)
 
 
-def _lending(lent: Agent, kept: BaseStore | None) -> Graph:
-    return reflexion.build(reflector=lent).compile(name="reflexion", store=kept)
+def _lending(lent: Agent, kept: BaseStore | None, memory: Memory) -> Graph:
+    built = reflexion.build(reflector=lent, memory=memory)
+    return built.compile(name="reflexion", store=kept)
 
 
 async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

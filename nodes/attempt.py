@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -56,10 +57,15 @@ async def attempted(
     ended = await episode.ainvoke(
         {"task": task, "shown": shown}, _without_checkpoints(get_config()), context=context
     )
+    return whole(ended, context, run=run, trial=trial)
+
+
+def whole(ended: Mapping[str, Any], context: Context, *, run: str, trial: int = 1) -> Trajectory:
+    """Return an episode that is over as one trajectory."""
     return Trajectory(
-        id=trajectory_id(context.tenant, task, run, trial),
+        id=trajectory_id(context.tenant, ended["task"], run, trial),
         tenant=context.tenant,
-        task=task,
+        task=ended["task"],
         run=run,
         trial=trial,
         messages=tuple(ended["messages"]),

@@ -12,6 +12,7 @@ from graphs import exemplar as exemplars
 from graphs import expel as expels
 from graphs import insights as insight_graphs
 from graphs import reflexion as reflexions
+from nodes.experience import experience
 from state.nouns import Verdict, digest, text_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.graphs.analyst import analyst
@@ -25,7 +26,7 @@ async def patient_expert(messages: Sequence[AnyMessage]) -> str:
     return expert_agent(messages)
 
 
-episode = episodes.build(patient_expert).compile(name="episode")
+episode = episodes.build(patient_expert, record=experience).compile(name="episode")
 exemplar = exemplars.build(patient_expert, planner=lambda _: "As before.").compile(name="exemplar")
 reflexion = reflexions.build(patient_expert, reflector=expert_reflector).compile(name="reflexion")
 insights = insight_graphs.build(analyst).compile(name="insights")
