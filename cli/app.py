@@ -1,4 +1,4 @@
-"""The `apprentice` command: `learn`, `evaluate`, `show`, `rules`, `import`, `export`.
+"""The `apprentice` command: `learn`, `evaluate`, `show`, `rules`, `adapters`, `import`, `export`.
 
 Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
 """
@@ -18,7 +18,18 @@ from rich.console import Console
 from rich.progress import Progress
 from typer.core import TyperGroup
 
-from cli import evaluation, exchange, exemplars, journal, practice, report, rules, screen, weights
+from cli import (
+    adapters,
+    evaluation,
+    exchange,
+    exemplars,
+    journal,
+    practice,
+    report,
+    rules,
+    screen,
+    weights,
+)
 from cli import learn as lessons
 from cli.journal import Finished, Plan
 from cli.learn import Lesson
@@ -66,6 +77,7 @@ app = typer.Typer(
 
 
 app.add_typer(rules.app, name="rules")
+app.add_typer(adapters.app, name="adapters")
 
 
 def _print_version(asked: bool) -> None:
@@ -87,7 +99,8 @@ def apprentice(
 
     `apprentice learn` shows it; `apprentice evaluate` measures any environment and model;
     `apprentice show` prints what an agent did; `apprentice rules` learns rules and keeps them;
-    `apprentice import` and `apprentice export` take attempts into the memory and out of it.
+    `apprentice adapters` looks after fine-tuned weights; `apprentice import` and `apprentice
+    export` take attempts into the memory and out of it.
     """
 
 

@@ -29,7 +29,6 @@ SIZE: Final = "small"
 SHOWN: Final[TechniqueName] = "exemplar"
 RANDOM: Final[TechniqueName] = "random-exemplars"
 NOTHING: Final[TechniqueName] = "none"
-PRACTICE: Final = "practice.jsonl"
 
 Journals = Mapping[tuple[TechniqueName, int], Journal]
 Results = Mapping[TechniqueName, Mapping[int, Sequence[Finished]]]
@@ -67,7 +66,7 @@ async def practice(lesson: Lesson, progress: Progress, gate: asyncio.Semaphore) 
     if not lesson.successes:
         return []
     plan, bar = practised(lesson.plan(SHOWN, SIZE)), Bar(progress, "practice")
-    return await practise(lesson.folder / PRACTICE, plan, lesson.successes, bar, gate)
+    return await practise(lesson.folder / "practice.jsonl", plan, lesson.successes, bar, gate)
 
 
 async def run(

@@ -44,7 +44,7 @@ class Way:
 
     Attributes:
         about: what it does, for people.
-        after: the way whose adapter it goes on from, and whose own practice it learns from.
+        after: the way whose adapter it goes on from, and whose own attempts it learns from.
         chance: whether outcomes are dealt out anew among the attempts, as a control.
         share: of the steps that a lesson gives to each way.
         settings: of its jobs, beside the steps.
@@ -61,19 +61,29 @@ class Way:
 SFT: Final = "sft"
 CONTROL: Final = "sft, shuffled outcomes"
 WAYS: Final[dict[str, Way]] = {
-    SFT: Way("imitates the attempts that succeeded, without what they had in view", "sft"),
+    SFT: Way(
+        "imitates the attempts that succeeded, without what they had in view",
+        "sft",
+        settings={"learning_rate": 1e-3},
+    ),
     CONTROL: Way(
         "as many steps on as many attempts, with success and failure dealt out at random",
         "sft",
         chance=True,
+        settings={"learning_rate": 1e-3},
     ),
     "sft + dpo": Way(
-        "then prefers the turn that led to success where two attempts part", "dpo", after=SFT
+        "then prefers the turn that led to success where two attempts part", "dpo",
+        after=SFT,
+        share=2 / 3,
+        settings={"learning_rate": 1e-3},
     ),
     "sft + grpo": Way(
-        "then attempts training tasks again and again, and does more of what went better",
+        "then attempts the tasks it fails again and again, and does more of what went better",
         "grpo",
         after=SFT,
+        share=2 / 15,
+        settings={"learning_rate": 5e-4},
     ),
 }
 

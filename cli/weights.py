@@ -1,8 +1,9 @@
 """The third lesson: unseen tasks again, once practice has moved into the weights.
 
-What is learned from are training tasks attempted with examples in view, and those that were failed
-without; the examples are taken out of what is learned. What a lesson about one very task brought
-about is left out: nothing in that task's prompt tells it, so imitating it is learning to guess.
+Imitated are training tasks that were solved with examples in view; the examples are taken out of
+what is learned. A success that a lesson about the very task brought about would not do: nothing in
+that task's prompt tells what to do, so imitating it is learning to guess. What the imitator fails
+by itself, and was solved before, makes the pairs to prefer from, and is attempted again for reward.
 
 Then first attempts at temperature 0 with nothing in view, by the plain model and by each adapter.
 """
@@ -10,22 +11,22 @@ Then first attempts at temperature 0 with nothing in view, by the plain model an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from rich.progress import Progress
 
 from cli import journal
 from cli.evaluation import Watch, evaluate, tasks_of, together
-from cli.exemplars import NOTHING, PRACTICE, SHOWN, SIZE
+from cli.exemplars import NOTHING, SHOWN, SIZE
 from cli.journal import Finished, Plan
 from cli.learn import SIZES, Lesson
 from cli.practice import SPLIT, remembered
 from cli.screen import Bar, Steps
 from cli.summary import Arm, compare, within
-from cli.tuning import SFT, WAYS, Tuned, Workshop, attempts_of
-from state.nouns import Trajectory
+from cli.techniques import TechniqueName
+from cli.tuning import CONTROL, SFT, WAYS, Tuned, Workshop, attempts_of
+from state.nouns import Task, Trajectory
 
 BASE: Final = "base"
 STEPS: Final = 60
@@ -61,21 +62,24 @@ async def coached(
     lesson: Lesson, known: Sequence[Trajectory], watch: Watch, gate: asyncio.Semaphore
 ) -> list[Trajectory]:
     """Return attempts at training tasks with the likeliest of some solved ones in view."""
-    own = lesson.plan(SHOWN, SIZE).model_copy(
-        update={"split": SPLIT, "trials": 1, "limit": COACHED * len(known), "successes": len(known)}
-    )
+    own = _training(lesson, SHOWN, len(known)).model_copy(update={"successes": len(known)})
     with journal.opened(lesson.folder / "coached.jsonl", own) as kept:
         async with remembered([kept.plan], known) as memory:
             return attempts_of(await evaluate(kept, watch, gate, memory=memory))
 
 
-def first_failures(practice: Path) -> list[Trajectory]:
-    """Return the attempts of a practice that failed before anything was known of their task."""
-    return [
-        attempt
-        for attempt in attempts_of(journal.read(practice)[1])
-        if attempt.trial == 1 and attempt.verdict.success is False
-    ]
+async def alone(
+    lesson: Lesson, known: int, adapter: str, watch: Watch, gate: asyncio.Semaphore
+) -> list[Trajectory]:
+    """Return an adapter's own attempts at the same training tasks, with nothing in view."""
+    own = _training(lesson, NOTHING, known).model_copy(update={"adapter": adapter})
+    with journal.opened(lesson.folder / "alone.jsonl", own) as kept:
+        return attempts_of(await evaluate(kept, watch, gate))
+
+
+def _training(lesson: Lesson, technique: TechniqueName, known: int) -> Plan:
+    given = {"split": SPLIT, "trials": 1, "limit": COACHED * known}
+    return lesson.plan(technique, SIZE).model_copy(update=given)
 
 
 async def run(
@@ -96,22 +100,16 @@ async def run(
     shop, room = workshop(lesson), asyncio.Semaphore(AT_ONCE)
     if not (shop.possible and known):
         return {}
-    taught = await coached(lesson, known, Bar(progress, "practice with examples"), gate)
-    attempts = taught + first_failures(lesson.folder / PRACTICE)
-    held_out = [
-        task
-        for size in SIZES
-        for task in await asyncio.to_thread(tasks_of, lesson.plan(NOTHING, size))
-    ]
-    steps = {name: Steps(progress, f"{name}, training") for name in WAYS}
+    held_out = await asyncio.to_thread(_held_out, lesson)
+    follow = {name: Steps(progress, f"{name}, training") for name in WAYS}
     tests = {
         (name, size): Bar(progress, f"{name}, {size} rooms") for name in WAYS for size in SIZES
     }
 
-    async def tuned(name: str, parent: str = "") -> Tuned:
+    async def tuned(name: str, attempts: Sequence[Trajectory], parent: str = "") -> Tuned:
         async with room:
             data = await asyncio.to_thread(shop.dataset, WAYS[name], attempts, held_out)
-            return await shop.tune(WAYS[name], data, parent, steps[name])
+            return await shop.tune(WAYS[name], data, parent, follow[name])
 
     async def tried(name: str, made: Tuned) -> Tried:
         parts = await together(
@@ -119,19 +117,32 @@ async def run(
         )
         return Tried(made, [each for part in parts for each in part])
 
-    async def whole(name: str, parent: str) -> Tried:
-        return await tried(name, await tuned(name, parent))
+    async def refined(first: Tuned) -> dict[str, Tried]:
+        bar = Bar(progress, "practice after sft")
+        own = await alone(lesson, len(known), first.adapter, bar, gate)
+        names = [name for name, way in WAYS.items() if way.after == SFT]
+        learned = {"dpo": taught + own, "grpo": [each for each in own if failed(each)]}
+        jobs = (tuned(name, learned[WAYS[name].method], first.adapter) for name in names)
+        made = dict(zip(names, await together(jobs), strict=True))
+        return {name: await tried(name, each) for name, each in made.items()}
 
-    first = await tuned(SFT)
-    names = [name for name in WAYS if name != SFT]
-    own, *others = await together(
-        [
-            tried(SFT, first),
-            *(whole(name, first.adapter if WAYS[name].after else "") for name in names),
-        ]
-    )
-    found = {SFT: own, **dict(zip(names, others, strict=True))}
-    return {name: found[name] for name in WAYS}
+    async def control() -> Tried:
+        return await tried(CONTROL, await tuned(CONTROL, taught))
+
+    taught = await coached(lesson, known, Bar(progress, "practice with examples"), gate)
+    first = await tuned(SFT, taught)
+    jobs: list[Coroutine[Any, Any, Any]] = [tried(SFT, first), control(), refined(first)]
+    own, beside, further = await together(jobs)
+    return {SFT: own, CONTROL: beside, **further}
+
+
+def failed(attempt: Trajectory) -> bool:
+    """Tell whether an attempt was judged a failure."""
+    return attempt.verdict.success is False
+
+
+def _held_out(lesson: Lesson) -> list[Task]:
+    return [task for size in SIZES for task in tasks_of(lesson.plan(NOTHING, size))]
 
 
 async def _evaluated(

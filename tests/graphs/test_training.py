@@ -63,6 +63,7 @@ class Hands(LocalLauncher):
             base_fingerprint=job.base_fingerprint,
             dataset=job.fingerprint,
             job=job.id,
+            tenant=job.tenant,
         )
         adapters.register(card, folder / "adapter")
         write_whole(folder / RESULT, {"adapter": job.adapter})

@@ -9,13 +9,13 @@ import pytest
 
 import models
 from models.engine import close_all
+from models.fit import base_fingerprint
 from state.errors import BadInput, BrokenData, UnknownName
 from tests.models import tiny as tiny_models
 from tests.training.conftest import Workplace
 from training.adapters import (
     Adapter,
     adapters,
-    base_fingerprint,
     code_version,
     export_merged,
     lineage,
