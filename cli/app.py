@@ -200,6 +200,8 @@ def learn(
         console.print(f"Learned rules alone, against none: {screen.points(found.rules)}")
     if arms:
         console.print(screen.by_weights("First attempts, after fine-tunes on practice", arms))
+    for way, reason in tuned.left_out.items():
+        console.print(f"Not trained, {way}: {reason}", markup=False)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     own = folder / f"{lessons.LEARNER}-{lessons.SIZES[0]}.jsonl"
     console.print(f"Attempts: apprentice show {own}", soft_wrap=True)

@@ -73,7 +73,8 @@ WAYS: Final[dict[str, Way]] = {
         settings={"learning_rate": 1e-3},
     ),
     "sft + dpo": Way(
-        "then prefers the turn that led to success where two attempts part", "dpo",
+        "then prefers the turn that led to success where two attempts part",
+        "dpo",
         after=SFT,
         share=2 / 3,
         settings={"learning_rate": 1e-3},

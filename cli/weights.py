@@ -11,8 +11,8 @@ Then first attempts at temperature 0 with nothing in view, by the plain model an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from rich.progress import Progress
 
@@ -26,6 +26,7 @@ from cli.screen import Bar, Steps
 from cli.summary import Arm, compare, within
 from cli.techniques import TechniqueName
 from cli.tuning import CONTROL, SFT, WAYS, Tuned, Workshop, attempts_of
+from state.errors import MissingPart
 from state.nouns import Task, Trajectory
 
 BASE: Final = "base"
@@ -44,7 +45,11 @@ class Tried(NamedTuple):
     finished: Sequence[Finished]
 
 
-Results = Mapping[str, Tried]
+class Results(NamedTuple):
+    """What each way came to; `left_out` says why another one was not gone."""
+
+    tried: Mapping[str, Tried] = {}
+    left_out: Mapping[str, str] = {}
 
 
 def workshop(lesson: Lesson) -> Workshop:
@@ -99,23 +104,30 @@ async def run(
     """
     shop, room = workshop(lesson), asyncio.Semaphore(AT_ONCE)
     if not (shop.possible and known):
-        return {}
+        return Results()
+    left_out: dict[str, str] = {}
     held_out = await asyncio.to_thread(_held_out, lesson)
     follow = {name: Steps(progress, f"{name}, training") for name in WAYS}
     tests = {
         (name, size): Bar(progress, f"{name}, {size} rooms") for name in WAYS for size in SIZES
     }
 
-    async def tuned(name: str, attempts: Sequence[Trajectory], parent: str = "") -> Tuned:
-        async with room:
+    async def tuned(name: str, attempts: Sequence[Trajectory], parent: str = "") -> Tuned | None:
+        try:
             data = await asyncio.to_thread(shop.dataset, WAYS[name], attempts, held_out)
+        except MissingPart as too_little:
+            left_out[name] = str(too_little)
+            return None
+        async with room:
             return await shop.tune(WAYS[name], data, parent, follow[name])
 
-    async def tried(name: str, made: Tuned) -> Tried:
+    async def tried(name: str, made: Tuned | None) -> dict[str, Tried]:
+        if made is None:
+            return {}
         parts = await together(
             _evaluated(lesson, size, name, made, tests[name, size], gate) for size in SIZES
         )
-        return Tried(made, [each for part in parts for each in part])
+        return {name: Tried(made, [each for part in parts for each in part])}
 
     async def refined(first: Tuned) -> dict[str, Tried]:
         bar = Bar(progress, "practice after sft")
@@ -123,17 +135,20 @@ async def run(
         names = [name for name, way in WAYS.items() if way.after == SFT]
         learned = {"dpo": taught + own, "grpo": [each for each in own if failed(each)]}
         jobs = (tuned(name, learned[WAYS[name].method], first.adapter) for name in names)
-        made = dict(zip(names, await together(jobs), strict=True))
-        return {name: await tried(name, each) for name, each in made.items()}
+        found: dict[str, Tried] = {}
+        for name, made in zip(names, await together(jobs), strict=True):
+            found |= await tried(name, made)
+        return found
 
-    async def control() -> Tried:
+    async def control() -> dict[str, Tried]:
         return await tried(CONTROL, await tuned(CONTROL, taught))
 
     taught = await coached(lesson, known, Bar(progress, "practice with examples"), gate)
     first = await tuned(SFT, taught)
-    jobs: list[Coroutine[Any, Any, Any]] = [tried(SFT, first), control(), refined(first)]
-    own, beside, further = await together(jobs)
-    return {SFT: own, CONTROL: beside, **further}
+    if first is None:
+        return Results({}, left_out)
+    parts = await together([tried(SFT, first), control(), refined(first)])
+    return Results({name: each for part in parts for name, each in part.items()}, left_out)
 
 
 def failed(attempt: Trajectory) -> bool:
@@ -155,12 +170,12 @@ async def _evaluated(
 
 def arms(results: Results, base: Sequence[Finished]) -> dict[str, Arm]:
     """Sum the lesson up, the plain model's first attempts at the same tasks before all."""
-    if not results:
+    if not results.tried:
         return {}
     return {
         BASE: Arm(within(base, 1), None, None),
         **{
             name: Arm(within(each.finished, 1), compare(each.finished, base, 1), each.tuned)
-            for name, each in results.items()
+            for name, each in results.tried.items()
         },
     }

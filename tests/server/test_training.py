@@ -31,7 +31,7 @@ from training.jobs import LocalLauncher
 CONFIG = Path(__file__).with_name("training.json")
 PATIENCE = 300.0
 HERE = "qa/moods"
-MODEL = {"model": "local:babbler", "max_tokens": 16}
+MODEL: Any = {"model": "local:babbler", "max_tokens": 16}
 ANSWER = "fine"
 SPLITS = {"train": 72, "validation": 48, "test": 4}
 
@@ -98,7 +98,7 @@ async def client(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[L
 async def send(client: LangGraphClient, one: Trajectory) -> None:
     """Send an attempt in from outside."""
     turns = [{"role": each.type, "content": text_of(each)} for each in one.messages]
-    given = {
+    given: Any = {
         "messages": turns,
         "task": {"environment": one.task.environment, "id": one.task.id},
         "verdict": {"success": one.verdict.success},
@@ -110,7 +110,7 @@ async def send(client: LangGraphClient, one: Trajectory) -> None:
 async def answered(client: LangGraphClient, **settings: Any) -> tuple[str, str]:
     """Ask the model a question of the test; return the adapter that acted, and what it said."""
     task = next(iter(environment(HERE).tasks("test", 1)))
-    given = {"task": {"environment": HERE, "id": task.id}}
+    given: Any = {"task": {"environment": HERE, "id": task.id}}
     ended: Any = await client.runs.wait(None, "episode", input=given, context={**MODEL, **settings})
     said = [each["content"] for each in ended["messages"] if each["type"] == "ai"]
     return str(ended["adapter"]), said[0]
