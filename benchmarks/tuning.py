@@ -195,7 +195,7 @@ async def vision(study: Study) -> None:
         if not (base / "config.json").is_file():
             await asyncio.to_thread(shapes.eyes, base)
         data, images, wanted = await asyncio.to_thread(_drawn, shop.folder)
-        settings = {"learning_rate": 1e-2, "batch": 16}
+        settings = {"learning_rate": 5e-3, "batch": 16}
         tuned = await shop.tune(Way("", "vision", share=5, settings=settings), data)
         merged = shop.folder / f"merged-{tuned.adapter}"
         if not merged.is_dir():

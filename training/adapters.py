@@ -236,15 +236,19 @@ def _dataset_of(job: Path) -> str:
     return str(json.loads(job.read_text())["dataset"]) if job.is_file() else ""
 
 
-def mark_incompatible(base: str) -> list[Adapter]:
+def mark_incompatible(base: str, tenant: str | None = None) -> list[Adapter]:
     """Mark the adapters that were trained on other weights than a base has now; return them.
 
     `retraining` says what trains each anew.
+
+    Args:
+        base: plain name of the local model.
+        tenant: only those that this tenant may use; None for everybody's.
     """
     now = base_fingerprint(base)
     stale = [
         adapter
-        for adapter in adapters(base)
+        for adapter in adapters(base, tenant=tenant)
         if adapter.base_fingerprint != now and adapter.status != "incompatible"
     ]
     reason = f"The weights of local:{base} have changed since it was trained."

@@ -187,13 +187,10 @@ async def _withdraw_the_incompatible(
 ) -> None:
     """Mark adapters of other weights than the base has now, and let none of them act.
 
-    What trains each anew is in the event, for the tenant's own and for everybody's.
+    What trains each anew is in the event. Other tenants' adapters are left for them to hear of.
     """
-    tenant = Context.of(runtime).tenant
-    stale = await asyncio.to_thread(mark_incompatible, base)
+    stale = await asyncio.to_thread(mark_incompatible, base, Context.of(runtime).tenant)
     for adapter in stale:
-        if adapter.tenant not in ("", tenant):
-            continue
         plan = await asyncio.to_thread(retraining, adapter.name, jobs_root())
         runtime.stream_writer(
             {

@@ -194,6 +194,8 @@ async def test_an_adapter_that_helps_is_trained_once_and_put_in_force(
     assert used["adapter"] == adapter
     for context in (Context(tenant=tenant, adapter=NO_ADAPTER), Context(tenant="other")):
         assert (await acting.ainvoke({"task": task}, context=context))["adapter"] == ""
+    with pytest.raises(UnknownName, match="Unknown adapter"):
+        await acting.ainvoke({"task": task}, context=Context(tenant="other", adapter=adapter))
 
     await Releases(store, tenant, NORTH).promote("", run="back")
     back = await acting.ainvoke({"task": task}, context=Context(tenant=tenant))
@@ -371,7 +373,22 @@ async def test_a_changed_base_takes_its_adapter_out_of_force(
     adapter = hands.finish()
     await run()
     monkeypatch.setattr(adapters, "base_fingerprint", lambda _: "other weights")
-    await run()
+    graph = training.build(memory=words, jobs=lambda: hands).compile(store=store)
+    given: Any = {"environment": NORTH, "threshold": ENOUGH}
+    others, own = [
+        [
+            event
+            async for event in graph.astream(
+                given, context=Context(tenant=name), stream_mode="custom"
+            )
+            if event["type"] == "training.incompatible" and event["adapter"] == adapter
+        ]
+        for name in ("another", tenant)
+    ]
+    assert others == []  # and nothing was taken from whom it concerns
+    (told,) = own
+    (again,) = told["plan"]
+    assert (again["adapter"], again["dataset"]) == (adapter, adapters.read(adapter).dataset)
     release = await Releases(store, tenant, NORTH).current()
     assert release is not None
     assert release.adapter == ""
