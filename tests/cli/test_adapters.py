@@ -156,3 +156,17 @@ def test_an_adapter_is_taken_along_merged(
     told = apprentice("adapters", "export", "first", tmp_path / "merged")
     assert made == [("first", tmp_path / "merged")]
     assert str(tmp_path / "merged") in told.output.replace("\n", "")
+
+
+def test_an_adapter_is_evaluated_as_its_tenants_own(apprentice: Apprentice, weights: Path) -> None:
+    card(weights, "mine", tenant="acme")
+    asked = ("evaluate", "--adapter", "mine", "--limit", "2", "--trials", "1")
+    done = apprentice(*asked, "--technique", "none")
+    assert done.exit_code == 0, done.output
+    assert "2 tasks, 2 attempts" in done.output
+    refused = apprentice(*asked, "--technique", "expel")
+    assert refused.exit_code == 2
+    assert "belongs to 'acme'" in refused.output
+    stranger = apprentice(*asked, "--technique", "none", "--memory", "other")
+    assert stranger.exit_code == 2
+    assert "Unknown adapter 'mine'" in stranger.output
