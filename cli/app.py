@@ -163,7 +163,7 @@ def learn(
     ] = "",
     concurrency: Concurrency = evaluation.CONCURRENCY,
 ) -> None:
-    """Watch an agent learn by reflecting and by example, beside controls, and get a report."""
+    """Watch an agent learn by reflecting, by example and by fine-tuning, and get a report."""
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
