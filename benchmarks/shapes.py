@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -110,7 +111,7 @@ def named(model: Path, images: list[Path]) -> list[str]:
     for path in images:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
-        found.append(max(SHAPES, key=lambda shape, image=image: odds(image, shape)))
+        found.append(max(SHAPES, key=partial(odds, image)))
     return found
 
 
