@@ -13,6 +13,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,8 @@ from training.datasets.demonstrations import tool_calls
 SHUFFLED: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
 MODELS: Final = "APPRENTICE_LOCAL_MODELS"
+CALLS: Final = replace(WAYS[SFT], share=3)
+"""Its prompts are long and new to the embedded model: it needs more steps than rooms do."""
 IMAGES: Final = (256, 96)
 """To learn from, and to be tried on."""
 
@@ -134,7 +137,7 @@ async def function_calls(study: Study) -> None:
         marks[weights.BASE] = await _marks(study, shop, "")
         for name, seed in ways.items():
             data = await asyncio.to_thread(_demonstrated, shop, tool_calls(shuffled=seed))
-            tuned = await shop.tune(WAYS[SFT], data)
+            tuned = await shop.tune(CALLS, data)
             marks[name], took[name] = await _marks(study, shop, tuned.adapter), [tuned]
     study.say("", "## Function calls with held-out tools", "")
     study.say("The first turn at each test request, in %; a third of them call for no tool.")
