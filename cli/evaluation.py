@@ -29,6 +29,7 @@ from nodes.experience import Memory, experience
 from state.context import Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
 from state.nouns import Noun, Task, Trajectory, Usage, digest
+from training.adapters import owner
 
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000
@@ -118,12 +119,12 @@ def tasks_of(plan: Plan) -> list[Task]:
 def context_of(plan: Plan) -> Context:
     """Return the settings that a plan's runs have.
 
-    Unless a memory is named the tenant is a fresh one, and nothing is recorded: what is measured
-    stays as it is.
+    Unless a memory is named the tenant is a fresh one, or the one whose adapter acts, and nothing
+    is recorded: what is measured stays as it is.
     """
     chosen = TECHNIQUES[technique(plan.technique)]
     return Context(
-        tenant=plan.memory or f"evaluation-{run_name(plan)}",
+        tenant=plan.memory or _owner(plan) or f"evaluation-{run_name(plan)}",
         model=plan.model,
         adapter=plan.adapter,
         temperature=plan.temperature,
@@ -135,6 +136,21 @@ def context_of(plan: Plan) -> Context:
         recall=chosen.recall or "hybrid",
         record=bool(plan.memory),
     )
+
+
+def _owner(plan: Plan) -> str:
+    """Return the tenant whose adapter is evaluated, if it is one tenant's own.
+
+    Raises:
+        BadInput: rules are to be learned as well, which would be kept as that tenant's.
+    """
+    found = owner(plan.adapter) if plan.adapter else ""
+    if found and TECHNIQUES[technique(plan.technique)].studies:
+        raise BadInput(
+            f"Adapter {plan.adapter!r} belongs to {found!r}, and the rules that "
+            f"{plan.technique!r} learns would be kept as its own. Name a memory: --memory {found}."
+        )
+    return found
 
 
 def study_of(plan: Plan) -> Study:
