@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -47,6 +48,30 @@ def test_a_rule_has_a_history_with_evidence(rules: Apprentice) -> None:
     assert rules("history", "zz").exit_code == 2
 
 
+def test_a_rule_leads_to_its_attempts_and_an_attempt_to_its_rules(rules: Apprentice) -> None:
+    first = re.findall(r"│ ([0-9a-f]{8}) │", rules("show").output)[0]
+    listed = rules("evidence", first).output
+    attempts = re.findall(r"│ ([0-9a-f]{32}) │ (train/\d+) │ (\d) +│ (solved|failed)", listed)
+    assert {ended for *_, ended in attempts} == {"solved", "failed"}
+    name, task, trial, ended = attempts[0]
+    told = rules("evidence", name).output
+    assert f"{task} · trial {trial} · {ended}" in told
+    assert "> go to" in told
+    assert re.search(rf"Rests on it (alone|and others): {first}", told)
+    assert "0 rules and 0 attempts" in rules("evidence", "zz").stderr
+
+
+def test_what_rules_rest_on_is_in_the_memory(rules: Apprentice, learned: Path) -> None:
+    assert run("export", "all.jsonl").exit_code == 0
+    kept = {json.loads(line)["id"] for line in (learned / "all.jsonl").read_text().splitlines()}
+    ids = re.findall(r"│ ([0-9a-f]{8}) │", rules("show").output)
+    evidence = {
+        each for rule in ids for each in re.findall(r"[0-9a-f]{32}", rules("evidence", rule).output)
+    }
+    assert evidence
+    assert evidence <= kept
+
+
 def test_rules_are_curated_compared_and_rolled_back(rules: Apprentice) -> None:
     before = re.search(r"Released: ([0-9a-f]{8})", rules("show").output)
     assert before
@@ -69,7 +94,7 @@ def test_what_a_person_writes_wrongly_is_a_sentence(rules: Apprentice) -> None:
     assert rules("withdraw", "zz").exit_code == 2
 
 
-def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice) -> None:
+def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice, learned: Path) -> None:
     listed = rules("show").output
     ids = re.findall(r"│ ([0-9a-f]{8}) │", listed)
     lone = next(each for each in reversed(ids) if rules("history", each).output.count("model") == 1)
@@ -79,6 +104,8 @@ def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice) -> 
     done = rules("withdraw", evidence[0])
     assert (done.exit_code, "1 transcripts erased" in done.output) == (0, True)
     assert text in done.output
+    assert run("export", "left.jsonl").exit_code == 0
+    assert evidence[0] not in (learned / "left.jsonl").read_text()
     assert text not in rules("show").output
     assert "In force:" in done.output
     before = re.findall(r"  ([0-9a-f]{8})  Better", listed)
