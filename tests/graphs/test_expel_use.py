@@ -77,9 +77,8 @@ async def test_attempts_with_exemplars_and_late_verdicts_count_too(data: None) -
     assert await showings.all() == []
     judging = feedback.build(memory).compile(store=store)
     for verdict in (True, True, False):
-        await judging.ainvoke(
-            {"trajectory": ended["attempts"][0].id, "verdict": {"success": verdict}}
-        )
+        given: Any = {"trajectory": ended["attempts"][0].id, "verdict": {"success": verdict}}
+        await judging.ainvoke(given)
     (showing,) = await showings.all()
     assert (showing.success, showing.trial) == (False, 1)
     assert showing.rules == (release.rules[0].id,)
