@@ -17,6 +17,7 @@ from nodes.agents import Agent, ask
 from nodes.expel.extract import gathered
 from nodes.kept import log_of, quarantine_of
 from state.context import Context
+from state.corroboration import Vocabulary
 from state.errors import ContextOverflow
 from state.expel import Counts, ExpelState, ExpelUpdate
 from state.gathering import Evidence
@@ -49,6 +50,7 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
             for each in await gathered(state, runtime)
             for attempt in each.attempts
         }
+        words = Vocabulary.of(attempts.values())
         counts = Counts()
         rejected: list[Rejected] = []
         pieces = list(enumerate(state.evidence))
@@ -59,7 +61,7 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
                 rejected.append(Rejected(written=piece.kind, reason=gone))
                 continue
             try:
-                found = await _criticise(critic, state, runtime, index, piece, attempts)
+                found = await _criticise(critic, state, runtime, index, piece, attempts, words)
             except ContextOverflow as error:
                 halves = piece.halves()
                 pieces = [(index, half) for half in halves] + pieces
@@ -80,6 +82,7 @@ async def _criticise(
     index: int,
     piece: Evidence,
     attempts: Mapping[str, Trajectory],
+    words: Vocabulary,
 ) -> Criticism:
     """Ask about one piece of evidence, and log what stands."""
     log = log_of(runtime, state.environment)
@@ -95,7 +98,8 @@ async def _criticise(
         environment=state.environment,
     )
     parsed = parse_operations(text_of(reply.message))
-    operations, refused = _heeding(parsed.operations, declined(await log.batches(), book), book)
+    doubt = _Doubt(declined(await log.batches(), book), words, book)
+    operations, refused = doubt.sorted_out(parsed.operations)
     refused += book.apply(operations).rejected
     # What is stopped is kept first: a batch that is logged is never looked at again.
     stopped = await quarantine_of(runtime, state.environment).add(
@@ -128,25 +132,40 @@ async def _criticise(
     return Criticism(counts, rejected)
 
 
-def _heeding(
-    operations: Iterable[Operation], declined: Container[str], book: Rulebook
-) -> tuple[list[Operation], list[Rejected]]:
-    """Hold back what would bring a rule again that a person took out; a person may let it in."""
-    passed: list[Operation] = []
-    refused: list[Rejected] = []
-    for each in operations:
-        if each.kind in ("ADD", "EDIT") and likeness(each.text) in declined:
+class _Doubt(NamedTuple):
+    """What makes new words wait for a person, beside what the screening of any rule finds.
+
+    Attributes:
+        declined: rules that a person took out.
+        words: how many tasks each word was met in.
+        book: the rules that there are.
+    """
+
+    declined: Container[str]
+    words: Vocabulary
+    book: Rulebook
+
+    def sorted_out(self, operations: Iterable[Operation]) -> tuple[list[Operation], list[Rejected]]:
+        """Return the operations that may be judged, and those that a person may let in."""
+        passed: list[Operation] = []
+        refused: list[Rejected] = []
+        for each in operations:
+            reason = self._about(each)
+            if reason is None:
+                passed.append(each)
+                continue
+            stopped = _by_id(each, self.book)
             refused.append(
-                Rejected(
-                    written=str(each)[:200],
-                    reason="A person took this rule out.",
-                    operation=_by_id(each, book),
-                    flagged=True,
-                )
+                Rejected(written=str(each)[:200], reason=reason, operation=stopped, flagged=True)
             )
-        else:
-            passed.append(each)
-    return passed, refused
+        return passed, refused
+
+    def _about(self, operation: Operation) -> str | None:
+        if operation.kind not in ("ADD", "EDIT"):
+            return None
+        if likeness(operation.text) in self.declined:
+            return "A person took this rule out."
+        return self.words.planted(operation.text, [rule.text for rule in self.book.rules])
 
 
 def _by_id(operation: Operation, book: Rulebook) -> Operation:
