@@ -36,7 +36,11 @@ from state.rulebook import Difference, Rulebook, diff, parse_operations, rollbac
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Learn rules from experience, and look after them.",
+    help="Learn rules from experience, and look after them.\n\n"
+    "`learn` attempts tasks, drafts rules and releases those that help; `curate` changes the draft "
+    "by hand, and `learn --tasks 0` tries it as it is, with `--review` after asking you about each "
+    "change. `diff` compares, `rollback` goes back, `evidence` leads from a rule to the attempts "
+    "that it rests on. Agents see the release in force and nothing else.",
 )
 
 

@@ -25,7 +25,7 @@ from graphs import episode, reflexion
 from nodes.agents import RETRY, Agent
 from nodes.expel.curate import curating
 from nodes.expel.draw import draw
-from nodes.expel.extract import extract
+from nodes.expel.extract import extracting
 from nodes.expel.gather import gathering, spread
 from nodes.expel.propose import propose
 from nodes.expel.publish import publish
@@ -65,7 +65,7 @@ def build(
         .add_node(draw)
         .add_node(weigh)
         .add_node("gather", gathering(tried))
-        .add_node(extract)
+        .add_node("extract", extracting(critic))
         .add_node("curate", curating(critic), retry_policy=RETRY)
         .add_node(propose)
         .add_node(review)

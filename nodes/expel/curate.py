@@ -5,7 +5,8 @@ After ExpeL (Zhao et al. 2023, arXiv 2308.10144). Each answer is one batch of th
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+import asyncio
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -14,21 +15,20 @@ from langgraph.runtime import Runtime
 
 from nodes import Node
 from nodes.agents import Agent, ask
+from nodes.expel.budget import Budget, answer
 from nodes.expel.extract import gathered
 from nodes.kept import log_of, quarantine_of
 from state.context import Context
 from state.corroboration import Vocabulary
 from state.errors import ContextOverflow
 from state.expel import Counts, ExpelState, ExpelUpdate
-from state.gathering import Evidence
+from state.gathering import Evidence, shortened
 from state.nouns import Trajectory, text_of, transcript
 from state.prompts import critique_pair, critique_successes
 from state.review import declined
 from state.rulebook import Operation, Rulebook, parse_operations
 from state.rules import Rejected, likeness
 
-TOKENS: Final = 256
-"""Four operations fit into it; a run's settings may allow more."""
 REPORTED: Final = 200
 """Rejected operations that a run reports, at most."""
 
@@ -51,6 +51,7 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
             for attempt in each.attempts
         }
         words = Vocabulary.of(attempts.values())
+        budget = await Budget.of(critic, Context.of(runtime))
         counts = Counts()
         rejected: list[Rejected] = []
         pieces = list(enumerate(state.evidence))
@@ -60,10 +61,15 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
                 gone = "A transcript that it rests on was withdrawn."
                 rejected.append(Rejected(written=piece.kind, reason=gone))
                 continue
+            halves = piece.halves()
+            if await _was_divided(index, halves, state, runtime):
+                pieces = [(index, half) for half in halves] + pieces
+                continue
             try:
-                found = await _criticise(critic, state, runtime, index, piece, attempts, words)
+                found = await _criticise(
+                    critic, state, runtime, index, piece, attempts, words, budget
+                )
             except ContextOverflow as error:
-                halves = piece.halves()
                 pieces = [(index, half) for half in halves] + pieces
                 if not halves:
                     rejected.append(Rejected(written=piece.kind, reason=str(error)))
@@ -83,6 +89,7 @@ async def _criticise(
     piece: Evidence,
     attempts: Mapping[str, Trajectory],
     words: Vocabulary,
+    budget: Budget,
 ) -> Criticism:
     """Ask about one piece of evidence, and log what stands."""
     log = log_of(runtime, state.environment)
@@ -92,8 +99,8 @@ async def _criticise(
     context = Context.of(runtime)
     reply = await ask(
         critic,
-        prompt(book, piece, attempts),
-        replace(context, max_tokens=max(context.max_tokens, TOKENS)),
+        await asyncio.to_thread(fitting, book, piece, attempts, budget),
+        replace(context, max_tokens=answer(context)),
         graph="expel",
         environment=state.environment,
     )
@@ -176,10 +183,41 @@ def _by_id(operation: Operation, book: Rulebook) -> Operation:
     return operation.model_copy(update={"number": None, "rule": book.rules[number - 1].id})
 
 
-def prompt(book: Rulebook, piece: Evidence, attempts: Mapping[str, Trajectory]) -> list[AnyMessage]:
+async def _was_divided(
+    index: int, halves: Sequence[Evidence], state: ExpelState, runtime: Runtime[Context]
+) -> bool:
+    """Tell whether a run that was broken off had to divide a piece; then it stays divided."""
+    log = log_of(runtime, state.environment)
+    for half in halves:
+        if await log.recorded(state.run_name, index, half.trajectories):
+            return True
+    return False
+
+
+def fitting(
+    book: Rulebook, piece: Evidence, attempts: Mapping[str, Trajectory], budget: Budget
+) -> list[AnyMessage]:
+    """Return the question, with transcripts as long as there is room for.
+
+    Raises:
+        ContextOverflow: if there is no room for several successes; they can be looked at apart.
+    """
+    told = [transcript(attempts[name].messages) for name in piece.trajectories]
+    asked = prompt(book, piece, told)
+    if budget.fits(asked):
+        return asked
+    if piece.halves():
+        raise budget.overflow(asked)
+    room = budget.question or 0
+    while not budget.fits(asked) and room > 0:
+        room -= max(1, budget.excess(asked))
+        asked = prompt(book, piece, shortened(told, budget.count, room))
+    return asked
+
+
+def prompt(book: Rulebook, piece: Evidence, told: Sequence[str]) -> list[AnyMessage]:
     """Return the question: the evidence as transcripts, and the rules with their numbers."""
     rules = [rule.text for rule in book.rules]
-    told = [transcript(attempts[name].messages) for name in piece.trajectories]
     if piece.kind == "pair":
         success, failure = told
         return critique_pair(rules, success, failure, full=book.full())

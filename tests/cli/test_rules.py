@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rules(learned: Path, monkeypatch: pytest.MonkeyPatch) -> Apprentice:
     """Run `apprentice rules` where they were learned."""
     prepare(monkeypatch, learned)
-    return lambda *arguments: run("rules", *arguments)
+    return lambda *arguments, **more: run("rules", *arguments, **more)
 
 
 def test_what_was_learned_is_shown(rules: Apprentice) -> None:
@@ -85,6 +86,32 @@ def test_rules_are_curated_compared_and_rolled_back(rules: Apprentice) -> None:
     assert rules("diff").output.strip() == "They are the same."
 
 
+def test_what_the_readme_says_about_rules_works(rules: Apprentice, root: Path) -> None:
+    page = (root / "README.md").read_text()
+    lines = re.findall(r"^apprentice rules ([a-z].*)$", page, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == [
+        *("learn", "show", "curate", "diff", "learn", "history", "evidence", "rollback"),
+        "withdraw",
+    ]
+    shown = rules("show").output
+    first = re.findall(r"│ ([0-9a-f]{8}) │", shown)[0]
+    releases = re.findall(r"  ([0-9a-f]{8})  Better", shown)
+    ids = {
+        "RULE": first,
+        "RELEASE": releases[0],
+        "ATTEMPT": re.findall(r"[0-9a-f]{32}", rules("history", first).output)[0],
+    }
+    for line in lines:
+        words = [ids.get(word, word) for word in shlex.split(line, comments=True)]
+        if words[0] == "learn":  # few tasks, and the run that is finished already
+            words += ["--held-out", "24"] if "--review" in words else LEARN[2:]
+        if words[0] == "withdraw":
+            words[-1] = "zz"  # what it does is tested last, since it cannot be undone
+        done = rules(*words, answers="approve all\n")
+        assert done.exit_code == (2 if words[0] == "withdraw" else 0), done.output
+    assert f"Released: {releases[0]}" in rules("show").output
+
+
 def test_what_a_person_writes_wrongly_is_a_sentence(rules: Apprentice) -> None:
     done = rules("curate", "AGREE 99", "Look twice.")
     assert done.exit_code == 2
@@ -116,3 +143,22 @@ def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice, lea
 def test_the_same_run_goes_on(rules: Apprentice) -> None:
     again = run(*LEARN)
     assert again.exit_code == 0
+
+
+def test_commands_on_an_empty_memory_say_what_is_missing(apprentice: Apprentice) -> None:
+    shown = apprentice("rules", "show")
+    assert (shown.exit_code, "Released: nothing" in shown.output) == (0, True)
+    assert apprentice("rules", "diff").output.strip() == "They are the same."
+    ended = apprentice("rules", "learn", "--tasks", "0")
+    assert ended.exit_code == 0
+    assert "Unchanged. There are no rules, neither drafted nor released." in ended.output
+    for command in ("history", "evidence", "rollback", "withdraw"):
+        refused = apprentice("rules", command, "zz")
+        assert (refused.exit_code, "zz" in refused.stderr) == (2, True), command
+
+
+def test_a_rule_of_10000_characters_is_refused_and_the_book_stays(apprentice: Apprentice) -> None:
+    done = apprentice("rules", "curate", "ADD: " + "look twice and " * 700)
+    assert done.exit_code == 2
+    assert "at most 300 are allowed" in done.stderr
+    assert "look twice" not in apprentice("rules", "show").output

@@ -151,6 +151,14 @@ async def test_progress_is_streamed(taught: Any) -> None:
     assert kinds.count("expel.gathered") == 18
 
 
+async def test_an_empty_memory_is_said_to_be_empty() -> None:
+    store = InMemoryStore()
+    ended = await learned(store, {"tasks": 0})
+    assert (ended["outcome"], ended["candidate"]) == ("unchanged", None)
+    assert "There are no rules, neither drafted nor released" in ended["reason"]
+    assert await RulebookLog(store, book=HOME).batches() == []
+
+
 async def test_only_failures_teach_nothing_and_say_so() -> None:
     store = InMemoryStore()
     ended = await learned(store, {"tasks": 3}, agent=idle, reflector=lambda _: "Look again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,6 +67,19 @@ async def test_a_rules_evidence_is_in_the_memory_and_leads_back() -> None:
         resting = resting_on(batches, [name])
         spoken = {o.rule for b in batches if name in b.evidence for o in b.operations}
         assert {rule.id for rule in (*resting.alone, *resting.partly)} <= spoken
+
+
+async def test_two_runs_of_one_name_at_once_are_one_run() -> None:
+    store, memory = InMemoryStore(), Memories()
+    own = Context(tenant=memory.tenant)
+    compiled = graph(store, memory)
+    both = await asyncio.gather(*(compiled.ainvoke(GIVEN, context=own) for _ in range(2)))
+    assert both[0]["candidate"].texts == both[1]["candidate"].texts
+    kept = {each.id: each for each in await memory.all()}
+    assert kept.keys() == (await gathered(store, memory.tenant)).keys()
+    batches = await RulebookLog(store, memory.tenant, HOME).batches()
+    assert len({(batch.index, batch.evidence) for batch in batches}) == len(batches)
+    assert all(set(batch.evidence) <= kept.keys() for batch in batches)
 
 
 async def test_what_is_not_to_be_recorded_is_not() -> None:
