@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
+from memory.rulebook import RulebookLog
 from nodes import Node
 from nodes.agents import Agent, ask
 from nodes.expel.budget import Budget, answer
@@ -50,8 +51,9 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
             for each in await gathered(state, runtime)
             for attempt in each.attempts
         }
-        words = Vocabulary.of(attempts.values())
+        words = await asyncio.to_thread(Vocabulary.of, attempts.values())
         budget = await Budget.of(critic, Context.of(runtime))
+        desk = _Desk(critic, state, runtime, attempts, words, budget)
         counts = Counts()
         rejected: list[Rejected] = []
         pieces = list(enumerate(state.evidence))
@@ -62,13 +64,11 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
                 rejected.append(Rejected(written=piece.kind, reason=gone))
                 continue
             halves = piece.halves()
-            if await _was_divided(index, halves, state, runtime):
+            if await desk.was_divided(index, piece):
                 pieces = [(index, half) for half in halves] + pieces
                 continue
             try:
-                found = await _criticise(
-                    critic, state, runtime, index, piece, attempts, words, budget
-                )
+                found = await desk.criticise(index, piece)
             except ContextOverflow as error:
                 pieces = [(index, half) for half in halves] + pieces
                 if not halves:
@@ -81,62 +81,89 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
     return curate
 
 
-async def _criticise(
-    critic: Agent | None,
-    state: ExpelState,
-    runtime: Runtime[Context],
-    index: int,
-    piece: Evidence,
-    attempts: Mapping[str, Trajectory],
-    words: Vocabulary,
-    budget: Budget,
-) -> Criticism:
-    """Ask about one piece of evidence, and log what stands."""
-    log = log_of(runtime, state.environment)
-    if done := await log.recorded(state.run_name, index, piece.trajectories):
-        return Criticism(Counts(applied=len(done.operations)))
-    book = await log.load()
-    context = Context.of(runtime)
-    reply = await ask(
-        critic,
-        await asyncio.to_thread(fitting, book, piece, attempts, budget),
-        replace(context, max_tokens=answer(context)),
-        graph="expel",
-        environment=state.environment,
-    )
-    parsed = parse_operations(text_of(reply.message))
-    doubt = _Doubt(declined(await log.batches(), book), words, book)
-    operations, refused = doubt.sorted_out(parsed.operations)
-    refused += book.apply(operations).rejected
-    # What is stopped is kept first: a batch that is logged is never looked at again.
-    stopped = await quarantine_of(runtime, state.environment).add(
-        refused, run=state.run_name, evidence=piece.trajectories
-    )
-    applied = await log.record(
-        operations,
-        run=state.run_name,
-        index=index,
-        evidence=piece.trajectories,
-        reason=reason(piece, attempts),
-        seen=book,
-    )
-    rejected = (*parsed.rejected, *refused)
-    counts = Counts(
-        applied=len(applied.operations),
-        rejected=len(rejected) - len(stopped),
-        quarantined=len(stopped),
-    )
-    runtime.stream_writer(
-        {
-            "type": "expel.curated",
-            "index": index,
-            "evidence": piece.kind,
-            "operations": [str(operation) for operation in applied.operations],
-            "rejected": [each.model_dump(include={"written", "reason"}) for each in rejected],
-            "rules": len(applied.rulebook.rules),
-        }
-    )
-    return Criticism(counts, rejected)
+@dataclass(frozen=True)
+class _Desk:
+    """What every piece of evidence is looked at with.
+
+    Attributes:
+        attempts: all that were gathered, by id.
+        words: how many tasks each word was met in.
+        budget: what a question may take of the critic's context.
+    """
+
+    critic: Agent | None
+    state: ExpelState
+    runtime: Runtime[Context]
+    attempts: Mapping[str, Trajectory]
+    words: Vocabulary
+    budget: Budget
+
+    @property
+    def log(self) -> RulebookLog:
+        """The rulebook's log."""
+        return log_of(self.runtime, self.state.environment)
+
+    async def was_divided(self, index: int, piece: Evidence) -> bool:
+        """Tell whether a run that was broken off had to divide a piece; then it stays divided."""
+        for half in piece.halves():
+            if await self.log.recorded(self.state.run_name, index, half.trajectories):
+                return True
+            if await self.was_divided(index, half):
+                return True
+        return False
+
+    async def criticise(self, index: int, piece: Evidence) -> Criticism:
+        """Ask about one piece of evidence, and log what stands."""
+        log, run = self.log, self.state.run_name
+        if done := await log.recorded(run, index, piece.trajectories):
+            return Criticism(Counts(applied=len(done.operations)))
+        book = await log.load()
+        parsed = parse_operations(await self._asked(book, piece))
+        doubt = _Doubt(declined(await log.batches(), book), self.words, book)
+        operations, refused = doubt.sorted_out(parsed.operations)
+        refused += book.apply(operations).rejected
+        # What is stopped is kept first: a batch that is logged is never looked at again.
+        stopped = await quarantine_of(self.runtime, self.state.environment).add(
+            refused, run=run, evidence=piece.trajectories
+        )
+        applied = await log.record(
+            operations,
+            run=run,
+            index=index,
+            evidence=piece.trajectories,
+            reason=reason(piece, self.attempts),
+            seen=book,
+        )
+        rejected = (*parsed.rejected, *refused)
+        counts = Counts(
+            applied=len(applied.operations),
+            rejected=len(rejected) - len(stopped),
+            quarantined=len(stopped),
+        )
+        self.runtime.stream_writer(
+            {
+                "type": "expel.curated",
+                "index": index,
+                "evidence": piece.kind,
+                "operations": [str(operation) for operation in applied.operations],
+                "rejected": [each.model_dump(include={"written", "reason"}) for each in rejected],
+                "rules": len(applied.rulebook.rules),
+            }
+        )
+        return Criticism(counts, rejected)
+
+    async def _asked(self, book: Rulebook, piece: Evidence) -> str:
+        """Return what the critic writes about a piece of evidence."""
+        context = Context.of(self.runtime)
+        asked = await asyncio.to_thread(fitting, book, piece, self.attempts, self.budget)
+        reply = await ask(
+            self.critic,
+            asked,
+            replace(context, max_tokens=answer(context)),
+            graph="expel",
+            environment=self.state.environment,
+        )
+        return text_of(reply.message)
 
 
 class _Doubt(NamedTuple):
@@ -181,17 +208,6 @@ def _by_id(operation: Operation, book: Rulebook) -> Operation:
     if number is None or not 1 <= number <= len(book.rules):
         return operation
     return operation.model_copy(update={"number": None, "rule": book.rules[number - 1].id})
-
-
-async def _was_divided(
-    index: int, halves: Sequence[Evidence], state: ExpelState, runtime: Runtime[Context]
-) -> bool:
-    """Tell whether a run that was broken off had to divide a piece; then it stays divided."""
-    log = log_of(runtime, state.environment)
-    for half in halves:
-        if await log.recorded(state.run_name, index, half.trajectories):
-            return True
-    return False
 
 
 def fitting(
