@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import AnyMessage
 from langgraph.store.memory import InMemoryStore
 
 from benchmarks.rules import Cast, recovery
@@ -110,8 +111,15 @@ async def test_a_rule_whose_record_turns_is_taken_away_when_that_does_no_harm() 
 
 
 async def test_rules_follow_a_world_that_changes() -> None:
-    found = await recovery(CAST, Context(), most=4)
+    store = InMemoryStore()
+    found = await recovery(CAST, Context(), most=4, store=store)
     assert found["before"] > found["untaught"]
     assert found["outcomes"][-1] == "published"
     assert found["recovered"]
     assert found["spent"] <= 400
+    # What is journaled is only summed up: nobody acts, reflects or criticises again.
+    assert await recovery(Cast(_nobody, _nobody, _nobody), Context(), most=4, store=store) == found
+
+
+def _nobody(messages: Sequence[AnyMessage]) -> str:
+    raise AssertionError("All was done before.")
