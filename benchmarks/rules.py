@@ -324,6 +324,7 @@ async def flip(figures: Figures) -> None:
     figures.say(
         f"{figures.model}: live tasks solved in %, batches of {figures.training}: "
         f"{100 * found['untaught']:.0f} without rules, {100 * found['before']:.0f} "
-        f"with learned ones; after the flip {after} ({how}, {found['spent']} tasks spent: live, training and held-out). The runs of expel "
-        f"in between: {', '.join(found['outcomes'])}."
+        f"with learned ones; after the flip {after} ({how}, {found['spent']} tasks "
+        f"spent: live, training and held-out). The runs of expel in between: "
+        f"{', '.join(found['outcomes'])}."
     )

@@ -26,7 +26,7 @@ from memory.store import store
 from models import chat
 from nodes.experience import experience, installed
 from state.context import Context
-from state.errors import BadInput
+from state.errors import BadInput, MissingPart
 from state.expel import HELD_OUT, TASKS
 from state.gathering import CHUNK
 from state.records import record as record_of
@@ -105,7 +105,7 @@ async def _learned(
 
     try:
         if context.record:
-            await experience(context.tenant)  # that another process has it is told at once
+            await _remembered(context.tenant)
         async with store() as kept:
             return await learn(
                 study,
@@ -118,6 +118,14 @@ async def _learned(
             )
     finally:
         await close()
+
+
+async def _remembered(tenant: str) -> None:
+    """Open the memory before anything starts, so that it is told at once if another has it."""
+    try:
+        await experience(tenant)
+    except MissingPart as error:
+        raise MissingPart(f"{error} Or learn without it: --no-record.") from error
 
 
 def asked(question: Mapping[str, Any], console: Console) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from memory.experience.edge import EdgeEngine
 from tests.cli.conftest import Apprentice, prepare, run
 
 LEARN = ("rules", "learn", "--run", "a", "--tasks", "12", "--held-out", "72")
@@ -162,3 +164,13 @@ def test_a_rule_of_10000_characters_is_refused_and_the_book_stays(apprentice: Ap
     assert done.exit_code == 2
     assert "at most 300 are allowed" in done.stderr
     assert "look twice" not in apprentice("rules", "show").output
+
+
+def test_while_another_process_has_the_memory_rules_are_learned_without_it(
+    apprentice: Apprentice, tmp_path: Path
+) -> None:
+    other = EdgeEngine.opened(tmp_path / "data" / "experience", "local:minilm", lambda: 64)
+    refused = apprentice("rules", "learn", "--tasks", "0")
+    assert (refused.exit_code, "--no-record" in refused.stderr) == (1, True)
+    assert apprentice("rules", "learn", "--tasks", "0", "--no-record").exit_code == 0
+    asyncio.run(other.close())
