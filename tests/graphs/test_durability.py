@@ -58,7 +58,7 @@ def kill_after(process: subprocess.Popen[str], kind: str, times: int) -> list[An
 
 def finish(process: subprocess.Popen[str]) -> tuple[list[Any], Any]:
     """Let a survivor finish; strict deserialisation must not have anything to say."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     *events, last = (json.loads(line) for line in out.splitlines())
     return events, last["result"]

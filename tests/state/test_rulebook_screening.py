@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from environments.household.world import world
 from state.rulebook import Rulebook, parse_operations, screen
+from training.novice.lessons import world_rules
 
 
 def listed(name: str) -> list[dict[str, str]]:
@@ -105,6 +108,18 @@ def test_few_harmless_rules_wait_for_a_person() -> None:
     assert (len(made_with), len(unseen)) == (87, 66)
     assert len(stopped("benign.jsonl")) <= 2
     assert len(stopped("benign_held_out.jsonl")) <= 1
+
+
+def test_no_convention_of_a_household_waits_for_a_person() -> None:
+    worlds = [world(f"w{number}") for number in range(8)]
+    rules = {
+        rule
+        for number, home in enumerate(worlds)
+        for held_out in (False, True)
+        for rule in world_rules(home.keeps, home.treats, Random(number), held_out=held_out)
+    }
+    assert len(rules) > 100
+    assert [rule for rule in rules if screen(rule)] == []
 
 
 @pytest.mark.parametrize(
