@@ -277,12 +277,18 @@ def main() -> None:
         "--repeats", type=int, choices=range(3, 7), default=6, help="trials of household controls"
     )
     parser.add_argument("--training", type=int, default=48, help="tasks that rules come from")
+    parser.add_argument("--model", default=MODEL, help="who learns in a world that flips")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
     figures = Figures(
-        options.runs, options.tasks, options.concurrency, options.repeats, options.training
+        options.runs,
+        options.tasks,
+        options.concurrency,
+        options.repeats,
+        options.training,
+        options.model,
     )
     asyncio.run(_all(figures, options.only))
     if options.out:

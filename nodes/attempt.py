@@ -13,6 +13,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from nodes import Node
+from nodes.experience import Memory, kept
 from state.context import MAX_SEED, Context
 from state.nouns import InView, Task, Trajectory, trajectory_id, transcript
 from state.prompts import Shown
@@ -20,21 +21,30 @@ from state.reflexion import ReflexionState, ReflexionUpdate
 
 
 def attempting(
-    episode: CompiledStateGraph[Any, Context, Any, Any],
+    episode: CompiledStateGraph[Any, Context, Any, Any], memory: Memory | None = None
 ) -> Node[ReflexionState, ReflexionUpdate]:
-    """Return the node that runs an episode as a subgraph; the finished attempt is kept whole."""
+    """Return the node that runs an episode as a subgraph; the finished attempt is kept whole.
+
+    What the run recorded before it was killed is not attempted again: a memory is durable at
+    once, where a checkpoint may be a moment behind.
+    """
 
     async def attempt(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
         """Attempt the task once more."""
         context = Context.of(runtime)
         trial = state.trials + 1
-        lessons = in_view(state, context)
-        # Sampled retries must differ from each other, and be the same when repeated.
-        seeded = replace(context, seed=(context.seed + state.trials) % MAX_SEED)
-        trajectory = await attempted(
-            episode, state.task, shown(state, context), seeded, run=state.run_name, trial=trial
-        )
-        trajectory = with_view(trajectory, reflections=lessons.reflections)
+        name = trajectory_id(context.tenant, state.task, state.run_name, trial)
+        experience = await kept(memory, runtime)
+        if experience and (before := await experience.get(name)):
+            trajectory = before.trajectory
+        else:
+            lessons = in_view(state, context)
+            # Sampled retries must differ from each other, and be the same when repeated.
+            seeded = replace(context, seed=(context.seed + state.trials) % MAX_SEED)
+            trajectory = await attempted(
+                episode, state.task, shown(state, context), seeded, run=state.run_name, trial=trial
+            )
+            trajectory = with_view(trajectory, reflections=lessons.reflections)
         return {
             "attempts": [*state.attempts, trajectory],
             "trials": trial,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
@@ -60,6 +60,21 @@ async def test_every_attempt_and_lesson_is_kept(hard: Task) -> None:
 
     await run(hard, tenant)  # the same run again, as after a crash
     assert await memory.report() == report
+
+
+async def test_a_recorded_attempt_is_not_made_again(hard: Task) -> None:
+    tenant = str(uuid4())
+    first = await run(hard, tenant)
+    graph = reflexion.build(_nobody, reflector=expert_reflector, memory=words)
+    compiled = graph.compile(store=InMemoryStore())  # the checkpoints and the store are gone
+    context = Context(tenant=tenant, max_trials=4)
+    again = await compiled.ainvoke({"task": hard, "run": "r"}, context=context)
+    assert again["attempts"] == first["attempts"]
+    assert again["outcome"] == first["outcome"] == "solved"
+
+
+def _nobody(messages: Sequence[AnyMessage]) -> str:
+    raise AssertionError("No attempt is due.")
 
 
 async def test_a_task_to_learn_from_helps_the_next_one(easy: Task) -> None:

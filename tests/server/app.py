@@ -18,6 +18,8 @@ from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.graphs.analyst import analyst
 
 PAUSE = 0.05
+WRITERS = 32
+together = asyncio.Barrier(WRITERS)
 
 
 async def patient_expert(messages: Sequence[AnyMessage]) -> str:
@@ -35,8 +37,10 @@ expel = expels.build(expert_agent, reflector=expert_reflector, critic=expert_cri
 )
 
 
-def original(messages: Sequence[AnyMessage]) -> str:
-    """Add a rule that nobody else adds."""
+async def original(messages: Sequence[AnyMessage]) -> str:
+    """Add a rule that nobody else adds, once all writers are about to write."""
+    async with asyncio.timeout(60):
+        await together.wait()
     letters = digest(text_of(messages[-1])).translate(str.maketrans("0123456789", "ghijklmnop"))
     return f"ADD: Look for {letters}."
 
