@@ -44,10 +44,17 @@ class Figures:
     """Runs evaluations and collects the document's lines."""
 
     def __init__(
-        self, folder: Path, tasks: int, concurrency: int, repeats: int, training: int
+        self,
+        folder: Path,
+        tasks: int,
+        concurrency: int,
+        repeats: int,
+        training: int,
+        model: str = MODEL,
     ) -> None:
         self.folder = folder
         self.training = training
+        self.model = model
         self.tasks = tasks
         self.repeats = repeats
         self.gate = asyncio.Semaphore(concurrency)

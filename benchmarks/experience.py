@@ -121,12 +121,12 @@ class Flat:
         self._environments = np.array([attempt.task.environment for attempt in attempts])
         self._given = given
 
-    def nearest(self, query: Query, limit: int) -> list[str]:
-        """Return the ids of the nearest attempts, exactly."""
+    def nearest(self, query: Query, limit: int) -> dict[str, float]:
+        """Return the ids of the nearest attempts, exactly, and how near they are."""
         near = self._rows @ self._given.rows[query.task.instruction]
         near[self._environments != query.task.environment] = -np.inf
         found = np.argpartition(-near, limit)[:limit]
-        return [self.ids[place] for place in found[np.argsort(-near[found])]]
+        return {self.ids[place]: float(near[place]) for place in found}
 
 
 class Line(NamedTuple):
@@ -249,14 +249,11 @@ class Bench:
         vector = self.given.embed_query(query.task.instruction)
         words = sparse(query.task.instruction, query=True)
         near, said = [
-            [hit.payload["trajectory"] for hit in ranking]
+            {hit.payload["trajectory"]: hit.score for hit in ranking}
             for ranking in await engine.nearest([vector, words], where, DEPTH)
         ]
         exact = set(list(fused([self.flat.nearest(query, DEPTH), said]))[:LIMIT])
         return len(exact & set(list(fused([near, said]))[:LIMIT])) / LIMIT
-
-    def _in_another_way(self, way: dict[str, object]) -> list[Query]:
-        return [query.model_copy(update=way) for query in self.asked]
 
     def _memory(self, engine: Engine) -> QdrantExperience:
         return QdrantExperience(engine, self.given, "default", capacity=10_000_000)

@@ -26,7 +26,7 @@ from environments.household.expert import Knowledge
 from environments.household.game import Game
 from environments.household.nouns import CATEGORY, TREATMENTS
 from models import chat
-from nodes.expel.curate import TOKENS
+from nodes.expel.budget import ANSWER
 from state.nouns import Task
 from state.prompts import Shown, critique_pair
 from state.rulebook import Rulebook, parse_operations
@@ -176,7 +176,7 @@ def _exemplar(place: Household, task: Task, *, relevant: bool) -> Shown:
 async def operations(figures: Figures) -> None:
     """How many of the rule operations that the model writes parse and apply."""
     figures.say("", "## Rule operations", "")
-    model = chat(MODEL, max_tokens=TOKENS)
+    model = chat(MODEL, max_tokens=ANSWER)
     written = parsed = applied = right = 0
     for world in WORLDS:
         place = Household(world, "small")
@@ -278,12 +278,18 @@ def main() -> None:
         "--repeats", type=int, choices=range(3, 7), default=6, help="trials of household controls"
     )
     parser.add_argument("--training", type=int, default=48, help="tasks that rules come from")
+    parser.add_argument("--model", default=MODEL, help="who learns in a world that flips")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
     figures = Figures(
-        options.runs, options.tasks, options.concurrency, options.repeats, options.training
+        options.runs,
+        options.tasks,
+        options.concurrency,
+        options.repeats,
+        options.training,
+        options.model,
     )
     asyncio.run(_all(figures, options.only))
     if options.out:

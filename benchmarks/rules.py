@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from unittest.mock import patch
 
 from langgraph.store.base import BaseStore
@@ -22,19 +22,23 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
 from benchmarks.document import MODEL, WORLDS, Figures, percent
+from cli import evaluation
 from environments import registry
 from environments.household.environment import Household
 from environments.protocol import Simulator
 from graphs import expel, reflexion
+from memory.findings import Findings
 from nodes.agents import Agent
 from state.context import Context
-from state.nouns import Task
+from state.nouns import Noun, Task, digest
 from state.prompts import Shown
 from state.releases import Release
 from state.statistics import difference, rate
 from training.novice.lessons import world_rules
 
+_N = TypeVar("_N", bound=Noun)
 HELD_OUT: Final = 120
+AT_ONCE: Final = 16
 CHUNK: Final = 3
 """The embedded model reads 2,048 tokens, which eight transcripts exceed."""
 
@@ -49,7 +53,7 @@ async def rules(figures: Figures) -> None:
     )
     counts: Counter[str] = Counter()
     learned: dict[str, tuple[str, ...]] = {}
-    async with _store(figures.folder) as store:
+    async with _store(figures.folder / "rules.sqlite") as store:
         for world in WORLDS:
             ended = await _learned(figures, store, f"household/{world}/small", counts)
             candidate: Release | None = ended["candidate"]
@@ -104,9 +108,9 @@ async def _learned(figures: Figures, store: BaseStore, place: str, counts: Count
 
 
 @asynccontextmanager
-async def _store(folder: Path) -> AsyncIterator[BaseStore]:
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    async with AsyncSqliteStore.from_conn_string(str(folder / "rules.sqlite")) as store:
+async def _store(file: Path) -> AsyncIterator[BaseStore]:
+    await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
+    async with AsyncSqliteStore.from_conn_string(str(file)) as store:
         await store.setup()
         yield store
 
@@ -166,9 +170,25 @@ class Cast:
     critic: Agent | None = None
 
 
+class Served(Noun):
+    """How one live task ended."""
+
+    task: str
+    solved: bool
+
+
+class Studied(Noun):
+    """How one run of expel ended, and the tasks that it attempted."""
+
+    outcome: str
+    spent: int
+
+
 @dataclass
 class Stream:
     """Tasks as they come, a batch at a time, with expel run after each batch.
+
+    What was done is journaled in the store: the same stream again goes on where it stopped.
 
     Attributes:
         batch: live tasks between two runs of expel.
@@ -186,48 +206,79 @@ class Stream:
     live: list[float] = field(default_factory=list)
     spent: int = 0
     _drawn: int = 0
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def serve(self) -> float:
         """Attempt a batch of live tasks once each, with the released rules in view."""
+        self._drawn += 1
+        name = f"live {self._drawn}"
+        done = {each.task: each for each in await self._journal(name, Served).all()}
+        drawn = self.household.tasks("train", self.batch, seed=10_000 + self._drawn)
+        tasks = [task for task in drawn if task.id not in done]
+        served = await evaluation.together(self._served(task, name) for task in tasks)
+        solved = sum(each.solved for each in (*done.values(), *served))
+        self.spent += self.batch
+        self.live.append(solved / self.batch)
+        return self.live[-1]
+
+    async def _served(self, task: Task, name: str) -> Served:
+        """Attempt one live task."""
         graph = reflexion.build(self.cast.agent, reflector=self.cast.reflector).compile(
             store=self.store
         )
         context = Context(model=self.context.model, max_trials=1)
-        self._drawn += 1
-        given: Sequence[Any] = [
-            {"task": task, "run": "live"}
-            for task in self.household.tasks("train", self.batch, seed=10_000 + self._drawn)
-        ]
-        ended = await graph.abatch(list(given), {"max_concurrency": 16}, context=context)
-        self.spent += self.batch
-        self.live.append(sum(each["outcome"] == "solved" for each in ended) / self.batch)
-        return self.live[-1]
+        async with self._gate:
+            given: Any = {"task": task, "run": name}
+            ended = await graph.ainvoke(given, context=context)
+        served = Served(task=task.id, solved=ended["outcome"] in ("solved", "solved_before"))
+        await self._journal(name, Served).add(task.id, served)
+        return served
 
-    async def study(self, tasks: int | None = None) -> Mapping[str, Any]:
-        """Run expel once."""
+    async def study(self) -> str:
+        """Run expel once, and return how it ended."""
+        name = f"run {self._drawn}"
+        journal = self._journal(name, Studied)
+        done = await journal.get(name)
+        if done is None:
+            done = await self._studied(name)
+            await journal.add(name, done)
+        self.spent += done.spent
+        return done.outcome
+
+    async def _studied(self, name: str) -> Studied:
         graph = expel.build(
             self.cast.agent, reflector=self.cast.reflector, critic=self.cast.critic
         ).compile(store=self.store)
-        count = self.training if tasks is None else tasks
         ended: Mapping[str, Any] = await graph.ainvoke(
             {
                 "environment": self.household.name,
-                "tasks": count,
+                "tasks": self.training,
                 "held_out": HELD_OUT,
                 "chunk": CHUNK,
-                "run": f"run {self._drawn}",
+                "run": name,
             },
-            {"max_concurrency": 16},
+            {"max_concurrency": AT_ONCE},
             context=self.context,
         )
         decision = ended["validation"]
-        self.spent += count + (decision.numbers.pairs if decision else 0)
-        return ended
+        spent = self.training + (decision.numbers.pairs if decision else 0)
+        return Studied(outcome=ended["outcome"], spent=spent)
+
+    def _journal(self, run: str, noun: type[_N]) -> Findings[_N]:
+        tenant = self.context.tenant
+        return Findings(self.store, tenant, self.household.name, run, noun)
 
 
-async def recovery(cast: Cast, context: Context, most: int = 8, batch: int = 24) -> dict[str, Any]:
+async def recovery(
+    cast: Cast,
+    context: Context,
+    most: int = 8,
+    batch: int = 24,
+    store: BaseStore | None = None,
+) -> dict[str, Any]:
     """Let a household's conventions flip, and return how its rules follow.
 
+    With a store, a recovery that was broken off goes on, and a finished one is only summed up.
     Recovered is a batch of live tasks solved as often as before the flip, less ten points.
     """
     household = Flipping()
@@ -237,7 +288,7 @@ async def recovery(cast: Cast, context: Context, most: int = 8, batch: int = 24)
         patch.object(registry, "entry_points", lambda group: [point]),
         patch.object(EntryPoint, "load", lambda _: lambda: household),
     ):
-        stream = Stream(household, InMemoryStore(), cast, context, batch, batch)
+        stream = Stream(household, store or InMemoryStore(), cast, context, batch, batch)
         untaught = await stream.serve()
         await stream.study()
         before = await stream.serve()
@@ -249,7 +300,7 @@ async def recovery(cast: Cast, context: Context, most: int = 8, batch: int = 24)
             now = await stream.serve()
             if outcomes and now >= before - 0.1:
                 break
-            outcomes.append((await stream.study())["outcome"])
+            outcomes.append(await stream.study())
     registry.environment.cache_clear()
     return {
         "untaught": untaught,
@@ -264,12 +315,16 @@ async def recovery(cast: Cast, context: Context, most: int = 8, batch: int = 24)
 async def flip(figures: Figures) -> None:
     """A household whose conventions flip, and how many tasks its rules take to follow."""
     figures.say("", "## When the world changes", "")
-    found = await recovery(Cast(), Context(model=MODEL), batch=figures.training)
+    context = Context(model=figures.model)
+    name = f"flip-{digest(figures.model, figures.training)[:8]}.sqlite"
+    async with _store(figures.folder / name) as store:
+        found = await recovery(Cast(), context, batch=figures.training, store=store)
     after = ", ".join(f"{100 * share:.0f}" for share in found["after"])
     how = "recovered" if found["recovered"] else "not recovered"
     figures.say(
-        f"Live tasks solved in %, batches of {figures.training}: {100 * found['untaught']:.0f} "
-        f"without rules, {100 * found['before']:.0f} with learned ones; after the flip {after} "
-        f"({how}, {found['spent']} tasks spent: live, training and held-out). The runs of expel "
-        f"in between: {', '.join(found['outcomes'])}."
+        f"{figures.model}: live tasks solved in %, batches of {figures.training}: "
+        f"{100 * found['untaught']:.0f} without rules, {100 * found['before']:.0f} "
+        f"with learned ones; after the flip {after} ({how}, {found['spent']} tasks "
+        f"spent: live, training and held-out). The runs of expel in between: "
+        f"{', '.join(found['outcomes'])}."
     )

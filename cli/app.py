@@ -1,4 +1,4 @@
-"""The `apprentice` command: `learn`, `evaluate`, `show`, `rules`, `import`, `export`.
+"""The `apprentice` command: learn, evaluate, show, rules, adapters, memory, import, export.
 
 Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
 """
@@ -15,9 +15,22 @@ from typing import Annotated, Any, Final
 import typer
 from dotenv import load_dotenv
 from rich.console import Console
+from rich.progress import Progress
 from typer.core import TyperGroup
 
-from cli import evaluation, exchange, exemplars, journal, practice, report, rules, screen
+from cli import (
+    adapters,
+    evaluation,
+    exchange,
+    exemplars,
+    journal,
+    practice,
+    report,
+    rules,
+    screen,
+    upkeep,
+    weights,
+)
 from cli import learn as lessons
 from cli.journal import Finished, Plan
 from cli.learn import Lesson
@@ -65,6 +78,8 @@ app = typer.Typer(
 
 
 app.add_typer(rules.app, name="rules")
+app.add_typer(upkeep.app, name="memory")
+app.add_typer(adapters.app, name="adapters")
 
 
 def _print_version(asked: bool) -> None:
@@ -86,7 +101,9 @@ def apprentice(
 
     `apprentice learn` shows it; `apprentice evaluate` measures any environment and model;
     `apprentice show` prints what an agent did; `apprentice rules` learns rules and keeps them;
-    `apprentice import` and `apprentice export` take attempts into the memory and out of it.
+    `apprentice adapters` looks after fine-tuned weights; `apprentice memory` reports what the
+    memory holds and looks after it; `apprentice import` and `apprentice export` take attempts
+    into it and out of it.
     """
 
 
@@ -134,33 +151,43 @@ def learn(
         ),
     ] = exemplars.LEVELS[-1],
     training: Training = evaluation.TRAINING,
+    steps: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100_000,
+            help="Steps of each fine-tune of a local model on what was practised; 0 leaves them "
+            "out, as --successes 0 does.",
+        ),
+    ] = weights.STEPS,
     name: Annotated[
         str,
         typer.Option(help="The folder under runs/; an interrupted run goes on under its name."),
     ] = "",
     concurrency: Concurrency = evaluation.CONCURRENCY,
 ) -> None:
-    """Watch an agent learn by reflecting and by example, beside controls, and get a report."""
+    """Watch an agent learn by reflecting, by example and by fine-tuning, and get a report."""
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    lesson = Lesson(folder, world, tasks, trials, model, seed, max_tokens, successes, training)
+    lesson = Lesson(
+        folder, world, tasks, trials, model, seed, max_tokens, successes, training, steps
+    )
     console = Console()
     with lessons.opened(lesson) as journals, exemplars.opened(lesson) as levels:
         try:
             with screen.following(console) as progress:
                 gate = asyncio.Semaphore(concurrency)
-                jobs: list[Coroutine[Any, Any, Any]] = [
-                    lessons.run(journals, progress, gate),
-                    exemplars.run(lesson, levels, progress, gate),
-                ]
-                results, shown = asyncio.run(evaluation.together(jobs))
+                results, shown, tuned = asyncio.run(
+                    _lessons(lesson, journals, levels, progress, gate)
+                )
         except (KeyboardInterrupt, ApprenticeError) as error:
             kept = sum(len(each.finished) for each in (*journals.values(), *levels.values()))
             again = f"apprentice learn --name {folder.name}"
             raise _stopped(error, kept, folder, f"{again}, with the same options,") from error
     curve = exemplars.curve(shown, results[exemplars.NOTHING][exemplars.SIZE])
-    found = report.figures(lesson, results, curve)
+    arms = weights.arms(tuned, lessons.pooled(results)[exemplars.NOTHING])
+    found = report.figures(lesson, results, curve, arms)
     write_text(folder / "report.html", report.html(lesson, results, found))
     write_json(folder / "report.json", report.as_json(lesson, results, found))
     console.print(screen.by_trial(f"household/{world}, small and medium, {model}", found.summaries))
@@ -174,9 +201,36 @@ def learn(
         console.print(f"Learned rules: {report.UNRELEASED}")
     elif found.rules:
         console.print(f"Learned rules alone, against none: {screen.points(found.rules)}")
+    if arms:
+        console.print(screen.by_weights("First attempts, after fine-tunes on practice", arms))
+    for way, reason in tuned.left_out.items():
+        console.print(f"Not trained, {way}: {reason}", markup=False)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     own = folder / f"{lessons.LEARNER}-{lessons.SIZES[0]}.jsonl"
     console.print(f"Attempts: apprentice show {own}", soft_wrap=True)
+
+
+async def _lessons(
+    lesson: Lesson,
+    journals: lessons.Journals,
+    levels: exemplars.Journals,
+    progress: Progress,
+    gate: asyncio.Semaphore,
+) -> tuple[lessons.Results, exemplars.Results, weights.Results]:
+    """Give the three lessons side by side; the last two share their practice."""
+
+    async def practised() -> list[Any]:
+        known = await exemplars.practice(lesson, progress, gate)
+        jobs: list[Coroutine[Any, Any, Any]] = [
+            exemplars.run(levels, known, progress, gate),
+            weights.run(lesson, known, progress, gate),
+        ]
+        return await evaluation.together(jobs)
+
+    jobs: list[Coroutine[Any, Any, Any]] = [lessons.run(journals, progress, gate), practised()]
+    with weights.workshop(lesson).registry():
+        first, (shown, tuned) = await evaluation.together(jobs)
+    return first, shown, tuned
 
 
 @app.command(

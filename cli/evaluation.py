@@ -29,6 +29,7 @@ from nodes.experience import Memory, experience
 from state.context import Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
 from state.nouns import Noun, Task, Trajectory, Usage, digest
+from training.adapters import owner
 
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000
@@ -118,12 +119,12 @@ def tasks_of(plan: Plan) -> list[Task]:
 def context_of(plan: Plan) -> Context:
     """Return the settings that a plan's runs have.
 
-    Unless a memory is named the tenant is a fresh one, and nothing is recorded: what is measured
-    stays as it is.
+    Unless a memory is named the tenant is a fresh one, or the one whose adapter acts, and nothing
+    is recorded: what is measured stays as it is.
     """
     chosen = TECHNIQUES[technique(plan.technique)]
     return Context(
-        tenant=plan.memory or f"evaluation-{run_name(plan)}",
+        tenant=plan.memory or _owner(plan) or f"evaluation-{run_name(plan)}",
         model=plan.model,
         adapter=plan.adapter,
         temperature=plan.temperature,
@@ -135,6 +136,21 @@ def context_of(plan: Plan) -> Context:
         recall=chosen.recall or "hybrid",
         record=bool(plan.memory),
     )
+
+
+def _owner(plan: Plan) -> str:
+    """Return the tenant whose adapter is evaluated, if it is one tenant's own.
+
+    Raises:
+        BadInput: rules are to be learned as well, which would be kept as that tenant's.
+    """
+    found = owner(plan.adapter) if plan.adapter else ""
+    if found and TECHNIQUES[technique(plan.technique)].studies:
+        raise BadInput(
+            f"Adapter {plan.adapter!r} belongs to {found!r}, and the rules that "
+            f"{plan.technique!r} learns would be kept as its own. Name a memory: --memory {found}."
+        )
+    return found
 
 
 def study_of(plan: Plan) -> Study:
@@ -164,7 +180,7 @@ async def evaluate(
         watch: who follows.
         gate: bounds how many tasks are under way at once, over all evaluations that share it.
         donors: finished tasks whose reflections are lent out, for the control that borrows.
-        memory: where exemplars come from.
+        memory: where exemplars come from, and where a named memory's attempts are recorded.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
@@ -186,7 +202,7 @@ async def evaluate(
                     # An evaluation that was killed may have left a task half remembered.
                     await Reflections(kept, context.tenant, task).forget(name, plan.trials)
                 lent = borrowing(task, donors) if chosen.borrows else None
-                graph = _lending(lent, kept) if lent else shared
+                graph = _lending(lent, kept, memory) if lent else shared
                 given: dict[str, Any] = {"task": task, "run": name}
                 if chosen.recall is None:
                     given["afresh"] = not plan.memory
@@ -201,12 +217,13 @@ async def evaluate(
 def _graph(plan: Plan, kept: BaseStore | None, memory: Memory) -> Graph:
     """Return the graph of a plan's technique."""
     if TECHNIQUES[technique(plan.technique)].recall is None:
-        return reflexion.build().compile(name="reflexion", store=kept)
+        return reflexion.build(memory=memory).compile(name="reflexion", store=kept)
     return exemplar.build(memory=memory).compile(name="exemplar", store=kept)
 
 
-def _lending(lent: Agent, kept: BaseStore | None) -> Graph:
-    return reflexion.build(reflector=lent).compile(name="reflexion", store=kept)
+def _lending(lent: Agent, kept: BaseStore | None, memory: Memory) -> Graph:
+    built = reflexion.build(reflector=lent, memory=memory)
+    return built.compile(name="reflexion", store=kept)
 
 
 async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

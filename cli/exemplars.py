@@ -21,6 +21,7 @@ from cli.practice import practise, practised, remembered
 from cli.screen import Bar
 from cli.summary import Curve, compare, solved
 from cli.techniques import TechniqueName
+from state.nouns import Trajectory
 from state.statistics import Rate, rate
 
 LEVELS: Final = (1, 5, 25, 125)
@@ -56,19 +57,31 @@ def opened(lesson: Lesson) -> Iterator[Journals]:
         }
 
 
+async def practice(lesson: Lesson, progress: Progress, gate: asyncio.Semaphore) -> list[Trajectory]:
+    """Return the successes that a lesson shows, and learns from; none when it is to have none.
+
+    Raises:
+        ApprenticeError: the first one that a task meets; what was finished is kept.
+    """
+    if not lesson.successes:
+        return []
+    plan, bar = practised(lesson.plan(SHOWN, SIZE)), Bar(progress, "practice")
+    return await practise(lesson.folder / "practice.jsonl", plan, lesson.successes, bar, gate)
+
+
 async def run(
-    lesson: Lesson, journals: Journals, progress: Progress, gate: asyncio.Semaphore
+    journals: Journals,
+    known: Sequence[Trajectory],
+    progress: Progress,
+    gate: asyncio.Semaphore,
 ) -> Results:
-    """Practise, and try the test tasks at every level that the practice reaches.
+    """Try the test tasks at every level that the practice reached.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
     """
     if not journals:
         return {SHOWN: {}, RANDOM: {}}
-    plan = practised(lesson.plan(SHOWN, SIZE))
-    practice = Bar(progress, "practice for exemplars")
-    known = await practise(lesson.folder / "practice.jsonl", plan, lesson.successes, practice, gate)
     reached = {key: each for key, each in journals.items() if key[1] <= len(known)}
     bars = {key: Bar(progress, f"{key[0]}, {key[1]} recorded") for key in reached}
     async with remembered([each.plan for each in reached.values()], known) as memory:

@@ -35,6 +35,7 @@ class Lesson:
         tasks: how many tasks of each size of room.
         successes: how many solved tasks a memory of exemplars holds at most; 0 for no such lesson.
         training: how many training tasks rules are learned from, in each; 0 for no rules.
+        steps: updates of the weights that each fine-tune has; 0 for none.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Lesson:
     max_tokens: int
     successes: int
     training: int
+    steps: int
 
     @property
     def techniques(self) -> tuple[TechniqueName, ...]:

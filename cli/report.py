@@ -12,8 +12,9 @@ from cli.exemplars import NOTHING
 from cli.journal import Finished
 from cli.learn import CONTROLS, LEARNER, SIZES, STUDENT, Lesson, Results, example, pooled
 from cli.screen import percent, points
-from cli.summary import Curve, Summary, compare, summarise
+from cli.summary import Arm, Curve, Summary, compare, summarise
 from cli.techniques import TECHNIQUES
+from cli.tuning import WAYS
 from state.nouns import SCHEMA_VERSION, Trajectory, text_of
 from state.statistics import Difference, Rate
 
@@ -75,6 +76,7 @@ class Figures(NamedTuple):
         differences: control -> how far the learner is above it.
         exemplars: success by what is recorded in memory, if that was measured.
         rules: how far learned rules alone are above none, on one try; None if none were learned.
+        weights: success with each set of weights, if fine-tunes were made.
         released: whether any learned rule passed the gate, so that it was in view.
     """
 
@@ -84,9 +86,15 @@ class Figures(NamedTuple):
     exemplars: Curve | None = None
     rules: Difference | None = None
     released: bool = False
+    weights: Mapping[str, Arm] = {}
 
 
-def figures(lesson: Lesson, results: Results, exemplars: Curve | None = None) -> Figures:
+def figures(
+    lesson: Lesson,
+    results: Results,
+    exemplars: Curve | None = None,
+    weights: Mapping[str, Arm] | None = None,
+) -> Figures:
     """Sum a lesson up, all sizes of room together."""
     every = pooled(results)
     trial = min(JUDGED_AT, lesson.trials)
@@ -97,6 +105,7 @@ def figures(lesson: Lesson, results: Results, exemplars: Curve | None = None) ->
         exemplars,
         compare(every[STUDENT], every["none"], 1) if STUDENT in every else None,
         any(each.in_view.rules for done in every.get(STUDENT, ()) for each in done.attempts),
+        weights or {},
     )
 
 
@@ -118,6 +127,7 @@ def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
         "rules_released": found.released,
         "differences": {name: gap._asdict() for name, gap in found.differences.items()},
         "exemplars": found.exemplars and _levels(found.exemplars),
+        "weights": {name: _arm(arm) for name, arm in found.weights.items()},
         "rows": {
             name: [row.model_dump() for row in rows(done)] for name, done in pooled(results).items()
         },
@@ -134,6 +144,7 @@ def html(lesson: Lesson, results: Results, found: Figures) -> str:
         _gaps(found),
         _families(own, lesson.trials),
         _exemplars(found.exemplars) if found.exemplars else "",
+        _weights(found.weights) if found.weights else "",
         _example(own),
         _costs(found.summaries),
     ]
@@ -253,6 +264,39 @@ def _exemplars(curve: Curve) -> str:
         "rooms, by how many solved training tasks are in memory; whiskers are 95 % Wilson "
         "intervals.</figcaption></figure><p>What an attempt has in view:</p>"
         f"{chart.key(list(lines), about)}{_table('Examples beyond chance?', head, gaps)}"
+    )
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    return {
+        "rate": arm.share,
+        "above_base": arm.above and arm.above._asdict(),
+        "tuned": arm.tuned and arm.tuned._asdict(),
+    }
+
+
+def _weights(arms: Mapping[str, Arm]) -> str:
+    rows, items = [], []
+    for name, arm in arms.items():
+        took = arm.tuned
+        figures = (
+            (f"{took.rows}", f"{took.steps}", f"{took.seconds:.0f} s", f"{took.memory_mb:,.0f} MB")
+            if took
+            else ("",) * 4
+        )
+        cells = (percent(arm.share), points(arm.above) if arm.above else "", *figures)
+        rows.append(
+            f"<tr><td>{escape(name)}</td>"
+            f"{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        )
+        about = WAYS[name].about if name in WAYS else "the plain model"
+        items.append(f"<li><strong>{escape(name)}</strong> {escape(about)}</li>")
+    names = ("weights", "solved", "above the plain model", "rows", "steps", "trained in", "peak")
+    heads = "".join(f"<th>{name}</th>" for name in names)
+    return _table("Moved into the weights", heads, rows) + (
+        '<p class="soft">First attempts at the same tasks with nothing in view. What was learned '
+        "from: training tasks attempted with solved ones in view, without those; seconds and "
+        f'memory are those of the training process.</p><ul class="key">{"".join(items)}</ul>'
     )
 
 

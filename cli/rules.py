@@ -1,17 +1,14 @@
-"""`apprentice rules`: learn, show, compare, curate, roll back and withdraw."""
+"""`apprentice rules`: learn, show, compare, curate and roll back; and what is in `provenance`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
-from langgraph.store.base import BaseStore
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -19,59 +16,32 @@ from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from cli import screen
+from cli import provenance, screen
+from cli.book import DRAFT, HOME, Book, Memory, Where, changed, with_book
 from cli.study import Stages, Study, learn
 from environments.registry import environment as environment_of
 from graphs.expel import CONCURRENCY
-from memory.quarantine import Quarantine
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from memory.showings import Showings
+from memory.experience.opening import close
 from memory.store import store
-from memory.withdrawal import withdraw as withdraw_from
 from models import chat
+from nodes.experience import experience, installed
 from state.context import Context
-from state.errors import BadInput
+from state.errors import BadInput, MissingPart
 from state.expel import HELD_OUT, TASKS
 from state.gathering import CHUNK
-from state.records import record
+from state.records import record as record_of
 from state.releases import CURRENT, NONE
-from state.rulebook import Difference, Rule, Rulebook, diff, parse_operations, rollback
-
-T = TypeVar("T")
-DRAFT: Final = "draft"
+from state.rulebook import Difference, Rulebook, diff, parse_operations, rollback
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Learn rules from experience, and look after them.",
+    help="Learn rules from experience, and look after them.\n\n"
+    "`learn` attempts tasks, drafts rules and releases those that help; `curate` changes the draft "
+    "by hand, and `learn --tasks 0` tries it as it is, with `--review` after asking you about each "
+    "change. `diff` compares, `rollback` goes back, `evidence` leads from a rule to the attempts "
+    "that it rests on. Agents see the release in force and nothing else.",
 )
-
-Memory = Annotated[str, typer.Option(metavar="NAME", help="Whose rules: the tenant.")]
-Where = Annotated[str, typer.Option(help="The environment that the rules are for.")]
-HOME: Final = "household/north/small"
-
-
-@dataclass(frozen=True)
-class Book:
-    """One tenant's rules of one environment, opened."""
-
-    store: BaseStore
-    environment: str
-    log: RulebookLog
-    releases: Releases
-    quarantine: Quarantine
-    showings: Showings
-
-    async def rules(self, name: str) -> tuple[Rule, ...]:
-        """Return the rules of the draft, of a release, or of a version of the log."""
-        if name == DRAFT:
-            return (await self.log.load()).rules
-        try:
-            release = await self.releases.chosen(name)
-        except BadInput:
-            return (await self.log.version(name)).rules
-        return release.rules if release else ()
 
 
 @app.command("learn")
@@ -95,9 +65,12 @@ def learn_rules(
     concurrency: Annotated[
         int, typer.Option(min=1, max=1024, help="Tasks under way at once.")
     ] = CONCURRENCY,
+    record: Annotated[
+        bool, typer.Option(help="Keep the attempts in the memory, for the other techniques too.")
+    ] = True,
 ) -> None:
     """Gather attempts, curate rules from them, and release those that help."""
-    context = Context(tenant=memory, model=model)
+    context = Context(tenant=memory, model=model, record=record and installed())
     chat(model)  # a wrong name is told before anything starts
     name = run or time.strftime("%Y%m%d-%H%M%S")
     study = Study(environment_of(environment).name, tasks, held_out, name, review, chunk)
@@ -130,10 +103,29 @@ async def _learned(
         finally:
             progress.start()
 
-    async with store() as kept:
-        return await learn(
-            study, context, kept, heard=heard, answer=answer, concurrency=concurrency
-        )
+    try:
+        if context.record:
+            await _remembered(context.tenant)
+        async with store() as kept:
+            return await learn(
+                study,
+                context,
+                kept,
+                heard=heard,
+                answer=answer,
+                concurrency=concurrency,
+                memory=experience,
+            )
+    finally:
+        await close()
+
+
+async def _remembered(tenant: str) -> None:
+    """Open the memory before anything starts, so that it is told at once if another has it."""
+    try:
+        await experience(tenant)
+    except MissingPart as error:
+        raise MissingPart(f"{error} Or learn without it: --no-record.") from error
 
 
 def asked(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
@@ -144,7 +136,7 @@ def asked(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
     rest = ""
     for change in question["changes"]:
         before, after = change["before"], change["after"]
-        console.print(_changed(change["kind"], before and before["text"], after and after["text"]))
+        console.print(changed(change["kind"], before and before["text"], after and after["text"]))
         console.print(f"  evidence: {len(change['evidence'])} attempts", style="dim")
         changes[change["rule"]], rest = _word(console, rest)
     quarantined: dict[str, Any] = {}
@@ -180,7 +172,7 @@ def show(environment: Where = HOME, memory: Memory = "default") -> None:
         title = f"Released: {current.id[:8]}" if current else "Released: nothing"
         table = Table("", "rule", "strength", "record", title=title, title_justify="left")
         for number, rule in enumerate(current.rules if current else (), 1):
-            found = record(showings, rule.id, since.get((rule.id, rule.text), 0.0))
+            found = record_of(showings, rule.id, since.get((rule.id, rule.text), 0.0))
             fared = f"{found.succeeded} of {found.shown}" if found.shown else "not shown yet"
             table.add_row(str(number), escape(rule.text), str(rule.strength), fared)
         console.print(table)
@@ -198,7 +190,7 @@ def show(environment: Where = HOME, memory: Memory = "default") -> None:
             name = promotion.release[:8] or NONE
             console.print(f"{moment}  {name}  {escape(promotion.reason)}", style="dim")
 
-    _with(environment, memory, read)
+    with_book(environment, memory, read)
 
 
 @app.command("diff")
@@ -221,37 +213,7 @@ def compare(
         if not differences:
             console.print("They are the same.")
 
-    _with(environment, memory, read)
-
-
-@app.command()
-def history(
-    rule: Annotated[str, typer.Argument(help="The rule's id, or how it begins.")],
-    environment: Where = HOME,
-    memory: Memory = "default",
-) -> None:
-    """Print what was done to one rule, by whom and on what evidence."""
-
-    async def read(book: Book) -> None:
-        draft = await book.log.load()
-        found = [each for each in (*draft.rules, *draft.retired) if each.id.startswith(rule)]
-        if len(found) != 1:
-            raise BadInput(
-                f"{len(found) or 'No'} rules have an id that begins with {rule!r}. "
-                "`apprentice rules show` lists the ids."
-            )
-        batches = {batch.key: batch for batch in await book.log.batches()}
-        console = Console()
-        for event in await book.log.history(found[0].id):
-            batch = batches[event.batch]
-            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(batch.time))
-            strength = event.after.strength if event.after else 0
-            console.print(f"{moment}  {batch.author}  {escape(str(event.operation))} → {strength}")
-            for line in (batch.reason, event.reason, ", ".join(each for each in batch.evidence)):
-                if line:
-                    console.print(f"  {escape(line)}", style="dim", soft_wrap=True)
-
-    _with(environment, memory, read)
+    with_book(environment, memory, read)
 
 
 @app.command()
@@ -286,7 +248,7 @@ def curate(
             listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
             raise BadInput(f"Not everything was done. {listed}")
 
-    _with(environment, memory, write)
+    with_book(environment, memory, write)
 
 
 @app.command("rollback")
@@ -307,73 +269,14 @@ def roll_back(
         await book.releases.promote(name, run=run, author="person", reason=reason)
         Console().print(f"In force: {name[:8] or NONE}, {len(rules)} rules.")
 
-    _with(environment, memory, write)
-
-
-@app.command()
-def withdraw(
-    trajectories: Annotated[list[str], typer.Argument(help="Ids, as `rules history` names them.")],
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "Withdrawn by hand.",
-    environment: Where = HOME,
-    memory: Memory = "default",
-) -> None:
-    """Withdraw attempts that are bad, private or poisoned, and what rests on them alone."""
-
-    async def write(book: Book) -> None:
-        done = await withdraw_from(book.store, memory, book.environment, trajectories, reason)
-        console = Console()
-        for rule in done.resting.alone:
-            console.print(_changed("removed", rule.text, None))
-        for rule in done.resting.partly:
-            console.print(f"[yellow]weakened[/] {escape(rule.text)} → {rule.strength}")
-        console.print(f"{done.attempts} transcripts erased.")
-        if done.release:
-            console.print(f"In force: {done.release[:8]}.")
-        if done.resting.partly:
-            console.print("`apprentice rules learn --tasks 0` judges what is left.")
-
-    _with(environment, memory, write)
-
-
-def _with(environment: str, memory: str, job: Callable[[Book], Awaitable[T]]) -> T:
-    """Open a book, and do a job with it."""
-    name = environment_of(environment).name
-    tenant = Context(tenant=memory).tenant
-
-    async def opened() -> T:
-        async with _book(tenant, name) as book:
-            return await job(book)
-
-    return asyncio.run(opened())
-
-
-@asynccontextmanager
-async def _book(tenant: str, name: str) -> AsyncIterator[Book]:
-    async with store() as kept:
-        yield Book(
-            kept,
-            name,
-            RulebookLog(kept, tenant, name),
-            Releases(kept, tenant, name),
-            Quarantine(kept, tenant, name),
-            Showings(kept, tenant, name),
-        )
+    with_book(environment, memory, write)
 
 
 def _difference(each: Difference) -> Text:
     before, after = each.before, each.after
-    return _changed(each.kind, before.text if before else None, after.text if after else None)
+    return changed(each.kind, before.text if before else None, after.text if after else None)
 
 
-def _changed(kind: str, before: str | None, after: str | None) -> Text:
-    """Render a change as a diff does."""
-    if before == after:
-        return Text(f"  {kind:<12} {after}")
-    page = Text()
-    if before is not None:
-        page.append(f"- {kind:<12} {before}", style="red")
-    if before is not None and after is not None:
-        page.append("\n")
-    if after is not None:
-        page.append(f"+ {kind:<12} {after}", style="green")
-    return page
+app.command()(provenance.history)
+app.command()(provenance.evidence)
+app.command()(provenance.withdraw)

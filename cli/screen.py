@@ -21,7 +21,7 @@ from rich.text import Text
 
 from cli.evaluation import steps
 from cli.journal import Finished
-from cli.summary import Curve, Summary
+from cli.summary import Arm, Curve, Summary
 from state.nouns import Trajectory, text_of
 from state.statistics import Difference, Rate
 
@@ -72,6 +72,18 @@ class Bar:
         self._progress.update(self._line, told=told)
 
 
+class Steps:
+    """A fine-tune's line in a progress display."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress = progress
+        self._line: TaskID = progress.add_task(name, total=None, told="")
+
+    def step(self, done: int, total: int) -> None:
+        """Show how many of its steps are done."""
+        self._progress.update(self._line, completed=done, total=total)
+
+
 @contextmanager
 def following(console: Console) -> Iterator[Progress]:
     """Show live progress while evaluations run; off a terminal, only how it ended."""
@@ -119,6 +131,23 @@ def by_level(title: str, curve: Curve) -> Table:
         table.add_column(str(level), justify="right")
     for name, rates in curve.rates.items():
         table.add_row(name, *(percent(share).replace(" (", "\n(") for share in rates))
+    return table
+
+
+def by_weights(title: str, arms: Mapping[str, Arm]) -> Table:
+    """Tabulate the share of tasks solved with each set of weights, and what that took."""
+    table = Table(title=title, title_justify="left", caption="one attempt, 95 % intervals")
+    table.add_column("weights", no_wrap=True)
+    for column in ("solved", "above the plain model", "steps", "seconds", "peak MB"):
+        table.add_column(column, justify="right")
+    for name, arm in arms.items():
+        took = arm.tuned
+        table.add_row(
+            name,
+            percent(arm.share),
+            points(arm.above) if arm.above else "",
+            *((f"{took.steps}", f"{took.seconds:.0f}", f"{took.memory_mb:.0f}") if took else ()),
+        )
     return table
 
 

@@ -19,6 +19,7 @@ from rich.progress import Progress, TaskID
 
 from graphs import expel
 from memory.store import data_folder
+from nodes.experience import Memory
 from state.context import Context
 from state.expel import ExpelInput, ExpelState, ForTask
 from state.gathering import CHUNK
@@ -74,6 +75,7 @@ async def learn(
     heard: Listener,
     answer: Answer | None = None,
     concurrency: int = expel.CONCURRENCY,
+    memory: Memory | None = None,
 ) -> dict[str, Any]:
     """Run a study, or go on with it, and return how it ended.
 
@@ -84,11 +86,13 @@ async def learn(
         heard: who hears what happens.
         answer: asks a person; needed for a study that is reviewed.
         concurrency: tasks under way at once.
+        memory: where training attempts are remembered; when none is given, the run alone keeps
+            them.
     """
     name = digest(context.tenant, study.environment, study.run)
     config = RunnableConfig(configurable={"thread_id": name}, max_concurrency=concurrency)
     async with _checkpoints(name) as saver:
-        graph = expel.build().compile(name="expel", checkpointer=saver, store=store)
+        graph = expel.build(memory=memory).compile(name="expel", checkpointer=saver, store=store)
         begun = await graph.aget_state(config)
         given: Any = None if begun.next else study.given()
         while True:

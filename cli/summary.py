@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from cli.evaluation import rows
 from cli.journal import Finished
+from cli.tuning import Tuned
 from state.errors import BadInput
 from state.nouns import Usage
 from state.statistics import Difference, Rate, difference, rate
@@ -48,6 +49,20 @@ class Curve(NamedTuple):
     differences: dict[str, Difference]
 
 
+class Arm(NamedTuple):
+    """First attempts at unseen tasks with one set of weights.
+
+    Attributes:
+        share: of the tasks, solved.
+        above: how far that is above the plain model; None for the plain model itself.
+        tuned: what the fine-tune took; None where there was none.
+    """
+
+    share: Rate
+    above: Difference | None
+    tuned: Tuned | None
+
+
 def summarise(finished: Sequence[Finished], trials: int) -> Summary:
     """Sum up an evaluation of up to `trials` attempts a task."""
     listed = rows(finished)
@@ -55,9 +70,9 @@ def summarise(finished: Sequence[Finished], trials: int) -> Summary:
     return Summary(
         tasks=len(finished),
         attempts=len(listed),
-        by_trial=[_rate(finished, trial) for trial in range(1, trials + 1)],
+        by_trial=[within(finished, trial) for trial in range(1, trials + 1)],
         by_family={
-            family: _rate([done for done in finished if done.task.kind == family], trials)
+            family: within([done for done in finished if done.task.kind == family], trials)
             for family in families
         },
         calls=sum(row.calls for row in listed),
@@ -83,5 +98,6 @@ def solved(done: Finished, trial: int) -> bool:
     return done.solved_at is not None and done.solved_at <= trial
 
 
-def _rate(finished: Sequence[Finished], trial: int) -> Rate:
+def within(finished: Sequence[Finished], trial: int) -> Rate:
+    """Return the share of tasks solved within some trials."""
     return rate(sum(solved(done, trial) for done in finished), len(finished))

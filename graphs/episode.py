@@ -1,10 +1,11 @@
 """Episode: one attempt at one task, a turn of the agent and a turn of the environment in turn.
 
-START -> begin -> act -> step -> END             (solved, stuck, or out of steps)
-                  ^      | |
-                  +------+ +--> grade -> END    (an open task, or a judge of one's own)
+START -> begin -> act -> step -> record -> END    (solved, stuck, or out of steps)
+                  ^      | |        ^
+                  +------+ +-> grade+             (an open task, or a judge of one's own)
                  (not over yet)
 
+A graph that runs episodes as a part of it records them itself: then there is no `record` here.
 With a memory, what was done at similar moments is recalled in every turn: ... remind -> act -> ...
 """
 
@@ -15,8 +16,9 @@ from langgraph.graph import END, START, StateGraph
 from nodes.act import acting
 from nodes.agents import RETRY, Agent
 from nodes.begin import begin
-from nodes.experience import Memory
+from nodes.experience import Memory, experience
 from nodes.grade import Judge, grading
+from nodes.record import recording_episode
 from nodes.remind import reminding
 from nodes.step import stepping
 from state.context import Context
@@ -31,6 +33,7 @@ def build(
     memory: Memory | None = None,
     *,
     person: bool = False,
+    record: Memory | None = None,
 ) -> Episode:
     """Wire an episode.
 
@@ -42,22 +45,27 @@ def build(
             they are not.
         person: whether a person may be asked here, which takes a checkpointer. A graph that runs
             episodes as a part of it asks them itself.
+        record: opens a tenant's experience, in which the attempt is recorded; when none is given,
+            it is not.
     """
-    after, turn = "grade" if judge else END, "remind" if memory else "act"
+    last, turn = "record" if record else END, "remind" if memory else "act"
+    after = "grade" if judge else last
     graph = (
         StateGraph(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
         .add_node(begin)
         .add_node("act", acting(agent), retry_policy=RETRY)
-        .add_node("step", stepping(after, turn), destinations=(turn, "grade", END))
+        .add_node("step", stepping(after, turn), destinations=(turn, "grade", last))
         .add_node("grade", grading(judge, person=person), retry_policy=RETRY)
         .add_edge(START, "begin")
         .add_edge("begin", turn)
         .add_edge("act", "step")
-        .add_edge("grade", END)
+        .add_edge("grade", last)
     )
+    if record:
+        graph.add_node("record", recording_episode(record)).add_edge("record", END)
     if memory:
         graph.add_node("remind", reminding(memory)).add_edge("remind", "act")
     return graph
 
 
-graph = build(person=True).compile(name="episode")
+graph = build(person=True, record=experience).compile(name="episode")

@@ -8,8 +8,9 @@ START -> draw -> weigh -> gather* -> extract -> curate -> propose -> publish -> 
                                                             review   (a person is asked)
 
 `gather` runs the reflexion graph on a training task, `compare` the episode graph on a held-out
-one; each is sent to a task at a time, as many at once as the run's `max_concurrency`. Rules are
-drafted in the log, and agents see none that is not released.
+one; each is sent to a task at a time, as many at once as the run's `max_concurrency`. Training
+attempts are remembered like all others, so that a rule's evidence can be looked up and recalled.
+Rules are drafted in the log, and agents see none that is not released.
 
 Source: Zhao et al. 2023, arXiv 2308.10144.
 """
@@ -24,13 +25,14 @@ from graphs import episode, reflexion
 from nodes.agents import RETRY, Agent
 from nodes.expel.curate import curating
 from nodes.expel.draw import draw
-from nodes.expel.extract import extract
+from nodes.expel.extract import extracting
 from nodes.expel.gather import gathering, spread
 from nodes.expel.propose import propose
 from nodes.expel.publish import publish
 from nodes.expel.review import review
 from nodes.expel.validate import comparing, validate
 from nodes.expel.weigh import weigh
+from nodes.experience import Memory, experience
 from nodes.grade import Judge
 from state.context import Context
 from state.expel import ExpelInput, ExpelOutput, ExpelState
@@ -44,6 +46,7 @@ def build(
     judge: Judge | None = None,
     reflector: Agent | None = None,
     critic: Agent | None = None,
+    memory: Memory | None = None,
 ) -> Expel:
     """Wire a run; it needs a store, and to be interrupted for a review also a checkpointer.
 
@@ -52,15 +55,17 @@ def build(
         judge: who has the last word on an attempt; the environment when none is given.
         reflector: who writes reflections; the context's model when none is given.
         critic: who writes rule operations; the context's model when none is given.
+        memory: opens a tenant's experience, in which training attempts are recorded; when none is
+            given, the run alone keeps them.
     """
-    tried = reflexion.build(agent, judge, reflector).compile(name="reflexion")
+    tried = reflexion.build(agent, judge, reflector, memory).compile(name="reflexion")
     attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
     return (
         StateGraph(ExpelState, Context, input_schema=ExpelInput, output_schema=ExpelOutput)
         .add_node(draw)
         .add_node(weigh)
         .add_node("gather", gathering(tried))
-        .add_node(extract)
+        .add_node("extract", extracting(critic))
         .add_node("curate", curating(critic), retry_policy=RETRY)
         .add_node(propose)
         .add_node(review)
@@ -78,4 +83,4 @@ def build(
     )
 
 
-graph = build().compile(name="expel").with_config(max_concurrency=CONCURRENCY)
+graph = build(memory=experience).compile(name="expel").with_config(max_concurrency=CONCURRENCY)

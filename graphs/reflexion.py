@@ -43,7 +43,7 @@ def build(
         judge: who has the last word on an attempt; the environment when none is given.
         reflector: who writes reflections; the context's model when none is given.
         memory: opens a tenant's experience, in which attempts are recorded; when none is given,
-            they are not.
+            they are not. What a run recorded before it was killed it does not attempt again.
     """
     attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
     graph = (
@@ -51,7 +51,7 @@ def build(
             ReflexionState, Context, input_schema=ReflexionInput, output_schema=ReflexionOutput
         )
         .add_node(recall)
-        .add_node("attempt", attempting(attempted))
+        .add_node("attempt", attempting(attempted, memory))
         .add_node("judge", decide)
         .add_node("reflect", writing(reflector, memory), retry_policy=RETRY)
         .add_edge(START, "recall")

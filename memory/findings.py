@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from memory.labels import label
 from state.errors import BrokenData
-from state.nouns import Noun
+from state.nouns import Noun, Trajectory
 
 PAGE: Final = 1_000_000
 _N = TypeVar("_N", bound=Noun)
@@ -65,6 +65,21 @@ class Findings(Generic[_N]):
                 f"A finding of the run {self.run!r} cannot be read: {error}. Start the run under "
                 "another name."
             ) from error
+
+
+async def attempts(
+    store: BaseStore, tenant: str, environment: str, trajectories: Collection[str]
+) -> dict[str, Trajectory]:
+    """Return those of these attempts, by id, that any run of an environment keeps."""
+    wanted = set(trajectories)
+    prefix = ("findings", label(tenant), label(environment))
+    return {
+        attempt["id"]: Trajectory.model_validate(attempt)
+        for item in await store.asearch(prefix, limit=PAGE)
+        if item.namespace[:3] == prefix
+        for attempt in item.value.get("attempts", [])
+        if attempt["id"] in wanted
+    }
 
 
 async def erase(

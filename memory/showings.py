@@ -1,7 +1,4 @@
-"""How released rules fare: every first attempt with rules in view, in the LangGraph Store.
-
-Only first attempts count: later ones are shown what was learned about their very task as well.
-"""
+"""How released rules fare: every attempt with rules in view, in the LangGraph Store."""
 
 from __future__ import annotations
 
@@ -28,12 +25,16 @@ class Showings:
     environment: str
 
     async def add(self, attempt: Trajectory) -> None:
-        """Count an attempt, if rules were in view and its outcome is known; twice is once."""
+        """Count an attempt, if rules were in view and its outcome is known.
+
+        Twice is once, and a later verdict takes the place of an earlier one.
+        """
         success = attempt.verdict.success
-        if self.store is None or not attempt.in_view.rules or success is None or attempt.trial > 1:
+        if self.store is None or not attempt.in_view.rules or success is None:
             return
         showing = Showing(
             trajectory=attempt.id,
+            trial=attempt.trial,
             rules=attempt.in_view.rules,
             success=success,
             time=attempt.ended_at or 0.0,

@@ -1,4 +1,4 @@
-"""Taking a trajectory back: what rests on it leaves the rules, the release and the findings."""
+"""Taking a trajectory back: it is erased, and what rests on it leaves the rules and the release."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from langgraph.store.base import BaseStore
 
+from memory.experience import Experience
 from memory.findings import erase
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
@@ -32,12 +33,25 @@ class Withdrawn(Noun):
 
 
 async def withdraw(
-    store: BaseStore, tenant: str, environment: str, trajectories: Sequence[str], reason: str
+    store: BaseStore,
+    tenant: str,
+    environment: str,
+    trajectories: Sequence[str],
+    reason: str,
+    experience: Experience | None = None,
 ) -> Withdrawn:
     """Withdraw trajectories, by their ids; doing it again changes nothing.
 
     Rules that rest on them alone leave the draft, and the release at once: nobody has to show
     that a poisoned rule hurts. The others lose the votes and are left to the next gate.
+
+    Args:
+        store: where the rules and what runs keep are.
+        tenant: whose they are.
+        environment: the rulebook's.
+        trajectories: ids.
+        reason: why; it is kept.
+        experience: the tenant's memory, which forgets them too.
 
     Raises:
         UnknownName: if nothing rests on a trajectory and no transcript of it is kept.
@@ -46,6 +60,8 @@ async def withdraw(
     batches = await log.batches()
     resting = resting_on(batches, trajectories)
     erased = await erase(store, tenant, environment, trajectories)
+    if experience:
+        erased |= set(await experience.forget(trajectories))
     known = {name for batch in batches for name in batch.evidence} | erased
     for name in trajectories:
         if name not in known:

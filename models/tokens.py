@@ -1,7 +1,8 @@
-"""How many tokens a text has for a model, so that what is shown fits."""
+"""How many tokens a text has for a model, and how many the model reads, so that all fits."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,22 @@ def counter(name: str) -> Callable[[str], int]:
 def estimate(text: str) -> int:
     """Return about how many tokens a text has for a model whose tokenizer is not at hand."""
     return -(-len(text.encode()) // BYTES_A_TOKEN)
+
+
+def context_length(name: str) -> int | None:
+    """Return how many tokens a local model reads and writes at once; None where nobody says.
+
+    Raises:
+        BadInput: the name cannot be a model's.
+        UnknownName: there is no such local model.
+    """
+    provider, _, model = name.partition(":")
+    if provider != "local":
+        return None
+    file = model_folder(plain("local model", model)) / "config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    length = settings.get("max_position_embeddings")
+    return int(length) if length else None
 
 
 @cache

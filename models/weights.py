@@ -27,6 +27,7 @@ from transformers import (
 from transformers.cache_utils import DynamicLayer
 from transformers.utils import logging
 
+from models.fit import check_fit
 from models.llama import Llama, is_plain
 from models.names import adapter_folder
 from models.toolcalls import plain_turns
@@ -181,7 +182,8 @@ class Weights:
 
         Raises:
             UnknownName: there is no such adapter.
-            BrokenData: it cannot be read, or was made for another model.
+            BadInput: it was trained on another model, or on other weights than are in place.
+            BrokenData: it cannot be read.
         """
         if not adapter:
             return "", self._base
@@ -189,6 +191,7 @@ class Weights:
         newest = max(path.stat().st_mtime_ns for path in folder.iterdir())
         key = f"{adapter}@{newest}"
         if key not in self._networks:
+            check_fit(folder, self.name)
             self._networks[key] = _network(_adapted(self._model, self.name, folder))
             if len(self._networks) > MAX_ADAPTERS:
                 self._networks.popitem(last=False)

@@ -42,6 +42,7 @@ from models import chat
 from state.context import NO_ADAPTER, Context
 from state.errors import ApprenticeError, ModelFailure, ModelUnavailable
 from state.nouns import Usage, text_of
+from training.adapters import check_owner
 
 Agent = (
     Runnable[Any, Any]
@@ -118,10 +119,13 @@ async def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[str, str]) -> Any:
+    adapter = "" if context.adapter == NO_ADAPTER else context.adapter
+    if adapter:
+        await asyncio.to_thread(check_owner, adapter, context.tenant)
     named = partial(
         chat,
         context.model,
-        adapter="" if context.adapter == NO_ADAPTER else context.adapter,
+        adapter=adapter,
         temperature=context.temperature,
         max_tokens=context.max_tokens,
         seed=context.seed,

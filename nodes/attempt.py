@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from nodes import Node
+from nodes.experience import Memory, kept
 from state.context import MAX_SEED, Context
 from state.nouns import InView, Task, Trajectory, trajectory_id, transcript
 from state.prompts import Shown
@@ -19,21 +21,30 @@ from state.reflexion import ReflexionState, ReflexionUpdate
 
 
 def attempting(
-    episode: CompiledStateGraph[Any, Context, Any, Any],
+    episode: CompiledStateGraph[Any, Context, Any, Any], memory: Memory | None = None
 ) -> Node[ReflexionState, ReflexionUpdate]:
-    """Return the node that runs an episode as a subgraph; the finished attempt is kept whole."""
+    """Return the node that runs an episode as a subgraph; the finished attempt is kept whole.
+
+    What the run recorded before it was killed is not attempted again: a memory is durable at
+    once, where a checkpoint may be a moment behind.
+    """
 
     async def attempt(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
         """Attempt the task once more."""
         context = Context.of(runtime)
         trial = state.trials + 1
-        lessons = in_view(state, context)
-        # Sampled retries must differ from each other, and be the same when repeated.
-        seeded = replace(context, seed=(context.seed + state.trials) % MAX_SEED)
-        trajectory = await attempted(
-            episode, state.task, shown(state, context), seeded, run=state.run_name, trial=trial
-        )
-        trajectory = with_view(trajectory, reflections=lessons.reflections)
+        name = trajectory_id(context.tenant, state.task, state.run_name, trial)
+        experience = await kept(memory, runtime)
+        if experience and (before := await experience.get(name)):
+            trajectory = before.trajectory
+        else:
+            lessons = in_view(state, context)
+            # Sampled retries must differ from each other, and be the same when repeated.
+            seeded = replace(context, seed=(context.seed + state.trials) % MAX_SEED)
+            trajectory = await attempted(
+                episode, state.task, shown(state, context), seeded, run=state.run_name, trial=trial
+            )
+            trajectory = with_view(trajectory, reflections=lessons.reflections)
         return {
             "attempts": [*state.attempts, trajectory],
             "trials": trial,
@@ -56,10 +67,15 @@ async def attempted(
     ended = await episode.ainvoke(
         {"task": task, "shown": shown}, _without_checkpoints(get_config()), context=context
     )
+    return whole(ended, context, run=run, trial=trial)
+
+
+def whole(ended: Mapping[str, Any], context: Context, *, run: str, trial: int = 1) -> Trajectory:
+    """Return an episode that is over as one trajectory."""
     return Trajectory(
-        id=trajectory_id(context.tenant, task, run, trial),
+        id=trajectory_id(context.tenant, ended["task"], run, trial),
         tenant=context.tenant,
-        task=task,
+        task=ended["task"],
         run=run,
         trial=trial,
         messages=tuple(ended["messages"]),

@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from environments import advance
 from environments.registry import environment
 from memory.releases import Releases
-from nodes.tasks import read_shown, read_task
+from nodes.tasks import read_run, read_shown, read_task
 from state.context import NO_ADAPTER, Context
 from state.episode import EpisodeGiven, EpisodeUpdate
 from state.nouns import InView, Usage, text_of
@@ -23,6 +23,7 @@ from state.releases import Release
 async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate:
     """Show the agent the released rules and its task; whatever the thread held is over."""
     shown = read_shown(state.shown)
+    run = read_run(state.run, runtime)
     task = await asyncio.to_thread(read_task, state.task)
     context = Context.of(runtime)
     in_view = InView()
@@ -36,6 +37,8 @@ async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate
     system, _ = acting(instructions, shown, text_of(opening))
     return {
         "task": task,
+        "run_name": run,
+        "trajectory": "",
         "messages": [
             RemoveMessage(REMOVE_ALL_MESSAGES),
             system,

@@ -43,11 +43,12 @@ async def kept(memory: Memory | None, runtime: Runtime[Context]) -> Experience |
     context = Context.of(runtime)
     if memory is None or runtime.store is None or not context.record:
         return None
-    if memory is experience and not await asyncio.to_thread(_is_installed):
+    if memory is experience and not await asyncio.to_thread(installed):
         return None
     return await memory(context.tenant)
 
 
 @cache
-def _is_installed() -> bool:
+def installed() -> bool:
+    """Tell whether the packages of the extra `memory` are there."""
     return all(find_spec(name) for name in ("qdrant_edge", "qdrant_client"))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from memory.fixed import Fixed
-from models.tokens import counter
+from models.tokens import context_length, counter
 from nodes.experience import Memory
 from state.context import Context
 from state.experience import Outcome, Query, Recalled, What
@@ -82,11 +82,12 @@ async def _ask(
     if not wanted:
         return []
     source = await _source(memory, context)
-    count = await asyncio.to_thread(counter, context.model) if context.shown_tokens else len
+    budget = await asyncio.to_thread(_budget, context)
+    count = await asyncio.to_thread(counter, context.model) if budget else len
     found: list[Recalled] = []
     for what, outcome, limit in wanted:
-        left = context.shown_tokens - sum(each.tokens for each in found)
-        if context.shown_tokens and left <= 0:
+        left = budget - sum(each.tokens for each in found)
+        if budget and left <= 0:
             break
         query = Query(
             task=task,
@@ -97,12 +98,20 @@ async def _ask(
             limit=limit,
             threshold=context.threshold,
             diversity=context.diversity,
-            tokens=left if context.shown_tokens else 0,
+            tokens=left if budget else 0,
             # Every task draws its own.
             seed=int(digest(context.seed, task.environment, task.id)[:8], 16),
         )
         found += await source.recall(query, count)
     return found
+
+
+def _budget(context: Context) -> int:
+    """Return how many tokens may be shown: what the run allows, and half of what the model reads."""
+    length = context_length(context.model)
+    if length is None:
+        return context.shown_tokens
+    return min(context.shown_tokens or length, length // 2)
 
 
 async def _source(memory: Memory, context: Context) -> Source:

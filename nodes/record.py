@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from langgraph.runtime import Runtime
 
+from memory.experience import Experience
 from nodes import Node
+from nodes.attempt import whole
 from nodes.experience import Memory, kept
 from nodes.training.notice import notice
 from state.context import Context
+from state.episode import EpisodeState, EpisodeUpdate
+from state.nouns import Trajectory, digest, transcript
 from state.reflexion import ReflexionState, ReflexionUpdate
 
 
@@ -16,12 +22,40 @@ def recording(memory: Memory) -> Node[ReflexionState, ReflexionUpdate]:
 
     async def record(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
         """Remember what was attempted."""
-        experience = await kept(memory, runtime)
-        if experience:
-            done = await experience.record(state.attempts)
-            event = {"type": "reflexion.recorded", "task": state.task.id}
-            runtime.stream_writer({**event, "trajectories": list(done.new)})
-            await notice([one for one in state.attempts if one.id in done.new], runtime, memory)
+        if experience := await kept(memory, runtime):
+            await remember(experience, state.attempts, runtime, memory, "reflexion")
         return {}
 
     return record
+
+
+def recording_episode(memory: Memory) -> Node[EpisodeState, EpisodeUpdate]:
+    """Return the node that keeps an episode that is over; again it changes nothing."""
+
+    async def record(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
+        """Remember the attempt, and say under which id."""
+        experience = await kept(memory, runtime)
+        if experience is None:
+            return {}
+        attempt = whole(vars(state), Context.of(runtime), run=state.run_name)
+        # A fork goes on under the name of its run, and is an attempt of its own.
+        name = digest(attempt.id, transcript(attempt.messages))
+        attempt = attempt.model_copy(update={"id": name})
+        await remember(experience, [attempt], runtime, memory, "episode")
+        return {"trajectory": name}
+
+    return record
+
+
+async def remember(
+    experience: Experience,
+    attempts: Sequence[Trajectory],
+    runtime: Runtime[Context],
+    memory: Memory,
+    graph: str,
+) -> None:
+    """Keep a run's attempts at its task, tell which are new, and let them set off training."""
+    done = await experience.record(attempts)
+    event = {"type": f"{graph}.recorded", "task": attempts[-1].task.id}
+    runtime.stream_writer({**event, "trajectories": list(done.new)})
+    await notice([one for one in attempts if one.id in done.new], runtime, memory)

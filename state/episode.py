@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.nouns import InView, Task, Usage, Verdict
+from state.nouns import InView, Name, Task, Usage, Verdict
 from state.prompts import Shown
 
 GivenTask = Annotated[
@@ -23,10 +23,16 @@ GivenTask = Annotated[
 class EpisodeInput(TypedDict, total=False):
     """What to attempt, and what to show beside it.
 
-    `shown` is a value of one run alone: a later run on the same thread does not inherit it.
+    All but the task are values of one run alone: a later run on the same thread does not inherit
+    them.
     """
 
     task: Required[GivenTask]
+    run: Annotated[
+        Name,
+        Field(title="Run", description="Name of this run, part of its attempt's id."),
+        EphemeralValue(str),
+    ]
     shown: Annotated[
         Shown,
         Field(title="Shown", description="Rules, exemplars, lessons: what the prompt tells."),
@@ -39,6 +45,7 @@ class EpisodeGiven:
     """An input as it arrives, before anything in it is checked."""
 
     task: object = None
+    run: object = ""
     shown: object = None
 
 
@@ -46,6 +53,7 @@ class EpisodeUpdate(TypedDict, total=False):
     """What a node of the episode changes."""
 
     task: Task
+    run_name: str
     messages: list[AnyMessage | RemoveMessage]
     steps: int
     verdict: Verdict | None
@@ -54,6 +62,7 @@ class EpisodeUpdate(TypedDict, total=False):
     view: Shown
     moments: list[str]
     adapter: str
+    trajectory: str
 
 
 class EpisodeOutput(TypedDict):
@@ -66,6 +75,14 @@ class EpisodeOutput(TypedDict):
     usage: Usage
     in_view: Annotated[InView, Field(title="In view", description="What was shown, by id.")]
     adapter: Annotated[str, Field(title="Adapter", description="The LoRA that acted.")]
+    trajectory: Annotated[
+        str,
+        Field(
+            title="Trajectory",
+            description="The id that it is remembered under, for later feedback; empty where it "
+            "is not.",
+        ),
+    ]
 
 
 @validated
@@ -80,6 +97,7 @@ class EpisodeState:
     """
 
     task: Task
+    run_name: str = ""
     messages: Annotated[list[AnyMessage], add_messages] = field(default_factory=list)
     steps: int = 0
     verdict: Verdict | None = None
@@ -88,3 +106,4 @@ class EpisodeState:
     view: Shown = field(default_factory=Shown)
     moments: list[str] = field(default_factory=list)
     adapter: str = ""
+    trajectory: str = ""

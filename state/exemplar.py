@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from state.episode import GivenTask
 from state.experience import Recalled
-from state.nouns import Name, Task, Trajectory, Verdict
+from state.nouns import Name, Task, Trajectory, Usage, Verdict
 from state.prompts import Shown
 
 Ended = Literal["solved", "failed", "unjudged"]
@@ -55,6 +55,7 @@ class ExemplarUpdate(TypedDict, total=False):
     background: Shown
     recalled: list[Recalled]
     plan: str
+    adapting: Usage
     attempts: list[Trajectory]
     verdict: Verdict
     outcome: Ended | None
@@ -73,13 +74,17 @@ class ExemplarOutput(TypedDict):
 
 @validated
 class ExemplarState:
-    """A run so far. Without a plan, what was recalled is shown as it is."""
+    """A run so far. Without a plan, what was recalled is shown as it is.
+
+    `adapting` is what making the plan cost; it is part of what the attempt cost.
+    """
 
     task: Task
     run_name: str = ""
     background: Shown = field(default_factory=Shown)
     recalled: list[Recalled] = field(default_factory=list)
     plan: str = ""
+    adapting: Usage = field(default_factory=Usage)
     attempts: list[Trajectory] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
     outcome: Ended | None = None

@@ -6,7 +6,7 @@ failure of the same task, then successes of different tasks are looked at togeth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
 from typing import Final, Literal
 
@@ -15,6 +15,8 @@ from state.reflexion import Outcome
 
 CHUNK: Final = 8
 """Successes that are looked at together."""
+ELIDED: Final = "…"
+"""Stands for the lines that a transcript had no room for."""
 
 
 class Gathered(Noun):
@@ -49,13 +51,21 @@ class Evidence(Noun):
         return tuple(Evidence(kind="successes", trajectories=part) for part in parts)
 
 
-def extracted(gathered: Sequence[Gathered], seed: int, chunk: int = CHUNK) -> list[Evidence]:
+def extracted(
+    gathered: Sequence[Gathered],
+    seed: int,
+    chunk: int = CHUNK,
+    size: Callable[[Trajectory], int] = lambda _: 0,
+    room: int | None = None,
+) -> list[Evidence]:
     """Return the evidence in what was gathered: pairs, then chunks of successes.
 
     Args:
         gathered: tasks with their attempts.
         seed: shuffles the successes.
         chunk: successes a chunk, at most.
+        size: counts an attempt's tokens.
+        room: tokens a chunk, at most; a success that has more is alone. None for any.
     """
     pairs = [
         Evidence(kind="pair", trajectories=(success.id, failure.id))
@@ -66,11 +76,55 @@ def extracted(gathered: Sequence[Gathered], seed: int, chunk: int = CHUNK) -> li
     by_task = {each.task.id: each.ended(True) for each in gathered if each.ended(True)}
     solved = [each.task for each in gathered if each.task.id in by_task]
     ordered = [success for task in balanced(solved, Random(seed)) for success in by_task[task.id]]
-    chunks = [ordered[start : start + chunk] for start in range(0, len(ordered), chunk)]
     return pairs + [
         Evidence(kind="successes", trajectories=tuple(success.id for success in part))
-        for part in chunks
+        for part in _chunks(ordered, chunk, size, room)
     ]
+
+
+def _chunks(
+    successes: Iterable[Trajectory],
+    most: int,
+    size: Callable[[Trajectory], int],
+    room: int | None,
+) -> Iterator[list[Trajectory]]:
+    """Put successes together in their order, as many as may be and have room."""
+    part: list[Trajectory] = []
+    taken = 0
+    for success in successes:
+        more = size(success)
+        if part and (len(part) == most or (room is not None and taken + more > room)):
+            yield part
+            part, taken = [], 0
+        part.append(success)
+        taken += more
+    if part:
+        yield part
+
+
+def shortened(texts: Sequence[str], count: Callable[[str], int], room: int) -> list[str]:
+    """Return transcripts that have room together: the longest lose lines from their middle.
+
+    Args:
+        texts: the transcripts.
+        count: counts a text's tokens.
+        room: tokens that all may have together.
+    """
+    shown, left = list(texts), room
+    places = sorted(range(len(texts)), key=lambda place: count(texts[place]))
+    for done, place in enumerate(places):
+        shown[place] = _cut(texts[place], count, left // (len(places) - done))
+        left -= count(shown[place])
+    return shown
+
+
+def _cut(text: str, count: Callable[[str], int], room: int) -> str:
+    lines, cut = text.splitlines(), text
+    for kept in range(len(lines) - 1, -1, -1):
+        if count(cut) <= room:
+            break
+        cut = "\n".join([*lines[: kept - kept // 2], ELIDED, *lines[len(lines) - kept // 2 :]])
+    return cut
 
 
 def balanced(tasks: Iterable[Task], rng: Random) -> Iterator[Task]:

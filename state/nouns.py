@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AnyMessage
@@ -150,11 +150,15 @@ def text_of(message: AnyMessage) -> str:
 
 def transcript(messages: Sequence[AnyMessage]) -> str:
     """Render an episode as text: the agent's lines behind '> ', the environment's as they are."""
+    return rendered((message.type, text_of(message)) for message in messages)
+
+
+def rendered(said: Iterable[tuple[str, str]]) -> str:
+    """Render an episode of which the types and texts of its messages are known."""
     lines: list[str] = []
-    for message in messages:
-        body = text_of(message)
-        if message.type == "ai":
+    for kind, body in said:
+        if kind == "ai":
             lines.extend(f"> {line}" for line in body.splitlines() if line.strip())
-        elif message.type != "system":
+        elif kind != "system":
             lines.append(body)
     return "\n".join(lines)

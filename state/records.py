@@ -6,29 +6,47 @@ from collections.abc import Iterable, Sequence
 from math import comb
 from typing import Final
 
+from pydantic import Field
+
 from state.nouns import SCHEMA_VERSION, Name, Noun
 
 WINDOW: Final = 16
-"""The latest showings, which are compared with all before them."""
+"""The latest first attempts, which are compared with all before them."""
 CHANCE: Final = 0.01
 """How unlikely a drop has to be before a rule's record counts as turned."""
 
 
 class Showing(Noun):
-    """One first attempt with released rules in view, and how it ended."""
+    """One attempt with released rules in view, and how it ended."""
 
     trajectory: Name
     schema_version: int = SCHEMA_VERSION
+    trial: int = Field(default=1, ge=1)
     rules: tuple[str, ...]
     success: bool
     time: float
 
 
 class Record(Noun):
-    """What became of the attempts that were shown a rule, the latest apart from those before."""
+    """What became of the attempts that were shown a rule.
+
+    Every attempt counts. Whether the record has turned is told from first attempts alone: later
+    ones are at the harder tasks, and are shown what was learned about their very task as well.
+
+    Attributes:
+        shown: all attempts that were shown it.
+        succeeded: how many of them succeeded.
+        shown_before: first attempts, but for the latest.
+        succeeded_before: how many of them succeeded.
+        shown_lately: the latest first attempts.
+        succeeded_lately: how many of them succeeded.
+        lately: their ids.
+    """
 
     shown: int = 0
     succeeded: int = 0
+    shown_before: int = 0
+    succeeded_before: int = 0
     shown_lately: int = 0
     succeeded_lately: int = 0
     lately: tuple[str, ...] = ()
@@ -36,15 +54,14 @@ class Record(Noun):
     @property
     def turned(self) -> bool:
         """Whether it succeeds less of late than before, beyond chance (Fisher's exact test)."""
-        before = (self.shown - self.shown_lately, self.succeeded - self.succeeded_lately)
-        if self.shown_lately < WINDOW or before[0] < WINDOW:
+        if self.shown_lately < WINDOW or self.shown_before < WINDOW:
             return False
+        before = (self.shown_before, self.succeeded_before)
         return _drop(*before, self.shown_lately, self.succeeded_lately) <= CHANCE
 
     def __str__(self) -> str:
-        before = (self.succeeded - self.succeeded_lately, self.shown - self.shown_lately)
         lately = f"{self.succeeded_lately} of {self.shown_lately} lately"
-        return f"{lately}, {before[0]} of {before[1]} before"
+        return f"{lately}, {self.succeeded_before} of {self.shown_before} before"
 
 
 def record(showings: Iterable[Showing], rule: str, since: float = 0.0) -> Record:
@@ -57,10 +74,13 @@ def record(showings: Iterable[Showing], rule: str, since: float = 0.0) -> Record
     """
     own = [each for each in showings if rule in each.rules and each.time >= since]
     own.sort(key=lambda each: (each.time, each.trajectory))
-    lately = own[-WINDOW:]
+    first = [each for each in own if each.trial == 1]
+    before, lately = first[:-WINDOW], first[-WINDOW:]
     return Record(
         shown=len(own),
         succeeded=_successes(own),
+        shown_before=len(before),
+        succeeded_before=_successes(before),
         shown_lately=len(lately),
         succeeded_lately=_successes(lately),
         lately=tuple(each.trajectory for each in lately),

@@ -5,9 +5,10 @@ A rule is one plain sentence that every later prompt repeats, so whoever gets a 
 transcript may try to get an order into every prompt. `screen` names what makes a text more than a
 plain sentence. It errs towards a person's review, which is where a flagged rule goes.
 
-It is one layer. Forms that a prompt, a program or a browser reads are caught; bad advice in plain
-words mostly isn't, since no list of words is complete. Against that stand independent evidence for
-a rule, validation on held-out tasks, and people.
+It is one layer. Forms that a prompt, a program or a browser reads are caught, and orders with
+consequences beyond the task (`state.consequences`) as far as they use ordinary words; bad advice
+about the task itself isn't. Against that stand independent evidence for a rule, validation on
+held-out tasks, and people.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
+from state.consequences import beyond_the_task
 from state.rules import RULE_LENGTH
 
 _WORD_LENGTH: Final = 40
@@ -90,7 +92,7 @@ _ORDERS: Final = _signs(
     ),
     (
         "words about destruction",
-        r"\b(?:delet|wip|destroy|eras)\w*[ _](?:all|every\w*|accounts?|files?|data\w*)\b",
+        r"\b(?:delet|wip|destroy|eras)\w*[ _](?:all|every\w*)\b",
     ),
     (
         "words about concealment",
@@ -149,7 +151,8 @@ def screen(text: str) -> str | None:
         for what, pattern in signs:
             if match := pattern.search(searched):
                 return f"The rule holds {what}: {match[0][:40]!r}."
-    return None
+    act = beyond_the_task(skeleton)
+    return f"The rule holds {act}." if act else None
 
 
 def _malformed(text: str) -> str | None:

@@ -186,9 +186,13 @@ class TrainingState:
 
 
 class Tried(Noun):
-    """How one held-out task ended without the new adapter, and with it."""
+    """How one held-out task ended without the new adapter, with it, and with none at all.
+
+    `control` is None where the new adapter has only to be no worse.
+    """
 
     task: str
     family: str
     incumbent: bool
     candidate: bool
+    control: bool | None = None

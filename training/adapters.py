@@ -20,16 +20,13 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.fit import CARD, base_fingerprint
 from models.names import adapters_root, model_folder, plain
 from state.errors import BadInput, BrokenData, TrainingFailure, UnknownName
 
 Status = Literal["candidate", "promoted", "rejected", "retired", "incompatible"]
-CARD: Final = "card.json"
 WEIGHTS: Final = "adapter_model.safetensors"
 USABLE: Final = ("candidate", "promoted")
-_WHOLE: Final = 64 << 20  # files up to this size are hashed whole
-_SAMPLES: Final = 64
-_BLOCK: Final = 1 << 20
 
 
 class Adapter(BaseModel):
@@ -43,6 +40,8 @@ class Adapter(BaseModel):
         code: version of this project that trained it.
         settings: all that the job was told, the seed included.
         metrics: what was measured, by name.
+        tenant: whose attempts it learned from, and who alone may use it; '' for the operator's own,
+            which is everybody's.
         status: whether it may be used; `reason` says why it has that status.
         created: Unix time in seconds, as is `changed`.
     """
@@ -56,6 +55,7 @@ class Adapter(BaseModel):
     parent: str = ""
     dataset: str = ""
     job: str = ""
+    tenant: str = ""
     code: str = ""
     settings: dict[str, Any] = {}
     metrics: dict[str, float] = {}
@@ -112,15 +112,49 @@ def read(name: str) -> Adapter:
         ) from None
 
 
-def adapters(base: str = "", status: Status | None = None) -> list[Adapter]:
-    """List the adapters, the oldest first, perhaps of one base and with one status."""
+def adapters(
+    base: str = "", status: Status | None = None, tenant: str | None = None
+) -> list[Adapter]:
+    """List the adapters, the oldest first.
+
+    Args:
+        base: of one base only.
+        status: with one status only.
+        tenant: only those that this tenant may use; None for everybody's, as the operator sees.
+    """
     listed = [read(name) for name in _names()]
     wanted = [
         adapter
         for adapter in listed
-        if base in ("", adapter.base) and status in (None, adapter.status)
+        if base in ("", adapter.base)
+        and status in (None, adapter.status)
+        and (tenant is None or adapter.tenant in ("", tenant))
     ]
     return sorted(wanted, key=lambda adapter: (adapter.created, adapter.name))
+
+
+def check_owner(name: str, tenant: str) -> None:
+    """Refuse an adapter that is another tenant's, as if there were none of that name; blocks.
+
+    An adapter has its tenant's data in its weights, so who may use the one may read the other. One
+    without a card was put there by the operator, for everybody.
+
+    Raises:
+        UnknownName: the tenant has no such adapter.
+    """
+    if (_folder(name) / CARD).is_file() and read(name).tenant not in ("", tenant):
+        known = [adapter.name for adapter in adapters(tenant=tenant)]
+        raise UnknownName("adapter", name, known)
+
+
+def owner(name: str) -> str:
+    """Return the tenant whose adapter it is; '' where it is everybody's, or unknown."""
+    return read(name).tenant if (_folder(name) / CARD).is_file() else ""
+
+
+def fits(adapter: Adapter) -> bool:
+    """Tell whether an adapter's base has the weights that it was trained on; blocks."""
+    return adapter.base_fingerprint == base_fingerprint(adapter.base)
 
 
 def mark(
@@ -132,7 +166,7 @@ def mark(
         BadInput: an incompatible adapter is to be promoted.
     """
     adapter = read(name)
-    if status == "promoted" and adapter.base_fingerprint != base_fingerprint(adapter.base):
+    if status == "promoted" and not fits(adapter):
         raise BadInput(
             f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the ones "
             "in place. Train it anew before you promote it."
@@ -157,16 +191,64 @@ def lineage(name: str) -> list[Adapter]:
     return found
 
 
-def mark_incompatible(base: str) -> list[Adapter]:
+class Retraining(BaseModel):
+    """One job of the plan that trains an adapter anew.
+
+    Attributes:
+        adapter: which one it takes the place of.
+        method: that it is trained by.
+        dataset: fingerprint of the rows.
+        folder: where they were when it was trained; '' where its job is gone.
+        settings: of the job; a parent in them is the one that the job before makes anew.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    adapter: str
+    method: str
+    dataset: str
+    folder: str
+    settings: dict[str, Any]
+
+
+def retraining(name: str, jobs: Path) -> list[Retraining]:
+    """Return the jobs that train an adapter anew on the weights in place, in their order.
+
+    An adapter that went on from another one needs that one first: its weights changed, too.
+
+    Args:
+        name: the adapter's.
+        jobs: the folder of the jobs.
+    """
+    return [
+        Retraining(
+            adapter=each.name,
+            method=each.method,
+            dataset=each.dataset,
+            folder=_dataset_of(jobs / each.job / "job.json"),
+            settings=each.settings,
+        )
+        for each in reversed(lineage(name))
+    ]
+
+
+def _dataset_of(job: Path) -> str:
+    return str(json.loads(job.read_text())["dataset"]) if job.is_file() else ""
+
+
+def mark_incompatible(base: str, tenant: str | None = None) -> list[Adapter]:
     """Mark the adapters that were trained on other weights than a base has now; return them.
 
-    What they learned from is named in their cards: a dataset's fingerprint and the settings make
-    the job that trains each anew.
+    `retraining` says what trains each anew.
+
+    Args:
+        base: plain name of the local model.
+        tenant: only those that this tenant may use; None for everybody's.
     """
     now = base_fingerprint(base)
     stale = [
         adapter
-        for adapter in adapters(base)
+        for adapter in adapters(base, tenant=tenant)
         if adapter.base_fingerprint != now and adapter.status != "incompatible"
     ]
     reason = f"The weights of local:{base} have changed since it was trained."
@@ -205,7 +287,7 @@ def export_merged(name: str, out: Path) -> Path:
     adapter = read(name)
     if out.exists():
         raise BadInput(f"{out} exists. Name a folder that does not.")
-    if adapter.base_fingerprint != base_fingerprint(adapter.base):
+    if not fits(adapter):
         raise BadInput(
             f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the ones "
             "in place, so it cannot be merged with them. Train it anew."
@@ -222,38 +304,6 @@ def export_merged(name: str, out: Path) -> Path:
     (draft / "merged.json").write_text(adapter.model_dump_json(indent=2))
     draft.rename(out)
     return out
-
-
-def base_fingerprint(name: str) -> str:
-    """Hash what an adapter depends on: a local model's weights, configuration and tokenizer.
-
-    Of files beyond 64 MiB, 64 blocks are hashed, evenly spread, and the size: a changed model
-    differs everywhere.
-    """
-    folder = model_folder(name)
-    files = sorted(
-        file
-        for pattern in ("*.safetensors", "*.bin", "config.json", "tokenizer*", "*.jinja")
-        for file in folder.glob(pattern)
-    )
-    hashed = hashlib.blake2b(digest_size=16)
-    for file in files:
-        facts = file.stat()
-        part = _hash(file, facts.st_size, facts.st_mtime_ns)
-        hashed.update(f"{file.name}:{facts.st_size}:{part}\n".encode())
-    return hashed.hexdigest()
-
-
-@cache
-def _hash(file: Path, size: int, _modified: int) -> str:
-    hashed = hashlib.blake2b(digest_size=16)
-    whole = size <= _WHOLE
-    starts = range(0, size, _BLOCK) if whole else range(0, size - _BLOCK, (size // _SAMPLES))
-    with file.open("rb") as stream:
-        for start in starts:
-            stream.seek(start)
-            hashed.update(stream.read(_BLOCK))
-    return hashed.hexdigest()
 
 
 @cache

@@ -70,6 +70,7 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
     config = DPOConfig(
         **arguments(settings, base, out, rows=len(pairs), held_out=len(held_out)),
         beta=settings.beta,
+        **_losses(settings),
         max_length=None,  # what does not fit was left out, so no pair loses its answer
         remove_unused_columns=False,
     )
@@ -82,6 +83,16 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
         processing_class=base.tokenizer,
     )
     return attended(made, settings, progress)
+
+
+def _losses(settings: DpoSettings) -> dict[str, Any]:
+    """Return the losses: preference alone lets both answers become unlikely, imitation does not.
+
+    Liu et al. 2024 (arXiv 2405.16436) show the second to be a regulariser of the first.
+    """
+    if not settings.imitation:
+        return {}
+    return {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, settings.imitation]}
 
 
 def encoded(base: Base, rows: list[Row], limit: int) -> list[tuple[Encoded, Encoded]]:

@@ -28,9 +28,9 @@ from typing import Any, Final, Literal, Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.fit import base_fingerprint
 from state.errors import AlreadyRunning, BadInput, BrokenData, UnknownName
 from state.nouns import digest
-from training.adapters import base_fingerprint
 from training.datasets.card import Dataset, load
 from training.settings import AnySettings
 
@@ -46,7 +46,11 @@ _PATIENCE: Final = 1.0  # seconds: whoever looks holds the lock for an instant
 
 
 class Job(BaseModel):
-    """What is to be done: which rows, on which base, with which settings."""
+    """What is to be done: which rows, on which base, with which settings, and for whom.
+
+    Attributes:
+        tenant: whose adapter it makes; '' for everybody's.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,9 +58,10 @@ class Job(BaseModel):
     fingerprint: str
     base_fingerprint: str
     settings: AnySettings
+    tenant: str = ""
 
     @classmethod
-    def of(cls, dataset: Path, settings: AnySettings) -> Job:
+    def of(cls, dataset: Path, settings: AnySettings, tenant: str = "") -> Job:
         """Make the job of a dataset, as it is now, and settings.
 
         Raises:
@@ -68,6 +73,7 @@ class Job(BaseModel):
             fingerprint=load(dataset).card.fingerprint,
             base_fingerprint=base_fingerprint(settings.base),
             settings=settings,
+            tenant=tenant,
         )
 
     def rows(self) -> Dataset:
@@ -91,8 +97,9 @@ class Job(BaseModel):
 
     @property
     def id(self) -> str:
-        """Return the hash of the rows, the base and the settings; not of where they lie."""
-        return digest(self.fingerprint, self.base_fingerprint, self.settings.model_dump())
+        """Return the hash of the rows, the base, the settings and whose it is; not of where."""
+        told = self.settings.model_dump()
+        return digest(self.fingerprint, self.base_fingerprint, told, self.tenant)
 
     @property
     def adapter(self) -> str:

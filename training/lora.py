@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from models.fit import check_fit
 from models.names import adapter_folder
 from state.errors import BadInput, BrokenData
-from training.adapters import CARD, base_fingerprint, read
 from training.base import Base
 from training.settings import Settings
 
@@ -91,11 +91,7 @@ def _linears(model: nn.Module) -> set[str]:
 
 def _parent(base: Base, name: str) -> PeftModel:
     folder: Path = adapter_folder(name)
-    if (folder / CARD).is_file() and read(name).base_fingerprint != base_fingerprint(base.name):
-        raise BadInput(
-            f"Adapter {name!r} was trained on other weights than local:{base.name} has now. "
-            "Train without a parent."
-        )
+    check_fit(folder, base.name)
     try:
         loaded: Any = PeftModel.from_pretrained(base.model, folder, is_trainable=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

@@ -144,6 +144,7 @@ def _train(folder: Path, job: Job, said: TextIO) -> None:
         parent=job.settings.parent,
         dataset=job.fingerprint,
         job=job.id,
+        tenant=job.tenant,
         code=code_version(),
         settings=job.settings.model_dump(),
         metrics=metrics,

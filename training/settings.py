@@ -80,6 +80,9 @@ class DpoSettings(Settings):
     method: Literal["dpo"] = "dpo"
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-5
     beta: Annotated[float, Field(gt=0, le=10, description="how near to stay to the start")] = 0.1
+    imitation: Annotated[
+        float, Field(ge=0, le=10, description="weight of imitating the better answer beside")
+    ] = 0.0
 
 
 class GrpoSettings(Settings):

@@ -1,19 +1,16 @@
 """Qdrant in this process, on a folder of its own.
 
-One process writes to a folder. The lock is SQLite's, so it is let go when its holder dies. The
-engine's calls block and so run in one thread, which also puts them in order. Every update is in a
-write-ahead log before it is acknowledged.
+The engine's calls block and so run in one thread, which also puts them in order. Every update is
+in a write-ahead log before it is acknowledged.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -31,19 +28,17 @@ from memory.experience.engine import (
     Sparse,
     Where,
 )
+from memory.experience.folder import HALF_MADE, MARK, SHARD, layout_of, let_go, locked
 from memory.experience.layout import Layout
-from state.errors import BrokenData, MissingPart
+from state.errors import BrokenData
 
-_SHARD: Final = "shard"
-_HALF_MADE: Final = "shard-half-made"
-_MARK: Final = "experience.json"
-_LOCK: Final = "lock"
-_LOCKS: Final = (_LOCK, f"{_LOCK}-journal")
-_HOLDER: Final = "holder"
 _RANKING = list(RANKING)
 # Up to this size (KB) of vectors that pass a filter, they are scanned, which is exact; at 384
 # dimensions these are 650 points. Beyond, an optimized segment is searched by its graph.
 _SCANNED_KB: Final = 1_000
+# Up to so many points that pass a filter, their words are read one by one. Beyond, the inverted
+# index is: in optimized segments of 10,000 points that takes a tenth of the time at 5,000 of them.
+_LISTED: Final = 100
 _T = TypeVar("_T")
 
 
@@ -72,18 +67,16 @@ class EdgeEngine:
             MissingPart: another process has it open.
             BrokenData: it is damaged, not a memory, or one of another schema or embedding.
         """
-        shard = folder / _SHARD
-        _refuse_foreign(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = _locked(folder)
+        shard = folder / SHARD
+        lock = locked(folder)
         try:
             if not shard.exists():
                 _create(shard, Layout(embedding=embedding, dimension=dimension()))
-            layout = _layout(shard)
+            layout = layout_of(shard)
             layout.expect(embedding, f"The experience memory {folder}")
             return cls(_load(shard), layout, lock, folder)
         except BaseException:
-            lock.close()
+            let_go(folder, lock)
             raise
 
     @property
@@ -119,14 +112,15 @@ class EdgeEngine:
                 limit=limit,
                 query=_nearest(vector),
                 filter=_filter(where),
-                with_payload=_RANKING,
-                with_vector=[DENSE] if dense else False,
+                with_payload=False,
+                with_vector=False,
             )
             for vector in vectors
         ]
         # One after the other: that takes two thirds of what the engine's batches take.
-        found = await self._run(lambda: [self._shard.query(query) for query in wanted])
-        return [[_hit(point, point.score) for point in points] for points in found]
+        return await self._run(
+            lambda: self._with_fields([self._shard.query(query) for query in wanted], dense)
+        )
 
     async def latest(self, where: Where, limit: int) -> list[Hit]:
         """Return the points with the highest moment."""
@@ -179,46 +173,28 @@ class EdgeEngine:
         """Let go of the folder."""
         await self._run(self._shard.close)
         self._thread.shutdown()
-        (self._folder / _HOLDER).unlink(missing_ok=True)
-        self._lock.close()
+        let_go(self._folder, self._lock)
+
+    def _with_fields(
+        self, rankings: Sequence[Sequence[qdrant.ScoredPoint]], dense: bool
+    ) -> list[list[Hit]]:
+        """Read what ranks the points, once for those that several rankings found; blocks."""
+        ids = list({point.id: None for points in rankings for point in points})
+        found = self._shard.retrieve(ids, _RANKING, [DENSE] if dense else False)
+        fields = {record.id: _hit(record, 0.0) for record in found}
+        return [
+            [fields[point.id]._replace(score=point.score) for point in points]
+            for points in rankings
+        ]
 
     async def _run(self, call: Callable[[], _T]) -> _T:
         # What was begun is finished even if the caller is cancelled meanwhile.
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
-def _refuse_foreign(folder: Path) -> None:
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if foreign := sorted(names - {_SHARD, _HALF_MADE, *_LOCKS, _HOLDER}):
-        raise BrokenData(
-            f"The folder {folder} holds {foreign[0]!r}, which no experience memory has. Set "
-            "APPRENTICE_DATA to another folder, or move that away."
-        )
-
-
-def _locked(folder: Path) -> sqlite3.Connection:
-    """Take the folder's lock, or say who holds it."""
-    # Used from whichever thread opens and closes the memory, never from two at once.
-    lock = sqlite3.connect(folder / _LOCK, isolation_level=None, timeout=0, check_same_thread=False)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        lock.close()
-        holder = "another process"
-        with suppress(OSError):
-            holder = (folder / _HOLDER).read_text().strip() or holder
-        raise MissingPart(
-            f"The experience memory {folder} is held by {holder}, and one process at a time can. "
-            "Stop that one, set APPRENTICE_DATA to another folder, or share a Qdrant server "
-            "between processes with QDRANT_URL."
-        ) from error
-    (folder / _HOLDER).write_text(f"process {os.getpid()}\n")
-    return lock
-
-
 def _create(shard: Path, layout: Layout) -> None:
     """Make an empty shard, whole or not at all."""
-    half_made = shard.with_name(_HALF_MADE)
+    half_made = shard.with_name(HALF_MADE)
     shutil.rmtree(half_made, ignore_errors=True)
     half_made.mkdir()
     made = qdrant.EdgeShard.create(str(half_made), _config(layout.dimension))
@@ -228,19 +204,8 @@ def _create(shard: Path, layout: Layout) -> None:
     number = qdrant.PayloadSchemaType.Float
     made.update(qdrant.UpdateOperation.create_field_index(MOMENT, number))
     made.close()
-    (half_made / _MARK).write_text(layout.model_dump_json())
+    (half_made / MARK).write_text(layout.model_dump_json())
     half_made.rename(shard)
-
-
-def _layout(shard: Path) -> Layout:
-    try:
-        text = (shard / _MARK).read_text()
-    except FileNotFoundError as error:
-        raise BrokenData(
-            f"{shard} is no part of an experience memory: it lacks {_MARK}. Restore it from a "
-            "backup, or move it away to begin anew."
-        ) from error
-    return Layout.read(text, f"The experience memory {shard.parent}")
 
 
 def _load(shard: Path) -> qdrant.EdgeShard:
@@ -257,7 +222,9 @@ def _load(shard: Path) -> qdrant.EdgeShard:
 def _config(dimension: int) -> qdrant.EdgeConfig:
     return qdrant.EdgeConfig(
         vectors={DENSE: qdrant.EdgeVectorParams(dimension, qdrant.Distance.Cosine)},
-        sparse_vectors={SPARSE: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)},
+        sparse_vectors={
+            SPARSE: qdrant.EdgeSparseVectorParams(_LISTED, modifier=qdrant.Modifier.Idf)
+        },
         hnsw_config=qdrant.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=_SCANNED_KB),
     )
 

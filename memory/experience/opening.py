@@ -16,7 +16,7 @@ from langchain_core.embeddings import Embeddings
 
 from memory.experience import Experience
 from memory.store import data_folder
-from state.errors import MissingPart
+from state.errors import BadInput, MissingPart
 
 if TYPE_CHECKING:
     from memory.experience.engine import Engine
@@ -84,8 +84,23 @@ async def close() -> None:
     _folders.clear()
 
 
+def folder() -> Path:
+    """Return the folder of the memory that this machine keeps.
+
+    Raises:
+        BadInput: QDRANT_URL names a server in its place.
+    """
+    if os.environ.get("QDRANT_URL", ""):
+        raise BadInput(
+            "QDRANT_URL names a Qdrant server, which optimises by itself and makes its own "
+            "snapshots: https://qdrant.tech/documentation/concepts/snapshots. Unset it for the "
+            "memory that this machine keeps in a folder."
+        )
+    return (data_folder() / FOLDER).resolve()
+
+
 def _folder(embedding: str, embeddings: Embeddings) -> _Opened:
-    path = (data_folder() / FOLDER).resolve()
+    path = folder()
     with _folders_lock:
         if path not in _folders:
             edge = _imported("memory.experience.edge")

@@ -22,7 +22,7 @@ from qdrant_edge import Bm25
 from memory.experience.engine import MOMENT, Point, Sparse
 from state.errors import BadInput, BrokenData
 from state.experience import RECALLABLE, Judged, Outcome, Remembered
-from state.nouns import Task, Trajectory, Verdict, digest, text_of, transcript
+from state.nouns import Task, Trajectory, Verdict, digest, rendered, text_of, transcript
 
 DOCUMENT: Final = "document"
 VERDICTS: Final = "verdicts"
@@ -159,6 +159,21 @@ def document(kept: Mapping[str, Any]) -> Trajectory:
         return Trajectory.model_validate_json(kept[DOCUMENT])
     except ValidationError as error:
         raise _unreadable(kept, error) from error
+
+
+def shown(kept: Mapping[str, Any]) -> str:
+    """Return the transcript that the payload of a document holds.
+
+    Plain texts are taken as they are: making messages of them first is what recalling would
+    otherwise spend a sixth of its time on.
+    """
+    try:
+        said = [(each["type"], each["content"]) for each in json.loads(kept[DOCUMENT])["messages"]]
+    except (ValueError, LookupError, TypeError):
+        said = []
+    if said and all(isinstance(text, str) for _, text in said):
+        return rendered(said)
+    return transcript(document(kept).messages)
 
 
 def _unreadable(payload: Mapping[str, Any], error: ValidationError) -> BrokenData:

@@ -29,7 +29,7 @@ from state.experience import (
     Report,
     Upkeep,
 )
-from state.nouns import Task, Trajectory, Verdict, transcript
+from state.nouns import Task, Trajectory, Verdict
 
 CAPACITY: Final = 100_000
 """Attempts that a tenant's memory holds."""
@@ -285,7 +285,7 @@ def _recalled(query: Query, hit: Hit, text: str, tokens: int) -> Recalled:
 
 def _shown(hit: Hit) -> str:
     if hit.payload["point"] == "document":
-        return transcript(made.document(hit.payload).messages)
+        return made.shown(hit.payload)
     return str(hit.payload["shown"])
 
 

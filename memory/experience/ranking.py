@@ -6,25 +6,49 @@ Goldstein 1998.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Final
 
 import numpy as np
 
 RRF_K: Final = 60
 """How little the first ranks count more than later ones; Cormack et al. use 60."""
 
-T = TypeVar("T", bound=Hashable)
 Vectors = Sequence[Sequence[float]]
 
 
-def fused(rankings: Sequence[Sequence[T]]) -> dict[T, float]:
-    """Fuse rankings: each item's score, the best first, 1 for one that is first everywhere."""
-    scores: dict[T, float] = {}
+def fused(rankings: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Fuse rankings: each item's score, the best first, 1 for one that is first everywhere.
+
+    What scores alike in a ranking shares its rank there, so that no engine's order of equals
+    counts. What is still equal in the end is ordered by its name.
+
+    Args:
+        rankings: each item's score in each, in any order.
+    """
+    scores: dict[str, float] = {}
     for ranking in rankings:
-        for rank, item in enumerate(ranking, 1):
+        for item, rank in _ranks(ranking).items():
             scores[item] = scores.get(item, 0.0) + (RRF_K + 1) / (RRF_K + rank) / len(rankings)
-    return dict(sorted(scores.items(), key=lambda pair: -pair[1]))
+    return dict(sorted(scores.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def plain(score: float) -> float:
+    """Round a score to what an engine's arithmetic leaves certain of it: five digits."""
+    return float(f"{score:.5g}")
+
+
+def _ranks(ranking: Mapping[str, float]) -> dict[str, int]:
+    """Return each item's rank: one more than there are items with a higher score."""
+    ranks: dict[str, int] = {}
+    before, first = inf, 0
+    ordered = sorted(ranking.items(), key=lambda pair: -pair[1])
+    for place, (item, score) in enumerate(ordered, 1):
+        if (certain := plain(score)) != before:
+            before, first = certain, place
+        ranks[item] = first
+    return ranks
 
 
 def similarities(query: Sequence[float], vectors: Vectors) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from memory.experience.engine import RANKING, Engine, Hit, Sparse, Where
 from memory.experience.points import OUTCOMES, Kind, moment, shelf, sparse, subject, task_key
-from memory.experience.ranking import diverse, fused, similarities
+from memory.experience.ranking import diverse, fused, plain, similarities
 from state.experience import How, Outcome, Query, What
 from state.nouns import digest
 
@@ -20,6 +20,8 @@ BY_MEANING: Final[tuple[How, ...]] = ("meaning", "hybrid")
 _PER_RESULT: Final = 4
 _FEWEST: Final = 20
 _MOST: Final = 2_000
+_ALIKE: Final = 300
+"""How far down a ranking is followed to tell apart what scores alike."""
 _PAGE: Final = 1_000
 
 
@@ -99,12 +101,25 @@ async def _ranked(
     dense = bool(vector) and (query.diversity > 0 or query.threshold > 0)
     rankings = await engine.nearest(vectors, where, depth, dense=dense)
     by_id = {hit.id: hit for ranking in rankings for hit in ranking}
-    ranked = fused([[hit.id for hit in ranking] for ranking in rankings])
+    exhausted = all(len(ranking) < depth for ranking in rankings)
+    if depth < _ALIKE:
+        rankings = [_certain(ranking, depth) for ranking in rankings]
+        if not (exhausted or all(len(ranking) >= query.limit for ranking in rankings)):
+            return [], False
+    ranked = fused([{hit.id: hit.score for hit in ranking} for ranking in rankings])
     found = [Candidate(by_id[each], worth) for each, worth in ranked.items()]
     if query.threshold and vector:
         near = similarities(vector, [candidate.hit.dense for candidate in found])
         found = [one for one, score in zip(found, near, strict=True) if score >= query.threshold]
-    return found, all(len(ranking) < depth for ranking in rankings)
+    return found, exhausted
+
+
+def _certain(ranking: list[Hit], depth: int) -> list[Hit]:
+    """Leave out the end of a ranking that was cut off: which of those alike came is chance."""
+    if len(ranking) < depth:
+        return ranking
+    last = plain(ranking[-1].score)
+    return [hit for hit in ranking if plain(hit.score) != last]
 
 
 async def _drawn(engine: Engine, query: Query, where: Where) -> list[Candidate]:

@@ -35,6 +35,6 @@ def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate
         )
         plan = text_of(reply.message).strip()
         runtime.stream_writer({"type": "exemplar.adapted", "task": state.task.id, "plan": plan})
-        return {"plan": plan}
+        return {"plan": plan, "adapting": reply.usage}
 
     return adapt

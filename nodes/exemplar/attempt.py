@@ -26,6 +26,8 @@ def attempting(
         done = await attempted(episode, state.task, view, context, run=state.run_name)
         ids = [each.trajectory for each in state.recalled]
         seen = tuple(dict.fromkeys([*ids, *done.in_view.exemplars]))
-        return {"attempts": [with_view(done, exemplars=seen)]}
+        spent = done.usage + state.adapting
+        attempt = with_view(done, exemplars=seen).model_copy(update={"usage": spent})
+        return {"attempts": [attempt]}
 
     return attempt

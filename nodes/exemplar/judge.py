@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
+from memory.showings import Showings
 from nodes.judge import reviewed
 from state.context import Context
 from state.exemplar import Ended, ExemplarState, ExemplarUpdate
@@ -12,8 +13,8 @@ from state.nouns import Verdict
 
 async def judge(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
     """Read the outcome from the verdict; what nobody could judge is neither success nor failure."""
-    attempt = state.attempts[-1]
-    if Context.of(runtime).judge == "person":
+    attempt, context = state.attempts[-1], Context.of(runtime)
+    if context.judge == "person":
         attempt = reviewed(attempt)
     verdict = attempt.verdict
     runtime.stream_writer(
@@ -25,6 +26,7 @@ async def judge(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpda
             "feedback": verdict.feedback,
         }
     )
+    await Showings(runtime.store, context.tenant, state.task.environment).add(attempt)
     return {"attempts": [attempt], "verdict": verdict, "outcome": outcome(verdict)}
 
 

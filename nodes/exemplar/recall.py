@@ -14,7 +14,7 @@ from nodes.recollection import recollect, texts
 from nodes.tasks import read_run, read_shown, read_task
 from state.context import Context
 from state.exemplar import ExemplarGiven, ExemplarUpdate
-from state.nouns import Verdict
+from state.nouns import Usage, Verdict
 
 Next = Literal["adapt", "attempt"]
 
@@ -43,6 +43,7 @@ def recalling(memory: Memory) -> Node[ExemplarGiven, Command[Next]]:
             "background": shown,
             "recalled": recalled,
             "plan": "",
+            "adapting": Usage(),
             "attempts": [],
             "verdict": Verdict(),
             "outcome": None,

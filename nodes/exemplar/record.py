@@ -6,6 +6,7 @@ from langgraph.runtime import Runtime
 
 from nodes import Node
 from nodes.experience import Memory
+from nodes.record import remember
 from state.context import Context
 from state.exemplar import ExemplarState, ExemplarUpdate
 
@@ -17,9 +18,8 @@ def recording(memory: Memory) -> Node[ExemplarState, ExemplarUpdate]:
         """Remember the attempt, unless the run's settings say otherwise."""
         context = Context.of(runtime)
         if context.record:
-            done = await (await memory(context.tenant)).record(state.attempts)
-            event = {"type": "exemplar.recorded", "task": state.task.id}
-            runtime.stream_writer({**event, "trajectories": list(done.new)})
+            experience = await memory(context.tenant)
+            await remember(experience, state.attempts, runtime, memory, "exemplar")
         return {}
 
     return record

@@ -5,29 +5,31 @@ After ExpeL (Zhao et al. 2023, arXiv 2308.10144). Each answer is one batch of th
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from dataclasses import replace
+import asyncio
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
+from memory.rulebook import RulebookLog
 from nodes import Node
 from nodes.agents import Agent, ask
+from nodes.expel.budget import Budget, answer
 from nodes.expel.extract import gathered
 from nodes.kept import log_of, quarantine_of
 from state.context import Context
+from state.corroboration import Vocabulary
 from state.errors import ContextOverflow
 from state.expel import Counts, ExpelState, ExpelUpdate
-from state.gathering import Evidence
+from state.gathering import Evidence, shortened
 from state.nouns import Trajectory, text_of, transcript
 from state.prompts import critique_pair, critique_successes
 from state.review import declined
 from state.rulebook import Operation, Rulebook, parse_operations
 from state.rules import Rejected, likeness
 
-TOKENS: Final = 384
-"""Four operations fit into it; a run's settings may allow more."""
 REPORTED: Final = 200
 """Rejected operations that a run reports, at most."""
 
@@ -49,6 +51,9 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
             for each in await gathered(state, runtime)
             for attempt in each.attempts
         }
+        words = await asyncio.to_thread(Vocabulary.of, attempts.values())
+        budget = await Budget.of(critic, Context.of(runtime))
+        desk = _Desk(critic, state, runtime, attempts, words, budget)
         counts = Counts()
         rejected: list[Rejected] = []
         pieces = list(enumerate(state.evidence))
@@ -58,10 +63,13 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
                 gone = "A transcript that it rests on was withdrawn."
                 rejected.append(Rejected(written=piece.kind, reason=gone))
                 continue
+            halves = piece.halves()
+            if await desk.was_divided(index, piece):
+                pieces = [(index, half) for half in halves] + pieces
+                continue
             try:
-                found = await _criticise(critic, state, runtime, index, piece, attempts)
+                found = await desk.criticise(index, piece)
             except ContextOverflow as error:
-                halves = piece.halves()
                 pieces = [(index, half) for half in halves] + pieces
                 if not halves:
                     rejected.append(Rejected(written=piece.kind, reason=str(error)))
@@ -73,80 +81,125 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
     return curate
 
 
-async def _criticise(
-    critic: Agent | None,
-    state: ExpelState,
-    runtime: Runtime[Context],
-    index: int,
-    piece: Evidence,
-    attempts: Mapping[str, Trajectory],
-) -> Criticism:
-    """Ask about one piece of evidence, and log what stands."""
-    log = log_of(runtime, state.environment)
-    if done := await log.recorded(state.run_name, index, piece.trajectories):
-        return Criticism(Counts(applied=len(done.operations)))
-    book = await log.load()
-    context = Context.of(runtime)
-    reply = await ask(
-        critic,
-        prompt(book, piece, attempts),
-        replace(context, max_tokens=max(context.max_tokens, TOKENS)),
-        graph="expel",
-        environment=state.environment,
-    )
-    parsed = parse_operations(text_of(reply.message))
-    operations, refused = _heeding(parsed.operations, declined(await log.batches(), book), book)
-    refused += book.apply(operations).rejected
-    # What is stopped is kept first: a batch that is logged is never looked at again.
-    stopped = await quarantine_of(runtime, state.environment).add(
-        refused, run=state.run_name, evidence=piece.trajectories
-    )
-    applied = await log.record(
-        operations,
-        run=state.run_name,
-        index=index,
-        evidence=piece.trajectories,
-        reason=reason(piece, attempts),
-        seen=book,
-    )
-    rejected = (*parsed.rejected, *refused)
-    counts = Counts(
-        applied=len(applied.operations),
-        rejected=len(rejected) - len(stopped),
-        quarantined=len(stopped),
-    )
-    runtime.stream_writer(
-        {
-            "type": "expel.curated",
-            "index": index,
-            "evidence": piece.kind,
-            "operations": [str(operation) for operation in applied.operations],
-            "rejected": [each.model_dump(include={"written", "reason"}) for each in rejected],
-            "rules": len(applied.rulebook.rules),
-        }
-    )
-    return Criticism(counts, rejected)
+@dataclass(frozen=True)
+class _Desk:
+    """What every piece of evidence is looked at with.
+
+    Attributes:
+        attempts: all that were gathered, by id.
+        words: how many tasks each word was met in.
+        budget: what a question may take of the critic's context.
+    """
+
+    critic: Agent | None
+    state: ExpelState
+    runtime: Runtime[Context]
+    attempts: Mapping[str, Trajectory]
+    words: Vocabulary
+    budget: Budget
+
+    @property
+    def log(self) -> RulebookLog:
+        """The rulebook's log."""
+        return log_of(self.runtime, self.state.environment)
+
+    async def was_divided(self, index: int, piece: Evidence) -> bool:
+        """Tell whether a run that was broken off had to divide a piece; then it stays divided."""
+        for half in piece.halves():
+            if await self.log.recorded(self.state.run_name, index, half.trajectories):
+                return True
+            if await self.was_divided(index, half):
+                return True
+        return False
+
+    async def criticise(self, index: int, piece: Evidence) -> Criticism:
+        """Ask about one piece of evidence, and log what stands."""
+        log, run = self.log, self.state.run_name
+        if done := await log.recorded(run, index, piece.trajectories):
+            return Criticism(Counts(applied=len(done.operations)))
+        book = await log.load()
+        parsed = parse_operations(await self._asked(book, piece))
+        doubt = _Doubt(declined(await log.batches(), book), self.words, book)
+        operations, refused = doubt.sorted_out(parsed.operations)
+        refused += book.apply(operations).rejected
+        # What is stopped is kept first: a batch that is logged is never looked at again.
+        stopped = await quarantine_of(self.runtime, self.state.environment).add(
+            refused, run=run, evidence=piece.trajectories
+        )
+        applied = await log.record(
+            operations,
+            run=run,
+            index=index,
+            evidence=piece.trajectories,
+            reason=reason(piece, self.attempts),
+            seen=book,
+        )
+        rejected = (*parsed.rejected, *refused)
+        counts = Counts(
+            applied=len(applied.operations),
+            rejected=len(rejected) - len(stopped),
+            quarantined=len(stopped),
+        )
+        self.runtime.stream_writer(
+            {
+                "type": "expel.curated",
+                "index": index,
+                "evidence": piece.kind,
+                "operations": [str(operation) for operation in applied.operations],
+                "rejected": [each.model_dump(include={"written", "reason"}) for each in rejected],
+                "rules": len(applied.rulebook.rules),
+            }
+        )
+        return Criticism(counts, rejected)
+
+    async def _asked(self, book: Rulebook, piece: Evidence) -> str:
+        """Return what the critic writes about a piece of evidence."""
+        context = Context.of(self.runtime)
+        asked = await asyncio.to_thread(fitting, book, piece, self.attempts, self.budget)
+        reply = await ask(
+            self.critic,
+            asked,
+            replace(context, max_tokens=answer(context)),
+            graph="expel",
+            environment=self.state.environment,
+        )
+        return text_of(reply.message)
 
 
-def _heeding(
-    operations: Iterable[Operation], declined: Container[str], book: Rulebook
-) -> tuple[list[Operation], list[Rejected]]:
-    """Hold back what would bring a rule again that a person took out; a person may let it in."""
-    passed: list[Operation] = []
-    refused: list[Rejected] = []
-    for each in operations:
-        if each.kind in ("ADD", "EDIT") and likeness(each.text) in declined:
+class _Doubt(NamedTuple):
+    """What makes new words wait for a person, beside what the screening of any rule finds.
+
+    Attributes:
+        declined: rules that a person took out.
+        words: how many tasks each word was met in.
+        book: the rules that there are.
+    """
+
+    declined: Container[str]
+    words: Vocabulary
+    book: Rulebook
+
+    def sorted_out(self, operations: Iterable[Operation]) -> tuple[list[Operation], list[Rejected]]:
+        """Return the operations that may be judged, and those that a person may let in."""
+        passed: list[Operation] = []
+        refused: list[Rejected] = []
+        for each in operations:
+            reason = self._about(each)
+            if reason is None:
+                passed.append(each)
+                continue
+            stopped = _by_id(each, self.book)
             refused.append(
-                Rejected(
-                    written=str(each)[:200],
-                    reason="A person took this rule out.",
-                    operation=_by_id(each, book),
-                    flagged=True,
-                )
+                Rejected(written=str(each)[:200], reason=reason, operation=stopped, flagged=True)
             )
-        else:
-            passed.append(each)
-    return passed, refused
+        return passed, refused
+
+    def _about(self, operation: Operation) -> str | None:
+        if operation.kind not in ("ADD", "EDIT"):
+            return None
+        if likeness(operation.text) in self.declined:
+            return "A person took this rule out."
+        return self.words.planted(operation.text, [rule.text for rule in self.book.rules])
 
 
 def _by_id(operation: Operation, book: Rulebook) -> Operation:
@@ -157,10 +210,30 @@ def _by_id(operation: Operation, book: Rulebook) -> Operation:
     return operation.model_copy(update={"number": None, "rule": book.rules[number - 1].id})
 
 
-def prompt(book: Rulebook, piece: Evidence, attempts: Mapping[str, Trajectory]) -> list[AnyMessage]:
+def fitting(
+    book: Rulebook, piece: Evidence, attempts: Mapping[str, Trajectory], budget: Budget
+) -> list[AnyMessage]:
+    """Return the question, with transcripts as long as there is room for.
+
+    Raises:
+        ContextOverflow: if there is no room for several successes; they can be looked at apart.
+    """
+    told = [transcript(attempts[name].messages) for name in piece.trajectories]
+    asked = prompt(book, piece, told)
+    if budget.fits(asked):
+        return asked
+    if piece.halves():
+        raise budget.overflow(asked)
+    room = budget.question or 0
+    while not budget.fits(asked) and room > 0:
+        room -= max(1, budget.excess(asked))
+        asked = prompt(book, piece, shortened(told, budget.count, room))
+    return asked
+
+
+def prompt(book: Rulebook, piece: Evidence, told: Sequence[str]) -> list[AnyMessage]:
     """Return the question: the evidence as transcripts, and the rules with their numbers."""
     rules = [rule.text for rule in book.rules]
-    told = [transcript(attempts[name].messages) for name in piece.trajectories]
     if piece.kind == "pair":
         success, failure = told
         return critique_pair(rules, success, failure, full=book.full())

@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 from langgraph.runtime import Runtime
 
-from nodes.kept import findings_of
+from nodes import Node
+from nodes.agents import Agent
+from nodes.expel.budget import Budget
+from nodes.kept import findings_of, log_of
 from state.context import Context
 from state.expel import ExpelState, ExpelUpdate
-from state.gathering import Gathered, extracted
+from state.gathering import Evidence, Gathered, extracted
+from state.nouns import Trajectory, transcript
 
 
-async def extract(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
-    """Pair successes with failures of the same task, then put successes together."""
-    context = Context.of(runtime)
-    found = {each.task.id: each for each in await gathered(state, runtime)}
-    ordered = [found[task.id] for task in state.tasks_drawn if task.id in found]
-    evidence = extracted(ordered, context.seed, state.chunk_size)
-    solved = sum(bool(each.ended(True)) for each in ordered)
-    pairs = sum(each.kind == "pair" for each in evidence)
-    runtime.stream_writer(
-        {
-            "type": "expel.extracted",
-            "tasks": len(ordered),
-            "solved": solved,
-            "pairs": pairs,
-            "chunks": len(evidence) - pairs,
-        }
-    )
-    reason = "" if evidence else _why(len(ordered))
-    return {"evidence": evidence, "reason": reason}
+def extracting(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
+    """Return the node that makes evidence, in pieces that whoever criticises has room for."""
+
+    async def extract(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
+        """Pair successes with failures of the same task, then put successes together."""
+        context = Context.of(runtime)
+        found = {each.task.id: each for each in await gathered(state, runtime)}
+        ordered = [found[task.id] for task in state.tasks_drawn if task.id in found]
+        evidence = await _evidence(ordered, state, runtime, await Budget.of(critic, context))
+        solved = sum(bool(each.ended(True)) for each in ordered)
+        pairs = sum(each.kind == "pair" for each in evidence)
+        runtime.stream_writer(
+            {
+                "type": "expel.extracted",
+                "tasks": len(ordered),
+                "solved": solved,
+                "pairs": pairs,
+                "chunks": len(evidence) - pairs,
+            }
+        )
+        reason = "" if evidence else _why(len(ordered))
+        return {"evidence": evidence, "reason": reason}
+
+    return extract
+
+
+STATUS: Final = 16
+"""Tokens that stand around a transcript in a question, at most."""
+
+
+async def _evidence(
+    ordered: list[Gathered], state: ExpelState, runtime: Runtime[Context], budget: Budget
+) -> list[Evidence]:
+    """Return the evidence: as many successes together as asked for, or as there is room for."""
+    book = await log_of(runtime, state.environment).load()
+    room = budget.transcripts([rule.text for rule in book.rules])
+
+    def size(attempt: Trajectory) -> int:
+        return budget.count(transcript(attempt.messages)) + STATUS
+
+    seed = Context.of(runtime).seed
+    return await asyncio.to_thread(extracted, ordered, seed, state.chunk_size, size, room)
 
 
 async def gathered(state: ExpelState, runtime: Runtime[Context]) -> list[Gathered]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
@@ -13,6 +13,12 @@ from state.expel import ExpelState
 from state.releases import Release, release_id
 from state.review import changes
 from state.rulebook import Rule, Rulebook, diff
+
+_SAME: Final = "The draft shows the rules that are released, in the same order."
+_EMPTY: Final = (
+    "There are no rules, neither drafted nor released. Give the run training tasks to learn from, "
+    "or add rules by hand."
+)
 
 
 async def propose(
@@ -33,7 +39,7 @@ async def propose(
     )
     made = candidate(state, Context.of(runtime).tenant, rules)
     changed = made.texts != tuple(rule.text for rule in state.shown_now)
-    reason = state.reason or "The draft shows the rules that are released, in the same order."
+    reason = state.reason or (_SAME if rules else _EMPTY)
     if state.reviewed and (changed or waiting):
         goto: Literal["review", "validate", "publish"] = "review"
     else:

@@ -35,7 +35,7 @@ async def weigh(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
             index=SYSTEM + index,
             evidence=found.lately,
             author="system",
-            reason=f"Its record has turned: attempts with it in view succeeded {found}.",
+            reason=f"Its record has turned: first attempts with it in view succeeded {found}.",
         )
     runtime.stream_writer({"type": "expel.weighed", "showings": len(showings), "turned": turned})
     return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
+from memory.showings import Showings
 from nodes import Node
 from nodes.experience import Memory
 from nodes.training.notice import notice
@@ -17,14 +18,16 @@ def annotating(memory: Memory) -> Node[FeedbackState, FeedbackUpdate]:
 
     async def annotate(state: FeedbackState, runtime: Runtime[Context]) -> FeedbackUpdate:
         """Let the verdict count from now on; the same one again changes nothing."""
-        kept = await memory(Context.of(runtime).tenant)
+        tenant = Context.of(runtime).tenant
+        kept = await memory(tenant)
         before = await kept.get(state.id)
         verdict = state.judgement.over(before.trajectory.verdict if before else Verdict())
         changed = await kept.annotate(state.id, verdict)
-        if changed and before and before.trajectory.verdict.success is None:
-            await notice(
-                [before.trajectory.model_copy(update={"verdict": verdict})], runtime, memory
-            )
+        if before:
+            judged = before.trajectory.model_copy(update={"verdict": verdict})
+            await Showings(runtime.store, tenant, judged.task.environment).add(judged)
+            if changed and before.trajectory.verdict.success is None:
+                await notice([judged], runtime, memory)
         runtime.stream_writer(
             {
                 "type": "feedback.annotated",

@@ -1,4 +1,4 @@
-"""evaluate: incumbent and new adapter attempt the same held-out tasks, until the gate decides."""
+"""evaluate: incumbent, new adapter and a no-learning control attempt the same held-out tasks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from environments.advance import start
 from environments.registry import environment
 from memory.findings import Findings
 from nodes import Node
+from nodes.attempt import attempted
 from nodes.expel.draw import VALIDATION, drawn
 from nodes.kept import findings_of, releases_of
-from nodes.training.workshop import dataset_folder, rounds_of
+from nodes.training.workshop import covers, dataset_folder, rounds_of
 from state.context import MAX_SEED, NO_ADAPTER, Context
 from state.gate import Decision, Gate, Pair
 from state.nouns import Task, digest, text_of
+from state.prompts import Shown
 from state.training import TrainingState, Tried
 from training.datasets.card import load
 from training.datasets.curation import normalised
@@ -79,7 +81,7 @@ async def _decided(
         aim="better" if here else "no_worse",
         level=level,
         most=len(tasks),
-    ).add(Pair(tried.family, tried.incumbent, tried.candidate) for tried in seen)
+    ).add(Pair(each.family, each.incumbent, each.candidate, each.control) for each in seen)
     decision = gate.decide()
     numbers = decision.numbers
     runtime.stream_writer(
@@ -89,6 +91,7 @@ async def _decided(
             "pairs": numbers.pairs,
             "incumbent": numbers.incumbent,
             "candidate": numbers.candidate,
+            "control": numbers.control,
             "outcome": decision.outcome,
             "reason": decision.reason,
         }
@@ -103,7 +106,11 @@ async def _attempt(
     findings: Findings[Tried],
     runtime: Runtime[Context],
 ) -> None:
-    """Attempt tasks with both adapters, the same seed for both; keep how each went."""
+    """Attempt tasks with both adapters and with none, the same seed for all; keep how each went.
+
+    The plain model, which learned nothing, is the control where the adapter has to be better; it
+    runs once where it is the incumbent as well.
+    """
     context = Context.of(runtime)
     release = await releases_of(runtime, state.environment).current()
     incumbent = release.adapter if release and release.model == context.model else NO_ADAPTER
@@ -113,14 +120,18 @@ async def _attempt(
         seed = int(digest("evaluate", state.job, task.id), 16) % MAX_SEED
         settings = replace(context, adapter=adapter, seed=seed)
         async with room:
-            ended = await episode.ainvoke({"task": task}, context=settings)
-        return bool(ended["verdict"].success)
+            ended = await attempted(episode, task, Shown(), settings, run=state.job)
+        return bool(ended.verdict.success)
 
     async def tried(task: Task) -> None:
-        arms = (incumbent or NO_ADAPTER, state.adapter)
-        before, after = await asyncio.gather(*(solved(task, adapter) for adapter in arms))
-        made = Tried(task=task.id, family=task.kind, incumbent=before, candidate=after)
-        await findings.add(task.id, made)
+        here = covers(state.environment, task.environment)
+        arms = {"incumbent": incumbent or NO_ADAPTER, "candidate": state.adapter}
+        arms |= {"control": NO_ADAPTER} if here else {}
+        acting = list(dict.fromkeys(arms.values()))
+        ended = await asyncio.gather(*(solved(task, adapter) for adapter in acting))
+        outcome = dict(zip(acting, ended, strict=True))
+        how = {arm: outcome[adapter] for arm, adapter in arms.items()}
+        await findings.add(task.id, Tried(task=task.id, family=task.kind, **how))
 
     await asyncio.gather(*map(tried, tasks))
 

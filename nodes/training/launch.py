@@ -41,7 +41,7 @@ def launching(jobs: Jobs) -> Node[TrainingState, Command[Literal["watch"]]]:
 
 def job_of(begun: Round, rounds: Rounds) -> Job:
     """Return the job of a round."""
-    return Job.of(dataset_folder(rounds, begun), read_settings(begun.settings))
+    return Job.of(dataset_folder(rounds, begun), read_settings(begun.settings), rounds.tenant)
 
 
 def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
@@ -54,7 +54,7 @@ def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
     fields = METHODS[method].model_fields
     own = {name: value for name, value in state.job_settings.items() if name in fields}
     settings = {**own, "method": method, "base": state.base, "parent": parent}
-    job = Job.of(dataset_folder(rounds, state), read_settings(settings))
+    job = Job.of(dataset_folder(rounds, state), read_settings(settings), rounds.tenant)
     last = rounds.last()
     return rounds.begin(
         Round(

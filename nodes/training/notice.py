@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import Counter as Counted
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -82,8 +83,8 @@ async def notice(
     if not (start and threshold and base_of(context) and learnable):
         return False
     started = False
-    for name in sorted({group(attempt.task.environment) for attempt in learnable}):
-        new = sum(group(attempt.task.environment) == name for attempt in learnable)
+    counts = await asyncio.to_thread(_grouped, learnable)
+    for name, new in sorted(counts.items()):
         if await _due(name, new, runtime, memory, counter, threshold):
             await start({"environment": name, "threshold": threshold}, context)
             started = True
@@ -105,6 +106,11 @@ def group(name: str) -> str:
         return first if environment(first).name == first else name
     except UnknownName:
         return name
+
+
+def _grouped(attempts: Sequence[Trajectory]) -> Counted[str]:
+    """Count attempts by what they count for; blocks, since names may be those of files."""
+    return Counted(group(attempt.task.environment) for attempt in attempts)
 
 
 async def _due(

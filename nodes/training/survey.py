@@ -21,9 +21,10 @@ from state.context import Context
 from state.errors import BadInput
 from state.nouns import Name, digest
 from state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
-from training.adapters import adapters, mark_incompatible
+from training.adapters import adapters, mark_incompatible, retraining
 from training.at_hand import evidence
 from training.datasets.curation import Curation
+from training.jobs import jobs_root
 from training.rounds import Round, Rounds
 from training.settings import METHODS, read_settings
 
@@ -186,16 +187,17 @@ async def _withdraw_the_incompatible(
 ) -> None:
     """Mark adapters of other weights than the base has now, and let none of them act.
 
-    What trains each anew is in the event: its dataset and its settings.
+    What trains each anew is in the event. Other tenants' adapters are left for them to hear of.
     """
-    stale = await asyncio.to_thread(mark_incompatible, base)
+    stale = await asyncio.to_thread(mark_incompatible, base, Context.of(runtime).tenant)
     for adapter in stale:
+        plan = await asyncio.to_thread(retraining, adapter.name, jobs_root())
         runtime.stream_writer(
             {
                 "type": "training.incompatible",
                 "adapter": adapter.name,
                 "reason": adapter.reason,
-                "plan": {"dataset": adapter.dataset, "settings": adapter.settings},
+                "plan": [job.model_dump() for job in plan],
             }
         )
     unfit = {each.name for each in await asyncio.to_thread(adapters, base, "incompatible")}

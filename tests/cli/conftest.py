@@ -20,9 +20,9 @@ from tests.memory.experience.attempts import Words
 Apprentice = Callable[..., Result]
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | Path, answers: str = "") -> Result:
     """Run the command in this process; errors that are not its own are raised."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=answers)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

@@ -356,10 +356,11 @@ def test_exemplars_come_from_solved_training_tasks(apprentice: Apprentice) -> No
             assert transcript(shown.messages) in text_of(attempt.messages[0])
 
 
-def test_a_named_memory_grows_with_what_is_evaluated(apprentice: Apprentice) -> None:
-    mine = ("--technique", "exemplar", "--memory", "mine")
-    apprentice("evaluate", *mine, "--split", "train", "--limit", "3", "--json", "a.json")
-    apprentice("evaluate", *mine, "--limit", "3", "--json", "b.json")
+@pytest.mark.parametrize("first", ["exemplar", "reflexion"])
+def test_a_named_memory_grows_with_what_is_evaluated(apprentice: Apprentice, first: str) -> None:
+    mine, training = ("--memory", "mine", "--limit", "3"), ("--split", "train", "--trials", "1")
+    apprentice("evaluate", *mine, *training, "--technique", first, "--json", "a.json")
+    apprentice("evaluate", *mine, "--technique", "exemplar", "--json", "b.json")
     trained, tested = (
         [done.attempts[0] for done in journal.read(Path(name))[1]] for name in ("a.json", "b.json")
     )

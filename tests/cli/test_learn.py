@@ -20,7 +20,7 @@ from tests.fakes import Scripted
 
 SMALL = (
     *("learn", "--name", "a", "--tasks", "6", "--trials", "2"),
-    *("--successes", "2", "--training", "12"),
+    *("--successes", "2", "--training", "12", "--steps", "0"),
 )
 TINY = (
     *("learn", "--name", "a", "--tasks", "1", "--trials", "1"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from memory.experience.edge import EdgeEngine
 from tests.cli.conftest import Apprentice, prepare, run
 
 LEARN = ("rules", "learn", "--run", "a", "--tasks", "12", "--held-out", "72")
@@ -28,7 +32,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rules(learned: Path, monkeypatch: pytest.MonkeyPatch) -> Apprentice:
     """Run `apprentice rules` where they were learned."""
     prepare(monkeypatch, learned)
-    return lambda *arguments: run("rules", *arguments)
+    return lambda *arguments, **more: run("rules", *arguments, **more)
 
 
 def test_what_was_learned_is_shown(rules: Apprentice) -> None:
@@ -47,6 +51,30 @@ def test_a_rule_has_a_history_with_evidence(rules: Apprentice) -> None:
     assert rules("history", "zz").exit_code == 2
 
 
+def test_a_rule_leads_to_its_attempts_and_an_attempt_to_its_rules(rules: Apprentice) -> None:
+    first = re.findall(r"│ ([0-9a-f]{8}) │", rules("show").output)[0]
+    listed = rules("evidence", first).output
+    attempts = re.findall(r"│ ([0-9a-f]{32}) │ (train/\d+) │ (\d) +│ (solved|failed)", listed)
+    assert {ended for *_, ended in attempts} == {"solved", "failed"}
+    name, task, trial, ended = attempts[0]
+    told = rules("evidence", name).output
+    assert f"{task} · trial {trial} · {ended}" in told
+    assert "> go to" in told
+    assert re.search(rf"Rests on it (alone|and others): {first}", told)
+    assert "0 rules and 0 attempts" in rules("evidence", "zz").stderr
+
+
+def test_what_rules_rest_on_is_in_the_memory(rules: Apprentice, learned: Path) -> None:
+    assert run("export", "all.jsonl").exit_code == 0
+    kept = {json.loads(line)["id"] for line in (learned / "all.jsonl").read_text().splitlines()}
+    ids = re.findall(r"│ ([0-9a-f]{8}) │", rules("show").output)
+    evidence = {
+        each for rule in ids for each in re.findall(r"[0-9a-f]{32}", rules("evidence", rule).output)
+    }
+    assert evidence
+    assert evidence <= kept
+
+
 def test_rules_are_curated_compared_and_rolled_back(rules: Apprentice) -> None:
     before = re.search(r"Released: ([0-9a-f]{8})", rules("show").output)
     assert before
@@ -60,6 +88,32 @@ def test_rules_are_curated_compared_and_rolled_back(rules: Apprentice) -> None:
     assert rules("diff").output.strip() == "They are the same."
 
 
+def test_what_the_readme_says_about_rules_works(rules: Apprentice, root: Path) -> None:
+    page = (root / "README.md").read_text()
+    lines = re.findall(r"^apprentice rules ([a-z].*)$", page, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == [
+        *("learn", "show", "curate", "diff", "learn", "history", "evidence", "rollback"),
+        "withdraw",
+    ]
+    shown = rules("show").output
+    first = re.findall(r"│ ([0-9a-f]{8}) │", shown)[0]
+    releases = re.findall(r"  ([0-9a-f]{8})  Better", shown)
+    ids = {
+        "RULE": first,
+        "RELEASE": releases[0],
+        "ATTEMPT": re.findall(r"[0-9a-f]{32}", rules("history", first).output)[0],
+    }
+    for line in lines:
+        words = [ids.get(word, word) for word in shlex.split(line, comments=True)]
+        if words[0] == "learn":  # few tasks, and the run that is finished already
+            words += ["--held-out", "24"] if "--review" in words else LEARN[2:]
+        if words[0] == "withdraw":
+            words[-1] = "zz"  # what it does is tested last, since it cannot be undone
+        done = rules(*words, answers="approve all\n")
+        assert done.exit_code == (2 if words[0] == "withdraw" else 0), done.output
+    assert f"Released: {releases[0]}" in rules("show").output
+
+
 def test_what_a_person_writes_wrongly_is_a_sentence(rules: Apprentice) -> None:
     done = rules("curate", "AGREE 99", "Look twice.")
     assert done.exit_code == 2
@@ -69,7 +123,7 @@ def test_what_a_person_writes_wrongly_is_a_sentence(rules: Apprentice) -> None:
     assert rules("withdraw", "zz").exit_code == 2
 
 
-def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice) -> None:
+def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice, learned: Path) -> None:
     listed = rules("show").output
     ids = re.findall(r"│ ([0-9a-f]{8}) │", listed)
     lone = next(each for each in reversed(ids) if rules("history", each).output.count("model") == 1)
@@ -79,6 +133,8 @@ def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice) -> 
     done = rules("withdraw", evidence[0])
     assert (done.exit_code, "1 transcripts erased" in done.output) == (0, True)
     assert text in done.output
+    assert run("export", "left.jsonl").exit_code == 0
+    assert evidence[0] not in (learned / "left.jsonl").read_text()
     assert text not in rules("show").output
     assert "In force:" in done.output
     before = re.findall(r"  ([0-9a-f]{8})  Better", listed)
@@ -89,3 +145,32 @@ def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice) -> 
 def test_the_same_run_goes_on(rules: Apprentice) -> None:
     again = run(*LEARN)
     assert again.exit_code == 0
+
+
+def test_commands_on_an_empty_memory_say_what_is_missing(apprentice: Apprentice) -> None:
+    shown = apprentice("rules", "show")
+    assert (shown.exit_code, "Released: nothing" in shown.output) == (0, True)
+    assert apprentice("rules", "diff").output.strip() == "They are the same."
+    ended = apprentice("rules", "learn", "--tasks", "0")
+    assert ended.exit_code == 0
+    assert "Unchanged. There are no rules, neither drafted nor released." in ended.output
+    for command in ("history", "evidence", "rollback", "withdraw"):
+        refused = apprentice("rules", command, "zz")
+        assert (refused.exit_code, "zz" in refused.stderr) == (2, True), command
+
+
+def test_a_rule_of_10000_characters_is_refused_and_the_book_stays(apprentice: Apprentice) -> None:
+    done = apprentice("rules", "curate", "ADD: " + "look twice and " * 700)
+    assert done.exit_code == 2
+    assert "at most 300 are allowed" in done.stderr
+    assert "look twice" not in apprentice("rules", "show").output
+
+
+def test_while_another_process_has_the_memory_rules_are_learned_without_it(
+    apprentice: Apprentice, tmp_path: Path
+) -> None:
+    other = EdgeEngine.opened(tmp_path / "data" / "experience", "local:minilm", lambda: 64)
+    refused = apprentice("rules", "learn", "--tasks", "0")
+    assert (refused.exit_code, "--no-record" in refused.stderr) == (1, True)
+    assert apprentice("rules", "learn", "--tasks", "0", "--no-record").exit_code == 0
+    asyncio.run(other.close())

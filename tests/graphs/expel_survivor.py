@@ -1,48 +1,92 @@
 """A process that learns rules on SQLite, to be killed and started again.
 
-    python -m tests.graphs.expel_survivor FOLDER PAUSE
+    python -m tests.graphs.expel_survivor FOLDER PAUSE [review]
 
-It goes on where the folder says the last one stopped, prints a line for each event and for each
-attempt that begins, and at the end the result as JSON. PAUSE is the time that each turn takes.
+It goes on where the folder says the last one stopped, prints what the memory held when it began,
+a line for each event, and at the end the result as JSON. PAUSE is the time that each turn takes.
+With `review`, a person is asked, and rejects the first change.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.store.base import BaseStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
+from langgraph.types import Command
 
 from graphs import expel
+from memory.experience import Experience, opening
 from memory.findings import Findings
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
+from state.experience import Recorded
 from state.gathering import Gathered
-from state.nouns import text_of
+from state.nouns import Trajectory, text_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
+from tests.memory.experience.attempts import Words
 
 HOME = "household/north/small"
 CONFIG: RunnableConfig = {"configurable": {"thread_id": "one"}, "max_concurrency": 3}
 GIVEN: Any = {"environment": HOME, "tasks": 6, "held_out": 24, "run": "one"}
+REVIEWED: Any = {**GIVEN, "tasks": 3, "held_out": 0, "review": True}
 
 
-async def main(folder: Path, pause: float) -> dict[str, Any]:
-    """Run or resume."""
+def tell(**event: Any) -> None:
+    """Print an event; whoever reads it may kill this process now."""
+    print(json.dumps(event), flush=True)
 
-    async def slow_expert(messages: Sequence[AnyMessage]) -> str:
-        if len(messages) == 2:
-            print(json.dumps({"type": "attempt", "opening": text_of(messages[1])}), flush=True)
-        await asyncio.sleep(pause)
-        return expert_agent(messages)
 
-    async def slow_critic(messages: Sequence[AnyMessage]) -> str:
+class Telling:
+    """A tenant's memory that says when it is about to record, and when it has."""
+
+    def __init__(self, kept: Experience) -> None:
+        self._kept = kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
+
+    async def record(self, trajectories: Iterable[Trajectory]) -> Recorded:
+        """Record as the memory does."""
+        tell(type="recording")
+        done = await self._kept.record(trajectories)
+        tell(type="recorded")
+        return done
+
+
+async def memory(tenant: str) -> Any:
+    """Open a tenant's memory."""
+    return Telling(await opening.opened(tenant, "words", Words()))
+
+
+async def slow(messages: Sequence[AnyMessage], pause: float) -> str:
+    """Act as the expert does, and say when an attempt begins."""
+    if len(messages) == 2:
+        tell(type="attempt", opening=text_of(messages[1]))
+    await asyncio.sleep(pause)
+    return expert_agent(messages)
+
+
+@asynccontextmanager
+async def opened(folder: Path, pause: float) -> AsyncIterator[tuple[Any, BaseStore]]:
+    """Open the graph and its store."""
+
+    async def actor(messages: Sequence[AnyMessage]) -> str:
+        return await slow(messages, pause)
+
+    async def critic(messages: Sequence[AnyMessage]) -> str:
+        tell(type="criticising")
         await asyncio.sleep(pause)
         return expert_critic(messages)
 
@@ -51,25 +95,54 @@ async def main(folder: Path, pause: float) -> dict[str, Any]:
         AsyncSqliteStore.from_conn_string(str(folder / "store")) as store,
     ):
         await store.setup()
-        graph = expel.build(slow_expert, reflector=expert_reflector, critic=slow_critic).compile(
-            checkpointer=saver, store=store
-        )
-        begun = (await graph.aget_state(CONFIG)).values
-        given: Any = None if begun else GIVEN
-        async for event in graph.astream(given, CONFIG, stream_mode="custom"):
-            print(json.dumps(event), flush=True)
-        ended = (await graph.aget_state(CONFIG)).values
-        log = RulebookLog(store, book=HOME)
-        gathered = await Findings(store, "default", HOME, "one", Gathered).all()
-        return {
-            "outcome": ended["outcome"],
-            "rules": [rule.model_dump() for rule in (await log.load()).rules],
-            "batches": [batch.key for batch in await log.batches()],
-            "attempts": sorted(attempt.id for each in gathered for attempt in each.attempts),
-            "openings": {each.task.id: text_of(each.attempts[0].messages[1]) for each in gathered},
-            "releases": [each.texts for each in await Releases(store, "default", HOME).all()],
-        }
+        graph = expel.build(actor, reflector=expert_reflector, critic=critic, memory=memory)
+        yield graph.compile(checkpointer=saver, store=store), store
+    await opening.close()
+
+
+async def main(folder: Path, pause: float, *, review: bool = False) -> dict[str, Any]:
+    """Run or resume."""
+    os.environ["APPRENTICE_DATA"] = str(folder)
+    before = await remembered()
+    tell(type="remembered", openings=[text_of(each.messages[1]) for each in before])
+    async with opened(folder, pause) as (graph, store):
+        state = await graph.aget_state(CONFIG)
+        given: Any = None if state.values else REVIEWED if review else GIVEN
+        while True:
+            if state.interrupts:
+                first = state.interrupts[0].value["changes"][0]["rule"]
+                given = Command(resume={"changes": {first: "reject"}})
+                tell(type="answering")
+            async for event in graph.astream(given, CONFIG, stream_mode="custom"):
+                tell(**event)
+            state = await graph.aget_state(CONFIG)
+            if not state.next:
+                break
+        return await result(state.values, store)
+
+
+async def result(ended: Any, store: BaseStore) -> dict[str, Any]:
+    """Return all that the run left behind."""
+    log = RulebookLog(store, book=HOME)
+    gathered = await Findings(store, "default", HOME, "one", Gathered).all()
+    attempts = [attempt for each in gathered for attempt in each.attempts]
+    return {
+        "outcome": ended["outcome"],
+        "rules": [rule.model_dump() for rule in (await log.load()).rules],
+        "batches": [(batch.key, batch.author) for batch in await log.batches()],
+        "attempts": sorted(attempt.id for attempt in attempts),
+        "remembered": sorted(each.id for each in await remembered()),
+        "openings": Counter(text_of(attempt.messages[1]) for attempt in attempts),
+        "first": {each.task.id: text_of(each.attempts[0].messages[1]) for each in gathered},
+        "releases": [each.texts for each in await Releases(store, "default", HOME).all()],
+    }
+
+
+async def remembered() -> list[Trajectory]:
+    """Return every attempt that the memory holds."""
+    return [each.trajectory async for each in (await memory("default")).browse()]
 
 
 if __name__ == "__main__":
-    print(json.dumps({"result": asyncio.run(main(Path(sys.argv[1]), float(sys.argv[2])))}))
+    ended = main(Path(sys.argv[1]), float(sys.argv[2]), review="review" in sys.argv[3:])
+    tell(result=asyncio.run(ended))

@@ -1,9 +1,10 @@
 """A process that runs the insights graph on SQLite, to be killed and started again.
 
-    python -m tests.graphs.insights_survivor FOLDER PAUSE
+    python -m tests.graphs.insights_survivor FOLDER PAUSE [review]
 
 It goes on where the folder's files say the last one stopped, prints a line for each event, and at
 the end the result as JSON. PAUSE is the time in seconds that the analyst takes for an answer.
+With `review`, a person is asked, who removes the first insight and adds another.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.store.sqlite.aio import AsyncSqliteStore
+from langgraph.types import Command
 
 from graphs import insights
 from memory.rulebook import RulebookLog
@@ -27,10 +29,11 @@ from tests.graphs.analyst import REPORTS, analyst
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
 
 
-async def main(folder: Path, pause: float) -> dict[str, Any]:
+async def main(folder: Path, pause: float, *, review: bool = False) -> dict[str, Any]:
     """Run or resume the graph."""
 
     async def slow(messages: Sequence[AnyMessage]) -> str:
+        print(json.dumps({"type": "asked"}), flush=True)
         await asyncio.sleep(pause)
         return analyst(messages)
 
@@ -40,11 +43,19 @@ async def main(folder: Path, pause: float) -> dict[str, Any]:
     ):
         await store.setup()
         graph: Any = insights.build(slow).compile(checkpointer=saver, store=store)
-        begun = (await graph.aget_state(THREAD)).values
-        given = None if begun else {"reports": REPORTS, "review": False}
-        async for event in graph.astream(given, THREAD, stream_mode="custom", durability="sync"):
-            print(json.dumps(event), flush=True)
-        ended = (await graph.aget_state(THREAD)).values
+        state = await graph.aget_state(THREAD)
+        given: Any = None if state.values else {"reports": REPORTS, "review": review}
+        while True:
+            if state.interrupts:
+                given = answer(state.interrupts[0].value)
+                print(json.dumps({"type": "answering"}), flush=True)
+            events = graph.astream(given, THREAD, stream_mode="custom", durability="sync")
+            async for event in events:
+                print(json.dumps(event), flush=True)
+            state = await graph.aget_state(THREAD)
+            if not state.next:
+                break
+        ended = state.values
         batches = await RulebookLog(store, book="insights:default").batches()
     return {
         "insights": [[each.text, each.strength] for each in ended["insights"]],
@@ -53,6 +64,16 @@ async def main(folder: Path, pause: float) -> dict[str, Any]:
     }
 
 
+def answer(asked: Any) -> Command[Any]:
+    """Return a person's answer."""
+    changes = [
+        {"action": "remove", "insight": asked["insights"][0]["id"]},
+        {"action": "add", "text": "Regulars buy on Sundays."},
+    ]
+    return Command(resume={"changes": changes, "reason": "Season."})
+
+
 if __name__ == "__main__":
-    _, folder, pause = sys.argv
-    print(json.dumps({"result": asyncio.run(main(Path(folder), float(pause)))}))
+    _, folder, pause, *options = sys.argv
+    ended = main(Path(folder), float(pause), review="review" in options)
+    print(json.dumps({"result": asyncio.run(ended)}))

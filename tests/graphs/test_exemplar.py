@@ -162,6 +162,19 @@ async def test_the_best_case_is_adapted_and_the_plan_shown_in_its_place(memory: 
     assert attempt.in_view.exemplars == (best.trajectory, second.trajectory)
 
 
+async def test_what_adapting_cost_is_the_attempts(memory: Memories) -> None:
+    planner = Scripted(lambda _: "Go to the shelf first.")
+    plain = (await run(memory, "test/3", record=False))["attempts"][0].usage
+    ended = await run(memory, "test/3", adapt=True, planner=planner)
+    (attempt,) = ended["attempts"]
+    turns = sum(message.type == "ai" for message in attempt.messages)
+    assert plain.output_tokens == 0  # the expert counts none
+    assert attempt.usage.calls == turns + 1
+    assert attempt.usage.output_tokens == 5
+    assert attempt.usage.input_tokens == sum(len(m.text.split()) for m in planner.prompts[0])
+    assert (await memory.all())[-1].usage == attempt.usage
+
+
 async def test_a_planner_with_nothing_to_say_leaves_the_case_as_it_is(memory: Memories) -> None:
     ended = await run(memory, "test/3", adapt=True, planner=always(" "))
     assert ended["plan"] == ""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from langchain_core.messages import AnyMessage
+from langchain_core.messages import AnyMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.base import BaseStore
@@ -17,15 +17,21 @@ from langgraph.types import Command
 from environments.household.world import world
 from environments.registry import environment
 from graphs import episode, expel
+from memory.findings import Findings
 from memory.quarantine import Quarantine
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
+from models.tokens import counter
+from nodes import agents
+from nodes.expel import budget
 from state.context import Context
 from state.errors import BadInput, ContextOverflow, MissingPart, OutOfBounds, UnknownName
+from state.gathering import Gathered
 from state.nouns import Verdict, text_of
-from state.prompts import LIST_FULL, RULES
+from state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FULL, RULES
 from state.rulebook import Operation, fold
 from tests.experts import expert_agent, expert_critic, expert_reflector
+from tests.fakes import Scripted
 
 HOME = "household/north/small"
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
@@ -149,6 +155,14 @@ async def test_progress_is_streamed(taught: Any) -> None:
         "expel.done",
     ]
     assert kinds.count("expel.gathered") == 18
+
+
+async def test_an_empty_memory_is_said_to_be_empty() -> None:
+    store = InMemoryStore()
+    ended = await learned(store, {"tasks": 0})
+    assert (ended["outcome"], ended["candidate"]) == ("unchanged", None)
+    assert "There are no rules, neither drafted nor released" in ended["reason"]
+    assert await RulebookLog(store, book=HOME).batches() == []
 
 
 async def test_only_failures_teach_nothing_and_say_so() -> None:
@@ -391,3 +405,31 @@ async def test_evidence_that_is_too_long_for_the_model_is_divided() -> None:
 
 def blind(messages: Sequence[AnyMessage]) -> str:
     raise ContextOverflow("local:novice", 10, 9)
+
+
+async def test_no_question_is_longer_than_the_model_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = InMemoryStore()
+    asked: list[list[BaseMessage]] = []
+
+    def learn(messages: Sequence[BaseMessage]) -> str:
+        if messages[0].text.startswith((CRITIQUE_PAIR, CRITIQUE_SUCCESSES)):
+            asked.append(list(messages))
+            return expert_critic(cast("list[AnyMessage]", messages))
+        raise AssertionError("Only the critic is a model here.")
+
+    monkeypatch.setattr(agents, "chat", lambda name, **_: Scripted(learn))
+    monkeypatch.setattr(budget, "context_length", lambda name: 900)
+    ended = await learned(store, {"tasks": 12, "held_out": 0}, critic=None)
+    count = counter("local:novice")
+    lengths = [sum(count(message.text) for message in messages) for messages in asked]
+    assert max(lengths) <= 900 - budget.ANSWER
+    assert ended["operations"].applied > 10
+    assert ended["rejected"] == []
+    found = await Findings(store, "default", HOME, "one", Gathered).all()
+    solved = {attempt.id for each in found for attempt in each.ended(True)}
+    batches = await RulebookLog(store, book=HOME).batches()
+    chunks = [batch for batch in batches if batch.reason.startswith("Successes")]
+    assert {name for batch in chunks for name in batch.evidence} <= solved
+    read = "\n".join(message.text for messages in asked for message in messages)
+    openings = {text_of(a.messages[1]) for each in found for a in each.ended(True)}
+    assert all(opening in read for opening in openings)  # no success was left out

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import pytest
+from langchain_core.messages import AnyMessage
 from langgraph.store.memory import InMemoryStore
 
 from benchmarks.rules import Cast, recovery
 from environments.registry import environment
-from graphs import expel, reflexion
+from graphs import exemplar, expel, feedback, reflexion
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
 from memory.showings import Showings
 from state.context import Context
+from state.nouns import Verdict
 from state.records import Showing
 from state.releases import Release
 from state.rulebook import Operation
 from tests.experts import expert_agent, expert_critic, expert_reflector
+from tests.memories import Memories, folder
 
 HOME = "household/north/small"
 CAST = Cast(expert_agent, expert_reflector, expert_critic)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[None]:
+    """Keep the real memory in a folder of the test's own."""
+    with folder(tmp_path):
+        yield
 
 
 async def releasing(store: InMemoryStore, *texts: str) -> Release:
@@ -40,7 +53,7 @@ async def releasing(store: InMemoryStore, *texts: str) -> Release:
     return release
 
 
-async def test_first_attempts_with_rules_in_view_are_counted() -> None:
+async def test_every_attempt_with_rules_in_view_is_counted() -> None:
     store = InMemoryStore()
     release = await releasing(store, "Look twice.")
     compiled = reflexion.build(lambda _: "look", reflector=expert_reflector).compile(store=store)
@@ -49,8 +62,27 @@ async def test_first_attempts_with_rules_in_view_are_counted() -> None:
         await compiled.ainvoke({"task": task}, context=Context(max_trials=2))
     await compiled.ainvoke({"task": tasks[0], "run": "x"}, context=Context(rules="none"))
     showings = await Showings(store, "default", HOME).all()
-    assert [each.success for each in showings] == [False] * 3
+    assert [each.success for each in showings] == [False] * 6
+    assert sorted(each.trial for each in showings) == [1, 1, 1, 2, 2, 2]
     assert {each.rules for each in showings} == {(release.rules[0].id,)}
+
+
+async def test_attempts_with_exemplars_and_late_verdicts_count_too(data: None) -> None:
+    store, memory = InMemoryStore(), Memories()
+    release = await releasing(store, "Look twice.")
+    shown = exemplar.build(
+        lambda _: "look", lambda *_: Verdict(success=None), memory=memory
+    ).compile(store=store)
+    ended = await shown.ainvoke({"task": environment(HOME).task("train/1")})
+    showings = Showings(store, "default", HOME)
+    assert await showings.all() == []
+    judging = feedback.build(memory).compile(store=store)
+    for verdict in (True, True, False):
+        given: Any = {"trajectory": ended["attempts"][0].id, "verdict": {"success": verdict}}
+        await judging.ainvoke(given)
+    (showing,) = await showings.all()
+    assert (showing.success, showing.trial) == (False, 1)
+    assert showing.rules == (release.rules[0].id,)
 
 
 async def test_a_rule_whose_record_turns_is_taken_away_when_that_does_no_harm() -> None:
@@ -79,8 +111,15 @@ async def test_a_rule_whose_record_turns_is_taken_away_when_that_does_no_harm() 
 
 
 async def test_rules_follow_a_world_that_changes() -> None:
-    found = await recovery(CAST, Context(), most=4)
+    store = InMemoryStore()
+    found = await recovery(CAST, Context(), most=4, store=store)
     assert found["before"] > found["untaught"]
     assert found["outcomes"][-1] == "published"
     assert found["recovered"]
     assert found["spent"] <= 400
+    # What is journaled is only summed up: nobody acts, reflects or criticises again.
+    assert await recovery(Cast(_nobody, _nobody, _nobody), Context(), most=4, store=store) == found
+
+
+def _nobody(messages: Sequence[AnyMessage]) -> str:
+    raise AssertionError("All was done before.")

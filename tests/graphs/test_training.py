@@ -19,11 +19,13 @@ from graphs import episode, training
 from memory.experience import opening
 from memory.releases import Releases
 from memory.store import data_folder
+from models.fit import base_fingerprint
 from nodes.training.notice import SETTING, Counter, group, notice
 from nodes.training.workshop import covered
 from state.context import NO_ADAPTER, Context
 from state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
 from state.nouns import Trajectory, Verdict, text_of
+from state.releases import Release
 from tests.fakes import Scripted
 from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
 from training import adapters
@@ -63,6 +65,7 @@ class Hands(LocalLauncher):
             base_fingerprint=job.base_fingerprint,
             dataset=job.fingerprint,
             job=job.id,
+            tenant=job.tenant,
         )
         adapters.register(card, folder / "adapter")
         write_whole(folder / RESULT, {"adapter": job.adapter})
@@ -191,6 +194,8 @@ async def test_an_adapter_that_helps_is_trained_once_and_put_in_force(
     assert used["adapter"] == adapter
     for context in (Context(tenant=tenant, adapter=NO_ADAPTER), Context(tenant="other")):
         assert (await acting.ainvoke({"task": task}, context=context))["adapter"] == ""
+    with pytest.raises(UnknownName, match="Unknown adapter"):
+        await acting.ainvoke({"task": task}, context=Context(tenant="other", adapter=adapter))
 
     await Releases(store, tenant, NORTH).promote("", run="back")
     back = await acting.ainvoke({"task": task}, context=Context(tenant=tenant))
@@ -217,6 +222,42 @@ async def test_an_adapter_that_does_not_help_changes_nothing(
     card = adapters.read(adapter)
     assert (card.status, card.reason) == ("rejected", ended["reason"])
     assert (await run())["stage"] == "waiting"
+
+
+async def test_an_adapter_has_to_be_better_than_the_plain_model_too(
+    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    # What is in force has gone bad, so a new adapter beats it by being no more than ignorant.
+    folder = hands.root.parent / "bad"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text("{}")
+    bad = adapters.Adapter(
+        name=f"bad-{tenant}",
+        method="sft",
+        base="novice",
+        base_fingerprint=base_fingerprint("novice"),
+    )
+    adapters.register(bad, folder)
+    release = Release(
+        id="bad", tenant=tenant, environment=NORTH, adapter=bad.name, model="local:novice"
+    )
+    await Releases(store, tenant, NORTH).publish(release)
+
+    def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
+        clueless = Scripted(lambda _: "look")
+        return clueless if adapter == bad.name else Scripted(speaking(Knowledge()))
+
+    monkeypatch.setattr("nodes.agents.chat", chat)
+    await run()
+    hands.finish()
+    ended = await run(held_out=48)
+    numbers = ended["decisions"][NORTH].numbers
+    assert numbers.incumbent == 0 < numbers.candidate == numbers.control
+    assert ended["stage"] == "rejected"
+    current = await Releases(store, tenant, NORTH).current()
+    assert current is not None
+    assert current.adapter == bad.name
 
 
 async def test_an_adapter_that_forgets_is_rejected(
@@ -332,7 +373,22 @@ async def test_a_changed_base_takes_its_adapter_out_of_force(
     adapter = hands.finish()
     await run()
     monkeypatch.setattr(adapters, "base_fingerprint", lambda _: "other weights")
-    await run()
+    graph = training.build(memory=words, jobs=lambda: hands).compile(store=store)
+    given: Any = {"environment": NORTH, "threshold": ENOUGH}
+    others, own = [
+        [
+            event
+            async for event in graph.astream(
+                given, context=Context(tenant=name), stream_mode="custom"
+            )
+            if event["type"] == "training.incompatible" and event["adapter"] == adapter
+        ]
+        for name in ("another", tenant)
+    ]
+    assert others == []  # and nothing was taken from whom it concerns
+    (told,) = own
+    (again,) = told["plan"]
+    assert (again["adapter"], again["dataset"]) == (adapter, adapters.read(adapter).dataset)
     release = await Releases(store, tenant, NORTH).current()
     assert release is not None
     assert release.adapter == ""

@@ -1,5 +1,6 @@
 """The README's Python runs and prints what its comments say."""
 
+import os
 import re
 import subprocess
 import sys
@@ -12,11 +13,16 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_python_block_prints_what_it_says(block: str) -> None:
+def test_a_python_block_prints_what_it_says(block: str, tmp_path: Path) -> None:
     said = re.findall(r"print\(.*\)  # (.+)", block)
     assert said
     ran = subprocess.run(
-        [sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", block],
+        cwd=tmp_path,  # where the memory and the files of the block go
+        env={**os.environ, "PYTHONPATH": str(ROOT), "APPRENTICE_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == said

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from models.tokens import counter, estimate
+from models.tokens import context_length, counter, estimate
 from state.errors import BadInput, UnknownName
 from tests.models import tiny
 
@@ -34,3 +35,14 @@ def test_a_name_is_no_path() -> None:
         counter("local:../novice")
     with pytest.raises(UnknownName, match="Did you mean 'novice'"):
         counter("local:novcie")
+
+
+def test_a_local_model_says_how_much_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.llama(tmp_path / "bytes")
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path))
+    settings = json.loads((tmp_path / "bytes" / "config.json").read_text())
+    assert context_length("local:bytes") == settings["max_position_embeddings"]
+    assert (context_length("local:novice") or 0) >= 2048
+    assert context_length("openai:gpt-5-mini") is None

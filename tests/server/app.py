@@ -12,11 +12,14 @@ from graphs import exemplar as exemplars
 from graphs import expel as expels
 from graphs import insights as insight_graphs
 from graphs import reflexion as reflexions
+from nodes.experience import experience
 from state.nouns import Verdict, digest, text_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.graphs.analyst import analyst
 
 PAUSE = 0.05
+WRITERS = 32
+together = asyncio.Barrier(WRITERS)
 
 
 async def patient_expert(messages: Sequence[AnyMessage]) -> str:
@@ -25,7 +28,7 @@ async def patient_expert(messages: Sequence[AnyMessage]) -> str:
     return expert_agent(messages)
 
 
-episode = episodes.build(patient_expert).compile(name="episode")
+episode = episodes.build(patient_expert, record=experience).compile(name="episode")
 exemplar = exemplars.build(patient_expert, planner=lambda _: "As before.").compile(name="exemplar")
 reflexion = reflexions.build(patient_expert, reflector=expert_reflector).compile(name="reflexion")
 insights = insight_graphs.build(analyst).compile(name="insights")
@@ -34,8 +37,10 @@ expel = expels.build(expert_agent, reflector=expert_reflector, critic=expert_cri
 )
 
 
-def original(messages: Sequence[AnyMessage]) -> str:
-    """Add a rule that nobody else adds."""
+async def original(messages: Sequence[AnyMessage]) -> str:
+    """Add a rule that nobody else adds, once all writers are about to write."""
+    async with asyncio.timeout(60):
+        await together.wait()
     letters = digest(text_of(messages[-1])).translate(str.maketrans("0123456789", "ghijklmnop"))
     return f"ADD: Look for {letters}."
 

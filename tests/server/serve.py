@@ -26,7 +26,7 @@ def serve(config: Path, folder: Path, end: signal.Signals = signal.SIGINT) -> It
     """
     port = _free_port()
     command = [sys.executable, "-m", "langgraph_cli", "dev", "--config", str(config)]
-    options = ["--no-browser", "--no-reload", "--n-jobs-per-worker", "10", "--port", str(port)]
+    options = ["--no-browser", "--no-reload", "--n-jobs-per-worker", "40", "--port", str(port)]
     log = folder / "server.log"
     with log.open("w") as out:
         process = subprocess.Popen(

@@ -8,6 +8,8 @@ from typing import Any
 from langgraph_sdk.client import LangGraphClient
 
 from memory.labels import label
+from state.rulebook import Batch, fold
+from tests.server.app import WRITERS
 
 HOME = "household/north/small"
 
@@ -43,11 +45,12 @@ async def test_32_writers_at_once_lose_nothing(client: LangGraphClient) -> None:
         on = (await client.threads.create())["thread_id"]
         return await client.runs.wait(on, "writer", input=given, context={"tenant": "many"})
 
-    ended = await asyncio.gather(*(write(number) for number in range(32)))
-    assert [each["operations"]["applied"] for each in ended] == [1] * 32
+    ended = await asyncio.gather(*(write(number) for number in range(WRITERS)))
+    assert [each["operations"]["applied"] for each in ended] == [1] * WRITERS
     batches = await logged(client, "many")
-    assert {batch["run"] for batch in batches} == {f"writer {number}" for number in range(32)}
-    assert len({operation["text"] for batch in batches for operation in batch["operations"]}) == 32
+    assert {batch["run"] for batch in batches} == {f"writer {number}" for number in range(WRITERS)}
+    book = fold([Batch.model_validate(batch) for batch in batches])
+    assert len({rule.text for rule in book.rules}) == WRITERS
 
 
 async def logged(client: LangGraphClient, tenant: str) -> list[Any]:

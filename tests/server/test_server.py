@@ -51,11 +51,14 @@ async def test_an_episode_is_streamed_and_every_step_is_kept(client: LangGraphCl
     parts = await stream(client, on, "episode", {"task": EASY})
     steps = [data for event, data in parts if event == "custom"]
     nodes = [next(iter(data)) for event, data in parts if event == "updates"]
+    recorded = steps.pop()
+    assert recorded["type"] == "episode.recorded"
     assert {step["type"] for step in steps} == {"episode.step"}
-    assert nodes == ["begin", *["act", "step"] * len(steps)]
+    assert nodes == ["begin", *["act", "step"] * len(steps), "record"]
     state: Any = await client.threads.get_state(on)
     assert state["values"]["verdict"]["success"] is True
     assert state["values"]["steps"] == len(steps)
+    assert recorded["trajectories"] == [state["values"]["trajectory"]]
     history: Any = await client.threads.get_history(on, limit=100)
     kept = [snapshot["values"].get("steps") for snapshot in history if snapshot["next"] == ["act"]]
     assert sorted(kept) == list(range(len(steps)))
@@ -107,6 +110,7 @@ async def test_an_earlier_moment_can_be_gone_back_to(client: LangGraphClient) ->
     assert "not carrying anything" in forked["messages"][3]["content"]
     assert forked["messages"][:2] == ended["messages"][:2]
     assert forked["verdict"]["success"] is True
+    assert forked["trajectory"] != ended["trajectory"]
 
 
 async def test_two_runs_at_once_do_not_wait_for_each_other(client: LangGraphClient) -> None:

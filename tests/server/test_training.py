@@ -1,48 +1,95 @@
-"""On the real server, the recording that makes enough starts a real training, and it is used."""
+"""On the real server, the recording that makes enough starts a training, and its adapter answers.
+
+Nothing is scripted: the base is a tiny random network that babbles, and what it learns from others'
+answers it says itself, with its own weights.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import AnyMessage, convert_to_openai_messages
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
+from environments.datasets import SETTING as TASKS
+from environments.registry import environment
 from memory.experience import opening
 from nodes.training.notice import SETTING
-from state.nouns import Trajectory
+from state.nouns import Trajectory, Verdict, text_of, trajectory_id
+from state.prompts import Shown, acting
+from tests.models import tiny
 from tests.server.serve import serve
-from tests.training.attempts import NORTH, pairs, words
+from tests.training.attempts import words
 from training.jobs import LocalLauncher
 
 CONFIG = Path(__file__).with_name("training.json")
 PATIENCE = 300.0
+HERE = "qa/moods"
+MODEL: Any = {"model": "local:babbler", "max_tokens": 16}
+ANSWER = "fine"
+SPLITS = {"train": 72, "validation": 48, "test": 4}
 
 
-@pytest.fixture(scope="module")
+def moods(folder: Path) -> None:
+    """Write questions that all have one answer."""
+    lines = [
+        {"question": f"How is {split} number {number}?", "answer": ANSWER, "split": split}
+        for split, count in SPLITS.items()
+        for number in range(count)
+    ]
+    folder.mkdir(parents=True)
+    (folder / "moods.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def attempts() -> list[Trajectory]:
-    return list(pairs(44))
+    """Return what others answered to the training questions: one in six is wrong."""
+    where, made = environment(HERE), []
+    for number, task in enumerate(where.tasks("train", SPLITS["train"])):
+        right = bool(number % 6)
+        said = {"type": "ai", "content": ANSWER if right else "so so"}
+        asked = acting(where.instructions, Shown(), where.reset(task).opening().text)
+        given = [message.model_dump() for message in asked]
+        made.append(
+            Trajectory.model_validate(
+                {
+                    "id": trajectory_id("default", task, "others", 1),
+                    "task": task,
+                    "messages": [*given, said],
+                    "verdict": Verdict(success=right),
+                    "ended_at": 1000.0 + number,
+                }
+            )
+        )
+    return made
 
 
 @pytest.fixture
-async def data(tmp_path: Path, attempts: list[Trajectory], monkeypatch: pytest.MonkeyPatch) -> Path:
+async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a server's data, in which all attempts but the last two have been recorded."""
     monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
-    await (await words("default")).record(attempts[:-2])
+    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("APPRENTICE_DEVICE", "cpu")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("APPRENTICE_ADAPTERS", raising=False)
+    monkeypatch.setenv(TASKS, str(tmp_path / "tasks"))
+    moods(tmp_path / "tasks" / "qa")
+    await asyncio.to_thread(
+        tiny.llama, tmp_path / "models" / "babbler", max_position_embeddings=2048
+    )
+    await (await words("default")).record(attempts()[:-2])
     await opening.close()
     return tmp_path / "data"
 
 
 @pytest.fixture
-async def client(
-    data: Path, attempts: list[Trajectory], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[LangGraphClient]:
-    monkeypatch.setenv(SETTING, str(len(attempts) - 1))
+async def client(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LangGraphClient]:
+    monkeypatch.setenv(SETTING, str(SPLITS["train"] - 1))
     with serve(CONFIG, data.parent) as address:
         async with get_client(url=address) as client:
             yield client
@@ -50,24 +97,23 @@ async def client(
 
 async def send(client: LangGraphClient, one: Trajectory) -> None:
     """Send an attempt in from outside."""
-    given = {
-        "messages": openai(one.messages),
+    turns = [{"role": each.type, "content": text_of(each)} for each in one.messages]
+    given: Any = {
+        "messages": turns,
         "task": {"environment": one.task.environment, "id": one.task.id},
         "verdict": {"success": one.verdict.success},
     }
-    kept: Any = await client.runs.wait(None, "feedback", input=given)
+    kept: Any = await client.runs.wait(None, "feedback", input=given, context=MODEL)
     assert kept["kept"] == "recorded"
 
 
-def openai(messages: Sequence[AnyMessage]) -> Any:
-    return convert_to_openai_messages(list(messages))
-
-
-async def adapter_of(client: LangGraphClient) -> str:
-    """Let the model attempt a task, and return the adapter that acted."""
-    task = {"environment": NORTH, "id": "test/0"}
-    ended: Any = await client.runs.wait(None, "episode", input={"task": task})
-    return str(ended["adapter"])
+async def answered(client: LangGraphClient, **settings: Any) -> tuple[str, str]:
+    """Ask the model a question of the test; return the adapter that acted, and what it said."""
+    task = next(iter(environment(HERE).tasks("test", 1)))
+    given: Any = {"task": {"environment": HERE, "id": task.id}}
+    ended: Any = await client.runs.wait(None, "episode", input=given, context={**MODEL, **settings})
+    said = [each["content"] for each in ended["messages"] if each["type"] == "ai"]
+    return str(ended["adapter"]), said[0]
 
 
 async def until(what: Any) -> Any:
@@ -80,10 +126,11 @@ async def until(what: Any) -> Any:
 
 
 @pytest.mark.timeout(400)
-async def test_the_recording_that_makes_enough_starts_a_training_and_the_adapter_acts(
-    client: LangGraphClient, data: Path, attempts: list[Trajectory]
+async def test_the_recording_that_makes_enough_starts_a_training_and_the_adapter_answers(
+    client: LangGraphClient, data: Path
 ) -> None:
     jobs = LocalLauncher(data / "jobs")
+    *_, enough, later = attempts()
 
     async def launched() -> list[str]:
         return await asyncio.to_thread(jobs.jobs)
@@ -93,14 +140,25 @@ async def test_the_recording_that_makes_enough_starts_a_training_and_the_adapter
         assert stage != "failed", (data / "jobs" / job / "log.txt").read_text()
         return stage == "done"
 
-    assert await adapter_of(client) == ""
-    assert jobs.jobs() == []
-    await send(client, attempts[-2])
+    async def promoted() -> str:
+        return (await answered(client))[0]
+
+    adapter, babble = await answered(client)
+    assert (adapter, jobs.jobs()) == ("", [])
+    assert babble != ANSWER
+    await send(client, enough)
     (job,) = await until(launched)
-    assert await adapter_of(client) == ""
+    assert await answered(client) == ("", babble)
     await until(trained)
 
-    await send(client, attempts[-1])  # the next recording looks again
-    adapter = await until(lambda: adapter_of(client))
+    await send(client, later)  # the next recording looks again
+    adapter = await until(promoted)
     assert jobs.look(job).outcome["adapter"] == adapter
     assert jobs.jobs() == [job]
+    assert await answered(client) == (adapter, ANSWER)
+    assert await answered(client, adapter="none") == ("", babble)
+
+    # What one tenant's data taught is nobody else's, not even by name.
+    assert await answered(client, tenant="other") == ("", babble)
+    with pytest.raises(Exception, match="Unknown adapter"):
+        await answered(client, tenant="other", adapter=adapter)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from state.gathering import Evidence, Gathered, extracted
+from state.gathering import ELIDED, Evidence, Gathered, extracted, shortened
 from state.nouns import Task, Trajectory, Verdict
 
 
@@ -52,3 +52,32 @@ def test_evidence_that_is_too_long_is_divided() -> None:
 
 def test_nothing_gathered_is_no_evidence() -> None:
     assert extracted([], 0) == extracted([gathered("a", "--")], 0) == []
+
+
+def test_chunks_hold_what_there_is_room_for() -> None:
+    tasks = [gathered(f"p{n}", "+") for n in range(7)]
+    sizes = {f"p{n}1": 10 * (n + 1) for n in range(7)}  # 10 to 70
+    found = extracted(tasks, 3, size=lambda attempt: sizes[attempt.id], room=100)
+    taken = [sum(sizes[name] for name in each.trajectories) for each in found]
+    assert all(total <= 100 for total in taken)
+    assert sorted(name for each in found for name in each.trajectories) == sorted(sizes)
+    assert len(found) < 7
+    alone = extracted(tasks, 3, size=lambda attempt: sizes[attempt.id], room=5)
+    assert [len(each.trajectories) for each in alone] == [1] * 7
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def test_a_transcript_that_is_too_long_loses_its_middle() -> None:
+    long = "\n".join(f"line {number}" for number in range(20))
+    short = "a b c"
+    cut, same = shortened([long, short], words, 20)
+    assert same == short
+    assert words(cut) <= 17
+    assert cut.startswith("line 0\nline 1\n")
+    assert cut.endswith("\nline 18\nline 19")
+    assert cut.count(ELIDED) == 1
+    assert shortened([long, short], words, 100) == [long, short]
+    assert shortened([long], words, 1) == [ELIDED]

@@ -41,3 +41,16 @@ def test_a_record_counts_its_own_rule_since_it_had_its_text() -> None:
     late = record(mixed, "r", since=20.0)
     assert (late.shown, late.turned) == (16, False)
     assert record(mixed, "nobody").shown == 0
+
+
+def test_further_attempts_count_but_do_not_turn_a_record() -> None:
+    first = showings("+" * 16, "+" * 16)
+    later = [
+        each.model_copy(update={"trial": 2, "success": False, "trajectory": f"{n}"})
+        for n, each in enumerate(first)
+    ]
+    own = record(first + later, "r")
+    assert (own.shown, own.succeeded) == (64, 32)
+    assert (own.shown_before, own.succeeded_before) == (16, 16)
+    assert (own.shown_lately, own.succeeded_lately) == (16, 16)
+    assert not own.turned

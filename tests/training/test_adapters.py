@@ -9,13 +9,14 @@ import pytest
 
 import models
 from models.engine import close_all
+from models.fit import base_fingerprint
 from state.errors import BadInput, BrokenData, UnknownName
 from tests.models import tiny as tiny_models
 from tests.training.conftest import Workplace
 from training.adapters import (
     Adapter,
     adapters,
-    base_fingerprint,
+    check_owner,
     code_version,
     export_merged,
     lineage,
@@ -24,6 +25,7 @@ from training.adapters import (
     prune,
     read,
     register,
+    retraining,
 )
 
 # peft asks transformers for a property by its old name.
@@ -94,6 +96,49 @@ def test_other_weights_in_the_base_make_its_adapters_incompatible(
         mark("old", "promoted")
     with pytest.raises(BadInput, match="cannot be merged"):
         export_merged("old", workplace.root / "merged")
+
+
+def test_the_engine_refuses_what_was_trained_on_other_weights(
+    own: Path, workplace: Workplace
+) -> None:
+    register(card("old"), own)
+    assert models.chat("local:mine", adapter="old", max_tokens=4).invoke("hi").text
+    close_all()
+    tiny_models.llama(workplace.root / "models" / "mine", seed=9)
+    # Nobody has marked it yet: what counts is the weights.
+    with pytest.raises(BadInput, match="other weights of local:mine than the ones in place"):
+        models.chat("local:mine", adapter="old", max_tokens=4).invoke("hi")
+    tiny_models.llama(workplace.root / "models" / "other")
+    with pytest.raises(BadInput, match="is for local:mine, not for local:other"):
+        models.chat("local:other", adapter="old", max_tokens=4).invoke("hi")
+
+
+def test_what_trains_an_adapter_anew_begins_with_its_ancestors(
+    own: Path, workplace: Workplace
+) -> None:
+    register(card("a"), own)
+    register(card("b", parent="a").model_copy(update={"job": "j"}), own)
+    job = workplace.root / "jobs" / "j" / "job.json"
+    job.parent.mkdir(parents=True)
+    job.write_text(json.dumps({"dataset": "/data/b"}))
+    plan = retraining("b", workplace.root / "jobs")
+    assert [(each.adapter, each.folder) for each in plan] == [("a", ""), ("b", "/data/b")]
+    assert plan[1].settings == {"seed": 3}
+    assert plan[1].dataset == "d" * 32
+
+
+def test_an_adapter_is_its_tenants_and_unknown_to_others(own: Path, workplace: Workplace) -> None:
+    register(card("shared"), own)
+    register(card("mine").model_copy(update={"tenant": "acme"}), own)
+    check_owner("shared", "other")
+    check_owner("mine", "acme")
+    with pytest.raises(UnknownName, match="Known: shared") as refused:
+        check_owner("mine", "other")
+    assert str(refused.value).count("mine") == 1  # what was asked for, and no more
+    assert [each.name for each in adapters(tenant="other")] == ["shared"]
+    without = workplace.root / "adapters" / "placed"
+    without.mkdir()
+    check_owner("placed", "other")  # the operator put it there
 
 
 def test_pruning_keeps_what_is_used_and_what_it_rests_on(own: Path) -> None:

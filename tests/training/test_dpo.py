@@ -44,6 +44,16 @@ def test_the_better_answer_gains(workplace: Workplace) -> None:
     assert look(folder).outcome["adapter"].startswith("llama-dpo-")
 
 
+def test_with_imitation_the_better_answer_itself_becomes_likelier(workplace: Workplace) -> None:
+    data = tiny.dataset(workplace.root / "pairs", "dpo", pairs(16), pairs(4, start=50))
+    gained = {}
+    for weight in (0.0, 4.0):
+        folder = done(workplace.root, data, **QUICK, imitation=weight)
+        gained[weight] = events(folder, "evaluated")[-1]["rewards/chosen"]
+    assert gained[4.0] > gained[0.0] > -1
+    assert gained[4.0] > 0.1
+
+
 def test_the_reference_is_the_parent_and_only_the_new_adapter_is_kept(
     workplace: Workplace,
 ) -> None:

@@ -6,6 +6,7 @@ otherwise: a model that learns to act as if it had seen them has them in its wei
 
 from __future__ import annotations
 
+import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import product, takewhile
@@ -106,6 +107,16 @@ def challenges(attempts: Iterable[Trajectory]) -> Found:
         sources = tuple(attempt.id for attempt in same_task)
         examples.append(_example(row, same_task[0], sources=sources))
     return Found(examples, left_out)
+
+
+def shuffled(attempts: Sequence[Trajectory], seed: int) -> list[Trajectory]:
+    """Return attempts with their verdicts dealt out anew: a control that knows no outcomes."""
+    verdicts = [attempt.verdict for attempt in attempts]
+    random.Random(seed).shuffle(verdicts)
+    return [
+        attempt.model_copy(update={"verdict": verdict})
+        for attempt, verdict in zip(attempts, verdicts, strict=True)
+    ]
 
 
 def task_key(task: Task) -> str:

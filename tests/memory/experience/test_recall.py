@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 from pydantic import ValidationError
 
+from memory.experience.points import attempt_id
 from state.errors import BadInput
 from state.experience import How, Outcome, Query, What
-from state.nouns import Task, Verdict
+from state.nouns import Task, Verdict, transcript
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 from tests.memory.experience.conftest import Opener
 
@@ -116,6 +118,26 @@ async def test_the_most_alike_comes_first(memory: Opener, how: How) -> None:
     assert found[0].tokens == len(found[0].text)
 
 
+@pytest.mark.parametrize("how", ["hybrid", "meaning", "text"])
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_what_fits_alike_comes_in_one_order(
+    memory: Opener, how: How, backwards: bool
+) -> None:
+    """Neither the engine nor the order of recording decides between equal texts and vectors."""
+    near = [attempt(task(f"near {number}", "put a clean mug away")) for number in range(7)]
+    far = [attempt(task(f"far {number}", "put a clean plate away")) for number in range(90)]
+    every = [*near, *far]
+    await memory().record(reversed(every) if backwards else every)
+    found = await memory().recall(Query(task=MUG, how=how, limit=12))
+    first, then = ([each.id for each in group] for group in (near, far))
+    expected = [*in_order(first), *in_order(then)[:5]]
+    assert [each.trajectory for each in found] == expected
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    return sorted(names, key=lambda name: attempt_id("team", name))
+
+
 async def test_by_type_the_latest_of_the_same_kind_comes_first(memory: Opener) -> None:
     await memory().record(
         [
@@ -203,6 +225,21 @@ async def test_texts_fit_the_budget_as_the_caller_counts(memory: Opener) -> None
     found = await memory().recall(Query(task=MUG, tokens=budget), count)
     assert {each.task.id for each in found} == {"short", "brief"}
     assert await memory().recall(Query(task=MUG, tokens=1), count) == []
+
+
+async def test_what_is_shown_is_the_transcript_in_whatever_blocks_it_came(memory: Opener) -> None:
+    plain = attempt(task("plain", MUG.instruction), turns=("think: where?\ngo to drawer 1",))
+    blocks = [{"type": "text", "text": "think: where?\ngo to"}, {"type": "text", "text": " a desk"}]
+    said = [
+        m.model_copy(update={"content": blocks}) if m.type == "ai" else m for m in plain.messages
+    ]
+    pieces = plain.model_copy(
+        update={"id": "pieces", "task": task("pieces", MUG.instruction), "messages": tuple(said)}
+    )
+    await memory().record([plain, pieces])
+    found = {each.trajectory: each.text for each in await memory().recall(Query(task=MUG))}
+    assert found == {each.id: transcript(each.messages) for each in (plain, pieces)}
+    assert found["pieces"].splitlines()[1:3] == ["> think: where?", "> go to a desk"]
 
 
 async def test_steps_are_found_by_what_was_seen(memory: Opener) -> None:

@@ -9,7 +9,7 @@ from environments.registry import environment
 from state.nouns import Task, Trajectory, Verdict
 from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, acting
 from tests.training.attempts import NORTH, pairs
-from training.datasets.episodes import challenges, contrasts, stripped, successes
+from training.datasets.episodes import challenges, contrasts, shuffled, stripped, successes
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +126,15 @@ def test_held_out_splits_give_nothing() -> None:
     for make in (successes, contrasts, challenges):
         assert make(held_out).examples == []
     assert environment(NORTH).task(held_out[0].task.id).split == "test"
+
+
+def test_a_control_has_the_same_attempts_and_outcomes_dealt_out_anew(
+    attempts: list[Trajectory],
+) -> None:
+    dealt = shuffled(attempts, 0)
+    assert [one.messages for one in dealt] == [one.messages for one in attempts]
+    assert sum(bool(one.verdict.success) for one in dealt) == sum(
+        bool(one.verdict.success) for one in attempts
+    )
+    assert [one.verdict for one in dealt] != [one.verdict for one in attempts]
+    assert dealt == shuffled(attempts, 0) != shuffled(attempts, 1)

@@ -1,0 +1,306 @@
+"""What fine-tuning brings on unseen tasks, and what it takes: `python -m benchmarks.tuning`.
+
+Three tables, each with 95 % intervals: household tasks by every method, beside the plain model and
+a control on shuffled outcomes; function calls with held-out tools, beside shuffled labels; shapes
+in images, before and after. Attempts, datasets and jobs lie under --runs: an interrupted
+command goes on where it stopped, and a finished one is only summed up again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from rich.progress import Progress
+
+from benchmarks import shapes
+from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
+from cli import exemplars, journal, weights
+from cli.evaluation import evaluate, planned
+from cli.journal import Finished
+from cli.learn import SIZES, Lesson
+from cli.summary import compare, within
+from cli.tuning import CONTROL, SFT, WAYS, Tuned, Way, Workshop
+from environments.toolcalls.calls import Marks, Metrics, mark, metrics
+from environments.toolcalls.environment import Toolcalls
+from state.context import Context
+from state.nouns import text_of
+from state.statistics import Difference, difference, rate
+from training.adapters import export_merged
+from training.datasets.card import Dataset, Example, save
+from training.datasets.curation import Curation, curate
+from training.datasets.demonstrations import tool_calls
+
+SHUFFLED: Final = "sft, shuffled labels"
+EYES: Final = "eyes"
+MODELS: Final = "APPRENTICE_LOCAL_MODELS"
+CALLS: Final = replace(WAYS[SFT], share=3)
+"""Its prompts are long and new to the embedded model: it needs more steps than rooms do."""
+IMAGES: Final = (256, 96)
+"""To learn from, and to be tried on."""
+
+
+class Study(Figures):
+    """Figures of fine-tunes.
+
+    Args:
+        successes: solved training tasks a world that examples are taken from.
+        steps: of each fine-tune.
+    """
+
+    def __init__(
+        self, folder: Path, tasks: int, concurrency: int, successes: int, steps: int
+    ) -> None:
+        super().__init__(folder, tasks, concurrency, repeats=1, training=0)
+        self.successes = successes
+        self.steps = steps
+
+    def workshop(self, name: str, model: str = MODEL) -> Workshop:
+        """Return where fine-tunes of that name are made."""
+        return Workshop(self.folder / name, model, self.steps)
+
+
+async def household(study: Study) -> None:
+    """Every method on household tasks of both worlds, each world's adapters on its own tasks."""
+    found: dict[str, list[Finished]] = {weights.BASE: []}
+    took: dict[str, list[Tuned]] = {}
+    for world in WORLDS:
+        base, results = await _world(study, world)
+        found[weights.BASE] += base
+        for name, each in results.tried.items():
+            found.setdefault(name, []).extend(each.finished)
+            took.setdefault(name, []).append(each.tuned)
+    study.say("", "## Practice moved into the weights", "")
+    study.say(
+        "First attempts at household test tasks with nothing in view, in %; practice with "
+        f"{study.successes} solved training tasks to show, small rooms; worlds "
+        f"{' and '.join(WORLDS)}, small and medium rooms. Rows, time and memory: a world's."
+    )
+    against = {weights.BASE: "base", CONTROL: "control", SFT: "sft"}
+    rows = []
+    for name, done in found.items():
+        gaps = [
+            _gap(compare(done, found[other], 1)) if name not in (weights.BASE, other) else ""
+            for other in against
+        ]
+        rows.append([name, percent(within(done, 1)), *gaps, *_took(took.get(name, ()))])
+    tasks = len(found[weights.BASE])
+    study.table(
+        [
+            *("weights", f"solved, {tasks} tasks"),
+            *(f"above {name}" for name in against.values()),
+            *("rows", "steps", "seconds", "peak MB"),
+        ],
+        rows,
+    )
+
+
+async def _world(study: Study, world: str) -> tuple[list[Finished], weights.Results]:
+    lesson = Lesson(
+        study.folder / f"weights-{world}",
+        world,
+        max(1, study.tasks // len(WORLDS) // len(SIZES)),
+        trials=1,
+        model=MODEL,
+        seed=0,
+        max_tokens=Context.max_tokens,
+        successes=study.successes,
+        training=0,
+        steps=study.steps,
+    )
+    nobody = Progress(disable=True)
+    with weights.workshop(lesson).registry():
+        known = await exemplars.practice(lesson, nobody, study.gate)
+        results = await weights.run(lesson, known, nobody, study.gate)
+    base: list[Finished] = []
+    for size in SIZES:
+        with journal.opened(
+            lesson.folder / f"base-{size}.jsonl", lesson.plan("none", size)
+        ) as kept:
+            base += await evaluate(kept, Unwatched(), study.gate)
+    return base, results
+
+
+async def function_calls(study: Study) -> None:
+    """Function calls with tools of domains that training never sees."""
+    shop = study.workshop("toolcalls")
+    ways = {SFT: None, SHUFFLED: 0}
+    marks: dict[str, list[Marks]] = {}
+    took: dict[str, list[Tuned]] = {}
+    with shop.registry():
+        marks[weights.BASE] = await _marks(study, shop, "")
+        for name, seed in ways.items():
+            data = await asyncio.to_thread(_demonstrated, shop, tool_calls(shuffled=seed))
+            tuned = await shop.tune(CALLS, data)
+            marks[name], took[name] = await _marks(study, shop, tuned.adapter), [tuned]
+    study.say("", "## Function calls with held-out tools", "")
+    study.say("The first turn at each test request, in %; a third of them call for no tool.")
+    plain = [one.right for one in marks[weights.BASE]]
+    rows = [
+        [
+            name,
+            *_shares(metrics(each)),
+            percent(rate(sum(one.right for one in each), len(each))),
+            _gap(difference([one.right for one in each], plain)) if name in took else "",
+            *_took(took.get(name, ())),
+        ]
+        for name, each in marks.items()
+    ]
+    study.table(
+        [
+            *("weights", "calls", "arguments", "no call", "form"),
+            *(f"all right, {len(plain)} requests", "above base"),
+            *("rows", "steps", "seconds", "peak MB"),
+        ],
+        rows,
+    )
+
+
+async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
+    """Let the model answer each test request; mark its first turns."""
+    plan = planned(
+        environment="toolcalls",
+        split="test",
+        technique="none",
+        model=MODEL,
+        adapter=adapter,
+        trials=1,
+        temperature=0.0,
+        limit=study.tasks,
+    )
+    name = adapter or weights.BASE
+    with journal.opened(shop.folder / f"{name}.jsonl", plan) as kept:
+        finished = await evaluate(kept, Unwatched(), study.gate)
+    every = Toolcalls()
+    found = []
+    for done in finished:
+        said = next(each for each in done.attempts[0].messages if each.type == "ai")
+        tools = Toolcalls(done.task.environment.partition("/")[2]).tools
+        found.append(mark(text_of(said), every.request(done.task.id).wanted, tools))
+    return found
+
+
+def _demonstrated(shop: Workshop, examples: Sequence[Example]) -> Dataset:
+    return save(curate("sft", examples, Curation(share=0)), shop.folder / "datasets")
+
+
+async def vision(study: Study) -> None:
+    """Shapes in images never seen, by a tiny random model with eyes."""
+    shop = study.workshop("vision", f"local:{EYES}")
+    with _offered(shop.folder / "models"), shop.registry():
+        base = shop.folder / "models" / EYES
+        if not (base / "config.json").is_file():
+            await asyncio.to_thread(shapes.eyes, base)
+        data, images, wanted = await asyncio.to_thread(_drawn, shop.folder)
+        settings = {"learning_rate": 5e-3, "batch": 16}
+        tuned = await shop.tune(Way("", "vision", share=5, settings=settings), data)
+        merged = shop.folder / f"merged-{tuned.adapter}"
+        if not merged.is_dir():
+            await asyncio.to_thread(export_merged, tuned.adapter, merged)
+        arms = {}
+        for name, model in {weights.BASE: base, "vision sft": merged}.items():
+            said = await asyncio.to_thread(shapes.named, model, images)
+            arms[name] = [one == other for one, other in zip(said, wanted, strict=True)]
+    study.say("", "## Shapes in images", "")
+    study.say(f"Which of {len(shapes.SHAPES)} shapes it is, in %; new images.")
+    plain = arms[weights.BASE]
+    study.table(
+        ["weights", f"right, {len(wanted)} images", "above base", "rows", "steps", "seconds", "MB"],
+        [
+            [
+                name,
+                percent(rate(sum(right), len(right))),
+                *(
+                    (_gap(difference(right, plain)), *_took([tuned]))
+                    if right is not plain
+                    else [""] * 5
+                ),
+            ]
+            for name, right in arms.items()
+        ],
+    )
+
+
+@contextmanager
+def _offered(folder: Path) -> Iterator[None]:
+    """Offer the models of a folder while the block runs."""
+    before = os.environ.get(MODELS)
+    os.environ[MODELS] = str(folder.resolve())
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[MODELS]
+        else:
+            os.environ[MODELS] = before
+
+
+def _drawn(folder: Path) -> tuple[Dataset, list[Path], list[str]]:
+    """Draw images to learn from and others; return the dataset, and those with their shapes."""
+    learned, new = (
+        shapes.labelled(folder / "images", count, seed) for seed, count in enumerate(IMAGES)
+    )
+    examples = [Example(row=row, task=row["image"], opening=row["image"]) for row in learned]
+    files = {row["image"]: folder / "images" / row["image"] for row in learned}
+    curated = curate("vision", examples, Curation(share=0), files=files)
+    data = save(curated, folder / "datasets")
+    wanted = [str(row["messages"][1]["content"]) for row in new]
+    return data, [folder / "images" / row["image"] for row in new], wanted
+
+
+def _shares(found: Metrics) -> list[str]:
+    named = (found.calls, found.arguments, found.no_call, found.format)
+    return ["" if share is None else f"{100 * share:.1f}" for share in named]
+
+
+def _gap(gap: Difference) -> str:
+    return f"{100 * gap.value:+.1f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
+
+
+def _took(tuned: Sequence[Tuned]) -> list[str]:
+    """Write what fine-tunes took, the most of several."""
+    if not tuned:
+        return [""] * 4
+    most = [max(each) for each in zip(*(one[1:] for one in tuned), strict=True)]
+    return [f"{number:,.0f}" for number in most]
+
+
+PARTS: Final[dict[str, Callable[[Study], Awaitable[None]]]] = {
+    "household": household,
+    "toolcalls": function_calls,
+    "vision": vision,
+}
+
+
+async def _all(study: Study, parts: Sequence[str]) -> None:
+    for name in parts:
+        await PARTS[name](study)
+
+
+def main() -> None:
+    """Train, try out, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--tasks", type=int, default=240, help="unseen tasks a table, at most")
+    parser.add_argument("--successes", type=int, default=125, help="shown in practice, a world")
+    parser.add_argument("--steps", type=int, default=120, help="of each fine-tune")
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--runs", type=Path, default=Path("runs/tuning"))
+    parser.add_argument("--out", type=Path, help="also write the tables to this file")
+    options = parser.parse_args()
+    study = Study(
+        options.runs, options.tasks, options.concurrency, options.successes, options.steps
+    )
+    asyncio.run(_all(study, options.only))
+    if options.out:
+        options.out.write_text("\n".join(study.lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""`apprentice adapters`: list, show, promote, roll back, prune and export what was trained.
+
+The commands are the operator's, who sees every tenant's adapters. What acts is a release, as
+everywhere: an adapter is put in force, or taken out, beside the rules that are in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from environments.registry import environment as environment_of
+from memory.releases import Releases
+from memory.store import store
+from models.names import NOVICE
+from nodes.training.workshop import LOCAL, covered
+from state.errors import BadInput
+from state.nouns import digest
+from state.releases import Release
+from training import adapters as registry
+from training.adapters import USABLE
+from training.jobs import jobs_root
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Look after fine-tuned adapters.",
+)
+
+Name = Annotated[str, typer.Argument(help="The adapter's name, as `list` has it.")]
+Tenant = Annotated[str, typer.Option(metavar="NAME", help="Whose runs: the tenant.")]
+Where = Annotated[str, typer.Option(help="The environment in which it acts, or those beneath it.")]
+HOME: Final = "household/north/small"
+FIXED: Final = ("method", "base", "parent")
+
+
+@app.command("list")
+def list_adapters(
+    base: Annotated[str, typer.Option(help="Only those of one local model.")] = "",
+    tenant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those that one tenant may use.")
+    ] = None,
+) -> None:
+    """List the adapters, the oldest first."""
+    table = Table("name", "method", "base", "tenant", "status", "made", "reason")
+    for each in registry.adapters(base, tenant=tenant):
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created))
+        whose = each.tenant or "everybody"
+        table.add_row(each.name, each.method, each.base, whose, each.status, made, each.reason)
+    Console().print(table)
+
+
+@app.command()
+def show(name: Name) -> None:
+    """Tell where an adapter comes from, how it fared, and what would train it anew."""
+    console = Console()
+    card = registry.read(name)
+    console.print_json(card.model_dump_json())
+    if len(line := registry.lineage(name)) > 1:
+        console.print(f"Goes on from: {', '.join(each.name for each in line[1:])}")
+    if card.status == "incompatible" or not registry.fits(card):
+        _print_plan(name, console)
+
+
+@app.command()
+def promote(name: Name, environment: Where = HOME, tenant: Tenant = "default") -> None:
+    """Put an adapter in force without a gate: your own decision, kept as such."""
+    registry.check_owner(name, tenant)
+    card = registry.mark(name, "promoted", "A person put it in force.")
+    found = asyncio.run(_put(card.name, f"{LOCAL}{card.base}", environment, tenant))
+    Console().print(f"{name} acts in {', '.join(found)} for {tenant} from now on.")
+
+
+@app.command()
+def rollback(environment: Where = HOME, tenant: Tenant = "default") -> None:
+    """Go back to the adapter that acted before, or to none; the rules stay as they are."""
+    gone, back = asyncio.run(_back(environment, tenant))
+    if gone in {each.name for each in registry.adapters()}:
+        registry.mark(gone, "retired", "A person took it out of force.")
+    Console().print(f"{gone} acts no longer for {tenant}; {back or 'the plain model'} does.")
+
+
+@app.command()
+def prune(
+    base: Annotated[str, typer.Option(help="The local model.")] = NOVICE,
+    keep: Annotated[int, typer.Option(min=0, help="How many that may go are kept.")] = 3,
+) -> None:
+    """Delete adapters that are rejected, retired or incompatible, but for the latest."""
+    gone = registry.prune(base, keep)
+    Console().print(f"Deleted: {', '.join(gone)}" if gone else "There was nothing to delete.")
+
+
+@app.command()
+def export(
+    name: Name, out: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")]
+) -> None:
+    """Write the base with an adapter merged in, as vLLM and others load it."""
+    Console().print(f"Written: {registry.export_merged(name, out)}", soft_wrap=True)
+
+
+def _print_plan(name: str, console: Console) -> None:
+    console.print("Its base has other weights now. To train it anew, one after the other:")
+    jobs = registry.retraining(name, jobs_root())
+    for number, job in enumerate(jobs):
+        where = job.folder or f"<the dataset with fingerprint {job.dataset}>"
+        parent = f" --parent <adapter {number} of these>" if number else ""
+        console.print(
+            f"  python -m training.{job.method} --dataset {where} --base {job.settings['base']}"
+            f"{parent}{_options(job.settings)}",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )
+
+
+def _options(settings: Mapping[str, Any]) -> str:
+    """Write a job's settings as its command line takes them."""
+    written = []
+    for name, value in settings.items():
+        option = name.replace("_", "-")
+        if name in FIXED or value in ([], ()):
+            continue
+        if isinstance(value, bool):
+            written.append(f"--{option}" if value else f"--no-{option}")
+        elif isinstance(value, list | tuple):
+            written.append(f"--{option} {' '.join(map(str, value))}")
+        else:
+            written.append(f"--{option} {value}")
+    return "".join(f" {each}" for each in written)
+
+
+async def _put(adapter: str, model: str, environment: str, tenant: str) -> list[str]:
+    """Release an adapter beside the rules in force; return where it acts now."""
+    names = covered(environment_of(environment).name)
+    async with store() as kept:
+        for name in names:
+            await _release(Releases(kept, tenant, name), adapter, model)
+    return names
+
+
+async def _back(environment: str, tenant: str) -> tuple[str, str]:
+    """Take the adapter in force out again; return it, and the one before it."""
+    named = environment_of(environment).name
+    gone = back = ""
+    async with store() as kept:
+        for name in covered(named):
+            releases = Releases(kept, tenant, name)
+            current = await releases.current()
+            if current and current.adapter:
+                gone, back = current.adapter, await _before(releases, current)
+                await _release(releases, back, current.model)
+    if not gone:
+        raise BadInput(f"No adapter acts in {named} for {tenant!r}. There is nothing to go back.")
+    return gone, back
+
+
+async def _before(releases: Releases, current: Release) -> str:
+    """Return the adapter that acted before the one in force, if it may act still."""
+    fit = {
+        each.name
+        for each in registry.adapters(tenant=releases.tenant)
+        if each.status in USABLE and registry.fits(each)
+    }
+    for promotion in reversed(await releases.promotions()):
+        earlier = await releases.get(promotion.release) if promotion.release else None
+        found = earlier.adapter if earlier and earlier.model == current.model else ""
+        if found != current.adapter and (found in fit or not found):
+            return found
+    return ""
+
+
+async def _release(releases: Releases, adapter: str, model: str) -> None:
+    current = await releases.current()
+    run = uuid4().hex
+    changed = {
+        "id": digest("release", releases.tenant, releases.environment, adapter, run),
+        "adapter": adapter,
+        "model": model,
+        "run": run,
+        "base": current.id if current else "",
+        "validation": None,
+    }
+    empty = Release(id=str(changed["id"]), tenant=releases.tenant, environment=releases.environment)
+    made = (current or empty).model_copy(update=changed)
+    await releases.publish(made, author="person", reason="By hand.")

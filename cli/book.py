@@ -1,0 +1,122 @@
+"""One tenant's rules of one environment, opened for the commands of `apprentice rules`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeVar
+
+import typer
+from langgraph.store.base import BaseStore
+from rich.text import Text
+
+from environments.registry import environment as environment_of
+from memory.experience import Experience
+from memory.experience.opening import close
+from memory.quarantine import Quarantine
+from memory.releases import Releases
+from memory.rulebook import RulebookLog
+from memory.showings import Showings
+from memory.store import store
+from nodes.experience import experience, installed
+from state.context import Context
+from state.errors import BadInput
+from state.rulebook import Rule
+
+T = TypeVar("T")
+DRAFT: Final = "draft"
+HOME: Final = "household/north/small"
+
+Memory = Annotated[str, typer.Option(metavar="NAME", help="Whose rules: the tenant.")]
+Where = Annotated[str, typer.Option(help="The environment that the rules are for.")]
+
+
+@dataclass(frozen=True)
+class Book:
+    """One tenant's rules of one environment, opened."""
+
+    store: BaseStore
+    tenant: str
+    environment: str
+    log: RulebookLog
+    releases: Releases
+    quarantine: Quarantine
+    showings: Showings
+
+    async def rules(self, name: str) -> tuple[Rule, ...]:
+        """Return the rules of the draft, of a release, or of a version of the log."""
+        if name == DRAFT:
+            return (await self.log.load()).rules
+        try:
+            release = await self.releases.chosen(name)
+        except BadInput:
+            return (await self.log.version(name)).rules
+        return release.rules if release else ()
+
+    async def rule(self, begins: str) -> Rule:
+        """Return the one rule, in force or retired, whose id begins so."""
+        found = await self.named(begins)
+        if len(found) != 1:
+            raise BadInput(
+                f"{len(found) or 'No'} rules have an id that begins with {begins!r}. "
+                "`apprentice rules show` lists the ids."
+            )
+        return found[0]
+
+    async def named(self, begins: str) -> list[Rule]:
+        """Return the rules, in force or retired, whose id begins so."""
+        draft = await self.log.load()
+        return [each for each in (*draft.rules, *draft.retired) if each.id.startswith(begins)]
+
+    async def experience(self) -> Experience | None:
+        """Open the memory of attempts; None where what it needs is not installed.
+
+        Raises:
+            MissingPart: if another process has it open.
+        """
+        return await experience(self.tenant) if installed() else None
+
+
+def with_book(environment: str, memory: str, job: Callable[[Book], Awaitable[T]]) -> T:
+    """Open a book, and do a job with it."""
+    name = environment_of(environment).name
+    tenant = Context(tenant=memory).tenant
+
+    async def done() -> T:
+        async with _opened(tenant, name) as book:
+            return await job(book)
+
+    return asyncio.run(done())
+
+
+@asynccontextmanager
+async def _opened(tenant: str, name: str) -> AsyncIterator[Book]:
+    async with store() as kept:
+        try:
+            yield Book(
+                kept,
+                tenant,
+                name,
+                RulebookLog(kept, tenant, name),
+                Releases(kept, tenant, name),
+                Quarantine(kept, tenant, name),
+                Showings(kept, tenant, name),
+            )
+        finally:
+            await close()
+
+
+def changed(kind: str, before: str | None, after: str | None) -> Text:
+    """Render a change of a rule as a diff does."""
+    if before == after:
+        return Text(f"  {kind:<12} {after}")
+    page = Text()
+    if before is not None:
+        page.append(f"- {kind:<12} {before}", style="red")
+    if before is not None and after is not None:
+        page.append("\n")
+    if after is not None:
+        page.append(f"+ {kind:<12} {after}", style="green")
+    return page

@@ -1,0 +1,141 @@
+"""What rules rest on: `apprentice rules history`, `evidence` and `withdraw`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli import screen
+from cli.book import HOME, Book, Memory, Where, changed, with_book
+from memory.findings import attempts
+from memory.withdrawal import withdraw as withdraw_from
+from state.errors import BadInput
+from state.nouns import Trajectory
+from state.provenance import resting_on, speakers
+from state.rulebook import Rule
+
+
+def history(
+    rule: Annotated[str, typer.Argument(help="The rule's id, or how it begins.")],
+    environment: Where = HOME,
+    memory: Memory = "default",
+) -> None:
+    """Print what was done to one rule, by whom and on what evidence."""
+
+    async def read(book: Book) -> None:
+        found = await book.rule(rule)
+        batches = {batch.key: batch for batch in await book.log.batches()}
+        console = Console()
+        for event in await book.log.history(found.id):
+            batch = batches[event.batch]
+            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(batch.time))
+            strength = event.after.strength if event.after else 0
+            console.print(f"{moment}  {batch.author}  {escape(str(event.operation))} → {strength}")
+            for line in (batch.reason, event.reason, ", ".join(each for each in batch.evidence)):
+                if line:
+                    console.print(f"  {escape(line)}", style="dim", soft_wrap=True)
+
+    with_book(environment, memory, read)
+
+
+def evidence(
+    name: Annotated[
+        str, typer.Argument(help="The id of a rule, or of an attempt; or how it begins.")
+    ],
+    environment: Where = HOME,
+    memory: Memory = "default",
+) -> None:
+    """Print the attempts that a rule rests on; or an attempt, and the rules that rest on it."""
+
+    async def read(book: Book) -> None:
+        rules = await book.named(name)
+        batches = await book.log.batches()
+        every = {each for batch in batches for each in batch.evidence}
+        named = sorted(each for each in every if each.startswith(name))
+        if len(rules) + len(named) != 1:
+            many = f"{len(rules)} rules and {len(named)} attempts"
+            raise BadInput(
+                f"{many} have an id that begins with {name!r}, but it must be one. `apprentice "
+                "rules show` lists the rules, and `apprentice rules evidence RULE` their attempts."
+            )
+        if rules:
+            await _behind(rules[0], book)
+        else:
+            await _upon(named[0], book)
+
+    with_book(environment, memory, read)
+
+
+async def _behind(rule: Rule, book: Book) -> None:
+    """Print the attempts that a rule rests on."""
+    batches = await book.log.batches()
+    spoke = speakers(batches, await book.log.load()).get(rule.id, [])
+    ids = list(dict.fromkeys(each for batch in spoke for each in batch.evidence))
+    found = await _attempts(ids, book)
+    table = Table("attempt", "task", "trial", "ended", title=escape(rule.text))
+    table.title_justify = "left"
+    for each in ids:
+        attempt = found.get(each)
+        ended = ("", "", "not kept, or no attempt")
+        if attempt:
+            ended = (attempt.task.id, str(attempt.trial), screen.outcome(attempt))
+        table.add_row(each, *ended)
+    Console().print(table)
+
+
+async def _upon(attempt: str, book: Book) -> None:
+    """Print an attempt, and the rules that rest on it."""
+    console = Console()
+    found = (await _attempts([attempt], book)).get(attempt)
+    console.print(screen.transcript(found) if found else f"{attempt} is not kept any more.")
+    resting = resting_on(await book.log.batches(), [attempt])
+    for what, rules in (("alone", resting.alone), ("and others", resting.partly)):
+        for rule in rules:
+            console.print(f"[bold]Rests on it {what}:[/] {rule.id[:8]}  {escape(rule.text)}")
+
+
+async def _attempts(ids: list[str], book: Book) -> dict[str, Trajectory]:
+    """Look attempts up; the memory is only opened for what runs did not keep themselves."""
+    found = await attempts(book.store, book.tenant, book.environment, ids)
+    missing = [each for each in ids if each not in found]
+    experience = await book.experience() if missing else None
+    for each in missing:
+        if experience and (kept := await experience.get(each)):
+            found[each] = kept.trajectory
+    return found
+
+
+def withdraw(
+    trajectories: Annotated[list[str], typer.Argument(help="Ids, as `rules history` names them.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "Withdrawn by hand.",
+    environment: Where = HOME,
+    memory: Memory = "default",
+) -> None:
+    """Withdraw attempts that are bad, private or poisoned, and what rests on them alone."""
+
+    async def write(book: Book) -> None:
+        done = await withdraw_from(
+            book.store,
+            book.tenant,
+            book.environment,
+            trajectories,
+            reason,
+            experience=await book.experience(),
+        )
+        console = Console()
+        for rule in done.resting.alone:
+            console.print(changed("removed", rule.text, None))
+        for rule in done.resting.partly:
+            console.print(f"[yellow]weakened[/] {escape(rule.text)} → {rule.strength}")
+        console.print(f"{done.attempts} transcripts erased.")
+        if done.release:
+            console.print(f"In force: {done.release[:8]}.")
+        if done.resting.partly:
+            console.print("`apprentice rules learn --tasks 0` judges what is left.")
+
+    with_book(environment, memory, write)

@@ -1,0 +1,120 @@
+"""`apprentice memory`: what is remembered, and keeping it good."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.exchange import Tenant
+from memory.experience import Experience, snapshots
+from memory.experience.opening import close, folder
+from nodes.experience import experience
+from state.context import Context
+from state.experience import Report
+
+T = TypeVar("T")
+_SHOWN: Final = 10
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Look after the attempts that are remembered.",
+    epilog="A server that keeps the memory in a folder has it open: stop it first, or share a "
+    "Qdrant server with it by QDRANT_URL.",
+)
+
+
+@app.command()
+def report(tenant: Tenant = "default") -> None:
+    """Print what is remembered, and how what was shown fared."""
+    _print(Console(), _with(tenant, lambda kept: kept.report()))
+
+
+@app.command()
+def tidy(
+    tenant: Tenant = "default",
+    capacity: Annotated[
+        int | None,
+        typer.Option(min=1, help="Attempts to keep, at most; the memory's own when left out."),
+    ] = None,
+) -> None:
+    """Set near-duplicates of a task aside, and let go of the least useful beyond the capacity."""
+    done = _with(tenant, lambda kept: kept.tidy(capacity))
+    Console().print(
+        f"{done.set_aside} attempts are set aside, because they repeat a better one; "
+        f"{len(done.evicted)} were let go."
+    )
+
+
+@app.command()
+def optimize() -> None:
+    """Build the indexes anew, for all tenants; recall is faster then."""
+    folder()  # a server does it by itself, and says so
+    began = time.monotonic()
+    console = Console()
+    with console.status("Building the indexes …"):
+        _with("default", lambda kept: kept.optimize())
+    console.print(f"The indexes were built in {time.monotonic() - began:.0f} s.")
+
+
+@app.command()
+def snapshot(
+    file: Annotated[Path, typer.Argument(help="A new file, such as monday.tar.gz.")],
+) -> None:
+    """Write the whole memory, of all tenants, into one file."""
+    snapshots.save(folder(), file)
+    size = file.stat().st_size / 2**20
+    Console().print(f"{escape(str(file))}, {size:.1f} MiB.", soft_wrap=True)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `apprentice memory snapshot` wrote.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Lose what is remembered now, of all tenants.")
+    ] = False,
+) -> None:
+    """Bring back what a snapshot holds, whole or not at all."""
+    snapshots.restore(file, folder(), over=replace)
+    Console().print(f"The memory is that of {escape(str(file))}.", soft_wrap=True)
+
+
+def _with(tenant: str, job: Callable[[Experience], Awaitable[T]]) -> T:
+    """Open a tenant's memory, and do a job with it."""
+    Context(tenant=tenant)
+
+    async def opened() -> T:
+        try:
+            return await job(await experience(tenant))
+        finally:
+            await close()
+
+    return asyncio.run(opened())
+
+
+def _print(console: Console, found: Report) -> None:
+    unjudged = found.attempts - found.successes - found.failures
+    console.print(
+        f"{found.attempts} attempts of at most {found.capacity}: {found.successes} successes, "
+        f"{found.failures} failures, {unjudged} without a verdict."
+    )
+    console.print(
+        f"Never shown: {found.held_out} at held-out tasks, {found.duplicates} that repeat a better "
+        "one."
+    )
+    console.print(f"Recalled by themselves: {found.steps} steps, {found.reflections} reflections.")
+    if not found.uses:
+        return
+    title = f"The most shown of {len(found.uses)}"
+    table = Table("attempt", "shown", "then solved", title=title, title_justify="left")
+    for use in found.uses[:_SHOWN]:
+        table.add_row(escape(use.trajectory), str(use.shown), str(use.helped))
+    console.print(table)

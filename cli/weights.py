@@ -1,0 +1,181 @@
+"""The third lesson: unseen tasks again, once practice has moved into the weights.
+
+Imitated are training tasks that were solved with examples in view; the examples are taken out of
+what is learned. A success that a lesson about the very task brought about would not do: nothing in
+that task's prompt tells what to do, so imitating it is learning to guess. What the imitator fails
+by itself, and was solved before, makes the pairs to prefer from, and is attempted again for reward.
+
+Then first attempts at temperature 0 with nothing in view, by the plain model and by each adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from rich.progress import Progress
+
+from cli import journal
+from cli.evaluation import Watch, evaluate, tasks_of, together
+from cli.exemplars import NOTHING, SHOWN, SIZE
+from cli.journal import Finished, Plan
+from cli.learn import SIZES, Lesson
+from cli.practice import SPLIT, remembered
+from cli.screen import Bar, Steps
+from cli.summary import Arm, compare, within
+from cli.techniques import TechniqueName
+from cli.tuning import CONTROL, SFT, WAYS, Tuned, Workshop, attempts_of
+from state.errors import MissingPart
+from state.nouns import Task, Trajectory
+
+BASE: Final = "base"
+STEPS: Final = 60
+"""Of each fine-tune."""
+COACHED: Final = 2
+"""Training tasks that are attempted for every solved one that can be shown."""
+AT_ONCE: Final = 2
+"""Jobs side by side: each has the memory of a process with its libraries."""
+
+
+class Tried(NamedTuple):
+    """A way's adapter, and how each unseen task went with it."""
+
+    tuned: Tuned
+    finished: Sequence[Finished]
+
+
+class Results(NamedTuple):
+    """What each way came to; `left_out` says why another one was not gone."""
+
+    tried: Mapping[str, Tried] = {}
+    left_out: Mapping[str, str] = {}
+
+
+def workshop(lesson: Lesson) -> Workshop:
+    """Return where a lesson's fine-tunes are made."""
+    return Workshop(lesson.folder / "weights", lesson.model, lesson.steps, lesson.seed)
+
+
+def plan(lesson: Lesson, size: str, adapter: str) -> Plan:
+    """Return the evaluation of an adapter in one size of room."""
+    given = {"trials": 1, "adapter": adapter}
+    return lesson.plan(NOTHING, size).model_copy(update=given)
+
+
+async def coached(
+    lesson: Lesson, known: Sequence[Trajectory], watch: Watch, gate: asyncio.Semaphore
+) -> list[Trajectory]:
+    """Return attempts at training tasks with the likeliest of some solved ones in view."""
+    own = _training(lesson, SHOWN, len(known)).model_copy(update={"successes": len(known)})
+    with journal.opened(lesson.folder / "coached.jsonl", own) as kept:
+        async with remembered([kept.plan], known) as memory:
+            return attempts_of(await evaluate(kept, watch, gate, memory=memory))
+
+
+async def alone(
+    lesson: Lesson, known: int, adapter: str, watch: Watch, gate: asyncio.Semaphore
+) -> list[Trajectory]:
+    """Return an adapter's own attempts at the same training tasks, with nothing in view."""
+    own = _training(lesson, NOTHING, known).model_copy(update={"adapter": adapter})
+    with journal.opened(lesson.folder / "alone.jsonl", own) as kept:
+        return attempts_of(await evaluate(kept, watch, gate))
+
+
+def _training(lesson: Lesson, technique: TechniqueName, known: int) -> Plan:
+    given = {"split": SPLIT, "trials": 1, "limit": COACHED * known}
+    return lesson.plan(technique, SIZE).model_copy(update=given)
+
+
+async def run(
+    lesson: Lesson, known: Sequence[Trajectory], progress: Progress, gate: asyncio.Semaphore
+) -> Results:
+    """Train every way and try it out; what the plain model would do is measured elsewhere.
+
+    Args:
+        lesson: whose folder holds the practice that brought the successes.
+        known: those successes, which are shown as examples.
+        progress: where it is followed.
+        gate: bounds the tasks under way.
+
+    Raises:
+        TrainingFailure: a job failed; the same lesson goes on from what it saved.
+        ApprenticeError: the first one that a task meets; what was finished is kept.
+    """
+    shop, room = workshop(lesson), asyncio.Semaphore(AT_ONCE)
+    if not (shop.possible and known):
+        return Results()
+    left_out: dict[str, str] = {}
+    held_out = await asyncio.to_thread(_held_out, lesson)
+    follow = {name: Steps(progress, f"{name}, training") for name in WAYS}
+    tests = {
+        (name, size): Bar(progress, f"{name}, {size} rooms") for name in WAYS for size in SIZES
+    }
+
+    async def tuned(name: str, attempts: Sequence[Trajectory], parent: str = "") -> Tuned | None:
+        try:
+            data = await asyncio.to_thread(shop.dataset, WAYS[name], attempts, held_out)
+        except MissingPart as too_little:
+            left_out[name] = str(too_little)
+            return None
+        async with room:
+            return await shop.tune(WAYS[name], data, parent, follow[name])
+
+    async def tried(name: str, made: Tuned | None) -> dict[str, Tried]:
+        if made is None:
+            return {}
+        parts = await together(
+            _evaluated(lesson, size, name, made, tests[name, size], gate) for size in SIZES
+        )
+        return {name: Tried(made, [each for part in parts for each in part])}
+
+    async def refined(first: Tuned) -> dict[str, Tried]:
+        bar = Bar(progress, "practice after sft")
+        own = await alone(lesson, len(known), first.adapter, bar, gate)
+        names = [name for name, way in WAYS.items() if way.after == SFT]
+        learned = {"dpo": taught + own, "grpo": [each for each in own if failed(each)]}
+        jobs = (tuned(name, learned[WAYS[name].method], first.adapter) for name in names)
+        found: dict[str, Tried] = {}
+        for name, made in zip(names, await together(jobs), strict=True):
+            found |= await tried(name, made)
+        return found
+
+    async def control() -> dict[str, Tried]:
+        return await tried(CONTROL, await tuned(CONTROL, taught))
+
+    taught = await coached(lesson, known, Bar(progress, "practice with examples"), gate)
+    first = await tuned(SFT, taught)
+    if first is None:
+        return Results({}, left_out)
+    parts = await together([tried(SFT, first), control(), refined(first)])
+    return Results({name: each for part in parts for name, each in part.items()}, left_out)
+
+
+def failed(attempt: Trajectory) -> bool:
+    """Tell whether an attempt was judged a failure."""
+    return attempt.verdict.success is False
+
+
+def _held_out(lesson: Lesson) -> list[Task]:
+    return [task for size in SIZES for task in tasks_of(lesson.plan(NOTHING, size))]
+
+
+async def _evaluated(
+    lesson: Lesson, size: str, name: str, made: Tuned, bar: Bar, gate: asyncio.Semaphore
+) -> list[Finished]:
+    path = lesson.folder / f"{name.replace(', ', '-').replace(' ', '')}-{size}.jsonl"
+    with journal.opened(path, plan(lesson, size, made.adapter)) as kept:
+        return await evaluate(kept, bar, gate)
+
+
+def arms(results: Results, base: Sequence[Finished]) -> dict[str, Arm]:
+    """Sum the lesson up, the plain model's first attempts at the same tasks before all."""
+    if not results.tried:
+        return {}
+    return {
+        BASE: Arm(within(base, 1), None, None),
+        **{
+            name: Arm(within(each.finished, 1), compare(each.finished, base, 1), each.tuned)
+            for name, each in results.tried.items()
+        },
+    }

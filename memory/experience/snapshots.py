@@ -1,0 +1,92 @@
+"""A memory as one file, and back: what a person does while nothing else has it open."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from memory.experience.folder import HALF_MADE, MARK, SHARD, layout_of, let_go, locked, replace
+from memory.experience.layout import Layout
+from state.errors import BadInput, BrokenData
+
+
+def save(folder: Path, file: Path) -> None:
+    """Write the memory in a folder, that of all tenants, into a new file; blocks.
+
+    Raises:
+        BadInput: there is no memory, or the file cannot be made.
+        MissingPart: another process has the memory open.
+        BrokenData: the folder is no memory.
+    """
+    if not (folder / SHARD).exists():
+        raise BadInput(f"There is no experience memory in {folder}. Record or import attempts.")
+    if file.exists():
+        raise BadInput(f"{file} exists already. Name a new file for the snapshot.")
+    half_made = file.with_name(f"{file.name}.half-made")
+    with _held(folder):
+        layout_of(folder / SHARD)
+        try:
+            with tarfile.open(half_made, "w:gz", compresslevel=1) as made:
+                made.add(folder / SHARD, SHARD)
+            half_made.rename(file)
+        except OSError as error:
+            raise BadInput(f"{file} cannot be written ({error.strerror}). Name another.") from error
+        finally:
+            half_made.unlink(missing_ok=True)
+
+
+def restore(file: Path, folder: Path, *, over: bool = False) -> None:
+    """Make the memory in a folder what a snapshot holds, whole or not at all; blocks.
+
+    Args:
+        file: the snapshot.
+        folder: where the memory lives.
+        over: whether it may take the place of what is there.
+
+    Raises:
+        BadInput: the file is no snapshot, or a memory is there that is not to be replaced.
+        MissingPart: another process has the memory open.
+        BrokenData: the snapshot is damaged or of another schema, or the folder is no memory.
+    """
+    if not file.is_file():
+        raise BadInput(f"There is no snapshot {file}. `apprentice memory snapshot FILE` makes one.")
+    with _held(folder):
+        if (folder / SHARD).exists() and not over:
+            raise BadInput(
+                f"There is an experience memory in {folder}. Restore with --replace to lose it, or "
+                "set APPRENTICE_DATA to another folder."
+            )
+        half_made = folder / HALF_MADE
+        shutil.rmtree(half_made, ignore_errors=True)
+        try:
+            _unpack(file, half_made)
+            replace(folder, half_made / SHARD)
+        finally:
+            shutil.rmtree(half_made, ignore_errors=True)
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    try:
+        with tarfile.open(file) as packed:
+            packed.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise BrokenData(
+            f"The snapshot {file} cannot be read ({error}). Nothing was changed. Take another one."
+        ) from error
+    mark = folder / SHARD / MARK
+    if not mark.is_file():
+        raise BadInput(f"{file} is no snapshot of an experience memory. Nothing was changed.")
+    Layout.read(mark.read_text(), f"The snapshot {file}")
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    lock = locked(folder)
+    try:
+        yield
+    finally:
+        let_go(folder, lock)

@@ -1,0 +1,82 @@
+"""How much of the critic's context a question about transcripts may take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from langchain_core.messages import AnyMessage
+
+from models.tokens import context_length, counter, estimate
+from nodes.agents import Agent
+from state.context import Context
+from state.errors import ContextOverflow
+from state.nouns import text_of
+from state.prompts import critique_successes
+
+ANSWER: Final = 384
+"""Tokens of an answer: what is thought of each rule and four operations fit into it; a run's settings
+may allow more."""
+RULES: Final = 8
+"""The part of the context, one in so many, that the list of rules may grow to."""
+_MARKUP: Final = 8
+"""Tokens that a chat template puts around a message, at most."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a question may take.
+
+    Attributes:
+        model: the critic's name.
+        count: counts a text's tokens as the critic does.
+        question: tokens that a question may have; None where the critic's context is not known.
+    """
+
+    model: str = ""
+    count: Callable[[str], int] = estimate
+    question: int | None = None
+
+    @classmethod
+    async def of(cls, critic: Agent | None, context: Context) -> Budget:
+        """Return the budget of the caller's own critic, which is not known, or of the model."""
+        if critic is not None:
+            return cls()
+        length = await asyncio.to_thread(context_length, context.model)
+        if length is None:
+            return cls()
+        count = await asyncio.to_thread(counter, context.model)
+        return cls(context.model, count, length - answer(context))
+
+    def fits(self, prompt: Sequence[AnyMessage]) -> bool:
+        """Tell whether a question leaves room for its answer."""
+        return self.excess(prompt) == 0
+
+    def transcripts(self, rules: Sequence[str]) -> int | None:
+        """Return how many tokens of transcripts a question has room for, for as long as it may.
+
+        The list of rules grows while evidence is looked at, so room is left for it.
+        """
+        if self.question is None:
+            return None
+        empty = self._taken(critique_successes(rules, [], full=True))
+        grown = self._taken(critique_successes([], [], full=True)) + self.question // RULES
+        return max(1, self.question - max(empty, grown))
+
+    def excess(self, prompt: Sequence[AnyMessage]) -> int:
+        """Return how many tokens a question has too many."""
+        return 0 if self.question is None else max(0, self._taken(prompt) - self.question)
+
+    def overflow(self, prompt: Sequence[AnyMessage]) -> ContextOverflow:
+        """Return the error that says how long a question is, and how long it may be."""
+        return ContextOverflow(self.model, self._taken(prompt), self.question or 0)
+
+    def _taken(self, prompt: Sequence[AnyMessage]) -> int:
+        return sum(self.count(text_of(message)) + _MARKUP for message in prompt)
+
+
+def answer(context: Context) -> int:
+    """Return how many tokens the critic may write."""
+    return max(context.max_tokens, ANSWER)

@@ -1,0 +1,83 @@
+"""Whose words a rule is made of: what a single task brings in may have been planted there.
+
+Whoever gets a sentence into one transcript, on a web page or in a note, may get a model to repeat
+it as a rule. Then the rule speaks of things that no other task speaks of. What is learned about an
+environment is in the transcripts of several tasks, and a model's own general words are in none; so
+a rule that takes several words from one task alone waits for a person, whatever it says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from langchain_core.messages import AnyMessage
+
+from state.nouns import Trajectory, text_of
+from state.rules import likeness
+
+FEWEST: Final = 4
+"""Tasks from which on it can be told what only one of them brings in."""
+BORROWED: Final = 2
+"""Words of a single task from which on a rule is stopped: one may be a rare thing's name."""
+_WORD: Final = re.compile(r"[^\W\d_]{3,}")
+_COMMON: Final = frozenset(
+    """
+    after all also always and any are before but for from has have into its never not one only onto
+    than that the their then there they this two was were what when where which while who with you
+    your
+    """.split()  # noqa: SIM905 - easier to read than a list of strings
+)
+_ENDING: Final = re.compile(r"(?<=\w{3})(?:ing|ed|es|s|e)$")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """How many tasks each word was met in; endings are left out of account.
+
+    Attributes:
+        tasks: how many tasks there are.
+        met: by word, in how many of them.
+    """
+
+    tasks: int = 0
+    met: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, attempts: Iterable[Trajectory]) -> Self:
+        """Read what agents were told in their attempts; those at one task count together."""
+        by_task: dict[str, set[str]] = {}
+        for attempt in attempts:
+            words = by_task.setdefault(attempt.task.id, set())
+            words.update(word for told in map(text_of, _told(attempt)) for word in _words(told))
+        return cls(len(by_task), Counter(word for words in by_task.values() for word in words))
+
+    def planted(self, text: str, known: Iterable[str] = ()) -> str | None:
+        """Return why a rule may have been planted by one transcript, or None.
+
+        Args:
+            text: the rule.
+            known: rules whose words need no other source.
+        """
+        if self.tasks < FEWEST:
+            return None
+        stand = {word for rule in known for word in _words(rule)}
+        own = {word: said for word, said in _words(text).items() if word not in stand}
+        borrowed = [said for word, said in own.items() if self.met[word] == 1]
+        if len(borrowed) < BORROWED:
+            return None
+        named = ", ".join(map(repr, borrowed[:4]))
+        return f"Only one of {self.tasks} tasks speaks of {named}, so the rule may be planted."
+
+
+def _told(attempt: Trajectory) -> Iterable[AnyMessage]:
+    return (each for each in attempt.messages if each.type not in ("ai", "system"))
+
+
+def _words(text: str) -> dict[str, str]:
+    """Return a text's words as they are written, by what is left of them without endings."""
+    found = set(_WORD.findall(likeness(text))) - _COMMON
+    return {_ENDING.sub("", word): word for word in sorted(found)}

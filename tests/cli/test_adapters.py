@@ -1,0 +1,172 @@
+"""`apprentice adapters`: what was trained is listed, put in force, taken out, and taken along."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphs import episode
+from memory.releases import Releases
+from memory.store import store
+from models.fit import base_fingerprint
+from state.context import Context
+from state.releases import Release
+from state.rules import Rule
+from tests.cli.conftest import Apprentice
+from tests.cli.pupil import pupil
+from training import adapters
+from training.adapters import Adapter, register
+
+NORTH = "household/north/small"
+
+
+@pytest.fixture
+def weights(apprentice: Apprentice, tmp_path: Path) -> Path:
+    """Return a folder that PEFT might have written; nothing here loads it."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text("{}")
+    return folder
+
+
+def card(weights: Path, name: str, *, tenant: str = "", parent: str = "") -> Adapter:
+    made = Adapter(
+        name=name,
+        method="sft",
+        base="novice",
+        base_fingerprint=base_fingerprint("novice"),
+        parent=parent,
+        dataset="d" * 32,
+        tenant=tenant,
+        settings={"base": "novice", "method": "sft", "epochs": 2.0, "quantised": False},
+    )
+    return register(made, weights)
+
+
+async def acting(tenant: str) -> str:
+    """Return the adapter that acts for a tenant."""
+    async with store() as kept:
+        graph = episode.build(pupil).compile(store=kept)
+        task: Any = {"environment": NORTH, "id": "test/0"}
+        ended = await graph.ainvoke({"task": task}, context=Context(tenant=tenant))
+        return str(ended["adapter"])
+
+
+async def rule(text: str) -> None:
+    """Release a rule for the default tenant."""
+    async with store() as kept:
+        release = Release(
+            id="ruled",
+            tenant="default",
+            environment=NORTH,
+            rules=(Rule(id="r", text=text, strength=2),),
+        )
+        await Releases(kept, "default", NORTH).publish(release)
+
+
+async def rules() -> tuple[str, ...]:
+    async with store() as kept:
+        current = await Releases(kept, "default", NORTH).current()
+        return current.texts if current else ()
+
+
+def test_an_adapter_is_put_in_force_and_back_in_one_step_each(
+    apprentice: Apprentice, weights: Path
+) -> None:
+    asyncio.run(rule("Look twice."))
+    for name in ("first", "second"):
+        card(weights, name)
+        assert apprentice("adapters", "promote", name).exit_code == 0
+        assert asyncio.run(acting("default")) == name
+    assert asyncio.run(acting("other")) == ""
+    for gone, back in (("second", "first"), ("first", "")):
+        assert apprentice("adapters", "rollback").exit_code == 0
+        assert asyncio.run(acting("default")) == back
+        assert adapters.read(gone).status == "retired"
+        assert asyncio.run(rules()) == ("Look twice.",)
+    again = apprentice("adapters", "rollback")
+    assert again.exit_code == 2
+    assert "There is nothing to go back" in again.output
+
+
+def test_another_tenants_adapter_cannot_be_put_in_force(
+    apprentice: Apprentice, weights: Path
+) -> None:
+    card(weights, "mine", tenant="acme")
+    refused = apprentice("adapters", "promote", "mine", "--tenant", "other")
+    assert refused.exit_code == 2
+    assert "Unknown adapter 'mine'" in refused.output
+    assert adapters.read("mine").status == "candidate"
+    assert apprentice("adapters", "promote", "mine", "--tenant", "acme").exit_code == 0
+    assert asyncio.run(acting("acme")) == "mine"
+
+
+def test_the_list_is_the_operators_or_one_tenants(apprentice: Apprentice, weights: Path) -> None:
+    card(weights, "shared")
+    card(weights, "mine", tenant="acme")
+    assert {"shared", "mine", "everybody", "acme"} <= set(
+        apprentice("adapters", "list").output.split()
+    )
+    assert "mine" not in apprentice("adapters", "list", "--tenant", "other").output
+
+
+def test_what_no_longer_fits_is_shown_with_what_trains_it_anew(
+    apprentice: Apprentice, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card(weights, "old")
+    card(weights, "child", parent="old")
+    told = apprentice("adapters", "show", "child")
+    assert json.loads(told.output[: told.output.rindex("}") + 1])["parent"] == "old"
+    assert "python -m training" not in told.output
+    monkeypatch.setattr(adapters, "base_fingerprint", lambda _: "other weights")
+    shown = apprentice("adapters", "show", "child").output
+    plan = [line.strip() for line in shown.splitlines() if "python -m" in line]
+    assert len(plan) == 2
+    assert all(f"fingerprint {'d' * 32}" in line for line in plan)
+    assert all("--epochs 2.0 --no-quantised" in line for line in plan)
+    assert ["--parent" in line for line in plan] == [False, True]
+    refused = apprentice("adapters", "promote", "child")
+    assert refused.exit_code == 2
+    assert "Train it anew" in refused.output
+
+
+def test_what_may_go_is_pruned(apprentice: Apprentice, weights: Path) -> None:
+    for name in ("a", "b"):
+        card(weights, name)
+        adapters.mark(name, "rejected")
+    assert "Deleted: a" in apprentice("adapters", "prune", "--keep", "1").output
+    assert "nothing to delete" in apprentice("adapters", "prune", "--keep", "1").output
+
+
+def test_an_adapter_is_taken_along_merged(
+    apprentice: Apprentice, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[str, Path]] = []
+
+    def merged(name: str, out: Path) -> Path:
+        made.append((name, out))
+        return out
+
+    monkeypatch.setattr(adapters, "export_merged", merged)
+    card(weights, "first")
+    told = apprentice("adapters", "export", "first", tmp_path / "merged")
+    assert made == [("first", tmp_path / "merged")]
+    assert str(tmp_path / "merged") in told.output.replace("\n", "")
+
+
+def test_an_adapter_is_evaluated_as_its_tenants_own(apprentice: Apprentice, weights: Path) -> None:
+    card(weights, "mine", tenant="acme")
+    asked = ("evaluate", "--adapter", "mine", "--limit", "2", "--trials", "1")
+    done = apprentice(*asked, "--technique", "none")
+    assert done.exit_code == 0, done.output
+    assert "2 tasks, 2 attempts" in done.output
+    refused = apprentice(*asked, "--technique", "expel")
+    assert refused.exit_code == 2
+    assert "belongs to 'acme'" in refused.output
+    stranger = apprentice(*asked, "--technique", "none", "--memory", "other")
+    assert stranger.exit_code == 2
+    assert "Unknown adapter 'mine'" in stranger.output

@@ -1,0 +1,194 @@
+"""The lesson of `learn` in which practice moves into the weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import journal, tuning, weights
+from cli.tuning import CONTROL, SFT, WAYS, Way, Workshop, carried_out
+from environments.household.expert import Knowledge
+from environments.registry import environment
+from state.errors import TrainingFailure
+from state.nouns import text_of
+from tests.cli import pupil
+from tests.cli.conftest import Apprentice, play
+from tests.cli.test_learn import Page
+from tests.fakes import Scripted
+from tests.training.attempts import attempt, pairs, speaking, told
+from training import adapters, jobs
+from training.adapters import Adapter
+from training.jobs import Job
+from training.settings import SftSettings
+
+LESSON = (
+    *("learn", "--name", "a", "--tasks", "2", "--trials", "1"),
+    *("--successes", "12", "--training", "0", "--steps", "3"),
+)
+FOLDER = Path("runs/a")
+
+
+def trainer(folder: Path) -> None:
+    """End a job well, in the place of the process that would train; it says what it was given."""
+    job = jobs.read_job(folder)
+    (folder / "adapter").mkdir()
+    (folder / "adapter" / "adapter_config.json").write_text("{}")
+    card = Adapter(
+        name=job.adapter,
+        method=job.settings.method,
+        base=job.settings.base,
+        base_fingerprint=job.base_fingerprint,
+        parent=job.settings.parent,
+        dataset=job.fingerprint,
+        job=job.id,
+        settings=job.settings.model_dump(),
+    )
+    adapters.register(card, folder / "adapter")
+    figures = {"steps": float(job.settings.max_steps), "seconds": 1.5, "memory_mb": 100.0}
+    jobs.write_whole(folder / jobs.RESULT, {"adapter": job.adapter, "metrics": figures})
+
+
+def broken(folder: Path) -> None:
+    """End a job badly."""
+    jobs.write_whole(folder / jobs.FAILURE, {"error": "The disk is full."})
+
+
+def chat(name: str, *, adapter: str = "", **settings: Any) -> Scripted:
+    """Play an expert who needs examples, until an adapter has taught it where things are."""
+    return Scripted(speaking(Knowledge(told("north").kept)) if adapter else pupil.pupil)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Put the quick trainer in place of the process, and count what it is given."""
+    given: list[Path] = []
+
+    def spawn(folder: Path) -> None:
+        given.append(folder)
+        trainer(folder)
+
+    monkeypatch.setattr(jobs, "_spawn", spawn)
+    monkeypatch.setattr(tuning, "PAUSE", 0.01)
+    monkeypatch.setattr(tuning, "ROWS", 1)
+    return given
+
+
+def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch, started: list[Path]
+) -> None:
+    play(monkeypatch, chat)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "_spawn", broken)
+        failed = apprentice(*LESSON)
+    assert failed.exit_code == 1
+    assert "The disk is full." in failed.output
+    assert "goes on from there" in failed.output
+    practised = journal.read(FOLDER / "coached.jsonl")[1]
+    assert len(practised) == 2 * 12
+
+    result = apprentice(*LESSON)
+    assert result.exit_code == 0, result.output
+    assert journal.read(FOLDER / "coached.jsonl")[1] == practised
+    figures = json.loads((FOLDER / "report.json").read_text())["weights"]
+    assert list(figures) == [weights.BASE, *WAYS]
+    page = " ".join(Page((FOLDER / "report.html").read_text()).texts)
+    for name, row in figures.items():
+        assert name in result.output
+        assert name in page
+        assert row["rate"][1] == 4  # two tasks of each size of room
+    plain = figures[weights.BASE]["rate"][0]
+    assert figures[SFT]["rate"][0] >= plain
+    assert figures[SFT]["above_base"]["value"] == pytest.approx(
+        (figures[SFT]["rate"][0] - plain) / 4
+    )
+    # Each adapter is another one, and those that refine go on from the imitator's.
+    names = {name: row["tuned"]["adapter"] for name, row in figures.items() if row["tuned"]}
+    assert len(set(names.values())) == len(WAYS) == len(started)
+    registry = FOLDER / "weights" / "adapters"
+    assert {path.name for path in registry.iterdir()} == set(names.values())
+    for name, way in WAYS.items():
+        told = json.loads((registry / names[name] / "card.json").read_text())
+        assert told["parent"] == (names[SFT] if way.after else "")
+        assert told["settings"]["max_steps"] == max(1, round(3 * way.share))
+    assert figures[CONTROL]["tuned"]["rows"] > 0
+    assert "APPRENTICE_ADAPTERS" not in os.environ
+
+    # The same command again trains nothing, and says the same.
+    before = (FOLDER / "report.json").read_text()
+    play(monkeypatch, lambda name, **settings: Scripted([]))
+    assert apprentice(*LESSON).exit_code == 0
+    assert (FOLDER / "report.json").read_text() == before
+    assert len(started) == len(WAYS)
+
+
+def test_a_way_with_too_little_to_learn_from_is_left_out(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch, started: list[Path]
+) -> None:
+    play(monkeypatch, chat)
+    monkeypatch.setattr(tuning, "ROWS", 20)
+    result = apprentice(*LESSON[:7], "--successes", "2", "--training", "0", "--steps", "3")
+    assert result.exit_code == 0, result.output
+    figures = json.loads((FOLDER / "report.json").read_text())["weights"]
+    told = " ".join(result.output.split())
+    assert "Not trained, sft" in told
+    assert "needs at least 20 rows" in told
+    assert len(started) == max(0, len(figures) - 1) < len(WAYS)
+
+
+def test_a_hosted_model_has_no_such_rows(apprentice: Apprentice, started: list[Path]) -> None:
+    small = ("--successes", "1", "--training", "0", "--steps", "3")
+    result = apprentice(*LESSON[:7], *small, "--model", "openai:gpt-5-mini")
+    assert result.exit_code == 0, result.output
+    assert json.loads((FOLDER / "report.json").read_text())["weights"] == {}
+    assert started == []
+
+
+async def test_a_trainer_that_dies_without_a_word_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_spawn", lambda folder: None)
+    monkeypatch.setattr(tuning, "PATIENCE", 0.0)
+    shop = Workshop(tmp_path, "local:novice", steps=1)
+    data = shop.dataset(WAYS[SFT], list(pairs(12)))
+    job = Job.of(data.folder, SftSettings(max_steps=1))
+    with pytest.raises(TrainingFailure, match="its process was killed, or never began"):
+        await carried_out(job, shop.launcher)
+
+
+def test_a_dataset_holds_nothing_of_the_tasks_that_it_is_tried_on(tmp_path: Path) -> None:
+    attempts = list(pairs(24))
+    shop = Workshop(tmp_path, "local:novice", steps=1)
+    test = [attempts[0].task]
+    rows = shop.dataset(WAYS[SFT], attempts, test).rows()
+    said = {turn["content"] for row in rows for turn in row["messages"]}
+    assert text_of(attempts[0].messages[1]) not in said
+    assert text_of(attempts[2].messages[1]) in said
+
+
+def test_the_control_has_as_many_rows_and_knows_no_outcomes(tmp_path: Path) -> None:
+    tasks = environment("household/north/small").tasks("train", 40)
+    attempts = [
+        attempt(task, told("north") if number % 2 else Knowledge())
+        for number, task in enumerate(tasks)
+    ]
+    right = {each.id for each in attempts if each.verdict.success}
+    shop = Workshop(tmp_path, "local:novice", steps=1)
+    learned = {
+        chance: shop.dataset(Way("", "sft", chance=chance), attempts) for chance in (False, True)
+    }
+    assert len(learned[True].rows()) == len(learned[False].rows()) == len(right)
+    assert set(learned[False].card.sources) == right
+    assert set(learned[True].card.sources) - right
+
+
+def test_where_adapters_are_kept_is_as_before_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPRENTICE_ADAPTERS", "elsewhere")
+    with Workshop(tmp_path, "local:novice", steps=1).registry():
+        assert os.environ["APPRENTICE_ADAPTERS"] == str(tmp_path / "adapters")
+    assert os.environ["APPRENTICE_ADAPTERS"] == "elsewhere"

@@ -1,0 +1,106 @@
+"""A process that looks after a training, to be killed and started again.
+
+    python -m tests.graphs.training_survivor FOLDER PAUSE THREAD
+
+It records attempts unless it finds them, runs the training graph until a round has ended, prints a
+line for each event, and at the end what is on record as JSON. PAUSE is the time that a turn takes;
+under the THREAD of a killed run it goes on from that run's checkpoints, under another one anew. In
+the place of the trainer's process a few lines end each job well and write down that it began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from environments.household.expert import Knowledge
+from graphs import training
+from memory.experience import opening
+from memory.findings import Findings
+from memory.releases import Releases
+from memory.store import store
+from state.training import Tried
+from tests.fakes import Scripted
+from tests.training.attempts import NORTH, pairs, speaking, told, words
+from training import adapters, jobs
+from training.rounds import Rounds
+
+GIVEN: Any = {"environment": NORTH, "threshold": 100, "follow": True, "held_out": 72}
+TENANT = "default"
+
+
+def trainer(folder: Path) -> None:
+    """End a job well, in the place of the process that would train."""
+    with (folder.parent / "started").open("a") as file:
+        file.write(f"{folder.name}\n")
+    job = jobs.read_job(folder)
+    (folder / "adapter").mkdir()
+    (folder / "adapter" / "adapter_config.json").write_text("{}")
+    card = adapters.Adapter(
+        name=job.adapter,
+        method=job.settings.method,
+        base=job.settings.base,
+        base_fingerprint=job.base_fingerprint,
+        job=job.id,
+        tenant=job.tenant,
+    )
+    adapters.register(card, folder / "adapter")
+    jobs.write_whole(folder / jobs.RESULT, {"adapter": job.adapter})
+
+
+async def main(folder: Path, pause: float, thread: str) -> dict[str, Any]:
+    """Run, resume, or look again; return what is on record."""
+
+    def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
+        return Scripted(speaking(told("north") if adapter else Knowledge()), delay=pause)
+
+    kept = await words(TENANT)
+    gathered = list(pairs(60))
+    await kept.record(gathered)  # those that are there already stay as they are
+    config = RunnableConfig(configurable={"thread_id": thread})
+    async with (
+        AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints")) as saver,
+        store() as known,
+    ):
+        graph: Any = training.build(memory=words).compile(checkpointer=saver, store=known)
+        given = None if (await graph.aget_state(config)).next else GIVEN
+        with patch("nodes.agents.chat", chat), patch.object(jobs, "_spawn", trainer):
+            async for event in graph.astream(
+                given, config, stream_mode="custom", durability="sync"
+            ):
+                print(json.dumps(event), flush=True)
+        result = await on_record(known)
+        result["attempts"] = len([one async for one in kept.browse()])
+    await opening.close()
+    return result
+
+
+async def on_record(known: Any) -> dict[str, Any]:
+    """Return what a round has left behind."""
+    folder = Path(os.environ["APPRENTICE_DATA"])
+    ended = [(begun, end) for begun, end in Rounds(folder, TENANT, NORTH, "novice").all()]
+    (job,) = {begun.job for begun, _ in ended}
+    tried = await Findings(known, TENANT, NORTH, job, Tried).all()
+    releases = await Releases(known, TENANT, NORTH).all()
+    return {
+        "started": (folder / "jobs" / "started").read_text().split(),
+        "rounds": [(begun.dataset, end.outcome if end else "") for begun, end in ended],
+        "adapters": [(each.name, each.status) for each in adapters.adapters()],
+        "releases": [each.adapter for each in releases],
+        "tried": sorted((each.task, each.incumbent, each.candidate) for each in tried),
+    }
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1])
+    os.environ["APPRENTICE_DATA"] = str(place / "data")
+    os.environ.pop("APPRENTICE_ADAPTERS", None)
+    print(json.dumps({"result": asyncio.run(main(place, float(sys.argv[2]), sys.argv[3]))}))
