@@ -107,7 +107,7 @@ async def _ask(
 
 
 def _budget(context: Context) -> int:
-    """Return how many tokens may be shown: what the run allows, and half of what the model reads."""
+    """Return how many tokens may be shown: as the run allows, and half of what the model reads."""
     length = context_length(context.model)
     if length is None:
         return context.shown_tokens

@@ -17,8 +17,8 @@ from state.nouns import text_of
 from state.prompts import critique_successes
 
 ANSWER: Final = 384
-"""Tokens of an answer: what is thought of each rule and four operations fit into it; a run's settings
-may allow more."""
+"""Tokens of an answer: a thought on each rule and four operations fit into it; a run's settings may
+allow more."""
 RULES: Final = 8
 """The part of the context, one in so many, that the list of rules may grow to."""
 _MARKUP: Final = 8
