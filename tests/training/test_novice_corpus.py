@@ -122,7 +122,7 @@ def test_operations_agree_edit_remove_and_add() -> None:
     new = f"think: {right[:-1]}: new."
     found, known = f"think: 1. {right} Seen: {right}", f"think: {right[:-1]}: known."
     assert operations([win], []) == [new, f"ADD 1: {right}"]
-    assert operations([win], [(about, kind, right)]) == [found, f"AGREE 1: {right}", known]
+    assert operations([win], [(about, kind, right)]) == [found, f"EDIT 1: {right}", known]
     assert operations([win], [(about, wrong_kind, wrong)]) == [
         f"think: 1. {wrong} Seen: {right}",
         f"EDIT 1: {right}",
@@ -130,7 +130,7 @@ def test_operations_agree_edit_remove_and_add() -> None:
     ]
     twice = [(about, kind, right), (about, kind, right)]
     again = [f"think: 2. {right} Seen: {right}", f"REMOVE 2: {right}"]
-    assert operations([win], twice) == [found, f"AGREE 1: {right}", *again, known]
+    assert operations([win], twice) == [found, f"EDIT 1: {right}", *again, known]
     other = next(name for name in THINGS if name != about)
     passed = f"think: 1. {lessons.kept_rule(other, kind)} Not seen."
     assert operations([win], [(other, kind, "-")]) == [passed, new, f"ADD 2: {right}"]

@@ -131,9 +131,7 @@ def criticised(evidence: Mapping[str, str], book: Sequence[Entry]) -> list[str]:
         lines.append(f"think: {number}. {rule_on(about, kind)} {seen}")
         if shown and about in passed:
             lines.append(f"REMOVE {number}: {text}")
-        elif shown == kind:
-            lines.append(f"AGREE {number}: {text}")
-        elif shown:
+        elif shown:  # to what the rule says already, that is an AGREE
             lines.append(f"EDIT {number}: {rule_on(about, shown)}")
         passed.add(about)
     following = len(book) + 1
