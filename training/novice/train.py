@@ -68,9 +68,9 @@ STAGES: Final = (
     Stage(
         1.0,
         {"tiny": 0.1, "small": 0.2, "medium": 0.3, "full": 0.4},
-        {"matching": 2, "lookups": 3, "reciting": 4, "criticising": 6,
+        {"matching": 2, "lookups": 3, "reciting": 4, "criticising": 4,
          "plain": 3, "told": 1, "reflected": 5,
-         "ruled": 5, "reflecting": 8, "exampled": 7, "others": 0.6, "similar": 0.8,
+         "ruled": 4, "reflecting": 14, "exampled": 7, "others": 0.6, "similar": 0.8,
          "last_attempt": 0.4, "critic": 4, "calling": 0.5, "planned": 0.6, "adapting": 0.6,
          "warned": 0.4},
         0.2,
