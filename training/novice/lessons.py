@@ -70,7 +70,7 @@ CORES: Final[dict[str, tuple[str, ...]]] = {
         "To {verb} here, the {kind} is right.",
         "The way to {verb} is the {kind}.",
         "What does {verb} here is the {kind}.",
-        "You want to {verb}? See the {kind}.",
+        "Anything to {verb} belongs at the {kind}.",
     ),
     "untried_treatment": (
         "To {verb} it, next I try {places}.",

@@ -97,8 +97,8 @@ async def test_what_is_no_snapshot_changes_nothing(home: Path, tmp_path: Path) -
     whole = home.with_name("a.tar.gz").read_bytes()
     (tmp_path / "half.tar.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.tar.gz").write_text("years of work")
-    packed(tmp_path / "other.tar.gz", "thesis.txt", "years of work")
-    packed(tmp_path / "outside.tar.gz", "../../thesis.txt", "years of work")
+    packed(tmp_path / "other.tar.gz", "memoirs.txt", "years of work")
+    packed(tmp_path / "outside.tar.gz", "../../memoirs.txt", "years of work")
     packed(tmp_path / "newer.tar.gz", "shard/experience.json", '{"schema_version": 7}')
     for name, error, says in (
         ("half", BrokenData, "half.tar.gz cannot be read"),
@@ -111,7 +111,7 @@ async def test_what_is_no_snapshot_changes_nothing(home: Path, tmp_path: Path) -
         with pytest.raises(error, match=says):
             restore(tmp_path / f"{name}.tar.gz", home, over=True)
     assert await recalled(home) == {"a"}
-    assert not names(tmp_path.parent, "**/thesis.txt")
+    assert not names(tmp_path.parent, "**/memoirs.txt")
 
 
 def test_a_snapshot_is_of_something_and_a_new_file(home: Path, tmp_path: Path) -> None:
