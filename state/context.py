@@ -99,7 +99,7 @@ class Context:
     exemplars: Annotated[
         int,
         Field(title="Exemplars", description="Solved tasks shown, at most.", ge=0, le=MAX_SHOWN),
-    ] = 1
+    ] = 3
     failures: Annotated[
         int,
         Field(
@@ -152,7 +152,7 @@ class Context:
             ge=0,
             le=1,
         ),
-    ] = 0.0
+    ] = 0.5
     shown_tokens: Annotated[
         int,
         Field(
