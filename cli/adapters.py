@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import uuid4
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from environments.registry import environment as environment_of
-from memory.releases import Releases
+from memory.releases import Releases, in_force
 from memory.store import store
 from models.names import NOVICE
 from nodes.training.workshop import LOCAL, covered
@@ -74,8 +74,9 @@ def show(name: Name) -> None:
 def promote(name: Name, environment: Where = HOME, tenant: Tenant = "default") -> None:
     """Put an adapter in force without a gate: your own decision, kept as such."""
     registry.check_owner(name, tenant)
+    found = covered(environment_of(environment).name)
     card = registry.mark(name, "promoted", "A person put it in force.")
-    found = asyncio.run(_put(card.name, f"{LOCAL}{card.base}", environment, tenant))
+    asyncio.run(_put(card.name, f"{LOCAL}{card.base}", found, tenant))
     Console().print(f"{name} acts in {', '.join(found)} for {tenant} from now on.")
 
 
@@ -93,8 +94,11 @@ def prune(
     base: Annotated[str, typer.Option(help="The local model.")] = NOVICE,
     keep: Annotated[int, typer.Option(min=0, help="How many that may go are kept.")] = 3,
 ) -> None:
-    """Delete adapters that are rejected, retired or incompatible, but for the latest."""
-    gone = registry.prune(base, keep)
+    """Delete adapters that are rejected, retired or incompatible, but for the latest.
+
+    What acts for anybody is kept, whatever its card says.
+    """
+    gone = registry.prune(base, keep, asyncio.run(_acting()))
     Console().print(f"Deleted: {', '.join(gone)}" if gone else "There was nothing to delete.")
 
 
@@ -137,13 +141,17 @@ def _options(settings: Mapping[str, Any]) -> str:
     return "".join(f" {each}" for each in written)
 
 
-async def _put(adapter: str, model: str, environment: str, tenant: str) -> list[str]:
-    """Release an adapter beside the rules in force; return where it acts now."""
-    names = covered(environment_of(environment).name)
+async def _acting() -> set[str]:
+    """Return the adapters that are in force for any tenant, in any environment."""
     async with store() as kept:
-        for name in names:
+        return {each.adapter for each in await in_force(kept)}
+
+
+async def _put(adapter: str, model: str, environments: Sequence[str], tenant: str) -> None:
+    """Release an adapter beside the rules in force."""
+    async with store() as kept:
+        for name in environments:
             await _release(Releases(kept, tenant, name), adapter, model)
-    return names
 
 
 async def _back(environment: str, tenant: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from memory.releases import Releases
 from memory.store import store
 from models.fit import base_fingerprint
 from state.context import Context
+from state.errors import UnknownName
 from state.releases import Release
 from state.rules import Rule
 from tests.cli.conftest import Apprentice
@@ -140,6 +141,34 @@ def test_what_may_go_is_pruned(apprentice: Apprentice, weights: Path) -> None:
         adapters.mark(name, "rejected")
     assert "Deleted: a" in apprentice("adapters", "prune", "--keep", "1").output
     assert "nothing to delete" in apprentice("adapters", "prune", "--keep", "1").output
+
+
+def test_what_acts_for_another_tenant_is_not_pruned(apprentice: Apprentice, weights: Path) -> None:
+    card(weights, "shared")
+    for tenant in ("default", "acme"):
+        assert apprentice("adapters", "promote", "shared", "--tenant", tenant).exit_code == 0
+    assert apprentice("adapters", "rollback").exit_code == 0
+    assert "nothing to delete" in apprentice("adapters", "prune", "--keep", "0").output
+    assert apprentice("adapters", "rollback", "--tenant", "acme").exit_code == 0
+    assert "Deleted: shared" in apprentice("adapters", "prune", "--keep", "0").output
+
+
+def test_what_cannot_be_put_in_force_stays_as_it_is(apprentice: Apprentice, weights: Path) -> None:
+    card(weights, "first")
+    refused = apprentice("adapters", "promote", "first", "--environment", "nowhere")
+    assert (refused.exit_code, "Unknown environment" in refused.output) == (2, True)
+    assert adapters.read("first").status == "candidate"
+
+
+def test_who_guesses_a_name_hears_nothing_of_other_tenants(weights: Path) -> None:
+    card(weights, "mine", tenant="acme")
+    card(weights, "shared")
+    said = []
+    for name in ("mine", "none"):
+        with pytest.raises(UnknownName) as refused:
+            adapters.check_owner(name, "other")
+        said.append(str(refused.value).replace(name, ""))
+    assert said[0] == said[1] == "Unknown adapter ''. Known: shared."
 
 
 def test_an_adapter_is_taken_along_merged(
