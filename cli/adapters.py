@@ -7,6 +7,7 @@ everywhere: an adapter is put in force, or taken out, beside the rules that are 
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -83,10 +84,13 @@ def promote(name: Name, environment: Where = HOME, tenant: Tenant = "default") -
 @app.command()
 def rollback(environment: Where = HOME, tenant: Tenant = "default") -> None:
     """Go back to the adapter that acted before, or to none; the rules stay as they are."""
-    gone, back = asyncio.run(_back(environment, tenant))
-    if gone in {each.name for each in registry.adapters()}:
+    steps = asyncio.run(_back(environment, tenant))
+    known = {each.name for each in registry.adapters()}
+    for gone in sorted({gone for gone, _ in steps} & known - {back for _, back in steps}):
         registry.mark(gone, "retired", "A person took it out of force.")
-    Console().print(f"{gone} acts no longer for {tenant}; {back or 'the plain model'} does.")
+    for (gone, back), names in steps.items():
+        acts = back or "the plain model"
+        Console().print(f"{gone} acts no longer in {', '.join(names)} for {tenant}; {acts} does.")
 
 
 @app.command()
@@ -116,9 +120,10 @@ def _print_plan(name: str, console: Console) -> None:
     for number, job in enumerate(jobs):
         where = job.folder or f"<the dataset with fingerprint {job.dataset}>"
         parent = f" --parent <adapter {number} of these>" if number else ""
+        whose = f" --tenant {shlex.quote(job.tenant)}" if job.tenant else ""
         console.print(
             f"  python -m training.{job.method} --dataset {where} --base {job.settings['base']}"
-            f"{parent}{_options(job.settings)}",
+            f"{whose}{parent}{_options(job.settings)}",
             soft_wrap=True,
             markup=False,
             highlight=False,
@@ -154,20 +159,21 @@ async def _put(adapter: str, model: str, environments: Sequence[str], tenant: st
             await _release(Releases(kept, tenant, name), adapter, model)
 
 
-async def _back(environment: str, tenant: str) -> tuple[str, str]:
-    """Take the adapter in force out again; return it, and the one before it."""
+async def _back(environment: str, tenant: str) -> dict[tuple[str, str], list[str]]:
+    """Take the adapters in force out again; return where which gave way to which before it."""
     named = environment_of(environment).name
-    gone = back = ""
+    steps: dict[tuple[str, str], list[str]] = {}
     async with store() as kept:
         for name in covered(named):
             releases = Releases(kept, tenant, name)
             current = await releases.current()
             if current and current.adapter:
-                gone, back = current.adapter, await _before(releases, current)
+                back = await _before(releases, current)
                 await _release(releases, back, current.model)
-    if not gone:
+                steps.setdefault((current.adapter, back), []).append(name)
+    if not steps:
         raise BadInput(f"No adapter acts in {named} for {tenant!r}. There is nothing to go back.")
-    return gone, back
+    return steps
 
 
 async def _before(releases: Releases, current: Release) -> str:

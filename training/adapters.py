@@ -197,6 +197,7 @@ class Retraining(BaseModel):
 
     Attributes:
         adapter: which one it takes the place of.
+        tenant: whose it is, and the new one has to be; '' for everybody's.
         method: that it is trained by.
         dataset: fingerprint of the rows.
         folder: where they were when it was trained; '' where its job is gone.
@@ -206,6 +207,7 @@ class Retraining(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     adapter: str
+    tenant: str
     method: str
     dataset: str
     folder: str
@@ -224,6 +226,7 @@ def retraining(name: str, jobs: Path) -> list[Retraining]:
     return [
         Retraining(
             adapter=each.name,
+            tenant=each.tenant,
             method=each.method,
             dataset=each.dataset,
             folder=_dataset_of(jobs / each.job / "job.json"),
