@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 from pydantic_core import PydanticUndefined
 
 from state.errors import ApprenticeError
+from training.adapters import check_owner
 from training.jobs import Job, jobs_root, write_job
 from training.run import carry_out
 from training.settings import Settings, read_settings
@@ -30,6 +31,8 @@ def main(kind: type[Settings], arguments: list[str]) -> int:
     method = kind.model_fields["method"].default
     try:
         settings = read_settings({"method": method} | given)
+        if settings.parent:
+            check_owner(settings.parent, tenant)
         folder = write_job(root, Job.of(dataset, settings, tenant))
     except ApprenticeError as error:
         print(error, file=sys.stderr)

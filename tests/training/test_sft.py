@@ -147,7 +147,10 @@ def test_the_command_line_carries_out_a_job(
     lines = capsys.readouterr().out.splitlines()
     assert json.loads(lines[-1])["event"] == "finished"
     (job,) = workplace.jobs.iterdir()
-    assert read(read_job(job).adapter).tenant == "acme"
+    adapter = read(read_job(job).adapter)
+    assert adapter.tenant == "acme"
+    assert main(SftSettings, [*given, "--parent", adapter.name]) == 1  # it would be everybody's
+    assert "Unknown adapter" in capsys.readouterr().err
     assert main(SftSettings, [*given, "--rank", "0"]) == 1
     assert "'rank' is '0'" in capsys.readouterr().err
 
