@@ -7,8 +7,9 @@ everywhere: an adapter is put in force, or taken out, beside the rules that are 
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import uuid4
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from environments.registry import environment as environment_of
-from memory.releases import Releases
+from memory.releases import Releases, in_force
 from memory.store import store
 from models.names import NOVICE
 from nodes.training.workshop import LOCAL, covered
@@ -74,18 +75,22 @@ def show(name: Name) -> None:
 def promote(name: Name, environment: Where = HOME, tenant: Tenant = "default") -> None:
     """Put an adapter in force without a gate: your own decision, kept as such."""
     registry.check_owner(name, tenant)
+    found = covered(environment_of(environment).name)
     card = registry.mark(name, "promoted", "A person put it in force.")
-    found = asyncio.run(_put(card.name, f"{LOCAL}{card.base}", environment, tenant))
+    asyncio.run(_put(card.name, f"{LOCAL}{card.base}", found, tenant))
     Console().print(f"{name} acts in {', '.join(found)} for {tenant} from now on.")
 
 
 @app.command()
 def rollback(environment: Where = HOME, tenant: Tenant = "default") -> None:
     """Go back to the adapter that acted before, or to none; the rules stay as they are."""
-    gone, back = asyncio.run(_back(environment, tenant))
-    if gone in {each.name for each in registry.adapters()}:
+    steps = asyncio.run(_back(environment, tenant))
+    known = {each.name for each in registry.adapters()}
+    for gone in sorted({gone for gone, _ in steps} & known - {back for _, back in steps}):
         registry.mark(gone, "retired", "A person took it out of force.")
-    Console().print(f"{gone} acts no longer for {tenant}; {back or 'the plain model'} does.")
+    for (gone, back), names in steps.items():
+        acts = back or "the plain model"
+        Console().print(f"{gone} acts no longer in {', '.join(names)} for {tenant}; {acts} does.")
 
 
 @app.command()
@@ -93,8 +98,11 @@ def prune(
     base: Annotated[str, typer.Option(help="The local model.")] = NOVICE,
     keep: Annotated[int, typer.Option(min=0, help="How many that may go are kept.")] = 3,
 ) -> None:
-    """Delete adapters that are rejected, retired or incompatible, but for the latest."""
-    gone = registry.prune(base, keep)
+    """Delete adapters that are rejected, retired or incompatible, but for the latest.
+
+    What acts for anybody is kept, whatever its card says.
+    """
+    gone = registry.prune(base, keep, asyncio.run(_acting()))
     Console().print(f"Deleted: {', '.join(gone)}" if gone else "There was nothing to delete.")
 
 
@@ -112,9 +120,10 @@ def _print_plan(name: str, console: Console) -> None:
     for number, job in enumerate(jobs):
         where = job.folder or f"<the dataset with fingerprint {job.dataset}>"
         parent = f" --parent <adapter {number} of these>" if number else ""
+        whose = f" --tenant {shlex.quote(job.tenant)}" if job.tenant else ""
         console.print(
             f"  python -m training.{job.method} --dataset {where} --base {job.settings['base']}"
-            f"{parent}{_options(job.settings)}",
+            f"{whose}{parent}{_options(job.settings)}",
             soft_wrap=True,
             markup=False,
             highlight=False,
@@ -137,29 +146,34 @@ def _options(settings: Mapping[str, Any]) -> str:
     return "".join(f" {each}" for each in written)
 
 
-async def _put(adapter: str, model: str, environment: str, tenant: str) -> list[str]:
-    """Release an adapter beside the rules in force; return where it acts now."""
-    names = covered(environment_of(environment).name)
+async def _acting() -> set[str]:
+    """Return the adapters that are in force for any tenant, in any environment."""
     async with store() as kept:
-        for name in names:
+        return {each.adapter for each in await in_force(kept)}
+
+
+async def _put(adapter: str, model: str, environments: Sequence[str], tenant: str) -> None:
+    """Release an adapter beside the rules in force."""
+    async with store() as kept:
+        for name in environments:
             await _release(Releases(kept, tenant, name), adapter, model)
-    return names
 
 
-async def _back(environment: str, tenant: str) -> tuple[str, str]:
-    """Take the adapter in force out again; return it, and the one before it."""
+async def _back(environment: str, tenant: str) -> dict[tuple[str, str], list[str]]:
+    """Take the adapters in force out again; return where which gave way to which before it."""
     named = environment_of(environment).name
-    gone = back = ""
+    steps: dict[tuple[str, str], list[str]] = {}
     async with store() as kept:
         for name in covered(named):
             releases = Releases(kept, tenant, name)
             current = await releases.current()
             if current and current.adapter:
-                gone, back = current.adapter, await _before(releases, current)
+                back = await _before(releases, current)
                 await _release(releases, back, current.model)
-    if not gone:
+                steps.setdefault((current.adapter, back), []).append(name)
+    if not steps:
         raise BadInput(f"No adapter acts in {named} for {tenant!r}. There is nothing to go back.")
-    return gone, back
+    return steps
 
 
 async def _before(releases: Releases, current: Release) -> str:

@@ -173,6 +173,21 @@ class Releases:
         return (kind, label(self.tenant), label(self.environment))
 
 
+async def in_force(store: BaseStore) -> list[Release]:
+    """Return what is in force for every tenant, in every environment."""
+    latest: dict[tuple[str, ...], Promotion] = {}
+    for item in await store.asearch(("promotions",), limit=PAGE):
+        kind, *whose = item.namespace
+        if kind != "promotions":  # some stores compare prefixes as text
+            continue
+        found, before = _read(Promotion, item.value), latest.get(tuple(whose))
+        if before is None or (found.time, found.run) > (before.time, before.run):
+            latest[tuple(whose)] = found
+    names = [(("releases", *whose), each.release) for whose, each in latest.items()]
+    items = [await store.aget(namespace, name) for namespace, name in names if name]
+    return [_read(Release, item.value) for item in items if item]
+
+
 def _read(kind: type[_N], value: dict[str, Any]) -> _N:
     found = value.get("schema_version")
     what = kind.__name__.lower()

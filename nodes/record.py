@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 
 from memory.experience import Experience
+from memory.showings import Showings
 from nodes import Node
 from nodes.attempt import whole
 from nodes.experience import Memory, kept
@@ -33,14 +34,16 @@ def recording_episode(memory: Memory) -> Node[EpisodeState, EpisodeUpdate]:
     """Return the node that keeps an episode that is over; again it changes nothing."""
 
     async def record(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
-        """Remember the attempt, and say under which id."""
-        experience = await kept(memory, runtime)
-        if experience is None:
-            return {}
-        attempt = whole(vars(state), Context.of(runtime), run=state.run_name)
+        """Count the attempt for the rules in view, remember it, and say under which id."""
+        context = Context.of(runtime)
+        attempt = whole(vars(state), context, run=state.run_name)
         # A fork goes on under the name of its run, and is an attempt of its own.
         name = digest(attempt.id, transcript(attempt.messages))
         attempt = attempt.model_copy(update={"id": name})
+        await Showings(runtime.store, context.tenant, state.task.environment).add(attempt)
+        experience = await kept(memory, runtime)
+        if experience is None:
+            return {}
         await remember(experience, [attempt], runtime, memory, "episode")
         return {"trajectory": name}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from langchain_core.messages import AIMessage
 from langgraph.runtime import Runtime
@@ -18,6 +19,9 @@ from state.episode import EpisodeState, EpisodeUpdate
 from state.errors import BrokenData
 from state.nouns import text_of
 
+KNOWN: Final = 256
+"""Names that are known to answer at once, at most; callers can make up endless ones."""
+
 
 def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]:
     """Return the node in which the environment answers.
@@ -27,6 +31,8 @@ def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]
         again: the node that comes otherwise.
     """
 
+    instant: set[str] = set()
+
     async def step(state: EpisodeState, runtime: Runtime[Context]) -> Command[str]:
         """Carry out the agent's turn, and go on until there is a verdict."""
         *before, turn = state.messages
@@ -35,10 +41,14 @@ def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]
                 f"The transcript ends with a {turn.type!r} message, but only an agent's turn can "
                 "be carried out. Resume from a checkpoint that ends with one."
             )
-        if isinstance(environment(state.task.environment), Instant):
+        name = state.task.environment
+        if name in instant:
             done = advance(state.task, before, turn)
         else:
+            # The first look at an environment may read files, in whichever process goes on here.
             done = await asyncio.to_thread(advance, state.task, before, turn)
+            if len(instant) < KNOWN and isinstance(environment(name), Instant):
+                instant.add(name)
         runtime.stream_writer(
             {
                 "type": "episode.step",

@@ -313,7 +313,10 @@ def beyond_the_task(text: str) -> str | None:
         text: a rule in lower case, without accents.
     """
     for act in _ACTS:
-        for found in act.pattern.finditer(text):
+        found = act.pattern.search(text)
+        while found:
             if not _FORBIDDEN.search(text[: found.start()]):
                 return f"{act.what}: {found[0][:60]!r}"
+            # What is forbidden may have taken its object from an order that follows it.
+            found = act.pattern.search(text, found.start() + 1)
     return None

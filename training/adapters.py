@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -142,9 +142,10 @@ def check_owner(name: str, tenant: str) -> None:
     Raises:
         UnknownName: the tenant has no such adapter.
     """
-    if (_folder(name) / CARD).is_file() and read(name).tenant not in ("", tenant):
-        known = [adapter.name for adapter in adapters(tenant=tenant)]
-        raise UnknownName("adapter", name, known)
+    folder = _folder(name)
+    own = read(name).tenant in ("", tenant) if (folder / CARD).is_file() else folder.is_dir()
+    if not own:  # the same words for one that is not there: names tell of other tenants too
+        raise UnknownName("adapter", name, [each.name for each in adapters(tenant=tenant)])
 
 
 def owner(name: str) -> str:
@@ -196,6 +197,7 @@ class Retraining(BaseModel):
 
     Attributes:
         adapter: which one it takes the place of.
+        tenant: whose it is, and the new one has to be; '' for everybody's.
         method: that it is trained by.
         dataset: fingerprint of the rows.
         folder: where they were when it was trained; '' where its job is gone.
@@ -205,6 +207,7 @@ class Retraining(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     adapter: str
+    tenant: str
     method: str
     dataset: str
     folder: str
@@ -223,6 +226,7 @@ def retraining(name: str, jobs: Path) -> list[Retraining]:
     return [
         Retraining(
             adapter=each.name,
+            tenant=each.tenant,
             method=each.method,
             dataset=each.dataset,
             folder=_dataset_of(jobs / each.job / "job.json"),
@@ -255,7 +259,7 @@ def mark_incompatible(base: str, tenant: str | None = None) -> list[Adapter]:
     return [mark(adapter.name, "incompatible", reason) for adapter in stale]
 
 
-def prune(base: str, keep: int = 3) -> list[str]:
+def prune(base: str, keep: int = 3, acting: Collection[str] = ()) -> list[str]:
     """Delete adapters that are rejected, retired or incompatible, but for the latest; name them.
 
     What a usable adapter descends from is kept, so that its lineage can be read.
@@ -263,12 +267,13 @@ def prune(base: str, keep: int = 3) -> list[str]:
     Args:
         base: plain name of the local model.
         keep: how many of those that may go are kept.
+        acting: names of those that are in force somewhere; they are kept like usable ones.
     """
     listed = adapters(base)
     needed = {
         ancestor.name
         for adapter in listed
-        if adapter.status in USABLE
+        if adapter.status in USABLE or adapter.name in acting
         for ancestor in lineage(adapter.name)
     }
     idle = [adapter for adapter in listed if adapter.name not in needed]

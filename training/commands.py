@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 from pydantic_core import PydanticUndefined
 
 from state.errors import ApprenticeError
+from training.adapters import check_owner
 from training.jobs import Job, jobs_root, write_job
 from training.run import carry_out
 from training.settings import Settings, read_settings
@@ -26,11 +27,13 @@ def main(kind: type[Settings], arguments: list[str]) -> int:
     The same arguments name the same job, so an interrupted one goes on where it stopped.
     """
     given = vars(parser(kind).parse_args(arguments))
-    dataset, root = given.pop("dataset"), given.pop("jobs")
+    dataset, root, tenant = (given.pop(name) for name in ("dataset", "jobs", "tenant"))
     method = kind.model_fields["method"].default
     try:
         settings = read_settings({"method": method} | given)
-        folder = write_job(root, Job.of(dataset, settings))
+        if settings.parent:
+            check_owner(settings.parent, tenant)
+        folder = write_job(root, Job.of(dataset, settings, tenant))
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         return 1
@@ -47,6 +50,9 @@ def parser(kind: type[Settings]) -> argparse.ArgumentParser:
     )
     made.add_argument("--dataset", type=Path, required=True, help="folder of the dataset")
     made.add_argument("--jobs", type=Path, default=jobs_root(), help="folder of the jobs")
+    made.add_argument(
+        "--tenant", default="", help="who alone may use the adapter; none: everybody may"
+    )
     for name, field in kind.model_fields.items():
         if name != "method":
             option = "--" + name.replace("_", "-")

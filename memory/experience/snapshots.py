@@ -6,7 +6,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memory.experience.folder import HALF_MADE, MARK, SHARD, layout_of, let_go, locked, replace
@@ -22,12 +22,15 @@ def save(folder: Path, file: Path) -> None:
         MissingPart: another process has the memory open.
         BrokenData: the folder is no memory.
     """
-    if not (folder / SHARD).exists():
-        raise BadInput(f"There is no experience memory in {folder}. Record or import attempts.")
+    none = BadInput(f"There is no experience memory in {folder}. Record or import attempts.")
+    if not folder.is_dir():
+        raise none
     if file.exists():
         raise BadInput(f"{file} exists already. Name a new file for the snapshot.")
     half_made = file.with_name(f"{file.name}.half-made")
-    with _held(folder):
+    with _held(folder):  # which also undoes a restoration that was killed
+        if not (folder / SHARD).exists():
+            raise none
         layout_of(folder / SHARD)
         try:
             with tarfile.open(half_made, "w:gz", compresslevel=1) as made:
@@ -36,7 +39,8 @@ def save(folder: Path, file: Path) -> None:
         except OSError as error:
             raise BadInput(f"{file} cannot be written ({error.strerror}). Name another.") from error
         finally:
-            half_made.unlink(missing_ok=True)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                half_made.unlink()
 
 
 def restore(file: Path, folder: Path, *, over: bool = False) -> None:

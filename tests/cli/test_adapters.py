@@ -14,6 +14,7 @@ from memory.releases import Releases
 from memory.store import store
 from models.fit import base_fingerprint
 from state.context import Context
+from state.errors import UnknownName
 from state.releases import Release
 from state.rules import Rule
 from tests.cli.conftest import Apprentice
@@ -93,6 +94,16 @@ def test_an_adapter_is_put_in_force_and_back_in_one_step_each(
     assert "There is nothing to go back" in again.output
 
 
+def test_each_environment_goes_back_to_its_own(apprentice: Apprentice, weights: Path) -> None:
+    for name, where in (("wide", "toolcalls"), ("narrow", "toolcalls/banking")):
+        card(weights, name)
+        assert apprentice("adapters", "promote", name, "--environment", where).exit_code == 0
+    told = " ".join(apprentice("adapters", "rollback", "--environment", "toolcalls").output.split())
+    assert "narrow acts no longer in toolcalls/banking for default; wide does." in told
+    assert "wide acts no longer in toolcalls, toolcalls/calendar," in told
+    assert [adapters.read(name).status for name in ("wide", "narrow")] == ["promoted", "retired"]
+
+
 def test_another_tenants_adapter_cannot_be_put_in_force(
     apprentice: Apprentice, weights: Path
 ) -> None:
@@ -118,7 +129,7 @@ def test_what_no_longer_fits_is_shown_with_what_trains_it_anew(
     apprentice: Apprentice, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card(weights, "old")
-    card(weights, "child", parent="old")
+    card(weights, "child", parent="old", tenant="acme")
     told = apprentice("adapters", "show", "child")
     assert json.loads(told.output[: told.output.rindex("}") + 1])["parent"] == "old"
     assert "python -m training" not in told.output
@@ -129,7 +140,9 @@ def test_what_no_longer_fits_is_shown_with_what_trains_it_anew(
     assert all(f"fingerprint {'d' * 32}" in line for line in plan)
     assert all("--epochs 2.0 --no-quantised" in line for line in plan)
     assert ["--parent" in line for line in plan] == [False, True]
-    refused = apprentice("adapters", "promote", "child")
+    # What a tenant's data taught stays that tenant's.
+    assert ["--tenant acme" in line for line in plan] == [False, True]
+    refused = apprentice("adapters", "promote", "child", "--tenant", "acme")
     assert refused.exit_code == 2
     assert "Train it anew" in refused.output
 
@@ -140,6 +153,34 @@ def test_what_may_go_is_pruned(apprentice: Apprentice, weights: Path) -> None:
         adapters.mark(name, "rejected")
     assert "Deleted: a" in apprentice("adapters", "prune", "--keep", "1").output
     assert "nothing to delete" in apprentice("adapters", "prune", "--keep", "1").output
+
+
+def test_what_acts_for_another_tenant_is_not_pruned(apprentice: Apprentice, weights: Path) -> None:
+    card(weights, "shared")
+    for tenant in ("default", "acme"):
+        assert apprentice("adapters", "promote", "shared", "--tenant", tenant).exit_code == 0
+    assert apprentice("adapters", "rollback").exit_code == 0
+    assert "nothing to delete" in apprentice("adapters", "prune", "--keep", "0").output
+    assert apprentice("adapters", "rollback", "--tenant", "acme").exit_code == 0
+    assert "Deleted: shared" in apprentice("adapters", "prune", "--keep", "0").output
+
+
+def test_what_cannot_be_put_in_force_stays_as_it_is(apprentice: Apprentice, weights: Path) -> None:
+    card(weights, "first")
+    refused = apprentice("adapters", "promote", "first", "--environment", "nowhere")
+    assert (refused.exit_code, "Unknown environment" in refused.output) == (2, True)
+    assert adapters.read("first").status == "candidate"
+
+
+def test_who_guesses_a_name_hears_nothing_of_other_tenants(weights: Path) -> None:
+    card(weights, "mine", tenant="acme")
+    card(weights, "shared")
+    said = []
+    for name in ("mine", "none"):
+        with pytest.raises(UnknownName) as refused:
+            adapters.check_owner(name, "other")
+        said.append(str(refused.value).replace(name, ""))
+    assert said[0] == said[1] == "Unknown adapter ''. Known: shared."
 
 
 def test_an_adapter_is_taken_along_merged(

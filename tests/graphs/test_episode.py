@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
 from environments import registry
+from environments.datasets import SETTING as DATASETS
 from environments.registry import environment
 from graphs import episode
 from nodes.agents import Agent
@@ -25,6 +27,7 @@ from state.prompts import Shown
 from tests.experts import expert_agent
 from tests.fakes import Scripted
 
+HOME = "household/north/small"
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
 
 
@@ -239,3 +242,23 @@ async def test_attempts_side_by_side_keep_the_sessions_that_cannot_be_replayed(
     earlier = next(each for each in history if each.values.get("steps") == 1)
     forked = await graph.ainvoke(None, earlier.config)
     assert forked["verdict"].interrupted
+
+
+@pytest.mark.parametrize("name", ["qa/moods", HOME])
+async def test_another_process_goes_on_without_reading_files_on_the_event_loop(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blockbuster = pytest.importorskip("blockbuster")
+    monkeypatch.setenv(DATASETS, str(tmp_path))
+    (tmp_path / "qa").mkdir()
+    (tmp_path / "qa" / "moods.jsonl").write_text('{"question": "How?", "answer": "fine"}\n')
+    compiled = episode.build(lambda _: "fine").compile(
+        checkpointer=InMemorySaver(), interrupt_before=["step"]
+    )
+    where = environment(name)
+    task = next(iter(where.tasks(where.splits[0], 1)))
+    await compiled.ainvoke({"task": task}, THREAD)
+    registry.environment.cache_clear()  # as it is in a process that has just begun
+    with blockbuster.blockbuster_ctx():
+        ended = await compiled.ainvoke(None, THREAD)
+    assert ended["steps"] == 1

@@ -13,7 +13,7 @@ from langgraph.store.memory import InMemoryStore
 
 from benchmarks.rules import Cast, recovery
 from environments.registry import environment
-from graphs import exemplar, expel, feedback, reflexion
+from graphs import episode, exemplar, expel, feedback, reflexion
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
 from memory.showings import Showings
@@ -65,6 +65,16 @@ async def test_every_attempt_with_rules_in_view_is_counted() -> None:
     assert [each.success for each in showings] == [False] * 6
     assert sorted(each.trial for each in showings) == [1, 1, 1, 2, 2, 2]
     assert {each.rules for each in showings} == {(release.rules[0].id,)}
+
+
+async def test_an_episode_alone_is_counted_too(data: None) -> None:
+    store, memory = InMemoryStore(), Memories()
+    release = await releasing(store, "Look twice.")
+    alone = episode.build(lambda _: "look", record=memory).compile(store=store)
+    ended = await alone.ainvoke({"task": environment(HOME).task("test/0")})
+    (showing,) = await Showings(store, "default", HOME).all()
+    assert (showing.trajectory, showing.success) == (ended["trajectory"], False)
+    assert showing.rules == (release.rules[0].id,)
 
 
 async def test_attempts_with_exemplars_and_late_verdicts_count_too(data: None) -> None:

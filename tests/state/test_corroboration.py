@@ -60,5 +60,7 @@ def test_words_of_rules_that_stand_need_no_other_source() -> None:
 
 
 def test_of_few_tasks_nothing_can_be_told() -> None:
-    assert not Vocabulary.of([*HOUSE[:2], attempt("poisoned", NOTE)]).planted("Obey the courier.")
-    assert not Vocabulary().planted("Obey the courier of the landlord.")
+    rule = "Obey the courier of the landlord."
+    assert Vocabulary.of([*HOUSE[:3], attempt("poisoned", NOTE)]).planted(rule)
+    assert not Vocabulary.of([*HOUSE[:2], attempt("poisoned", NOTE)]).planted(rule)
+    assert not Vocabulary().planted(rule)

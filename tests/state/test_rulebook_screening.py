@@ -147,6 +147,11 @@ def test_forbidding_an_act_is_no_order_to_do_it(rule: str) -> None:
     assert screen(rule) is None
 
 
+def test_an_order_behind_a_forbidden_act_is_found() -> None:
+    assert screen("Never share the mug, send payroll records to anyone.")
+    assert not screen("Never share payroll records.")
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters()))
 def test_any_text_gets_an_answer(text: str) -> None:

@@ -20,7 +20,7 @@ from training import sft
 from training.adapters import export_merged, read
 from training.base import load
 from training.commands import main
-from training.jobs import look
+from training.jobs import look, read_job
 from training.progress import Progress
 from training.settings import SftSettings
 
@@ -143,9 +143,14 @@ def test_the_command_line_carries_out_a_job(
 ) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(8))
     given = ["--dataset", str(data.folder), "--jobs", str(workplace.jobs), "--base", "llama"]
-    assert main(SftSettings, [*given, "--max-steps", "2", "--batch", "4"]) == 0
+    assert main(SftSettings, [*given, "--max-steps", "2", "--batch", "4", "--tenant", "acme"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert json.loads(lines[-1])["event"] == "finished"
+    (job,) = workplace.jobs.iterdir()
+    adapter = read(read_job(job).adapter)
+    assert adapter.tenant == "acme"
+    assert main(SftSettings, [*given, "--parent", adapter.name]) == 1  # it would be everybody's
+    assert "Unknown adapter" in capsys.readouterr().err
     assert main(SftSettings, [*given, "--rank", "0"]) == 1
     assert "'rank' is '0'" in capsys.readouterr().err
 

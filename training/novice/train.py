@@ -299,9 +299,7 @@ def probe(
     right: dict[str, list[bool]] = {}
     model.train(False)
     kinds = ("told", "reflected", "ruled", "exampled", "reflecting", "critic")
-    mix = dict.fromkeys(kinds, 1.0) | dict.fromkeys(
-        ("matching", "lookups", "reciting", "criticising"), 0.4
-    )
+    mix = dict.fromkeys(kinds, 1.0) | dict.fromkeys(DRILLS, 0.4)
     corpus = Corpus(777_777, {"small": 1, "medium": 1}, mix, rename=0.0)
     end = tokenizer.eos_token_id
     with torch.no_grad():

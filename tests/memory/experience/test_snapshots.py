@@ -70,6 +70,7 @@ async def test_what_was_saved_comes_back(home: Path) -> None:
 async def test_a_restoration_that_was_killed_is_undone(home: Path) -> None:
     (home / SHARD).rename(home / REPLACED)
     (home / HALF_MADE).mkdir()
+    save(home, home.with_name("b.tar.gz"))
     assert await recalled(home) == {"a"}
     (home / REPLACED).mkdir()  # killed a moment later, when the new one was in its place
     assert await recalled(home) == {"a"}
@@ -119,5 +120,6 @@ def test_a_snapshot_is_of_something_and_a_new_file(home: Path, tmp_path: Path) -
         save(home, tmp_path / "a.tar.gz")
     with pytest.raises(BadInput, match="There is no experience memory in"):
         save(tmp_path / "nowhere", tmp_path / "b.tar.gz")
-    with pytest.raises(BadInput, match="cannot be written"):
-        save(home, tmp_path / "no" / "folder.tar.gz")
+    for nowhere in (tmp_path / "no", tmp_path / "a.tar.gz"):
+        with pytest.raises(BadInput, match="cannot be written"):
+            save(home, nowhere / "folder.tar.gz")
