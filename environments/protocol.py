@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from state.nouns import Observation, Task
 
@@ -51,9 +51,9 @@ class Environment(Protocol):
 
 @runtime_checkable
 class Instant(Protocol):
-    """An environment that answers within microseconds, so that it is not worth a thread."""
+    """An environment that says whether it answers within microseconds: not worth a thread."""
 
-    instant: Literal[True]
+    instant: bool
 
 
 @runtime_checkable

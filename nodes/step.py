@@ -47,7 +47,8 @@ def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]
         else:
             # The first look at an environment may read files, in whichever process goes on here.
             done = await asyncio.to_thread(advance, state.task, before, turn)
-            if len(instant) < KNOWN and isinstance(environment(name), Instant):
+            where = environment(name)
+            if len(instant) < KNOWN and isinstance(where, Instant) and where.instant:
                 instant.add(name)
         runtime.stream_writer(
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
 from environments.household.game import Game
 from environments.household.rooms import SIZES, SPLITS, family_of, generate
@@ -32,7 +32,7 @@ class Household:
 
     splits = tuple(SPLITS)
     replayable = True
-    instant: Literal[True] = True
+    instant = True
     instructions = HOUSEHOLD_INSTRUCTIONS
 
     def __init__(self, world_name: str = "north", size: str = "small") -> None:
