@@ -17,6 +17,7 @@ from rich.table import Table
 
 from benchmarks.overhead import PATH, STEPS, TASK
 from benchmarks.scripted import Scripted
+from cli import bulk
 from graphs import episode
 from state.episode import EpisodeInput
 
@@ -40,7 +41,7 @@ async def _measure() -> float:
 
 def main() -> None:
     """Print the share of the ideal throughput."""
-    shares = [asyncio.run(_measure()) for _ in range(ROUNDS)]
+    shares = [bulk.run(_measure()) for _ in range(ROUNDS)]
     table = Table(title=f"{TASKS} tasks at once, {DELAY * 1000:.0f} ms a call, {STEPS} steps each")
     table.add_column(f"share of ideal throughput, median of {ROUNDS}", justify="right")
     table.add_row(f"{100 * statistics.median(shares):.1f} %")

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
 from benchmarks.figures import within
+from cli import bulk, journal
 from cli import exemplars as lesson
-from cli import journal
 from cli.evaluation import context_of, evaluate, tasks_of
 from cli.exemplars import NOTHING, RANDOM, SHOWN
 from cli.journal import Finished, Plan
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
     figures = Figures(options.runs, options.tasks, options.concurrency, repeats=1, training=0)
-    asyncio.run(_all(figures, options.successes))
+    bulk.run(_all(figures, options.successes))
     if options.out:
         options.out.write_text("\n".join(figures.lines) + "\n")
 

@@ -8,7 +8,6 @@ tables say so.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Final
 from benchmarks import rules
 from benchmarks.document import MODEL, WORLDS, Figures, percent
 from benchmarks.limits import everything, steps_needed
+from cli import bulk
 from cli.journal import Finished
 from cli.summary import compare, solved
 from cli.techniques import TechniqueName
@@ -291,7 +291,7 @@ def main() -> None:
         options.training,
         options.model,
     )
-    asyncio.run(_all(figures, options.only))
+    bulk.run(_all(figures, options.only))
     if options.out:
         options.out.write_text("\n".join(figures.lines) + "\n")
 

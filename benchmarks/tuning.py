@@ -21,7 +21,7 @@ from rich.progress import Progress
 
 from benchmarks import shapes
 from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
-from cli import exemplars, journal, weights
+from cli import bulk, exemplars, journal, weights
 from cli.evaluation import evaluate, planned
 from cli.journal import Finished
 from cli.learn import SIZES, Lesson
@@ -297,7 +297,7 @@ def main() -> None:
     study = Study(
         options.runs, options.tasks, options.concurrency, options.successes, options.steps
     )
-    asyncio.run(_all(study, options.only))
+    bulk.run(_all(study, options.only))
     if options.out:
         options.out.write_text("\n".join(study.lines) + "\n")
 

@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 from cli import (
     adapters,
+    bulk,
     evaluation,
     exchange,
     exemplars,
@@ -178,9 +179,7 @@ def learn(
         try:
             with screen.following(console) as progress:
                 gate = asyncio.Semaphore(concurrency)
-                results, shown, tuned = asyncio.run(
-                    _lessons(lesson, journals, levels, progress, gate)
-                )
+                results, shown, tuned = bulk.run(_lessons(lesson, journals, levels, progress, gate))
         except (KeyboardInterrupt, ApprenticeError) as error:
             kept = sum(len(each.finished) for each in (*journals.values(), *levels.values()))
             again = f"apprentice learn --name {folder.name}"
@@ -329,7 +328,7 @@ def evaluate(
                 bar = screen.Bar(progress, technique)
                 gate = asyncio.Semaphore(concurrency)
                 before_it = screen.Bar(progress, "practice", visible=bool(plan.successes))
-                finished = asyncio.run(practice.evaluated(kept, bar, before_it, gate, donors))
+                finished = bulk.run(practice.evaluated(kept, bar, before_it, gate, donors))
         except (KeyboardInterrupt, ApprenticeError) as error:
             raise _stopped(error, len(kept.finished), kept.path, "The same command") from error
     summary = summarise(finished, plan.trials)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from cli import provenance, screen
+from cli import bulk, provenance, screen
 from cli.book import DRAFT, HOME, Book, Memory, Where, changed, with_book
 from cli.study import Stages, Study, learn
 from environments.registry import environment as environment_of
@@ -78,7 +77,7 @@ def learn_rules(
     try:
         with screen.following(console) as progress:
             heard = Stages(progress, "rules", held_out)
-            ended = asyncio.run(_learned(study, context, heard, progress, concurrency))
+            ended = bulk.run(_learned(study, context, heard, progress, concurrency))
     except KeyboardInterrupt:
         console.print(
             f"Interrupted. `apprentice rules learn --run {name}`, with the same options, goes on.",
