@@ -1,0 +1,27 @@
+"""Running many tasks at once: what is loaded is left to itself, for as long as they run."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from cli import bulk
+
+
+async def frozen(*, fails: bool = False) -> int:
+    if fails:
+        raise LookupError("no such task")
+    return gc.get_freeze_count()
+
+
+def test_what_is_loaded_is_not_collected_while_a_job_runs() -> None:
+    before = gc.get_freeze_count()
+    assert bulk.run(frozen()) > before + 10_000
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_job_that_fails_leaves_nothing_frozen() -> None:
+    with pytest.raises(LookupError):
+        bulk.run(frozen(fails=True))
+    assert gc.get_freeze_count() == 0
