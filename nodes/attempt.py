@@ -65,7 +65,7 @@ async def attempted(
 ) -> Trajectory:
     """Run an episode as a subgraph and return it whole, with what it says was in view."""
     ended = await episode.ainvoke(
-        {"task": task, "shown": shown}, _without_checkpoints(get_config()), context=context
+        {"task": task, "shown": shown}, without_checkpoints(get_config()), context=context
     )
     return whole(ended, context, run=run, trial=trial)
 
@@ -94,7 +94,7 @@ def with_view(trajectory: Trajectory, **seen: object) -> Trajectory:
     return trajectory.model_copy(update={"in_view": view})
 
 
-def _without_checkpoints(config: RunnableConfig) -> RunnableConfig:
+def without_checkpoints(config: RunnableConfig) -> RunnableConfig:
     """Keep a parent's durability "sync" from a subgraph that has no checkpoints to wait for.
 
     LangGraph 1.2 hands it down and then fails on the checkpoint that was never begun; asking for

@@ -7,12 +7,14 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final, Literal
 
+from langgraph.config import get_config
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
 from environments.registry import environment
 from nodes import Node
+from nodes.attempt import without_checkpoints
 from nodes.expel.draw import VALIDATION, drawn
 from nodes.kept import findings_of, releases_of
 from state.context import MAX_SEED, Context
@@ -84,7 +86,9 @@ def comparing(
         ended: dict[tuple[str, ...], bool] = {}
         for rules in {tuple(each): None for each in state.arms.values()}:
             done = await episode.ainvoke(
-                {"task": state.task, "shown": Shown(rules=rules)}, context=settings
+                {"task": state.task, "shown": Shown(rules=rules)},
+                without_checkpoints(get_config()),
+                context=settings,
             )
             ended[rules] = bool(done["verdict"].success)
         outcomes = {arm: ended[tuple(rules)] for arm, rules in state.arms.items()}

@@ -433,3 +433,15 @@ async def test_no_question_is_longer_than_the_model_reads(monkeypatch: pytest.Mo
     read = "\n".join(message.text for messages in asked for message in messages)
     openings = {text_of(a.messages[1]) for each in found for a in each.ended(True)}
     assert all(opening in read for opening in openings)  # no success was left out
+
+
+async def test_a_run_whose_every_step_is_durable_ends_like_another() -> None:
+    store = InMemoryStore()
+    experts: dict[str, Any] = {
+        "agent": expert_agent,
+        "reflector": expert_reflector,
+        "critic": expert_critic,
+    }
+    compiled: Any = expel.build(**experts).compile(store=store, checkpointer=InMemorySaver())
+    ended = await compiled.ainvoke(GIVEN, THREAD, durability="sync")
+    assert ended["outcome"] == "published"
