@@ -54,9 +54,7 @@ def evidence(
 
     async def read(book: Book) -> None:
         rules = await book.named(name)
-        batches = await book.log.batches()
-        every = {each for batch in batches for each in batch.evidence}
-        named = sorted(each for each in every if each.startswith(name))
+        named = await _named(name, book)
         if len(rules) + len(named) != 1:
             many = f"{len(rules)} rules and {len(named)} attempts"
             raise BadInput(
@@ -69,6 +67,12 @@ def evidence(
             await _upon(named[0], book)
 
     with_book(environment, memory, read)
+
+
+async def _named(begins: str, book: Book) -> list[str]:
+    """Return the attempts that the log names, whose ids begin so."""
+    every = {each for batch in await book.log.batches() for each in batch.evidence}
+    return sorted(each for each in every if each.startswith(begins))
 
 
 async def _behind(rule: Rule, book: Book) -> None:
@@ -111,7 +115,10 @@ async def _attempts(ids: list[str], book: Book) -> dict[str, Trajectory]:
 
 
 def withdraw(
-    trajectories: Annotated[list[str], typer.Argument(help="Ids, as `rules history` names them.")],
+    trajectories: Annotated[
+        list[str],
+        typer.Argument(help="Ids, as `rules evidence` names them; how one begins is enough."),
+    ],
     reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "Withdrawn by hand.",
     environment: Where = HOME,
     memory: Memory = "default",
@@ -119,11 +126,16 @@ def withdraw(
     """Withdraw attempts that are bad, private or poisoned, and what rests on them alone."""
 
     async def write(book: Book) -> None:
+        named = [await _named(each, book) for each in trajectories]
+        whole = [
+            found[0] if len(found) == 1 else each
+            for each, found in zip(trajectories, named, strict=True)
+        ]
         done = await withdraw_from(
             book.store,
             book.tenant,
             book.environment,
-            trajectories,
+            whole,
             reason,
             experience=await book.experience(),
         )
