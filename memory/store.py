@@ -57,13 +57,14 @@ async def store() -> AsyncIterator[AsyncSqliteStore]:
     async with SharedStore.from_conn_string(str(path)) as opened:
         # Several processes write to the file: readers do not wait for a writer, writers take
         # turns, and what was written outlives the process (not, for a moment, the machine).
-        for pragma in (
-            f"busy_timeout = {1000 * PATIENCE:.0f}",
-            "journal_mode = WAL",
-            "synchronous = NORMAL",
-        ):
-            await opened.conn.execute(f"PRAGMA {pragma}")
+        # Switching to WAL does not wait for others, so that too is done one at a time.
         async with _one_at_a_time(path.with_name("setup.lock")):
+            for pragma in (
+                f"busy_timeout = {1000 * PATIENCE:.0f}",
+                "journal_mode = WAL",
+                "synchronous = NORMAL",
+            ):
+                await opened.conn.execute(f"PRAGMA {pragma}")
             await opened.setup()
         yield opened
 
