@@ -58,7 +58,8 @@ class TrainingInput(TypedDict, total=False):
         bool,
         Field(
             title="Strip",
-            description="Take rules and examples that were in view out of what is learned.",
+            description="Take rules and examples that were in view out of what is learned; what "
+            "succeeded with reflections on its own task in view is then left out.",
         ),
         EphemeralValue(bool),
     ]

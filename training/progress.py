@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import resource
 import time
 from collections.abc import Mapping
@@ -142,4 +143,9 @@ def peak_memory_mb() -> int:
     """Return the most memory held so far: the accelerator's where there is one, else this one's."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated() >> 20)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    # Not getrusage, which on Linux begins with what the process held that started this one.
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (kilobytes,) = re.findall(r"VmHWM:\s+(\d+)", status.read_text())
+        return int(kilobytes) >> 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20  # bytes, on macOS

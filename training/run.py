@@ -136,22 +136,7 @@ def _train(folder: Path, job: Job, said: TextIO) -> None:
     )
     metrics = _learn(folder, job, dataset, progress)
     metrics |= {"seconds": round(time.time() - began, 1), "memory_mb": peak_memory_mb()}
-    card = Adapter(
-        name=job.adapter,
-        method=job.settings.method,
-        base=job.settings.base,
-        base_fingerprint=job.base_fingerprint,
-        parent=job.settings.parent,
-        dataset=job.fingerprint,
-        job=job.id,
-        tenant=job.tenant,
-        code=code_version(),
-        settings=job.settings.model_dump(),
-        metrics=metrics,
-    )
-    adapter = register(card, folder / ADAPTER)
-    result = {"adapter": adapter.name, "metrics": metrics, "at": time.time()}
-    jobs.write_whole(folder / jobs.RESULT, result)
+    adapter = concluded(folder, job, metrics)
     shutil.rmtree(folder / jobs.CHECKPOINTS, ignore_errors=True)
     progress.say("finished", adapter=adapter.name, **metrics)
 
@@ -173,6 +158,27 @@ def _learn(folder: Path, job: Job, dataset: Dataset, progress: Progress) -> dict
     if trainer.state.best_metric is not None:
         metrics["eval_loss"] = float(trainer.state.best_metric)
     return metrics
+
+
+def concluded(folder: Path, job: Job, metrics: dict[str, float]) -> Adapter:
+    """Register the adapter that a job has saved, and write down that it ended well."""
+    card = Adapter(
+        name=job.adapter,
+        method=job.settings.method,
+        base=job.settings.base,
+        base_fingerprint=job.base_fingerprint,
+        parent=job.settings.parent,
+        dataset=job.fingerprint,
+        job=job.id,
+        tenant=job.tenant,
+        code=code_version(),
+        settings=job.settings.model_dump(),
+        metrics=metrics,
+    )
+    adapter = register(card, folder / ADAPTER)
+    result = {"adapter": adapter.name, "metrics": metrics, "at": time.time()}
+    jobs.write_whole(folder / jobs.RESULT, result)
+    return adapter
 
 
 def last_checkpoint(folder: Path) -> Path | None:

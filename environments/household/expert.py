@@ -26,6 +26,8 @@ from environments.household.language import (
 from environments.household.nouns import APPLIANCES, CATEGORY, THINGS, TREATMENTS
 
 PLAN_LENGTH: Final = 8
+UNKNOWN_PLACE: Final = "place not known yet"
+UNKNOWN_APPLIANCE: Final = "first that works"
 _AIM = re.compile(r"I look for (?:a|another) ([a-z]+)\.|I will (clean|cool|heat) it\.")
 _NOTED = re.compile(r" is here\. Look for ([a-z]+) in/on a ([a-z]+)\.")
 _WORKED = re.compile(r"^think: To (clean|cool|heat) a thing, use the ([a-z]+)\.")
@@ -53,10 +55,6 @@ class Knowledge:
     found: dict[str, tuple[str, ...]] = field(default_factory=dict)
     untried: dict[str, tuple[str, ...]] = field(default_factory=dict)
     works: dict[str, str] = field(default_factory=dict)
-
-
-UNKNOWN_PLACE: Final = "place not known yet"
-UNKNOWN_APPLIANCE: Final = "first that works"
 
 
 def kept_in_words(category: str, kind: str) -> str:
@@ -267,8 +265,8 @@ def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
         if kind_of(thing) == noun and thing not in memory.delivered:
             lamp = noun != memory.goal.thing
             act = f"use {thing}" if lamp else f"take {thing} from {memory.at}"
-            noted = kept_in_words(CATEGORY[noun], kind_of(memory.at)) if noun in CATEGORY else ""
-            return f"think: The {thing} is here. {noted}".rstrip() + f"\n{act}"
+            note = kept_in_words(CATEGORY[noun], kind_of(memory.at)) if noun in CATEGORY else ""
+            return f"think: The {thing} is here. {note}".rstrip() + f"\n{act}"
     if memory.at in memory.closed and memory.at not in memory.seen:
         return f"open {memory.at}"
     if memory.unknown(memory.at):

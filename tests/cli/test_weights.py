@@ -20,8 +20,8 @@ from tests.cli.conftest import Apprentice, play
 from tests.cli.test_learn import Page
 from tests.fakes import Scripted
 from tests.training.attempts import attempt, pairs, speaking, told
-from training import adapters, jobs
-from training.adapters import Adapter
+from tests.training.work import untrained
+from training import jobs
 from training.jobs import Job
 from training.settings import SftSettings
 
@@ -30,26 +30,6 @@ LESSON = (
     *("--successes", "12", "--training", "0", "--steps", "3"),
 )
 FOLDER = Path("runs/a")
-
-
-def trainer(folder: Path) -> None:
-    """End a job well, in the place of the process that would train; it says what it was given."""
-    job = jobs.read_job(folder)
-    (folder / "adapter").mkdir()
-    (folder / "adapter" / "adapter_config.json").write_text("{}")
-    card = Adapter(
-        name=job.adapter,
-        method=job.settings.method,
-        base=job.settings.base,
-        base_fingerprint=job.base_fingerprint,
-        parent=job.settings.parent,
-        dataset=job.fingerprint,
-        job=job.id,
-        settings=job.settings.model_dump(),
-    )
-    adapters.register(card, folder / "adapter")
-    figures = {"steps": float(job.settings.max_steps), "seconds": 1.5, "memory_mb": 100.0}
-    jobs.write_whole(folder / jobs.RESULT, {"adapter": job.adapter, "metrics": figures})
 
 
 def broken(folder: Path) -> None:
@@ -69,7 +49,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def spawn(folder: Path) -> None:
         given.append(folder)
-        trainer(folder)
+        untrained(folder)
 
     monkeypatch.setattr(jobs, "_spawn", spawn)
     monkeypatch.setattr(tuning, "PAUSE", 0.01)

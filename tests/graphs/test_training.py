@@ -28,9 +28,10 @@ from state.nouns import Trajectory, Verdict, text_of
 from state.releases import Release
 from tests.fakes import Scripted
 from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
+from tests.training.work import untrained
 from training import adapters
 from training.datasets.card import DATA
-from training.jobs import FAILURE, RESULT, Job, LocalLauncher, write_job, write_whole
+from training.jobs import FAILURE, Job, LocalLauncher, write_job, write_whole
 from training.rounds import Rounds
 
 Run = Callable[..., Any]
@@ -54,22 +55,7 @@ class Hands(LocalLauncher):
 
     def finish(self) -> str:
         """End the last job well: its adapter is registered."""
-        folder = self.root / self.launched[-1]
-        job = Job.model_validate_json((folder / "job.json").read_text())
-        (folder / "adapter").mkdir(exist_ok=True)
-        (folder / "adapter" / "adapter_config.json").write_text("{}")
-        card = adapters.Adapter(
-            name=job.adapter,
-            method=job.settings.method,
-            base=job.settings.base,
-            base_fingerprint=job.base_fingerprint,
-            dataset=job.fingerprint,
-            job=job.id,
-            tenant=job.tenant,
-        )
-        adapters.register(card, folder / "adapter")
-        write_whole(folder / RESULT, {"adapter": job.adapter})
-        return job.adapter
+        return untrained(self.root / self.launched[-1]).name
 
     def fail(self) -> None:
         """End the last job badly."""

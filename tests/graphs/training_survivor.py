@@ -30,6 +30,7 @@ from memory.store import store
 from state.training import Tried
 from tests.fakes import Scripted
 from tests.training.attempts import NORTH, pairs, speaking, told, words
+from tests.training.work import untrained
 from training import adapters, jobs
 from training.rounds import Rounds
 
@@ -41,19 +42,7 @@ def trainer(folder: Path) -> None:
     """End a job well, in the place of the process that would train."""
     with (folder.parent / "started").open("a") as file:
         file.write(f"{folder.name}\n")
-    job = jobs.read_job(folder)
-    (folder / "adapter").mkdir()
-    (folder / "adapter" / "adapter_config.json").write_text("{}")
-    card = adapters.Adapter(
-        name=job.adapter,
-        method=job.settings.method,
-        base=job.settings.base,
-        base_fingerprint=job.base_fingerprint,
-        job=job.id,
-        tenant=job.tenant,
-    )
-    adapters.register(card, folder / "adapter")
-    jobs.write_whole(folder / jobs.RESULT, {"adapter": job.adapter})
+    untrained(folder)
 
 
 async def main(folder: Path, pause: float, thread: str) -> dict[str, Any]:

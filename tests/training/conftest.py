@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import shapes
 from models.engine import close_all
 from tests.models import tiny as tiny_models
 from tests.training import tiny
@@ -34,7 +35,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bases")
     tiny_models.llama(folder / "llama", max_position_embeddings=2048)
     tiny.phi3(folder / "phi")
-    tiny.llava(folder / "eyes")
+    shapes.eyes(folder / "eyes")
     return folder
 
 

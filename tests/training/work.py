@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from training.adapters import Adapter
 from training.datasets.card import Dataset
-from training.jobs import Job, write_job
-from training.run import carry_out
+from training.jobs import Job, read_job, write_job
+from training.run import ADAPTER, carry_out, concluded
 from training.settings import read_settings
 
 
@@ -23,6 +24,15 @@ def done(root: Path, data: Dataset, **settings: Any) -> Path:
     folder = job(root, data, **settings)
     assert carry_out(folder) == 0
     return folder
+
+
+def untrained(folder: Path) -> Adapter:
+    """End a job well in the place of the process that would train; nothing can load its adapter."""
+    job = read_job(folder)
+    (folder / ADAPTER).mkdir(exist_ok=True)
+    (folder / ADAPTER / "adapter_config.json").write_text("{}")
+    figures = {"steps": float(job.settings.max_steps), "seconds": 1.5, "memory_mb": 100.0}
+    return concluded(folder, job, figures)
 
 
 def events(folder: Path, kind: str = "") -> list[dict[str, Any]]:

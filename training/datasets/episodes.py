@@ -36,13 +36,20 @@ class Found(NamedTuple):
 
 
 def successes(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
-    """Return each success as a conversation to imitate; a task's shortest come first."""
+    """Return each success as a conversation to imitate; a task's shortest come first.
+
+    One that had lessons about its own task in view is left out where views are taken out: nothing
+    in what remains would tell what to do, so imitating it is learning to guess.
+    """
     examples: list[Example] = []
     left_out: Counter[str] = Counter()
     for attempt in attempts:
         chat = _chat(attempt, strip=strip)
         if reason := unusable(attempt) or ("" if attempt.verdict.success else "not_a_success"):
             left_out[reason] += 1
+            continue
+        if strip and attempt.in_view.reflections:
+            left_out["rests_on_lessons"] += 1
             continue
         while chat and chat[-1]["role"] != "assistant":
             chat.pop()  # the last word is the environment's; nothing is learned from it

@@ -6,7 +6,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from environments.registry import environment
-from state.nouns import Task, Trajectory, Verdict
+from state.nouns import InView, Reflection, Task, Trajectory, Verdict
 from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, acting
 from tests.training.attempts import NORTH, pairs
 from training.datasets.episodes import challenges, contrasts, shuffled, stripped, successes
@@ -46,6 +46,15 @@ def test_what_was_in_view_moves_into_the_weights(attempts: list[Trajectory]) -> 
     taken = successes(attempts).examples
     assert any("Rules learned" in example.row["messages"][0]["content"] for example in kept)
     assert {example.row["messages"][0]["content"] for example in taken} == {HOUSEHOLD_INSTRUCTIONS}
+
+
+def test_a_success_that_rests_on_lessons_about_its_own_task_is_no_example_without_them() -> None:
+    lesson = InView(reflections=(Reflection(text="The mug is at shelf 1.", trial=1),))
+    told = said("a", True, "go to shelf 1").model_copy(update={"in_view": lesson})
+    found = successes([told, said("b", True, "look")])
+    assert [example.task for example in found.examples] == ["somewhere#b"]
+    assert found.left_out == {"rests_on_lessons": 1}
+    assert len(successes([told], strip=False).examples) == 1
 
 
 def test_the_transcripts_themselves_are_not_changed(attempts: list[Trajectory]) -> None:
