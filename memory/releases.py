@@ -134,19 +134,23 @@ class Releases:
 
         A gate counts from when its level was asked for, so that one which is abandoned counts too.
         """
-        namespace = self._namespace("gates")
-        if item := await self._kept.aget(namespace, digest("gate", run)):
+        namespace, key = self._namespace("gates"), digest("gate", run)
+        item = await self._kept.aget(namespace, key)
+        if item and item.value["level"]:
             return float(item.value["level"])
-        outcomes = [value["outcome"] for value in await self._values("gates")]
-        account = Account(tried=len(outcomes), published=outcomes.count("publish"))
         value = {
             "schema_version": SCHEMA_VERSION,
             "run": run,
-            "level": account.next_level,
+            "level": None,
             "outcome": "undecided",
         }
-        await self._kept.aput(namespace, digest("gate", run), value, index=False)
-        return account.next_level
+        # Written before the others are counted: of gates that begin at once, each counts those
+        # that were written before it, and at worst all of them, so that no two are too generous.
+        await self._kept.aput(namespace, key, value, index=False)
+        others = [each["outcome"] for each in await self._values("gates") if each["run"] != run]
+        level = Account(tried=len(others), published=others.count("publish")).next_level
+        await self._kept.aput(namespace, key, {**value, "level": level}, index=False)
+        return level
 
     async def end_gate(self, run: str, decision: Decision) -> None:
         """Remember what a run's gate decided."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.gate import Decision
+from state.gate import Decision, Pair
 from state.gathering import CHUNK, Evidence
 from state.nouns import Name, Noun, Task
 from state.releases import Release
@@ -90,13 +90,22 @@ class ExpelGiven:
 
 
 class Compared(Noun):
-    """How one held-out task ended under the incumbent, the candidate and no rules at all."""
+    """How one held-out task ended under the incumbent, the candidate and no rules at all.
+
+    It is not `judged` where an attempt has no verdict; then how it ended says nothing.
+    """
 
     task: str
     family: str
     incumbent: bool
     candidate: bool
     control: bool
+    judged: bool = True
+
+    @property
+    def pair(self) -> Pair:
+        """What the gate is told."""
+        return Pair(self.family, self.incumbent, self.candidate, self.control, self.judged)
 
 
 class Counts(Noun):
@@ -180,7 +189,10 @@ class ExpelState:
 
 @validated
 class ForTask:
-    """One task's share of a run: what a node that is sent to once a task reads."""
+    """One task's share of a run: what a node that is sent to once a task reads.
+
+    Findings are kept under `run_name`: the run's, or where a task is held out, the gate's.
+    """
 
     run_name: str
     task: Task

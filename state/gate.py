@@ -44,12 +44,16 @@ Outcome = Literal["publish", "reject", "undecided"]
 
 
 class Pair(NamedTuple):
-    """Success of both, and of a no-learning control if there is one, at one task and seed."""
+    """Success of both, and of a no-learning control if there is one, at one task and seed.
+
+    Where an attempt of any arm has no verdict, it was not `judged`, and says nothing.
+    """
 
     family: str
     incumbent: bool
     candidate: bool
     control: bool | None = None
+    judged: bool = True
 
 
 class Score(Noun):
@@ -110,7 +114,7 @@ class Numbers(Noun):
     """What a decision rests on, to be kept with the release.
 
     Attributes:
-        pairs: tasks that were attempted by both.
+        pairs: tasks that were attempted by both, and judged.
         wins: tasks that the candidate alone solved.
         losses: tasks that the incumbent alone solved.
         incumbent: success rate of what runs now.
@@ -122,6 +126,7 @@ class Numbers(Noun):
         evidence: e-value for the candidate; against each of both arms, the lesser.
         needed: the e-value that publishes.
         families: each family's numbers.
+        unjudged: tasks left out because an attempt had no verdict.
     """
 
     pairs: int
@@ -136,6 +141,7 @@ class Numbers(Noun):
     evidence: float
     needed: float
     families: dict[str, Family]
+    unjudged: int = 0
 
 
 class Decision(Noun):
@@ -158,10 +164,11 @@ class Gate(Noun):
             together.
         missed: probability of giving up early on a candidate that has the gain.
         doubt: evidence that a family is worse from which on more pairs are asked for.
-        least: pairs that every family needs before anything is published.
-        most: pairs after which the gate decides in any case.
+        least: pairs that every family needs before anything is published, while there are more.
+        most: tasks after which the gate decides in any case.
         against_incumbent: the outcomes so far, by family.
         against_control: the same beside the control.
+        unjudged: tasks without a verdict on every attempt: left out, never guessed.
     """
 
     families: tuple[str, ...] = Field(min_length=1)
@@ -175,6 +182,7 @@ class Gate(Noun):
     most: int = Field(default=300, ge=1)
     against_incumbent: dict[str, Score] = Field(default_factory=dict)
     against_control: dict[str, Score] = Field(default_factory=dict)
+    unjudged: int = Field(default=0, ge=0)
 
     @field_validator("families")
     @classmethod
@@ -184,14 +192,24 @@ class Gate(Noun):
     def add(self, pairs: Iterable[Pair]) -> Gate:
         """Return the gate with more outcomes; an UnknownName if a family is none of its own."""
         incumbent, control = dict(self.against_incumbent), dict(self.against_control)
+        unjudged = self.unjudged
         for pair in pairs:
             family = pair.family
             if family not in self.families:
                 raise UnknownName("family of this gate", family, self.families)
+            if not pair.judged:
+                unjudged += 1
+                continue
             incumbent[family] = _counted(incumbent, family, pair.candidate, pair.incumbent)
             if pair.control is not None:
                 control[family] = _counted(control, family, pair.candidate, pair.control)
-        return self.model_copy(update={"against_incumbent": incumbent, "against_control": control})
+        return self.model_copy(
+            update={
+                "against_incumbent": incumbent,
+                "against_control": control,
+                "unjudged": unjudged,
+            }
+        )
 
     def decide(self) -> Decision:
         """Say what the outcomes so far allow."""
@@ -223,17 +241,19 @@ class Gate(Noun):
         found, needed = self._evidence(floor), 1 / self.level
         control = f", control {_sum(self.against_control).theirs:.0%}" * bool(self.against_control)
         told = f"{_told(self.score)}{control}; evidence {found:.3g}, needed {needed:.3g}."
+        if self.unjudged:
+            told += f" Left out, without a verdict: {self.unjudged}."
         if worse := self._worse():
             return "reject", f"Significantly worse at {worse!r}: {_told(self._of(worse))}. {told}"
         if self._hopeless(target):
             return "reject", f"Not worth more tries: {hope} is ruled out. {told}"
-        spent = self.score.pairs >= self.most
-        waiting = self._waiting(spent=spent)
+        spent = self.score.pairs + self.unjudged >= self.most
+        waiting = "" if spent else self._waiting()
         if found >= needed and not waiting:
             said = f"{claim.capitalize()} beyond chance, and no family is significantly worse."
             return "publish", f"{said} {told}"
         if spent:
-            return "reject", f"Not shown to be {claim} within {self.most} pairs. {told}{waiting}"
+            return "reject", f"Not shown to be {claim} within {self.most} tasks. {told}"
         return "undecided", f"Not decided yet. {told}{waiting}"
 
     def _evidence(self, floor: float) -> float:
@@ -245,13 +265,12 @@ class Gate(Noun):
         needed = len(self._arms) / self.missed
         return any(arm.gain_under(target) >= needed for arm in self._arms)
 
-    def _waiting(self, *, spent: bool) -> str:
+    def _waiting(self) -> str:
         """Name the families that need more pairs before anything is published."""
         names = [
             name
             for name in self.families
-            if self._of(name).pairs < self.least
-            or (self._of(name).gain_under(0) >= self.doubt and not spent)
+            if self._of(name).pairs < self.least or self._of(name).gain_under(0) >= self.doubt
         ]
         return f" More pairs are needed of {', '.join(names)}." if names else ""
 
@@ -280,6 +299,7 @@ class Gate(Noun):
             evidence=self._evidence(self._zone[0]),
             needed=1 / self.level,
             families={name: _family(self._of(name)) for name in self.families},
+            unjudged=self.unjudged,
         )
 
 

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
 from state.advice import Advice, Circumstances, Evidence
-from state.gate import Decision
+from state.gate import Decision, Pair
 from state.nouns import Name, Noun
 
 Stage = Literal["waiting", "held_off", "refused", "training", "failed", "promoted", "rejected"]
@@ -189,7 +189,8 @@ class TrainingState:
 class Tried(Noun):
     """How one held-out task ended without the new adapter, with it, and with none at all.
 
-    `control` is None where the new adapter has only to be no worse.
+    `control` is None where the new adapter has only to be no worse. It is not `judged` where an
+    attempt has no verdict; then how it ended says nothing.
     """
 
     task: str
@@ -197,3 +198,9 @@ class Tried(Noun):
     incumbent: bool
     candidate: bool
     control: bool | None = None
+    judged: bool = True
+
+    @property
+    def pair(self) -> Pair:
+        """What the gate is told."""
+        return Pair(self.family, self.incumbent, self.candidate, self.control, self.judged)

@@ -27,7 +27,7 @@ from state.gathering import Evidence, shortened
 from state.nouns import Trajectory, text_of, transcript
 from state.prompts import critique_pair, critique_successes
 from state.review import declined
-from state.rulebook import Operation, Rulebook, parse_operations
+from state.rulebook import Operation, Rulebook, fold, parse_operations
 from state.rules import Rejected, likeness
 
 REPORTED: Final = 200
@@ -119,7 +119,10 @@ class _Desk:
             return Criticism(Counts(applied=len(done.operations)))
         book = await log.load()
         parsed = parse_operations(await self._asked(book, piece))
-        doubt = _Doubt(declined(await log.batches(), book), self.words, book)
+        batches = await log.batches()
+        before = fold(batch for batch in batches if batch.run != run)
+        stand = [rule.text for rule in before.rules]
+        doubt = _Doubt(declined(batches, book), self.words, book, stand)
         operations, refused = doubt.sorted_out(parsed.operations)
         refused += book.apply(operations).rejected
         # What is stopped is kept first: a batch that is logged is never looked at again.
@@ -173,11 +176,14 @@ class _Doubt(NamedTuple):
         declined: rules that a person took out.
         words: how many tasks each word was met in.
         book: the rules that there are.
+        stand: the rules that stood before the run; their words need no other source. Those of the
+            run's own rules do, or one planted sentence would vouch for the next.
     """
 
     declined: Container[str]
     words: Vocabulary
     book: Rulebook
+    stand: Sequence[str]
 
     def sorted_out(self, operations: Iterable[Operation]) -> tuple[list[Operation], list[Rejected]]:
         """Return the operations that may be judged, and those that a person may let in."""
@@ -199,7 +205,7 @@ class _Doubt(NamedTuple):
             return None
         if likeness(operation.text) in self.declined:
             return "A person took this rule out."
-        return self.words.planted(operation.text, [rule.text for rule in self.book.rules])
+        return self.words.planted(operation.text, self.stand)
 
 
 def _by_id(operation: Operation, book: Rulebook) -> Operation:

@@ -68,6 +68,7 @@ def candidate(state: ExpelState, tenant: str, rules: tuple[Rule, ...]) -> Releas
         rules=rules,
         exemplars=incumbent.exemplars if incumbent else (),
         adapter=incumbent.adapter if incumbent else "",
+        model=incumbent.model if incumbent else "",
         run=state.run_name,
         base=incumbent.id if incumbent else "",
     )

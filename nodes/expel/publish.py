@@ -6,6 +6,7 @@ from typing import Final
 
 from langgraph.runtime import Runtime
 
+from nodes.expel.validate import gate_name
 from nodes.kept import releases_of
 from state.context import Context
 from state.expel import ExpelState, ExpelUpdate, Outcome
@@ -37,7 +38,7 @@ async def _released(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate
     if candidate is None or decision is None:
         return {"outcome": state.outcome, "reason": state.reason}
     releases = releases_of(runtime, state.environment)
-    await releases.end_gate(state.run_name, decision)
+    await releases.end_gate(gate_name(state), decision)
     if decision.outcome != "publish":
         return {"outcome": _OUTCOMES[decision.outcome], "reason": decision.reason}
     current = await releases.current()

@@ -20,7 +20,7 @@ from nodes.kept import findings_of, releases_of
 from state.context import MAX_SEED, Context
 from state.errors import BrokenData
 from state.expel import Compared, ExpelState, ExpelUpdate, ForTask
-from state.gate import Aim, Gate, Pair
+from state.gate import Aim, Gate
 from state.gathering import balanced
 from state.nouns import Task, digest
 from state.prompts import Shown
@@ -36,12 +36,11 @@ async def validate(
     """Look at the outcomes so far: decide, or ask for more of them."""
     if state.candidate is None:
         raise BrokenData("There is no candidate to validate. Start the run again.")
-    level = state.level or await releases_of(runtime, state.environment).gate_level(state.run_name)
+    name = gate_name(state)
+    level = state.level or await releases_of(runtime, state.environment).gate_level(name)
     tasks = await asyncio.to_thread(held_out, state)
-    known = {
-        each.task: each
-        for each in await findings_of(runtime, state.environment, state.run_name, Compared).all()
-    }
+    findings = findings_of(runtime, state.environment, name, Compared)
+    known = {each.task: each for each in await findings.all()}
     seen = [known[task.id] for task in tasks[: state.looks * LOOK] if task.id in known]
     following = tasks[state.looks * LOOK : (state.looks + 1) * LOOK]
     if not tasks:
@@ -52,7 +51,7 @@ async def validate(
         aim=aim(state),
         level=level,
         most=len(tasks),
-    ).add(Pair(each.family, each.incumbent, each.candidate, each.control) for each in seen)
+    ).add(each.pair for each in seen)
     decision = gate.decide()
     runtime.stream_writer(
         {
@@ -66,7 +65,7 @@ async def validate(
         }
     )
     if decision.outcome == "undecided" and following:
-        sent = [Send("compare", ForTask(state.run_name, task, arms(state))) for task in following]
+        sent = [Send("compare", ForTask(name, task, arms(state))) for task in following]
         return Command(update={"level": level, "looks": state.looks + 1}, goto=sent)
     return Command(update={"level": level, "validation": decision}, goto="publish")
 
@@ -83,15 +82,16 @@ def comparing(
             return {}
         context = Context.of(runtime)
         settings = replace(context, rules=NONE, seed=_seed(state))
-        ended: dict[tuple[str, ...], bool] = {}
+        ended: dict[tuple[str, ...], bool | None] = {}
         for rules in {tuple(each): None for each in state.arms.values()}:
             done = await episode.ainvoke(
                 {"task": state.task, "shown": Shown(rules=rules)},
                 without_checkpoints(get_config()),
                 context=settings,
             )
-            ended[rules] = bool(done["verdict"].success)
-        outcomes = {arm: ended[tuple(rules)] for arm, rules in state.arms.items()}
+            ended[rules] = done["verdict"].success
+        outcomes = {arm: bool(ended[tuple(rules)]) for arm, rules in state.arms.items()}
+        outcomes["judged"] = None not in ended.values()
         await findings.add(
             state.task.id, Compared(task=state.task.id, family=state.task.kind, **outcomes)
         )
@@ -117,11 +117,17 @@ def aim(state: ExpelState) -> Aim:
     return "no_worse" if set(shown["candidate"]) <= set(shown["incumbent"]) else "better"
 
 
+def gate_name(state: ExpelState) -> str:
+    """Name the gate of a run's candidate: another candidate of that run has one of its own."""
+    made, base = state.candidate, state.incumbent
+    return digest("gate", state.run_name, made.id if made else "", base.id if base else "")
+
+
 def held_out(state: ExpelState) -> list[Task]:
-    """Return the run's own validation tasks, kinds taking turns; blocks while they are drawn."""
-    where = environment(state.environment)
-    tasks = drawn(where, VALIDATION, state.run_name, state.most_held_out)
-    return list(balanced(tasks, Random(state.run_name)))
+    """Return the gate's own validation tasks, kinds taking turns; blocks while they are drawn."""
+    where, name = environment(state.environment), gate_name(state)
+    tasks = drawn(where, VALIDATION, name, state.most_held_out)
+    return list(balanced(tasks, Random(name)))
 
 
 def _seed(state: ForTask) -> int:

@@ -20,7 +20,7 @@ from nodes.expel.draw import VALIDATION, drawn
 from nodes.kept import findings_of, releases_of
 from nodes.training.workshop import covers, dataset_folder, rounds_of
 from state.context import MAX_SEED, NO_ADAPTER, Context
-from state.gate import Decision, Gate, Pair
+from state.gate import Decision, Gate
 from state.nouns import Task, digest, text_of
 from state.prompts import Shown
 from state.training import TrainingState, Tried
@@ -81,7 +81,7 @@ async def _decided(
         aim="better" if here else "no_worse",
         level=level,
         most=len(tasks),
-    ).add(Pair(each.family, each.incumbent, each.candidate, each.control) for each in seen)
+    ).add(each.pair for each in seen)
     decision = gate.decide()
     numbers = decision.numbers
     runtime.stream_writer(
@@ -116,12 +116,12 @@ async def _attempt(
     incumbent = release.adapter if release and release.model == context.model else NO_ADAPTER
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def solved(task: Task, adapter: str) -> bool:
+    async def solved(task: Task, adapter: str) -> bool | None:
         seed = int(digest("evaluate", state.job, task.id), 16) % MAX_SEED
         settings = replace(context, adapter=adapter, seed=seed)
         async with room:
             ended = await attempted(episode, task, Shown(), settings, run=state.job)
-        return bool(ended.verdict.success)
+        return ended.verdict.success
 
     async def tried(task: Task) -> None:
         here = covers(state.environment, task.environment)
@@ -130,7 +130,8 @@ async def _attempt(
         acting = list(dict.fromkeys(arms.values()))
         ended = await asyncio.gather(*(solved(task, adapter) for adapter in acting))
         outcome = dict(zip(acting, ended, strict=True))
-        how = {arm: outcome[adapter] for arm, adapter in arms.items()}
+        how = {arm: bool(outcome[adapter]) for arm, adapter in arms.items()}
+        how["judged"] = None not in ended
         await findings.add(task.id, Tried(task=task.id, family=task.kind, **how))
 
     await asyncio.gather(*map(tried, tasks))
