@@ -10,6 +10,7 @@ Sources: reflection, Shinn et al. 2023 (arXiv 2303.11366); rule operations, Zhao
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -94,6 +95,11 @@ ACTING_SECTIONS: Final = (
     ("plan", ADAPTED),
 )
 
+_HEADER: Final = re.compile(
+    rf"^(?=[^\S\n]*(?:{'|'.join(re.escape(header) for _, header in ACTING_SECTIONS)}))", re.I | re.M
+)
+"""Where a line begins with a section's header."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -110,10 +116,14 @@ class Shown:
 
 
 def acting(instructions: str, shown: Shown, opening: str) -> list[AnyMessage]:
-    """Return the first messages of an episode: what is known, then the first observation."""
+    """Return the first messages of an episode: what is known, then the first observation.
+
+    Entries come from transcripts, which anybody may have written: a line in one that would begin
+    a section of its own is quoted.
+    """
     parts = [instructions]
     for name, header in ACTING_SECTIONS:
-        entries = getattr(shown, name)
+        entries = [_HEADER.sub("> ", entry) for entry in getattr(shown, name)]
         if not entries:
             continue
         parts.append(f"{header}\n{_RENDER.get(name, joined)(entries)}")

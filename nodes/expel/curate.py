@@ -13,18 +13,19 @@ from typing import Final, NamedTuple
 from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
+from memory.findings import Findings
 from memory.rulebook import RulebookLog
 from nodes import Node
 from nodes.agents import Agent, ask
 from nodes.expel.budget import Budget, answer
 from nodes.expel.extract import gathered
-from nodes.kept import log_of, quarantine_of
+from nodes.kept import findings_of, log_of, quarantine_of
 from state.context import Context
 from state.corroboration import Vocabulary
 from state.errors import ContextOverflow
 from state.expel import Counts, ExpelState, ExpelUpdate
 from state.gathering import Evidence, shortened
-from state.nouns import Trajectory, text_of, transcript
+from state.nouns import Noun, Trajectory, digest, text_of, transcript
 from state.prompts import critique_pair, critique_successes
 from state.review import declined
 from state.rulebook import Operation, Rulebook, fold, parse_operations
@@ -34,7 +35,7 @@ REPORTED: Final = 200
 """Rejected operations that a run reports, at most."""
 
 
-class Criticism(NamedTuple):
+class Criticism(Noun):
     """What came of one piece of evidence."""
 
     counts: Counts
@@ -106,17 +107,27 @@ class _Desk:
     async def was_divided(self, index: int, piece: Evidence) -> bool:
         """Tell whether a run that was broken off had to divide a piece; then it stays divided."""
         for half in piece.halves():
-            if await self.log.recorded(self.state.run_name, index, half.trajectories):
-                return True
-            if await self.was_divided(index, half):
+            if await self.known(index, half) or await self.was_divided(index, half):
                 return True
         return False
+
+    async def known(self, index: int, piece: Evidence) -> Criticism | None:
+        """Return what came of a piece before the run was broken off, if it was asked about."""
+        if found := await self._findings.get(_key(index, piece)):
+            return found
+        # Logged, and killed before what came of it was kept.
+        done = await self.log.recorded(self.state.run_name, index, piece.trajectories)
+        return Criticism(counts=Counts(applied=len(done.operations))) if done else None
+
+    @property
+    def _findings(self) -> Findings[Criticism]:
+        return findings_of(self.runtime, self.state.environment, self.state.run_name, Criticism)
 
     async def criticise(self, index: int, piece: Evidence) -> Criticism:
         """Ask about one piece of evidence, and log what stands."""
         log, run = self.log, self.state.run_name
-        if done := await log.recorded(run, index, piece.trajectories):
-            return Criticism(Counts(applied=len(done.operations)))
+        if done := await self.known(index, piece):
+            return done
         book = await log.load()
         parsed = parse_operations(await self._asked(book, piece))
         batches = await log.batches()
@@ -153,7 +164,9 @@ class _Desk:
                 "rules": len(applied.rulebook.rules),
             }
         )
-        return Criticism(counts, rejected)
+        came = Criticism(counts=counts, rejected=rejected)
+        await self._findings.add(_key(index, piece), came)
+        return came
 
     async def _asked(self, book: Rulebook, piece: Evidence) -> str:
         """Return what the critic writes about a piece of evidence."""
@@ -167,6 +180,10 @@ class _Desk:
             environment=self.state.environment,
         )
         return text_of(reply.message)
+
+
+def _key(index: int, piece: Evidence) -> str:
+    return digest("criticism", index, *piece.trajectories)
 
 
 class _Doubt(NamedTuple):

@@ -20,7 +20,7 @@ async def receive(
     state: InsightsGiven, runtime: Runtime[Context]
 ) -> Command[Literal["draw", "review", "propose"]]:
     """Read the reports; whatever the thread held of an earlier run is over."""
-    reports = read_reports(state.reports)
+    reports = list(dict.fromkeys(read_reports(state.reports)))
     reviewed = state.review is None or read_flag("review", state.review)
     info = runtime.execution_info
     update: InsightsUpdate = {

@@ -27,8 +27,9 @@ from nodes.expel import budget
 from state.context import Context
 from state.errors import BadInput, ContextOverflow, MissingPart, OutOfBounds, UnknownName
 from state.gathering import Gathered
-from state.nouns import Verdict, text_of
+from state.nouns import Task, Verdict, text_of
 from state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FULL, RULES
+from state.releases import Release
 from state.rulebook import Operation, fold
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.fakes import Scripted
@@ -127,6 +128,72 @@ async def test_the_same_run_again_repeats_nothing(taught: Any) -> None:
     assert await RulebookLog(store, book=HOME).batches() == log
     assert again["operations"] == first["operations"]
     assert len(await Releases(store, "default", HOME).all()) == 1
+
+
+async def test_another_candidate_of_a_run_has_a_gate_of_its_own() -> None:
+    store = InMemoryStore()
+    assert (await learned(store))["outcome"] == "published"
+    log = RulebookLog(store, book=HOME)
+    bad = [
+        Operation(kind="EDIT", rule=rule.id, text=rule.text.replace("Look for", "Never look for"))
+        for rule in (await log.load()).rules
+        if rule.text.startswith("Look for")
+    ]
+    await log.record(bad, run="by hand", author="person")
+    again = await learned(store, {"tasks": 0})
+    assert again["outcome"] == "rejected"
+    assert again["validation"].numbers.pairs > 0
+
+
+async def test_rules_are_released_beside_the_adapter_that_acts() -> None:
+    store = InMemoryStore()
+    releases = Releases(store, "default", HOME)
+    tuned = Release(
+        id="tuned", tenant="default", environment=HOME, adapter="sft-1", model="local:novice"
+    )
+    await releases.publish(tuned)
+    assert (await learned(store))["outcome"] == "published"
+    current = await releases.current()
+    assert current is not None
+    assert (current.adapter, current.model) == ("sft-1", "local:novice")
+    assert current.texts
+
+
+async def test_attempts_without_a_verdict_say_nothing_in_the_gate() -> None:
+    def lenient(task: Task, messages: Sequence[AnyMessage]) -> Verdict:
+        if RULES not in text_of(messages[0]):
+            raise RuntimeError("The judge cannot be reached.")
+        return Verdict(success=True)
+
+    store = InMemoryStore()
+    await RulebookLog(store, book=HOME).record(
+        [Operation(kind="ADD", text="A house has places.")], run="by hand", author="person"
+    )
+    ended = await learned(store, {"tasks": 0, "held_out": 48}, judge=lenient)
+    assert ended["outcome"] == "rejected"
+    numbers = ended["validation"].numbers
+    assert (numbers.pairs, numbers.unjudged) == (0, 48)
+
+
+async def test_a_restart_asks_nothing_twice() -> None:
+    asked: list[str] = []
+
+    def broken(messages: Sequence[AnyMessage]) -> str:
+        text = text_of(messages[-1])
+        if len(asked) == 5 and text not in asked:
+            raise MissingPart("Pulled the plug.")
+        asked.append(text)
+        return "I have nothing to add."
+
+    store = InMemoryStore()
+    with pytest.raises(MissingPart):
+        await learned(store, critic=broken)
+    told = len(asked)
+    asked.append("")  # the plug is in again
+    ended = await learned(store, critic=broken)
+    assert told == 5
+    assert len(asked) == len(set(asked))
+    assert ended["operations"].applied == 0
 
 
 async def test_each_operation_names_the_attempts_that_it_rests_on(taught: Any) -> None:

@@ -97,6 +97,14 @@ async def test_each_gate_is_stricter_until_one_publishes(releases: Releases) -> 
     assert await releases.gate_level("three") == pytest.approx(2 * 0.05 / 12)
 
 
+async def test_gates_that_begin_at_once_are_no_more_generous_together(store: BaseStore) -> None:
+    names = [f"g{number}" for number in range(8)]
+    levels = await asyncio.gather(*(Releases(store, "t", HOME).gate_level(name) for name in names))
+    assert sum(levels) <= 0.05
+    again = [await Releases(store, "t", HOME).gate_level(name) for name in names]
+    assert again == levels
+
+
 async def test_releases_at_once_are_all_kept(store: BaseStore) -> None:
     names = [f"r{number}" for number in range(16)]
     await asyncio.gather(

@@ -74,7 +74,25 @@ CASES = {
         [*won("heat", 10), *lost("heat", 9), *tied("cool", 20)],
         {"most": 39},
         "reject",
-        "Not shown to be better within 39 pairs. 26%",
+        "Not shown to be better within 39 tasks. 26%",
+    ),
+    "a small family, to the end": (
+        [*won("heat", 44), *won("cool", 3)],
+        {"most": 47},
+        "publish",
+        "100% against 0% in 47 pairs",
+    ),
+    "a small family, with more to come": (
+        [*won("heat", 44), *won("cool", 3)],
+        {"most": 60},
+        "undecided",
+        "needed of cool.",
+    ),
+    "no verdict": (
+        [pair._replace(judged=False) for pair in of_both(won, 20)],
+        {"most": 40},
+        "reject",
+        "in 0 pairs, 0 won and 0 lost; evidence 1, needed 20. Left out, without a verdict: 40.",
     ),
     "taking away what did nothing": (
         of_both(tied, 40),
