@@ -31,7 +31,10 @@ def test_an_id_that_fits_no_attempt_or_several_is_refused(apprentice: Apprentice
     _, finished = journal.read(Path("a.json"))
     ids = [each.id for done in finished for each in done.attempts]
     shared = next(i[0] for i in ids if sum(other.startswith(i[0]) for other in ids) > 1)
-    for asked, said in (("zzz", "No attempt begins with 'zzz'"), (shared, "attempts begin with")):
+    for asked, said in (
+        ("zzz", "No attempt's id begins with 'zzz'"),
+        (shared, "attempts begin with"),
+    ):
         result = apprentice("show", "a.json", asked)
         assert result.exit_code == 2
         assert said in result.output

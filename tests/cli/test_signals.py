@@ -56,7 +56,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(root: Path, tmp_path: 
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     _, kept = journal.read(path)
-    assert f"{len(kept)} tasks are kept in a.jsonl" in said
+    assert f"What is finished is kept in a.jsonl: {len(kept)} tasks." in said
     assert "The same command goes on" in said
     assert "Traceback" not in said
     assert 2 <= len(kept) < 30
