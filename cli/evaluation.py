@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -28,6 +29,7 @@ from memory.store import store
 from models import chat
 from models.names import model_folder
 from nodes.agents import Agent
+from nodes.expel.gather import ATTEMPTS
 from nodes.experience import Memory, experience
 from state.context import Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
@@ -213,7 +215,9 @@ async def evaluate(
         shared = _graph(plan, kept, memory)
 
         if chosen.studies and kept is not None and any(t.id not in journal.finished for t in tasks):
-            await learn(study_of(plan), context, kept, heard=watch.study)
+            # How often the test tasks are tried has nothing to do with what is learned before.
+            given = replace(context, max_trials=ATTEMPTS)
+            await learn(study_of(plan), given, kept, heard=watch.study)
 
         async def one(task: Task) -> None:
             async with gate:

@@ -145,7 +145,9 @@ def test_the_versions_of_the_draft_are_listed_and_compared(rules: Apprentice) ->
     assert f"Draft: {after}" in rules("show").output
     told = rules("diff", before, after)
     assert told.output.strip() == "+ added        Look on top of the wardrobe."
-    assert "apprentice rules history the versions" in " ".join(rules("diff", "--help").output.split())
+    assert "apprentice rules history the versions" in " ".join(
+        rules("diff", "--help").output.split()
+    )
 
 
 def test_what_is_shown_is_explained(rules: Apprentice) -> None:
