@@ -48,6 +48,8 @@ def ended(error: BaseException, kept: str = "") -> typer.Exit:
     """
     console = Console(stderr=True)
     if isinstance(error, Stop):
+        if console.is_terminal:
+            console.print()  # the terminal's own ^C stands on the line
         console.print(f"Interrupted. {escape(kept)}".rstrip(), soft_wrap=True)
         return typer.Exit(INTERRUPTED)
     console.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final, get_args
@@ -17,7 +18,8 @@ from cli.output import write_json
 from cli.words import counted
 from memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
 from memory.exchange.langsmith import project
-from memory.exchange.transfer import Imported, rows, take_in
+from memory.exchange.transfer import Imported, take_in
+from memory.exchange.transfer import rows as rows_of
 from memory.experience.opening import begun, close, none_yet
 from nodes.experience import experience
 from state.context import Context
@@ -90,7 +92,7 @@ def export_attempts(
     outcome: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Only these: successes, failures, or any with a verdict."
+            metavar="NAME", help="Only these: successes, failures, or any that have a verdict."
         ),
     ] = "",
     replace: Annotated[
@@ -131,17 +133,37 @@ async def _import(
     environment: str,
     told: Callable[[int], None],
 ) -> Imported:
+    rows = await _begun(items)  # no memory is made for a source that is not there
     try:
-        return await take_in(await experience(tenant), items, environment, told)
+        return await take_in(await experience(tenant), rows, environment, told)
     finally:
         await close()
+
+
+async def _begun(
+    items: Iterable[Item] | AsyncIterable[Item],
+) -> Iterable[Item] | AsyncIterable[Item]:
+    """Read a source's first row, and return all of them."""
+    if isinstance(items, AsyncIterable):
+        following = aiter(items)
+        return _after(await anext(following, None), following)
+    rows = iter(items)
+    first = await asyncio.to_thread(next, rows, None)
+    return chain([] if first is None else [first], rows)
+
+
+async def _after(first: Item | None, following: AsyncIterator[Item]) -> AsyncIterator[Item]:
+    if first is not None:
+        yield first
+    async for each in following:
+        yield each
 
 
 async def _export(target: Path, tenant: str, wanted: dict[str, Any]) -> int:
     if not begun():
         raise none_yet()
     try:
-        kept = [row async for row in rows(await experience(tenant), **wanted)]
+        kept = [row async for row in rows_of(await experience(tenant), **wanted)]
     finally:
         await close()
     if target.suffix == JSONL:

@@ -162,8 +162,8 @@ def by_rules(title: str, worlds: Worlds) -> Table:
 
 
 def _stacked(told: str) -> str:
-    """Put an interval beneath its figure, so that a table stays narrow."""
-    return told.replace(" (", "\n(")
+    """Put an interval, and a p, beneath its figure, so that a table stays narrow."""
+    return told.replace(" (", "\n(").replace("), p", ")\np")
 
 
 def by_weights(title: str, arms: Mapping[str, Arm]) -> Table:
@@ -176,8 +176,8 @@ def by_weights(title: str, arms: Mapping[str, Arm]) -> Table:
         took = arm.tuned
         table.add_row(
             name,
-            percent(arm.share),
-            points(arm.above) if arm.above else "",
+            _stacked(percent(arm.share)),
+            _stacked(points(arm.above)) if arm.above else "",
             *((f"{took.steps}", f"{took.seconds:.0f}", f"{took.memory_mb:.0f}") if took else ()),
         )
     return table

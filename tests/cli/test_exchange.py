@@ -78,6 +78,17 @@ def test_an_import_that_takes_nothing_in_has_failed(apprentice: Apprentice, tmp_
     assert apprentice("import", file).exit_code == 0
 
 
+def test_a_source_that_is_not_there_makes_no_memory(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert apprentice("import", "none.jsonl").exit_code == 2
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
+    refused = apprentice("import", "langsmith:helpdesk")
+    assert refused.exit_code == 1
+    assert "LangSmith cannot be reached at http://127.0.0.1:9." in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_an_export_writes_over_nothing_unless_told_to(
     apprentice: Apprentice, tmp_path: Path
 ) -> None:
