@@ -27,8 +27,9 @@ p { margin: .5rem 0; } .soft { color: var(--soft); }
 .lead { font-size: 1.1rem; max-width: 46rem; }
 .panels { display: grid; gap: 1.25rem;
   grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }
+.scroll + .panels { margin-top: 1.6rem; } ol { margin: 0; padding-left: 1.6rem; }
 figure { margin: 0; } figcaption { color: var(--soft); font-size: .9rem; }
-svg { width: 100%; height: auto; display: block; }
+svg { width: 100%; height: auto; display: block; overflow: visible; }
 .key { list-style: none; padding: 0; margin: .8rem 0 0; display: grid; gap: .15rem; }
 .key li { color: var(--soft); } .key strong { color: var(--ink); font-weight: 600; }
 .key svg { width: 34px; height: 12px; display: inline-block; margin-right: .5rem; }
@@ -42,7 +43,8 @@ svg { width: 100%; height: auto; display: block; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .45rem .7rem; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } thead th { color: var(--soft);
+th:first-child, td:first-child { text-align: left; white-space: normal; }
+td.told { white-space: normal; min-width: 10rem; } thead th { color: var(--soft);
   font-weight: 500; } tr.own td { font-weight: 600; } td small { color: var(--soft);
   font-weight: 400; display: block; }
 .attempt { border: 1px solid var(--line); border-left: 4px solid var(--bad); border-radius: 8px;
@@ -51,6 +53,8 @@ th:first-child, td:first-child { text-align: left; } thead th { color: var(--sof
 .lesson { border-left-color: var(--s0); background: none; }
 .episode { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0;
   font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+@media (max-width: 40rem) { main { padding: 1.5rem .9rem 3rem; } .tick { font-size: 19px; }
+  th, td { padding: .4rem .45rem; } h1 { font-size: 1.6rem; } }
 .agent { color: var(--s0); } .ended { margin: .6rem 0 0; font-weight: 600; }
 """
 
@@ -75,7 +79,7 @@ def table(title: str, heads: Sequence[str], rows: Iterable[str]) -> str:
 
 
 def row(cells: Sequence[str], *, own: bool = False) -> str:
-    """Return a table's row; its cells are HTML."""
+    """Return a table's row; its cells are HTML, and `own` is the one to look at."""
     mark = ' class="own"' if own else ""
     return f"<tr{mark}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
@@ -86,6 +90,11 @@ def interval(told: str) -> str:
     return f"{figure}<small>({rest}</small>" if bracket else figure
 
 
+def said(name: str, told: str) -> str:
+    """Return a row with a sentence in place of a figure."""
+    return f'<tr><td>{escape(name)}</td><td class="told">{escape(told)}</td></tr>'
+
+
 def share(rate: Rate) -> str:
     """Return a share without its interval."""
     return f"{100 * rate.value:.0f} %"
@@ -93,7 +102,7 @@ def share(rate: Rate) -> str:
 
 def gaps(differences: Mapping[str, Difference]) -> list[str]:
     """Return a row a control, with how far something is above it."""
-    return [row((escape(name), escape(points(gap)))) for name, gap in differences.items()]
+    return [row((escape(name), interval(points(gap)))) for name, gap in differences.items()]
 
 
 def notes(about: Mapping[str, str]) -> str:

@@ -167,7 +167,7 @@ def _by_trial(summaries: Mapping[str, Summary]) -> str:
 def _gaps(found: Figures) -> str:
     rows = page.gaps(found.differences)
     if found.rules and not found.released:
-        rows.append(page.row(["learned rules", UNRELEASED]))
+        rows.append(page.said("learned rules", UNRELEASED))
     elif found.rules:
         rows += page.gaps({"learned rules above none, on the first trial": found.rules})
     heads = ["control", f"{LEARNER} above it, after trial {found.trial}"]
@@ -180,7 +180,13 @@ def _gaps(found: Figures) -> str:
 def _families(own: Sequence[Finished], trials: int) -> str:
     first, last = summarise(own, 1).by_family, summarise(own, trials).by_family
     rows = [
-        page.row([escape(family), f"{last[family].total}", *map(percent, (first[family], share))])
+        page.row(
+            [
+                escape(family),
+                f"{share.total}",
+                *(page.interval(percent(each)) for each in (first[family], share)),
+            ]
+        )
         for family, share in last.items()
     ]
     heads = ["family", "tasks", "first trial", f"within {trials}"]
@@ -220,8 +226,8 @@ def _rules(worlds: Worlds) -> str:
     return (
         page.table("Rules, in two worlds of opposite conventions", heads, rows)
         + '<p class="soft">First attempts in small rooms, the same tasks for every kind of rules. '
-        "Learned rules are shown once they have passed a gate on other held-out tasks; above none "
-        "counts the worlds in which they have.</p>"
+        "Learned rules are shown once they have passed a gate on other held-out tasks; above none: "
+        "on the tasks of the worlds that have such rules.</p>"
         + page.notes(ABOUT)
         + page.table("Rules beyond chance?", ["other rules", "learned rules above them"], against)
         + f'<div class="panels">{"".join(panels)}</div>'

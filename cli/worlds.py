@@ -112,7 +112,8 @@ async def run(
         plan = own.model_copy(update={"trials": 1, "rules": rules})
         path = lesson.folder / f"rules-{kind}-{world}.jsonl"
         with journal.opened(path, plan) as kept:
-            done = await evaluate(kept, Bar(progress, f"{kind} rules, {world}"), gate)
+            named = "no" if kind == NOTHING else kind
+            done = await evaluate(kept, Bar(progress, f"{named} rules, {world}"), gate)
             return kept.plan, done
 
     (_, untaught), (study, taught), *written = await together(

@@ -220,7 +220,7 @@ def test_a_curve_ends_where_its_figures_do() -> None:
     drawn = curves({"own": [rate(0, 4), rate(4, 4)], "none": [rate(0, 4), rate(0, 4)]}, 400, 200)
     heights = [float(y) for y in re.findall(r'cy="([\d.]+)"', drawn)]
     none, own = heights[:2], heights[2:]  # the first line is drawn last, on top
-    assert none[0] == none[1] == own[0] == 160.0
+    assert none[0] == none[1] == own[0] == 154.0
     assert own[1] == 14.0
 
 
