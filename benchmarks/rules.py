@@ -23,6 +23,8 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 
 from benchmarks.document import MODEL, WORLDS, Figures, percent
 from cli import evaluation
+from cli.exemplars import NOTHING
+from cli.worlds import in_view
 from environments import registry
 from environments.household.environment import Household
 from environments.protocol import Simulator
@@ -34,7 +36,6 @@ from state.nouns import Noun, Task, digest
 from state.prompts import Shown
 from state.releases import Release
 from state.statistics import difference, rate
-from training.novice.lessons import world_rules
 
 _N = TypeVar("_N", bound=Noun)
 HELD_OUT: Final = 120
@@ -60,25 +61,20 @@ async def rules(figures: Figures) -> None:
             learned[world] = candidate.texts if candidate else ()
             figures.say("", f"{world}: {ended['outcome']}. {ended['reason']}")
             figures.say(*(f"- {text}" for text in learned[world]))
+    kinds: dict[str, dict[str, tuple[str, ...]]] = {NOTHING: {}, **in_view(learned)}
     tasks: list[Task] = []
-    views: dict[str, list[Shown]] = {
-        name: [] for name in ("no rules", "learned", "hand-written", "shuffled")
-    }
-    for world, other in zip(WORLDS, reversed(WORLDS), strict=True):
-        place = Household(world, "small")
-        own = list(place.tasks("test", figures.tasks // 2, seed=2))
-        written = world_rules(place.world.keeps, place.world.treats)
+    views: dict[str, list[Shown]] = {kind: [] for kind in kinds}
+    for world in WORLDS:
+        own = list(Household(world, "small").tasks("test", figures.tasks // 2, seed=2))
         tasks += own
-        views["no rules"] += [Shown()] * len(own)
-        views["learned"] += [Shown(rules=learned[world])] * len(own)
-        views["hand-written"] += [Shown(rules=written)] * len(own)
-        views["shuffled"] += [Shown(rules=learned[other])] * len(own)
-    results = {name: await figures.shown(tasks, shown) for name, shown in views.items()}
+        for kind, by_world in kinds.items():
+            views[kind] += [Shown(rules=by_world.get(world, ()))] * len(own)
+    results = {kind: await figures.shown(tasks, shown) for kind, shown in views.items()}
     rows = []
-    for name, outcome in results.items():
-        gap = difference(outcome, results["no rules"])
+    for kind, outcome in results.items():
+        gap = difference(outcome, results[NOTHING])
         gain = f"{100 * gap.value:+.1f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
-        rows.append([name, percent(rate(sum(outcome), len(outcome))), gain])
+        rows.append([kind, percent(rate(sum(outcome), len(outcome))), gain])
     figures.table(["rules in view", f"solved, {len(tasks)} tasks", "above none"], rows)
     common = set(learned[WORLDS[0]]) & set(learned[WORLDS[1]])
     written_down = counts["applied"] + counts["rejected"]

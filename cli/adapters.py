@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.options import HOME
 from environments.registry import environment as environment_of
 from memory.releases import Releases, in_force
 from memory.store import store
@@ -36,16 +37,20 @@ app = typer.Typer(
     help="Look after fine-tuned adapters.",
 )
 
-Name = Annotated[str, typer.Argument(help="The adapter's name, as `list` has it.")]
+Name = Annotated[
+    str, typer.Argument(help="The adapter's name, as `apprentice adapters list` has it.")
+]
 Tenant = Annotated[str, typer.Option(metavar="NAME", help="Whose runs: the tenant.")]
-Where = Annotated[str, typer.Option(help="The environment in which it acts, or those beneath it.")]
-HOME: Final = "household/north/small"
+Where = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="The environment in which it acts, or those beneath it."),
+]
 FIXED: Final = ("method", "base", "parent")
 
 
 @app.command("list")
 def list_adapters(
-    base: Annotated[str, typer.Option(help="Only those of one local model.")] = "",
+    base: Annotated[str, typer.Option(metavar="NAME", help="Only those of one local model.")] = "",
     tenant: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only those that one tenant may use.")
     ] = None,
@@ -95,8 +100,10 @@ def rollback(environment: Where = HOME, tenant: Tenant = "default") -> None:
 
 @app.command()
 def prune(
-    base: Annotated[str, typer.Option(help="The local model.")] = NOVICE,
-    keep: Annotated[int, typer.Option(min=0, help="How many that may go are kept.")] = 3,
+    base: Annotated[str, typer.Option(metavar="NAME", help="The local model.")] = NOVICE,
+    keep: Annotated[
+        int, typer.Option(metavar="N", min=0, help="How many that may go are kept.")
+    ] = 3,
 ) -> None:
     """Delete adapters that are rejected, retired or incompatible, but for the latest.
 

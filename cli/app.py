@@ -1,54 +1,43 @@
-"""The `apprentice` command: learn, evaluate, show, rules, adapters, memory, import, export.
-
-Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted.
-"""
+"""The `apprentice` command: learn, evaluate, show, rules, adapters, memory, import, export."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Coroutine
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from dotenv import load_dotenv
 from rich.console import Console
-from rich.progress import Progress
 from typer.core import TyperGroup
 
 from cli import (
     adapters,
     bulk,
+    course,
     evaluation,
     exchange,
-    exemplars,
     journal,
     practice,
-    report,
     rules,
     screen,
     upkeep,
-    weights,
 )
-from cli import learn as lessons
+from cli.ending import CODES, Stop, ended, going_on
 from cli.journal import Finished, Plan
-from cli.learn import Lesson
-from cli.output import cached, write_json, write_text
+from cli.options import HOME, Cache, Concurrency, MaxTokens, Model, Seed, Training, Trials
+from cli.output import cached, write_json
 from cli.summary import summarise
 from cli.techniques import TECHNIQUES
+from cli.words import counted
 from state.context import Context
 from state.errors import ApprenticeError, BadInput
 
-FAILURE: Final = 1
-BAD_INPUT: Final = 2
-INTERRUPTED: Final = 130
-
 _METHODS = "\n\n".join(f"* `{name}`: {each.about}" for name, each in TECHNIQUES.items())
 _FACE = (
-    "Keys and folders are read from the environment, or from `.env`; `.env.example` lists them. "
-    "Exit codes: 0 done, 1 failure, 2 bad input, 130 interrupted."
+    "Keys and folders are read from the environment, or from `.env`; `.env.example` lists them.\n\n"
+    f"{CODES}"
 )
 _EXAMPLES = (
     "For example, the real games, and then your own model on the household:\n\n"
@@ -64,8 +53,8 @@ class Sentences(TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except ApprenticeError as error:
-            raise typer.Exit(_complain(error)) from error
+        except (ApprenticeError, *Stop) as error:
+            raise ended(error) from error
 
 
 app = typer.Typer(
@@ -108,128 +97,7 @@ def apprentice(
     """
 
 
-Model = Annotated[
-    str,
-    typer.Option(help="provider:model, such as openai:gpt-5-mini, or local:NAME."),
-]
-Seed = Annotated[int, typer.Option(min=0, help="Draws the tasks and what is sampled.")]
-Trials = Annotated[int, typer.Option(help="Attempts at a task, 1 to 100.")]
-MaxTokens = Annotated[
-    int,
-    typer.Option(
-        help="Tokens a turn or a reflection may have, 8 to 4096: more for a model that thinks."
-    ),
-]
-Concurrency = Annotated[int, typer.Option(min=1, max=1024, help="Tasks under way at once.")]
-Training = Annotated[
-    int,
-    typer.Option(min=0, max=2000, help="Training tasks that rules are learned from; 0 for none."),
-]
-Cache = Annotated[
-    bool,
-    typer.Option(help="Keep a model's answers, so that the same evaluation again costs nothing."),
-]
-
-
-@app.command()
-def learn(
-    tasks: Annotated[
-        int, typer.Option(min=1, help="Tasks of each size of room; a multiple of 6 is balanced.")
-    ] = 24,
-    trials: Trials = 4,
-    model: Model = "local:novice",
-    world: Annotated[
-        str, typer.Option(help="Whose conventions hold: north, south, alfworld, or w and a seed.")
-    ] = "north",
-    seed: Seed = 0,
-    max_tokens: MaxTokens = Context.max_tokens,
-    successes: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=10_000,
-            help="Solved tasks recorded as exemplars, at most; 0 leaves them out.",
-        ),
-    ] = exemplars.LEVELS[-1],
-    training: Training = evaluation.TRAINING,
-    steps: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=100_000,
-            help="Steps of each fine-tune of a local model on what was practised; 0 leaves them "
-            "out, as --successes 0 does.",
-        ),
-    ] = weights.STEPS,
-    name: Annotated[
-        str,
-        typer.Option(help="The folder under runs/; an interrupted run goes on under its name."),
-    ] = "",
-    concurrency: Concurrency = evaluation.CONCURRENCY,
-) -> None:
-    """Watch an agent learn by reflecting, by example and by fine-tuning, and get a report."""
-    folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
-    if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
-        raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    lesson = Lesson(
-        folder, world, tasks, trials, model, seed, max_tokens, successes, training, steps
-    )
-    console = Console()
-    with lessons.opened(lesson) as journals, exemplars.opened(lesson) as levels:
-        try:
-            with screen.following(console) as progress:
-                gate = asyncio.Semaphore(concurrency)
-                results, shown, tuned = bulk.run(_lessons(lesson, journals, levels, progress, gate))
-        except (KeyboardInterrupt, ApprenticeError) as error:
-            kept = sum(len(each.finished) for each in (*journals.values(), *levels.values()))
-            again = f"apprentice learn --name {folder.name}"
-            raise _stopped(error, kept, folder, f"{again}, with the same options,") from error
-    curve = exemplars.curve(shown, results[exemplars.NOTHING][exemplars.SIZE])
-    arms = weights.arms(tuned, lessons.pooled(results)[exemplars.NOTHING])
-    found = report.figures(lesson, results, curve, arms)
-    write_text(folder / "report.html", report.html(lesson, results, found))
-    write_json(folder / "report.json", report.as_json(lesson, results, found))
-    console.print(screen.by_trial(f"household/{world}, small and medium, {model}", found.summaries))
-    for control, gap in found.differences.items():
-        console.print(f"After trial {found.trial}, against {control}: {screen.points(gap)}")
-    if curve:
-        console.print(screen.by_level("First attempts, by recorded successes in memory", curve))
-        for control, gap in curve.differences.items():
-            console.print(f"At {curve.levels[-1]}, against {control}: {screen.points(gap)}")
-    if found.rules and not found.released:
-        console.print(f"Learned rules: {report.UNRELEASED}")
-    elif found.rules:
-        console.print(f"Learned rules alone, against none: {screen.points(found.rules)}")
-    if arms:
-        console.print(screen.by_weights("First attempts, after fine-tunes on practice", arms))
-    for way, reason in tuned.left_out.items():
-        console.print(f"Not trained, {way}: {reason}", markup=False)
-    console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
-    own = folder / f"{lessons.LEARNER}-{lessons.SIZES[0]}.jsonl"
-    console.print(f"Attempts: apprentice show {own}", soft_wrap=True)
-
-
-async def _lessons(
-    lesson: Lesson,
-    journals: lessons.Journals,
-    levels: exemplars.Journals,
-    progress: Progress,
-    gate: asyncio.Semaphore,
-) -> tuple[lessons.Results, exemplars.Results, weights.Results]:
-    """Give the three lessons side by side; the last two share their practice."""
-
-    async def practised() -> list[Any]:
-        known = await exemplars.practice(lesson, progress, gate)
-        jobs: list[Coroutine[Any, Any, Any]] = [
-            exemplars.run(levels, known, progress, gate),
-            weights.run(lesson, known, progress, gate),
-        ]
-        return await evaluation.together(jobs)
-
-    jobs: list[Coroutine[Any, Any, Any]] = [lessons.run(journals, progress, gate), practised()]
-    with weights.workshop(lesson).registry():
-        first, (shown, tuned) = await evaluation.together(jobs)
-    return first, shown, tuned
+app.command("learn")(course.learn)
 
 
 @app.command(
@@ -241,29 +109,38 @@ def evaluate(
     environment: Annotated[
         str,
         typer.Option(
-            help="Where to act: household/WORLD/SIZE, alfworld, or one that a package provides."
+            metavar="NAME",
+            help="Where to act: household/WORLD/SIZE, alfworld, toolcalls, qa/NAME, chat/NAME, or "
+            "one that a package provides.",
         ),
-    ] = "household/north/small",
+    ] = HOME,
     split: Annotated[
         str,
         typer.Option(
+            metavar="NAME",
             help="Which of its tasks: train, validation or test; for alfworld train, valid_seen or "
-            "valid_unseen."
+            "valid_unseen.",
         ),
     ] = "test",
-    technique: Annotated[str, typer.Option(help="How to try again; listed below.")] = "reflexion",
+    technique: Annotated[
+        str, typer.Option(metavar="NAME", help="How to try again; listed below.")
+    ] = "reflexion",
     trials: Trials = 6,
     seed: Seed = 0,
-    limit: Annotated[int, typer.Option(help="How many tasks, at most.")] = 36,
+    limit: Annotated[int, typer.Option(metavar="N", help="How many tasks, at most.")] = 36,
     model: Model = "local:novice",
-    adapter: Annotated[str, typer.Option(help="A LoRA adapter of a local model.")] = "",
+    adapter: Annotated[
+        str, typer.Option(metavar="NAME", help="A LoRA adapter of a local model.")
+    ] = "",
     training: Training = evaluation.TRAINING,
     temperature: Annotated[
-        float | None, typer.Option(help="0 to 2; the technique's own when left out.")
+        float | None,
+        typer.Option(metavar="N", help="0 to 2; the technique's own when left out."),
     ] = None,
     max_tokens: MaxTokens = Context.max_tokens,
     window: Annotated[
-        int, typer.Option(help="How many of the latest reflections are shown, 1 to 10.")
+        int,
+        typer.Option(metavar="N", help="How many of the latest reflections are shown, 1 to 10."),
     ] = Context.window,
     json: Annotated[
         Path | None,
@@ -284,7 +161,10 @@ def evaluate(
     successes: Annotated[
         int,
         typer.Option(
-            min=0, max=10_000, help="For exemplars: solved training tasks to fill a memory with."
+            metavar="N",
+            min=0,
+            max=10_000,
+            help="For exemplars: solved training tasks to fill a memory with.",
         ),
     ] = 0,
     reflections: Annotated[
@@ -329,8 +209,8 @@ def evaluate(
                 gate = asyncio.Semaphore(concurrency)
                 before_it = screen.Bar(progress, "practice", visible=bool(plan.successes))
                 finished = bulk.run(practice.evaluated(kept, bar, before_it, gate, donors))
-        except (KeyboardInterrupt, ApprenticeError) as error:
-            raise _stopped(error, len(kept.finished), kept.path, "The same command") from error
+        except (ApprenticeError, *Stop) as error:
+            raise ended(error, going_on(len(kept.finished), kept.path)) from error
     summary = summarise(finished, plan.trials)
     write_json(
         path,
@@ -346,8 +226,11 @@ def evaluate(
     console.print(screen.by_family(summary))
     console.print(screen.cost(summary))
     if before:
-        console.print(f"{before} tasks had been finished before; remove {kept.path} to start anew.")
-    console.print(f"Figures: {path}. One attempt: apprentice show {path} <id>.", soft_wrap=True)
+        console.print(
+            f"Finished before: {counted(before, 'task')}. Remove {kept.path} to start anew.",
+            soft_wrap=True,
+        )
+    console.print(f"Figures: {path}. One attempt: apprentice show {path} ID", soft_wrap=True)
 
 
 @app.command()
@@ -372,7 +255,7 @@ def show(
     every = [attempt for done in finished for attempt in done.attempts]
     found = [attempt for attempt in every if attempt.id.startswith(id)]
     if len(found) != 1:
-        many = f"{len(found)} attempts begin" if found else "No attempt begins"
+        many = f"{len(found)} attempts begin" if found else "No attempt's id begins"
         raise BadInput(f"{many} with {id!r}. `apprentice show {file}` lists the ids.")
     console.print(screen.transcript(found[0]))
 
@@ -410,25 +293,3 @@ def _plan(*, technique: str, temperature: float | None, **settings: Any) -> Plan
 def _donors(plan: Plan, file: Path | None) -> list[Finished]:
     borrows = TECHNIQUES[evaluation.technique(plan.technique)].borrows
     return journal.read(file)[1] if file and borrows else []
-
-
-def _stopped(error: BaseException, kept: int, where: Path, again: str) -> typer.Exit:
-    """Say why a run ended early and how to go on; return the exit that fits."""
-    interrupted = isinstance(error, KeyboardInterrupt)
-    code = INTERRUPTED if interrupted else _complain(error)
-    parts = ["Interrupted."] if interrupted else []
-    if kept:
-        parts.append(f"{kept} tasks are kept in {where}. {again} goes on from there.")
-    Console(stderr=True).print(_plain(" ".join(parts)), soft_wrap=True)
-    return typer.Exit(code)
-
-
-def _complain(error: BaseException) -> int:
-    """Print an error as a sentence; return the exit code that fits."""
-    Console(stderr=True).print(f"[bold red]Error:[/] {_plain(str(error))}", soft_wrap=True)
-    return BAD_INPUT if isinstance(error, BadInput) else FAILURE
-
-
-def _plain(text: str) -> str:
-    """Keep Rich from reading brackets in a message as its markup."""
-    return text.replace("[", r"\[")

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from environments.registry import environment as environment_of
 from memory.experience import Experience
-from memory.experience.opening import close
+from memory.experience.opening import begun, close
 from memory.quarantine import Quarantine
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
@@ -22,15 +22,15 @@ from memory.showings import Showings
 from memory.store import store
 from nodes.experience import experience, installed
 from state.context import Context
-from state.errors import BadInput
-from state.rulebook import Rule
+from state.errors import BadInput, UnknownName
+from state.rulebook import Batch, Rule, Rulebook, replay
 
 T = TypeVar("T")
 DRAFT: Final = "draft"
-HOME: Final = "household/north/small"
+SETS: Final = "draft, current, none, a release, or a version of the draft; how one begins will do."
 
 Memory = Annotated[str, typer.Option(metavar="NAME", help="Whose rules: the tenant.")]
-Where = Annotated[str, typer.Option(help="The environment that the rules are for.")]
+Where = Annotated[str, typer.Option(metavar="NAME", help="The environment that the rules are for.")]
 
 
 @dataclass(frozen=True)
@@ -46,21 +46,37 @@ class Book:
     showings: Showings
 
     async def rules(self, name: str) -> tuple[Rule, ...]:
-        """Return the rules of the draft, of a release, or of a version of the log."""
+        """Return the rules of the draft, of a release, or of a version of the draft.
+
+        Raises:
+            BadInput: there is none of that name, or several.
+        """
         if name == DRAFT:
             return (await self.log.load()).rules
         try:
             release = await self.releases.chosen(name)
-        except BadInput:
-            return (await self.log.version(name)).rules
+        except UnknownName as error:
+            books = {book.version: book.rules for _, book in await self.versions()}
+            found = [rules for version, rules in books.items() if name and version.startswith(name)]
+            if len(found) == 1:
+                return found[0]
+            raise BadInput(
+                f"{len(found) or 'No'} versions of the draft begin with {name[:80]!r}, and no "
+                "release is named so. `apprentice rules show` lists the releases, `apprentice "
+                f"rules history` the versions. Or name: {SETS}"
+            ) from error
         return release.rules if release else ()
+
+    async def versions(self) -> list[tuple[Batch, Rulebook]]:
+        """Return every change of the draft, the oldest first, with what it led to."""
+        return list(replay(await self.log.batches()))
 
     async def rule(self, begins: str) -> Rule:
         """Return the one rule, in force or retired, whose id begins so."""
         found = await self.named(begins)
         if len(found) != 1:
             raise BadInput(
-                f"{len(found) or 'No'} rules have an id that begins with {begins!r}. "
+                f"{len(found) or 'No'} rules have an id that begins with {begins[:80]!r}. "
                 "`apprentice rules show` lists the ids."
             )
         return found[0]
@@ -71,12 +87,12 @@ class Book:
         return [each for each in (*draft.rules, *draft.retired) if each.id.startswith(begins)]
 
     async def experience(self) -> Experience | None:
-        """Open the memory of attempts; None where what it needs is not installed.
+        """Open the memory of attempts; None where there is none, or its packages are missing.
 
         Raises:
             MissingPart: if another process has it open.
         """
-        return await experience(self.tenant) if installed() else None
+        return await experience(self.tenant) if installed() and begun() else None
 
 
 def with_book(environment: str, memory: str, job: Callable[[Book], Awaitable[T]]) -> T:

@@ -17,9 +17,10 @@ def run(job: Coroutine[Any, Any, T]) -> T:
     they cause would go through all that the libraries hold: some four of a hundred of the
     throughput (`python -m benchmarks.concurrency`).
     """
-    gc.collect()
-    gc.freeze()
     try:
+        gc.collect()
+        gc.freeze()
         return asyncio.run(job)
     finally:
+        job.close()  # who is interrupted before it began would hear that nobody awaited it
         gc.unfreeze()

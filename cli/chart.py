@@ -9,7 +9,7 @@ from typing import Final
 from state.statistics import Rate
 
 DASHES: Final = ("", "7 4", "2 4", "10 4 2 4", "1 5")  # so that lines differ without colour too
-_LEFT, _TOP, _BOTTOM, _RIGHT = 46, 14, 40, 16
+_LEFT, _TOP, _BOTTOM, _RIGHT = 56, 14, 46, 16
 
 
 def curves(
@@ -57,7 +57,7 @@ def curves(
             f'y="{height - _BOTTOM + 20}" text-anchor="middle">{counts[trial]}</text>'
         )
     parts.append(
-        f'<text class="tick" x="{(width + _LEFT) / 2:.0f}" y="{height - 4}" '
+        f'<text class="tick" x="{(width + _LEFT) / 2:.0f}" y="{height - 6}" '
         f'text-anchor="middle">{escape(axis)}</text>'
     )
     for index, (name, rates) in reversed(list(enumerate(lines.items()))):

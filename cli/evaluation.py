@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
 
 from cli.journal import Finished, Journal, Plan
 from cli.study import Study, learn
@@ -22,17 +24,23 @@ from environments.advance import actions_of
 from environments.registry import environment
 from graphs import exemplar, reflexion
 from memory.reflections import Reflections
+from memory.releases import Releases
 from memory.store import store
 from models import chat
+from models.names import model_folder
 from nodes.agents import Agent
+from nodes.expel.gather import ATTEMPTS
 from nodes.experience import Memory, experience
 from state.context import Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
 from state.nouns import Noun, Task, Trajectory, Usage, digest
+from state.releases import Release
+from state.rules import Rule
 from training.adapters import owner
 
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000
+LOCAL: Final = "local"
 _JUDGED: Final = ("reflexion.trial", "exemplar.attempt")
 TRAINING: Final = 24
 HELD_OUT: Final = 96
@@ -93,8 +101,21 @@ def planned(**settings: Any) -> Plan:
     plan = Plan(**settings)
     context_of(plan)
     tasks_of(plan)
-    chat(plan.model, adapter=plan.adapter)
+    check_model(plan.model, plan.adapter)
     return plan
+
+
+def check_model(name: str, adapter: str = "") -> None:
+    """Look a model up, so that a wrong name is told before anything starts.
+
+    Raises:
+        BadInput: there is no such model.
+        MissingPart: it lacks a key, a package or its weights.
+    """
+    chat(name, adapter=adapter)
+    provider, _, model = name.partition(":")
+    if provider == LOCAL:
+        model_folder(model)
 
 
 def tasks_of(plan: Plan) -> list[Task]:
@@ -194,7 +215,9 @@ async def evaluate(
         shared = _graph(plan, kept, memory)
 
         if chosen.studies and kept is not None and any(t.id not in journal.finished for t in tasks):
-            await learn(study_of(plan), context, kept, heard=watch.study)
+            # How often the test tasks are tried has nothing to do with what is learned before.
+            given = replace(context, max_trials=ATTEMPTS)
+            await learn(study_of(plan), given, kept, heard=watch.study)
 
         async def one(task: Task) -> None:
             async with gate:
@@ -267,12 +290,29 @@ def _row(attempt: Trajectory) -> Row:
 
 @asynccontextmanager
 async def _memory(plan: Plan) -> AsyncIterator[BaseStore | None]:
-    """Open the store, if there is anything to keep: a named memory, or rules to learn."""
+    """Open the store, if there is anything to keep: a named memory, or rules to learn.
+
+    Rules that the plan gives are released in a store of their own.
+    """
+    if plan.rules:
+        yield await _released(plan)
+        return
     if not plan.memory and not TECHNIQUES[technique(plan.technique)].studies:
         yield None
         return
     async with store() as kept:
         yield kept
+
+
+async def _released(plan: Plan) -> BaseStore:
+    """Return a store in which a plan's rules are in force, and nothing else is kept."""
+    kept = InMemoryStore()
+    tenant, where = context_of(plan).tenant, environment(plan.environment).name
+    rules = tuple(Rule(id=digest(text), text=text, strength=1) for text in plan.rules)
+    name = digest("given", tenant, where, *plan.rules)
+    given = Release(id=name, tenant=tenant, environment=where, rules=rules)
+    await Releases(kept, tenant, where).publish(given, author="person", reason="Given.")
+    return kept
 
 
 async def _run(graph: Graph, given: Mapping[str, Any], context: Context, watch: Watch) -> Finished:

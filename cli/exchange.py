@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final, get_args
@@ -12,22 +13,22 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from cli.options import Environment, Tenant
 from cli.output import write_json
+from cli.words import counted
 from memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
 from memory.exchange.langsmith import project
-from memory.exchange.transfer import Imported, rows, take_in
-from memory.experience.opening import close
+from memory.exchange.transfer import Imported, take_in
+from memory.exchange.transfer import rows as rows_of
+from memory.experience.opening import begun, close, none_yet
 from nodes.experience import experience
 from state.context import Context
-from state.errors import BadInput, UnknownName
+from state.errors import BadInput, BrokenData, UnknownName
 from state.experience import Outcome
 
 LANGSMITH: Final = "langsmith:"
 JSONL: Final = ".jsonl"
 _SHOWN: Final = 20  # refused rows that are printed
-
-Tenant = Annotated[str, typer.Option(help="Whose memory.")]
-Environment = Annotated[str, typer.Option(help="Where the attempts were made.")]
 
 
 def import_attempts(
@@ -39,13 +40,15 @@ def import_attempts(
     ],
     tenant: Tenant = "default",
     environment: Annotated[
-        str, typer.Option(help="Where attempts were made whose rows do not say.")
+        str,
+        typer.Option(metavar="NAME", help="Where attempts were made whose rows do not say."),
     ] = "",
     feedback: Annotated[
         str, typer.Option(metavar="KEY", help="For LangSmith: the feedback that is the verdict.")
     ] = "",
     limit: Annotated[
-        int | None, typer.Option(min=1, help="For LangSmith: how many runs, at most.")
+        int | None,
+        typer.Option(metavar="N", min=1, help="For LangSmith: how many runs, at most."),
     ] = None,
     report: Annotated[
         Path | None,
@@ -54,19 +57,27 @@ def import_attempts(
 ) -> None:
     """Take attempts made elsewhere into the memory: chat messages and outcomes.
 
-    Doing it again changes nothing. What is refused is listed, with its line and the reason.
+    Doing it again changes nothing. What is refused is listed, with its line and the reason; if
+    that is everything, the command has failed.
     """
     Context(tenant=tenant)
     console = Console()
     items = _items(source, feedback, limit)
     with console.status("Importing …") as status:
         done = asyncio.run(
-            _import(items, tenant, environment, lambda n: status.update(f"{n} rows read"))
+            _import(
+                items, tenant, environment, lambda n: status.update(f"{counted(n, 'row')} read")
+            )
         )
     _print(console, done)
     if report:
         write_json(report, done.model_dump(mode="json"))
         console.print(f"The whole account: {report}", soft_wrap=True)
+    if done.rows and len(done.refused) == done.rows:
+        raise BrokenData(
+            f"Nothing of {source} could be taken in. Mend the rows as the reasons above say, and "
+            "import it again."
+        )
 
 
 def export_attempts(
@@ -75,18 +86,27 @@ def export_attempts(
     ],
     tenant: Tenant = "default",
     environment: Environment = "",
-    kind: Annotated[str, typer.Option(help="Only attempts at this kind of task.")] = "",
-    outcome: Annotated[
-        str, typer.Option(help="Only these: successes, failures, or any with a verdict.")
+    kind: Annotated[
+        str, typer.Option(metavar="NAME", help="Only attempts at this kind of task.")
     ] = "",
+    outcome: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Only these: successes, failures, or any that have a verdict."
+        ),
+    ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over a .jsonl file that is there.")
+    ] = False,
 ) -> None:
     """Write what the memory keeps, for other programs and as a backup."""
     Context(tenant=tenant)
+    _check_free(target, replace)
     if outcome and outcome not in get_args(Outcome):
         raise UnknownName("outcome", outcome, get_args(Outcome))
     wanted = {"environment": environment, "kind": kind, "outcome": outcome or None}
     count = asyncio.run(_export(target, tenant, wanted))
-    Console().print(f"{count} attempts: {escape(str(target))}", soft_wrap=True)
+    Console().print(f"{counted(count, 'attempt')}: {escape(str(target))}", soft_wrap=True)
 
 
 def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | AsyncIterable[Item]:
@@ -99,21 +119,51 @@ def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | As
     return dataset(path) if path.is_dir() else jsonl(path)
 
 
+def _check_free(target: Path, replace: bool) -> None:
+    """Raise BadInput if something would be lost; a folder with something in it is never."""
+    if target.is_file() and not replace:
+        raise BadInput(f"{target} exists already. Name a new file, or write over it: --replace.")
+    if target.is_dir() and any(target.iterdir()):
+        raise BadInput(f"{target} is not empty. Name a new folder.")
+
+
 async def _import(
     items: Iterable[Item] | AsyncIterable[Item],
     tenant: str,
     environment: str,
     told: Callable[[int], None],
 ) -> Imported:
+    rows = await _begun(items)  # no memory is made for a source that is not there
     try:
-        return await take_in(await experience(tenant), items, environment, told)
+        return await take_in(await experience(tenant), rows, environment, told)
     finally:
         await close()
 
 
+async def _begun(
+    items: Iterable[Item] | AsyncIterable[Item],
+) -> Iterable[Item] | AsyncIterable[Item]:
+    """Read a source's first row, and return all of them."""
+    if isinstance(items, AsyncIterable):
+        following = aiter(items)
+        return _after(await anext(following, None), following)
+    rows = iter(items)
+    first = await asyncio.to_thread(next, rows, None)
+    return chain([] if first is None else [first], rows)
+
+
+async def _after(first: Item | None, following: AsyncIterator[Item]) -> AsyncIterator[Item]:
+    if first is not None:
+        yield first
+    async for each in following:
+        yield each
+
+
 async def _export(target: Path, tenant: str, wanted: dict[str, Any]) -> int:
+    if not begun():
+        raise none_yet()
     try:
-        kept = [row async for row in rows(await experience(tenant), **wanted)]
+        kept = [row async for row in rows_of(await experience(tenant), **wanted)]
     finally:
         await close()
     if target.suffix == JSONL:
@@ -128,7 +178,7 @@ async def _export(target: Path, tenant: str, wanted: dict[str, Any]) -> int:
 def _print(console: Console, done: Imported) -> None:
     """Print what became of the rows."""
     console.print(
-        f"{done.rows} rows: {done.new} new ({done.unjudged} of them without a verdict), "
+        f"{counted(done.rows, 'row')}: {done.new} new ({done.unjudged} of them without a verdict), "
         f"{done.known} known ({done.judged} of them judged now), {len(done.refused)} refused."
     )
     if done.beside:

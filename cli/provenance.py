@@ -11,36 +11,64 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import screen
-from cli.book import HOME, Book, Memory, Where, changed, with_book
+from cli.book import Book, Memory, Where, changed, with_book
+from cli.options import HOME
+from cli.words import counted
 from memory.findings import attempts
 from memory.withdrawal import withdraw as withdraw_from
 from state.errors import BadInput
 from state.nouns import Trajectory
 from state.provenance import resting_on, speakers
-from state.rulebook import Rule
+from state.rulebook import Batch, Rule
 
 
 def history(
-    rule: Annotated[str, typer.Argument(help="The rule's id, or how it begins.")],
+    rule: Annotated[
+        str,
+        typer.Argument(
+            help="The rule's id, or how it begins; left out, the versions of the draft are listed."
+        ),
+    ] = "",
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:
-    """Print what was done to one rule, by whom and on what evidence."""
+    """Print what was done to one rule, by whom and on what evidence; or to the draft."""
 
     async def read(book: Book) -> None:
-        found = await book.rule(rule)
-        batches = {batch.key: batch for batch in await book.log.batches()}
-        console = Console()
-        for event in await book.log.history(found.id):
-            batch = batches[event.batch]
-            moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(batch.time))
-            strength = event.after.strength if event.after else 0
-            console.print(f"{moment}  {batch.author}  {escape(str(event.operation))} → {strength}")
-            for line in (batch.reason, event.reason, ", ".join(each for each in batch.evidence)):
-                if line:
-                    console.print(f"  {escape(line)}", style="dim", soft_wrap=True)
+        await (_of_rule(rule, book) if rule else _of_draft(book))
 
     with_book(environment, memory, read)
+
+
+async def _of_rule(name: str, book: Book) -> None:
+    """Print what was done to one rule."""
+    found = await book.rule(name)
+    batches = {batch.key: batch for batch in await book.log.batches()}
+    console = Console()
+    for event in await book.log.history(found.id):
+        batch = batches[event.batch]
+        strength = event.after.strength if event.after else 0
+        did = f"{batch.author}  {escape(str(event.operation))} → strength {strength}"
+        console.print(f"{_moment(batch)}  {did}")
+        for line in (batch.reason, event.reason, ", ".join(batch.evidence)):
+            if line:
+                console.print(f"  {escape(line)}", style="dim", soft_wrap=True)
+
+
+async def _of_draft(book: Book) -> None:
+    """List the versions of the draft, the oldest first."""
+    table = Table(title="Versions of the draft", title_justify="left")
+    for name in ("version", "since", "by", "rules", "operations"):
+        table.add_column(name, justify="right" if name == "rules" else "left")
+    for batch, rulebook in await book.versions():
+        said = "\n".join(escape(str(each)) for each in batch.operations)
+        count = str(len(rulebook.rules))
+        table.add_row(rulebook.version[:8], _moment(batch), batch.author, count, said)
+    Console().print(table)
+
+
+def _moment(batch: Batch) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(batch.time))
 
 
 def evidence(
@@ -56,7 +84,7 @@ def evidence(
         rules = await book.named(name)
         named = await _named(name, book)
         if len(rules) + len(named) != 1:
-            many = f"{len(rules)} rules and {len(named)} attempts"
+            many = f"{counted(len(rules), 'rule')} and {counted(len(named), 'attempt')}"
             raise BadInput(
                 f"{many} have an id that begins with {name!r}, but it must be one. `apprentice "
                 "rules show` lists the rules, and `apprentice rules evidence RULE` their attempts."
@@ -144,7 +172,7 @@ def withdraw(
             console.print(changed("removed", rule.text, None))
         for rule in done.resting.partly:
             console.print(f"[yellow]weakened[/] {escape(rule.text)} → {rule.strength}")
-        console.print(f"{done.attempts} transcripts erased.")
+        console.print(f"Erased: {counted(done.attempts, 'transcript')}.")
         if done.release:
             console.print(f"In force: {done.release[:8]}.")
         if done.resting.partly:

@@ -6,65 +6,21 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple
 
-from cli import chart
+from cli import chart, page
 from cli.evaluation import rows
 from cli.exemplars import NOTHING
 from cli.journal import Finished
 from cli.learn import CONTROLS, LEARNER, SIZES, STUDENT, Lesson, Results, example, pooled
-from cli.screen import percent, points
-from cli.summary import Arm, Curve, Summary, compare, summarise
+from cli.screen import NOT_RELEASED, percent, points
+from cli.summary import Arm, Curve, Summary, Worlds, compare, summarise
 from cli.techniques import TECHNIQUES
 from cli.tuning import WAYS
+from cli.worlds import ABOUT, LEARNED
 from state.nouns import SCHEMA_VERSION, Trajectory, text_of
 from state.statistics import Difference, Rate
 
 JUDGED_AT: Final = 3  # the trial after which techniques are compared
 UNRELEASED: Final = "none passed the gate on held-out tasks, so expel's attempts had none in view"
-
-_STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee6;
-  --page: #ffffff; --card: #f5f7fa; --s0: #1f5fd6; --s1: #b4540a; --s2: #167a4a; --s3: #7a5195;
-  --s4: #8a6d00; --bad: #b3261e; --good: #167a4a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b6; --line: #303a48;
-  --page: #12161c; --card: #1a2029; --s0: #7cb0ff; --s1: #ffab5e; --s2: #62d296; --s3: #c9a4e8;
-  --s4: #e3c75f; --bad: #ff8a80; --good: #62d296; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.01em; }
-h2 { font-size: 1.2rem; margin: 2.6rem 0 .8rem; }
-h3 { font-size: 1rem; margin: 0 0 .4rem; }
-p { margin: .5rem 0; } .soft { color: var(--soft); }
-.lead { font-size: 1.1rem; max-width: 46rem; }
-.panels { display: grid; gap: 1.25rem;
-  grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }
-figure { margin: 0; } figcaption { color: var(--soft); font-size: .9rem; }
-svg { width: 100%; height: auto; display: block; }
-.key { list-style: none; padding: 0; margin: .8rem 0 0; display: grid; gap: .15rem; }
-.key li { color: var(--soft); } .key strong { color: var(--ink); font-weight: 600; }
-.key svg { width: 34px; height: 12px; display: inline-block; margin-right: .5rem; }
-.grid { stroke: var(--line); } .tick { fill: var(--soft); font-size: 12px; }
-.line { fill: none; stroke-width: 2.5; stroke-linejoin: round; } .whisker { opacity: .45; }
-.s0 { stroke: var(--s0); fill: var(--s0); } .s1 { stroke: var(--s1); fill: var(--s1); }
-.s2 { stroke: var(--s2); fill: var(--s2); } .s3 { stroke: var(--s3); fill: var(--s3); }
-.s4 { stroke: var(--s4); fill: var(--s4); }
-.line { fill: none !important; } .whisker { stroke-width: 2; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .45rem .7rem; border-bottom: 1px solid var(--line);
-  white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } thead th { color: var(--soft);
-  font-weight: 500; } tr.own td { font-weight: 600; } td small { color: var(--soft);
-  font-weight: 400; display: block; }
-.attempt { border: 1px solid var(--line); border-left: 4px solid var(--bad); border-radius: 8px;
-  padding: 1rem 1.1rem; margin: 1rem 0; background: var(--card); }
-.attempt.solved { border-left-color: var(--good); }
-.lesson { border-left-color: var(--s0); background: none; }
-.episode { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0;
-  font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-.agent { color: var(--s0); } .ended { margin: .6rem 0 0; font-weight: 600; }
-"""
 
 
 class Figures(NamedTuple):
@@ -78,6 +34,7 @@ class Figures(NamedTuple):
         rules: how far learned rules alone are above none, on one try; None if none were learned.
         weights: success with each set of weights, if fine-tunes were made.
         released: whether any learned rule passed the gate, so that it was in view.
+        worlds: success with each kind of rules in view, in two worlds; None as with `rules`.
     """
 
     summaries: dict[str, Summary]
@@ -87,6 +44,7 @@ class Figures(NamedTuple):
     rules: Difference | None = None
     released: bool = False
     weights: Mapping[str, Arm] = {}
+    worlds: Worlds | None = None
 
 
 def figures(
@@ -94,6 +52,7 @@ def figures(
     results: Results,
     exemplars: Curve | None = None,
     weights: Mapping[str, Arm] | None = None,
+    worlds: Worlds | None = None,
 ) -> Figures:
     """Sum a lesson up, all sizes of room together."""
     every = pooled(results)
@@ -106,6 +65,7 @@ def figures(
         compare(every[STUDENT], every["none"], 1) if STUDENT in every else None,
         any(each.in_view.rules for done in every.get(STUDENT, ()) for each in done.attempts),
         weights or {},
+        worlds,
     )
 
 
@@ -126,6 +86,7 @@ def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
         "rules_above_none": found.rules._asdict() if found.rules else None,
         "rules_released": found.released,
         "differences": {name: gap._asdict() for name, gap in found.differences.items()},
+        "worlds": found.worlds and _worlds_as_json(found.worlds),
         "exemplars": found.exemplars and _levels(found.exemplars),
         "weights": {name: _arm(arm) for name, arm in found.weights.items()},
         "rows": {
@@ -137,22 +98,20 @@ def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
 def html(lesson: Lesson, results: Results, found: Figures) -> str:
     """Render the whole report."""
     own = pooled(results)[LEARNER]
-    body = [
-        _head(lesson, found),
-        _curves(found.summaries, results, lesson.trials),
-        _by_trial(found.summaries),
-        _gaps(found),
-        _families(own, lesson.trials),
-        _exemplars(found.exemplars) if found.exemplars else "",
-        _weights(found.weights) if found.weights else "",
-        _example(own),
-        _costs(found.summaries),
-    ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<title>An agent that learns from its failures</title>"
-        f"<style>{_STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
+    return page.document(
+        "An agent that learns from its failures",
+        [
+            _head(lesson, found),
+            _curves(found.summaries, results, lesson.trials),
+            _by_trial(found.summaries),
+            _gaps(found),
+            _families(own, lesson.trials),
+            _rules(found.worlds) if found.worlds else "",
+            _exemplars(found.exemplars) if found.exemplars else "",
+            _weights(found.weights) if found.weights else "",
+            _example(own),
+            _costs(found.summaries),
+        ],
     )
 
 
@@ -164,11 +123,11 @@ def _head(lesson: Lesson, found: Figures) -> str:
         f'<p class="soft">{escape(lesson.model)} on {tasks} household tasks it '
         f"has never seen, in the world “{escape(lesson.world)}” · {lesson.trials} trials · "
         f"seed {lesson.seed}</p>"
-        f'<p class="lead">On the first trial it solved <strong>{_share(own[0])}</strong> of the '
-        "tasks. After each failure it wrote down what it had learned, and tried again with that "
-        f"in view: within {lesson.trials} trials it solved <strong>{_share(own[-1])}</strong>. "
-        f"After trial {found.trial} that is {points(gap)} against the best control, "
-        f"{escape(nearest)}.</p>"
+        f'<p class="lead">On the first trial it solved <strong>{page.share(own[0])}</strong> of '
+        "the tasks. After each failure it wrote down what it had learned, and tried again with "
+        f"that in view: within {lesson.trials} trials it solved "
+        f"<strong>{page.share(own[-1])}</strong>. After trial {found.trial} that is {points(gap)} "
+        f"against the best control, {escape(nearest)}.</p>"
     )
 
 
@@ -194,32 +153,25 @@ def _curves(summaries: Mapping[str, Summary], results: Results, trials: int) -> 
 
 def _by_trial(summaries: Mapping[str, Summary]) -> str:
     count = max(len(summary.by_trial) for summary in summaries.values())
-    rows = []
-    for name, summary in summaries.items():
-        cells = "".join(
-            f"<td>{percent(share).replace(' (', '<small>(')}</small></td>"
-            for share in summary.by_trial
+    rows = [
+        page.row(
+            [escape(name), *(page.interval(percent(share)) for share in summary.by_trial)],
+            own=name == LEARNER,
         )
-        own = ' class="own"' if name == LEARNER else ""
-        rows.append(f"<tr{own}><td>{escape(name)}</td>{cells}</tr>")
-    heads = "".join(f"<th>trial {trial}</th>" for trial in range(1, count + 1))
-    return _table("The figures", f"<th>technique</th>{heads}", rows)
+        for name, summary in summaries.items()
+    ]
+    trials = [f"trial {trial}" for trial in range(1, count + 1)]
+    return page.table("The figures", ["technique", *trials], rows)
 
 
 def _gaps(found: Figures) -> str:
-    rows = [
-        f"<tr><td>{escape(name)}</td><td>{escape(points(gap))}</td></tr>"
-        for name, gap in found.differences.items()
-    ]
+    rows = page.gaps(found.differences)
     if found.rules and not found.released:
-        rows.append(f"<tr><td>learned rules</td><td>{UNRELEASED}</td></tr>")
+        rows.append(page.said("learned rules", UNRELEASED))
     elif found.rules:
-        rows.append(
-            "<tr><td>learned rules above none, on the first trial</td>"
-            f"<td>{escape(points(found.rules))}</td></tr>"
-        )
-    head = f"<th>control</th><th>{LEARNER} above it, after trial {found.trial}</th>"
-    return _table("Beyond chance?", head, rows) + (
+        rows += page.gaps({"learned rules above none, on the first trial": found.rules})
+    heads = ["control", f"{LEARNER} above it, after trial {found.trial}"]
+    return page.table("Beyond chance?", heads, rows) + (
         '<p class="soft">The same tasks for all, so differences are paired: bootstrap intervals, '
         "exact McNemar tests.</p>"
     )
@@ -228,12 +180,58 @@ def _gaps(found: Figures) -> str:
 def _families(own: Sequence[Finished], trials: int) -> str:
     first, last = summarise(own, 1).by_family, summarise(own, trials).by_family
     rows = [
-        f"<tr><td>{escape(family)}</td><td>{last[family].total}</td>"
-        f"<td>{escape(percent(first[family]))}</td><td>{escape(percent(last[family]))}</td></tr>"
-        for family in last
+        page.row(
+            [
+                escape(family),
+                f"{share.total}",
+                *(page.interval(percent(each)) for each in (first[family], share)),
+            ]
+        )
+        for family, share in last.items()
     ]
-    heads = f"<th>family</th><th>tasks</th><th>first trial</th><th>within {trials}</th>"
-    return _table("By kind of task", heads, rows)
+    heads = ["family", "tasks", "first trial", f"within {trials}"]
+    return page.table("By kind of task", heads, rows)
+
+
+def _worlds_as_json(worlds: Worlds) -> dict[str, Any]:
+    return {
+        "learned": worlds.learned,
+        "kinds": {
+            kind: {
+                "rates": one.rates,
+                "share": one.share,
+                "above_none": one.above and one.above._asdict(),
+            }
+            for kind, one in worlds.kinds.items()
+        },
+        "differences": {name: gap._asdict() for name, gap in worlds.differences.items()},
+    }
+
+
+def _rules(worlds: Worlds) -> str:
+    rows = []
+    for kind, found in worlds.kinds.items():
+        rates = [found.rates.get(world) for world in worlds.learned]
+        cells = [page.interval(percent(rate)) if rate else NOT_RELEASED for rate in rates]
+        both = page.interval(percent(found.share)) if found.share and all(rates) else ""
+        above = page.interval(points(found.above)) if found.above else ""
+        rows.append(page.row([escape(kind), *cells, both, above], own=kind == LEARNED))
+    heads = ["rules in view", *worlds.learned, "both worlds", "above none"]
+    panels = []
+    for world, rules in worlds.learned.items():
+        listed = "".join(f"<li>{escape(text)}</li>" for text in rules)
+        told = f"<ol>{listed}</ol>" if rules else '<p class="soft">None passed the gate.</p>'
+        panels.append(f"<section><h3>Learned in {escape(world)}</h3>{told}</section>")
+    against = page.gaps({f"{name} rules": gap for name, gap in worlds.differences.items()})
+    return (
+        page.table("Rules, in two worlds of opposite conventions", heads, rows)
+        + '<p class="soft">First attempts in small rooms, the same tasks for every kind of rules. '
+        "Learned rules are shown once they have passed a gate on other held-out tasks; above none: "
+        "on the tasks of the worlds that have such rules.</p>"
+        + page.notes(ABOUT)
+        + page.table("Rules beyond chance?", ["other rules", "learned rules above them"], against)
+        + f'<div class="panels">{"".join(panels)}</div>'
+    )
 
 
 def _levels(curve: Curve) -> dict[str, Any]:
@@ -254,16 +252,13 @@ def _exemplars(curve: Curve) -> str:
     )
     about: dict[str, str] = {name: each.about for name, each in TECHNIQUES.items()}
     about[NOTHING] = "nothing"
-    gaps = [
-        f"<tr><td>{escape(name)}</td><td>{escape(points(gap))}</td></tr>"
-        for name, gap in curve.differences.items()
-    ]
-    head = f"<th>control</th><th>{next(iter(lines))} above it, at {curve.levels[-1]}</th>"
+    heads = ["control", f"{next(iter(lines))} above it, at {curve.levels[-1]}"]
+    gaps = page.table("Examples beyond chance?", heads, page.gaps(curve.differences))
     return (
         f"<h2>Shown what worked before</h2><figure>{drawn}<figcaption>First attempts in small "
         "rooms, by how many solved training tasks are in memory; whiskers are 95 % Wilson "
         "intervals.</figcaption></figure><p>What an attempt has in view:</p>"
-        f"{chart.key(list(lines), about)}{_table('Examples beyond chance?', head, gaps)}"
+        f"{chart.key(list(lines), about)}{gaps}"
     )
 
 
@@ -276,7 +271,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
 
 
 def _weights(arms: Mapping[str, Arm]) -> str:
-    rows, items = [], []
+    rows, about = [], {}
     for name, arm in arms.items():
         took = arm.tuned
         figures = (
@@ -284,19 +279,14 @@ def _weights(arms: Mapping[str, Arm]) -> str:
             if took
             else ("",) * 4
         )
-        cells = (percent(arm.share), points(arm.above) if arm.above else "", *figures)
-        rows.append(
-            f"<tr><td>{escape(name)}</td>"
-            f"{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-        )
-        about = WAYS[name].about if name in WAYS else "the plain model"
-        items.append(f"<li><strong>{escape(name)}</strong> {escape(about)}</li>")
-    names = ("weights", "solved", "above the plain model", "rows", "steps", "trained in", "peak")
-    heads = "".join(f"<th>{name}</th>" for name in names)
-    return _table("Moved into the weights", heads, rows) + (
+        above = page.interval(points(arm.above)) if arm.above else ""
+        rows.append(page.row([escape(name), page.interval(percent(arm.share)), above, *figures]))
+        about[name] = WAYS[name].about if name in WAYS else "the plain model"
+    heads = ("weights", "solved", "above the plain model", "rows", "steps", "trained in", "peak")
+    return page.table("Moved into the weights", heads, rows) + (
         '<p class="soft">First attempts at the same tasks with nothing in view. What was learned '
         "from: training tasks attempted with solved ones in view, without those; seconds and "
-        f'memory are those of the training process.</p><ul class="key">{"".join(items)}</ul>'
+        f"memory are those of the training process.</p>{page.notes(about)}"
     )
 
 
@@ -331,29 +321,17 @@ def _attempt(attempt: Trajectory, ended: str) -> str:
 
 
 def _costs(summaries: Mapping[str, Summary]) -> str:
-    rows = [
-        f"<tr><td>{escape(name)}</td><td>{one.attempts}</td><td>{one.calls:,}</td>"
-        f"<td>{one.tokens:,}</td><td>{one.seconds:,.1f}</td><td>{one.reflecting.calls:,}</td>"
-        f"<td>{one.reflecting.tokens:,}</td><td>{one.reflecting.seconds:,.1f}</td></tr>"
-        for name, one in summaries.items()
-    ]
-    names = (
+    rows = []
+    for name, one in summaries.items():
+        beside = one.reflecting
+        acting = [f"{one.attempts}", f"{one.calls:,}", f"{one.tokens:,}", f"{one.seconds:,.1f}"]
+        extra = [f"{beside.calls:,}", f"{beside.tokens:,}", f"{beside.seconds:,.1f}"]
+        rows.append(page.row([escape(name), *acting, *extra]))
+    heads = (
         *("technique", "attempts", "model calls", "tokens", "seconds"),
         *("reflecting: calls", "tokens", "seconds"),
     )
-    heads = "".join(f"<th>{name}</th>" for name in names)
-    return _table("What it took", heads, rows) + (
+    return page.table("What it took", heads, rows) + (
         '<p class="soft">Acting, and beside it the writing of reflections; seconds are those the '
         "model took, summed over tasks that ran side by side.</p>"
-    )
-
-
-def _share(rate: Rate) -> str:
-    return f"{100 * rate.value:.0f} %"
-
-
-def _table(title: str, heads: str, rows: Sequence[str]) -> str:
-    return (
-        f'<h2>{title}</h2><div class="scroll"><table><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import uuid4
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
 from cli import bulk, provenance, screen
-from cli.book import DRAFT, HOME, Book, Memory, Where, changed, with_book
-from cli.study import Stages, Study, learn
+from cli.book import DRAFT, SETS, Book, Memory, Where, changed, with_book
+from cli.ending import Stop, ended
+from cli.evaluation import check_model
+from cli.options import HOME, Concurrency, Model
+from cli.study import Question, Stages, Study, learn
+from cli.words import counted
 from environments.registry import environment as environment_of
 from graphs.expel import CONCURRENCY
 from memory.experience.opening import close
 from memory.store import store
-from models import chat
 from nodes.experience import experience, installed
 from state.context import Context
 from state.errors import BadInput, MissingPart
@@ -30,7 +32,16 @@ from state.expel import HELD_OUT, TASKS
 from state.gathering import CHUNK
 from state.records import record as record_of
 from state.releases import CURRENT, NONE
-from state.rulebook import Difference, Rulebook, diff, parse_operations, rollback
+from state.rulebook import Difference, Rule, Rulebook, diff, parse_operations, rollback
+
+STRENGTH: Final = (
+    "Strength: a new rule has 2, whatever confirms or rewords it adds 1, whatever speaks against "
+    "it takes 1, and at 0 it is retired."
+)
+RECORD: Final = "Record: attempts that succeeded, of those that were shown the rule."
+EVIDENCE: Final = (
+    "Evidence of 40 to 1: rules that bring nothing would look as good in at most 1 of 40 trials."
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,60 +59,80 @@ def learn_rules(
     environment: Where = HOME,
     memory: Memory = "default",
     tasks: Annotated[
-        int, typer.Option(help="Training tasks; 0 judges the draft as it is.")
+        int, typer.Option(metavar="N", help="Training tasks; 0 judges the draft as it is.")
     ] = TASKS,
     held_out: Annotated[
-        int, typer.Option(help="Held-out tasks that the candidate is tried on, at most.")
+        int,
+        typer.Option(metavar="N", help="Held-out tasks that the candidate is tried on, at most."),
     ] = HELD_OUT,
-    model: Annotated[str, typer.Option(help="provider:model, or local:NAME.")] = "local:novice",
+    model: Model = "local:novice",
     chunk: Annotated[
-        int, typer.Option(help="Successes that the critic looks at together.")
+        int, typer.Option(metavar="N", help="Successes that the critic looks at together.")
     ] = CHUNK,
-    review: Annotated[bool, typer.Option(help="Decide on each change yourself.")] = False,
+    review: Annotated[
+        bool, typer.Option("--review", help="Decide on each change yourself; needs a terminal.")
+    ] = False,
     run: Annotated[
-        str, typer.Option(help="The run's name; an interrupted run goes on under it.")
+        str,
+        typer.Option(metavar="NAME", help="The run's name; an interrupted run goes on under it."),
     ] = "",
-    concurrency: Annotated[
-        int, typer.Option(min=1, max=1024, help="Tasks under way at once.")
-    ] = CONCURRENCY,
+    concurrency: Concurrency = CONCURRENCY,
     record: Annotated[
-        bool, typer.Option(help="Keep the attempts in the memory, for the other techniques too.")
+        bool,
+        typer.Option(
+            "--record/--no-record",
+            help="Keep the attempts in the memory, for the other techniques too.",
+        ),
     ] = True,
 ) -> None:
-    """Gather attempts, curate rules from them, and release those that help."""
+    """Gather attempts, curate rules from them, and release those that help.
+
+    Without `--review` nobody is asked: what is clean is tried and released, and what the screening
+    stops waits for a person, in no prompt until then.
+    """
+    if review and not screen.at_terminal():
+        raise BadInput(
+            "--review asks about each change on a terminal, and there is none. Leave it out, and "
+            "what is clean is tried and released; `apprentice rules show` lists what waits. Or "
+            "review in LangGraph Studio (`make serve`), in the graph `expel`."
+        )
     context = Context(tenant=memory, model=model, record=record and installed())
-    chat(model)  # a wrong name is told before anything starts
+    check_model(model)
     name = run or time.strftime("%Y%m%d-%H%M%S")
     study = Study(environment_of(environment).name, tasks, held_out, name, review, chunk)
     console = Console()
     try:
-        with screen.following(console) as progress:
-            heard = Stages(progress, "rules", held_out)
-            ended = bulk.run(_learned(study, context, heard, progress, concurrency))
-    except KeyboardInterrupt:
-        console.print(
-            f"Interrupted. `apprentice rules learn --run {name}`, with the same options, goes on.",
-            soft_wrap=True,
-        )
-        raise
-    counts = ended["operations"]
+        found = _followed(study, context, console, concurrency)
+    except Stop as error:
+        again = f"`apprentice rules learn --run {name}`, with the same options, goes on."
+        raise ended(error, again) from error
+    counts = found["operations"]
     console.print(
-        f"{counts.applied} operations applied, {counts.rejected} rejected, "
+        f"{counted(counts.applied, 'operation')} applied, {counts.rejected} rejected, "
         f"{counts.quarantined} waiting for a person."
     )
-    console.print(f"[bold]{ended['outcome'].capitalize()}.[/] {escape(ended['reason'])}")
+    console.print(f"[bold]{found['outcome'].capitalize()}.[/] {escape(found['reason'])}")
+    if found["validation"]:
+        console.print(EVIDENCE, style="dim")
+
+
+def _followed(study: Study, context: Context, console: Console, concurrency: int) -> dict[str, Any]:
+    """Run a study to its end, and ask the person at the terminal whenever it waits for one."""
+    reply: object = None
+    with screen.following(console) as progress:
+        heard = Stages(progress, "rules", study.held_out)
+        while True:
+            found = bulk.run(_learned(study, context, heard, reply, concurrency))
+            if not isinstance(found, Question):
+                return found
+            progress.stop()
+            reply = asked(found.asked, console)
+            progress.start()
 
 
 async def _learned(
-    study: Study, context: Context, heard: Stages, progress: Progress, concurrency: int
-) -> dict[str, Any]:
-    def answer(question: Mapping[str, Any]) -> Any:
-        progress.stop()
-        try:
-            return asked(question, progress.console)
-        finally:
-            progress.start()
-
+    study: Study, context: Context, heard: Stages, reply: object, concurrency: int
+) -> dict[str, Any] | Question:
     try:
         if context.record:
             await _remembered(context.tenant)
@@ -111,7 +142,7 @@ async def _learned(
                 context,
                 kept,
                 heard=heard,
-                answer=answer,
+                reply=reply,
                 concurrency=concurrency,
                 memory=experience,
             )
@@ -136,7 +167,8 @@ def asked(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
     for change in question["changes"]:
         before, after = change["before"], change["after"]
         console.print(changed(change["kind"], before and before["text"], after and after["text"]))
-        console.print(f"  evidence: {len(change['evidence'])} attempts", style="dim")
+        behind = counted(len(change["evidence"]), "attempt")
+        console.print(f"  evidence: {behind}", style="dim")
         changes[change["rule"]], rest = _word(console, rest)
     quarantined: dict[str, Any] = {}
     for each in question["quarantined"]:
@@ -169,39 +201,59 @@ def show(environment: Where = HOME, memory: Memory = "default") -> None:
         showings = await book.showings.all()
         since = await book.releases.in_force_since()
         title = f"Released: {current.id[:8]}" if current else "Released: nothing"
-        table = Table("", "rule", "strength", "record", title=title, title_justify="left")
+        released = _table(title, "record")
         for number, rule in enumerate(current.rules if current else (), 1):
             found = record_of(showings, rule.id, since.get((rule.id, rule.text), 0.0))
             fared = f"{found.succeeded} of {found.shown}" if found.shown else "not shown yet"
-            table.add_row(str(number), escape(rule.text), str(rule.strength), fared)
-        console.print(table)
+            released.add_row(*_cells(number, rule), fared)
+        console.print(released)
         draft = await book.log.load()
-        drafted = Table(
-            "", "rule", "strength", "id", title=f"Draft: {draft.version[:8]}", title_justify="left"
-        )
+        drafted = _table(f"Draft: {draft.version[:8]}")
         for number, rule in enumerate(draft.rules, 1):
-            drafted.add_row(str(number), escape(rule.text), str(rule.strength), rule.id[:8])
+            drafted.add_row(*_cells(number, rule))
         console.print(drafted)
+        if draft.rules or current:
+            console.print(f"{STRENGTH} {RECORD}", style="dim")
         for each in await book.quarantine.waiting():
-            console.print(f"[yellow]Waiting:[/] {escape(str(each.operation))} ({each.reason})")
-        for promotion in await book.releases.promotions():
+            console.print(f"[yellow]Waiting:[/] {escape(f'{each.operation} ({each.reason})')}")
+        promotions = await book.releases.promotions()
+        for promotion in promotions:
             moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(promotion.time))
             name = promotion.release[:8] or NONE
             console.print(f"{moment}  {name}  {escape(promotion.reason)}", style="dim")
+        if promotions:
+            console.print(EVIDENCE, style="dim")
 
     with_book(environment, memory, read)
 
 
+def _table(title: str, *more: str) -> Table:
+    """Begin a table of rules."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("", justify="right")
+    table.add_column("rule")
+    table.add_column("id", no_wrap=True)
+    for name in ("strength", *more):
+        table.add_column(name, justify="right")
+    return table
+
+
+def _cells(number: int, rule: Rule) -> tuple[str, ...]:
+    return str(number), escape(rule.text), rule.id[:8], str(rule.strength)
+
+
 @app.command("diff")
 def compare(
-    before: Annotated[
-        str, typer.Argument(help="draft, current, none, a release or a version of the log.")
-    ] = CURRENT,
-    after: Annotated[str, typer.Argument(help="As BEFORE.")] = DRAFT,
+    before: Annotated[str, typer.Argument(help=f"{SETS} Those in force when left out.")] = CURRENT,
+    after: Annotated[str, typer.Argument(help="As BEFORE; the draft when left out.")] = DRAFT,
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:
-    """Print how two sets of rules differ."""
+    """Print how two sets of rules differ: what runs now and the draft, or any two.
+
+    `apprentice rules show` lists the releases, and `apprentice rules history` the versions of the
+    draft.
+    """
 
     async def read(book: Book) -> None:
         old, new = await book.rules(before), await book.rules(after)
@@ -227,25 +279,26 @@ def curate(
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:
-    """Change the draft by hand; `rules learn --tasks 0` judges and releases it."""
+    """Change the draft by hand; `rules learn --tasks 0` judges and releases it.
+
+    All of it is done or, if anything is refused, nothing, so that the numbers stay as they were
+    shown and the command can be mended and repeated.
+    """
 
     async def write(book: Book) -> None:
         parsed = [parse_operations(each) for each in operations]
+        wanted = [operation for each in parsed for operation in each.operations]
         draft = await book.log.load()
+        judged = draft.apply(wanted, author="person")
+        if refused := [*(no for each in parsed for no in each.rejected), *judged.rejected]:
+            listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
+            raise BadInput(f"Nothing was done, because not all of it can be. {listed}")
         applied = await book.log.record(
-            [operation for each in parsed for operation in each.operations],
-            run=str(uuid4()),
-            author="person",
-            reason="By hand.",
-            seen=draft,
+            wanted, run=str(uuid4()), author="person", reason="By hand.", seen=draft
         )
         console = Console()
         for each in diff(draft, applied.rulebook):
             console.print(_difference(each))
-        refused = [*(no for each in parsed for no in each.rejected), *applied.rejected]
-        if refused:
-            listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
-            raise BadInput(f"Not everything was done. {listed}")
 
     with_book(environment, memory, write)
 
@@ -266,7 +319,7 @@ def roll_back(
         operations = rollback(await book.log.load(), Rulebook(rules=rules))
         await book.log.record(operations, run=run, author="person", reason=reason)
         await book.releases.promote(name, run=run, author="person", reason=reason)
-        Console().print(f"In force: {name[:8] or NONE}, {len(rules)} rules.")
+        Console().print(f"In force: {name[:8] or NONE}, {counted(len(rules), 'rule')}.")
 
     with_book(environment, memory, write)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ from rich.text import Text
 
 from cli.evaluation import steps
 from cli.journal import Finished
-from cli.summary import Arm, Curve, Summary
+from cli.summary import Arm, Curve, Summary, Worlds
+from cli.words import counted
 from state.nouns import Trajectory, text_of
 from state.statistics import Difference, Rate
 
@@ -30,6 +32,14 @@ _STUDIED: Final = {
     "expel.curated": "pieces of evidence",
     "expel.compared": "held-out tasks",
 }
+
+NOT_RELEASED: Final = "none released"
+"""In place of a figure, where no learned rule passed the gate."""
+
+
+def at_terminal() -> bool:
+    """Tell whether a person can be asked."""
+    return sys.stdin.isatty()
 
 
 class Bar:
@@ -68,7 +78,7 @@ class Bar:
             self._progress.update(self._line, told=f"learning rules: {told}")
 
     def _show(self) -> None:
-        told = f"[green]{self._solved} solved[/], {self._attempts} attempts"
+        told = f"[green]{self._solved} solved[/], {counted(self._attempts, 'attempt')}"
         self._progress.update(self._line, told=told)
 
 
@@ -119,7 +129,7 @@ def by_trial(title: str, summaries: Mapping[str, Summary]) -> Table:
     for trial in range(1, shown + 1):
         table.add_column(f"trial {trial}", justify="right")
     for name, summary in summaries.items():
-        table.add_row(name, *(percent(share).replace(" (", "\n(") for share in summary.by_trial))
+        table.add_row(name, *(_stacked(percent(share)) for share in summary.by_trial))
     return table
 
 
@@ -130,8 +140,30 @@ def by_level(title: str, curve: Curve) -> Table:
     for level in curve.levels:
         table.add_column(str(level), justify="right")
     for name, rates in curve.rates.items():
-        table.add_row(name, *(percent(share).replace(" (", "\n(") for share in rates))
+        table.add_row(name, *(_stacked(percent(share)) for share in rates))
     return table
+
+
+def by_rules(title: str, worlds: Worlds) -> Table:
+    """Tabulate the share of tasks solved with each kind of rules in view, a column a world."""
+    table = Table(title=title, title_justify="left", caption="small rooms, 95 % intervals")
+    table.add_column("rules in view", no_wrap=True)
+    for column in (*worlds.learned, "both", "above none"):
+        table.add_column(column, justify="right")
+    for kind, found in worlds.kinds.items():
+        rates = [found.rates.get(world) for world in worlds.learned]
+        table.add_row(
+            kind,
+            *(_stacked(percent(share) if share else NOT_RELEASED) for share in rates),
+            _stacked(percent(found.share)) if found.share and all(rates) else "",
+            _stacked(points(found.above)) if found.above else "",
+        )
+    return table
+
+
+def _stacked(told: str) -> str:
+    """Put an interval, and a p, beneath its figure, so that a table stays narrow."""
+    return told.replace(" (", "\n(").replace("), p", ")\np")
 
 
 def by_weights(title: str, arms: Mapping[str, Arm]) -> Table:
@@ -144,8 +176,8 @@ def by_weights(title: str, arms: Mapping[str, Arm]) -> Table:
         took = arm.tuned
         table.add_row(
             name,
-            percent(arm.share),
-            points(arm.above) if arm.above else "",
+            _stacked(percent(arm.share)),
+            _stacked(points(arm.above)) if arm.above else "",
             *((f"{took.steps}", f"{took.seconds:.0f}", f"{took.memory_mb:.0f}") if took else ()),
         )
     return table
@@ -165,14 +197,16 @@ def by_family(summary: Summary) -> Table:
 def cost(summary: Summary) -> str:
     """Render what an evaluation took: its attempts, and beside them the reflections."""
     told = (
-        f"{summary.tasks} tasks, {summary.attempts} attempts: {summary.calls:,} model calls, "
-        f"{summary.tokens:,} tokens, {summary.seconds:,.1f} s of model time."
+        f"{counted(summary.tasks, 'task')}, {counted(summary.attempts, 'attempt')}: "
+        f"{counted(summary.calls, 'model call')}, {counted(summary.tokens, 'token')}, "
+        f"{summary.seconds:,.1f} s of model time."
     )
     extra = summary.reflecting
     if not extra.calls:
         return told
     return (
-        f"{told} Reflecting, beside that: {extra.calls:,} calls, {extra.tokens:,} tokens, "
+        f"{told} Reflecting, beside that: {counted(extra.calls, 'call')}, "
+        f"{counted(extra.tokens, 'token')}, "
         f"{extra.seconds:,.1f} s."
     )
 

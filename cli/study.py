@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, is_dataclass
+from pathlib import Path
 from typing import Any, Protocol, cast, get_args, get_type_hints
 
 from langchain_core.runnables import RunnableConfig
@@ -17,6 +18,7 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Command
 from rich.progress import Progress, TaskID
 
+from cli.words import counted
 from graphs import expel
 from memory.store import data_folder
 from nodes.experience import Memory
@@ -25,9 +27,6 @@ from state.expel import ExpelInput, ExpelState, ForTask
 from state.gathering import CHUNK
 from state.nouns import digest
 from state.reflexion import ReflexionState
-
-Answer = Callable[[Mapping[str, Any]], Any]
-"""Asks a person about a review and returns the answer."""
 
 
 @dataclass(frozen=True)
@@ -67,59 +66,66 @@ class Listener(Protocol):
         """Hear one `expel.*` event."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a person is asked before a run goes on: the changes, and what waits."""
+
+    asked: Mapping[str, Any]
+
+
 async def learn(
     study: Study,
     context: Context,
     store: BaseStore,
     *,
     heard: Listener,
-    answer: Answer | None = None,
+    reply: object = None,
     concurrency: int = expel.CONCURRENCY,
     memory: Memory | None = None,
-) -> dict[str, Any]:
-    """Run a study, or go on with it, and return how it ended.
+) -> dict[str, Any] | Question:
+    """Run a study, or go on with it, and return how it ended; or what a person is asked.
 
     Args:
         study: what is to be learned.
         context: the run's settings.
         store: where rules are kept.
         heard: who hears what happens.
-        answer: asks a person; needed for a study that is reviewed.
+        reply: a person's answer to the question that the last call returned.
         concurrency: tasks under way at once.
         memory: where training attempts are remembered; when none is given, the run alone keeps
             them.
     """
     name = digest(context.tenant, study.environment, study.run)
     config = RunnableConfig(configurable={"thread_id": name}, max_concurrency=concurrency)
-    async with _checkpoints(name) as saver:
+    folder = data_folder() / "checkpoints" / name
+    async with _checkpoints(folder) as saver:
         graph = expel.build(memory=memory).compile(name="expel", checkpointer=saver, store=store)
         begun = await graph.aget_state(config)
         given: Any = None if begun.next else study.given()
-        while True:
-            async for event in graph.astream(given, config, context=context, stream_mode="custom"):
-                heard(cast("Mapping[str, Any]", event))
-            state = await graph.aget_state(config)
-            if not state.interrupts or answer is None:
-                return dict(state.values)
-            question = state.interrupts[0].value
-            given = Command(resume=await asyncio.to_thread(answer, question))
+        if reply is not None:
+            given = Command(resume=reply)
+        async for event in graph.astream(given, config, context=context, stream_mode="custom"):
+            heard(cast("Mapping[str, Any]", event))
+        ended = await graph.aget_state(config)
+    if ended.interrupts:
+        return Question(ended.interrupts[0].value)
+    await asyncio.to_thread(shutil.rmtree, folder)  # of no use to a run that has ended
+    return dict(ended.values)
 
 
 @asynccontextmanager
-async def _checkpoints(name: str) -> AsyncIterator[AsyncSqliteSaver]:
-    """Open a run's checkpoints, beside the store; once it has ended they are of no use.
+async def _checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
+    """Open a run's checkpoints, beside the store.
 
     Each run has a file of its own: SQLite lets one connection write at a time, and a run that
     waits for another's would give up.
     """
-    folder = data_folder() / "checkpoints" / name
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with AsyncSqliteSaver.from_conn_string(str(folder / "run.sqlite")) as saver:
         # Checkpoints hold the project's own types, and no others are made of what is in the file.
         own = [pair for state in (ExpelState, ReflexionState, ForTask) for pair in _types(state)]
         saver.serde = JsonPlusSerializer(allowed_msgpack_modules=own)
         yield saver
-    await asyncio.to_thread(shutil.rmtree, folder)
 
 
 def _types(hint: Any) -> Iterator[tuple[str, str]]:
@@ -156,10 +162,11 @@ class Stages:
             case "expel.gathered":
                 counts["solved"] += event["outcome"] == "solved"
                 counts["attempts"] += event["trials"]
-                told = f"[green]{counts['solved']} solved[/], {counts['attempts']} attempts"
+                attempts = counted(counts["attempts"], "attempt")
+                told = f"[green]{counts['solved']} solved[/], {attempts}"
                 self._advance("training tasks", told)
             case "expel.curated":
-                self._advance("pieces of evidence", f"{event['rules']} rules drafted")
+                self._advance("pieces of evidence", f"{counted(event['rules'], 'rule')} drafted")
             case "expel.compared":
                 counts["now"] += event["incumbent"]
                 counts["then"] += event["candidate"]

@@ -63,6 +63,34 @@ class Arm(NamedTuple):
     tuned: Tuned | None
 
 
+class Taught(NamedTuple):
+    """First attempts at unseen tasks with one kind of rules in view.
+
+    Attributes:
+        rates: world -> share solved; a world that has no such rules is left out.
+        share: of all their tasks, solved; None where no world has such rules.
+        above: how far that is above no rules, on the same tasks; None for no rules themselves.
+    """
+
+    rates: dict[str, Rate]
+    share: Rate | None
+    above: Difference | None
+
+
+class Worlds(NamedTuple):
+    """Rules in two worlds of opposite conventions.
+
+    Attributes:
+        learned: world -> the rules that were learned and released there.
+        kinds: kind of rules in view -> how first attempts went.
+        differences: other kind -> how far learned rules are above it.
+    """
+
+    learned: dict[str, tuple[str, ...]]
+    kinds: dict[str, Taught]
+    differences: dict[str, Difference]
+
+
 def summarise(finished: Sequence[Finished], trials: int) -> Summary:
     """Sum up an evaluation of up to `trials` attempts a task."""
     listed = rows(finished)

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.exchange import Tenant
+from cli.options import Tenant
+from cli.words import counted
 from memory.experience import Experience, snapshots
-from memory.experience.opening import close, folder
+from memory.experience.opening import begun, close, folder, none_yet
 from nodes.experience import experience
 from state.context import Context
 from state.experience import Report
@@ -35,7 +36,11 @@ app = typer.Typer(
 @app.command()
 def report(tenant: Tenant = "default") -> None:
     """Print what is remembered, and how what was shown fared."""
-    _print(Console(), _with(tenant, lambda kept: kept.report()))
+    Context(tenant=tenant)
+    if begun():
+        _print(Console(), _with(tenant, lambda kept: kept.report()))
+    else:
+        Console().print(f"Nothing is remembered: {none_yet()}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -43,14 +48,16 @@ def tidy(
     tenant: Tenant = "default",
     capacity: Annotated[
         int | None,
-        typer.Option(min=1, help="Attempts to keep, at most; the memory's own when left out."),
+        typer.Option(
+            metavar="N", min=1, help="Attempts to keep, at most; the memory's own when left out."
+        ),
     ] = None,
 ) -> None:
     """Set near-duplicates of a task aside, and let go of the least useful beyond the capacity."""
     done = _with(tenant, lambda kept: kept.tidy(capacity))
     Console().print(
-        f"{done.set_aside} attempts are set aside, because they repeat a better one; "
-        f"{len(done.evicted)} were let go."
+        f"Set aside, because they repeat a better one: {counted(done.set_aside, 'attempt')}. "
+        f"Let go: {len(done.evicted)}."
     )
 
 
@@ -88,8 +95,14 @@ def restore(
 
 
 def _with(tenant: str, job: Callable[[Experience], Awaitable[T]]) -> T:
-    """Open a tenant's memory, and do a job with it."""
+    """Open a tenant's memory, and do a job with it; none is made where there is none.
+
+    Raises:
+        MissingPart: there is no memory.
+    """
     Context(tenant=tenant)
+    if not begun():
+        raise none_yet()
 
     async def opened() -> T:
         try:
@@ -103,14 +116,18 @@ def _with(tenant: str, job: Callable[[Experience], Awaitable[T]]) -> T:
 def _print(console: Console, found: Report) -> None:
     unjudged = found.attempts - found.successes - found.failures
     console.print(
-        f"{found.attempts} attempts of at most {found.capacity}: {found.successes} successes, "
-        f"{found.failures} failures, {unjudged} without a verdict."
+        f"{counted(found.attempts, 'attempt')} of at most {found.capacity:,}: "
+        f"{counted(found.successes, 'success', 'successes')}, "
+        f"{counted(found.failures, 'failure')}, {unjudged} without a verdict."
     )
     console.print(
-        f"Never shown: {found.held_out} at held-out tasks, {found.duplicates} that repeat a better "
-        "one."
+        f"Never shown: at held-out tasks {found.held_out}, repeating a better one "
+        f"{found.duplicates}."
     )
-    console.print(f"Recalled by themselves: {found.steps} steps, {found.reflections} reflections.")
+    console.print(
+        f"Recalled by themselves: {counted(found.steps, 'step')}, "
+        f"{counted(found.reflections, 'reflection')}."
+    )
     if not found.uses:
         return
     title = f"The most shown of {len(found.uses)}"

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
@@ -41,6 +41,8 @@ from state.nouns import Noun, digest
 
 Aim = Literal["better", "no_worse"]
 Outcome = Literal["publish", "reject", "undecided"]
+_MOST_ODDS: Final = 10**9
+"""Beyond so much evidence, figures say nothing more."""
 
 
 class Pair(NamedTuple):
@@ -240,7 +242,7 @@ class Gate(Noun):
         hope = f"a gain of {points}" if better else "doing as well"
         found, needed = self._evidence(floor), 1 / self.level
         control = f", control {_sum(self.against_control).theirs:.0%}" * bool(self.against_control)
-        told = f"{_told(self.score)}{control}; evidence {found:.3g}, needed {needed:.3g}."
+        told = f"{_told(self.score)}{control}; evidence {_odds(found)}, {_odds(needed)} needed."
         if self.unjudged:
             told += f" Left out, without a verdict: {self.unjudged}."
         if worse := self._worse():
@@ -370,3 +372,11 @@ def _told(score: Score) -> str:
         f"{score.ours:.0%} against {score.theirs:.0%} in {score.pairs} pairs, "
         f"{score.wins} won and {score.losses} lost"
     )
+
+
+def _odds(found: float) -> str:
+    """Write evidence as people read it, to two figures: '27,000 to 1'."""
+    if found >= _MOST_ODDS:
+        return f"more than {_MOST_ODDS:,} to 1"
+    rounded = float(f"{found:.2g}")
+    return f"{rounded:,.0f} to 1" if rounded >= 10 else f"{rounded:g} to 1"

@@ -50,8 +50,15 @@ async def project(name: str, feedback: str = "", limit: int | None = None) -> As
     from langsmith import APIError, Client
     from langsmith.utils import LangSmithError
 
+    address = ""
     try:
         client = await asyncio.to_thread(Client, auto_batch_tracing=False)
+        address = client.api_url
+        if not address.startswith(("http://", "https://")):
+            raise MissingPart(
+                f"LANGSMITH_ENDPOINT is {address[:80]!r}, which is no address that begins with "
+                "https://. Set it to LangSmith's, or unset it."
+            )
         found = await asyncio.to_thread(client.read_project, project_name=name)
         runs = await asyncio.to_thread(lambda: client.runs)
         asked = runs.query_v2(
@@ -71,7 +78,7 @@ async def project(name: str, feedback: str = "", limit: int | None = None) -> As
         for item in await asyncio.to_thread(_items, client, batch, name, feedback):
             yield item
     except (LangSmithError, APIError) as error:
-        raise _failure(error, name) from error
+        raise _failure(error, name, address) from error
 
 
 def _items(client: Client, runs: Sequence[Run], name: str, key: str) -> list[Item]:
@@ -188,7 +195,7 @@ def _keys(values: Mapping[str, Any] | None) -> str:
     return ", ".join(values or ()) or "none"
 
 
-def _failure(error: Exception, name: str) -> ApprenticeError:
+def _failure(error: Exception, name: str, address: str) -> ApprenticeError:
     from langsmith import APIConnectionError, APIStatusError
     from langsmith.utils import (
         LangSmithAuthError,
@@ -203,6 +210,9 @@ def _failure(error: Exception, name: str) -> ApprenticeError:
     if isinstance(error, LangSmithAuthError | LangSmithUserError):
         return MissingPart(f"LangSmith does not let you in ({said}). Set LANGSMITH_API_KEY.")
     if isinstance(error, LangSmithConnectionError | APIConnectionError):
-        return MissingPart(f"LangSmith cannot be reached ({said}). Check LANGSMITH_ENDPOINT.")
+        return MissingPart(
+            f"LangSmith cannot be reached at {address}. Check the network and, if your LangSmith "
+            "is elsewhere, LANGSMITH_ENDPOINT."
+        )
     status = f" with status {error.status_code}" if isinstance(error, APIStatusError) else ""
     return MissingPart(f"LangSmith refused{status} ({said}). Try again later.")

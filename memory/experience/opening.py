@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from langchain_core.embeddings import Embeddings
 
 from memory.experience import Experience
+from memory.experience.folder import REPLACED, SHARD
 from memory.store import data_folder
 from state.errors import BadInput, MissingPart
 
@@ -97,6 +98,18 @@ def folder() -> Path:
             "memory that this machine keeps in a folder."
         )
     return (data_folder() / FOLDER).resolve()
+
+
+def begun() -> bool:
+    """Tell whether there is a memory to read; a Qdrant server answers for itself, so there yes."""
+    if os.environ.get("QDRANT_URL", ""):
+        return True
+    return any((folder() / name).exists() for name in (SHARD, REPLACED))
+
+
+def none_yet() -> MissingPart:
+    """Return the error for who needs a memory where there is none."""
+    return MissingPart(f"There is no experience memory in {folder()}. Record or import attempts.")
 
 
 def _folder(embedding: str, embeddings: Embeddings) -> _Opened:

@@ -11,18 +11,18 @@ from pathlib import Path
 
 from memory.experience.folder import HALF_MADE, MARK, SHARD, layout_of, let_go, locked, replace
 from memory.experience.layout import Layout
-from state.errors import BadInput, BrokenData
+from state.errors import BadInput, BrokenData, MissingPart
 
 
 def save(folder: Path, file: Path) -> None:
     """Write the memory in a folder, that of all tenants, into a new file; blocks.
 
     Raises:
-        BadInput: there is no memory, or the file cannot be made.
-        MissingPart: another process has the memory open.
+        BadInput: the file cannot be made.
+        MissingPart: there is no memory, or another process has it open.
         BrokenData: the folder is no memory.
     """
-    none = BadInput(f"There is no experience memory in {folder}. Record or import attempts.")
+    none = MissingPart(f"There is no experience memory in {folder}. Record or import attempts.")
     if not folder.is_dir():
         raise none
     if file.exists():

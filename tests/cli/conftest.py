@@ -10,7 +10,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from typer.testing import CliRunner, Result
 
-from cli import evaluation, practice, rules
+from cli import evaluation, practice
 from cli.app import app
 from memory.experience import opening
 from nodes import agents, experience
@@ -32,7 +32,6 @@ def play(patch: pytest.MonkeyPatch, chat: Callable[..., BaseChatModel]) -> None:
     """Put what a function returns in place of every model."""
     patch.setattr(agents, "chat", chat)
     patch.setattr(evaluation, "chat", chat)
-    patch.setattr(rules, "chat", chat)
 
 
 def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:

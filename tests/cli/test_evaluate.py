@@ -176,7 +176,7 @@ def test_finished_tasks_are_not_repeated(
     play(monkeypatch, counting)
     again = apprentice("evaluate", "--limit", "6", "--json", "a.json")
     assert again.exit_code == 0
-    assert "6 tasks had been finished before" in again.output
+    assert "Finished before: 6 tasks." in again.output
     assert len(asked) == 1  # the check that the model exists
     assert figures("a.json")["rows"] == before
     more = apprentice("evaluate", "--limit", "8", "--json", "a.json")

@@ -61,9 +61,46 @@ def test_a_data_set_goes_out_and_in(apprentice: Apprentice, tmp_path: Path) -> N
     file = tmp_path / "sent.jsonl"
     file.write_text(json.dumps({"messages": TALK, "success": True}))
     apprentice("import", file)
-    assert "1 attempts" in apprentice("export", tmp_path / "set").output
+    assert "1 attempt:" in apprentice("export", tmp_path / "set").output
     done = apprentice("import", tmp_path / "set", "--tenant", "other")
-    assert "1 rows: 1 new (0 of them without a verdict)" in done.output
+    assert "1 row: 1 new (0 of them without a verdict)" in done.output
+
+
+def test_an_import_that_takes_nothing_in_has_failed(apprentice: Apprentice, tmp_path: Path) -> None:
+    file = tmp_path / "sent.jsonl"
+    file.write_text('{"messages": "1 + 1?"}\nno row\n')
+    done = apprentice("import", file)
+    assert done.exit_code == 1
+    assert "2 rows: 0 new" in done.output
+    assert "Refused, line 2: It is not JSON" in done.output
+    assert "sent.jsonl could be taken in. Mend the rows" in done.stderr
+    file.write_text("")
+    assert apprentice("import", file).exit_code == 0
+
+
+def test_a_source_that_is_not_there_makes_no_memory(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert apprentice("import", "none.jsonl").exit_code == 2
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
+    refused = apprentice("import", "langsmith:helpdesk")
+    assert refused.exit_code == 1
+    assert "LangSmith cannot be reached at http://127.0.0.1:9." in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_export_writes_over_nothing_unless_told_to(
+    apprentice: Apprentice, tmp_path: Path
+) -> None:
+    file, kept = tmp_path / "sent.jsonl", tmp_path / "kept.jsonl"
+    file.write_text(json.dumps({"id": "a", "messages": TALK, "success": True}))
+    apprentice("import", file)
+    kept.write_text("mine")
+    refused = apprentice("export", kept)
+    assert (refused.exit_code, "--replace" in refused.stderr) == (2, True)
+    assert kept.read_text() == "mine"
+    assert apprentice("export", kept, "--replace").exit_code == 0
+    assert [row["id"] for row in lines(kept)] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +110,7 @@ def test_a_data_set_goes_out_and_in(apprentice: Apprentice, tmp_path: Path) -> N
         (("import", "x.jsonl", "--feedback", "ok"), "are for langsmith:PROJECT"),
         (("import", "x.jsonl", "--tenant", ""), "The setting 'tenant'"),
         (("export", "x.jsonl", "--outcome", "success"), "Did you mean 'successes'?"),
-        (("export", "."), "is not empty"),
+        (("export", ".."), "is not empty"),
     ],
 )
 def test_a_mistake_is_a_sentence(

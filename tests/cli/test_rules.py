@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import screen
 from memory.experience.edge import EdgeEngine
 from tests.cli.conftest import Apprentice, prepare, run
 
@@ -88,7 +89,9 @@ def test_rules_are_curated_compared_and_rolled_back(rules: Apprentice) -> None:
     assert rules("diff").output.strip() == "They are the same."
 
 
-def test_what_the_readme_says_about_rules_works(rules: Apprentice, root: Path) -> None:
+def test_what_the_readme_says_about_rules_works(
+    rules: Apprentice, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = (root / "README.md").read_text()
     lines = re.findall(r"^apprentice rules ([a-z].*)$", page, re.MULTILINE)
     assert [line.split()[0] for line in lines] == [
@@ -103,6 +106,7 @@ def test_what_the_readme_says_about_rules_works(rules: Apprentice, root: Path) -
         "RELEASE": releases[0],
         "ATTEMPT": re.findall(r"[0-9a-f]{32}", rules("history", first).output)[0],
     }
+    monkeypatch.setattr(screen, "at_terminal", lambda: True)
     for line in lines:
         words = [ids.get(word, word) for word in shlex.split(line, comments=True)]
         if words[0] == "learn":  # few tasks, and the run that is finished already
@@ -115,12 +119,66 @@ def test_what_the_readme_says_about_rules_works(rules: Apprentice, root: Path) -
 
 
 def test_what_a_person_writes_wrongly_is_a_sentence(rules: Apprentice) -> None:
-    done = rules("curate", "AGREE 99", "Look twice.")
-    assert done.exit_code == 2
-    assert "There is no rule 99" in done.stderr
-    assert rules("diff", "current", "nothing").exit_code == 2
+    unknown = rules("diff", "current", "nothing")
+    assert (unknown.exit_code, "`apprentice rules history` the versions" in unknown.stderr) == (
+        2,
+        True,
+    )
     assert rules("rollback", "zz").exit_code == 2
     assert rules("withdraw", "zz").exit_code == 2
+
+
+def test_operations_are_done_together_or_not_at_all(rules: Apprentice) -> None:
+    before = rules("show").output
+    done = rules("curate", "ADD: Look behind the door.", "AGREE 99", "Look twice.")
+    assert done.exit_code == 2
+    assert "Nothing was done" in done.stderr
+    assert "There is no rule 99" in done.stderr
+    assert "'Look twice.'" in done.stderr
+    assert rules("show").output == before
+
+
+def test_the_versions_of_the_draft_are_listed_and_compared(rules: Apprentice) -> None:
+    assert rules("curate", "ADD: Look on top of the wardrobe.").exit_code == 0
+    versions = re.findall(r"│ ([0-9a-f]{8}) +│ 2", rules("history").output)
+    before, after = versions[-2:]
+    assert f"Draft: {after}" in rules("show").output
+    told = rules("diff", before, after)
+    assert told.output.strip() == "+ added        Look on top of the wardrobe."
+    assert "apprentice rules history the versions" in " ".join(
+        rules("diff", "--help").output.split()
+    )
+
+
+def test_what_is_shown_is_explained(rules: Apprentice) -> None:
+    told = " ".join(rules("show").output.split())
+    assert re.search(r"evidence [\d,]+ to 1, 40 to 1 needed", told)
+    assert "Evidence of 40 to 1:" in told
+    assert "Strength: a new rule has 2" in told
+    released = told[: told.index("Draft:")]
+    (first, *_) = re.findall(r"│ ([0-9a-f]{8}) │", released)
+    assert rules("history", first).exit_code == 0
+
+
+def test_a_review_needs_a_terminal(apprentice: Apprentice, tmp_path: Path) -> None:
+    refused = apprentice("rules", "learn", "--review")
+    assert refused.exit_code == 2
+    assert "Leave it out" in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_who_leaves_a_review_is_told_how_to_go_on(
+    rules: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "at_terminal", lambda: True)
+    assert rules("curate", "ADD: Look in the attic.").exit_code == 0
+    again = ("learn", "--run", "left", "--tasks", "0", "--review", "--held-out", "24")
+    left = rules(*again)
+    assert left.exit_code == 130
+    assert "Interrupted. `apprentice rules learn --run left`" in left.stderr
+    done = rules(*again, answers="reject all\n")
+    assert done.exit_code == 0
+    assert "Declined." in done.output
 
 
 def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice, learned: Path) -> None:
@@ -131,7 +189,7 @@ def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice, lea
     (text,) = re.findall(r"ADD [0-9a-f]{8}: (.*) →", told)
     evidence = re.findall(r"[0-9a-f]{32}", told)
     done = rules("withdraw", evidence[0][:12])
-    assert (done.exit_code, "1 transcripts erased" in done.output) == (0, True)
+    assert (done.exit_code, "Erased: 1 transcript." in done.output) == (0, True)
     assert text in done.output
     assert run("export", "left.jsonl").exit_code == 0
     assert evidence[0] not in (learned / "left.jsonl").read_text()

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from cli import journal
+import pytest
+import typer
+
+import models
+from cli import evaluation, journal
+from cli.app import app
 from state.nouns import text_of
 from tests.cli.conftest import Apprentice
 
@@ -31,7 +38,10 @@ def test_an_id_that_fits_no_attempt_or_several_is_refused(apprentice: Apprentice
     _, finished = journal.read(Path("a.json"))
     ids = [each.id for done in finished for each in done.attempts]
     shared = next(i[0] for i in ids if sum(other.startswith(i[0]) for other in ids) > 1)
-    for asked, said in (("zzz", "No attempt begins with 'zzz'"), (shared, "attempts begin with")):
+    for asked, said in (
+        ("zzz", "No attempt's id begins with 'zzz'"),
+        (shared, "attempts begin with"),
+    ):
         result = apprentice("show", "a.json", asked)
         assert result.exit_code == 2
         assert said in result.output
@@ -70,3 +80,50 @@ def test_version_is_the_projects(apprentice: Apprentice, root: Path) -> None:
     result = apprentice("--version")
     assert result.exit_code == 0
     assert result.output.strip() == f"apprentice {project['version']}"
+
+
+def pages(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
+    """Yield every command, as it is called."""
+    yield names
+    for name, command in getattr(group, "commands", {}).items():
+        yield from pages(command, *names, name)
+
+
+def test_no_help_page_is_cut_off_on_a_narrow_terminal(
+    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    every = list(pages(typer.main.get_command(app)))
+    assert ("rules", "learn") in every
+    for names in every:
+        page = apprentice(*names, "--help").output
+        assert "…" not in page, names
+        assert max(map(len, page.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("evaluate", "--model", "local:nope"), 2),
+        (("learn", "--model", "local:nope"), 2),
+        (("rules", "learn", "--model", "local:nope"), 2),
+        (("evaluate", "--environment", "nowhere"), 2),
+        (("evaluate", "--limit", "many"), 2),
+        (("evaluate", "--model", "openai:gpt-5-mini"), 1),
+        (("evaluate", "--environment", "alfworld", "--split", "train"), 1),
+    ],
+)
+def test_what_cannot_be_ends_otherwise_than_what_is_missing(
+    apprentice: Apprentice,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    code: int,
+) -> None:
+    monkeypatch.setattr(evaluation, "chat", models.chat)
+    monkeypatch.delenv("ALFWORLD_DATA", raising=False)
+    ended = apprentice(*arguments)
+    assert ended.exit_code == code
+    assert "Error" in ended.stderr
+    assert ended.stdout == ""  # no progress was shown
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(root: Path, tmp_path: 
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     _, kept = journal.read(path)
-    assert f"{len(kept)} tasks are kept in a.jsonl" in said
+    assert f"What is finished is kept in a.jsonl: {len(kept)} tasks." in said
     assert "The same command goes on" in said
     assert "Traceback" not in said
     assert 2 <= len(kept) < 30
@@ -66,6 +67,34 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(root: Path, tmp_path: 
     _, finished = journal.read(path)
     assert finished[: len(kept)] == kept
     assert len({done.task.id for done in finished}) == len(finished) == 30
+
+
+def test_ctrl_c_ends_a_review_too(root: Path, tmp_path: Path) -> None:
+    settings = {**os.environ, "PYTHONPATH": str(root), "TERM": "dumb"}
+    curate = [sys.executable, str(PUPIL), "rules", "curate", "ADD: Look in the attic."]
+    subprocess.run(curate, cwd=tmp_path, env=settings, check=True, capture_output=True)
+    review = [*curate[:3], "learn", "--tasks", "0", "--review", "--run", "a", "--no-record"]
+    screen, terminal = pty.openpty()
+    with subprocess.Popen(
+        review,
+        cwd=tmp_path,
+        env=settings,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        os.close(terminal)
+        seen = b""
+        while b"decide" not in seen:
+            seen += os.read(screen, 4096)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    os.close(screen)
+    assert process.returncode == 130
+    assert "`apprentice rules learn --run a`, with the same options, goes on." in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("tasks", [0, 3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,13 @@ def test_the_report_says_what_is_kept_and_tidying_what_it_did(
 ) -> None:
     apprentice("import", sent(tmp_path / "sent.jsonl", "a", "b", "c", "failed"))
     page = apprentice("memory", "report").output
-    assert "4 attempts of at most 100000: 3 successes, 1 failures, 0 without a verdict." in page
-    assert "0 that repeat a better one" in page
+    assert "4 attempts of at most 100,000: 3 successes, 1 failure, 0 without a verdict." in page
+    assert "repeating a better one 0." in page
     tidied = apprentice("memory", "tidy", "--capacity", "2").output
-    assert "1 attempts are set aside, because they repeat a better one; 2 were let go." in tidied
+    assert "Set aside, because they repeat a better one: 1 attempt. Let go: 2." in tidied
     after = apprentice("memory", "report").output
-    assert "2 attempts of at most 100000" in after
-    assert "1 that repeat a better one" in after
+    assert "2 attempts of at most 100,000" in after
+    assert "repeating a better one 1." in after
     assert "0 attempts" in apprentice("memory", "report", "--tenant", "other").output
 
 
@@ -43,7 +44,7 @@ def test_exemplars_that_were_shown_are_listed_with_how_they_fared(apprentice: Ap
     apprentice(*mine, "--split", "train", "--json", "a.json")
     apprentice(*mine, "--json", "b.json")
     page = apprentice("memory", "report", "--tenant", "mine").output
-    assert "3 at held-out tasks" in page
+    assert "at held-out tasks 3," in page
     assert "The most shown of" in page
     assert any(row["id"] in page for row in json.loads(Path("a.json").read_text())["rows"])
 
@@ -55,7 +56,7 @@ def test_a_snapshot_is_restored_and_still_optimised(apprentice: Apprentice, tmp_
     assert "--replace" in apprentice("memory", "restore", "monday.tar.gz").stderr
     assert apprentice("memory", "restore", "monday.tar.gz", "--replace").exit_code == 0
     assert "The indexes were built" in apprentice("memory", "optimize").output
-    assert "1 attempts" in apprentice("memory", "report").output
+    assert "1 attempt of" in apprentice("memory", "report").output
 
 
 @pytest.mark.parametrize("command", ["report", "tidy", "optimize", "snapshot"])
@@ -74,7 +75,6 @@ def test_a_memory_that_a_server_has_open_is_a_sentence(
     ("arguments", "says"),
     [
         (("restore", "none.tar.gz"), "There is no snapshot none.tar.gz"),
-        (("snapshot", "x.tar.gz"), "There is no experience memory in"),
         (("report", "--tenant", ""), "The setting 'tenant'"),
     ],
 )
@@ -84,6 +84,29 @@ def test_a_mistake_is_a_sentence(
     done = apprentice("memory", *arguments)
     assert done.exit_code == 2
     assert says in done.stderr
+
+
+def test_reading_makes_no_memory(apprentice: Apprentice, tmp_path: Path) -> None:
+    said = apprentice("memory", "report")
+    assert (said.exit_code, "Nothing is remembered" in said.output) == (0, True)
+    for command in (
+        *(("memory", name) for name in ("tidy", "optimize")),
+        ("memory", "snapshot", "x.tar.gz"),
+        ("export", "x.jsonl"),
+    ):
+        refused = apprentice(*command)
+        assert (refused.exit_code, "There is no experience memory in" in refused.stderr) == (
+            1,
+            True,
+        )
+    assert apprentice("rules", "evidence", "zz").exit_code == 2
+    assert not (tmp_path / "data" / "experience").exists()
+    apprentice("import", sent(tmp_path / "sent.jsonl", "a"))
+    assert apprentice("memory", "snapshot", "monday.tar.gz").exit_code == 0
+    shutil.rmtree(tmp_path / "data")
+    apprentice("memory", "report")
+    assert apprentice("memory", "restore", "monday.tar.gz").exit_code == 0
+    assert "1 attempt of" in apprentice("memory", "report").output
 
 
 def test_a_qdrant_server_does_it_by_itself(

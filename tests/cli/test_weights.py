@@ -66,7 +66,7 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
         failed = apprentice(*LESSON)
     assert failed.exit_code == 1
     assert "The disk is full." in failed.output
-    assert "goes on from there" in failed.output
+    assert "with the same options, goes on." in failed.output
     practised = journal.read(FOLDER / "coached.jsonl")[1]
     assert len(practised) == 2 * 12
 

@@ -43,7 +43,7 @@ def decided(pairs: list[Pair], **settings: object) -> Decision:
 CASES = {
     "nothing seen": ([], {}, "undecided", "More pairs are needed of heat, cool."),
     "clearly better": (of_both(won, 8), {}, "publish", "100% against 0% in 16 pairs"),
-    "a stricter level": (of_both(won, 8), {"level": 1e-6}, "undecided", "needed 1e+06"),
+    "a stricter level": (of_both(won, 8), {"level": 1e-6}, "undecided", "1,000,000 to 1 needed"),
     "one family never tried": (won("heat", 40), {}, "undecided", "needed of cool."),
     "a family in doubt": (
         [*won("heat", 40), *lost("cool", 5), *tied("cool", 4)],
@@ -92,7 +92,8 @@ CASES = {
         [pair._replace(judged=False) for pair in of_both(won, 20)],
         {"most": 40},
         "reject",
-        "in 0 pairs, 0 won and 0 lost; evidence 1, needed 20. Left out, without a verdict: 40.",
+        "in 0 pairs, 0 won and 0 lost; evidence 1 to 1, 20 to 1 needed. Left out, without a "
+        "verdict: 40.",
     ),
     "taking away what did nothing": (
         of_both(tied, 40),
@@ -106,7 +107,7 @@ CASES = {
         "reject",
         "doing as well is ruled out",
     ),
-    "doing nothing is not better": (of_both(tied, 10), {}, "undecided", "evidence 1,"),
+    "doing nothing is not better": (of_both(tied, 10), {}, "undecided", "evidence 1 to 1,"),
 }
 
 

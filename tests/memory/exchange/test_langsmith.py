@@ -215,4 +215,9 @@ async def test_what_keeps_one_out_is_a_sentence(
     monkeypatch.setenv("LANGSMITH_API_KEY", "other")
     assert "Set LANGSMITH_API_KEY" in await said()
     monkeypatch.setenv("LANGSMITH_ENDPOINT", "http://127.0.0.1:9")
-    assert "Check LANGSMITH_ENDPOINT" in await said()
+    assert await said() == (
+        "LangSmith cannot be reached at http://127.0.0.1:9. Check the network and, if your "
+        "LangSmith is elsewhere, LANGSMITH_ENDPOINT."
+    )
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", "ftp://nowhere")
+    assert "LANGSMITH_ENDPOINT is 'ftp://nowhere'" in await said()

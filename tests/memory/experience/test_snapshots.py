@@ -118,7 +118,7 @@ async def test_what_is_no_snapshot_changes_nothing(home: Path, tmp_path: Path) -
 def test_a_snapshot_is_of_something_and_a_new_file(home: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"a\.tar\.gz exists already"):
         save(home, tmp_path / "a.tar.gz")
-    with pytest.raises(BadInput, match="There is no experience memory in"):
+    with pytest.raises(MissingPart, match="There is no experience memory in"):
         save(tmp_path / "nowhere", tmp_path / "b.tar.gz")
     for nowhere in (tmp_path / "no", tmp_path / "a.tar.gz"):
         with pytest.raises(BadInput, match="cannot be written"):
