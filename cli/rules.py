@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -33,6 +34,7 @@ from state.gathering import CHUNK
 from state.records import record as record_of
 from state.releases import CURRENT, NONE
 from state.rulebook import Difference, Rule, Rulebook, diff, parse_operations, rollback
+from training.adapters import check_usable
 
 STRENGTH: Final = (
     "Strength: a new rule has 2, whatever confirms or rewords it adds 1, whatever speaks against "
@@ -309,10 +311,14 @@ def roll_back(
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:
-    """Put an earlier release in force again, and make it the draft."""
+    """Put an earlier release in force again, its adapter too, and make its rules the draft."""
 
     async def write(book: Book) -> None:
         earlier = await book.releases.chosen(release)
+        if earlier is None and release != NONE:
+            raise BadInput("Nothing is released here. `rollback none` takes out whatever acts.")
+        if earlier and earlier.adapter:
+            await asyncio.to_thread(check_usable, earlier.adapter, memory)
         rules = earlier.rules if earlier else ()
         name, run = earlier.id if earlier else "", str(uuid4())
         reason = f"Rolled back to {name[:8] or NONE}."

@@ -148,6 +148,21 @@ def check_owner(name: str, tenant: str) -> None:
         raise UnknownName("adapter", name, [each.name for each in adapters(tenant=tenant)])
 
 
+def check_usable(name: str, tenant: str) -> None:
+    """Refuse an adapter that cannot act for a tenant; blocks.
+
+    Raises:
+        UnknownName: the tenant has none of that name; it may have been pruned.
+        BadInput: it was trained on other weights.
+    """
+    check_owner(name, tenant)
+    if (_folder(name) / CARD).is_file() and not fits(found := read(name)):
+        raise BadInput(
+            f"Adapter {name!r} was trained on other weights of local:{found.base} than the ones "
+            "in place. Train it anew: `apprentice adapters show` tells how."
+        )
+
+
 def owner(name: str) -> str:
     """Return the tenant whose adapter it is; '' where it is everybody's, or unknown."""
     return read(name).tenant if (_folder(name) / CARD).is_file() else ""

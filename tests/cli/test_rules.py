@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from cli import screen
+from cli.options import HOME
 from memory.experience.edge import EdgeEngine
+from memory.releases import Releases
+from memory.store import store
+from state.releases import Release
 from tests.cli.conftest import Apprentice, prepare, run
 
 LEARN = ("rules", "learn", "--run", "a", "--tasks", "12", "--held-out", "72")
@@ -87,6 +91,25 @@ def test_rules_are_curated_compared_and_rolled_back(rules: Apprentice) -> None:
     assert "Released: nothing" in rules("show").output
     assert rules("rollback", before[1]).exit_code == 0
     assert rules("diff").output.strip() == "They are the same."
+
+
+async def _released(**changes: str) -> None:
+    async with store() as kept:
+        release = Release(id="old", tenant="default", environment=HOME, **changes)
+        await Releases(kept, "default", HOME).publish(release)
+
+
+def test_a_release_whose_adapter_is_gone_is_not_put_back(apprentice: Apprentice) -> None:
+    asyncio.run(_released(adapter="pruned", model="local:novice"))
+    assert apprentice("rules", "rollback", "none").exit_code == 0
+    refused = apprentice("rules", "rollback", "old")
+    assert (refused.exit_code, "'pruned'" in refused.output) == (2, True)
+    assert "Released: nothing" in apprentice("rules", "show").output
+
+
+def test_rolling_back_to_what_is_in_force_where_nothing_is(apprentice: Apprentice) -> None:
+    refused = apprentice("rules", "rollback", "current")
+    assert (refused.exit_code, "Nothing is released here" in refused.output) == (2, True)
 
 
 def test_what_the_readme_says_about_rules_works(
