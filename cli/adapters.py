@@ -61,7 +61,7 @@ def list_adapters(
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created))
         whose = each.tenant or "everybody"
         table.add_row(each.name, each.method, each.base, whose, each.status, made, each.reason)
-    Console().print(table)
+    Console().print(table if table.row_count else "There are no adapters.")
 
 
 @app.command()

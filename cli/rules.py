@@ -208,14 +208,16 @@ def show(environment: Where = HOME, memory: Memory = "default") -> None:
             found = record_of(showings, rule.id, since.get((rule.id, rule.text), 0.0))
             fared = f"{found.succeeded} of {found.shown}" if found.shown else "not shown yet"
             released.add_row(*_cells(number, rule), fared)
-        console.print(released)
+        console.print(released if released.row_count else title)
         draft = await book.log.load()
-        drafted = _table(f"Draft: {draft.version[:8]}")
+        drafted = _table(f"Draft: {draft.version[:8]}" if draft.rules else "Draft: no rules")
         for number, rule in enumerate(draft.rules, 1):
             drafted.add_row(*_cells(number, rule))
-        console.print(drafted)
+        console.print(drafted if drafted.row_count else drafted.title)
         if draft.rules or current:
             console.print(f"{STRENGTH} {RECORD}", style="dim")
+        else:
+            console.print("`apprentice rules learn` learns some.", style="dim")
         for each in await book.quarantine.waiting():
             console.print(f"[yellow]Waiting:[/] {escape(f'{each.operation} ({each.reason})')}")
         promotions = await book.releases.promotions()
@@ -281,7 +283,10 @@ def curate(
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:
-    """Change the draft by hand; `rules learn --tasks 0` judges and releases it.
+    """Change the draft by hand; `apprentice rules learn --tasks 0` judges and releases it.
+
+    AGREE and EDIT add 1 to a rule's strength and REMOVE takes 1; at 0 the rule is out. A new rule
+    has 2.
 
     All of it is done or, if anything is refused, nothing, so that the numbers stay as they were
     shown and the command can be mended and repeated.
@@ -332,7 +337,10 @@ def roll_back(
 
 def _difference(each: Difference) -> Text:
     before, after = each.before, each.after
-    return changed(each.kind, before.text if before else None, after.text if after else None)
+    told = changed(each.kind, before.text if before else None, after.text if after else None)
+    if before and after and before.text == after.text:
+        told.append(f" (strength {before.strength} → {after.strength})", style="dim")
+    return told
 
 
 app.command()(provenance.history)

@@ -33,6 +33,7 @@ _STUDIED: Final = {
     "expel.compared": "held-out tasks",
 }
 
+_WIDE: Final = 78  # columns that any terminal has
 NOT_RELEASED: Final = "none released"
 """In place of a figure, where no learned rule passed the gate."""
 
@@ -123,7 +124,7 @@ def points(gap: Difference) -> str:
 
 def by_trial(title: str, summaries: Mapping[str, Summary]) -> Table:
     """Tabulate the share of tasks solved within each number of trials, a row a technique."""
-    table = Table(title=title, title_justify="left", caption="solved so far, 95 % intervals")
+    table = _figures(title, "solved so far, 95 % intervals")
     table.add_column("technique", no_wrap=True)
     shown = max(len(summary.by_trial) for summary in summaries.values())
     for trial in range(1, shown + 1):
@@ -135,7 +136,7 @@ def by_trial(title: str, summaries: Mapping[str, Summary]) -> Table:
 
 def by_level(title: str, curve: Curve) -> Table:
     """Tabulate the share of tasks solved at each number of recorded successes."""
-    table = Table(title=title, title_justify="left", caption="one attempt, 95 % intervals")
+    table = _figures(title, "one attempt, 95 % intervals")
     table.add_column("in view", no_wrap=True)
     for level in curve.levels:
         table.add_column(str(level), justify="right")
@@ -146,7 +147,7 @@ def by_level(title: str, curve: Curve) -> Table:
 
 def by_rules(title: str, worlds: Worlds) -> Table:
     """Tabulate the share of tasks solved with each kind of rules in view, a column a world."""
-    table = Table(title=title, title_justify="left", caption="small rooms, 95 % intervals")
+    table = _figures(title, "small rooms, 95 % intervals")
     table.add_column("rules in view", no_wrap=True)
     for column in (*worlds.learned, "both", "above none"):
         table.add_column(column, justify="right")
@@ -161,6 +162,17 @@ def by_rules(title: str, worlds: Worlds) -> Table:
     return table
 
 
+def _figures(title: str, caption: str) -> Table:
+    """Begin a table that is no narrower than its title."""
+    return Table(
+        title=title,
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+        min_width=min(len(title), _WIDE),
+    )
+
+
 def _stacked(told: str) -> str:
     """Put an interval, and a p, beneath its figure, so that a table stays narrow."""
     return told.replace(" (", "\n(").replace("), p", ")\np")
@@ -168,7 +180,7 @@ def _stacked(told: str) -> str:
 
 def by_weights(title: str, arms: Mapping[str, Arm]) -> Table:
     """Tabulate the share of tasks solved with each set of weights, and what that took."""
-    table = Table(title=title, title_justify="left", caption="one attempt, 95 % intervals")
+    table = _figures(title, "one attempt, 95 % intervals")
     table.add_column("weights", no_wrap=True)
     for column in ("solved", "above the plain model", "steps", "seconds", "peak MB"):
         table.add_column(column, justify="right")
