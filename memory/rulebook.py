@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from memory.labels import label
 from state.errors import BadInput, BrokenData
 from state.nouns import SCHEMA_VERSION
+from state.provenance import VERSION
 from state.rulebook import (
     LIMIT,
     Applied,
@@ -207,7 +208,7 @@ class RulebookLog:
         return await self.record(
             operations,
             run=run,
-            evidence=(f"version:{version}",),
+            evidence=(f"{VERSION}{version}",),
             author=author,
             reason=reason or f"Back to version {version}.",
         )
