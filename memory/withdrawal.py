@@ -21,6 +21,7 @@ from memory.quarantine import Quarantine
 from memory.reflections import forget, remembered
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
+from memory.showings import Showings
 from state.errors import BadInput
 from state.nouns import SCHEMA_VERSION, Noun, digest
 from state.provenance import WITHDRAWN, Resting, cited, resting_on
@@ -90,6 +91,7 @@ async def withdraw(
     await at.mark(names, reason)
     done = await at.unlearn(names, reason)
     stopped = await Quarantine(store, tenant, environment).forget(names)
+    await Showings(store, tenant, environment).forget(names)
     reflections = await forget(store, tenant, environment, names)
     erased = await erase(store, tenant, environment, names)
     if experience:
@@ -97,6 +99,14 @@ async def withdraw(
     return done.model_copy(
         update={"stopped": stopped, "reflections": reflections, "attempts": len(erased)}
     )
+
+
+async def withdrawn(store: BaseStore, tenant: str, environment: str) -> set[str]:
+    """Return the ids of all trajectories that were ever withdrawn."""
+    namespace = _namespace(tenant, environment)
+    items = await store.asearch(namespace, limit=_ALL)
+    # Some stores compare prefixes as text, so that "a" also finds "ab".
+    return {str(item.value["trajectory"]) for item in items if item.namespace == namespace}
 
 
 @dataclass(frozen=True)
@@ -109,10 +119,10 @@ class _Place:
 
     async def check(self, names: Sequence[str], experience: Experience | None) -> None:
         """Raise BadInput unless something is known of every trajectory, withdrawn or not."""
-        here = (self.store, self.tenant, self.environment)
-        known = await self.marked() | cited(await self.log.batches()) | await remembered(*here)
-        known |= {name for each in await Quarantine(*here).all() for name in each.evidence}
-        known |= (await attempts(*here, names)).keys()
+        known = await withdrawn(*self.whose) | await remembered(*self.whose)
+        known |= cited(await self.log.batches())
+        known |= {name for each in await Quarantine(*self.whose).all() for name in each.evidence}
+        known |= (await attempts(*self.whose, names)).keys()
         unknown = [name for name in names if name not in known]
         if experience:
             unknown = [name for name in unknown if await experience.get(name) is None]
@@ -125,44 +135,44 @@ class _Place:
 
     async def mark(self, names: Iterable[str], reason: str) -> None:
         """Remember that trajectories are withdrawn, and since when; the first time counts."""
+        namespace = _namespace(self.tenant, self.environment)
         for name in names:
-            if await self.store.aget(self._namespace, digest(name)) is None:
+            if await self.store.aget(namespace, digest(name)) is None:
                 value = {
                     "schema_version": SCHEMA_VERSION,
                     "trajectory": name,
                     "reason": reason,
                     "time": time.time(),
                 }
-                await self.store.aput(self._namespace, digest(name), value, index=False)
-
-    async def marked(self) -> set[str]:
-        """Return the ids of all that was ever withdrawn."""
-        items = await self.store.asearch(self._namespace, limit=_ALL)
-        # Some stores compare prefixes as text, so that "a" also finds "ab".
-        own = (item for item in items if item.namespace == self._namespace)
-        return {str(item.value["trajectory"]) for item in own}
+                await self.store.aput(namespace, digest(name), value, index=False)
 
     async def unlearn(self, names: Sequence[str], reason: str) -> Withdrawn:
         """Take what rests on withdrawn trajectories out of the draft, and out of every release."""
         batches = await self.log.batches()
-        resting = resting_on(batches, await self.marked())
+        resting = resting_on(batches, await withdrawn(*self.whose))
         # What the log holds is part of the name: after later words, it is another withdrawal.
         run = digest("withdraw", names, batches[-1].key if batches else "")
         await self.log.record(
             resting.operations(), run=run, evidence=(WITHDRAWN,), author="system", reason=reason
         )
-        releases = Releases(self.store, self.tenant, self.environment)
+        releases = Releases(*self.whose)
         release, unreleased = await _released_without(resting, releases, run, reason)
         await releases.withdraw(resting.bars, reason or "no reason given")
         return Withdrawn(resting=resting, release=release, unreleased=unreleased)
 
     @property
-    def log(self) -> RulebookLog:
-        return RulebookLog(self.store, self.tenant, self.environment)
+    def whose(self) -> tuple[BaseStore, str, str]:
+        """Where everything about the place is kept: the store, and under which names."""
+        return self.store, self.tenant, self.environment
 
     @property
-    def _namespace(self) -> tuple[str, ...]:
-        return ("withdrawn", label(self.tenant), label(self.environment))
+    def log(self) -> RulebookLog:
+        """The rulebook's log."""
+        return RulebookLog(*self.whose)
+
+
+def _namespace(tenant: str, environment: str) -> tuple[str, ...]:
+    return ("withdrawn", label(tenant), label(environment))
 
 
 async def _released_without(
