@@ -18,7 +18,7 @@ from memory.findings import attempts
 from memory.withdrawal import withdraw as withdraw_from
 from state.errors import BadInput
 from state.nouns import Trajectory
-from state.provenance import resting_on, speakers
+from state.provenance import cited, resting_on, speakers
 from state.rulebook import Batch, Rule
 
 
@@ -99,8 +99,19 @@ def evidence(
 
 async def _named(begins: str, book: Book) -> list[str]:
     """Return the attempts that the log names, whose ids begin so."""
-    every = {each for batch in await book.log.batches() for each in batch.evidence}
+    every = cited(await book.log.batches())
     return sorted(each for each in every if each.startswith(begins))
+
+
+async def _whole(begins: str, book: Book) -> str:
+    """Return the id that the log completes so, or what was given if that is all there is."""
+    found = await _named(begins, book)
+    if len(found) < 2 or begins in found:
+        return begins if begins in found else (*found, begins)[0]
+    raise BadInput(
+        f"{len(found)} attempts have an id that begins with {begins!r}, but it must be one: "
+        f"{', '.join(found[:5])}{', …' if found[5:] else ''}. Nothing was withdrawn."
+    )
 
 
 async def _behind(rule: Rule, book: Book) -> None:
@@ -151,31 +162,41 @@ def withdraw(
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:
-    """Withdraw attempts that are bad, private or poisoned, and what rests on them alone."""
+    """Withdraw attempts that are bad, private or poisoned, and what rests on them alone.
+
+    Nothing is done if one of them is unknown. What was interrupted, or was written meanwhile by a
+    run under way, is withdrawn by the same command again.
+    """
 
     async def write(book: Book) -> None:
-        named = [await _named(each, book) for each in trajectories]
-        whole = [
-            found[0] if len(found) == 1 else each
-            for each, found in zip(trajectories, named, strict=True)
-        ]
         done = await withdraw_from(
             book.store,
             book.tenant,
             book.environment,
-            whole,
+            [await _whole(each, book) for each in trajectories],
             reason,
             experience=await book.experience(),
         )
         console = Console()
         for rule in done.resting.alone:
             console.print(changed("removed", rule.text, None))
-        for rule in done.resting.partly:
-            console.print(f"[yellow]weakened[/] {escape(rule.text)} → {rule.strength}")
-        console.print(f"Erased: {counted(done.attempts, 'transcript')}.")
+        for rule, left in done.resting.lessened:
+            if left.text != rule.text:
+                console.print(changed("reworded", rule.text, left.text))
+            else:
+                console.print(f"[yellow]weakened[/] {escape(left.text)} → {left.strength}")
+        for rule in done.unreleased:
+            console.print(changed("unreleased", rule.text, None))
+        came = {
+            "transcript": done.attempts,
+            "reflection": done.reflections,
+            "quarantined operation": done.stopped,
+        }
+        erased = ", ".join(counted(number, what) for what, number in came.items() if number)
+        console.print(f"Erased: {erased or 'nothing that was not erased before'}.")
         if done.release:
             console.print(f"In force: {done.release[:8]}.")
-        if done.resting.partly:
+        if done.resting.lessened:
             console.print("`apprentice rules learn --tasks 0` judges what is left.")
 
     with_book(environment, memory, write)

@@ -33,7 +33,7 @@ from state.expel import HELD_OUT, TASKS
 from state.gathering import CHUNK
 from state.records import record as record_of
 from state.releases import CURRENT, NONE
-from state.rulebook import Difference, Rule, Rulebook, diff, parse_operations, rollback
+from state.rulebook import Difference, Rule, Rulebook, diff, parse_operations
 from training.adapters import check_usable
 
 STRENGTH: Final = (
@@ -327,8 +327,7 @@ def roll_back(
         rules = earlier.rules if earlier else ()
         name, run = earlier.id if earlier else "", str(uuid4())
         reason = f"Rolled back to {name[:8] or NONE}."
-        operations = rollback(await book.log.load(), Rulebook(rules=rules))
-        await book.log.record(operations, run=run, author="person", reason=reason)
+        await book.log.restore(Rulebook(rules=rules), run=run, reason=reason)
         await book.releases.promote(name, run=run, author="person", reason=reason)
         Console().print(f"In force: {name[:8] or NONE}, {counted(len(rules), 'rule')}.")
 

@@ -85,14 +85,22 @@ async def attempts(
 async def erase(
     store: BaseStore, tenant: str, environment: str, trajectories: Collection[str]
 ) -> set[str]:
-    """Erase attempts from every run's findings; return the ids of those that were there."""
+    """Erase attempts, and findings on their evidence; return the ids of attempts that were there.
+
+    They are those of every run.
+    """
     prefix = ("findings", label(tenant), label(environment))
+    gone = set(trajectories)
     erased: set[str] = set()
     for item in await store.asearch(prefix, limit=PAGE):
+        if item.namespace[:3] != prefix:
+            continue
         attempts = item.value.get("attempts", [])
-        kept = [attempt for attempt in attempts if attempt["id"] not in trajectories]
-        if len(kept) < len(attempts) and item.namespace[:3] == prefix:
-            erased |= {attempt["id"] for attempt in attempts} & set(trajectories)
+        kept = [attempt for attempt in attempts if attempt["id"] not in gone]
+        if not gone.isdisjoint(item.value.get("evidence", ())):
+            await store.adelete(item.namespace, item.key)
+        elif len(kept) < len(attempts):
+            erased |= {attempt["id"] for attempt in attempts} & gone
             value = {**item.value, "attempts": kept}
             await store.aput(item.namespace, item.key, value, index=False)
     return erased

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_CODE = re.compile(r"~([0-9a-f]+)~")
 
 
 def label(name: str) -> str:
@@ -14,3 +15,8 @@ def label(name: str) -> str:
     for a separator or a wildcard.
     """
     return _UNSAFE.sub(lambda found: f"~{ord(found[0]):x}~", name) or "~"
+
+
+def labelled(text: str) -> str:
+    """Return the name that a label stands for."""
+    return _CODE.sub(lambda found: chr(int(found[1], 16)), text) if text != "~" else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -50,14 +50,26 @@ class Quarantine:
 
     async def waiting(self) -> list[Quarantined]:
         """Return what no person has decided on yet."""
-        items = await self.store.asearch(self._namespace, limit=PAGE)
-        own = [item for item in items if item.namespace == self._namespace]
-        found = [_read(item.value) for item in sorted(own, key=lambda item: item.key)]
-        return [each for each in found if each.status == "waiting"]
+        return [each for each in await self.all() if each.status == "waiting"]
+
+    async def forget(self, trajectories: Collection[str]) -> int:
+        """Erase what rests on any of these trajectories, settled or not; return how many."""
+        gone = 0
+        for each in await self.all():
+            if not set(each.evidence).isdisjoint(trajectories):
+                await self.store.adelete(self._namespace, each.key)
+                gone += 1
+        return gone
 
     async def settle(self, each: Quarantined, status: Literal["approved", "rejected"]) -> None:
         """Remember what a person decided."""
         await self._put(each.model_copy(update={"status": status}))
+
+    async def all(self) -> list[Quarantined]:
+        """Return everything that was stopped, settled or not."""
+        items = await self.store.asearch(self._namespace, limit=PAGE)
+        own = [item for item in items if item.namespace == self._namespace]
+        return [_read(item.value) for item in sorted(own, key=lambda item: item.key)]
 
     async def _put(self, each: Quarantined) -> None:
         value = each.model_dump(mode="json")

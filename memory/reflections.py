@@ -8,17 +8,20 @@ lose nothing. Stores disagree on order, so reading sorts here, in one large page
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, SearchItem
 from pydantic import ValidationError
 
-from memory.labels import label
+from memory.labels import label, labelled
 from state.errors import BrokenData
 from state.nouns import SCHEMA_VERSION, Reflection, Task, digest, trajectory_id
 
 PAGE: Final = 10_000
+_ALL: Final = 1_000_000_000
+_REFLECTIONS: Final = "reflections"
 _SOLVED: Final = "solved"
 
 
@@ -34,7 +37,7 @@ class Reflections:
         """Return every reflection kept, the oldest first."""
         if self.store is None:
             return []
-        items = await self.store.asearch(self._namespace("reflections"), limit=PAGE)
+        items = await self.store.asearch(self._namespace(_REFLECTIONS), limit=PAGE)
         found = [(_ordinal(item.value), _read(item.value)) for item in items]
         return [reflection for _, reflection in sorted(found, key=lambda pair: pair[0])]
 
@@ -43,7 +46,7 @@ class Reflections:
         if self.store is None:
             return
         key = digest(run, reflection.trial)
-        if await self.store.aget(self._namespace("reflections"), key):
+        if await self.store.aget(self._namespace(_REFLECTIONS), key):
             return
         value = {
             "schema_version": SCHEMA_VERSION,
@@ -52,13 +55,13 @@ class Reflections:
             "run": run,
             "at": time.time(),
         }
-        await self.store.aput(self._namespace("reflections"), key, value, index=False)
+        await self.store.aput(self._namespace(_REFLECTIONS), key, value, index=False)
 
     async def solved_by(self) -> str:
         """Return the id of the trajectory that solved the task; '' when none did."""
         if self.store is None:
             return ""
-        item = await self.store.aget(self._namespace("solved"), _SOLVED)
+        item = await self.store.aget(self._namespace(_SOLVED), _SOLVED)
         return str(item.value["trajectory"]) if item else ""
 
     async def mark_solved(self, trajectory: str) -> None:
@@ -66,7 +69,7 @@ class Reflections:
         if self.store is None:
             return
         value = {"schema_version": SCHEMA_VERSION, "trajectory": trajectory}
-        await self.store.aput(self._namespace("solved"), _SOLVED, value, index=False)
+        await self.store.aput(self._namespace(_SOLVED), _SOLVED, value, index=False)
 
     async def forget(self, run: str, trials: int) -> None:
         """Take back what a run of so many trials at most has left here, so that it can start anew.
@@ -75,16 +78,56 @@ class Reflections:
         """
         if self.store is None:
             return
-        for item in await self.store.asearch(self._namespace("reflections"), limit=PAGE):
+        for item in await self.store.asearch(self._namespace(_REFLECTIONS), limit=PAGE):
             if item.value.get("run") == run:
                 await self.store.adelete(item.namespace, item.key)
         own = {trajectory_id(self.tenant, self.task, run, trial + 1) for trial in range(trials)}
         if await self.solved_by() in own:
-            await self.store.adelete(self._namespace("solved"), _SOLVED)
+            await self.store.adelete(self._namespace(_SOLVED), _SOLVED)
 
     def _namespace(self, kind: str) -> tuple[str, ...]:
         task = self.task
         return (kind, label(self.tenant), label(task.environment), label(task.id))
+
+
+async def forget(
+    store: BaseStore, tenant: str, environment: str, trajectories: Collection[str]
+) -> int:
+    """Erase what was learned from attempts, by their ids; return how many reflections that was.
+
+    A task that one of them solved counts as unsolved again.
+    """
+    gone = 0
+    for trajectory, item in await _traces(store, tenant, environment):
+        if trajectory in trajectories:
+            await store.adelete(item.namespace, item.key)
+            gone += item.namespace[0] == _REFLECTIONS
+    return gone
+
+
+async def remembered(store: BaseStore, tenant: str, environment: str) -> set[str]:
+    """Return the ids of the attempts that a reflection or a solved task comes from."""
+    return {trajectory for trajectory, _ in await _traces(store, tenant, environment)}
+
+
+async def _traces(store: BaseStore, tenant: str, environment: str) -> list[tuple[str, SearchItem]]:
+    """Return what is kept of an environment's tasks, each with the attempt that it comes from."""
+    found: list[tuple[str, SearchItem]] = []
+    for kind in (_REFLECTIONS, _SOLVED):
+        prefix = (kind, label(tenant), label(environment))
+        for item in await store.asearch(prefix, limit=_ALL):
+            # Some stores compare prefixes as text, so that "a" also finds "ab".
+            if item.namespace[:-1] == prefix:
+                task = Task(id=labelled(item.namespace[-1]), environment=environment)
+                found.append((_cause(item.value, tenant, task), item))
+    return found
+
+
+def _cause(value: dict[str, Any], tenant: str, task: Task) -> str:
+    """Return the attempt that solved a task, or whose failure a reflection is on."""
+    if "trajectory" in value:
+        return str(value["trajectory"])
+    return trajectory_id(tenant, task, str(value.get("run", "")), int(value.get("trial", 1)))
 
 
 def _ordinal(value: dict[str, Any]) -> tuple[float, str, int]:

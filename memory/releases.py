@@ -7,7 +7,7 @@ nothing: the later promotion is in force, and the earlier one is history.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -19,7 +19,7 @@ from state.errors import BadInput, BrokenData, UnknownName
 from state.gate import Account, Decision
 from state.nouns import SCHEMA_VERSION, Noun, digest
 from state.releases import CURRENT, NONE, Promotion, Release
-from state.rules import Author
+from state.rules import Author, Rule
 
 PAGE: Final = 100_000
 _TICK: Final = 1e-6
@@ -122,10 +122,10 @@ class Releases:
         )
         await self._kept.aput(namespace, key, promotion.model_dump(mode="json"), index=False)
 
-    async def withdraw(self, rules: Collection[str], reason: str) -> None:
-        """Keep releases that show any of some rules, by id, from ever running again."""
+    async def withdraw(self, bars: Callable[[Rule], bool], reason: str) -> None:
+        """Keep releases that show any rule which is barred from ever running again."""
         for release in await self.all():
-            if not release.withdrawn and {rule.id for rule in release.rules} & set(rules):
+            if not release.withdrawn and any(map(bars, release.rules)):
                 value = release.model_copy(update={"withdrawn": reason}).model_dump(mode="json")
                 await self._kept.aput(self._namespace("releases"), release.id, value, index=False)
 

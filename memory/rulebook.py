@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from memory.labels import label
 from state.errors import BadInput, BrokenData
 from state.nouns import SCHEMA_VERSION
+from state.provenance import VERSION
 from state.rulebook import (
     LIMIT,
     Applied,
@@ -203,13 +204,19 @@ class RulebookLog:
     ) -> Applied:
         """Give the book the rules of an earlier version again, as a new batch."""
         target = await self.version(version)
-        operations = rollback(await self.load(), target)
+        reason = reason or f"Back to version {version}."
+        return await self.restore(target, run=run, author=author, reason=reason)
+
+    async def restore(
+        self, target: Rulebook, *, run: str, author: Author = "person", reason: str = ""
+    ) -> Applied:
+        """Give the book another one's rules, as a new batch: nobody's word on any one of them."""
         return await self.record(
-            operations,
+            rollback(await self.load(), target),
             run=run,
-            evidence=(f"version:{version}",),
+            evidence=(f"{VERSION}{target.version}",),
             author=author,
-            reason=reason or f"Back to version {version}.",
+            reason=reason,
         )
 
     async def _snapshot(self) -> _Snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,13 @@ class Showings:
         )
         value = showing.model_dump(mode="json")
         await self.store.aput(self._namespace, attempt.id, value, index=False)
+
+    async def forget(self, trajectories: Iterable[str]) -> None:
+        """Count attempts, by their ids, no longer."""
+        if self.store is None:
+            return
+        for name in trajectories:
+            await self.store.adelete(self._namespace, name)
 
     async def all(self) -> list[Showing]:
         """Return every showing."""

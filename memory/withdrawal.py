@@ -1,35 +1,57 @@
-"""Taking a trajectory back: it is erased, and what rests on it leaves the rules and the release."""
+"""Taking a trajectory back: it is erased, and what rests on it leaves the rules and the release.
+
+First of all its id is marked, and its transcript is erased last. So a withdrawal that was killed
+half-way is finished by the same withdrawal again, and one that found a run still learning from
+the transcript catches up with what the run wrote.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from langgraph.store.base import BaseStore
 
 from memory.experience import Experience
-from memory.findings import erase
+from memory.findings import attempts, erase
+from memory.labels import label
+from memory.quarantine import Quarantine
+from memory.reflections import forget, remembered
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
-from state.errors import UnknownName
-from state.nouns import Noun, digest
-from state.provenance import Resting, resting_on
+from memory.showings import Showings
+from state.errors import BadInput
+from state.nouns import SCHEMA_VERSION, Noun, digest
+from state.provenance import WITHDRAWN, Resting, cited, resting_on
 from state.releases import release_id
-from state.rulebook import Rulebook
+from state.rulebook import Rule, Rulebook
+
+MAX_REASON: Final = 2_000
+"""Characters that a reason may have."""
+_ALL: Final = 1_000_000_000
 
 
 class Withdrawn(Noun):
     """What a withdrawal came to.
 
     Attributes:
-        resting: the rules that rested on the trajectories.
-        release: id of the release that shows none of those which had no other support; '' when
-            the one in force showed none.
+        resting: what rested on the trajectories, and on those that were withdrawn before.
+        release: id of the release that shows none of the wordings which had no other support; ''
+            when the one in force showed none.
+        unreleased: the rules that it leaves out.
         attempts: transcripts that were erased.
+        reflections: lessons on them that were erased.
+        stopped: operations in quarantine that were erased.
     """
 
     resting: Resting
     release: str = ""
+    unreleased: tuple[Rule, ...] = ()
     attempts: int = 0
+    reflections: int = 0
+    stopped: int = 0
 
 
 async def withdraw(
@@ -40,10 +62,11 @@ async def withdraw(
     reason: str,
     experience: Experience | None = None,
 ) -> Withdrawn:
-    """Withdraw trajectories, by their ids; doing it again changes nothing.
+    """Withdraw trajectories, by their ids; again, it does what was left or came since.
 
     Rules that rest on them alone leave the draft, and the release at once: nobody has to show
-    that a poisoned rule hurts. The others lose the votes and are left to the next gate.
+    that a poisoned rule hurts. The others lose the votes, and words that only these said for
+    them, and are left to the next gate.
 
     Args:
         store: where the rules and what runs keep are.
@@ -54,35 +77,113 @@ async def withdraw(
         experience: the tenant's memory, which forgets them too.
 
     Raises:
-        UnknownName: if nothing rests on a trajectory and no transcript of it is kept.
+        BadInput: if nothing is known of one of them, or the reason is too long; then nothing is
+            withdrawn.
     """
-    log = RulebookLog(store, tenant, environment)
-    batches = await log.batches()
-    resting = resting_on(batches, trajectories)
-    erased = await erase(store, tenant, environment, trajectories)
+    if len(reason) > MAX_REASON:
+        raise BadInput(
+            f"The reason has {len(reason)} characters, but may have {MAX_REASON}. Shorten it; "
+            "nothing was withdrawn."
+        )
+    names = sorted(set(trajectories))
+    at = _Place(store, tenant, environment)
+    await at.check(names, experience)
+    await at.mark(names, reason)
+    done = await at.unlearn(names, reason)
+    stopped = await Quarantine(store, tenant, environment).forget(names)
+    await Showings(store, tenant, environment).forget(names)
+    reflections = await forget(store, tenant, environment, names)
+    erased = await erase(store, tenant, environment, names)
     if experience:
-        erased |= set(await experience.forget(trajectories))
-    known = {name for batch in batches for name in batch.evidence} | erased
-    for name in trajectories:
-        if name not in known:
-            raise UnknownName(f"trajectory of {environment}", name, ())
-    run = digest("withdraw", sorted(trajectories))
-    await log.record(
-        resting.operations(), run=run, evidence=("withdrawn",), author="system", reason=reason
+        erased |= set(await experience.forget(names))
+    return done.model_copy(
+        update={"stopped": stopped, "reflections": reflections, "attempts": len(erased)}
     )
-    gone = {rule.id for rule in resting.alone}
-    releases = Releases(store, tenant, environment)
-    release = await _released_without(gone, releases, run, reason)
-    await releases.withdraw(gone, reason or "no reason given")
-    return Withdrawn(resting=resting, release=release, attempts=len(erased))
 
 
-async def _released_without(gone: set[str], releases: Releases, run: str, reason: str) -> str:
-    """Put a release without some rules in force; return its id, '' if there was no need."""
+async def withdrawn(store: BaseStore, tenant: str, environment: str) -> set[str]:
+    """Return the ids of all trajectories that were ever withdrawn."""
+    namespace = _namespace(tenant, environment)
+    items = await store.asearch(namespace, limit=_ALL)
+    # Some stores compare prefixes as text, so that "a" also finds "ab".
+    return {str(item.value["trajectory"]) for item in items if item.namespace == namespace}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One tenant's rules of one environment, and what was withdrawn there."""
+
+    store: BaseStore
+    tenant: str
+    environment: str
+
+    async def check(self, names: Sequence[str], experience: Experience | None) -> None:
+        """Raise BadInput unless something is known of every trajectory, withdrawn or not."""
+        known = await withdrawn(*self.whose) | await remembered(*self.whose)
+        known |= cited(await self.log.batches())
+        known |= {name for each in await Quarantine(*self.whose).all() for name in each.evidence}
+        known |= (await attempts(*self.whose, names)).keys()
+        unknown = [name for name in names if name not in known]
+        if experience:
+            unknown = [name for name in unknown if await experience.get(name) is None]
+        if unknown:
+            listed = ", ".join(repr(name[:80]) for name in unknown[:5])
+            raise BadInput(
+                f"In {self.environment}, no rule rests on {listed}, and no such attempt is kept. "
+                "Nothing was withdrawn. `apprentice rules evidence RULE` lists a rule's attempts."
+            )
+
+    async def mark(self, names: Iterable[str], reason: str) -> None:
+        """Remember that trajectories are withdrawn, and since when; the first time counts."""
+        namespace = _namespace(self.tenant, self.environment)
+        for name in names:
+            if await self.store.aget(namespace, digest(name)) is None:
+                value = {
+                    "schema_version": SCHEMA_VERSION,
+                    "trajectory": name,
+                    "reason": reason,
+                    "time": time.time(),
+                }
+                await self.store.aput(namespace, digest(name), value, index=False)
+
+    async def unlearn(self, names: Sequence[str], reason: str) -> Withdrawn:
+        """Take what rests on withdrawn trajectories out of the draft, and out of every release."""
+        batches = await self.log.batches()
+        resting = resting_on(batches, await withdrawn(*self.whose))
+        # What the log holds is part of the name: after later words, it is another withdrawal.
+        run = digest("withdraw", names, batches[-1].key if batches else "")
+        await self.log.record(
+            resting.operations(), run=run, evidence=(WITHDRAWN,), author="system", reason=reason
+        )
+        releases = Releases(*self.whose)
+        release, unreleased = await _released_without(resting, releases, run, reason)
+        await releases.withdraw(resting.bars, reason or "no reason given")
+        return Withdrawn(resting=resting, release=release, unreleased=unreleased)
+
+    @property
+    def whose(self) -> tuple[BaseStore, str, str]:
+        """Where everything about the place is kept: the store, and under which names."""
+        return self.store, self.tenant, self.environment
+
+    @property
+    def log(self) -> RulebookLog:
+        """The rulebook's log."""
+        return RulebookLog(*self.whose)
+
+
+def _namespace(tenant: str, environment: str) -> tuple[str, ...]:
+    return ("withdrawn", label(tenant), label(environment))
+
+
+async def _released_without(
+    resting: Resting, releases: Releases, run: str, reason: str
+) -> tuple[str, tuple[Rule, ...]]:
+    """Put a release without barred rules in force; return its id, and what it leaves out."""
     current = await releases.current()
-    if current is None or not gone & {rule.id for rule in current.rules}:
-        return ""
-    rules = tuple(rule for rule in current.rules if rule.id not in gone)
+    barred = tuple(rule for rule in current.rules if resting.bars(rule)) if current else ()
+    if current is None or not barred:
+        return "", ()
+    rules = tuple(rule for rule in current.rules if rule not in barred)
     version = Rulebook(rules=rules).version
     changed = {
         "id": release_id(current.tenant, current.environment, version, run),
@@ -91,7 +192,8 @@ async def _released_without(gone: set[str], releases: Releases, run: str, reason
         "run": run,
         "base": current.id,
         "validation": None,
+        "withdrawn": "",
     }
     release = current.model_copy(update=changed)
     await releases.publish(release, author="system", reason=reason)
-    return release.id
+    return release.id, barred

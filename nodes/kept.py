@@ -11,6 +11,7 @@ from memory.findings import Findings
 from memory.quarantine import Quarantine
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
+from memory.withdrawal import withdrawn
 from state.context import Context
 from state.errors import MissingPart
 from state.nouns import Noun
@@ -45,6 +46,11 @@ def releases_of(runtime: Runtime[Context], environment: str) -> Releases:
 def quarantine_of(runtime: Runtime[Context], environment: str) -> Quarantine:
     """Return the operations that wait for a person."""
     return Quarantine(store_of(runtime), Context.of(runtime).tenant, environment)
+
+
+async def withdrawn_from(runtime: Runtime[Context], environment: str) -> set[str]:
+    """Return the ids of the trajectories that were withdrawn from an environment's rules."""
+    return await withdrawn(store_of(runtime), Context.of(runtime).tenant, environment)
 
 
 def findings_of(

@@ -1,55 +1,119 @@
-"""From a rule to the trajectories it rests on, and from a trajectory to what rests on it."""
+"""From a rule to the trajectories it rests on, and from a trajectory to what rests on it.
+
+What is taken back with a trajectory is wordings: a rule that a poisoned transcript reworded has
+its earlier words left, and a release that shows those may go on running.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from state.nouns import Noun
-from state.rulebook import Batch, Operation, Rule, Rulebook, fold
+from state.rulebook import Batch, Kind, Operation, Rule, Rulebook, fold
+from state.rules import likeness
 
-_FOR = ("ADD", "AGREE", "EDIT")
+VERSION: Final = "version:"
+"""In front of a version of the rules, in the evidence of a batch that goes back to it."""
+WITHDRAWN: Final = "withdrawn"
+"""The evidence of a batch that takes away what rested on withdrawn trajectories."""
+
+Wording = tuple[str, str]
+"""A rule's id, and the `likeness` of words that it has or had."""
 
 
 class Resting(Noun):
-    """Rules in force that rest on certain trajectories.
+    """What rests on certain trajectories.
 
     Attributes:
-        alone: they have no other support.
-        partly: they have, and this is what they would be without those trajectories.
+        alone: rules of the draft that have nothing else to rest on.
+        partly: rules of the draft that have.
+        left: what these would be without those trajectories, in the same order.
+        wordings: all that any rule ever said and nothing else speaks for.
     """
 
     alone: tuple[Rule, ...] = ()
     partly: tuple[Rule, ...] = ()
+    left: tuple[Rule, ...] = ()
+    wordings: frozenset[Wording] = frozenset()
+
+    @property
+    def lessened(self) -> list[tuple[Rule, Rule]]:
+        """The rules that would be others without those trajectories: as they are, and as left."""
+        pairs = zip(self.partly, self.left, strict=True)
+        return [(rule, left) for rule, left in pairs if left != rule]
 
     def operations(self) -> list[Operation]:
         """Return what takes the trajectories' support away."""
-        gone = [
-            Operation(kind="SET", rule=rule.id, text=rule.text, weight=0) for rule in self.alone
-        ]
-        less = [
+        gone = [rule.model_copy(update={"strength": 0}) for rule in self.alone]
+        return [
             Operation(kind="SET", rule=rule.id, text=rule.text, weight=rule.strength)
-            for rule in self.partly
+            for rule in (*gone, *(left for _, left in self.lessened))
         ]
-        return gone + less
+
+    def bars(self, rule: Rule) -> bool:
+        """Tell whether a rule, as a release shows it, may not be shown any more."""
+        return worded(rule) in self.wordings
+
+
+class _Word(NamedTuple):
+    """One batch's word for one rule, in the words that the rule had by then."""
+
+    wording: Wording
+    batch: Batch
+
+
+def worded(rule: Rule) -> Wording:
+    """Return a rule's words as withdrawals compare them."""
+    return rule.id, likeness(rule.text)
+
+
+def goes_back(batch: Batch) -> bool:
+    """Tell whether a batch is a rollback: it says nothing about any one rule."""
+    return _restores(batch) and any(name.startswith(VERSION) for name in batch.evidence)
+
+
+def cited(batches: Iterable[Batch]) -> set[str]:
+    """Return the ids of the trajectories that a log rests on."""
+    own = (each for each in batches if not goes_back(each) and not _takes_away(each))
+    return {name for batch in own for name in batch.evidence}
+
+
+def _takes_away(batch: Batch) -> bool:
+    return _restores(batch) and batch.evidence == (WITHDRAWN,)
+
+
+def _restores(batch: Batch) -> bool:
+    """Tell whether a batch may be no model's; those who send transcripts choose their ids."""
+    return batch.author != "model" and all(each.kind == "SET" for each in batch.operations)
 
 
 def speakers(batches: Sequence[Batch], book: Rulebook) -> dict[str, list[Batch]]:
-    """Return the batches that spoke for each rule, by its id.
-
-    ADD, AGREE and EDIT speak for a rule, and so does a SET that words it anew. A SET that leaves
-    the text, such as a rollback's, says nothing about what the rule rests on.
-    """
+    """Return the batches that spoke for each rule, by its id."""
     spoke: dict[str, list[Batch]] = {}
-    texts: dict[str, str] = {}
+    for (rule, _), batch in _spoken(batches, book):
+        spoke.setdefault(rule, []).append(batch)
+    return spoke
+
+
+def _spoken(batches: Iterable[Batch], book: Rulebook) -> Iterator[_Word]:
+    """Yield every word that was said for a rule, the oldest first.
+
+    ADD, AGREE and EDIT speak for a rule, and so does a SET in words that it never had. A SET in
+    words that it had, such as a rollback's, says nothing about what the rule rests on.
+    """
+    said: set[Wording] = set()
+    now: dict[str, str] = {}
     for batch in batches:
         for operation in batch.operations:
             rule = book.merged.get(operation.rule, operation.rule)
-            worded = operation.kind == "SET" and operation.weight and texts.get(rule)
-            if operation.kind in _FOR or (worded and worded != operation.text):
-                spoke.setdefault(rule, []).append(batch)
+            text = likeness(operation.text) or now.get(rule, "")
+            anew = bool(operation.weight) and (rule, text) not in said
+            if operation.kind in ("ADD", "AGREE", "EDIT") or (operation.kind == "SET" and anew):
+                said.add((rule, text))
+                yield _Word((rule, text), batch)
             if operation.kind not in ("AGREE", "REMOVE"):
-                texts[rule] = operation.text
-    return spoke
+                now[rule] = text
 
 
 def resting_on(batches: Sequence[Batch], trajectories: Collection[str]) -> Resting:
@@ -60,18 +124,71 @@ def resting_on(batches: Sequence[Batch], trajectories: Collection[str]) -> Resti
     """
     gone = set(trajectories)
     book = fold(batches)
-    clean = [batch for batch in batches if not gone & set(batch.evidence)]
-    without = {rule.id: rule for rule in fold(clean).rules}
+    words = list(_spoken(batches, book))
+    sound = {word.wording for word in words if not gone & set(word.batch.evidence)}
+    lost = frozenset(word.wording for word in words) - sound
+    tainted = {word.wording[0] for word in words if gone & set(word.batch.evidence)}
+    touched = [rule for rule in book.rules if rule.id in tainted]
+    clean = _without(batches, gone, lost, book)
+    held = {likeness(rule.text) for rule in book.rules if worded(rule) not in lost}
     alone: list[Rule] = []
-    partly: list[Rule] = []
-    spoke = speakers(batches, book)
-    for rule in book.rules:
-        own = spoke.get(rule.id, [])
-        tainted = [batch for batch in own if gone & set(batch.evidence)]
-        if len(tainted) == len(own) and tainted:
+    pairs: list[tuple[Rule, Rule]] = []
+    for rule in touched:
+        left = _left(rule, clean.get(rule.id), held, worded(rule) in lost)
+        if left is None:
             alone.append(rule)
-        elif tainted:
-            left = without.get(rule.id)
-            strength = left.strength if left else 1
-            partly.append(rule.model_copy(update={"strength": min(rule.strength, strength)}))
-    return Resting(alone=tuple(alone), partly=tuple(partly))
+        else:
+            held.add(likeness(left.text))
+            pairs.append((rule, left))
+    return Resting(
+        alone=tuple(alone),
+        partly=tuple(rule for rule, _ in pairs),
+        left=tuple(left for _, left in pairs),
+        wordings=lost,
+    )
+
+
+def _left(rule: Rule, clean: Rule | None, held: Collection[str], lost: bool) -> Rule | None:
+    """Return what is left of a rule, if anything is.
+
+    Args:
+        rule: the rule as it is.
+        clean: what the other evidence alone makes of it.
+        held: words that other rules have.
+        lost: whether nothing else speaks for the rule's words.
+    """
+    votes = clean.strength if clean else 0
+    if not lost:  # it has a word of its own, which is at least that
+        return rule.model_copy(update={"strength": min(rule.strength, max(1, votes))})
+    if clean is None or not votes or likeness(clean.text) in held:
+        return None
+    return clean.model_copy(update={"strength": min(rule.strength, votes)})
+
+
+def _without(
+    batches: Iterable[Batch], gone: Collection[str], lost: Collection[Wording], book: Rulebook
+) -> dict[str, Rule]:
+    """Return the rules that a log makes, by id, without what rests on trajectories.
+
+    Rollbacks and earlier withdrawals are left out: what they put back may rest on the same.
+    """
+    known: set[str] = set()
+    kept: list[Batch] = []
+    for batch in batches:
+        if set(gone) & set(batch.evidence) or goes_back(batch) or _takes_away(batch):
+            continue
+        operations = []
+        for operation in batch.operations:
+            rule = book.merged.get(operation.rule, operation.rule)
+            text = likeness(operation.text)
+            if operation.kind == "SET" and (rule, text) in lost:
+                continue
+            # Who agreed with a rule, or reworded it, has said it: without the one who did so
+            # first, theirs is the first word.
+            first = text and rule not in known and operation.kind in ("AGREE", "EDIT")
+            kind: Kind = "ADD" if first else operation.kind
+            operations.append(operation.model_copy(update={"rule": rule, "kind": kind}))
+            if kind in ("ADD", "SET"):
+                known.add(rule)
+        kept.append(batch.model_copy(update={"operations": tuple(operations)}))
+    return {rule.id: rule for rule in fold(kept).rules}

@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from state.errors import BadInput
 from state.nouns import SCHEMA_VERSION, Name, Noun
+from state.provenance import goes_back
 from state.rulebook import Batch, Difference, Operation, Rule, Rulebook, in_order
 from state.rules import RuleText, likeness
 
@@ -146,12 +147,13 @@ def declined(batches: Iterable[Batch], book: Rulebook) -> set[str]:
     """Return the rules that a person took out, by `likeness` of their texts.
 
     A model may word a rule again that others voted down. A person's no is not undone by asking
-    often enough.
+    often enough. A rollback is no word on any rule: what it leaves out may be learned again.
     """
     retired = {rule.id: rule for rule in book.retired}
     last = {
         operation.rule: (batch, operation)
         for batch in in_order(batches)
+        if not goes_back(batch)
         for operation in batch.operations
         if operation.rule in retired
     }

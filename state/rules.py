@@ -41,14 +41,15 @@ class Operation(Noun):
         number: the rule as a prompt showed it, from 1; None where `rule` names it, and for ADD.
         rule: the rule's id.
         text: the new rule of an ADD, EDIT or SET; beside AGREE or REMOVE, the rule meant.
-        weight: what is added to the rule's strength, or, for SET, the strength it gets.
+        weight: what is added to the rule's strength, or, for SET, the strength it gets; a strength
+            counts votes, and votes have no end.
     """
 
     kind: Kind
     number: int | None = Field(default=None, ge=0, le=999_999)
     rule: str = Field(default="", max_length=200)
     text: RuleText = ""
-    weight: int | None = Field(default=None, ge=-1000, le=1000)
+    weight: int | None = Field(default=None, ge=-1000)
 
     def __str__(self) -> str:
         target = self.rule[:8] if self.number is None else str(self.number)

@@ -19,7 +19,7 @@ from nodes import Node
 from nodes.agents import Agent, ask
 from nodes.expel.budget import Budget, answer
 from nodes.expel.extract import gathered
-from nodes.kept import findings_of, log_of, quarantine_of
+from nodes.kept import findings_of, log_of, quarantine_of, withdrawn_from
 from state.context import Context
 from state.corroboration import Vocabulary
 from state.errors import ContextOverflow
@@ -36,10 +36,15 @@ REPORTED: Final = 200
 
 
 class Criticism(Noun):
-    """What came of one piece of evidence."""
+    """What came of one piece of evidence.
+
+    Attributes:
+        evidence: the ids of its trajectories: with one of them, it is erased.
+    """
 
     counts: Counts
     rejected: tuple[Rejected, ...] = ()
+    evidence: tuple[str, ...] = ()
 
 
 def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
@@ -60,9 +65,8 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
         pieces = list(enumerate(state.evidence))
         while pieces:
             index, piece = pieces.pop(0)
-            if not all(name in attempts for name in piece.trajectories):
-                gone = "A transcript that it rests on was withdrawn."
-                rejected.append(Rejected(written=piece.kind, reason=gone))
+            if await desk.lacks(piece):
+                rejected.append(_gone(piece))
                 continue
             halves = piece.halves()
             if await desk.was_divided(index, piece):
@@ -104,6 +108,11 @@ class _Desk:
         """The rulebook's log."""
         return log_of(self.runtime, self.state.environment)
 
+    async def lacks(self, piece: Evidence) -> bool:
+        """Tell whether a transcript of a piece was withdrawn, before the run began or since."""
+        gone = await withdrawn_from(self.runtime, self.state.environment)
+        return any(name in gone or name not in self.attempts for name in piece.trajectories)
+
     async def was_divided(self, index: int, piece: Evidence) -> bool:
         """Tell whether a run that was broken off had to divide a piece; then it stays divided."""
         for half in piece.halves():
@@ -130,6 +139,8 @@ class _Desk:
             return done
         book = await log.load()
         parsed = parse_operations(await self._asked(book, piece))
+        if await self.lacks(piece):
+            return Criticism(counts=Counts(), rejected=(_gone(piece),))
         batches = await log.batches()
         before = fold(batch for batch in batches if batch.run != run)
         stand = [rule.text for rule in before.rules]
@@ -164,7 +175,7 @@ class _Desk:
                 "rules": len(applied.rulebook.rules),
             }
         )
-        came = Criticism(counts=counts, rejected=rejected)
+        came = Criticism(counts=counts, rejected=rejected, evidence=piece.trajectories)
         await self._findings.add(_key(index, piece), came)
         return came
 
@@ -180,6 +191,10 @@ class _Desk:
             environment=self.state.environment,
         )
         return text_of(reply.message)
+
+
+def _gone(piece: Evidence) -> Rejected:
+    return Rejected(written=piece.kind, reason="A transcript that it rests on was withdrawn.")
 
 
 def _key(index: int, piece: Evidence) -> str:

@@ -7,9 +7,10 @@ from typing import Final
 from langgraph.runtime import Runtime
 
 from nodes.expel.validate import gate_name
-from nodes.kept import releases_of
+from nodes.kept import log_of, releases_of, withdrawn_from
 from state.context import Context
 from state.expel import ExpelState, ExpelUpdate, Outcome
+from state.provenance import resting_on
 
 _OUTCOMES: Final[dict[str, Outcome]] = {
     "publish": "published",
@@ -47,6 +48,14 @@ async def _released(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate
         reason = (
             f"Release {now} was put in force meanwhile, and this candidate was not compared with "
             "it. The draft keeps what was learned: run again, with 0 tasks to judge it as it is."
+        )
+        return {"outcome": "overtaken", "reason": reason}
+    gone = await withdrawn_from(runtime, state.environment)
+    resting = resting_on(await log_of(runtime, state.environment).batches(), gone)
+    if any(map(resting.bars, candidate.rules)):
+        reason = (
+            "A transcript that a rule of this candidate rests on was withdrawn meanwhile. The "
+            "draft keeps what is left: run again, with 0 tasks to judge it as it is."
         )
         return {"outcome": "overtaken", "reason": reason}
     await releases.publish(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from memory.labels import label
+from memory.labels import label, labelled
 from memory.reflections import Reflections
 from memory.store import store as open_store
 from state.errors import BrokenData
@@ -102,6 +102,7 @@ def test_labels_are_safe_and_never_shared(one: str, other: str) -> None:
     assert label(one)
     assert not set(label(one)) & set(".%*?[] /")
     assert (label(one) == label(other)) == (one == other)
+    assert labelled(label(one)) == one
 
 
 async def test_what_a_run_left_can_be_taken_back(store: BaseStore) -> None:

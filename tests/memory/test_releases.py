@@ -81,7 +81,7 @@ async def test_since_when_a_rule_is_in_force_survives_other_changes() -> None:
 async def test_a_withdrawn_release_never_runs_again(releases: Releases) -> None:
     await releases.publish(release("bad", "a", "b"))
     await releases.publish(release("good", "b"))
-    await releases.withdraw({"a"}, "It was poisoned.")
+    await releases.withdraw(lambda rule: rule.id == "a", "It was poisoned.")
     assert (await releases.chosen("current")) == (await releases.get("good"))
     with pytest.raises(BadInput, match=r"Release bad shows rules .*It was poisoned"):
         await releases.chosen("bad")

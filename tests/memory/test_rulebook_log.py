@@ -200,6 +200,23 @@ async def test_a_rollback_is_a_step_forward(store: BaseStore) -> None:
     assert forth.rulebook.rules == new.rules
 
 
+async def test_a_rule_that_thousands_agreed_with_is_rolled_back_and_read_again() -> None:
+    store = InMemoryStore()
+    log = RulebookLog(store)
+    (rule,) = (await log.record(add("Look twice."), run="r")).rulebook.rules
+    votes = [Operation(kind="AGREE", rule=rule.id, text=rule.text, weight=999)] * 3
+    for index, vote in enumerate(votes, 1):
+        await log.append(Batch(key=f"k{index}", operations=(vote,), run="r", index=index))
+    old = await log.load()
+    assert [each.strength for each in old.rules] == [2_999]
+    await log.rollback(Rulebook().version, run="undo")
+    await log.rollback(old.version, run="redo")
+    other = InMemoryStore()  # another process, which reads the log anew
+    for item in await store.asearch(("rulebook",), limit=100):
+        await other.aput(item.namespace, item.key, item.value)
+    assert (await RulebookLog(other).load()).rules == old.rules
+
+
 async def test_the_history_of_a_rule_leads_to_its_evidence(store: BaseStore) -> None:
     log = RulebookLog(store)
     await log.record(add("Look twice."), run="r", index=0, evidence=("t1", "t2"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from state.provenance import resting_on
-from state.rulebook import Author, Batch, Operation, Rulebook, batch_key, fold
+from state.provenance import cited, goes_back, resting_on
+from state.rulebook import Author, Batch, Operation, Rule, Rulebook, batch_key, fold
 
 Entry = tuple[str, Sequence[str], Author]
 
@@ -42,7 +42,7 @@ def test_a_rule_falls_with_its_only_support_and_keeps_what_others_gave_it() -> N
     )
     resting = resting_on(batches, ["t1"])
     assert [rule.id for rule in resting.alone] == ["a"]
-    assert [(rule.id, rule.strength) for rule in resting.partly] == [("b", 1)]
+    assert [(rule.id, rule.strength) for rule in resting.left] == [("b", 1)]
     book = fold(batches).apply(resting.operations(), author="system").rulebook
     assert {rule.id: rule.strength for rule in book.rules} == {"b": 1, "c": 1}
     assert resting_on(batches, ["t9"]).operations() == []
@@ -68,3 +68,65 @@ def test_a_rule_that_was_merged_into_another_supports_it() -> None:
     assert [rule.id for rule in resting_on(batches, ["t1"]).partly] == ["a"]
     assert [rule.id for rule in resting_on(batches, ["t1", "t2", "t3"]).alone] == ["a"]
     assert Rulebook() == fold([])
+
+
+def left(batches: list[Batch], *names: str) -> dict[str, tuple[str, int]]:
+    """Return the draft that is left when trajectories are withdrawn."""
+    resting = resting_on(batches, names)
+    book = fold(batches).apply(resting.operations(), author="system").rulebook
+    return {rule.id: (rule.text, rule.strength) for rule in book.rules}
+
+
+def test_a_rule_keeps_the_words_that_others_gave_it() -> None:
+    edited = log(
+        ("ADD a: Look up.", ("t1",), "model"), ("EDIT a: Look into fires.", ("t2",), "model")
+    )
+    assert left(edited, "t2") == {"a": ("Look up.", 2)}
+    assert left(edited, "t1") == {"a": ("Look into fires.", 1)}
+    assert left(edited, "t1", "t2") == {}
+    agreed = log(
+        ("ADD a: Look up.", ("t1",), "model"),
+        ("EDIT a: Look into fires.", ("t2",), "model"),
+        ("AGREE a: Look into fires.", ("t3",), "model"),
+    )
+    assert left(agreed, "t2") == {"a": ("Look into fires.", 3)}
+    assert left(agreed, "t2", "t3") == {"a": ("Look up.", 2)}
+
+
+def test_a_rollback_carries_no_withdrawn_words_along() -> None:
+    back: Entry = ("SET a: Look into fires.", ("version:x",), "person")
+    batches = log(
+        ("ADD a: Look into fires.", ("t1",), "model"),
+        ("EDIT a: Look up.", ("t2",), "model"),
+        back,
+    )
+    assert fold(batches).rules[0].text == "Look into fires."
+    assert left(batches, "t1") == {"a": ("Look up.", 1)}
+    assert cited(batches) == {"t1", "t2"}
+    assert [goes_back(batch) for batch in batches] == [False, False, True]
+    sent = log(("ADD b: Look into fires.", ("version:x",), "model"))  # whose ids are the sender's
+    assert cited(sent) == {"version:x"}
+    assert left(sent, "version:x") == {}
+
+
+def test_words_that_another_rule_has_by_now_are_not_given_back() -> None:
+    batches = log(
+        ("ADD a: Look up.", ("t1",), "model"),
+        ("EDIT a: Look into fires.", ("t2",), "model"),
+        ("ADD c: Look up.", ("t3",), "model"),
+    )
+    assert left(batches, "t2") == {"c": ("Look up.", 2)}
+
+
+def test_wordings_that_rest_on_withdrawn_transcripts_alone_are_barred() -> None:
+    batches = log(
+        ("ADD a: Look up.", ("t1",), "model"),
+        ("EDIT a: Look into fires.", ("t2",), "model"),
+        ("REMOVE a: Look into fires.", ("t3",), "model"),
+        ("REMOVE a: Look into fires.", ("t4",), "model"),
+        ("REMOVE a: Look into fires.", ("t5",), "model"),
+    )
+    assert fold(batches).rules == ()
+    resting = resting_on(batches, ["t2"])
+    shown = [Rule(id="a", text=text, strength=2) for text in ("Look up.", "look into FIRES")]
+    assert [resting.bars(rule) for rule in shown] == [False, True]

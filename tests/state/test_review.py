@@ -85,3 +85,6 @@ def test_a_persons_no_stands_until_a_person_lifts_it() -> None:
     assert declined([no, batch(2, "model", "REMOVE", -1)], gone) == set()
     assert declined([batch(0, "model", "ADD", 2), batch(1, "system", "SET", 0)], gone) == set()
     assert declined([no], Rulebook(rules=OLD.rules)) == set()
+    back = batch(3, "person", "SET", 0).model_copy(update={"evidence": ("version:x",)})
+    assert declined([batch(0, "model", "ADD", 2), back], gone) == set()
+    assert declined([no, back], gone) == {"look up"}
