@@ -15,11 +15,11 @@ from rich.markup import escape
 from cli.output import write_json
 from memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
 from memory.exchange.langsmith import project
-from memory.exchange.transfer import Imported, rows, take_in
+from memory.exchange.transfer import Imported, left_out, rows, take_in
 from memory.experience.opening import close
 from nodes.experience import experience
 from state.context import Context
-from state.errors import BadInput, UnknownName
+from state.errors import BadInput, BrokenData, UnknownName
 from state.experience import Outcome
 
 LANGSMITH: Final = "langsmith:"
@@ -80,7 +80,10 @@ def export_attempts(
         str, typer.Option(help="Only these: successes, failures, or any with a verdict.")
     ] = "",
 ) -> None:
-    """Write what the memory keeps, for other programs and as a backup."""
+    """Write what the memory keeps, for other programs and as a backup.
+
+    What cannot be read is left out and named, and the command then ends with an error.
+    """
     Context(tenant=tenant)
     if outcome and outcome not in get_args(Outcome):
         raise UnknownName("outcome", outcome, get_args(Outcome))
@@ -112,10 +115,18 @@ async def _import(
 
 
 async def _export(target: Path, tenant: str, wanted: dict[str, Any]) -> int:
+    broken: list[BrokenData] = []
     try:
-        kept = [row async for row in rows(await experience(tenant), **wanted)]
+        kept = [row async for row in rows(await experience(tenant), **wanted, unread=broken.append)]
     finally:
         await close()
+    count = await asyncio.to_thread(_write, target, kept)
+    if broken:
+        raise left_out(count, broken)
+    return count
+
+
+def _write(target: Path, kept: list[dict[str, Any]]) -> int:
     if target.suffix == JSONL:
         return write_jsonl(target, kept)
     with TemporaryDirectory() as folder:
