@@ -119,6 +119,7 @@ class _Intake:
     async def take(self, batch: list[Item]) -> None:
         """Record a batch of rows."""
         self.rows += len(batch)
+        before = len(self._refused)
         fresh = await asyncio.to_thread(self._read, batch)
         recorded = await self._experience.record(_at_first(read) for _, read in fresh.values())
         new = set(recorded.new)
@@ -133,6 +134,10 @@ class _Intake:
                     self._known += 1
             except (BadInput, BrokenData) as error:
                 self._refused.append(Refused(where, str(error)))
+        places = {item.where: place for place, item in enumerate(batch)}
+        self._refused[before:] = sorted(
+            self._refused[before:], key=lambda refused: places[refused.where]
+        )
 
     def _read(self, batch: list[Item]) -> dict[str, tuple[str, Read]]:
         """Return the rows that can be read and are not in the import yet, by id."""

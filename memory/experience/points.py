@@ -87,7 +87,8 @@ def drafts(trajectory: Trajectory, now: float) -> list[Draft]:
     Raises:
         BadInput: if it cannot be written, or is too large.
     """
-    return [_attempt(trajectory, now), _document(trajectory), *steps(trajectory, now)]
+    document = _document(trajectory)  # first, because it says what cannot be kept
+    return [_attempt(trajectory, now), document, *steps(trajectory, now)]
 
 
 def steps(trajectory: Trajectory, now: float) -> list[Draft]:
