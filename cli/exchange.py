@@ -18,7 +18,7 @@ from cli.output import write_json
 from cli.words import counted
 from memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
 from memory.exchange.langsmith import project
-from memory.exchange.transfer import Imported, take_in
+from memory.exchange.transfer import Imported, left_out, take_in
 from memory.exchange.transfer import rows as rows_of
 from memory.experience.opening import begun, close, none_yet
 from nodes.experience import experience
@@ -99,7 +99,10 @@ def export_attempts(
         bool, typer.Option("--replace", help="Write over a .jsonl file that is there.")
     ] = False,
 ) -> None:
-    """Write what the memory keeps, for other programs and as a backup."""
+    """Write what the memory keeps, for other programs and as a backup.
+
+    What cannot be read is left out and named, and the command then ends with an error.
+    """
     Context(tenant=tenant)
     _check_free(target, replace)
     if outcome and outcome not in get_args(Outcome):
@@ -162,10 +165,19 @@ async def _after(first: Item | None, following: AsyncIterator[Item]) -> AsyncIte
 async def _export(target: Path, tenant: str, wanted: dict[str, Any]) -> int:
     if not begun():
         raise none_yet()
+    broken: list[BrokenData] = []
     try:
-        kept = [row async for row in rows_of(await experience(tenant), **wanted)]
+        found = rows_of(await experience(tenant), **wanted, unread=broken.append)
+        kept = [row async for row in found]
     finally:
         await close()
+    count = await asyncio.to_thread(_write, target, kept)
+    if broken:
+        raise left_out(count, broken)
+    return count
+
+
+def _write(target: Path, kept: list[dict[str, Any]]) -> int:
     if target.suffix == JSONL:
         return write_jsonl(target, kept)
     with TemporaryDirectory() as folder:

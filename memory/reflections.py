@@ -71,6 +71,14 @@ class Reflections:
         value = {"schema_version": SCHEMA_VERSION, "trajectory": trajectory}
         await self.store.aput(self._namespace(_SOLVED), _SOLVED, value, index=False)
 
+    async def judged(self, trajectory: str, success: bool | None) -> None:
+        """Let a later verdict count: a success solves the task, and what was none does no more."""
+        solved_by = await self.solved_by()
+        if success and not solved_by:
+            await self.mark_solved(trajectory)
+        elif not success and self.store is not None and solved_by == trajectory:
+            await self.store.adelete(self._namespace("solved"), _SOLVED)
+
     async def forget(self, run: str, trials: int) -> None:
         """Take back what a run of so many trials at most has left here, so that it can start anew.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, FiniteFloat
 
+from state.errors import BadInput
 from state.nouns import Name, Noun, Split, Task, Trajectory, Verdict
 
 What = Literal["tasks", "steps", "reflections"]
@@ -14,6 +15,24 @@ Outcome = Literal["successes", "failures", "any"]
 
 RECALLABLE: Final[Split] = "train"
 """The one split whose attempts are ever shown to other tasks; all others are held out."""
+
+
+_LAST: Final = 253_402_300_799  # the last second of the year 9999
+
+
+def in_seconds(at: float) -> float:
+    """Return a time that came from outside.
+
+    Raises:
+        BadInput: if it cannot be Unix time in seconds; most often it is in milliseconds.
+    """
+    if not 0 <= at <= _LAST:
+        raise BadInput(f"{at:g} is no Unix time in seconds. Divide milliseconds by 1,000.")
+    return at
+
+
+Moment = Annotated[float, AfterValidator(in_seconds)]
+"""Unix time in seconds, given from outside."""
 
 
 class Query(Noun):
@@ -83,10 +102,13 @@ class Recorded(NamedTuple):
 
 
 class Judged(Noun):
-    """A verdict and when it was given, in Unix time in seconds."""
+    """A verdict and when it was given, in Unix time in seconds, to the millisecond.
+
+    That are as many digits as every store reads back as they were, so the same is known again.
+    """
 
     verdict: Verdict
-    at: float
+    at: Annotated[FiniteFloat, AfterValidator(lambda at: round(at, 3))]
 
 
 class Remembered(Noun):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 from langchain_core.messages import AnyMessage
@@ -135,6 +135,7 @@ class FeedbackUpdate(TypedDict, total=False):
 
     id: str
     attempt: Trajectory | None
+    said: list[str]
     judgement: SentVerdict
     latest: Verdict
     kept: Kept
@@ -150,11 +151,15 @@ class FeedbackOutput(TypedDict):
 
 @validated
 class FeedbackState:
-    """What was received, and what became of it."""
+    """What was received, and what became of it.
+
+    `said` are the fields of its task that the sender named.
+    """
 
     id: str
     judgement: SentVerdict
     attempt: Trajectory | None = None
+    said: list[str] = field(default_factory=list)
     latest: Verdict = Verdict()
     kept: Kept = "unchanged"
 

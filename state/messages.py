@@ -27,9 +27,10 @@ from langchain_core.messages import (
 )
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from state.errors import BadInput, OutOfBounds, UnknownName
-from state.nouns import Task, digest
+from state.sent import flaw
 
 MESSAGE_LIMIT: Final = 2_000
 CHARACTER_LIMIT: Final = 2_000_000  # of the transcript as JSON
@@ -87,27 +88,22 @@ def read_messages(given: object) -> tuple[AnyMessage, ...]:
     messages: list[AnyMessage] = []
     size = 0
     for number, each in enumerate(given, 1):
-        message = _message(number, each, open_calls)
-        size += len(message.model_dump_json())
+        try:
+            message = _message(number, each, open_calls)
+            size += len(message.model_dump_json())
+        except PydanticSerializationError as error:
+            reason = str(error)[:200]
+            raise BadInput(f"Message {number} cannot be written as JSON ({reason}).") from error
         if size > CHARACTER_LIMIT:
             raise OutOfBounds("The length of the transcript", size, 1, CHARACTER_LIMIT)
         messages.append(message)
     return tuple(messages)
 
 
-def sent_id(tenant: str, task: Task, messages: Sequence[AnyMessage], given: str = "") -> str:
-    """Return the id of an attempt that came from outside: the sender's, else one of its content.
-
-    Messages' own ids do not count, because libraries draw them anew.
-    """
-    if given:
-        return given
-    said = [message.model_dump(mode="json", exclude={"id"}) for message in messages]
-    return digest(tenant, task.environment, task.id, said)
-
-
 def _message(number: int, given: object, open_calls: deque[str]) -> AnyMessage:
     fields = _fields(number, given)
+    if reason := flaw(fields):
+        raise BadInput(f"Message {number} cannot be kept: {reason}.")
     role = _role(number, fields)
     if role == "ai":
         fields |= _calls(number, fields)
@@ -210,9 +206,10 @@ def _parsed(text: str) -> object:
     """Read JSON or, as older data has it, a Python literal; None if it is neither."""
     for read in (json.loads, ast.literal_eval):
         try:
-            return read(text) if text.strip() else {}
+            value = read(text) if text.strip() else {}
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
+        return None if flaw(value) else value
     return None
 
 

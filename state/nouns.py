@@ -12,12 +12,14 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AnyMessage
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 SCHEMA_VERSION = 1
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Split = Annotated[str, Field(max_length=40, pattern=r"^[a-z_]+$")]
+Score = Annotated[FiniteFloat, Field(ge=0, le=1), AfterValidator(lambda score: round(score, 15))]
+"""0 to 1, with as many digits as every store reads back as they were."""
 Source = Literal["environment", "rule", "schema", "model", "human", "late"]
 
 
@@ -50,7 +52,7 @@ class Verdict(Noun):
     """
 
     success: bool | None = Field(default=None, title="Success")
-    score: float | None = Field(default=None, ge=0, le=1, title="Score", description="0 to 1.")
+    score: Score | None = Field(default=None, title="Score", description="0 to 1.")
     feedback: str = Field(default="", max_length=20_000, title="Feedback")
     source: Source = Field(default="environment", title="Source")
     interrupted: bool = Field(default=False, title="Interrupted")
@@ -65,7 +67,7 @@ class Observation(Noun):
     """
 
     text: str
-    score: float = 0.0
+    score: FiniteFloat = 0.0
     done: bool = False
     admissible: tuple[str, ...] = ()
     verdict: Verdict | None = None
@@ -82,7 +84,7 @@ class Usage(Noun):
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    seconds: float = 0.0
+    seconds: FiniteFloat = 0.0
 
     @property
     def tokens(self) -> int:
@@ -129,7 +131,7 @@ class Trajectory(Noun):
     model: str = ""
     adapter: str = ""
     usage: Usage = Usage()
-    ended_at: float | None = Field(default=None, description="Unix time in seconds.")
+    ended_at: FiniteFloat | None = Field(default=None, description="Unix time in seconds.")
 
 
 def trajectory_id(tenant: str, task: Task, run: str, trial: int) -> str:

@@ -103,11 +103,15 @@ def write_dataset(folder: Path, rows: Path) -> None:
 
     Raises:
         MissingPart: if the package `datasets` is not installed.
-        BadInput: if the folder holds something, or cannot be written.
+        BadInput: if the folder holds something or cannot be written, or there are no rows.
     """
     library = _library()
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file. Name a new folder, or a file that ends in .jsonl.")
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty. Name a new folder.")
+    if next(jsonl(rows), None) is None:
+        raise BadInput("There is no attempt to write, and no data set is empty. Ask for others.")
     text, json_ = library.Value("string"), library.Json()
     features = library.Features(
         {
@@ -132,7 +136,12 @@ def write_dataset(folder: Path, rows: Path) -> None:
         made = library.Dataset.from_generator(
             _rows, features=features, gen_kwargs={"path": str(rows)}, cache_dir=cache
         )
-        made.save_to_disk(str(folder))
+        try:
+            made.save_to_disk(str(folder))
+        except OSError as error:
+            raise BadInput(
+                f"{folder} cannot be written ({error.strerror}). Name another folder."
+            ) from error
 
 
 def _rows(path: str) -> Iterator[Any]:

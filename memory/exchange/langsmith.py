@@ -187,7 +187,8 @@ def _is_message(value: object) -> bool:
 
 def _core(message: Any) -> object:
     """Return what a message says, in whichever form: ids and the like differ between forms."""
-    inner = message.get("kwargs") or message.get("data") or message
+    inner = message.get("kwargs") or message.get("data")
+    inner = inner if isinstance(inner, Mapping) else message
     return inner.get("content", inner.get("value"))
 
 

@@ -13,10 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from memory.experience.points import LIMIT
 from state.errors import BadInput
-from state.experience import Judged, Remembered
-from state.messages import read_messages, sent_id, write_message
+from state.experience import Judged, Moment, Remembered
+from state.messages import read_messages, write_message
 from state.nouns import (
     SCHEMA_VERSION,
     InView,
@@ -30,9 +29,20 @@ from state.nouns import (
     digest,
     text_of,
 )
+from state.sent import as_kept, flaw, sent_id
 
 IMPORTED: Final = "imported"
+_MOST_TRIALS: Final = 1_000_000_000
 _MESSAGES: Final = ("messages", "conversations", "conversation")
+
+
+class Given(BaseModel):
+    """A verdict in a row, and when it was given, in Unix time in seconds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verdict: Verdict
+    at: Moment
 
 
 class Row(BaseModel):
@@ -60,14 +70,14 @@ class Row(BaseModel):
     feedback: str = Field(default="", max_length=20_000)
     source: Source = "environment"
     interrupted: bool = False
-    verdicts: tuple[Judged, ...] = ()
+    verdicts: tuple[Given, ...] = ()
     run: str = ""
-    trial: int = Field(default=1, ge=1)
+    trial: int = Field(default=1, ge=1, le=_MOST_TRIALS)
     in_view: InView = InView()
     model: str = ""
     adapter: str = ""
     usage: Usage = Usage()
-    ended_at: float | None = None
+    ended_at: Moment | None = None
 
 
 class Read(NamedTuple):
@@ -76,11 +86,13 @@ class Read(NamedTuple):
     Attributes:
         trajectory: the attempt, with the verdict that the row gives it.
         verdicts: the history of verdicts, if the row has one.
+        said: the fields of its task that the row names.
         beside: columns without a meaning here, which its metadata keeps.
     """
 
     trajectory: Trajectory
     verdicts: tuple[Judged, ...]
+    said: frozenset[str]
     beside: tuple[str, ...]
 
 
@@ -96,7 +108,7 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
         BadInput: if the row cannot be read, or is too large.
     """
     if not isinstance(given, Mapping):
-        raise BadInput(f"A row is an object, but this is {str(given)[:40]!r}.")
+        raise BadInput(f"A row is an object, but this is a {type(given).__name__}.")
     columns = {str(name): value for name, value in given.items() if value is not None}
     found = [name for name in _MESSAGES if name in columns]
     if len(found) != 1:
@@ -105,6 +117,8 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
             "in a column 'messages'."
         )
     messages = read_messages(columns.pop(found[0]))
+    if reason := flaw(columns):
+        raise BadInput(f"The row cannot be kept: {reason}.")
     row = _validated(columns)
     if row.schema_version != SCHEMA_VERSION:
         raise BadInput(
@@ -114,27 +128,26 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
     beside = dict(row.model_extra or {})
     opening = next((text_of(message) for message in messages if message.type == "human"), "")
     instruction = row.instruction or opening[:20_000]
-    said = [write_message(message) for message in messages]
     task = Task(
-        id=row.task or digest(instruction or said),
+        id=row.task or digest(instruction or [write_message(message) for message in messages]),
         environment=row.environment or environment or IMPORTED,
         instruction=instruction,
         kind=row.kind,
         split=row.split,
         metadata={**beside, **row.metadata},
     )
-    trajectory = Trajectory(
-        id=sent_id(tenant, task, messages, row.id or ""),
-        tenant=tenant,
-        task=task,
-        messages=messages,
-        verdict=_verdict(row),
-        **{name: getattr(row, name) for name in _KEPT},
+    trajectory = as_kept(
+        Trajectory(
+            id=sent_id(tenant, task, messages, row.id or ""),
+            tenant=tenant,
+            task=task,
+            messages=messages,
+            verdict=_verdict(row),
+            **{name: getattr(row, name) for name in _KEPT},
+        )
     )
-    size = len(trajectory.model_dump_json())
-    if size > LIMIT:
-        raise BadInput(f"The attempt has {size:,} characters, but at most {LIMIT:,} are kept.")
-    return Read(trajectory, row.verdicts, tuple(sorted(beside)))
+    verdicts = tuple(Judged(verdict=each.verdict, at=each.at) for each in row.verdicts)
+    return Read(trajectory, verdicts, _said(row, environment), tuple(sorted(beside)))
 
 
 def write_row(kept: Remembered) -> dict[str, Any]:
@@ -157,13 +170,28 @@ def write_row(kept: Remembered) -> dict[str, Any]:
 _KEPT: Final = ("run", "trial", "in_view", "model", "adapter", "usage", "ended_at")
 
 
+_OF_TASK: Final = {
+    "environment": "environment",
+    "task": "id",
+    **{name: name for name in ("instruction", "kind", "split")},
+}
+
+
 def _validated(columns: Mapping[str, Any]) -> Row:
     try:
         return Row.model_validate(columns)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"Its column {where!r} cannot be read: {first['msg']}.") from error
+        reason = first["msg"].removeprefix("Value error, ").removesuffix(".")
+        raise BadInput(f"Its column {where!r} cannot be read: {reason}.") from error
+
+
+def _said(row: Row, environment: str) -> frozenset[str]:
+    """Return the fields of its task that a row names, or whoever imports it for all rows."""
+    named = {field for column, field in _OF_TASK.items() if column in row.model_fields_set}
+    empty = {field for column, field in _OF_TASK.items() if not getattr(row, column)}
+    return frozenset((named - empty) | ({"environment"} if environment else set()))
 
 
 def _verdict(row: Row) -> Verdict:

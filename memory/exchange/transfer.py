@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from memory.exchange.files import Item
 from memory.exchange.rows import Read, read_row, write_row
 from memory.experience import Experience
-from state.errors import BadInput
-from state.experience import Outcome
+from state.errors import BadInput, BrokenData
+from state.experience import Outcome, Remembered
 from state.nouns import Noun, Trajectory, Verdict, digest
+from state.sent import expect_same
 
 BATCH: Final = 256
 
@@ -55,7 +56,8 @@ async def take_in(
     """Record rows; doing it again changes nothing.
 
     A verdict for an attempt that is known without one is added. One that differs from the verdict
-    it has is refused: which of the two came later, a row without a history cannot tell.
+    it has is refused: which of the two came later, a row without a history cannot tell. So is
+    another attempt under an id that is known.
 
     Args:
         experience: where to.
@@ -117,21 +119,25 @@ class _Intake:
     async def take(self, batch: list[Item]) -> None:
         """Record a batch of rows."""
         self.rows += len(batch)
+        before = len(self._refused)
         fresh = await asyncio.to_thread(self._read, batch)
         recorded = await self._experience.record(_at_first(read) for _, read in fresh.values())
-        self._new += len(recorded.new)
-        self._known += len(recorded.known)
+        new = set(recorded.new)
         for name, (where, read) in fresh.items():
-            added = [
-                await self._experience.annotate(name, judged.verdict, judged.at)
-                for judged in read.verdicts
-            ]
-            if name in recorded.new:
-                self._unjudged += read.trajectory.verdict.success is None
-            elif any(added):
-                self._judged += 1
-            elif not read.verdicts:
-                await self._add_verdict(where, read)
+            try:
+                if name in new:
+                    await self._add_verdicts(read)
+                    self._new += 1
+                    self._unjudged += read.trajectory.verdict.success is None
+                else:
+                    self._judged += await self._meet(read)
+                    self._known += 1
+            except (BadInput, BrokenData) as error:
+                self._refused.append(Refused(where, str(error)))
+        places = {item.where: place for place, item in enumerate(batch)}
+        self._refused[before:] = sorted(
+            self._refused[before:], key=lambda refused: places[refused.where]
+        )
 
     def _read(self, batch: list[Item]) -> dict[str, tuple[str, Read]]:
         """Return the rows that can be read and are not in the import yet, by id."""
@@ -157,26 +163,41 @@ class _Intake:
             raise BadInput(f"It has the id {name[:80]!r} of {first}, but another content.")
         return first == where
 
-    async def _add_verdict(self, where: str, read: Read) -> None:
-        """Give a known attempt the verdict of its row, where it has none."""
-        given = read.trajectory.verdict
-        if given == Verdict():
-            return
+    async def _meet(self, read: Read) -> bool:
+        """Give a known attempt the verdicts of its row that it lacks; tell whether there were any.
+
+        Raises:
+            BadInput: if it is another attempt, or its verdict contradicts the one that is kept.
+            BrokenData: if what is kept cannot be read.
+        """
         kept = await self._experience.get(read.trajectory.id)
-        has = kept.trajectory.verdict if kept else Verdict()
-        if has == given:
-            return
+        if kept is None:  # it was forgotten at this moment
+            return False
+        expect_same(kept.trajectory, read.trajectory, read.said)
+        if read.verdicts:
+            return await self._add_verdicts(read)
+        return await self._add_verdict(kept, read.trajectory.verdict)
+
+    async def _add_verdicts(self, read: Read) -> bool:
+        """Add a row's history of verdicts; tell whether any was new."""
+        name = read.trajectory.id
+        added = [
+            await self._experience.annotate(name, judged.verdict, judged.at)
+            for judged in read.verdicts
+        ]
+        return any(added)
+
+    async def _add_verdict(self, kept: Remembered, given: Verdict) -> bool:
+        """Give a known attempt the one verdict of its row, where it has none."""
+        name, has = kept.trajectory.id, kept.trajectory.verdict
+        if given in (Verdict(), has):
+            return False
         if has.success is not None:
-            self._known -= 1
-            self._refused.append(
-                Refused(
-                    where,
-                    f"The attempt {read.trajectory.id[:80]!r} is kept with another verdict "
-                    f"(success {has.success}, score {has.score}). Send this one as feedback.",
-                )
+            raise BadInput(
+                f"The attempt {name[:80]!r} is kept with another verdict (success {has.success}, "
+                f"score {has.score}). Send this one as feedback."
             )
-            return
-        self._judged += await self._experience.annotate(read.trajectory.id, given)
+        return await self._experience.annotate(name, given)
 
 
 def _at_first(read: Read) -> Trajectory:
@@ -192,8 +213,15 @@ async def rows(
     environment: str = "",
     kind: str = "",
     outcome: Outcome | None = None,
+    unread: Callable[[BrokenData], None] = lambda error: None,
 ) -> AsyncIterator[dict[str, Any]]:
     """Yield what the memory keeps, a row an attempt; see `Experience.browse`."""
-    kept = experience.browse(environment=environment, kind=kind, outcome=outcome)
+    kept = experience.browse(environment=environment, kind=kind, outcome=outcome, unread=unread)
     async for each in kept:
         yield write_row(each)
+
+
+def left_out(count: int, broken: Sequence[BrokenData]) -> BrokenData:
+    """Return the error that an export ends with which had to leave something out."""
+    reasons = "\n".join(str(error) for error in broken)
+    return BrokenData(f"{count} attempts were written, {len(broken)} were left out:\n{reasons}")

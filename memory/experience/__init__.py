@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol
 
+from state.errors import BrokenData
 from state.experience import Outcome, Query, Recalled, Recorded, Remembered, Report, Upkeep
 from state.nouns import Trajectory, Verdict
 
@@ -21,14 +22,20 @@ class Experience(Protocol):
         """Keep trajectories; one whose id is known is left as it is.
 
         Raises:
-            BadInput: one of them is another tenant's or too large; then none is kept.
+            BadInput: one of them is another tenant's, or cannot be written or is too large; then
+                none is kept.
         """
 
     async def annotate(self, trajectory: str, verdict: Verdict, at: float | None = None) -> bool:
         """Give a trajectory a later verdict; False when that is its latest already.
 
+        Args:
+            trajectory: its id.
+            verdict: how it ended.
+            at: when that was said, in Unix time in seconds; now, and as the latest, when left out.
+
         Raises:
-            BadInput: no such trajectory is kept.
+            BadInput: no such trajectory is kept, or the time cannot be.
         """
 
     async def reflect(self, trajectory: str, lesson: str) -> None:
@@ -46,9 +53,17 @@ class Experience(Protocol):
         """Return a trajectory with its verdicts; None when it is not kept."""
 
     def browse(
-        self, *, environment: str = "", kind: str = "", outcome: Outcome | None = None
+        self,
+        *,
+        environment: str = "",
+        kind: str = "",
+        outcome: Outcome | None = None,
+        unread: Callable[[BrokenData], None] = lambda error: None,
     ) -> AsyncIterator[Remembered]:
-        """Iterate over what is kept, held-out splits and what has no verdict included."""
+        """Iterate over what is kept, held-out splits and what has no verdict included.
+
+        What cannot be read keeps nobody from the rest: it is left out, and `unread` hears of it.
+        """
 
     async def forget(self, trajectories: Sequence[str]) -> tuple[str, ...]:
         """Erase trajectories and all that was derived from them; return the ids that were kept."""
@@ -57,7 +72,13 @@ class Experience(Protocol):
         """Return what is kept and how it is used."""
 
     async def tidy(self, capacity: int | None = None) -> Upkeep:
-        """Set near-duplicates of a task aside, and let go of the least useful beyond capacity."""
+        """Set near-duplicates of a task aside, and let go of the least useful beyond capacity.
+
+        First go those set aside, then held-out ones, then those that helped least when they were
+        shown. What was not shown yet, or waits for its verdict, counts as if it helped every other
+        time. Of equals the oldest goes. Recording in a full memory does the same, and never lets
+        go of what it was given.
+        """
 
     async def optimize(self) -> None:
         """Build the indexes of all tenants anew: for maintenance, since nothing else can run."""

@@ -20,14 +20,13 @@ from pydantic import ValidationError
 from qdrant_edge import Bm25
 
 from memory.experience.engine import MOMENT, Point, Sparse
-from state.errors import BadInput, BrokenData
+from state.errors import BrokenData
 from state.experience import RECALLABLE, Judged, Outcome, Remembered
 from state.nouns import Task, Trajectory, Verdict, digest, rendered, text_of, transcript
+from state.sent import first_fault, written
 
 DOCUMENT: Final = "document"
 VERDICTS: Final = "verdicts"
-LIMIT: Final = 2_000_000
-"""Characters that a trajectory may have, written as JSON."""
 _EMBEDDED: Final = 2_000
 _STEPS: Final = 100
 _UNCHANGED: Final = ("Nothing happens", "OK.")
@@ -86,9 +85,10 @@ def drafts(trajectory: Trajectory, now: float) -> list[Draft]:
     """Return a trajectory's points: the attempt first, its document, its steps if it succeeded.
 
     Raises:
-        BadInput: if it is too large.
+        BadInput: if it cannot be written, or is too large.
     """
-    return [_attempt(trajectory, now), _document(trajectory), *steps(trajectory, now)]
+    document = _document(trajectory)  # first, because it says what cannot be kept
+    return [_attempt(trajectory, now), document, *steps(trajectory, now)]
 
 
 def steps(trajectory: Trajectory, now: float) -> list[Draft]:
@@ -143,7 +143,8 @@ def remembered(attempt: Mapping[str, Any], kept: Mapping[str, Any]) -> Remembere
     """Read a trajectory and its verdicts back from the payloads of its attempt and document."""
     trajectory = document(kept)
     try:
-        given = [Judged.model_validate(each) for each in attempt[VERDICTS].values()]
+        # Of two that came in the same moment, every reader takes the same for the later.
+        given = [Judged.model_validate(each) for _, each in sorted(attempt[VERDICTS].items())]
     except ValidationError as error:
         raise _unreadable(attempt, error) from error
     history = sorted(given, key=lambda judged: judged.at)
@@ -179,14 +180,13 @@ def shown(kept: Mapping[str, Any]) -> str:
 def _unreadable(payload: Mapping[str, Any], error: ValidationError) -> BrokenData:
     return BrokenData(
         f"The trajectory {payload['trajectory']!r} in the experience memory cannot be read "
-        f"({str(error)[:300]}). Forget it, or restore the memory from a backup."
+        f"({first_fault(error)}). Forget it, or restore the memory from a backup."
     )
 
 
-def judged(verdict: Verdict, at: float) -> dict[str, Any]:
+def judged(given: Judged) -> dict[str, Any]:
     """Return a verdict as an entry of its trajectory's history."""
-    entry = Judged(verdict=verdict, at=at)
-    return {digest(verdict.model_dump(), at): entry.model_dump(mode="json")}
+    return {digest(given.verdict.model_dump(), given.at): given.model_dump(mode="json")}
 
 
 def sparse(text: str, *, query: bool = False) -> Sparse:
@@ -220,25 +220,19 @@ def _attempt(trajectory: Trajectory, now: float) -> Draft:
             "turns": len(turns),
             "gist": " ".join(digest(text_of(turn))[:8] for turn in turns),
             "exemplars": list(trajectory.in_view.exemplars),
-            VERDICTS: judged(trajectory.verdict, now) if known else {},
+            VERDICTS: judged(Judged(verdict=trajectory.verdict, at=now)) if known else {},
         },
     )
 
 
 def _document(trajectory: Trajectory) -> Draft:
-    document = trajectory.model_dump_json()
-    if len(document) > LIMIT:
-        raise BadInput(
-            f"The trajectory {trajectory.id[:80]!r} has {len(document):,} characters, but at most "
-            f"{LIMIT:,} are kept. Leave out what no other task can learn from, such as files."
-        )
     return Draft(
         id=document_id(trajectory.tenant, trajectory.id),
         payload={
             "tenant": trajectory.tenant,
             "point": "document",
             "trajectory": trajectory.id,
-            DOCUMENT: document,
+            DOCUMENT: written(trajectory),
         },
     )
 

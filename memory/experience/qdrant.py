@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Final, TypeVar
 
 from langchain_core.embeddings import Embeddings
@@ -28,6 +29,7 @@ from state.experience import (
     Remembered,
     Report,
     Upkeep,
+    in_seconds,
 )
 from state.nouns import Task, Trajectory, Verdict
 
@@ -35,7 +37,7 @@ CAPACITY: Final = 100_000
 """Attempts that a tenant's memory holds."""
 _AT_ONCE: Final = 256
 _PAGE: Final = 256
-_TICK: Final = 1e-6
+_TICK: Final = 1e-3  # the least by which a later verdict is later
 _T = TypeVar("_T")
 
 
@@ -79,7 +81,7 @@ class QdrantExperience(Experience):
             await self._insert([draft for name in fresh for draft in every[name]])
             known += [name for name in names if every[name][0].id in there]
             new += fresh
-        await self._make_room(len(new))
+        await self._make_room(len(new), set(every))
         return Recorded(tuple(new), tuple(known))
 
     @override
@@ -89,12 +91,14 @@ class QdrantExperience(Experience):
         if at is None:
             if latest and latest.verdict == verdict:
                 return False
-            at = max(self._clock(), latest.at + _TICK if latest else 0.0)
+            at = max(self._clock(), _after(latest.at) if latest else 0.0)
+        else:
+            in_seconds(at)
         given = Judged(verdict=verdict, at=at)
         if given in before.verdicts:
             return False
         where = self._points_of(trajectory, "attempt")
-        await self._engine.change(where, made.judged(verdict, at), made.VERDICTS)
+        await self._engine.change(where, made.judged(given), made.VERDICTS)
         settled: Judged | None = None
         while True:  # of those who judge at once, the last to look sees every verdict
             now = await self._existing(trajectory)
@@ -128,11 +132,16 @@ class QdrantExperience(Experience):
     @override
     async def get(self, trajectory: str) -> Remembered | None:
         point = made.attempt_id(self.tenant, trajectory)
-        return next(iter(await self._read(await self._engine.fetch([point]))), None)
+        return next(iter(await self._read(await self._engine.fetch([point]), _raised)), None)
 
     @override
     async def browse(
-        self, *, environment: str = "", kind: str = "", outcome: Outcome | None = None
+        self,
+        *,
+        environment: str = "",
+        kind: str = "",
+        outcome: Outcome | None = None,
+        unread: Callable[[BrokenData], None] = lambda error: None,
     ) -> AsyncIterator[Remembered]:
         has: dict[str, Sequence[str]] = {"tenant": [self.tenant], "point": ["attempt"]}
         if environment:
@@ -144,7 +153,7 @@ class QdrantExperience(Experience):
         after: str | None = None
         while True:
             page = await self._engine.page(Where(has), _PAGE, after)
-            for each in await self._read(page.hits):
+            for each in await self._read(page.hits, unread):
                 yield each
             after = page.after
             if after is None:
@@ -166,12 +175,15 @@ class QdrantExperience(Experience):
 
     @override
     async def tidy(self, capacity: int | None = None) -> Upkeep:
-        self._room = None
-        return await tidied(self._engine, self.tenant, capacity or self._capacity)
+        return await self._tidied(capacity or self._capacity)
 
     @override
     async def optimize(self) -> None:
         await self._engine.optimize()
+
+    async def _tidied(self, capacity: int, spared: Set[str] = frozenset()) -> Upkeep:
+        self._room = None
+        return await tidied(self._engine, self.tenant, capacity, spared)
 
     def _own(self, trajectory: Trajectory) -> Trajectory:
         if trajectory.tenant != self.tenant:
@@ -202,16 +214,22 @@ class QdrantExperience(Experience):
     def _points_of(self, trajectory: str, *kinds: made.Kind) -> Where:
         return Where({"tenant": [self.tenant], "trajectory": [trajectory], "point": kinds})
 
-    async def _read(self, attempts: Sequence[Hit]) -> list[Remembered]:
-        """Return the trajectories of attempts, each with its verdicts."""
+    async def _read(
+        self, attempts: Sequence[Hit], unread: Callable[[BrokenData], None]
+    ) -> list[Remembered]:
+        """Return the trajectories of attempts that can be read, each with its verdicts."""
         names = [hit.payload["trajectory"] for hit in attempts]
         ids = [made.document_id(self.tenant, name) for name in names]
         found = {hit.id: hit.payload for hit in await self._engine.fetch(ids)} if ids else {}
-        return [
-            made.remembered(hit.payload, found[document])
-            for hit, document in zip(attempts, ids, strict=True)
-            if document in found  # unless it was forgotten at this moment
-        ]
+        read: list[Remembered] = []
+        for hit, document in zip(attempts, ids, strict=True):
+            if document not in found:  # it was forgotten at this moment
+                continue
+            try:
+                read.append(made.remembered(hit.payload, found[document]))
+            except BrokenData as error:
+                unread(error)
+        return read
 
     async def _insert(self, drafts: Sequence[Draft]) -> None:
         """Embed drafts, each text once, and add them, those of a trajectory together."""
@@ -252,14 +270,14 @@ class QdrantExperience(Experience):
             for hit, score in zip(there, near, strict=True)
         ]
 
-    async def _make_room(self, recorded: int) -> None:
+    async def _make_room(self, recorded: int, spared: Set[str]) -> None:
         """Let the least useful tenth go once the memory is over its capacity."""
         if self._room is None:
             self._room = await room(self._engine, self.tenant, self._capacity)
         else:
             self._room -= recorded
         if self._room < 0:
-            await self.tidy(max(1, self._capacity * 9 // 10))
+            await self._tidied(max(1, self._capacity * 9 // 10), spared)
 
 
 def _drafted(given: Mapping[str, Trajectory], now: float) -> dict[str, list[Draft]]:
@@ -287,6 +305,15 @@ def _shown(hit: Hit) -> str:
     if hit.payload["point"] == "document":
         return made.shown(hit.payload)
     return str(hit.payload["shown"])
+
+
+def _after(at: float) -> float:
+    """Return a time that is later, however large it is."""
+    return max(at + _TICK, math.nextafter(at, math.inf))
+
+
+def _raised(error: BrokenData) -> None:
+    raise error
 
 
 def _in_batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:

@@ -8,7 +8,7 @@ what was in view, so the figures follow from what is kept and from its latest ve
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
 from memory.experience.engine import MOMENT, RANKING, Engine, Where
@@ -49,8 +49,17 @@ async def used(engine: Engine, tenant: str, capacity: int) -> Report:
     )
 
 
-async def tidied(engine: Engine, tenant: str, capacity: int) -> Upkeep:
-    """Set near-duplicates aside, then let go of the least useful beyond capacity."""
+async def tidied(
+    engine: Engine, tenant: str, capacity: int, spared: Set[str] = frozenset()
+) -> Upkeep:
+    """Set near-duplicates aside, then let go of the least useful beyond capacity.
+
+    Args:
+        engine: where they are.
+        tenant: whose.
+        capacity: how many attempts stay, at most.
+        spared: attempts that stay in any case.
+    """
     attempts = await _attempts(engine, tenant)
     repeats = _duplicates(attempts)
     for mark in ("yes", "no"):
@@ -62,7 +71,7 @@ async def tidied(engine: Engine, tenant: str, capacity: int) -> Upkeep:
         for names in _in_batches(wrong):
             where = Where({"tenant": [tenant], "trajectory": names, "point": SEARCHED})
             await engine.change(where, {"duplicate": mark})
-    gone = _least_useful(attempts, repeats, len(attempts) - capacity)
+    gone = _least_useful(attempts, repeats, len(attempts) - capacity, spared)
     for names in _in_batches(gone):
         await engine.delete(Where({"tenant": [tenant], "trajectory": names}))
     return Upkeep(set_aside=len(repeats - set(gone)), evicted=tuple(gone))
@@ -117,23 +126,27 @@ def _uses(attempts: Iterable[Payload]) -> dict[str, Use]:
     return {name: Use(trajectory=name, shown=shown[name], helped=helped[name]) for name in shown}
 
 
-def _least_useful(attempts: Sequence[Payload], repeats: set[str], excess: int) -> list[str]:
-    """Return the attempts to let go: repeats, then what is never recalled, then what helps least.
+def _least_useful(
+    attempts: Sequence[Payload], repeats: set[str], excess: int, spared: Set[str]
+) -> list[str]:
+    """Return the attempts to let go: repeats, then held-out ones, then what helps least.
 
-    What was not shown yet counts as if it helped every other time; of equals the oldest goes.
+    What was not shown yet counts as if it helped every other time; of equals the oldest goes. What
+    waits for its verdict stands among those, and is no repeat yet: it may prove the better one.
     """
     if excess <= 0:
         return []
     uses = _uses(attempts)
 
     def worth(attempt: Payload) -> tuple[bool, bool, float, float, str]:
-        use = uses.get(attempt["trajectory"])
-        helps = use.rate if use else 0.5
-        recalled = attempt["split"] == RECALLABLE and attempt["outcome"] != "unknown"
         name = attempt["trajectory"]
-        return name not in repeats, recalled, helps, attempt["at"], name
+        use = uses.get(name)
+        repeated = name in repeats and attempt["outcome"] != "unknown"
+        recalled = attempt["split"] == RECALLABLE
+        return not repeated, recalled, use.rate if use else 0.5, attempt["at"], name
 
-    return [attempt["trajectory"] for attempt in sorted(attempts, key=worth)[:excess]]
+    order = [attempt["trajectory"] for attempt in sorted(attempts, key=worth)]
+    return [name for name in order if name not in spared][:excess]
 
 
 def _in_batches(names: Sequence[str]) -> list[Sequence[str]]:

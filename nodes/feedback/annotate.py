@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
+from memory.reflections import Reflections
 from memory.showings import Showings
 from nodes import Node
 from nodes.experience import Memory
@@ -26,6 +27,7 @@ def annotating(memory: Memory) -> Node[FeedbackState, FeedbackUpdate]:
         if before:
             judged = before.trajectory.model_copy(update={"verdict": verdict})
             await Showings(runtime.store, tenant, judged.task.environment).add(judged)
+            await Reflections(runtime.store, tenant, judged.task).judged(state.id, verdict.success)
             if changed and before.trajectory.verdict.success is None:
                 await notice([judged], runtime, memory)
         runtime.stream_writer(

@@ -21,8 +21,9 @@ from state.feedback import (
     SentVerdict,
     task_of,
 )
-from state.messages import read_messages, sent_id
+from state.messages import read_messages
 from state.nouns import Task, Trajectory, Verdict
+from state.sent import as_kept, sent_id
 
 _TASK = TypeAdapter[SentTask](SentTask)
 _VERDICT = TypeAdapter[SentVerdict](SentVerdict)
@@ -42,25 +43,28 @@ async def receive(
             )
         update: FeedbackUpdate = {"id": name, "judgement": given, "attempt": None}
         return Command(update=update, goto="annotate")
-    attempt = await asyncio.to_thread(_read_attempt, state, name, given, Context.of(runtime))
-    update = {"id": attempt.id, "judgement": given, "attempt": attempt}
+    sent = SentTask() if state.task is None else read(_TASK, "task", state.task)
+    attempt = await asyncio.to_thread(_read_attempt, state, sent, name, given, Context.of(runtime))
+    said = [field for field in sorted(sent.model_fields_set) if getattr(sent, field)]
+    update = {"id": attempt.id, "judgement": given, "attempt": attempt, "said": said}
     return Command(update=update, goto="record")
 
 
 def _read_attempt(
-    state: FeedbackGiven, name: str, given: SentVerdict, context: Context
+    state: FeedbackGiven, sent: SentTask, name: str, given: SentVerdict, context: Context
 ) -> Trajectory:
     messages = read_messages(state.messages)
-    sent = SentTask() if state.task is None else read(_TASK, "task", state.task)
     task = _looked_up(sent) if _is_here(sent.environment) else task_of(sent, messages)
-    return Trajectory(
-        id=sent_id(context.tenant, task, messages, name),
-        tenant=context.tenant,
-        task=task,
-        messages=messages,
-        verdict=given.over(Verdict(source=given.source)) if given else Verdict(),
-        model=read_name("model", state.model),
-        ended_at=time.time(),
+    return as_kept(
+        Trajectory(
+            id=sent_id(context.tenant, task, messages, name),
+            tenant=context.tenant,
+            task=task,
+            messages=messages,
+            verdict=given.over(Verdict(source=given.source)) if given else Verdict(),
+            model=read_name("model", state.model),
+            ended_at=time.time(),
+        )
     )
 
 

@@ -13,6 +13,7 @@ from nodes.training.notice import notice
 from state.context import Context
 from state.errors import BrokenData
 from state.feedback import FeedbackState, FeedbackUpdate
+from state.sent import expect_same
 
 Next = Literal["annotate", "__end__"]
 
@@ -21,18 +22,20 @@ def recording(memory: Memory) -> Node[FeedbackState, Command[Next]]:
     """Return the node that keeps an attempt from outside."""
 
     async def record(state: FeedbackState, runtime: Runtime[Context]) -> Command[Next]:
-        """Keep the attempt; one that is known may get another verdict."""
+        """Keep the attempt; one that is known may get another verdict, but not another attempt."""
         if state.attempt is None:
             raise BrokenData("The run has no attempt to record. Start it anew with its input.")
         kept = await memory(Context.of(runtime).tenant)
         done = await kept.record([state.attempt])
         new = bool(done.new)
+        before = await kept.get(state.id)
+        if before and not new:
+            expect_same(before.trajectory, state.attempt, state.said)
         runtime.stream_writer({"type": "feedback.recorded", "trajectory": state.id, "new": new})
         if new:
             await notice([state.attempt], runtime, memory)
         if done.known and state.judgement:
             return Command(goto="annotate")
-        before = await kept.get(state.id)
         update: FeedbackUpdate = {
             "kept": "recorded" if new else "known",
             "latest": (before.trajectory if before else state.attempt).verdict,

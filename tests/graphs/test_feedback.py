@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
 
-from graphs import feedback
+from graphs import feedback, reflexion
 from memory.experience import Experience, opening
 from state.context import Context
 from state.errors import BadInput, OutOfBounds, UnknownName
@@ -129,6 +130,75 @@ async def test_a_verdict_may_come_hours_later(send: Send, memory: Experience) ->
     assert kept is not None
     assert [judged.verdict.success for judged in kept.verdicts] == [False, False, True]
     assert kept.trajectory.verdict.feedback == ""
+
+
+async def test_another_attempt_under_a_known_id_is_refused(send: Send, memory: Experience) -> None:
+    task = {"environment": "helpdesk", "id": "ticket-9"}
+    await send(messages=PLAIN, trajectory="call-17", task=task, verdict=SOLVED)
+    with pytest.raises(BadInput, match="'call-17' is kept already, with other messages"):
+        await send(messages=LANGCHAIN, trajectory="call-17", task=task, verdict={"success": False})
+    other = {**task, "id": "ticket-10"}
+    with pytest.raises(BadInput, match="'call-17' is kept already, with another task"):
+        await send(messages=PLAIN, trajectory="call-17", task=other, verdict={"success": False})
+    kept = await memory.get("call-17")
+    assert kept is not None
+    assert [judged.verdict.success for judged in kept.verdicts] == [True]
+    # The same one again changes nothing, whether or not it names its task, and in whatever form.
+    drawn = [{**each, "id": f"run-{number}"} for number, each in enumerate(PLAIN)]
+    assert (await send(messages=drawn, trajectory="call-17"))["kept"] == "known"
+    judged = await send(messages=PLAIN, trajectory="call-17", task=task, verdict={"success": False})
+    assert judged["kept"] == "judged"
+
+
+@pytest.mark.parametrize("checkpoints", [True, False])
+async def test_what_no_memory_can_hold_is_refused(
+    send: Send, tenant: str, memory: Experience, checkpoints: bool
+) -> None:
+    deep: Any = "x"
+    for _ in range(400):
+        deep = [deep]
+    cut = {"role": "user", "content": "Thanks \ud83d"}
+    for message in (cut, {**PLAIN[0], "note": "\ud83d"}, {**PLAIN[0], "note": deep}):
+        given: Any = {"messages": [message, PLAIN[1]], "verdict": SOLVED}
+        with pytest.raises(BadInput, match="Message 1 cannot be kept"):
+            if checkpoints:
+                await send(**given)
+            else:
+                graph = feedback.build(words).compile()
+                await graph.ainvoke(given, context=Context(tenant=tenant))
+    assert [each async for each in memory.browse()] == []
+
+
+async def test_a_late_verdict_decides_whether_a_task_is_solved(tenant: str) -> None:
+    task = {"environment": "household/north/small", "id": "train/3"}
+    store, context = InMemoryStore(), Context(tenant=tenant, max_trials=1)
+    went = Verdict(success=True, source="model")
+    attempt = reflexion.build(
+        lambda messages: "look", lambda task, messages, verdict: went, memory=words
+    ).compile(store=store)
+    judge = feedback.build(words).compile(store=store)
+
+    async def outcome(run: str) -> str:
+        ended = await attempt.ainvoke({"task": task, "run": run}, context=context)
+        done.extend(each.id for each in ended["attempts"])
+        return str(ended["outcome"])
+
+    async def judged(trajectory: str, success: bool) -> None:
+        given: Any = {"trajectory": trajectory, "verdict": {"success": success}}
+        await judge.ainvoke(given, context=context)
+
+    done: list[str] = []
+    assert await outcome("a") == "solved"
+    assert await outcome("b") == "solved_before"
+    await judged(done[0], False)
+    assert await outcome("c") == "solved"  # it was attempted again
+    await judged(done[0], False)  # which says nothing of the other attempt
+    assert await outcome("d") == "solved_before"
+    await judged(done[1], False)
+    went = Verdict(success=False, source="model")
+    assert await outcome("e") == "failed"
+    await judged(done[2], True)
+    assert await outcome("f") == "solved_before"
 
 
 async def test_a_thread_passes_nothing_on_to_the_next_run(send: Send) -> None:

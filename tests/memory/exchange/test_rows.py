@@ -20,6 +20,9 @@ ASKED = {"role": "user", "content": "Which river flows through Vienna?"}
 ANSWERED = {"role": "assistant", "content": "The Danube."}
 TALK = [ASKED, ANSWERED]
 
+CUT = "\ud83d"  # the first half of an emoji
+NAN, INFINITY = float("nan"), float("inf")
+
 TEXTS = st.text(max_size=12)
 NAMES = st.text(min_size=1, max_size=12, alphabet="ab .:/é-1")
 MESSAGES = st.one_of(
@@ -48,6 +51,17 @@ VERDICTS = st.builds(
     feedback=TEXTS,
     source=st.sampled_from(["environment", "model", "human", "late"]),
 )
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def given_at(at: float) -> dict[str, Any]:
+    return {"verdict": {"success": True}, "at": at}
 
 
 @st.composite
@@ -156,6 +170,26 @@ def test_what_is_written_is_openais_form() -> None:
         ({"messages": TALK, "schema_version": 9}, "schema version 9"),
         ({"messages": TALK, "notes": "x" * 2_000_000}, "at most 2,000,000 are kept"),
         ({"messages": [("user", "x" * 2_000_001)]}, "length of the transcript"),
+        ({"messages": TALK, "note": CUT}, "half a character"),
+        ({"messages": TALK, CUT: 1}, "half a character"),
+        ({"messages": TALK, "metadata": {"said": [CUT]}}, "half a character"),
+        ({"messages": [("user", CUT)]}, "Message 1 cannot be kept: '\\ud83d' is half a character"),
+        ({"messages": [{**ASKED, "note": CUT}]}, "Message 1 cannot be kept"),
+        ({"messages": [ASKED, HumanMessage("", id=CUT)]}, "Message 2 cannot be kept"),
+        ({"messages": TALK, "metadata": nested(400)}, "more than 100 levels deep"),
+        ({"messages": TALK, "metadata": nested(150)}, "more than 100 levels deep"),
+        ({"messages": TALK, "metadata": nested(10_000)}, "more than 100 levels deep"),
+        ({"messages": [{**ASKED, "note": nested(150)}]}, "more than 100 levels deep"),
+        ({"messages": [AIMessage("", additional_kwargs={"x": object()})]}, "written as JSON"),
+        ({"messages": TALK, "picture": object()}, "cannot be written as JSON"),
+        ({"messages": TALK, "usage": {"seconds": NAN}}, "column 'usage.seconds' cannot be read"),
+        ({"messages": TALK, "ended_at": NAN}, "column 'ended_at' cannot be read: nan is no Unix"),
+        ({"messages": TALK, "ended_at": INFINITY}, "inf is no Unix time in seconds"),
+        ({"messages": TALK, "ended_at": 1.7e12}, "Divide milliseconds by 1,000."),
+        ({"messages": TALK, "ended_at": -1}, "-1 is no Unix time"),
+        ({"messages": TALK, "verdicts": [given_at(NAN)]}, "column 'verdicts.0.at' cannot be read"),
+        ({"messages": TALK, "verdicts": [given_at(1), given_at(1.7e18)]}, "column 'verdicts.1.at'"),
+        ({"messages": TALK, "trial": 10**30}, "column 'trial' cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_a_sentence(row: Any, says: str) -> None:
@@ -166,7 +200,7 @@ def test_what_cannot_be_read_is_refused_with_a_sentence(row: Any, says: str) -> 
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | TEXTS,
+    st.none() | st.booleans() | st.floats() | st.integers() | TEXTS | st.just(CUT),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
@@ -196,10 +230,21 @@ COLUMNS = [
 ]
 
 
-@given(st.dictionaries(st.sampled_from(COLUMNS), JSON, max_size=5))
-def test_no_row_breaks_the_import(row: dict[str, Any]) -> None:
+@given(st.dictionaries(st.sampled_from(COLUMNS), JSON, max_size=5), JSON)
+def test_no_row_breaks_the_import_or_what_reads_the_memory(row: dict[str, Any], note: Any) -> None:
     try:
-        read = read_row({"messages": TALK, **row}, "team")
+        read = read_row({"messages": [{**ASKED, "note": note}, ANSWERED], **row}, "team")
     except ApprenticeError:
         return
     assert read.trajectory.messages[0].text == ASKED["content"]
+    assert Trajectory.model_validate_json(read.trajectory.model_dump_json()) == read.trajectory
+    again = write_row(Remembered(trajectory=read.trajectory, verdicts=read.verdicts))
+    assert read_row(json.loads(json.dumps(again)), "team").trajectory == read.trajectory
+
+
+def test_a_call_whose_arguments_hold_half_a_character_stays_as_an_invalid_one() -> None:
+    call = {"id": "c", "function": {"name": "say", "arguments": json.dumps({"text": CUT})}}
+    said = {"role": "assistant", "content": "", "tool_calls": [call]}
+    (message,) = read_row({"messages": [said]}, "team").trajectory.messages
+    assert isinstance(message, AIMessage)
+    assert message.invalid_tool_calls[0]["args"] == '{"text": "\\ud83d"}'

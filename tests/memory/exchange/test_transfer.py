@@ -12,7 +12,9 @@ import pytest
 
 from memory.exchange import files
 from memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
-from memory.exchange.transfer import BATCH, Imported, Refused, rows, take_in
+from memory.exchange.transfer import BATCH, Imported, Refused, left_out, rows, take_in
+from memory.experience.edge import EdgeEngine
+from memory.experience.engine import Where
 from memory.experience.qdrant import QdrantExperience
 from state.errors import BadInput, BrokenData
 from state.experience import Query
@@ -104,6 +106,84 @@ async def test_a_verdict_that_was_missing_is_added(memory: QdrantExperience) -> 
     assert [each["success"] async for each in rows(memory)].count(True) == 3
 
 
+async def test_one_bad_row_keeps_no_other_out(memory: QdrantExperience) -> None:
+    deep: Any = "x"
+    for _ in range(400):
+        deep = [deep]
+    bad = [{"note": "\ud83d"}, {"note": deep}, {"usage": {"seconds": float("nan")}}]
+    bad += [{"ended_at": float("inf")}, {"verdicts": [{"verdict": {}, "at": 1.7e12}]}]
+    given = [row(number, **more) for number, more in enumerate(bad)]
+    report = await take_in(memory, items(row(98), *given, row(99)))
+    assert (report.rows, report.new) == (7, 2)
+    assert [each.where for each in report.refused] == [f"line {number}" for number in range(2, 7)]
+    assert len(await written(memory)) == 2
+
+
+async def test_another_attempt_under_a_known_id_is_refused(memory: QdrantExperience) -> None:
+    await take_in(memory, items(row(1, id="a"), row(2, id="b", kind="sum")), "sums")
+    history = [{"verdict": {"success": False}, "at": 5.0}]
+    report = await take_in(
+        memory,
+        items(
+            row(3, id="a", success=False),
+            row(3, id="b", kind="sum", verdicts=history),
+            row(1, id="a", task="another"),
+            row(2, id="b", kind="product"),
+        ),
+    )
+    assert (report.known, report.judged) == (0, 0)
+    assert [(where, reason.partition(" Send")[0]) for where, reason in report.refused] == [
+        ("line 1", "An attempt with the id 'a' is kept already, with other messages."),
+        ("line 2", "An attempt with the id 'b' is kept already, with other messages."),
+        ("line 3", "It has the id 'a' of line 1, but another content."),
+        ("line 4", "It has the id 'b' of line 2, but another content."),
+    ]
+    other = await take_in(memory, items(row(1, id="a", task="another"), row(2, id="b", kind="x")))
+    assert all("kept already, with another task." in reason for _, reason in other.refused)
+    kept = {each["id"]: each["verdicts"] for each in await written(memory)}
+    assert all(len(verdicts) == 1 for verdicts in kept.values())
+    # What a row leaves out is not held against it.
+    same = await take_in(memory, items(row(1, id="a", note="new"), row(2, id="b")))
+    assert (same.known, same.refused) == (2, ())
+
+
+async def test_what_cannot_be_read_keeps_nobody_from_the_rest(
+    memory: QdrantExperience, engine: EdgeEngine
+) -> None:
+    await record(memory, *(attempt(task(name)) for name in "abc"))
+    broken = Where({"tenant": [memory.tenant], "trajectory": ["of-b"], "point": ["document"]})
+    kept = await memory.get("of-b")
+    assert kept is not None
+    document = json.loads(kept.trajectory.model_dump_json())
+    document["usage"]["seconds"] = None
+    await engine.change(broken, {"document": json.dumps(document)})
+    unread: list[BrokenData] = []
+    found = [each["id"] async for each in rows(memory, unread=unread.append)]
+    assert sorted(found) == ["of-a", "of-c"]
+    (error,) = unread
+    assert "'of-b' in the experience memory cannot be read (usage.seconds:" in str(error)
+    assert "\n" not in str(error)
+    with pytest.raises(BrokenData, match="of-b"):
+        await memory.get("of-b")
+    said = str(left_out(2, unread))
+    assert said.startswith("2 attempts were written, 1 were left out:\nThe trajectory 'of-b'")
+    report = await take_in(memory, items(row(1), row(2, id="of-b")))
+    assert (report.new, [each.where for each in report.refused]) == (1, ["line 2"])
+    assert await memory.forget(["of-b"]) == ("of-b",)
+
+
+@pytest.mark.parametrize("score", [2 / 11, 1 / 11, 0.1 + 0.2, 1 / 3, 0.9999999999999999])
+async def test_a_backup_of_any_score_is_known_again(opened: Opener, score: float) -> None:
+    memory, other = opened("team"), opened("other")
+    await record(memory, attempt(task("a"), Verdict(success=False, score=score)))
+    await memory.annotate("of-a", LATE, at=1848779119.3785357)
+    backup = await written(memory)
+    assert (await take_in(other, items(*backup))).new == 1
+    assert await written(other) == backup
+    for each in (memory, other):
+        assert await take_in(each, items(*backup)) == Imported(rows=1, known=1)
+
+
 async def test_an_export_is_a_backup(opened: Opener, tmp_path: Path) -> None:
     memory = opened("team")
     solved, failed = attempt(task("a")), attempt(task("b"), FAILED)
@@ -147,8 +227,16 @@ async def test_a_data_set_on_disk_says_the_same(memory: QdrantExperience, tmp_pa
     assert [item.row for item in dataset(tmp_path / "set")] == before
     report = await take_in(memory, dataset(tmp_path / "set"))
     assert report == Imported(rows=2, known=2)
-    with pytest.raises(BadInput, match="is not empty"):
-        write_dataset(tmp_path / "set", tmp_path / "rows.jsonl")
+    file, nothing = tmp_path / "rows.jsonl", tmp_path / "nothing.jsonl"
+    nothing.touch()
+    for folder, from_, says in (
+        (tmp_path / "set", file, "is not empty"),
+        (file, file, "is a file. Name a new folder"),
+        (file / "set", file, "cannot be written"),
+        (tmp_path / "new", nothing, "no attempt to write"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            await asyncio.to_thread(write_dataset, folder, from_)
 
 
 async def test_a_data_set_of_others_is_read(memory: QdrantExperience, tmp_path: Path) -> None:

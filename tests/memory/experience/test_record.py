@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -117,6 +118,50 @@ async def test_a_verdict_that_arrives_out_of_order_does_not_count_as_the_latest(
     assert kept is not None
     assert kept.trajectory.verdict == SOLVED
     assert [judged.at for judged in kept.verdicts] == [100.0, 200.0]
+
+
+@pytest.mark.parametrize("at", [math.nan, math.inf, -1.0, 1.7e12, 1.7e18])
+async def test_a_time_that_cannot_be_is_refused(memory: Opener, at: float) -> None:
+    of = attempt(task("a"), Verdict())
+    await memory().record([of])
+    with pytest.raises(BadInput, match="is no Unix time in seconds"):
+        await memory().annotate(of.id, SOLVED, at=at)
+    kept = await memory().get(of.id)
+    assert kept is not None
+    assert kept.verdicts == ()
+
+
+@pytest.mark.parametrize("at", [4e9, 253_402_300_799.0])
+async def test_what_is_said_later_counts_after_any_time(memory: Opener, at: float) -> None:
+    of = attempt(task("a"), Verdict())
+    await memory().record([of])
+    await memory().annotate(of.id, SOLVED, at=at)
+    for number in range(5):
+        verdict = Verdict(success=number % 2 == 0, source="late")
+        assert await memory().annotate(of.id, verdict)
+        kept = await memory().get(of.id)
+        assert kept is not None
+        assert kept.trajectory.verdict == verdict
+    assert len(kept.verdicts) == 6
+
+
+@pytest.mark.parametrize("score", [2 / 11, 1 / 11, 0.1 + 0.2])
+async def test_the_same_verdict_is_known_again_whatever_its_score(
+    memory: Opener, score: float
+) -> None:
+    of = attempt(task("a"), Verdict())
+    await memory().record([of])
+    partly = Verdict(score=score, source="late")
+    assert await memory().annotate(of.id, partly)
+    assert not await memory().annotate(of.id, partly)
+    assert await memory().annotate(of.id, SOLVED, at=4e9 + 0.1234567)
+    assert not await memory().annotate(of.id, SOLVED, at=4e9 + 0.1234567)
+
+
+async def test_what_cannot_be_written_is_a_sentence(memory: Opener) -> None:
+    with pytest.raises(BadInput, match="'of-a' cannot be written as JSON"):
+        await memory().record([attempt(task("a"), turns=["\ud83d"]), attempt(task("b"))])
+    assert [each async for each in memory().browse()] == []
 
 
 async def test_judges_at_once_lose_no_verdict(memory: Opener) -> None:

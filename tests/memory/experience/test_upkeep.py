@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from state.experience import Query
-from state.nouns import Verdict
+from state.nouns import Trajectory, Verdict
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 from tests.memory.experience.conftest import Opener
 
@@ -96,6 +96,42 @@ async def test_a_full_memory_makes_room_by_itself(memory: Opener) -> None:
     assert report.steps == report.attempts
     assert await small.get("of-24") is not None
     assert await small.get("of-0") is None
+
+
+async def test_what_waits_for_its_verdict_is_not_let_go_before_what_is_older(
+    memory: Opener,
+) -> None:
+    small = memory(capacity=10)
+
+    def made(number: int, verdict: Verdict) -> Trajectory:
+        turns = [f"turn {number}"]
+        return attempt(task(str(number)), verdict, turns, ended_at=float(number))
+
+    await small.record([made(number, FAILED) for number in range(10)])
+    await small.record([made(10, Verdict())])
+    assert await small.get("of-10") is not None
+    assert await small.annotate("of-10", SOLVED)
+    kept = {each.trajectory.id async for each in small.browse()}
+    assert kept == {f"of-{number}" for number in range(2, 11)}
+    # One that waits too is no older for it, nor a repeat of what it may prove better than.
+    repeat = made(12, Verdict()).model_copy(update={"task": task("10"), "id": "again"})
+    await small.record([repeat, made(11, FAILED)])
+    assert await small.get("again") is not None
+    assert await small.get("of-2") is None
+
+
+async def test_recording_never_lets_go_of_what_it_was_given(memory: Opener) -> None:
+    small = memory(capacity=10)
+    await small.record([attempt(task(str(n)), turns=[f"turn {n}"]) for n in range(10)])
+    old = [
+        attempt(task(f"old {n}", split="test"), Verdict(), [f"old {n}"], ended_at=1.0)
+        for n in range(12)
+    ]
+    assert len((await small.record(old)).new) == 12
+    assert {each.trajectory.id async for each in small.browse()} == {each.id for each in old}
+    await small.record([attempt(task("next"), turns=["next"])])
+    assert await small.get("of-next") is not None
+    assert (await small.report()).attempts == 9
 
 
 async def test_tidying_one_tenants_memory_leaves_the_others_alone(memory: Opener) -> None:

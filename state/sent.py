@@ -1,0 +1,128 @@
+"""An attempt that came from outside: its id, how it is kept, and whether it is the known one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from langchain_core.messages import AnyMessage
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from state.errors import BadInput
+from state.nouns import Task, Trajectory, digest
+
+LIMIT: Final = 2_000_000
+"""Characters that an attempt may have, written as JSON."""
+NESTING: Final = 100
+"""Levels that what came from outside may be nested; readers of JSON give up at 200."""
+
+
+def sent_id(tenant: str, task: Task, messages: Sequence[AnyMessage], given: str = "") -> str:
+    """Return the id of an attempt that came from outside: the sender's, else one of its content.
+
+    Messages' own ids do not count, because libraries draw them anew.
+    """
+    if given:
+        return given
+    return digest(tenant, task.environment, task.id, _said(messages))
+
+
+def written(attempt: Trajectory) -> str:
+    """Return an attempt as it is kept, as JSON.
+
+    Raises:
+        BadInput: if it cannot be written, or is too large.
+    """
+    try:
+        text = attempt.model_dump_json()
+    except PydanticSerializationError as error:
+        raise BadInput(
+            f"The attempt {attempt.id[:80]!r} cannot be written as JSON ({str(error)[:200]})."
+        ) from error
+    if len(text) > LIMIT:
+        raise BadInput(
+            f"The attempt {attempt.id[:80]!r} has {len(text):,} characters, but at most "
+            f"{LIMIT:,} are kept. Leave out what no other task can learn from, such as files."
+        )
+    return text
+
+
+def as_kept(attempt: Trajectory) -> Trajectory:
+    """Return an attempt as it will be read back, so that what is taken in can be read.
+
+    Raises:
+        BadInput: if it cannot be, or is too large.
+    """
+    text = written(attempt)
+    try:
+        return Trajectory.model_validate_json(text)
+    except ValidationError as error:
+        raise BadInput(
+            f"The attempt {attempt.id[:80]!r} could not be read back ({first_fault(error)})."
+        ) from error
+
+
+def expect_same(kept: Trajectory, sent: Trajectory, said: Iterable[str]) -> None:
+    """Refuse an attempt whose id another one has: it would be dropped, or judged in its place.
+
+    Messages' own ids do not count.
+
+    Args:
+        kept: the attempt that is known.
+        sent: the one that came now, as it would be kept.
+        said: the fields of its task that the sender named; the others are not held against it.
+
+    Raises:
+        BadInput: if their messages or their tasks differ.
+    """
+    same_task = all(getattr(kept.task, name) == getattr(sent.task, name) for name in said)
+    same_messages = _said(kept.messages) == _said(sent.messages)
+    if same_task and same_messages:
+        return
+    others = [] if same_task else ["another task"]
+    others += [] if same_messages else ["other messages"]
+    raise BadInput(
+        f"An attempt with the id {sent.id[:80]!r} is kept already, with {' and '.join(others)}. "
+        "Send this one under an id of its own; to judge the one that is kept, send a verdict with "
+        "its id alone."
+    )
+
+
+def flaw(value: object) -> str:
+    """Say why JSON could not carry a value to a reader; '' if nothing is in the way."""
+    level: list[object] = [value]
+    for _ in range(NESTING):
+        if not level:
+            return ""
+        inner: list[object] = []
+        for each in level:
+            if isinstance(each, str):
+                if half := _half_character(each):
+                    return f"{half} is half a character, of a text that was cut within it"
+            elif isinstance(each, Mapping):
+                inner += each.keys()
+                inner += each.values()
+            elif isinstance(each, list | tuple):
+                inner += each
+        level = inner
+    return f"it is nested more than {NESTING} levels deep"
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return what is wrong first, in one line."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return ": ".join([".".join(str(part) for part in first["loc"]), first["msg"]])
+
+
+def _half_character(text: str) -> str:
+    """Return the first lone surrogate of a text, as Python writes it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return ascii(text[error.start])
+    return ""
+
+
+def _said(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
+    return [message.model_dump(mode="json", exclude={"id"}) for message in messages]
