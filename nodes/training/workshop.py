@@ -49,8 +49,8 @@ def dataset_folder(rounds: Rounds, state: TrainingState | Round) -> Path:
 
 
 def local_jobs() -> Launcher:
-    """Return the launcher of this machine."""
-    return LocalLauncher(jobs_root())
+    """Return the launcher of this machine, on which jobs take turns."""
+    return LocalLauncher(jobs_root(), in_turn=True)
 
 
 def covered(environment: str) -> list[str]:
