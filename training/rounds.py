@@ -4,6 +4,7 @@
         datasets/        what was curated
         0000.json        the first round
         0000.end.json    how it ended; a round without an end is the one to go on with
+        0000.lock        held by the run that tries its adapter out
 
 A file is written once and whole, and the first to write it is believed: of two that begin a round
 at once, the second goes on with what the first has begun.
@@ -11,10 +12,11 @@ at once, the second goes on with what the first has begun.
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TextIO, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -108,6 +110,24 @@ class Rounds:
         file = self.folder / f"{made.number:04}.json"
         write_once(file, made.model_dump_json(indent=1))
         return _read(Round, file)
+
+    def ended(self, number: int) -> End | None:
+        """Return how a round ended, if it has."""
+        file = self.folder / f"{number:04}.end.json"
+        return _read(End, file) if file.is_file() else None
+
+    def claim(self, number: int) -> TextIO | None:
+        """Claim a round, to try its adapter out alone; None where another has, anywhere.
+
+        The claim ends when the file is closed, or its process dies.
+        """
+        file = (self.folder / f"{number:04}.lock").open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return file
 
     def end(self, number: int, how: End) -> End:
         """End a round; return how it ended, perhaps as another said."""
