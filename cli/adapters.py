@@ -91,7 +91,8 @@ def rollback(environment: Where = HOME, tenant: Tenant = "default") -> None:
     """Go back to the adapter that acted before, or to none; the rules stay as they are."""
     steps = asyncio.run(_back(environment, tenant))
     known = {each.name for each in registry.adapters()}
-    for gone in sorted({gone for gone, _ in steps} & known - {back for _, back in steps}):
+    # Another tenant, or another environment, may go on with it.
+    for gone in sorted({gone for gone, _ in steps} & known - asyncio.run(_acting())):
         registry.mark(gone, "retired", "A person took it out of force.")
     for (gone, back), names in steps.items():
         acts = back or "the plain model"

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol
 
 from cli.journal import Finished
@@ -25,15 +24,13 @@ from training.at_hand import examples
 from training.datasets.card import Dataset, save
 from training.datasets.curation import Curation, HeldOut, curate
 from training.datasets.episodes import shuffled, task_key
-from training.jobs import Job, Launcher, LocalLauncher
+from training.jobs import Job, Launcher, LocalLauncher, Status, followed
 from training.settings import read_settings
 
 LOCAL: Final = "local:"
 ADAPTERS: Final = "APPRENTICE_ADAPTERS"
 PAUSE: Final = 0.5
 """Seconds between two looks at a job."""
-PATIENCE: Final = 120.0
-"""Seconds that a job's process may take to begin."""
 ROWS: Final = 8
 """Fewest rows that a lesson learns from: it shows how learning goes, on whatever there is."""
 
@@ -211,26 +208,26 @@ async def carried_out(
     Raises:
         TrainingFailure: it failed, was killed, or never began.
     """
+
+    async def look() -> Status:
+        return await asyncio.to_thread(launcher.look, job.id)
+
     await asyncio.to_thread(launcher.launch, job)
-    began, ran = monotonic(), False
     try:
-        while (status := await asyncio.to_thread(launcher.look, job.id)).stage != "done":
+        async for status in followed(look, PAUSE):
+            if status.stage == "done":
+                return status.outcome
             if status.stage == "failed":
                 raise TrainingFailure(str(status.outcome["error"]))
-            gone = status.stage != "running" and (ran or monotonic() - began > PATIENCE)
-            if gone:
-                raise TrainingFailure(
-                    f"The training of {job.adapter} ended without a word: its process was killed, "
-                    "or never began. Its log lies beside its job; the same command goes on."
-                )
-            ran = ran or status.stage == "running"
             if follower and "steps" in status.latest:
                 follower.step(int(status.latest["step"]), int(status.latest["steps"]))
-            await asyncio.sleep(PAUSE)
     except asyncio.CancelledError:
         launcher.stop(job.id)
         raise
-    return status.outcome
+    raise TrainingFailure(
+        f"The training of {job.adapter} ended without a word: its process was killed, "
+        "or never began. Its log lies beside its job; the same command goes on."
+    )
 
 
 def attempts_of(finished: Iterable[Finished]) -> list[Trajectory]:

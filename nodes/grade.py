@@ -17,7 +17,7 @@ from langgraph.runtime import Runtime
 from nodes import Node
 from nodes.agents import RETRY, Agent, ask, call
 from nodes.person import by_person
-from state.context import Context
+from state.context import NO_ADAPTER, Context
 from state.episode import EpisodeState, EpisodeUpdate
 from state.errors import ApprenticeError, BadInput, ModelFailure, ModelUnavailable
 from state.nouns import Task, Verdict, text_of
@@ -83,7 +83,7 @@ async def by_rubric(
     context: Context,
     agent: Agent | None = None,
 ) -> Verdict:
-    """Let a model judge an attempt by its task's rubric; without one the verdict stays.
+    """Let a plain model judge an attempt by its task's rubric; without one the verdict stays.
 
     Args:
         task: has the rubric in its metadata.
@@ -95,11 +95,10 @@ async def by_rubric(
     rubric = [str(criterion) for criterion in task.metadata.get(RUBRIC, ())]
     if not rubric:
         return verdict
-    model = context.judge_model or context.model
     settings = replace(
         context,
-        model=model,
-        adapter=context.adapter if model == context.model else "",
+        model=context.judge_model or context.model,
+        adapter=NO_ADAPTER,  # one that is tried out must not be its own judge
         temperature=0.0,
         max_tokens=JUDGEMENT_TOKENS,
     )

@@ -13,7 +13,11 @@ def main() -> None:
     """Read the job's folder and carry the job out; the exit status tells how it ended."""
     parser = argparse.ArgumentParser(prog="python -m training", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="a job's folder, as a launcher wrote it")
-    sys.exit(carry_out(parser.parse_args().folder))
+    parser.add_argument(
+        "--in-turn", action="store_true", help="wait until no other such job of its folder trains"
+    )
+    given = parser.parse_args()
+    sys.exit(carry_out(given.folder, in_turn=given.in_turn))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Collection, Iterator
@@ -23,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from models.fit import CARD, base_fingerprint
 from models.names import adapters_root, model_folder, plain
 from state.errors import BadInput, BrokenData, TrainingFailure, UnknownName
+from training.whole import draft_of, write_over
 
 Status = Literal["candidate", "promoted", "rejected", "retired", "incompatible"]
 WEIGHTS: Final = "adapter_model.safetensors"
@@ -76,20 +76,20 @@ def register(adapter: Adapter, weights: Path) -> Adapter:
     if (folder / CARD).is_file():
         return read(adapter.name)
     dated = adapter.model_copy(update={"created": time.time(), "changed": time.time()})
-    draft = folder.with_name(f".{adapter.name}.{os.getpid()}.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(weights, draft)
-    (draft / CARD).write_text(dated.model_dump_json(indent=2))
+    draft = draft_of(folder)
     try:
+        shutil.copytree(weights, draft)
+        (draft / CARD).write_text(dated.model_dump_json(indent=2))
         draft.rename(folder)
     except OSError:
-        # Another process registered it first, or an adapter without a card holds the name.
-        shutil.rmtree(draft)
-        if not (folder / CARD).is_file():
+        shutil.rmtree(draft, ignore_errors=True)
+        if (folder / CARD).is_file():  # another registered it first
+            return read(adapter.name)
+        if folder.is_dir():
             raise BadInput(
                 f"{folder} holds an adapter without a card. Move it away, or choose another name."
             ) from None
-        return read(adapter.name)
+        raise
     return dated
 
 
@@ -350,7 +350,4 @@ def _names() -> Iterator[str]:
 
 
 def _write(adapter: Adapter) -> None:
-    card = _folder(adapter.name) / CARD
-    draft = card.with_suffix(f".{os.getpid()}.new")
-    draft.write_text(json.dumps(adapter.model_dump(), indent=2))
-    draft.replace(card)
+    write_over(_folder(adapter.name) / CARD, json.dumps(adapter.model_dump(), indent=2))

@@ -27,6 +27,7 @@ from environments.toolcalls.calls import Call, faults_of, same
 from state.errors import BadInput, UnknownName
 from state.nouns import digest
 from state.toolcalls import parse
+from training.whole import draft_of
 
 Row = dict[str, Any]
 
@@ -134,7 +135,7 @@ class Queue:
         file = self.folder / f"{digest(row, answer)}.json"
         if not file.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
-            draft = file.with_suffix(f".{os.getpid()}.new")
+            draft = draft_of(file)
             asked = {"request": _request(row), "answer": answer, "score": None}
             draft.write_text(json.dumps(asked, indent=2, ensure_ascii=False))
             draft.replace(file)

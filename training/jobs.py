@@ -2,6 +2,7 @@
 
     jobs/<id>/  job.json         what is to be done; the id is the hash of it
                 lock             held by the trainer for as long as it lives
+                stop             left by who wants it stopped, for a trainer that is only starting
                 progress.jsonl   what it says, a JSON object a line
                 checkpoints/     where it goes on after a crash
                 result.json      how it ended well, or failure.json: how it did not
@@ -16,11 +17,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from asyncio import sleep
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +31,15 @@ from typing import Any, Final, Literal, Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.fit import base_fingerprint
-from state.errors import AlreadyRunning, BadInput, BrokenData, UnknownName
+from models.fit import CARD, base_fingerprint
+from models.names import adapters_root
+from state.errors import AlreadyRunning, BadInput, BrokenData, TrainingFailure, UnknownName
 from state.nouns import digest
 from training.datasets.card import Dataset, load
 from training.settings import AnySettings
+from training.whole import write_over
 
-Stage = Literal["waiting", "running", "interrupted", "done", "failed"]
+Stage = Literal["waiting", "queued", "running", "interrupted", "done", "failed"]
 JOB: Final = "job.json"
 LOCK: Final = "lock"
 PROGRESS: Final = "progress.jsonl"
@@ -42,7 +47,12 @@ CHECKPOINTS: Final = "checkpoints"
 RESULT: Final = "result.json"
 FAILURE: Final = "failure.json"
 LOG: Final = "log.txt"
-_PATIENCE: Final = 1.0  # seconds: whoever looks holds the lock for an instant
+STOP: Final = "stop"
+TURN: Final = "turn"
+PATIENCE: Final = 120.0
+"""Seconds that a job's process may take to begin."""
+_QUEUED: Final = "queued"
+_INSTANT: Final = 1.0  # seconds: whoever looks holds the lock for less
 
 
 class Job(BaseModel):
@@ -112,7 +122,8 @@ class Status:
     """What a job is at.
 
     Attributes:
-        stage: waiting (never begun), running, interrupted (to be launched again), done, failed.
+        stage: waiting (never begun), queued (its process waits for its turn), running, interrupted
+            (to be launched again: killed, or its adapter is gone), done, failed.
         latest: the last thing the trainer said of its progress.
         outcome: the result, or the failure with its `error`.
     """
@@ -121,6 +132,11 @@ class Status:
     stage: Stage
     latest: dict[str, Any]
     outcome: dict[str, Any]
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process is at it."""
+        return self.stage in ("queued", "running")
 
 
 class Launcher(Protocol):
@@ -144,17 +160,20 @@ class LocalLauncher:
 
     Args:
         root: the folder of the jobs.
+        in_turn: whether its jobs train one after the other, as a machine has room for one.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, in_turn: bool = False) -> None:
         self.root = root
+        self._options = ("--in-turn",) if in_turn else ()
 
     def launch(self, job: Job) -> str:
         """Start a job, unless it runs or has ended well; return its id."""
         folder = write_job(self.root, job)
-        if look(folder).stage not in ("running", "done"):
+        status = look(folder)
+        if not status.alive and status.stage != "done":
             (folder / FAILURE).unlink(missing_ok=True)
-            _spawn(folder)
+            _spawn(folder, *self._options)
         return job.id
 
     def look(self, job_id: str) -> Status:
@@ -167,12 +186,12 @@ class LocalLauncher:
         return [file.parent.name for file in files]
 
     def stop(self, job_id: str) -> None:
-        """End a job's process."""
+        """End a job's process; one that is only starting ends by itself."""
         folder = self._folder(job_id)
-        if locked(folder):
-            holder = (folder / LOCK).read_text().strip()
-            if holder.isdigit():
-                os.kill(int(holder), signal.SIGTERM)
+        (folder / STOP).touch()  # first, since a trainer looks for it when it has the lock
+        if locked(folder) and (holder := _holder(folder)):
+            os.kill(holder, signal.SIGTERM)
+            (folder / STOP).unlink(missing_ok=True)
 
     def _folder(self, job_id: str) -> Path:
         if job_id not in (known := self.jobs()):
@@ -186,11 +205,13 @@ def jobs_root() -> Path:
 
 
 def write_job(root: Path, job: Job) -> Path:
-    """Write down what is to be done; return the job's folder."""
+    """Write down what is to be done, and where its dataset is now; return the job's folder."""
     folder = root / job.id
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / JOB).is_file():
-        write_whole(folder / JOB, job.model_dump(mode="json"))
+    (folder / STOP).unlink(missing_ok=True)
+    told = job.model_dump_json(indent=2)
+    if not (folder / JOB).is_file() or (folder / JOB).read_text() != told:
+        write_over(folder / JOB, told)
     return folder
 
 
@@ -213,29 +234,82 @@ def read_job(folder: Path) -> Job:
 
 def look(folder: Path) -> Status:
     """Say what the job in a folder is at."""
+    # First, since a trainer writes how it ended before it lets go.
+    held = locked(folder)
     latest = _last_line(folder / PROGRESS)
-    for name, stage in ((RESULT, "done"), (FAILURE, "failed")):
-        if (folder / name).is_file():
-            outcome = json.loads((folder / name).read_text())
-            return Status(folder.name, stage, latest, outcome)  # type: ignore[arg-type]
-    if locked(folder):
-        return Status(folder.name, "running", latest, {})
-    return Status(folder.name, "interrupted" if latest else "waiting", latest, {})
+    result = _outcome(folder / RESULT)
+    if result and registered(str(result["adapter"])):
+        return Status(folder.name, "done", latest, result)
+    if failure := _outcome(folder / FAILURE):
+        return Status(folder.name, "failed", latest, failure)
+    if held:
+        stage: Stage = "queued" if _QUEUED in (folder / LOCK).read_text() else "running"
+    else:
+        stage = "interrupted" if latest or result else "waiting"
+    return Status(folder.name, stage, latest, {})
+
+
+async def followed(look: Callable[[], Awaitable[Status]], pause: float) -> AsyncIterator[Status]:
+    """Yield what a job that was launched is at, until it ends, was killed, or never began.
+
+    Args:
+        look: says what it is at.
+        pause: seconds between two looks.
+    """
+    began, ran = time.monotonic(), False
+    while True:
+        status = await look()
+        yield status
+        ran = ran or status.alive
+        patient = status.alive or not (ran or time.monotonic() - began > PATIENCE)
+        if status.stage in ("done", "failed") or not patient:
+            return
+        await sleep(pause)
+
+
+def registered(adapter: str) -> bool:
+    """Whether the registry has an adapter of that name, with its card."""
+    return (adapters_root() / adapter / CARD).is_file()
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[None]:
-    """Hold a job's lock, as its only trainer.
+def holding(folder: Path) -> Iterator[TextIO]:
+    """Hold a job's lock, as its only trainer; yields the file that says who does.
 
     Raises:
         AlreadyRunning: another process holds it.
     """
     with (folder / LOCK).open("a+") as file:
         _acquire(file, folder)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        _tell(file, str(os.getpid()))
+        yield file
+
+
+@contextmanager
+def in_turn(folder: Path, held: TextIO) -> Iterator[None]:
+    """Wait until no other job of the same folder of jobs trains in turn on this machine.
+
+    Args:
+        folder: the job's.
+        held: its lock, which says meanwhile that it is queued.
+    """
+    # Machines may share the folder, and each has room of its own.
+    with (folder.parent / f"{TURN}.{platform.node()}").open("a") as turn:
+        _tell(held, f"{os.getpid()} {_QUEUED}")
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _tell(held, str(os.getpid()))
         yield
+
+
+def check_wanted(folder: Path) -> None:
+    """Heed, once, who stopped a job whose process was only starting.
+
+    Raises:
+        TrainingFailure: it was stopped.
+    """
+    if (folder / STOP).is_file():
+        (folder / STOP).unlink()
+        raise TrainingFailure(f"Job {folder.name} was stopped. Launch it again to train it.")
 
 
 def locked(folder: Path) -> bool:
@@ -252,13 +326,32 @@ def locked(folder: Path) -> bool:
 
 def write_whole(file: Path, value: dict[str, Any]) -> None:
     """Write JSON so that a reader sees all of it or none."""
-    draft = file.with_suffix(f".{os.getpid()}.new")
-    draft.write_text(json.dumps(value, indent=2))
-    draft.replace(file)
+    write_over(file, json.dumps(value, indent=2))
+
+
+def _tell(held: TextIO, holder: str) -> None:
+    """Say in a lock's file who holds it."""
+    held.truncate(0)
+    held.write(holder)
+    held.flush()
+
+
+def _holder(folder: Path) -> int | None:
+    """Return the process that holds a job's lock, if it has said so yet."""
+    said = (folder / LOCK).read_text().partition(" ")[0]
+    return int(said) if said.isdigit() else None
+
+
+def _outcome(file: Path) -> dict[str, Any]:
+    """Return how a job ended, if that is there; both files are written whole."""
+    try:
+        return dict(json.loads(file.read_text()))
+    except FileNotFoundError:
+        return {}
 
 
 def _acquire(file: TextIO, folder: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _INSTANT
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -266,9 +359,10 @@ def _acquire(file: TextIO, folder: Path) -> None:
             if time.monotonic() < deadline:
                 time.sleep(0.05)
                 continue
-            holder = (folder / LOCK).read_text().strip() or "another process"
+            holder = _holder(folder)
+            who = f"process {holder}" if holder else "another process"
             raise AlreadyRunning(
-                f"Job {folder.name} is being trained by process {holder}. Wait for it, or stop it."
+                f"Job {folder.name} is being trained by {who}. Wait for it, or stop it."
             ) from None
         return
 
@@ -290,7 +384,7 @@ def _last_line(file: Path) -> dict[str, Any]:
     return {}
 
 
-def _spawn(folder: Path) -> None:
+def _spawn(folder: Path, *options: str) -> None:
     """Start the trainer as a process of its own, that no one here has to wait for.
 
     The shell between ends at once, so the trainer belongs to nobody in this process: it outlives
@@ -300,7 +394,7 @@ def _spawn(folder: Path) -> None:
     paths = [project, *filter(None, [os.environ.get("PYTHONPATH")])]
     script = '"$@" </dev/null >/dev/null 2>>"$0" &'
     log = str((folder / LOG).resolve())
-    command = [sys.executable, "-m", "training", str(folder.resolve())]
+    command = [sys.executable, "-m", "training", str(folder.resolve()), *options]
     subprocess.run(  # noqa: S603 - the command is this project's own
         ["/bin/sh", "-c", script, log, *command],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},

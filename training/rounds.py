@@ -4,6 +4,7 @@
         datasets/        what was curated
         0000.json        the first round
         0000.end.json    how it ended; a round without an end is the one to go on with
+        0000.lock        held by the run that tries its adapter out
 
 A file is written once and whole, and the first to write it is believed: of two that begin a round
 at once, the second goes on with what the first has begun.
@@ -11,13 +12,11 @@ at once, the second goes on with what the first has begun.
 
 from __future__ import annotations
 
-import os
+import fcntl
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
-from uuid import uuid4
+from typing import Any, Final, Literal, TextIO, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -25,6 +24,7 @@ from state.advice import Advice, Method
 from state.errors import BrokenData
 from state.gate import Decision
 from state.nouns import SCHEMA_VERSION, Noun, digest
+from training.whole import write_once
 
 FOLDER: Final = "training"
 _N = TypeVar("_N", bound=Noun)
@@ -108,24 +108,32 @@ class Rounds:
     def begin(self, made: Round) -> Round:
         """Begin a round; return the one that was begun under its number, perhaps by another."""
         file = self.folder / f"{made.number:04}.json"
-        _write_once(file, made)
+        write_once(file, made.model_dump_json(indent=1))
         return _read(Round, file)
+
+    def ended(self, number: int) -> End | None:
+        """Return how a round ended, if it has."""
+        file = self.folder / f"{number:04}.end.json"
+        return _read(End, file) if file.is_file() else None
+
+    def claim(self, number: int) -> TextIO | None:
+        """Claim a round, to try its adapter out alone; None where another has, anywhere.
+
+        The claim ends when the file is closed, or its process dies.
+        """
+        file = (self.folder / f"{number:04}.lock").open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return file
 
     def end(self, number: int, how: End) -> End:
         """End a round; return how it ended, perhaps as another said."""
         file = self.folder / f"{number:04}.end.json"
-        _write_once(file, how)
+        write_once(file, how.model_dump_json(indent=1))
         return _read(End, file)
-
-
-def _write_once(file: Path, noun: Noun) -> None:
-    """Write a file whole, unless it is there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{uuid4().hex}.part")
-    draft.write_text(noun.model_dump_json(indent=1), "utf-8")
-    with suppress(FileExistsError):
-        os.link(draft, file)
-    draft.unlink()
 
 
 def _read(kind: type[_N], file: Path) -> _N:

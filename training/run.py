@@ -13,14 +13,15 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from state.errors import AlreadyRunning, ApprenticeError, MissingPart, TrainingFailure
 from training import jobs
-from training.adapters import Adapter, code_version, register
+from training.adapters import WEIGHTS, Adapter, code_version, register
+from training.figures import figures
 from training.jobs import Job
 
 if TYPE_CHECKING:
@@ -33,10 +34,14 @@ _STATE: Final = "trainer_state.json"
 _FREE: Final = 200 << 20  # bytes
 
 
-def carry_out(folder: Path) -> int:
+def carry_out(folder: Path, *, in_turn: bool = False) -> int:
     """Do the job in a folder; return the process's exit status.
 
     Progress goes to stdout, a JSON object a line; all else to stderr.
+
+    Args:
+        folder: the job's.
+        in_turn: whether it waits until no other job that does so is in training on this machine.
     """
     # Read when the libraries are first imported. They fetch nothing and report to nobody.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -45,12 +50,16 @@ def carry_out(folder: Path) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         job = jobs.read_job(folder)
-        with jobs.holding(folder):
-            if (folder / jobs.RESULT).is_file():
+        with jobs.holding(folder) as held:
+            if jobs.look(folder).stage == "done":
                 return 0
-            said = sys.stdout
-            with recorded(folder), redirect_stdout(sys.stderr):
-                _train(folder, job, said)
+            turn = jobs.in_turn(folder, held) if in_turn else nullcontext()
+            jobs.check_wanted(folder)
+            with turn, recorded(folder):
+                if not _found_again(folder, job):
+                    said = sys.stdout
+                    with redirect_stdout(sys.stderr):
+                        _train(folder, job, said)
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         return 1
@@ -125,7 +134,6 @@ def _train(folder: Path, job: Job, said: TextIO) -> None:
             "Install them: pip install -c constraints.txt -e '.[training]'"
         ) from error
     progress = Progress(folder / jobs.PROGRESS, said)
-    began = time.time()
     progress.say(
         "started",
         job=folder.name,
@@ -135,10 +143,26 @@ def _train(folder: Path, job: Job, said: TextIO) -> None:
         process=os.getpid(),
     )
     metrics = _learn(folder, job, dataset, progress)
-    metrics |= {"seconds": round(time.time() - began, 1), "memory_mb": peak_memory_mb()}
+    progress.say("trained", memory_mb=peak_memory_mb())
+    metrics |= figures(folder / jobs.PROGRESS)
     adapter = concluded(folder, job, metrics)
     shutil.rmtree(folder / jobs.CHECKPOINTS, ignore_errors=True)
     progress.say("finished", adapter=adapter.name, **metrics)
+
+
+def _found_again(folder: Path, job: Job) -> bool:
+    """Register the adapter of a job that had ended well anew, where the registry lost it.
+
+    Where the weights are gone from the job's folder, too, nothing is left of it to go on with.
+    """
+    if not (folder / jobs.RESULT).is_file():
+        return False
+    if (folder / ADAPTER / WEIGHTS).is_file():
+        concluded(folder, job, json.loads((folder / jobs.RESULT).read_text())["metrics"])
+        return True
+    for left in (jobs.RESULT, jobs.PROGRESS):
+        (folder / left).unlink(missing_ok=True)
+    return False
 
 
 def _learn(folder: Path, job: Job, dataset: Dataset, progress: Progress) -> dict[str, float]:

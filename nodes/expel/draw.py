@@ -80,8 +80,8 @@ def drawn(where: Environment, splits: Iterable[str], run: str, count: int) -> li
     split = next((name for name in wanted if name in where.splits), None)
     if split is None:
         raise BadInput(
-            f"The environment {where.name!r} has the splits {', '.join(where.splits)}, but rules "
-            f"need tasks of {' or '.join(wanted)}."
+            f"The environment {where.name!r} has the splits {', '.join(where.splits)}, but tasks "
+            f"of {' or '.join(wanted)} are needed."
         )
     return list(where.tasks(split, count, fresh_seed(run, split, below=_SEEDS)))
 

@@ -18,20 +18,23 @@ from nodes import Node
 from nodes.attempt import attempted
 from nodes.expel.draw import VALIDATION, drawn
 from nodes.kept import findings_of, releases_of
-from nodes.training.workshop import covers, dataset_folder, rounds_of
+from nodes.training.workshop import LASTING, covers, dataset_folder, given_up, rounds_of
 from state.context import MAX_SEED, NO_ADAPTER, Context
+from state.errors import BadInput, MissingPart
 from state.gate import Decision, Gate
 from state.nouns import Task, digest, text_of
 from state.prompts import Shown
-from state.training import TrainingState, Tried
+from state.training import TrainingState, TrainingUpdate, Tried
+from training.adapters import fits, read
 from training.datasets.card import load
 from training.datasets.curation import normalised
+from training.jobs import registered
 
 LOOK: Final = 24
 """Tasks between two looks at an environment's outcomes."""
 AT_ONCE: Final = 16
 
-Next = Literal["evaluate", "promote", "reject"]
+Next = Literal["evaluate", "promote", "reject", "__end__"]
 Episode = CompiledStateGraph[Any, Context, Any, Any]
 
 
@@ -41,7 +44,24 @@ def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
     """
 
     async def evaluate(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
-        """Look at the outcomes so far: decide, or attempt the next held-out tasks."""
+        """Decide from the outcomes so far, or attempt the next held-out tasks; one run at a time."""
+        rounds = rounds_of(runtime, state.environment)
+        claim = await asyncio.to_thread(rounds.claim, state.number)
+        if claim is None:
+            reason = f"{state.adapter} is being evaluated by another run."
+            return Command(update={"reason": reason}, goto="__end__")
+        with claim:
+            if end := await asyncio.to_thread(rounds.ended, state.number):
+                over: TrainingUpdate = {"stage": end.outcome, "reason": end.reason}
+                return Command(update={**over, "decisions": end.decisions}, goto="__end__")
+            try:
+                await asyncio.to_thread(_check_fit, state.adapter)
+                return await look(state, runtime)
+            except LASTING as error:
+                ended = await given_up(runtime, rounds, state.number, state.job, str(error))
+                return Command(update=ended, goto="__end__")
+
+    async def look(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         decisions = dict(state.decisions)
         for name in (state.environment, *state.kept):
             if name in decisions:
@@ -137,6 +157,20 @@ async def _attempt(
     await asyncio.gather(*map(tried, tasks))
 
 
+def _check_fit(adapter: str) -> None:
+    """Refuse an adapter that cannot act; blocks."""
+    if not registered(adapter):
+        raise MissingPart(
+            f"The adapter {adapter} is no longer in the registry, so it cannot be tried out. Ask "
+            'with "again": true to take its job up.'
+        )
+    if not fits(card := read(adapter)):
+        raise BadInput(
+            f"The adapter {adapter} was trained on other weights of local:{card.base} than the "
+            'ones in place. Ask with "again": true to train on the same dataset anew.'
+        )
+
+
 def _held_out(name: str, state: TrainingState, runtime: Runtime[Context]) -> list[Task]:
     """Return a round's own validation tasks that say nothing it was trained on; blocks."""
     tasks = drawn(environment(name), VALIDATION, state.job, state.most)
@@ -147,4 +181,10 @@ def _held_out(name: str, state: TrainingState, runtime: Runtime[Context]) -> lis
         for turn in row.get("messages") or row.get("prompt") or ()
         if turn["role"] == "user"
     }
-    return [task for task in tasks if normalised(text_of(start(task))) not in told]
+    found = [task for task in tasks if normalised(text_of(start(task))) not in told]
+    if not found:
+        raise MissingPart(
+            f"Every held-out task of {name} says what a row of {dataset.folder} says, so there is "
+            "nothing to try the adapter out on. Give the environment more tasks."
+        )
+    return found

@@ -12,7 +12,14 @@ from langgraph.types import Command
 from nodes import Node
 from nodes.kept import releases_of
 from nodes.training.survey import resumed
-from nodes.training.workshop import Jobs, dataset_folder, rounds_of
+from nodes.training.workshop import (
+    LASTING,
+    Jobs,
+    dataset_folder,
+    given_up,
+    job_of,
+    rounds_of,
+)
 from state.context import Context
 from state.errors import BrokenData
 from state.training import TrainingState
@@ -20,17 +27,23 @@ from training.jobs import Job
 from training.rounds import Round, Rounds
 from training.settings import METHODS, read_settings
 
+Next = Literal["watch", "__end__"]
 
-def launching(jobs: Jobs) -> Node[TrainingState, Command[Literal["watch"]]]:
+
+def launching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
     """Return the node that launches; however often it runs, a round has one job."""
 
-    async def launch(state: TrainingState, runtime: Runtime[Context]) -> Command[Literal["watch"]]:
+    async def launch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Begin the round unless it is begun, and start its job unless it runs."""
         rounds = rounds_of(runtime, state.environment)
         parent = await _incumbent(state, runtime)
         begun = await asyncio.to_thread(_begun, state, rounds, parent)
-        job = await asyncio.to_thread(job_of, begun, rounds)
-        await asyncio.to_thread(jobs().launch, job)
+        try:
+            job = await asyncio.to_thread(_same_job, begun, rounds)
+            await asyncio.to_thread(jobs().launch, job)
+        except LASTING as error:
+            ended = await given_up(runtime, rounds, begun.number, begun.job, str(error))
+            return Command(update={**resumed(begun), **ended}, goto="__end__")
         runtime.stream_writer(
             {"type": "training.launched", "job": begun.job, "method": begun.method}
         )
@@ -39,9 +52,16 @@ def launching(jobs: Jobs) -> Node[TrainingState, Command[Literal["watch"]]]:
     return launch
 
 
-def job_of(begun: Round, rounds: Rounds) -> Job:
-    """Return the job of a round."""
-    return Job.of(dataset_folder(rounds, begun), read_settings(begun.settings), rounds.tenant)
+def _same_job(begun: Round, rounds: Rounds) -> Job:
+    """Return the job that a round was begun with, if it is still the same; blocks."""
+    job = job_of(begun, rounds)
+    if job.id != begun.job:
+        raise BrokenData(
+            f"Job {begun.job} is not the one that its round was begun with any more: local:"
+            f"{begun.base} has other weights now, or jobs have other settings. Ask with "
+            '"again": true to train on the same dataset anew.'
+        )
+    return job
 
 
 def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:

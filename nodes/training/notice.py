@@ -7,29 +7,39 @@ within the process. Elsewhere there is nothing that could run it: whoever embeds
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
+import time
 from collections import Counter as Counted
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from httpx import HTTPError
 from langgraph.runtime import Runtime
 from langgraph_sdk import get_client
 from langgraph_sdk.errors import NotFoundError
 
 from environments.registry import environment
 from nodes.experience import Memory
-from nodes.training.workshop import base_of, local_jobs, remembered, rounds_of, usable
+from nodes.training.workshop import Jobs, base_of, local_jobs, remembered, rounds_of, usable
 from state.context import Context
-from state.errors import BadInput, UnknownName
+from state.errors import ApprenticeError, BadInput, UnknownName
 from state.nouns import Trajectory
 from state.training import THRESHOLD
 from training.datasets.episodes import unusable
+from training.jobs import Launcher
+from training.rounds import Round, Rounds
 
 SETTING: Final = "APPRENTICE_TRAIN_AFTER"
 GRAPH: Final = "training"
+AGAIN: Final = 600.0
+"""Seconds after which a round that has not moved is looked at once more."""
+PASSED_ON: Final = ("tenant", "model", "temperature", "max_tokens", "judge", "judge_model")
+"""Settings of the recording run that the training has too: how it acts, and who judges."""
 _SERVER: Final = "langgraph_api.server"
+_log: Final = logging.getLogger(__name__)
 
 Start = Callable[[dict[str, Any], Context], Awaitable[None]]
 _Key = tuple[str, str, str]
@@ -39,10 +49,12 @@ _Key = tuple[str, str, str]
 class Counter:
     """How many attempts have been recorded since training was last started, as this process knows.
 
-    What was recorded before this process began is counted once, from memory.
+    What was recorded before this process began is counted once, from memory. Of a round that is
+    open, a training is started once for each stage of its job, and again after a while.
     """
 
     counts: dict[_Key, int] = field(default_factory=dict)
+    told: dict[tuple[_Key, int], tuple[str, float]] = field(default_factory=dict)
 
     async def add(
         self, key: _Key, new: int, threshold: int, before: Callable[[], Awaitable[int]]
@@ -52,6 +64,15 @@ class Counter:
         enough = counted >= threshold
         self.counts[key] = 0 if enough else counted
         return enough
+
+    def moved(self, key: _Key, number: int, stage: str) -> bool:
+        """Tell whether a round's job is at a stage that no training was started for of late."""
+        before, at = self.told.get((key, number), ("", 0.0))
+        now = time.monotonic()
+        if stage == before and now - at < AGAIN:
+            return False
+        self.told[key, number] = (stage, now)
+        return True
 
 
 _counter: Final = Counter()
@@ -63,8 +84,11 @@ async def notice(
     memory: Memory,
     start: Start | None = None,
     counter: Counter = _counter,
+    jobs: Jobs = local_jobs,
 ) -> bool:
     """Take note of attempts that were recorded or judged; start the training if it is due.
+
+    A recording never fails for it: what goes wrong is an event and a warning in the log.
 
     Args:
         attempts: those that are new, or newly judged.
@@ -72,10 +96,27 @@ async def notice(
         memory: where they are.
         start: starts the training graph; on a server, as a run of its own.
         counter: what this process has counted.
+        jobs: gives the launcher of jobs.
 
     Returns:
         Whether the training was started.
     """
+    try:
+        return await _noticed(attempts, runtime, memory, start, counter, jobs)
+    except (ApprenticeError, OSError, ValueError, HTTPError) as error:
+        _log.warning("No training can be started: %s", error)
+        runtime.stream_writer({"type": "training.notice", "reason": str(error)})
+        return False
+
+
+async def _noticed(
+    attempts: Sequence[Trajectory],
+    runtime: Runtime[Context],
+    memory: Memory,
+    start: Start | None,
+    counter: Counter,
+    jobs: Jobs,
+) -> bool:
     start = start or (_on_server if _SERVER in sys.modules else None)
     context = Context.of(runtime)
     threshold = after()
@@ -85,7 +126,7 @@ async def notice(
     started = False
     counts = await asyncio.to_thread(_grouped, learnable)
     for name, new in sorted(counts.items()):
-        if await _due(name, new, runtime, memory, counter, threshold):
+        if await _due(name, new, runtime, memory, counter, threshold, jobs):
             await start({"environment": name, "threshold": threshold}, context)
             started = True
     return started
@@ -120,30 +161,40 @@ async def _due(
     memory: Memory,
     counter: Counter,
     threshold: int,
+    jobs: Jobs,
 ) -> bool:
     """Tell whether there is something for the training graph to do."""
     context, rounds = Context.of(runtime), rounds_of(runtime, name)
+    key = (context.tenant, name, context.model)
     last = await asyncio.to_thread(rounds.last)
     if last and last[1] is None:  # a round is open: it waits only for the end of its job
-        return not await asyncio.to_thread(_runs, last[0].job)
+        stage = await asyncio.to_thread(_stage, last[0], rounds, jobs())
+        return bool(stage) and counter.moved(key, last[0].number, stage)
     seen = last[0].seen if last else 0.0
 
     async def before() -> int:
         found = usable(await remembered(memory, context.tenant, name))
         return sum(one.at > seen for one in found)
 
-    return await counter.add((context.tenant, name, context.model), new, threshold, before)
+    return await counter.add(key, new, threshold, before)
 
 
-def _runs(job: str) -> bool:
-    launcher = local_jobs()
-    return job in launcher.jobs() and launcher.look(job).stage == "running"
+def _stage(begun: Round, rounds: Rounds, launcher: Launcher) -> str:
+    """Return the stage of a round's job; '' while a process is at it, or a run evaluates it."""
+    claim = rounds.claim(begun.number)
+    if claim is None:
+        return ""
+    claim.close()
+    if begun.job not in launcher.jobs():
+        return "waiting"
+    status = launcher.look(begun.job)
+    return "" if status.alive else status.stage
 
 
 async def _on_server(given: dict[str, Any], context: Context) -> None:
     """Start the training graph as a run of this server, if it serves that graph."""
     client = get_client(url=None, api_key=None)
-    settings = {"tenant": context.tenant, "model": context.model}
+    settings = {name: getattr(context, name) for name in PASSED_ON}
     try:
         await client.runs.create(None, GRAPH, input=given, context=settings)
     except NotFoundError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from langgraph.runtime import Runtime
@@ -12,19 +13,30 @@ from pydantic import TypeAdapter
 
 from environments.registry import environment
 from nodes import Node
+from nodes.expel.draw import VALIDATION
 from nodes.experience import Memory
 from nodes.kept import releases_of
 from nodes.tasks import read, read_flag, read_name, read_number
-from nodes.training.workshop import Judged, base_of, covered, remembered, rounds_of, usable
+from nodes.training.notice import group
+from nodes.training.workshop import (
+    Judged,
+    base_of,
+    covered,
+    job_of,
+    remembered,
+    rounds_of,
+    usable,
+)
 from state.advice import Circumstances, Evidence, Method
 from state.context import Context
 from state.errors import BadInput
 from state.nouns import Name, digest
 from state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
-from training.adapters import adapters, mark_incompatible, retraining
+from training.adapters import adapters, fits, mark_incompatible, retraining
+from training.adapters import read as read_card
 from training.at_hand import evidence
 from training.datasets.curation import Curation
-from training.jobs import jobs_root
+from training.jobs import jobs_root, registered
 from training.rounds import Round, Rounds
 from training.settings import METHODS, read_settings
 
@@ -54,15 +66,16 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
         context = Context.of(runtime)
         asked = await asyncio.to_thread(read_asked, state, context, settings)
         update = asked.update
+        if update["base"]:
+            await _withdraw_the_incompatible(update["base"], update["environment"], runtime)
         rounds = rounds_of(runtime, update["environment"])
         last = await asyncio.to_thread(rounds.last)
         if last and last[1] is None:
             return Command(update={**update, **resumed(last[0])}, goto="watch")
         if last and last[1] and last[1].outcome == "failed" and asked.again:
-            begun = await asyncio.to_thread(rounds.begin, once_more(last[0]))
+            taken_up = await asyncio.to_thread(once_more, last[0], rounds)
+            begun = await asyncio.to_thread(rounds.begin, taken_up)
             return Command(update={**update, **resumed(begun)}, goto="launch")
-        if update["base"]:
-            await _withdraw_the_incompatible(update["base"], update["environment"], runtime)
         judged = await remembered(memory, context.tenant, update["environment"])
         found = usable(judged)
         seen = last[0].seen if last else 0.0
@@ -80,6 +93,9 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
                 f"recorded since the last training; {asked.threshold - new} more are needed."
             )
             return Command(update=update, goto="__end__")
+        tried_on = [update["environment"], *update["kept"]]
+        if lack := await asyncio.to_thread(no_held_out, tried_on):
+            return Command(update={**update, "stage": "refused", "reason": lack}, goto="__end__")
         update["seen"] = max(one.at for one in found)
         return Command(update=update, goto="advise")
 
@@ -157,9 +173,32 @@ def resumed(begun: Round) -> TrainingUpdate:
     }
 
 
-def once_more(failed: Round) -> Round:
-    """Return a round that takes up the job of one that failed."""
-    return failed.model_copy(update={"number": failed.number + 1})
+def once_more(failed: Round, rounds: Rounds) -> Round:
+    """Return a round that takes up the job of one that failed, on the base as it is now; blocks."""
+    settings = dict(failed.settings)
+    if (parent := settings["parent"]) and not (registered(parent) and fits(read_card(parent))):
+        settings["parent"] = ""
+    again = failed.model_copy(update={"number": failed.number + 1, "settings": settings})
+    job = job_of(again, rounds)
+    return again.model_copy(update={"job": job.id, "adapter": job.adapter, "begun": time.time()})
+
+
+def no_held_out(names: Iterable[str]) -> str:
+    """Say which environment has no tasks to try an adapter out on, if one has none; blocks."""
+    for name in names:
+        splits = environment(name).splits
+        if not set(VALIDATION) & set(splits):
+            said = (
+                f"What is trained is tried out on held-out tasks, of {' or '.join(VALIDATION)}, "
+                f"but {name} has only the splits {', '.join(splits)}."
+            )
+            above = group(name)
+            return said + (
+                f" Train for {above}, which {name} belongs to."
+                if above != name
+                else " Give some of its tasks one of those."
+            )
+    return ""
 
 
 def _check_settings(settings: dict[str, Any]) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Final, Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from nodes import Node
-from nodes.training.workshop import Jobs, rounds_of
+from nodes.training.workshop import Jobs, given_up, rounds_of
 from state.context import Context
 from state.training import TrainingState, TrainingUpdate
-from training.jobs import Launcher, Status
-from training.rounds import End
+from training.jobs import Launcher, Status, followed
 
 Next = Literal["launch", "evaluate", "__end__"]
 PAUSE: Final = 1.0
@@ -26,21 +24,23 @@ def watching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
 
     async def watch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Say how far the job is, and go on where it has ended."""
-        status = await _look(jobs(), state, runtime)
-        while state.following and status.stage in ("waiting", "running") and state.launched:
-            await asyncio.sleep(PAUSE)
-            status = await _look(jobs(), state, runtime)
+
+        async def look() -> Status:
+            return await _look(jobs(), state, runtime)
+
+        status = await look()
+        if state.following and (state.launched or status.alive):
+            async for status in followed(look, PAUSE):  # noqa: B007 - the last one counts
+                pass
         update: TrainingUpdate = {"progress": status.latest, "stage": "training"}
         if status.stage == "done":
             return Command(update=update, goto="evaluate")
         if status.stage == "failed":
             reason = str(status.outcome.get("error", "The job failed and left no reason."))
             rounds = rounds_of(runtime, state.environment)
-            how = End(outcome="failed", reason=reason, at=time.time())
-            await asyncio.to_thread(rounds.end, state.number, how)
-            runtime.stream_writer({"type": "training.failed", "job": state.job, "reason": reason})
-            return Command(update={**update, "stage": "failed", "reason": reason}, goto="__end__")
-        if not state.launched and status.stage != "running":
+            ended = await given_up(runtime, rounds, state.number, state.job, reason)
+            return Command(update={**update, **ended}, goto="__end__")
+        if not (state.launched or status.alive):
             return Command(update=update, goto="launch")
         update["reason"] = f"The job {state.job} is {status.stage}."
         return Command(update=update, goto="__end__")

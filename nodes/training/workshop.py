@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -12,14 +14,18 @@ from environments.registry import known
 from memory.store import data_folder
 from nodes.experience import Memory
 from state.context import Context
+from state.errors import BadInput, BrokenData, MissingPart
 from state.experience import Remembered
 from state.nouns import Trajectory
-from state.training import TrainingState
+from state.training import TrainingState, TrainingUpdate
 from training.datasets.episodes import unusable
-from training.jobs import Launcher, LocalLauncher, jobs_root
-from training.rounds import Round, Rounds
+from training.jobs import Job, Launcher, LocalLauncher, jobs_root
+from training.rounds import End, Round, Rounds
+from training.settings import read_settings
 
 LOCAL: Final = "local:"
+LASTING: Final = (BadInput, MissingPart, BrokenData)
+"""Errors that the next look would meet again: they end a round, which `again` takes up."""
 
 Jobs = Callable[[], Launcher]
 """Gives the launcher: when a step runs, not when its graph is built."""
@@ -48,9 +54,30 @@ def dataset_folder(rounds: Rounds, state: TrainingState | Round) -> Path:
     return rounds.datasets / state.dataset
 
 
+def job_of(begun: Round, rounds: Rounds) -> Job:
+    """Return the job of a round, as its dataset and its base are now; blocks.
+
+    Raises:
+        MissingPart: the dataset is gone.
+        BrokenData: it was changed.
+        UnknownName: the base is not offered here any more.
+    """
+    return Job.of(dataset_folder(rounds, begun), read_settings(begun.settings), rounds.tenant)
+
+
+async def given_up(
+    runtime: Runtime[Context], rounds: Rounds, number: int, job: str, reason: str
+) -> TrainingUpdate:
+    """End a round that cannot be gone on with; what is in force stays."""
+    how = End(outcome="failed", reason=reason, at=time.time())
+    await asyncio.to_thread(rounds.end, number, how)
+    runtime.stream_writer({"type": "training.failed", "job": job, "reason": reason})
+    return {"stage": "failed", "reason": reason}
+
+
 def local_jobs() -> Launcher:
-    """Return the launcher of this machine."""
-    return LocalLauncher(jobs_root())
+    """Return the launcher of this machine, on which jobs take turns."""
+    return LocalLauncher(jobs_root(), in_turn=True)
 
 
 def covered(environment: str) -> list[str]:

@@ -165,6 +165,23 @@ def test_what_acts_for_another_tenant_is_not_pruned(apprentice: Apprentice, weig
     assert "Deleted: shared" in apprentice("adapters", "prune", "--keep", "0").output
 
 
+def test_what_one_tenant_goes_back_from_still_counts_for_another(
+    apprentice: Apprentice, weights: Path
+) -> None:
+    card(weights, "shared")
+    for tenant in ("default", "acme"):
+        assert apprentice("adapters", "promote", "shared", "--tenant", tenant).exit_code == 0
+    assert apprentice("adapters", "rollback").exit_code == 0
+    assert adapters.read("shared").status == "promoted"
+    # So whoever has it may go back to it.
+    card(weights, "newer")
+    assert apprentice("adapters", "promote", "newer", "--tenant", "acme").exit_code == 0
+    assert apprentice("adapters", "rollback", "--tenant", "acme").exit_code == 0
+    assert asyncio.run(acting("acme")) == "shared"
+    assert apprentice("adapters", "rollback", "--tenant", "acme").exit_code == 0
+    assert adapters.read("shared").status == "retired"
+
+
 def test_what_cannot_be_put_in_force_stays_as_it_is(apprentice: Apprentice, weights: Path) -> None:
     card(weights, "first")
     refused = apprentice("adapters", "promote", "first", "--environment", "nowhere")

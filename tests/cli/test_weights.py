@@ -131,7 +131,7 @@ async def test_a_trainer_that_dies_without_a_word_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "_spawn", lambda folder: None)
-    monkeypatch.setattr(tuning, "PATIENCE", 0.0)
+    monkeypatch.setattr(jobs, "PATIENCE", 0.0)
     shop = Workshop(tmp_path, "local:novice", steps=1)
     data = shop.dataset(WAYS[SFT], list(pairs(12)))
     job = Job.of(data.folder, SftSettings(max_steps=1))

@@ -85,6 +85,12 @@ async def test_the_judge_is_a_model_of_its_own(task: Task, judges: Any) -> None:
     assert asked == [("openai:author", 1.0), ("openai:critic", 0.0)]
 
 
+async def test_an_adapter_is_not_its_own_judge(task: Task, judges: Any) -> None:
+    asked = judges(novice=[json.dumps(GOOD)])
+    await run(task, adapter="candidate")
+    assert [settings["adapter"] for _, settings in asked] == [""]
+
+
 @pytest.mark.parametrize(
     ("turn", "why"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,36 @@ from memory.experience import opening
 from memory.releases import Releases
 from memory.store import data_folder
 from models.fit import base_fingerprint
+from models.names import adapters_root
+from nodes.attempt import attempted
+from nodes.training import evaluate, watch
 from nodes.training.notice import SETTING, Counter, group, notice
-from nodes.training.workshop import covered
+from nodes.training.workshop import Jobs, covered, local_jobs
 from state.context import NO_ADAPTER, Context
 from state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
-from state.nouns import Trajectory, Verdict, text_of
+from state.nouns import Task, Trajectory, Verdict, text_of
 from state.releases import Release
+from tests.conftest import Offer
 from tests.fakes import Scripted
 from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
 from tests.training.work import untrained
-from training import adapters
+from training import adapters, jobs
 from training.datasets.card import DATA
-from training.jobs import FAILURE, Job, LocalLauncher, write_job, write_whole
+from training.jobs import (
+    FAILURE,
+    Job,
+    LocalLauncher,
+    holding,
+    in_turn,
+    write_job,
+    write_whole,
+)
 from training.rounds import Rounds
 
 Run = Callable[..., Any]
 ATTEMPTS = list(pairs(80))
 ENOUGH = len(ATTEMPTS)
+PLAIN = "Which one?"
 
 
 class Hands(LocalLauncher):
@@ -117,13 +131,15 @@ def unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
     model(monkeypatch, lambda _: Knowledge())
 
 
-def model(patch: pytest.MonkeyPatch, knows: Callable[[str], Knowledge]) -> None:
-    """Put the expert in the place of the model; its adapters do not know what tools are."""
+def model(
+    patch: pytest.MonkeyPatch, knows: Callable[[str], Knowledge], tools: str = "<tool_call>"
+) -> None:
+    """Put the expert in the place of the model; with an adapter it says this where tools are."""
 
     def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
         def turn(messages: list[Any]) -> str:
             if "<tools>" in text_of(messages[0]):
-                return "<tool_call>" if adapter else "Which one?"
+                return tools if adapter else PLAIN
             return speaking(knows(adapter))(messages)
 
         return Scripted(turn)
@@ -246,15 +262,122 @@ async def test_an_adapter_has_to_be_better_than_the_plain_model_too(
     assert current.adapter == bad.name
 
 
+@pytest.mark.parametrize(("says", "stage"), [(PLAIN, "promoted"), ("<tool_call>", "rejected")])
 async def test_an_adapter_that_forgets_is_rejected(
-    run: Run, gathered: Any, hands: Hands, learned: None
+    run: Run, gathered: Any, hands: Hands, monkeypatch: pytest.MonkeyPatch, says: str, stage: str
 ) -> None:
+    model(monkeypatch, lambda adapter: told("north") if adapter else Knowledge(), says)
     await run()
     hands.finish()
     ended = await run(keep=["toolcalls"])
-    assert ended["stage"] == "rejected"
-    assert ended["reason"].startswith("toolcalls: ")
     assert ended["decisions"][NORTH].outcome == "publish"
+    kept = ended["decisions"]["toolcalls"].numbers
+    assert ended["stage"] == stage, ended["reason"]
+    if stage == "promoted":
+        assert kept.candidate == kept.incumbent > 0
+    else:
+        assert ended["reason"].startswith("toolcalls: ")
+        assert kept.candidate == 0 < kept.incumbent == kept.losses / kept.pairs
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"keep": ["toolcalls/banking"]}, "Train for toolcalls, which toolcalls/banking belongs"),
+        ({"keep": ["qa/plain"]}, "Give some of its tasks one of those"),
+    ],
+)
+async def test_what_cannot_be_tried_out_is_not_trained(
+    run: Run, gathered: Any, tenant: str, hands: Hands, offer: Offer, given: Any, says: str
+) -> None:
+    offer("qa/plain", {"id": "a", "question": "Capital of Norway?", "answer": "Oslo"})
+    ended = await run(**given)
+    assert ended["stage"] == "refused"
+    assert "but " + given["keep"][0] + " has only the splits train." in ended["reason"]
+    assert says in ended["reason"]
+    assert (hands.launched, list(rounds(tenant).all())) == ([], [])
+
+
+async def test_runs_that_evaluate_at_once_repeat_nothing(
+    run: Run, gathered: Any, hands: Hands, learned: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[str, str]] = []
+
+    async def counted(graph: Any, task: Task, shown: Any, context: Context, **given: Any) -> Any:
+        tried.append((task.id, context.adapter))
+        return await attempted(graph, task, shown, context, **given)
+
+    monkeypatch.setattr(evaluate, "attempted", counted)
+    await run()
+    hands.finish()
+    ended = await asyncio.gather(*(run(held_out=24) for _ in range(6)))
+    assert len(tried) == len(set(tried)) > 0
+    others = [one for one in ended if one["stage"] == "training"]
+    assert len(others) >= 4
+    assert all("is being evaluated by another run" in one["reason"] for one in others)
+
+
+async def test_what_cannot_be_evaluated_is_over_and_taken_up_when_asked(
+    run: Run, gathered: Any, tenant: str, hands: Hands, unlearned: None
+) -> None:
+    first = await run()
+    hands.finish()
+    data = rounds(tenant).datasets / first["dataset"] / DATA
+    whole = data.read_text()
+    data.write_text(whole + "{}\n")
+    ended = await run()
+    assert ended["stage"] == "failed"
+    assert "is not what its card describes" in ended["reason"]
+    assert (await run())["stage"] == "waiting"
+    with pytest.raises(BrokenData, match="is not what its card describes"):
+        await run(again=True)
+    data.write_text(whole)
+    assert (await run(again=True, held_out=24))["stage"] == "rejected"
+    assert hands.launched == [first["job"]] * 2  # a launcher does nothing for what has ended
+
+
+async def test_an_adapter_that_was_pruned_is_made_again(
+    run: Run, gathered: Any, hands: Hands, unlearned: None
+) -> None:
+    first = await run()
+    shutil.rmtree(adapters_root() / hands.finish())
+    assert (await run())["stage"] == "training"
+    assert hands.launched == [first["job"]] * 2
+    hands.finish()
+    assert (await run(held_out=24))["stage"] == "rejected"
+
+
+@pytest.mark.parametrize("finished", [False, True])
+async def test_a_round_whose_base_changes_is_over(
+    run: Run, gathered: Any, tenant: str, hands: Hands, learned: None, finished: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    first = await run()
+    if finished:
+        hands.finish()
+    for module in (adapters, jobs):
+        monkeypatch.setattr(module, "base_fingerprint", lambda _: "other weights")
+    ended = await run()
+    assert ended["stage"] == "failed"
+    assert "other weights" in ended["reason"]
+    assert hands.launched == [first["job"]]
+    if finished:
+        assert adapters.read(first["adapter"]).status == "incompatible"
+    assert (await run())["stage"] == "waiting"
+    again = await run(again=True)
+    assert again["stage"] == "training"
+    assert again["job"] != first["job"]
+    assert hands.launched == [first["job"], again["job"]]
+
+
+async def test_who_follows_a_job_that_never_begins_does_not_wait_for_ever(
+    run: Run, gathered: Any, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "PATIENCE", 0.1)
+    monkeypatch.setattr(watch, "PAUSE", 0.05)
+    ended = await asyncio.wait_for(run(follow=True), 30)
+    assert ended["stage"] == "training"
+    assert ended["reason"] == f"The job {ended['job']} is waiting."
 
 
 async def test_a_failed_job_says_why_and_is_taken_up_when_asked(
@@ -336,8 +459,11 @@ async def test_a_tampered_dataset_is_not_trained_on(
     shutil.rmtree(hands.root)
     data = rounds(tenant).datasets / first["dataset"] / DATA
     data.write_text(data.read_text().replace("drawer", "cellar", 1))
-    with pytest.raises(BrokenData, match="is not what its card describes"):
-        await run()
+    ended = await run()
+    assert ended["stage"] == "failed"
+    assert "is not what its card describes" in ended["reason"]
+    assert hands.launched == [first["job"]]
+    assert (await run())["stage"] == "waiting"
 
 
 async def test_held_out_attempts_are_never_trained_on(
@@ -406,9 +532,16 @@ class Runtime:
 
     def __init__(self, tenant: str, model: str = "local:novice") -> None:
         self.context = Context(tenant=tenant, model=model)
+        self.said: list[dict[str, Any]] = []
+
+    def stream_writer(self, event: dict[str, Any]) -> None:
+        """Keep what would be streamed."""
+        self.said.append(event)
 
 
-async def note(attempts: list[Trajectory], runtime: Any, counter: Counter) -> list[dict[str, Any]]:
+async def note(
+    attempts: list[Trajectory], runtime: Any, counter: Counter, jobs: Jobs = local_jobs
+) -> list[dict[str, Any]]:
     """Take note of attempts one by one, as they are recorded; return what was started."""
     started: list[dict[str, Any]] = []
 
@@ -417,7 +550,7 @@ async def note(attempts: list[Trajectory], runtime: Any, counter: Counter) -> li
 
     for one in attempts:
         (own,) = await record(runtime.context.tenant, [one])
-        await notice([own], runtime, words, start, counter)
+        await notice([own], runtime, words, start, counter, jobs)
     return started
 
 
@@ -431,6 +564,74 @@ async def test_the_recording_that_crosses_the_threshold_starts_the_training(
     assert await note(ATTEMPTS[5:9], runtime, counter) == []
     # A server that was restarted counts from memory.
     assert len(await note(ATTEMPTS[9:10], runtime, Counter())) == 1
+
+
+async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(
+    run: Run, gathered: Any, tenant: str, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = (await run())["job"]
+    counter, runtime = Counter(), Runtime(tenant)
+    later = [one.model_copy(update={"id": f"{one.id}-b"}) for one in ATTEMPTS[:20]]
+
+    async def looks(new: list[Trajectory]) -> int:
+        return len(await note(new, runtime, counter, lambda: hands))
+
+    with holding(hands.root / job) as held:
+        assert await looks(later[:3]) == 0
+        with in_turn(hands.root / job, held):
+            assert await looks(later[3:5]) == 0
+    hands.finish()
+    claim = rounds(tenant).claim(0)
+    assert claim is not None
+    with claim:
+        assert await looks(later[5:8]) == 0  # a run evaluates it
+    assert await looks(later[8:14]) == 1
+    monkeypatch.setattr("nodes.training.notice.AGAIN", 0.0)
+    assert await looks(later[14:15]) == 1  # that run may have been killed
+
+
+@pytest.mark.parametrize("broken", ["round", "setting"])
+async def test_a_recording_never_fails_for_the_training(
+    run: Run, gathered: Any, tenant: str, broken: str, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    await run()
+    if broken == "round":
+        (rounds(tenant).folder / "0000.json").write_text("{")
+    else:
+        monkeypatch.setenv(SETTING, "200 # note")
+    runtime = Runtime(tenant)
+    assert await note(ATTEMPTS[:1], runtime, Counter()) == []
+    (said,) = runtime.said
+    assert said["type"] == "training.notice"
+    assert ("cannot be read as a round" if broken == "round" else "200 # note") in said["reason"]
+    assert said["reason"] in caplog.text
+
+
+async def test_a_training_that_a_recording_starts_acts_and_judges_as_it_does(
+    tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[dict[str, Any]] = []
+
+    class Client:
+        """As much of a server's client as starts a run."""
+
+        def __init__(self) -> None:
+            self.runs = self
+
+        async def create(self, thread: None, graph: str, **given: Any) -> None:
+            """Remember what was started."""
+            started.append(given["context"])
+
+    monkeypatch.setitem(sys.modules, "langgraph_api.server", sys)
+    monkeypatch.setattr("nodes.training.notice.get_client", lambda **_: Client())
+    monkeypatch.setenv(SETTING, "1")
+    runtime: Any = Runtime(tenant)
+    acting: Any = {"max_tokens": 2000, "temperature": 0.7, "judge_model": "openai:gpt-5-mini"}
+    runtime.context = Context(tenant=tenant, adapter="own", seed=3, **acting)
+    (own,) = await record(tenant, ATTEMPTS[:1])
+    assert await notice([own], runtime, words, counter=Counter())
+    assert started == [{"tenant": tenant, "model": "local:novice", "judge": "model", **acting}]
 
 
 @pytest.mark.parametrize(

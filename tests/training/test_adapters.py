@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import models
 from models.engine import close_all
 from models.fit import base_fingerprint
+from models.names import adapters_root
 from state.errors import BadInput, BrokenData, UnknownName
 from tests.models import tiny as tiny_models
 from tests.training.conftest import Workplace
@@ -70,6 +72,23 @@ def test_registering_twice_is_once_and_keeps_what_was_marked(own: Path) -> None:
     mark("first", "promoted", "It won.", {"score": 0.5})
     assert register(card("first"), own).status == "promoted"
     assert read("first").metrics == {"score": 0.5}
+
+
+def test_two_threads_mark_the_same_adapter(own: Path) -> None:
+    register(card("first"), own)
+    with ThreadPoolExecutor(2) as pool:
+        marked = list(pool.map(mark, ["first"] * 200, ["promoted"] * 200))
+    assert {each.status for each in marked} == {read("first").status} == {"promoted"}
+
+
+def test_two_threads_register_the_same_adapter(own: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(20):
+            made = card(f"number-{number}")
+            one, other = pool.map(register, [made] * 2, [own] * 2)
+            assert one == other == read(made.name)
+    assert len(adapters()) == 20
+    assert not list(adapters_root().glob(".*"))
 
 
 def test_lineage_is_followed_as_far_as_it_is_kept(own: Path) -> None:

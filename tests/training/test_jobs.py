@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from safetensors.torch import load_file
 from state.errors import AlreadyRunning, BrokenData, UnknownName
 from tests.training import tiny
 from tests.training.conftest import Workplace
-from training.jobs import Job, LocalLauncher, holding, locked, look, write_job
+from tests.training.work import done, untrained
+from training import adapters, jobs
+from training.jobs import Job, LocalLauncher, holding, in_turn, locked, look, read_job, write_job
 from training.run import carry_out, last_checkpoint
 from training.settings import SftSettings
 
@@ -110,15 +114,104 @@ def test_killed_in_mid_training_it_goes_on_and_ends_as_if_nothing_had_happened(
     assert ends[0].keys() == ends[1].keys()
     for name, weight in ends[0].items():
         assert torch.allclose(weight, ends[1][name], atol=1e-4), name
+    losses = [look(one).outcome["metrics"]["train_loss"] for one in (folder, unbroken)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
 
 
 def test_a_job_that_has_ended_is_not_done_again(workplace: Workplace) -> None:
     folder = write_job(workplace.jobs, job(workplace))
-    (folder / "result.json").write_text('{"adapter": "a"}')
+    untrained(folder)
     assert carry_out(folder) == 0
     assert LocalLauncher(workplace.jobs).launch(job(workplace)) == folder.name
     assert not said(folder)
-    assert not (folder / "lock").read_text() or not locked(folder)
+    assert not locked(folder)
+
+
+def test_a_job_whose_adapter_is_gone_has_not_ended(workplace: Workplace) -> None:
+    data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(8))
+    folder = done(workplace.root, data, base="llama", max_steps=2, batch=4)
+    (made,) = adapters.adapters()
+    adapters.mark(made.name, "rejected")
+    assert adapters.prune("llama", 0) == [made.name]
+    assert look(folder).stage == "interrupted"
+    # The job's folder still has the weights, so the same command registers them again.
+    trained = len(said(folder))
+    assert carry_out(folder) == 0
+    assert adapters.read(made.name).metrics == made.metrics
+    assert (look(folder).stage, len(said(folder))) == ("done", trained)
+
+    shutil.rmtree(folder / "adapter")
+    adapters.mark(made.name, "rejected")
+    adapters.prune("llama", 0)
+    assert carry_out(folder) == 0  # and without them it trains anew
+    assert look(folder).stage == "done"
+    assert sum(one["event"] == "started" for one in said(folder)) == 1
+    assert adapters.read(made.name).metrics["steps"] == 2
+
+
+def test_a_job_that_ends_while_one_looks_is_not_interrupted(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_job(workplace.jobs, job(workplace))
+    (folder / "progress.jsonl").write_text('{"event": "progress", "step": 3}\n')
+
+    def ends(folder: Path) -> bool:
+        untrained(folder)
+        return False
+
+    monkeypatch.setattr(jobs, "locked", ends)
+    assert look(folder).stage == "done"
+
+
+def test_a_job_is_stopped_before_its_process_has_its_lock(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spawned: list[Path] = []
+    monkeypatch.setattr(jobs, "_spawn", spawned.append)
+    launcher = LocalLauncher(workplace.jobs)
+    job_id = launcher.launch(job(workplace))
+    launcher.stop(job_id)
+    (folder,) = spawned
+    assert carry_out(folder) == 1
+    assert f"Job {job_id} was stopped" in capsys.readouterr().err
+    assert (launcher.look(job_id).stage, said(folder)) == ("waiting", [])
+    launcher.stop(job_id)
+    launcher.launch(job(workplace))  # whoever launches it again wants it again
+    assert not (folder / "stop").exists()
+
+
+def test_jobs_of_one_machine_take_turns(workplace: Workplace) -> None:
+    folder = write_job(workplace.jobs, job(workplace))
+    tiny.dataset(workplace.root / "data", "sft", tiny.chats(3))  # so that it ends soon
+    other = workplace.jobs / "other"
+    other.mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        with holding(other) as held, in_turn(other, held):
+            ended = pool.submit(carry_out, folder, in_turn=True)
+            deadline = time.monotonic() + 30
+            while look(folder).stage != "queued":
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            assert look(other).stage == "running"
+            assert not ended.done()
+        assert ended.result(30) == 1
+    assert look(folder).stage == "failed"
+
+
+def test_two_threads_write_the_same_job(workplace: Workplace) -> None:
+    wanted = job(workplace)
+    roots = [workplace.root / str(number) for number in range(100) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        for folder in pool.map(write_job, roots, [wanted] * len(roots)):
+            assert read_job(folder) == wanted
+
+
+def test_a_dataset_that_was_moved_is_found_where_it_is_now(workplace: Workplace) -> None:
+    before = write_job(workplace.jobs, job(workplace))
+    (workplace.root / "data").rename(workplace.root / "moved")
+    moved = Job.of(workplace.root / "moved", SLOW_ENOUGH)
+    assert write_job(workplace.jobs, moved) == before
+    assert read_job(before).rows().rows() == moved.rows().rows()
 
 
 def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
