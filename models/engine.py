@@ -24,7 +24,7 @@ from models.prefixes import Prefixes
 from state.errors import ApprenticeError, BadInput, ContextOverflow, MissingPart, ModelFailure
 
 if TYPE_CHECKING:
-    from models.weights import Network, Weights
+    from models.weights import Served, Weights
 
 MAX_ROWS: Final = 64
 TOKENS_A_STEP: Final = 2048
@@ -69,8 +69,7 @@ class _Row:
 
     request: Request
     future: Future[Answer]
-    key: str
-    network: Network
+    served: Served
     cache: Any
     tokens: list[int]
     limit: int
@@ -185,8 +184,8 @@ class _Worker:
                 if row.future.cancelled():
                     self._release(row)
             self._rows[:] = [row for row in self._rows if not row.future.done()]
-            for network in {id(row.network): row.network for row in self._rows}.values():
-                self._step([row for row in self._rows if row.network is network])
+            for served in {id(row.served): row.served for row in self._rows}.values():
+                self._step([row for row in self._rows if row.served is served])
 
     def _admit(self) -> None:
         """Take newcomers in; wait for one if there is nothing to do."""
@@ -208,16 +207,15 @@ class _Worker:
         weights = self._weights
         if not request.messages:
             raise BadInput(f"local:{weights.name} was asked with no message. Send at least one.")
-        tokens = weights.encode(request.messages, request.tools)
+        served = weights.served(request.adapter)
+        tokens = served.words.encode(request.messages, request.tools)
         if len(tokens) >= weights.context:
             raise ContextOverflow(f"local:{weights.name}", len(tokens), weights.context - 1)
-        key, network = weights.network(request.adapter)
-        cache = self._prefixes.take(key, tokens) or network.cache()
+        cache = self._prefixes.take(served.key, tokens) or served.network.cache()
         return _Row(
             request=request,
             future=future,
-            key=key,
-            network=network,
+            served=served,
             cache=cache,
             tokens=tokens,
             limit=min(request.max_tokens, weights.context - len(tokens)),
@@ -234,7 +232,7 @@ class _Worker:
             if tokens:
                 batch.append((row, tokens))
                 room -= len(tokens)
-        logits = rows[0].network.forward([(row.cache, tokens) for row, tokens in batch])
+        logits = rows[0].served.network.forward([(row.cache, tokens) for row, tokens in batch])
         ready = [number for number, (row, _) in enumerate(batch) if not row.unread]
         if not ready:
             return
@@ -248,18 +246,19 @@ class _Worker:
 
     def _write(self, row: _Row, token: int) -> None:
         """Append a token; answer when it ends the turn."""
-        if token in self._weights.ends:
-            self._answer(row, self._weights.decode(row.written), "stop")
+        words = row.served.words
+        if token in words.ends:
+            self._answer(row, words.decode(row.written), "stop")
             return
         row.written.append(token)
         if row.request.stop:
-            text = self._weights.decode(row.written)
+            text = words.decode(row.written)
             found = [at for at in map(text.find, row.request.stop) if at >= 0]
             if found:
                 self._answer(row, text[: min(found)], "stop")
                 return
         if len(row.written) >= row.limit:
-            self._answer(row, self._weights.decode(row.written), "length")
+            self._answer(row, words.decode(row.written), "length")
 
     def _answer(self, row: _Row, text: str, finish: Literal["stop", "length"]) -> None:
         if row.future.set_running_or_notify_cancel():  # from here on it cannot be cancelled
@@ -271,7 +270,7 @@ class _Worker:
     def _release(self, row: _Row) -> None:
         """Keep what the network has read of a conversation."""
         read = (row.tokens + row.written)[: row.cache.length]
-        self._prefixes.keep(row.key, read, row.cache)
+        self._prefixes.keep(row.served.key, read, row.cache)
 
 
 def _drain(inbox: SimpleQueue[Any]) -> list[Any]:

@@ -233,9 +233,28 @@ def _layer(layer: LlamaDecoderLayer) -> _Layer:
 
 
 def _fuse(*linears: nn.Linear) -> Tensor:
-    """Join matrices that read the same input, and let the originals be views of the whole."""
-    fused = torch.cat([part.weight.data.t() for part in linears], 1)
-    views = torch.split_with_sizes(fused, [part.out_features for part in linears], 1)
-    for part, view in zip(linears, views, strict=True):
-        part.weight.data = view.t()
+    """Join matrices that read the same input, and let the originals be views of the whole.
+
+    Views of a whole already, which another network holds, are shared with it.
+    """
+    parts = [layer.weight.data.t() for layer in linears]
+    if (whole := _whole(parts)) is not None:
+        return whole
+    fused = torch.cat(parts, 1)
+    views = torch.split_with_sizes(fused, [layer.out_features for layer in linears], 1)
+    for layer, view in zip(linears, views, strict=True):
+        layer.weight.data = view.t()
     return fused
+
+
+def _whole(parts: Sequence[Tensor]) -> Tensor | None:
+    """Return the matrix whose columns are those of the parts, where it is there already."""
+    first = parts[0]
+    rows, columns = len(first), sum(part.shape[1] for part in parts)
+    at = first.storage_offset()
+    for part in parts:
+        place = (part.untyped_storage().data_ptr(), part.storage_offset(), part.stride())
+        if place != (first.untyped_storage().data_ptr(), at, (columns, 1)):
+            return None
+        at += part.shape[1]
+    return first.as_strided((rows, columns), (columns, 1))

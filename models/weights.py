@@ -11,6 +11,7 @@ import inspect
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -34,6 +35,8 @@ from models.toolcalls import plain_turns
 from state.errors import BrokenData
 
 MAX_ADAPTERS: Final = 8
+TOKENIZER: Final = "tokenizer_config.json"
+"""Beside an adapter whose training added to the vocabulary."""
 _SMALL: Final = 100_000_000
 _UNREADABLE: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
@@ -115,6 +118,54 @@ class General:
         return torch.stack(rows)
 
 
+class Words:
+    """A tokenizer, and the tokens that end a turn.
+
+    Args:
+        tokenizer: one with a chat template.
+        ends: the tokens that end a turn.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, ends: frozenset[int]) -> None:
+        self.ends = ends
+        self._tokenizer = tokenizer
+        self._in_template = "tools" in str(tokenizer.chat_template)
+
+    def encode(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+    ) -> list[int]:
+        """Return the tokens of a conversation, up to where the next answer begins."""
+        turns = [dict(message) for message in messages]
+        encoded: Any = self._tokenizer.apply_chat_template(
+            turns if self._in_template else plain_turns(turns, tools),
+            tools=[dict(tool) for tool in tools] if tools and self._in_template else None,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=False,
+        )
+        return list(encoded)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens, tags included."""
+        text = self._tokenizer.decode(
+            list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return str(text)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What answers: a network, and its words.
+
+    Attributes:
+        key: changes when the adapter does; "" for none.
+    """
+
+    key: str
+    network: Network
+    words: Words
+
+
 class Weights:
     """A model that has been read from its folder.
 
@@ -151,34 +202,12 @@ class Weights:
             torch.set_num_threads(1)
         self._model: PreTrainedModel = model.to(device)
         self.context: int = self._model.config.max_position_embeddings
-        self.ends = frozenset(_end_tokens(self._model, self._tokenizer))
-        self._networks: OrderedDict[str, Network] = OrderedDict()
-        self._base = _network(self._model)
+        self._adapted: OrderedDict[str, Served] = OrderedDict()
+        words = Words(self._tokenizer, end_tokens(self._model, self._tokenizer))
+        self._base = Served("", _network(self._model), words)
 
-    def encode(
-        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
-    ) -> list[int]:
-        """Return the tokens of a conversation, up to where the next answer begins."""
-        turns = [dict(message) for message in messages]
-        in_template = "tools" in str(self._tokenizer.chat_template)
-        encoded: Any = self._tokenizer.apply_chat_template(
-            turns if in_template else plain_turns(turns, tools),
-            tools=[dict(tool) for tool in tools] if tools and in_template else None,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=False,
-        )
-        return list(encoded)
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """Return the text of tokens, tags included."""
-        text = self._tokenizer.decode(
-            list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        return str(text)
-
-    def network(self, adapter: str) -> tuple[str, Network]:
-        """Return the network with an adapter, and a key that changes when the adapter does.
+    def served(self, adapter: str = "") -> Served:
+        """Return what answers with an adapter, or with none.
 
         Raises:
             UnknownName: there is no such adapter.
@@ -186,17 +215,33 @@ class Weights:
             BrokenData: it cannot be read.
         """
         if not adapter:
-            return "", self._base
+            return self._base
         folder = adapter_folder(adapter)
         newest = max(path.stat().st_mtime_ns for path in folder.iterdir())
         key = f"{adapter}@{newest}"
-        if key not in self._networks:
+        if key not in self._adapted:
             check_fit(folder, self.name)
-            self._networks[key] = _network(_adapted(self._model, self.name, folder))
-            if len(self._networks) > MAX_ADAPTERS:
-                self._networks.popitem(last=False)
-        self._networks.move_to_end(key)
-        return key, self._networks[key]
+            self._adapted[key] = self._with(key, folder)
+            if len(self._adapted) > MAX_ADAPTERS:
+                self._adapted.popitem(last=False)
+        self._adapted.move_to_end(key)
+        return self._adapted[key]
+
+    def _with(self, key: str, folder: Path) -> Served:
+        """Read an adapter, and its own tokenizer where it brings one."""
+        model, words = self._model, self._base.words
+        try:
+            if not (folder / TOKENIZER).is_file():
+                return Served(key, _network(_adapted(model, folder)), words)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer.chat_template = tokenizer.chat_template or self._tokenizer.chat_template
+            network = _network(_adapted(model, folder, tokenizer))
+        except _UNREADABLE as error:
+            raise BrokenData(
+                f"Adapter {folder.name!r} cannot be used with local:{self.name}: "
+                f"{_first_line(error)}"
+            ) from error
+        return Served(key, network, Words(tokenizer, end_tokens(model, tokenizer)))
 
 
 def generator(seed: int | None, tokens: Sequence[int]) -> torch.Generator:
@@ -234,7 +279,23 @@ def _network(model: PreTrainedModel) -> Network:
     return Llama(model) if is_plain(model) else General(model)
 
 
-def _adapted(model: PreTrainedModel, name: str, folder: Path) -> PreTrainedModel:
+def make_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give every token of a vocabulary an embedding, where the model has fewer."""
+    embeddings: Any = model.get_input_embeddings()
+    if len(tokenizer) > embeddings.num_embeddings:
+        model.resize_token_embeddings(len(tokenizer))
+
+
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Return the tokens that end a turn."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ends = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in (*ends, tokenizer.eos_token_id) if token is not None)
+
+
+def _adapted(
+    model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerBase | None = None
+) -> PreTrainedModel:
     """Return the model with an adapter merged in; all other weights are shared, none changed."""
     from peft import PeftModel
 
@@ -243,23 +304,13 @@ def _adapted(model: PreTrainedModel, name: str, folder: Path) -> PreTrainedModel
         for parameter in model.parameters()
     }
     twin = copy.deepcopy(model, shared)
-    try:
-        adapted = PeftModel.from_pretrained(twin, folder, torch_device=str(model.device))
-        # A safe merge makes new tensors; the other kind would write into the shared ones.
-        merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
-    except _UNREADABLE as error:
-        raise BrokenData(
-            f"Adapter {folder.name!r} cannot be used with local:{name}: {_first_line(error)}"
-        ) from error
+    if tokenizer is not None:
+        make_room(twin, tokenizer)
+    adapted = PeftModel.from_pretrained(twin, folder, torch_device=str(model.device))
+    # A safe merge makes new tensors; the other kind would write into the shared ones.
+    merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
     return merged
 
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the tokens that end a turn."""
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    ends = configured if isinstance(configured, list) else [configured]
-    return [token for token in (*ends, tokenizer.eos_token_id) if token is not None]

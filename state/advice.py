@@ -92,7 +92,7 @@ class Evidence(Noun):
         attempts: judged attempts on training tasks.
         solved: how many of those succeeded.
         shown_tokens: mean tokens of what was in view beside the task, an attempt.
-        tokens: that a training would read, by method.
+        tokens: that a training would read or write in all its epochs, by method.
         last: the method of the adapter in use; None when there is none.
         graded: whether attempts can be graded again, by an environment or graders.
         hosted: whether the base model is somebody else's server.

@@ -42,16 +42,16 @@ def advise(evidence: Evidence, circumstances: Circumstances | None = None) -> Ad
     given = circumstances or Circumstances()
     method = choose_method(evidence, given)
     cost = estimate(evidence, given, method)
-    pros = list(_pros(evidence, given, method))
+    grounds = list(_grounds(evidence, given))
     cons = list(_cons(evidence, given, method, cost))
-    if not pros and not cons:
-        cons = [_against("no_need", "Nothing shows that prompts do not suffice: keep to them.")]
-    tune = bool(pros) and not cons
+    if not grounds and not cons:
+        cons = [_against("no_need", _no_need(evidence))]
+    tune = not cons
     models = fitting(given.limits)
     advice = Advice(
         tune=tune,
         method=method if tune else None,
-        reasons=(*pros, *cons),
+        reasons=(*grounds, *_data(evidence, method), *cons),
         cost=cost,
         model=f"{models[0].name} (table of {AS_OF})" if models else "",
     )
@@ -103,7 +103,8 @@ def estimate(evidence: Evidence, given: Circumstances, method: Method | None) ->
     )
 
 
-def _pros(evidence: Evidence, given: Circumstances, method: Method | None) -> Iterator[Reason]:
+def _grounds(evidence: Evidence, given: Circumstances) -> Iterator[Reason]:
+    """Say what there is to gain. That there is data to learn from is no gain yet."""
     for need in given.needs:
         yield _for(need, _NEEDS[need])
     failing = evidence.attempts - evidence.solved
@@ -119,6 +120,9 @@ def _pros(evidence: Evidence, given: Circumstances, method: Method | None) -> It
             f"Each request shows about {evidence.shown_tokens} tokens of what was learned; in the "
             "weights they cost nothing.",
         )
+
+
+def _data(evidence: Evidence, method: Method | None) -> Iterator[Reason]:
     if method:
         yield _for(f"data_{method}", f"{evidence.rows[method]} rows. {_METHODS[method]}")
 
@@ -169,6 +173,14 @@ def _unpaid(given: Circumstances, cost: Cost) -> Iterator[Reason]:
             "pays_late",
             f"It pays after {days:.0f} days, but is due again after {given.retrain_days}.",
         )
+
+
+def _no_need(evidence: Evidence) -> str:
+    failing = evidence.attempts - evidence.solved
+    return (
+        f"Nothing shows that prompts do not suffice: {failing} of {evidence.attempts} attempts "
+        "failed, and no need was named. Keep to prompts."
+    )
 
 
 def _too_little(evidence: Evidence) -> str:

@@ -22,7 +22,8 @@ from transformers import (
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from models.names import model_folder
+from models.names import adapter_folder, model_folder
+from models.weights import TOKENIZER, end_tokens, make_room
 from state.errors import BrokenData, MissingPart
 from training.encoding import Chat
 from training.settings import Settings
@@ -70,7 +71,7 @@ def load(settings: Settings, *, sees: bool = False) -> Base:
         sees: whether it is to read images.
 
     Raises:
-        UnknownName: no such model is offered here.
+        UnknownName: no such model, or parent, is offered here.
         BrokenData: its files cannot be read.
         MissingPart: it has no chat template, or quantisation is not possible here.
     """
@@ -78,9 +79,10 @@ def load(settings: Settings, *, sees: bool = False) -> Base:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     device = _device()
+    brought = _words(folder, adapter_folder(settings.parent) if settings.parent else None)
     try:
         words: Any = AutoProcessor if sees else AutoTokenizer
-        reader = words.from_pretrained(folder, local_files_only=True)
+        reader = words.from_pretrained(brought, local_files_only=True)
         model = kind.from_pretrained(
             folder,
             local_files_only=True,
@@ -100,6 +102,9 @@ def load(settings: Settings, *, sees: bool = False) -> Base:
     if sees and not tokenizer.chat_template:
         tokenizer.chat_template = reader.chat_template
     torch.manual_seed(settings.seed)  # new tokens' embeddings are drawn
+    if settings.quantised and device.type == "cpu":
+        _keep_trainable(model)
+    make_room(model, tokenizer)
     added = _add_tags(model, tokenizer) if settings.tags else ()
     chat = Chat(name, tokenizer, end_tokens(model, tokenizer))
     if tokenizer.pad_token is None:
@@ -130,9 +135,8 @@ def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None
 
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     words: Any = AutoProcessor if sees else AutoTokenizer
-    brought = adapter if (adapter / "tokenizer_config.json").is_file() else folder
     try:
-        reader = words.from_pretrained(brought, local_files_only=True)
+        reader = words.from_pretrained(_words(folder, adapter), local_files_only=True)
         model = kind.from_pretrained(folder, local_files_only=True, dtype="auto")
         make_room(model, reader.tokenizer if sees else reader)
         merged = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
@@ -144,26 +148,17 @@ def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None
     reader.save_pretrained(out)
 
 
-def make_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give every token of a vocabulary an embedding, where the model has fewer."""
-    embeddings: Any = model.get_input_embeddings()
-    if len(tokenizer) > embeddings.num_embeddings:
-        model.resize_token_embeddings(len(tokenizer))
-
-
-def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Return the tokens that end a turn."""
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    ends = configured if isinstance(configured, list) else [configured]
-    return frozenset(token for token in (*ends, tokenizer.eos_token_id) if token is not None)
-
-
 def bf16_pays(device: torch.device) -> bool:
     """Tell whether the device computes in bfloat16 itself; emulated, it would be slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
+def _words(folder: Path, adapter: Path | None) -> Path:
+    """Return where the tokenizer is: beside an adapter that brings its own, or with the model."""
+    return adapter if adapter and (adapter / TOKENIZER).is_file() else folder
 
 
 def _device() -> torch.device:
@@ -187,6 +182,18 @@ def _nf4(device: torch.device) -> BitsAndBytesConfig:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=_dtype(device),
     )
+
+
+def _keep_trainable(model: PreTrainedModel) -> None:
+    """Keep four-bit weights as they are in evaluations.
+
+    On CPUs with AVX-512 BF16 the first of them would pack the weights for inference, for good,
+    and what is packed passes no gradient on.
+    """
+    layers: Any = model.modules()
+    for layer in layers:
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def _add_tags(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:

@@ -63,6 +63,9 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
         held_out=len(held_out) * settings.generations,
     )
     if held_out:
+        # Attempts at one prompt stay together there as well.
+        groups = -(-settings.batch // settings.generations)
+        told["per_device_eval_batch_size"] = groups * settings.generations
         told |= {"metric_for_best_model": "eval_reward", "greater_is_better": True}
     config = GRPOConfig(
         **told,

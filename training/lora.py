@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from peft import LoraConfig, PeftModel
+from peft.utils.other import TrainableTokensWrapper
 from safetensors import SafetensorError
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -44,10 +45,21 @@ def policy(base: Base, settings: Settings) -> dict[str, Any]:
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=resolve(base.model, settings.targets),
-        trainable_token_indices=list(base.added) or None,
+        trainable_token_indices=_rows(base.model, list(base.added)) if base.added else None,
         task_type="CAUSAL_LM",
     )
     return {"model": base.model, "peft_config": config}
+
+
+def complete_head(model: Any) -> None:
+    """Give a head whose rows are learned the bias that the trainers' loss asks it for.
+
+    PEFT wraps such a head, and the wrapper passes on its weight alone.
+    """
+    head: Any = model.get_output_embeddings()
+    if isinstance(head, TrainableTokensWrapper):
+        bias: Any = getattr(head.token_adapter.base_layer, "bias", None)
+        head.bias = bias
 
 
 def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
@@ -75,6 +87,17 @@ def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
             )
         resolved |= matches
     return sorted(resolved)
+
+
+def _rows(model: Any, tokens: list[int]) -> dict[str, list[int]]:
+    """Return which rows are learned of every layer that has one a token.
+
+    A head of its own would never learn to write the tokens that the embeddings learn to read.
+    """
+    names = {module: name.rpartition(".")[2] for name, module in model.named_modules()}
+    reads, writes = model.get_input_embeddings(), model.get_output_embeddings()
+    own = [reads] if writes is None or writes.weight is reads.weight else [reads, writes]
+    return {names[layer]: tokens for layer in own}
 
 
 def _linears(model: nn.Module) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import torch
 from langchain_core.messages import AIMessage, AnyMessage
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import LlamaForCausalLM
 
@@ -170,7 +171,7 @@ class Sampler:
 def network(policy: PeftModel) -> Network:
     """Return a policy as the engine would run it, its weights as they are now."""
     base: Any = policy.get_base_model()
-    if not is_plain(base) or base.device.type != "cpu":
+    if not _can_be_added(base):
         return General(base)
     weights = {
         name: parameter.data
@@ -189,6 +190,16 @@ def network(policy: PeftModel) -> Network:
     twin.model.rotary_emb = base.model.rotary_emb
     twin.load_state_dict(weights, assign=True, strict=False)
     return Llama(twin)
+
+
+def _can_be_added(base: Any) -> bool:
+    """Tell whether adding an adapter's share to the weights of a plain network makes the policy.
+
+    Four-bit weights cannot be added to, and rows that are learned are no share of a layer.
+    """
+    tuned = [module for module in base.modules() if isinstance(module, BaseTunerLayer)]
+    plain = is_plain(base) and not getattr(base, "is_quantized", False)
+    return plain and base.device.type == "cpu" and all(isinstance(one, LoraLayer) for one in tuned)
 
 
 def attempt_at(environment_name: str, task_id: str, seed: int) -> Attempt:

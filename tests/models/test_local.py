@@ -23,7 +23,7 @@ from peft import PeftModel
 import models
 from models.engine import Request, close_all, engine
 from models.llama import Llama
-from models.weights import choose, generator
+from models.weights import Served, Weights, choose, generator
 from state.errors import (
     BadInput,
     BrokenData,
@@ -96,6 +96,31 @@ async def test_adapters_are_chosen_per_request_and_leave_the_base_alone(offered:
         wanted[name] = generated(PeftModel.from_pretrained(base, offered.adapters / name), LONG, 16)
     assert len(set(wanted.values())) == 3
     assert [answer.content for answer in answers] == [wanted[name] for name in names]
+
+
+def test_an_adapter_shares_every_weight_of_the_layers_that_it_leaves_alone(
+    offered: Offered,
+) -> None:
+    weights = Weights("llama", offered.models / "llama")
+    base, adapted = (held(weights.served(name)) for name in ("", "first"))
+    own = {name for name, place in adapted.items() if place != base[name]}
+    assert own == {f"{number}.query_key_value" for number in range(3)}
+    again = held(weights.served("second"))
+    assert {name for name, place in again.items() if place == base[name]} == {
+        "embedding", "head", "norm", *(name for name in base if name.endswith("_norm"))
+    }  # fmt: skip
+
+
+def held(served: Served) -> dict[str, int]:
+    """Return where each tensor of a network lies in memory, by name."""
+    network: Any = served.network
+    tensors = {
+        f"{number}.{name}": tensor
+        for number, layer in enumerate(network._layers)
+        for name, tensor in vars(layer).items()
+    }
+    tensors |= {"embedding": network._embedding, "head": network._head, "norm": network._norm}
+    return {name: tensor.data_ptr() for name, tensor in tensors.items()}
 
 
 def test_an_adapter_that_is_trained_anew_is_read_anew(offered: Offered) -> None:

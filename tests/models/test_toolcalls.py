@@ -80,9 +80,9 @@ def test_a_template_with_a_place_for_tools_gets_them_there(tmp_path: Path) -> No
     words = tiny.tokenizer()
     words.chat_template = "{{ tools[0].function.name }}|" + tiny.TEMPLATE
     words.save_pretrained(tmp_path)
-    weights = Weights("tiny", tmp_path)
-    tokens = weights.encode([{"role": "user", "content": "Hi"}], [TOOL])
-    assert weights.decode(tokens) == "get_price|<|user|>Hi<|end|><|assistant|>"
+    served = Weights("tiny", tmp_path).served().words
+    tokens = served.encode([{"role": "user", "content": "Hi"}], [TOOL])
+    assert served.decode(tokens) == "get_price|<|user|>Hi<|end|><|assistant|>"
 
 
 def test_bound_tools_turn_the_answer_into_calls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,19 @@ def test_enough_good_data_and_room_to_improve_is_a_reason() -> None:
     ]
 
 
+def test_data_alone_is_no_reason() -> None:
+    """In doubt, don't: that there are successes to imitate shows no need to."""
+    made = advice({"attempts": 200, "solved": 199})
+    assert (made.tune, made.method) == (False, None)
+    assert names(made, "for") == {"data_sft"}
+    assert made.sentences().splitlines()[-1] == (
+        "- Nothing shows that prompts do not suffice: 1 of 200 attempts failed, and no need was "
+        "named. Keep to prompts."
+    )
+    assert advice({"attempts": 200, "solved": 199}, needs=("tool_calls",)).tune
+    assert advice({"attempts": 200, "solved": 170}).tune
+
+
 @pytest.mark.parametrize(
     ("evidence", "circumstances", "against"),
     [

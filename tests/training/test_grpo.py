@@ -18,6 +18,7 @@ from state.nouns import text_of
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
+from training import lora
 from training.base import load
 from training.jobs import look
 from training.rollouts import Attempt, Sampler, attempt_at, network
@@ -51,7 +52,7 @@ def test_an_episode_is_what_the_local_model_would_have_played(workplace: Workpla
             asked = attempt.transcript[:number]
             assert novice.invoke(asked).text == text_of(message)
     # The tokens before every turn are those that the engine reads.
-    engine = Weights("novice", model_folder("novice"))
+    engine = Weights("novice", model_folder("novice")).served().words
     last = max(n for n, message in enumerate(attempt.transcript) if message.type == "ai")
     read = engine.encode(as_chat(attempt.transcript[:last]), ())
     assert attempt.ids[: len(read)] == read
@@ -122,6 +123,47 @@ def test_episodes_are_learned_from_and_equal_rewards_are_warned_of(workplace: Wo
     (warning,) = events(folder, "warning")
     assert "same reward" in warning["text"]
     assert look(folder).stage == "done"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"batch": 1, "accumulate": 4, "generations": 4},
+        {"batch": 6, "accumulate": 2, "generations": 4, "quantised": True},
+        {"batch": 8, "generations": 4, "tags": True, "targets": ["q_proj"]},
+    ],
+    ids=["one at a time", "quantised", "tags"],
+)
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`")
+def test_it_learns_and_is_evaluated_with_every_setting(
+    workplace: Workplace, settings: dict[str, Any]
+) -> None:
+    rows = [{"prompt": tiny.turns(f"say {n}"), "must": ["e"]} for n in range(6)]
+    data = tiny.dataset(workplace.root / "prompts", "grpo", rows[:3], rows[3:])
+    told = {"max_steps": 1, "turn_tokens": 4, "graders": ["rule"], **settings}
+    folder = done(workplace.root, data, base="llama", **told)
+    (step,) = events(folder, "progress")
+    (held_out,) = events(folder, "evaluated")
+    for reward in (step["reward"], held_out["reward"]):
+        assert 0.0 <= reward <= 1.0
+
+
+@pytest.mark.parametrize("settings", [{"quantised": True}, {"tags": True}], ids=["nf4", "tags"])
+def test_the_policy_samples_with_what_cannot_be_added_to_its_weights(
+    workplace: Workplace, settings: dict[str, Any]
+) -> None:
+    told = GrpoSettings(base="llama", **settings)
+    base = load(told)
+    made: Any = lora.policy(base, told)["peft_config"]
+    made.init_lora_weights = False
+    policy: Any = get_peft_model(base.model, made)
+    ids = base.chat.prompt(tiny.turns("hello"))
+    policy.train(False)
+    with torch.no_grad():
+        wanted = policy(input_ids=torch.tensor([ids])).logits[0, -1]
+    acting = network(policy)
+    got = acting.forward([(acting.cache(), ids)])[0]
+    assert torch.allclose(got, wanted, atol=1e-3)
 
 
 def test_what_graders_reward_becomes_likelier(workplace: Workplace) -> None:

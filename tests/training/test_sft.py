@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import models
 from state.errors import MissingPart
+from tests.models import tiny as tiny_models
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events
@@ -81,7 +82,9 @@ def test_it_ends_early_when_the_held_out_loss_no_longer_falls(workplace: Workpla
 
 
 def test_quantised_training_works_on_a_cpu(workplace: Workplace) -> None:
-    folder = train(workplace, tiny.chats(8), [], max_steps=6, quantised=True, batch=4)
+    told: dict[str, Any] = {"max_steps": 6, "quantised": True, "batch": 4, "every": 1}
+    folder = train(workplace, tiny.chats(8), tiny.chats(2, start=50), **told)
+    assert len(events(folder, "evaluated")) == 6  # and it goes on learning after each
     losses = [event["loss"] for event in events(folder) if event["event"] == "progress"]
     assert losses[-1] < losses[0]
     assert read(look(folder).outcome["adapter"]).settings["quantised"] is True
@@ -156,15 +159,34 @@ def test_the_command_line_carries_out_a_job(
 
 
 @pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`")
-def test_new_tags_travel_with_the_adapter_into_the_merged_model(workplace: Workplace) -> None:
-    rows = [
-        {"messages": tiny.turns(f"say {number}", "<think>Easy.</think>yes")} for number in range(8)
-    ]
-    folder = train(workplace, rows, [], max_steps=2, tags=True)
-    merged = export_merged(look(folder).outcome["adapter"], workplace.root / "merged")
-    words = AutoTokenizer.from_pretrained(merged)
-    (token,) = words("<think>", add_special_tokens=False)["input_ids"]
-    model = AutoModelForCausalLM.from_pretrained(merged)
-    assert model.get_input_embeddings().num_embeddings > token
-    with torch.no_grad():
-        assert model(torch.tensor([[token]])).logits.isfinite().all()
+@pytest.mark.parametrize(
+    "shape", [{}, {"vocab_size": 512, "tie_word_embeddings": True}], ids=["exact", "with room"]
+)
+def test_new_tags_are_served_as_they_are_exported(
+    workplace: Workplace, shape: dict[str, Any]
+) -> None:
+    """An adapter that adds to the vocabulary brings its own tokenizer, which answers with it."""
+    base = "-".join(["tagless", *shape])
+    tiny_models.llama(workplace.models / base, **shape)
+    said = "<tool_call>{}</tool_call>"
+    rows = [{"messages": tiny.turns(f"say {number}", said)} for number in range(16)]
+    folder = train(workplace, rows, [], max_steps=40, tags=True, base=base)
+    adapter = look(folder).outcome["adapter"]
+    merged = export_merged(adapter, workplace.root / "merged")
+    words: Any = AutoTokenizer.from_pretrained(merged)
+    assert len(words("<tool_call>", add_special_tokens=False)["input_ids"]) == 1
+    asked = words.apply_chat_template(
+        tiny.turns("say 3"), add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    model: Any = AutoModelForCausalLM.from_pretrained(merged)
+    written = model.generate(**asked, max_new_tokens=12, do_sample=False)[0]
+    exported = words.decode(written[asked["input_ids"].shape[1] :]).removesuffix("<|end|>")
+    served = models.chat(f"local:{base}", adapter=adapter, max_tokens=12).invoke("say 3").text
+    assert served == exported == said
+    plain = models.chat(f"local:{base}", max_tokens=12).invoke("say 3").text
+    assert plain != said  # the base keeps its own words
+
+    child = train(workplace, rows, [], max_steps=1, base=base, parent=adapter, learning_rate=1e-5)
+    (loss,) = [event["loss"] for event in events(child, "progress")]
+    assert loss < 0.5  # it goes on with its parent's words
+    assert "<tool_call>" in AutoTokenizer.from_pretrained(child / "adapter").get_vocab()

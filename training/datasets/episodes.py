@@ -20,6 +20,7 @@ from training.datasets.rows import Row
 
 TRAINABLE: Final = "train"
 TELLING: Final = 3  # attempts
+_REFUSAL: Final = "<tool_response>\nNot carried out."
 _HEADERS: Final = tuple(f"\n\n{header}\n" for _, header in ACTING_SECTIONS)
 
 
@@ -39,18 +40,20 @@ def successes(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
     """Return each success as a conversation to imitate; a task's shortest come first.
 
     One that had lessons about its own task in view is left out where views are taken out: nothing
-    in what remains would tell what to do, so imitating it is learning to guess.
+    in what remains would tell what to do, so imitating it is learning to guess. Calls that were
+    refused are taken out with their refusal: what is learned is to be right at once.
     """
     examples: list[Example] = []
     left_out: Counter[str] = Counter()
     for attempt in attempts:
-        chat = _chat(attempt, strip=strip)
-        if reason := unusable(attempt) or ("" if attempt.verdict.success else "not_a_success"):
+        if reason := (
+            unusable(attempt)
+            or ("" if attempt.verdict.success else "not_a_success")
+            or _rests_on_lessons(attempt, strip=strip)
+        ):
             left_out[reason] += 1
             continue
-        if strip and attempt.in_view.reflections:
-            left_out["rests_on_lessons"] += 1
-            continue
+        chat = _carried_out(_chat(attempt, strip=strip))
         while chat and chat[-1]["role"] != "assistant":
             chat.pop()  # the last word is the environment's; nothing is learned from it
         if not chat:
@@ -65,13 +68,14 @@ def successes(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
 def contrasts(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
     """Return the turns at which a success and a failure of the same task diverge.
 
-    The prompt is what both had in common; of either only the one turn is kept, because what comes
+    Of successes the same are left out, and the same is taken out, as where they are imitated. The
+    prompt is what both had in common; of either only the one turn is kept, because what comes
     after it answers to another situation, and the environment's words are not the model's.
     """
     left_out: Counter[str] = Counter()
     by_task: defaultdict[str, list[Trajectory]] = defaultdict(list)
     for attempt in attempts:
-        if reason := unusable(attempt):
+        if reason := unusable(attempt) or _rests_on_lessons(attempt, strip=strip):
             left_out[reason] += 1
         else:
             by_task[task_key(attempt.task)].append(attempt)
@@ -82,7 +86,8 @@ def contrasts(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
         if not (solved and failed):
             left_out["one_sided"] += len(same_task)
         for success, failure in product(solved, failed):
-            row = _contrast(_chat(success, strip=strip), _chat(failure, strip=strip))
+            better = _carried_out(_chat(success, strip=strip))
+            row = _contrast(better, _chat(failure, strip=strip))
             if row is None:
                 left_out["never_diverged"] += 1
                 continue
@@ -152,6 +157,18 @@ def unusable(attempt: Trajectory) -> str:
     if not any(message.type == "ai" for message in attempt.messages):
         return "no_turns"
     return ""
+
+
+def _rests_on_lessons(attempt: Trajectory, *, strip: bool) -> str:
+    """Say so of a success whose prompt will not show what it knew; '' of any other attempt."""
+    rests = strip and attempt.verdict.success and attempt.in_view.reflections
+    return "rests_on_lessons" if rests else ""
+
+
+def _carried_out(chat: Sequence[Row]) -> list[Row]:
+    """Take calls out that were not carried out, each with the refusal after it."""
+    refusals = {at for at, turn in enumerate(chat) if turn["content"].startswith(_REFUSAL)}
+    return [turn for at, turn in enumerate(chat) if not refusals & {at, at + 1}]
 
 
 def _chat(attempt: Trajectory, *, strip: bool) -> list[Row]:

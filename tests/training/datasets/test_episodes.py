@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
+from environments.advance import advance, start
 from environments.registry import environment
-from state.nouns import InView, Reflection, Task, Trajectory, Verdict
+from environments.toolcalls.environment import Toolcalls
+from state.nouns import InView, Reflection, Task, Trajectory, Verdict, text_of
 from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, acting
+from state.toolcalls import call
 from tests.training.attempts import NORTH, pairs
 from training.datasets.episodes import challenges, contrasts, shuffled, stripped, successes
 
@@ -55,6 +58,44 @@ def test_a_success_that_rests_on_lessons_about_its_own_task_is_no_example_withou
     assert [example.task for example in found.examples] == ["somewhere#b"]
     assert found.left_out == {"rests_on_lessons": 1}
     assert len(successes([told], strip=False).examples) == 1
+
+
+def test_a_lesson_about_the_task_is_no_better_answer_either_without_it() -> None:
+    lesson = InView(reflections=(Reflection(text="The mug is at shelf 1.", trial=1),))
+    told = said("a", True, "left").model_copy(update={"in_view": lesson})
+    found = contrasts([told, said("a", False, "right")])
+    assert (found.examples, found.left_out) == ([], {"rests_on_lessons": 1, "one_sided": 1})
+    assert len(contrasts([told, said("a", False, "right")], strip=False).examples) == 1
+    # A failure is not imitated, whatever it rested on.
+    misled = said("a", False, "right").model_copy(update={"in_view": lesson})
+    assert len(contrasts([said("a", True, "left"), misled]).examples) == 1
+
+
+def called(task: Task, *turns: str) -> Trajectory:
+    """Return an attempt at a tool-call task, as its environment answers."""
+    messages = acting(environment(task.environment).instructions, Shown(), text_of(start(task)))
+    for turn in turns:
+        done = advance(task, messages, AIMessage(turn))
+        messages += [AIMessage(turn), done.reply]
+    assert done.verdict is not None
+    return Trajectory(id=turns[-1], task=task, messages=tuple(messages), verdict=done.verdict)
+
+
+def test_a_call_that_was_refused_is_not_imitated() -> None:
+    every = Toolcalls()
+    task = next(one for one in every.tasks("train", 500) if one.kind == "call")
+    wanted = every.request(task.id).wanted[0]
+    right, wrong = call(*wanted), call(wanted.name, {**wanted.arguments, "bogus": 1})
+    corrected, refused = called(task, wrong, right), called(task, wrong, "<tool_call>")
+    assert (corrected.verdict.success, refused.verdict.success) == (True, False)
+    (example,) = successes([corrected]).examples
+    roles = [turn["role"] for turn in example.row["messages"]]
+    assert roles == ["system", "user", "assistant"]
+    assert example.row["messages"][-1]["content"] == right
+    (pair,) = contrasts([corrected, refused]).examples
+    assert pair.row["chosen"] == [{"role": "assistant", "content": right}]
+    assert pair.row["rejected"] == [{"role": "assistant", "content": wrong}]
+    assert [turn["role"] for turn in pair.row["prompt"]] == ["system", "user"]
 
 
 def test_the_transcripts_themselves_are_not_changed(attempts: list[Trajectory]) -> None:

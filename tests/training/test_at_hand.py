@@ -1,0 +1,36 @@
+"""What attempts offer each method, and what learning from it would cost."""
+
+from __future__ import annotations
+
+import pytest
+
+from state.advice import Circumstances
+from state.nouns import text_of
+from tests.training.attempts import pairs
+from training.advisor import advise
+from training.at_hand import CHARACTERS_A_TOKEN, evidence, examples
+from training.datasets.rows import written
+from training.settings import GrpoSettings, SftSettings
+
+
+def test_every_epoch_costs_and_so_does_every_attempt_that_reinforcement_makes() -> None:
+    attempts = list(pairs(30))
+    found = evidence(attempts, cap=4, last="dpo", graded=True)
+    rows = written([example.row for example in examples("sft", attempts).examples])
+    assert found.tokens["sft"] == pytest.approx(
+        len(rows) / CHARACTERS_A_TOKEN * SftSettings().epochs, rel=0.01
+    )
+    told = GrpoSettings()
+    said = sum(len(text_of(turn)) for attempt in attempts for turn in attempt.messages)
+    made = found.rows["grpo"] * told.generations * told.epochs
+    assert found.tokens["grpo"] == pytest.approx(
+        made * said / len(attempts) / CHARACTERS_A_TOKEN, rel=0.01
+    )
+    prices = Circumstances(price_per_hour=20, needs=("reasoning",))
+    assert advise(found, prices).cost.training == pytest.approx(found.tokens["grpo"] / 1e6 * 2)
+
+
+def test_nothing_at_hand_costs_nothing() -> None:
+    found = evidence([], cap=4)
+    assert (found.attempts, found.rows) == (0, {"sft": 0, "dpo": 0, "grpo": 0})
+    assert found.tokens == {"sft": 0, "dpo": 0, "grpo": 0}
