@@ -9,6 +9,7 @@ from typing import Any
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
 
 from training.base import Base, bf16_pays
+from training.lora import complete_head
 from training.progress import Progress, Reporter
 from training.settings import Settings
 
@@ -71,6 +72,7 @@ def arguments(
 
 def attended(trainer: Trainer, settings: Settings, progress: Progress) -> Trainer:
     """Let a trainer report, and end early when the held-out loss no longer falls."""
+    complete_head(trainer.model)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Reporter(progress))
     if settings.patience and trainer.args.eval_strategy != "no":

@@ -28,7 +28,7 @@ from training.encoding import Chat
 from training.settings import Settings
 
 SMALL: Final = 100_000_000  # parameters
-SCORES: Final = 256 << 20  # attention scores that may be held at once on a CPU, in numbers
+SCORES: Final = 64 << 20  # attention scores that may be held at once on a CPU, in numbers
 TAGS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 _UNREADABLE: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 

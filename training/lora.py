@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from peft import LoraConfig, PeftModel
+from peft.utils.other import TrainableTokensWrapper
 from safetensors import SafetensorError
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -44,10 +45,20 @@ def policy(base: Base, settings: Settings) -> dict[str, Any]:
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=resolve(base.model, settings.targets),
-        trainable_token_indices=list(base.added) or None,
+        trainable_token_indices=_tokens(base, settings) or None,
         task_type="CAUSAL_LM",
     )
     return {"model": base.model, "peft_config": config}
+
+
+def complete_head(model: Any) -> None:
+    """Give a head that is tied to learned embeddings the bias that the trainers' loss asks it for.
+
+    PEFT wraps such a head, and the wrapper passes on its weight alone.
+    """
+    head = model.get_output_embeddings()
+    if isinstance(head, TrainableTokensWrapper):
+        head.bias = getattr(head.original_module, "bias", None)
 
 
 def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
@@ -75,6 +86,13 @@ def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
             )
         resolved |= matches
     return sorted(resolved)
+
+
+def _tokens(base: Base, settings: Settings) -> list[int]:
+    """Return the tokens whose embeddings are learned."""
+    if settings.embeddings:
+        return list(range(base.model.get_input_embeddings().num_embeddings))
+    return list(base.added)
 
 
 def _linears(model: nn.Module) -> set[str]:

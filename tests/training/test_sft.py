@@ -80,6 +80,19 @@ def test_it_ends_early_when_the_held_out_loss_no_longer_falls(workplace: Workpla
     assert max(steps) < 20
 
 
+def test_learned_embeddings_are_served_and_the_base_stays_as_it_is(workplace: Workplace) -> None:
+    before = models.chat("local:llama", max_tokens=8).invoke("say 77").text
+    folder = train(workplace, tiny.chats(32), [], max_steps=24, embeddings=True, targets=["o_proj"])
+    adapter = look(folder).outcome["adapter"]
+    told = models.chat("local:llama", adapter=adapter, max_tokens=8)
+    assert told.invoke("say 77").text == ":-)"
+    assert models.chat("local:llama", max_tokens=8).invoke("say 77").text == before != ":-)"
+    merged = AutoModelForCausalLM.from_pretrained(export_merged(adapter, workplace.root / "merged"))
+    plain = load(SftSettings(base="llama")).model
+    learned = merged.get_input_embeddings().weight - plain.get_input_embeddings().weight
+    assert learned.abs().max() > 0.01
+
+
 def test_quantised_training_works_on_a_cpu(workplace: Workplace) -> None:
     folder = train(workplace, tiny.chats(8), [], max_steps=6, quantised=True, batch=4)
     losses = [event["loss"] for event in events(folder) if event["event"] == "progress"]

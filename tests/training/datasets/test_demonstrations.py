@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from environments.toolcalls.calls import mark
+from environments.toolcalls.calls import mark, read
 from environments.toolcalls.environment import Toolcalls
+from state.toolcalls import read_section
 from training.datasets.__main__ import main
-from training.datasets.card import load
-from training.datasets.demonstrations import tool_calls
+from training.datasets.card import Example, load
+from training.datasets.demonstrations import REQUESTS, drawn_calls, tool_calls
 from training.datasets.openai import check_openai
 
 
@@ -42,6 +43,42 @@ def test_a_demonstration_is_prompted_as_an_attempt_is() -> None:
     for example in tool_calls("test")[:5]:
         domain = Toolcalls(example.environment.split("/")[1])
         assert example.row["messages"][0]["content"] == domain.instructions
+
+
+def said(rows: list[Example]) -> list[str]:
+    return [
+        turn["content"]
+        for one in rows
+        for turn in one.row["messages"]
+        if turn["role"] == "assistant"
+    ]
+
+
+def test_drawn_conversations_show_the_tools_that_they_call() -> None:
+    rows = drawn_calls(40)
+    assert rows[:10] == drawn_calls(10)
+    assert len({one.row["messages"][0]["content"] for one in rows}) == 40
+    calls = 0
+    for one in rows:
+        _, tools = read_section(one.row["messages"][0]["content"])
+        answers = [read(answer, tools) for answer in said([one])]
+        assert len(answers) == REQUESTS
+        assert all(answer.valid for answer in answers)
+        calls += sum(bool(answer.calls) for answer in answers)
+    assert 0.6 < calls / (40 * REQUESTS) < 0.73
+
+
+def test_shuffled_conversations_have_the_same_answers_elsewhere() -> None:
+    told, shuffled = drawn_calls(40), drawn_calls(40, shuffled=0)
+    assert sorted(said(told)) == sorted(said(shuffled))
+    same = [one == other for one, other in zip(said(told), said(shuffled), strict=True)]
+    assert sum(same) / len(same) < 0.1
+    valid = [
+        read(answer, read_section(one.row["messages"][0]["content"])[1]).valid
+        for one in shuffled
+        for answer in said([one])
+    ]
+    assert sum(valid) / len(valid) < 0.5
 
 
 def test_the_command_makes_and_exports_a_dataset(
