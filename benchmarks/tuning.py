@@ -13,7 +13,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +25,7 @@ from cli.evaluation import evaluate, planned
 from cli.journal import Finished
 from cli.learn import SIZES, Lesson
 from cli.summary import compare, within
-from cli.tuning import CONTROL, SFT, WAYS, Tuned, Way, Workshop
+from cli.tuning import CONTROL, SFT, Tuned, Way, Workshop
 from environments.toolcalls.calls import Marks, Metrics, mark, metrics
 from environments.toolcalls.environment import Toolcalls
 from state.context import Context
@@ -35,19 +34,28 @@ from state.statistics import Difference, difference, rate
 from training.adapters import export_merged
 from training.datasets.card import Dataset, Example, save
 from training.datasets.curation import Curation, curate
-from training.datasets.demonstrations import drawn_calls, tool_calls
+from training.datasets.demonstrations import copies, drawn_calls, tool_calls
 
 SHUFFLED: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
 MODELS: Final = "APPRENTICE_LOCAL_MODELS"
-CALLS: Final = replace(
-    WAYS[SFT],
-    share=10 / 3,
-    settings={"learning_rate": 2e-3, "rank": 64, "alpha": 128, "batch": 4, "embeddings": True},
+_ADAPTER: Final = {"rank": 32, "alpha": 64, "embeddings": True}
+COPYING: Final = Way(
+    "copies words again and again: a call is copied letter by letter, and the novice cannot",
+    "sft",
+    share=5 / 2,
+    settings={**_ADAPTER, "learning_rate": 3e-3, "batch": 16},
 )
-"""Words and tools are new to the embedded model: it needs more of everything than rooms do."""
+CALLING: Final = Way(
+    "imitates ideal turns, with tools that are other ones in each conversation",
+    "sft",
+    share=6,
+    settings={**_ADAPTER, "learning_rate": 3e-3, "batch": 4},
+)
+COPIES: Final = 4_800
+KEPT_UP: Final = 400
 CONVERSATIONS: Final = 2_000
-"""With drawn tools, that calls are learned from: more than the steps get through."""
+"""Drills before, drills among the calls, and conversations: each row is seen once or so."""
 NEVER: Final = "never calling"
 IMAGES: Final = (256, 96)
 """To learn from, and to be tried on."""
@@ -143,9 +151,14 @@ async def function_calls(study: Study) -> None:
     with shop.registry():
         marks[weights.BASE] = await _marks(study, shop, "")
         for name, seed in ways.items():
+            drills = await asyncio.to_thread(_saved, shop, copies(COPIES, shuffled=seed))
+            copying = await shop.tune(COPYING, drills)
             data = await asyncio.to_thread(_demonstrated, shop, seed)
-            tuned = await shop.tune(CALLS, data)
-            marks[name], took[name] = await _marks(study, shop, tuned.adapter), [tuned]
+            calling = await shop.tune(CALLING, data, copying.adapter)
+            marks[name], took[name] = (
+                await _marks(study, shop, calling.adapter),
+                [_summed(copying, calling)],
+            )
     _tell(study, marks, took)
 
 
@@ -228,7 +241,12 @@ async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
 
 
 def _demonstrated(shop: Workshop, shuffled: int | None) -> Dataset:
-    examples = tool_calls(shuffled=shuffled) + drawn_calls(CONVERSATIONS, shuffled=shuffled)
+    drawn = drawn_calls(CONVERSATIONS, shuffled=shuffled)
+    drills = copies(KEPT_UP, seed=1, shuffled=shuffled)
+    return _saved(shop, tool_calls(shuffled=shuffled) + drawn + drills)
+
+
+def _saved(shop: Workshop, examples: Sequence[Example]) -> Dataset:
     return save(curate("sft", examples, Curation(share=0)), shop.folder / "datasets")
 
 
@@ -303,6 +321,17 @@ def _shares(found: Metrics) -> list[str]:
 
 def _gap(gap: Difference) -> str:
     return f"{100 * gap.value:+.1f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
+
+
+def _summed(first: Tuned, second: Tuned) -> Tuned:
+    """Return what two fine-tunes took, one after the other."""
+    return Tuned(
+        second.adapter,
+        first.rows + second.rows,
+        first.steps + second.steps,
+        first.seconds + second.seconds,
+        max(first.memory_mb, second.memory_mb),
+    )
 
 
 def _took(tuned: Sequence[Tuned]) -> list[str]:

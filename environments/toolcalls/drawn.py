@@ -8,6 +8,7 @@ names a tool or a parameter of the held-out domains only.
 from __future__ import annotations
 
 import random
+import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Final
 
 from environments.toolcalls.domains import CITIES, DAYS, HOURS, NAMES, Domain, Tool, Values
 
-TOOLS: Final = 4
+TOOLS: Final = (1, 2, 3, 4, 4)  # of a domain; with few of them, reading is learned before choosing
 PARAMETERS: Final = 5  # that the tools of a domain share
 ASKS: Final = 5  # ways to ask for a tool
 
@@ -119,9 +120,11 @@ _SUBJECTS: Final = (
     "Shadow", "Ship", "Snow", "Stars", "Stone", "Storm", "Street", "Summer", "Tower", "Valley",
     "Voices", "Wolves",
 )  # fmt: skip
+_SIGNS: Final = f"{string.ascii_letters}{string.digits}_"
 _ONSETS: Final = ("", *"BCDFGHJKLMNPQRSTVWXYZ", "Br", "Ch", "Dr", "Gr", "Kl", "Sh", "St", "Tr")
 _VOWELS: Final = (*"aeiou", "ee", "ou", "ai")
-_CODAS: Final = ("", "", "n", "r", "s", "l", "nd", "rt", "k", "m", "x")
+_CODAS: Final = ("", "", "n", "r", "s", "l", "nd", "rt", "k", "m", "x", "ps", "mber", "rch", "lar",
+                 "ning", "te")  # fmt: skip
 
 _WITH_HEAD: Final = (
     "{head}{rest}.", "{head}{rest}.", "please {head}{rest}.", "can you {head}{rest}?",
@@ -158,10 +161,11 @@ class Parameter:
 
 def domain(rng: random.Random) -> Domain:
     """Draw a domain to train on."""
-    verbs, nouns = rng.sample(VERBS, TOOLS), rng.sample(NOUNS, TOOLS)
-    if rng.random() < 0.3:
+    count = rng.choice(TOOLS)
+    verbs, nouns = rng.sample(VERBS, count), rng.sample(NOUNS, count)
+    if count > 1 and rng.random() < 0.3:
         nouns[1] = nouns[0]
-    if rng.random() < 0.3:
+    if count > 3 and rng.random() < 0.3:
         verbs[3] = verbs[2]
     pool = _parameters(rng)
     tools = {}
@@ -169,6 +173,20 @@ def domain(rng: random.Random) -> Domain:
         only = Counter(nouns)[noun] == 1
         tools[f"{verb}_{noun}"] = _tool(verb, noun, pool, rng, only=only)
     return Domain("train", tools)
+
+
+def words(rng: random.Random) -> str:
+    """Draw something to be copied: signs, no two alike, or words of the kinds that calls hold."""
+    if rng.random() < 0.6:
+        return "".join(rng.sample(_SIGNS, rng.randint(3, 12)))
+    kinds = (
+        lambda: f"{rng.choice(VERBS)}_{rng.choice(NOUNS)}",
+        lambda: rng.choice(_KINDS)(rng).name,
+        lambda: str(rng.choice(rng.choice(_KINDS)(rng).values)),
+        lambda: _coined(rng),
+        lambda: f"{_coined(rng)}_{_coined(rng)}".lower(),
+    )
+    return " ".join(rng.choice(kinds)() for _ in range(rng.randint(1, 3)))
 
 
 def _parameters(rng: random.Random) -> list[Parameter]:
@@ -249,7 +267,7 @@ def _coined(rng: random.Random) -> str:
 
 def _several(rng: random.Random, known: Sequence[str]) -> tuple[str, ...]:
     """Return names, known and coined."""
-    return (*rng.sample(known, 3), *(_coined(rng) for _ in range(5)))
+    return (*rng.sample(known, 5), *(_coined(rng) for _ in range(3)))
 
 
 def _unit(rng: random.Random) -> Parameter:
@@ -325,6 +343,6 @@ def _hour(rng: random.Random) -> Parameter:
 
 
 _KINDS: Final = (
-    _unit, _unit, _unit, _numbered, _numbered, _numbered, _choice, _choice, _choice, _person,
-    _person, _place, _company, _title, _topic, _day, _hour,
-)  # fmt: skip
+    *(_unit, _unit, _unit, _numbered, _numbered, _numbered, _choice, _choice, _choice),
+    *(_person, _person, _person, _place, _place, _company, _title, _topic, _day, _day, _hour),
+)
