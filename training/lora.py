@@ -58,7 +58,8 @@ def complete_head(model: Any) -> None:
     """
     head = model.get_output_embeddings()
     if isinstance(head, TrainableTokensWrapper):
-        head.bias = getattr(head.original_module, "bias", None)
+        wrapper: Any = head
+        wrapper.bias = getattr(head.original_module, "bias", None)
 
 
 def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
@@ -91,7 +92,8 @@ def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
 def _tokens(base: Base, settings: Settings) -> list[int]:
     """Return the tokens whose embeddings are learned."""
     if settings.embeddings:
-        return list(range(base.model.get_input_embeddings().num_embeddings))
+        embeddings: Any = base.model.get_input_embeddings()
+        return list(range(embeddings.num_embeddings))
     return list(base.added)
 
 

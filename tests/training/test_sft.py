@@ -89,8 +89,9 @@ def test_learned_embeddings_are_served_and_the_base_stays_as_it_is(workplace: Wo
     answer = models.chat("local:novice", adapter=adapter, max_tokens=8).invoke("say 77")
     assert answer.text == ":-)"
     assert models.chat("local:novice", max_tokens=8).invoke("say 77").text == before != ":-)"
-    merged = AutoModelForCausalLM.from_pretrained(export_merged(adapter, workplace.root / "merged"))
-    plain = load(SftSettings(base="novice")).model.get_input_embeddings()
+    folder = export_merged(adapter, workplace.root / "merged")
+    merged: Any = AutoModelForCausalLM.from_pretrained(folder)
+    plain: Any = load(SftSettings(base="novice")).model.get_input_embeddings()
     assert (merged.get_input_embeddings().weight - plain.weight).abs().max() > 0.01
     assert merged.get_output_embeddings().weight is merged.get_input_embeddings().weight
 

@@ -12,7 +12,7 @@ from environments.toolcalls.environment import Toolcalls
 from state.toolcalls import read_section
 from training.datasets.__main__ import main
 from training.datasets.card import Example, load
-from training.datasets.demonstrations import REQUESTS, drawn_calls, tool_calls
+from training.datasets.demonstrations import REQUESTS, copies, drawn_calls, tool_calls
 from training.datasets.openai import check_openai
 
 
@@ -94,6 +94,25 @@ def test_the_command_makes_and_exports_a_dataset(
     assert check_openai("supervised", exported) == card.counts["rows"]
     first = json.loads(exported.read_text().splitlines()[0])
     assert len(first["tools"]) == 4
+
+
+def test_the_command_draws_as_many_as_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["toolcalls", "--drawn", "20", "--copies", "30", "--share", "0", "--out", str(tmp_path)]
+    assert main(told) == 0
+    balance = load(Path(capsys.readouterr().out.strip())).card.balance
+    assert (balance["drawn"], balance["copied"]) == (20, 30)
+
+
+def test_drills_say_the_same_again_and_the_control_says_other_words() -> None:
+    for one in copies(20):
+        for asked, answer in zip(one.row["messages"][::2], one.row["messages"][1::2], strict=True):
+            assert set(answer["content"].split("\n")) == {asked["content"]}
+    asked = [turn["content"] for one in copies(20) for turn in one.row["messages"][::2]]
+    other = [answer.partition("\n")[0] for answer in said(copies(20, shuffled=0))]
+    assert sorted(asked) == sorted(other)
+    assert not [words for words, wrong in zip(asked, other, strict=True) if words == wrong]
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
