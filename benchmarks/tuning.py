@@ -43,7 +43,7 @@ _ADAPTER: Final = {"rank": 32, "alpha": 64, "embeddings": True}
 COPYING: Final = Way(
     "copies words again and again: a call is copied letter by letter, and the novice cannot",
     "sft",
-    share=5 / 2,
+    share=2,
     settings={**_ADAPTER, "learning_rate": 3e-3, "batch": 16},
 )
 CALLING: Final = Way(
@@ -52,7 +52,7 @@ CALLING: Final = Way(
     share=6,
     settings={**_ADAPTER, "learning_rate": 3e-3, "batch": 4},
 )
-COPIES: Final = 4_800
+COPIES: Final = 4_000
 KEPT_UP: Final = 400
 CONVERSATIONS: Final = 2_000
 """Drills before, drills among the calls, and conversations: each row is seen once or so."""

@@ -177,10 +177,12 @@ def domain(rng: random.Random) -> Domain:
 
 def words(rng: random.Random) -> str:
     """Draw something to be copied: signs, no two alike, or words of the kinds that calls hold."""
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         return "".join(rng.sample(_SIGNS, rng.randint(3, 12)))
     kinds = (
         lambda: f"{rng.choice(VERBS)}_{rng.choice(NOUNS)}",
+        lambda: rng.choice((*VERBS, *NOUNS)),
+        lambda: rng.choice((*CITIES, *DAYS, *NAMES)),
         lambda: rng.choice(_KINDS)(rng).name,
         lambda: str(rng.choice(rng.choice(_KINDS)(rng).values)),
         lambda: _coined(rng),

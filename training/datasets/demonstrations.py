@@ -98,7 +98,7 @@ def copies(rows: int, seed: int = 0, *, shuffled: int | None = None) -> list[Exa
     for number in range(rows):
         rng = random.Random(f"{seed}:{number}")
         drills = [drawn.words(rng) for _ in range(DRILLS)]
-        said = [(words, "\n".join([words] * AGAIN)) for words in drills]
+        said = [(f"Say {words}.", "\n".join([f'"{words}"'] * AGAIN)) for words in drills]
         made.append(
             Example(
                 row=_row("", said),

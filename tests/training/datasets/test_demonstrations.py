@@ -108,11 +108,11 @@ def test_the_command_draws_as_many_as_it_is_asked_for(
 def test_drills_say_the_same_again_and_the_control_says_other_words() -> None:
     for one in copies(20):
         for asked, answer in zip(one.row["messages"][::2], one.row["messages"][1::2], strict=True):
-            assert set(answer["content"].split("\n")) == {asked["content"]}
-    asked = [turn["content"] for one in copies(20) for turn in one.row["messages"][::2]]
-    other = [answer.partition("\n")[0] for answer in said(copies(20, shuffled=0))]
-    assert sorted(asked) == sorted(other)
-    assert not [words for words, wrong in zip(asked, other, strict=True) if words == wrong]
+            (words,) = set(answer["content"].split("\n"))
+            assert asked["content"] == f"Say {words.strip(chr(34))}."
+    right, wrong = said(copies(20)), said(copies(20, shuffled=0))
+    assert sorted(right) == sorted(wrong)
+    assert not [words for words, other in zip(right, wrong, strict=True) if words == other]
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
