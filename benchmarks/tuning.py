@@ -13,7 +13,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +25,7 @@ from cli.evaluation import evaluate, planned
 from cli.journal import Finished
 from cli.learn import SIZES, Lesson
 from cli.summary import compare, within
-from cli.tuning import CONTROL, SFT, WAYS, Tuned, Way, Workshop
+from cli.tuning import CONTROL, SFT, Tuned, Way, Workshop
 from environments.toolcalls.calls import Marks, Metrics, mark, metrics
 from environments.toolcalls.environment import Toolcalls
 from state.context import Context
@@ -35,13 +34,29 @@ from state.statistics import Difference, difference, rate
 from training.adapters import export_merged
 from training.datasets.card import Dataset, Example, save
 from training.datasets.curation import Curation, curate
-from training.datasets.demonstrations import tool_calls
+from training.datasets.demonstrations import copies, drawn_calls, tool_calls
 
 SHUFFLED: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
 MODELS: Final = "APPRENTICE_LOCAL_MODELS"
-CALLS: Final = replace(WAYS[SFT], share=3)
-"""Its prompts are long and new to the embedded model: it needs more steps than rooms do."""
+_ADAPTER: Final = {"rank": 32, "alpha": 64, "embeddings": True}
+COPYING: Final = Way(
+    "copies words again and again: a call is copied letter by letter, and the novice cannot",
+    "sft",
+    share=2,
+    settings={**_ADAPTER, "learning_rate": 3e-3, "batch": 16},
+)
+CALLING: Final = Way(
+    "imitates ideal turns, with tools that are other ones in each conversation",
+    "sft",
+    share=6,
+    settings={**_ADAPTER, "learning_rate": 3e-3, "batch": 4},
+)
+COPIES: Final = 4_000
+KEPT_UP: Final = 400
+CONVERSATIONS: Final = 2_000
+"""Drills before, drills among the calls, and conversations: each row is seen once or so."""
+NEVER: Final = "never calling"
 IMAGES: Final = (256, 96)
 """To learn from, and to be tried on."""
 
@@ -136,30 +151,69 @@ async def function_calls(study: Study) -> None:
     with shop.registry():
         marks[weights.BASE] = await _marks(study, shop, "")
         for name, seed in ways.items():
-            data = await asyncio.to_thread(_demonstrated, shop, tool_calls(shuffled=seed))
-            tuned = await shop.tune(CALLS, data)
-            marks[name], took[name] = await _marks(study, shop, tuned.adapter), [tuned]
+            drills = await asyncio.to_thread(_saved, shop, copies(COPIES, shuffled=seed))
+            copying = await shop.tune(COPYING, drills)
+            data = await asyncio.to_thread(_demonstrated, shop, seed)
+            calling = await shop.tune(CALLING, data, copying.adapter)
+            marks[name], took[name] = (
+                await _marks(study, shop, calling.adapter),
+                [_summed(copying, calling)],
+            )
+    _tell(study, marks, took)
+
+
+def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tuned]]) -> None:
+    """Say how turns were marked, and how far that is above the others.
+
+    A model that never called anything would be right where no call is wanted, so it has a row.
+    """
+    wanted = [one.wanted for one in marks[weights.BASE]]
+    never = [
+        Marks(need, valid=True, called=False, named=not need, right=not need) for need in wanted
+    ]
+    right = {name: [one.right for one in each] for name, each in (marks | {NEVER: never}).items()}
+    named = {name: [one.named for one in each if one.wanted] for name, each in marks.items()}
+    against = {weights.BASE: "base", SHUFFLED: "shuffled", NEVER: NEVER}
     study.say("", "## Function calls with held-out tools", "")
-    study.say("The first turn at each test request, in %; a third of them call for no tool.")
-    plain = [one.right for one in marks[weights.BASE]]
+    study.say(
+        "The first turn at each test request, in %; a third of them call for no tool. Learned from "
+        f"{CONVERSATIONS:,} conversations with drawn tools and the requests of the training split."
+    )
     rows = [
         [
             name,
             *_shares(metrics(each)),
-            percent(rate(sum(one.right for one in each), len(each))),
-            _gap(difference([one.right for one in each], plain)) if name in took else "",
+            percent(rate(sum(right[name]), len(each))),
+            *_gaps(right, name, against),
             *_took(took.get(name, ())),
         ]
-        for name, each in marks.items()
+        for name, each in (marks | {NEVER: never}).items()
     ]
     study.table(
         [
             *("weights", "calls", "arguments", "no call", "form"),
-            *(f"all right, {len(plain)} requests", "above base"),
+            *(f"all right, {len(wanted)} requests", *(f"above {one}" for one in against.values())),
             *("rows", "steps", "seconds", "peak MB"),
         ],
         rows,
     )
+    base, shuffled = (
+        _gap(difference(named[SFT], named[name])) for name in (weights.BASE, SHUFFLED)
+    )
+    study.say(
+        "",
+        f"The right function of {sum(wanted)} that a request needs, SFT above base: {base}; above "
+        f"shuffled labels: {shuffled}.",
+    )
+
+
+def _gaps(series: dict[str, list[bool]], name: str, against: dict[str, str]) -> list[str]:
+    """Write how far a tuned model is above each of the others."""
+    tuned = name in (SFT, SHUFFLED)
+    return [
+        _gap(difference(series[name], series[other])) if tuned and name != other else ""
+        for other in against
+    ]
 
 
 async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
@@ -186,7 +240,13 @@ async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
     return found
 
 
-def _demonstrated(shop: Workshop, examples: Sequence[Example]) -> Dataset:
+def _demonstrated(shop: Workshop, shuffled: int | None) -> Dataset:
+    drawn = drawn_calls(CONVERSATIONS, shuffled=shuffled)
+    drills = copies(KEPT_UP, seed=1, shuffled=shuffled)
+    return _saved(shop, tool_calls(shuffled=shuffled) + drawn + drills)
+
+
+def _saved(shop: Workshop, examples: Sequence[Example]) -> Dataset:
     return save(curate("sft", examples, Curation(share=0)), shop.folder / "datasets")
 
 
@@ -261,6 +321,17 @@ def _shares(found: Metrics) -> list[str]:
 
 def _gap(gap: Difference) -> str:
     return f"{100 * gap.value:+.1f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
+
+
+def _summed(first: Tuned, second: Tuned) -> Tuned:
+    """Return what two fine-tunes took, one after the other."""
+    return Tuned(
+        second.adapter,
+        first.rows + second.rows,
+        first.steps + second.steps,
+        first.seconds + second.seconds,
+        max(first.memory_mb, second.memory_mb),
+    )
 
 
 def _took(tuned: Sequence[Tuned]) -> list[str]:

@@ -40,12 +40,13 @@ def policy(base: Base, settings: Settings) -> dict[str, Any]:
     """
     if settings.parent:
         return {"model": _parent(base, settings.parent)}
+    learned = _tokens(base, settings)
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=resolve(base.model, settings.targets),
-        trainable_token_indices=_rows(base.model, list(base.added)) if base.added else None,
+        trainable_token_indices=_rows(base.model, learned) if learned else None,
         task_type="CAUSAL_LM",
     )
     return {"model": base.model, "peft_config": config}
@@ -87,6 +88,14 @@ def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
             )
         resolved |= matches
     return sorted(resolved)
+
+
+def _tokens(base: Base, settings: Settings) -> list[int]:
+    """Return the tokens whose embeddings are learned."""
+    if settings.embeddings:
+        embeddings: Any = base.model.get_input_embeddings()
+        return list(range(embeddings.num_embeddings))
+    return list(base.added)
 
 
 def _rows(model: Any, tokens: list[int]) -> dict[str, list[int]]:

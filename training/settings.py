@@ -41,6 +41,10 @@ class Settings(BaseModel):
     tags: Annotated[
         bool, Field(description="make <think> and <tool_call> tokens where the base has none")
     ] = False
+    embeddings: Annotated[
+        bool,
+        Field(description="learn tokens' embeddings too, where the base has not seen them all"),
+    ] = False
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4
     epochs: Annotated[float, Field(gt=0, le=1000)] = 2.0
     max_steps: Annotated[

@@ -17,6 +17,7 @@ from environments.toolcalls.domains import DOMAINS, IMAGINED, SMALL_TALK, Domain
 
 DATA: Final = Path(__file__).parent / "data"
 COUNTS: Final[dict[Split, int]] = {"train": 90, "validation": 48, "test": 48}
+KINDS: Final = {"call": 6, "missing": 1, "imagined": 1, "small_talk": 1}
 _SLOT = re.compile(r"{(\w+)}")
 
 Line = dict[str, Any]
@@ -37,10 +38,9 @@ def tasks(name: str, domain: Domain) -> list[Line]:
     rng = random.Random(name)
     count = COUNTS[domain.split]
     made: dict[str, Line] = {}
-    kinds = [("call", count * 2 // 3)]
-    kinds += [(kind, count // 9) for kind in ("missing", "imagined", "small_talk")]
-    for kind, wanted in kinds:
-        source = _requests(kind, domain, rng)
+    for kind, share in KINDS.items():
+        wanted = count * share // sum(KINDS.values())
+        source = requests(kind, domain, rng)
         while sum(line["kind"] == kind for line in made.values()) < wanted:
             line = next(source)
             made.setdefault(line["request"], {"kind": kind, **line})
@@ -49,7 +49,8 @@ def tasks(name: str, domain: Domain) -> list[Line]:
     return [{"id": f"{name}-{number}", **line} for number, line in enumerate(lines)]
 
 
-def _requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
+def requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
+    """Yield requests of a kind without end, each with its ideal turn."""
     while True:
         function, tool = rng.choice(list(domain.tools.items()))
         if kind == "call":
@@ -57,7 +58,7 @@ def _requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
         elif kind == "missing":
             parameter, ask = rng.choice(list(tool.lacks.items()))
             said, _ = _filled(ask, tool, rng)
-            thought = f"The {parameter} is missing."
+            thought = f'The "{parameter}" is missing.'
             yield {"request": said, "thought": thought, "answer": f"Which {parameter}?"}
         elif kind == "imagined":
             doing, _ = _filled(tool.doing, tool, rng)
@@ -74,7 +75,7 @@ def _call(function: str, tool: Tool, rng: random.Random) -> Line:
     said, values = _filled(rng.choice(tool.asks), tool, rng)
     return {
         "request": said,
-        "thought": f"The request asks for {function}.",
+        "thought": f'The request asks for "{function}".',
         "calls": [{"name": function, "arguments": values}],
     }
 

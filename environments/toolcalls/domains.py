@@ -59,7 +59,6 @@ class Tool:
                 "type": "object",
                 "properties": properties,
                 "required": [name for name in self.takes if name not in self.optional()],
-                "additionalProperties": False,
             },
         }
 
@@ -395,7 +394,15 @@ SMALL_TALK: Final[dict[Split, tuple[str, ...]]] = {
     "train": (
         "Hello!", "Thank you.", "How are you?", "Good morning.", "That was quick!",
         "See you later.", "You are very helpful.", "Never mind.", "Who made you?", "I am back.",
-        "Good night.", "What can you do?",
+        "Good night.", "What can you do?", "Nice weather today.", "I am tired.", "Well, well.",
+        "Are you a robot?", "You made me laugh.", "That is kind of you.", "I had a long week.",
+        "Where do you live?", "Do you like music?", "Happy birthday!", "Long time no see.",
+        "I will be right back.", "Sorry for the wait.", "Have a nice day.", "So it goes.",
+        "How was your morning?", "Let us talk a little.", "I like you.", "What is your favourite?",
+        "Tell me about yourself.", "I am so happy today!", "Welcome back.", "Take care.",
+        "Who are your friends?", "My day was terrible.", "You again!", "Do you ever sleep?",
+        "Good to see you.", "That was all.", "Cheers!", "See you tomorrow.", "I am a little sad.",
+        "Is anybody home?", "What a day it has been.", "How do you feel?", "No, nothing else.",
     ),
     "validation": (
         "Hi there!", "Thanks a lot.", "Good afternoon.", "Are you there?", "Nice to meet you.",

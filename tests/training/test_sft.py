@@ -81,6 +81,22 @@ def test_it_ends_early_when_the_held_out_loss_no_longer_falls(workplace: Workpla
     assert max(steps) < 20
 
 
+def test_learned_embeddings_are_served_and_the_base_stays_as_it_is(workplace: Workplace) -> None:
+    """The embedded model's head is tied to its embeddings, and many tokens are strange to it."""
+    before = models.chat("local:novice", max_tokens=8).invoke("say 77").text
+    told = {"base": "novice", "embeddings": True, "targets": ["o_proj"]}
+    folder = train(workplace, tiny.chats(32), [], max_steps=24, **told)
+    adapter = look(folder).outcome["adapter"]
+    answer = models.chat("local:novice", adapter=adapter, max_tokens=8).invoke("say 77")
+    assert answer.text == ":-)"
+    assert models.chat("local:novice", max_tokens=8).invoke("say 77").text == before != ":-)"
+    folder = export_merged(adapter, workplace.root / "merged")
+    merged: Any = AutoModelForCausalLM.from_pretrained(folder)
+    plain: Any = load(SftSettings(base="novice")).model.get_input_embeddings()
+    assert (merged.get_input_embeddings().weight - plain.weight).abs().max() > 0.01
+    assert merged.get_output_embeddings().weight is merged.get_input_embeddings().weight
+
+
 def test_quantised_training_works_on_a_cpu(workplace: Workplace) -> None:
     told: dict[str, Any] = {"max_steps": 6, "quantised": True, "batch": 4, "every": 1}
     folder = train(workplace, tiny.chats(8), tiny.chats(2, start=50), **told)

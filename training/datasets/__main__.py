@@ -1,6 +1,6 @@
 """Make a dataset from a file, or from the tool calls that ship, and export it.
 
-python -m training.datasets toolcalls --out runs/datasets
+python -m training.datasets toolcalls --drawn 2000 --out runs/datasets
 python -m training.datasets preferences examples/helpdesk/tone.jsonl --out runs/datasets
 python -m training.datasets export runs/datasets/dpo-0123456789abcdef --openai runs/openai
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from state.errors import ApprenticeError
-from training.datasets.card import Curated, Dataset, load, save
+from training.datasets.card import Curated, Dataset, Example, load, save
 from training.datasets.curation import Curation, curate
-from training.datasets.demonstrations import tool_calls
+from training.datasets.demonstrations import copies, drawn_calls, tool_calls
 from training.datasets.exports import to_huggingface, to_openai
 from training.datasets.files import Read, conversations, images, preferences
 from training.datasets.rows import Kind
@@ -48,13 +48,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _made(options: argparse.Namespace) -> Curated:
     settings = Curation(cap=options.cap, share=options.share, seed=options.seed, stripped=False)
     if options.what == "toolcalls":
-        return curate("sft", tool_calls(shuffled=options.shuffled), settings)
+        return curate("sft", _demonstrated(options), settings)
     kind, read = _FILES[options.what]
     found = read(options.file)
     for refused in found.refused:
         print(f"{options.file}, line {refused.line}: {refused.reason}.", file=sys.stderr)
     left_out = {"refused": len(found.refused)} if found.refused else {}
     return curate(kind, found.examples, settings, left_out=left_out, files=found.files)
+
+
+def _demonstrated(options: argparse.Namespace) -> list[Example]:
+    wrong = options.shuffled
+    made = tool_calls(shuffled=wrong) + drawn_calls(options.drawn, shuffled=wrong)
+    return made + copies(options.copies, shuffled=wrong)
 
 
 def _export(dataset: Dataset, options: argparse.Namespace) -> None:
@@ -76,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         made = what.add_parser(name)
         if name == "toolcalls":
             made.add_argument("--shuffled", type=int, help="seed: a control with wrong answers")
+            made.add_argument(
+                "--drawn", type=int, default=0, help="conversations, tools drawn anew"
+            )
+            made.add_argument("--copies", type=int, default=0, help="drills in copying words")
         else:
             made.add_argument("file", type=Path)
         made.add_argument("--out", type=Path, default=Path("runs/datasets"), help="their folder")

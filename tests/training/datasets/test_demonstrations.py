@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from environments.toolcalls.calls import mark
+from environments.toolcalls.calls import mark, read
 from environments.toolcalls.environment import Toolcalls
+from state.toolcalls import read_section
 from training.datasets.__main__ import main
-from training.datasets.card import load
-from training.datasets.demonstrations import tool_calls
+from training.datasets.card import Example, load
+from training.datasets.demonstrations import REQUESTS, copies, drawn_calls, tool_calls
 from training.datasets.openai import check_openai
 
 
@@ -44,6 +45,42 @@ def test_a_demonstration_is_prompted_as_an_attempt_is() -> None:
         assert example.row["messages"][0]["content"] == domain.instructions
 
 
+def said(rows: list[Example]) -> list[str]:
+    return [
+        turn["content"]
+        for one in rows
+        for turn in one.row["messages"]
+        if turn["role"] == "assistant"
+    ]
+
+
+def test_drawn_conversations_show_the_tools_that_they_call() -> None:
+    rows = drawn_calls(40)
+    assert rows[:10] == drawn_calls(10)
+    assert len({one.row["messages"][0]["content"] for one in rows}) == 40
+    calls = 0
+    for one in rows:
+        _, tools = read_section(one.row["messages"][0]["content"])
+        answers = [read(answer, tools) for answer in said([one])]
+        assert len(answers) == REQUESTS
+        assert all(answer.valid for answer in answers)
+        calls += sum(bool(answer.calls) for answer in answers)
+    assert 0.6 < calls / (40 * REQUESTS) < 0.73
+
+
+def test_shuffled_conversations_have_the_same_answers_elsewhere() -> None:
+    told, shuffled = drawn_calls(40), drawn_calls(40, shuffled=0)
+    assert sorted(said(told)) == sorted(said(shuffled))
+    same = [one == other for one, other in zip(said(told), said(shuffled), strict=True)]
+    assert sum(same) / len(same) < 0.1
+    valid = [
+        read(answer, read_section(one.row["messages"][0]["content"])[1]).valid
+        for one in shuffled
+        for answer in said([one])
+    ]
+    assert sum(valid) / len(valid) < 0.5
+
+
 def test_the_command_makes_and_exports_a_dataset(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,6 +94,25 @@ def test_the_command_makes_and_exports_a_dataset(
     assert check_openai("supervised", exported) == card.counts["rows"]
     first = json.loads(exported.read_text().splitlines()[0])
     assert len(first["tools"]) == 4
+
+
+def test_the_command_draws_as_many_as_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["toolcalls", "--drawn", "20", "--copies", "30", "--share", "0", "--out", str(tmp_path)]
+    assert main(told) == 0
+    balance = load(Path(capsys.readouterr().out.strip())).card.balance
+    assert (balance["drawn"], balance["copied"]) == (20, 30)
+
+
+def test_drills_say_the_same_again_and_the_control_says_other_words() -> None:
+    for one in copies(20):
+        for asked, answer in zip(one.row["messages"][::2], one.row["messages"][1::2], strict=True):
+            (words,) = set(answer["content"].split("\n"))
+            assert asked["content"] == f"Say {words.strip(chr(34))}."
+    right, wrong = said(copies(20)), said(copies(20, shuffled=0))
+    assert sorted(right) == sorted(wrong)
+    assert not [words for words, other in zip(right, wrong, strict=True) if words == other]
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
