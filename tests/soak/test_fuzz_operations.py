@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.rulebook import RULE_LENGTH, Rulebook, parse_operations, screen
+from tests.state import test_provenance as provenance
 from tests.state import test_rulebook_parser as parser
 from tests.state import test_rulebook_properties as properties
 
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 PROPERTIES = [
     value.at_length
-    for module in (parser, properties)
+    for module in (parser, properties, provenance)
     for value in vars(module).values()
     if hasattr(value, "at_length")
 ]

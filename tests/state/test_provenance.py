@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hypothesis import strategies as st
+
 from state.provenance import cited, goes_back, resting_on
-from state.rulebook import Author, Batch, Operation, Rule, Rulebook, batch_key, fold
+from state.rulebook import Author, Batch, Operation, Rule, Rulebook, batch_key, fold, rollback
+from tests.state.rulebook_strategies import answers, authors, holds, logged
 
 Entry = tuple[str, Sequence[str], Author]
 
@@ -130,3 +133,44 @@ def test_wordings_that_rest_on_withdrawn_transcripts_alone_are_barred() -> None:
     resting = resting_on(batches, ["t2"])
     shown = [Rule(id="a", text=text, strength=2) for text in ("Look up.", "look into FIRES")]
     assert [resting.bars(rule) for rule in shown] == [False, True]
+
+
+@st.composite
+def told(draw: st.DrawFn) -> list[Batch]:
+    """Draw a log whose batches rest on some of four trajectories, with rollbacks in between."""
+    batches: list[Batch] = []
+    for index in range(draw(st.integers(1, 9))):
+        moment, book = float(index), fold(batches)
+        evidence: tuple[str, ...] = draw(st.sampled_from((("t1",), ("t2",), ("t3", "t4"), ())))
+        if index and draw(st.integers(0, 4)) == 0:
+            back = rollback(book, fold(batches[: draw(st.integers(0, index))]))
+            batch = Batch(key=f"k{index}", operations=back, author="person", time=moment)
+            evidence = ("version:x",)
+        else:
+            batch = logged(book, draw(answers), "r", index, moment, draw(authors))
+        batches.append(batch.model_copy(update={"evidence": evidence}))
+    return batches
+
+
+@holds(told(), st.sets(st.sampled_from(("t1", "t2", "t3")), min_size=1))
+def test_no_withdrawn_words_are_left_and_nothing_else_is_touched(
+    batches: list[Batch], names: set[str]
+) -> None:
+    before = fold(batches)
+    resting = resting_on(batches, names)
+    applied = before.apply(resting.operations(), author="system")
+    assert applied.rejected == ()
+    after = {rule.id: rule for rule in applied.rulebook.rules}
+    assert not any(resting.bars(rule) for rule in after.values())
+    touched = {rule.id for rule in (*resting.alone, *resting.partly)}
+    expected = {rule.id: rule for rule in before.rules if rule.id not in touched}
+    assert after == expected | {rule.id: rule for rule in resting.left}
+    assert all(after[rule.id].strength <= rule.strength for rule in resting.partly)
+    done = Batch(
+        key="w",
+        operations=resting.operations(),
+        author="system",
+        evidence=("withdrawn",),
+        time=99.0,
+    )
+    assert resting_on([*batches, done], names).operations() == []
