@@ -123,7 +123,7 @@ def _set_up(
             f"{provider}:{model} needs a package that is not installed: {error}"
         ) from error
     except Exception as error:  # each provider's constructor raises what it likes
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip().splitlines() or [f"{type(error).__name__}."])[0]
         raise MissingPart(
             f"{provider}:{model} is not set up: {reason} See LangChain's page on {provider} for "
             "the environment variables that it reads."

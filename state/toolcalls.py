@@ -18,6 +18,9 @@ from state.prompts import TOOLS
 
 _CALL: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 _SECTION: Final = re.compile(rf"(?:\n\n)?{re.escape(TOOLS)}\n<tools>\n(.*?)\n</tools>", re.DOTALL)
+_RESPONSE: Final = re.compile(
+    r"\s*<tool_response>\n((?:(?!</?tool_response>).)*)\n</tool_response>\s*", re.DOTALL
+)
 
 
 def section(tools: Sequence[Mapping[str, Any]]) -> str:
@@ -43,6 +46,12 @@ def call(name: str, arguments: Mapping[str, Any]) -> str:
 def response(text: str) -> str:
     """Write what a tool answered, as a turn of the user."""
     return f"<tool_response>\n{text}\n</tool_response>"
+
+
+def read_response(text: str) -> str | None:
+    """Return what a tool answered; None where a turn is not a tool's answer alone."""
+    match = _RESPONSE.fullmatch(text)
+    return match[1] if match else None
 
 
 def spoken(message: AnyMessage) -> str:

@@ -5,11 +5,14 @@ in it earns nothing. Thoughts are not part of an answer. A grader that cannot te
 and the answer is then judged by the others alone.
 
     metric   `reference`: equal words in the same order, or F1 of words with `f1`
-    rule     `must`, `must_not` (patterns), `max_words`
-    schema   `tools`, `expected`: the right call with the right arguments, or rightly none
-    format   `tools`: the form of thoughts and calls
-    model    `criteria`: another model's judgement
-    person   a queue that people work through
+    rule     one or more of `must`, `must_not` (patterns), `max_words`
+    schema   `tools`, `expected`: the right call with the right arguments, or null for rightly none
+    format   nothing: the form of thoughts and calls
+    model    `criteria`, if any: another model's judgement
+    person   nothing: a queue that people work through
+
+A row that does not say what a grader reads is refused before anything is trained: it would reward
+whatever is said.
 """
 
 from __future__ import annotations
@@ -133,16 +136,21 @@ class Queue:
     def grade(self, answer: str, row: Row) -> Grade:
         """Return the score that a person gave, or put the answer into the queue."""
         file = self.folder / f"{digest(row, answer)}.json"
+        waits = Grade(None, f"Waits for a person's score in {self.folder}.")
         if not file.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
             draft = draft_of(file)
             asked = {"request": _request(row), "answer": answer, "score": None}
             draft.write_text(json.dumps(asked, indent=2, ensure_ascii=False))
             draft.replace(file)
-            return Grade(None, "Waits for a person.")
-        score = json.loads(file.read_text()).get("score")
+            return waits
+        try:
+            said = json.loads(file.read_text())
+        except ValueError:
+            return waits  # an editor is in the middle of saving it
+        score = said.get("score") if isinstance(said, dict) else None
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
-            return Grade(None, "Waits for a person.")
+            return waits
         return Grade(float(score), "A person's score.")
 
 
@@ -168,6 +176,23 @@ def graders(wanted: Sequence[str]) -> list[tuple[Grader, float]]:
     return found
 
 
+def check_rows(named: Sequence[tuple[Grader, float]], rows: Sequence[Row]) -> None:
+    """Refuse rows that do not say what their graders read.
+
+    Raises:
+        BadInput: one of them does not; names it.
+    """
+    for number, row in enumerate(rows, 1):
+        for grader, _ in named:
+            if reason := why_not(grader.name, row):
+                raise BadInput(f"Row {number} cannot be graded by {grader.name!r}: {reason}.")
+
+
+def why_not(grader: str, row: Row) -> str:
+    """Say why a grader cannot judge answers to a row; '' when it can."""
+    return _READS[grader](row) if grader in _READS else ""
+
+
 def spoken(answer: str) -> str:
     """Return an answer without the thought before it."""
     thought = _THOUGHT.match(answer[:_LONGEST])
@@ -176,6 +201,7 @@ def spoken(answer: str) -> str:
 
 def metric(answer: str, row: Row) -> Grade:
     """Compare with the reference, word for word; with `f1`, by the words they share."""
+    _require("metric", row)
     said, wanted = (_words(text) for text in (spoken(answer), str(row["reference"])))
     if not row.get("f1"):
         return Grade(float(bool(said) and said == wanted), "Compared with the reference.")
@@ -188,6 +214,7 @@ def metric(answer: str, row: Row) -> Grade:
 
 def rule(answer: str, row: Row) -> Grade:
     """Check patterns that an answer must have, must not have, and its length."""
+    _require("rule", row)
     said = spoken(answer)
     if not said or _TAG.search(said):
         return Grade(0.0, "There is no plain answer.")
@@ -206,7 +233,8 @@ def schema(answer: str, row: Row) -> Grade:
 
     `expected` is {"name", "arguments"}, or None where no tool is to be called.
     """
-    said, expected = spoken(answer), row.get("expected")
+    _require("schema", row)
+    said, expected = spoken(answer), row["expected"]
     message = parse(said)
     if expected is None:
         plain = bool(said) and not _TAG.search(said)
@@ -217,10 +245,9 @@ def schema(answer: str, row: Row) -> Grade:
     if made["name"] != expected["name"]:
         return Grade(0.0, f"{made['name']!r} is not the tool.")
     given = Call(made["name"], made["args"])
-    tools = [tool.get("function", tool) for tool in row.get("tools", ())]
-    if faults := faults_of(given, tools):
+    if faults := faults_of(given, _tools(row)):
         return Grade(0.0, " ".join(faults))
-    if not same([given], [Call(expected["name"], expected["arguments"])]):
+    if not same([given], [Call(expected["name"], expected.get("arguments", {}))]):
         return Grade(0.3, "The tool is right, its arguments are not.")
     return Grade(1.0, "The call is right.")
 
@@ -238,6 +265,46 @@ def well_formed(answer: str) -> bool:
     if "<tool_call>" in said:
         return not _CALL.sub("", said) and not parse(said).invalid_tool_calls
     return not _TAG.search(said)
+
+
+def _require(grader: str, row: Row) -> None:
+    if reason := why_not(grader, row):
+        raise BadInput(f"A row cannot be graded by {grader!r}: {reason}.")
+
+
+def _why_not_metric(row: Row) -> str:
+    return "" if _words(str(row.get("reference", ""))) else "it has no `reference`"
+
+
+def _why_not_rule(row: Row) -> str:
+    if not (row.get("must") or row.get("must_not") or "max_words" in row):
+        return "it has none of `must`, `must_not` and `max_words`"
+    for pattern in (*row.get("must", ()), *row.get("must_not", ())):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            return f"{pattern!r} is no pattern ({error})"
+    return ""
+
+
+def _why_not_schema(row: Row) -> str:
+    if "expected" not in row:
+        return "it has no `expected`, which is a call, or null where none is wanted"
+    if not all(isinstance(tool.get("name"), str) for tool in _tools(row)):
+        return "one of its `tools` has no name"
+    expected = row["expected"]
+    if expected is None:
+        return ""
+    if not isinstance(expected, dict) or not isinstance(expected.get("arguments", {}), dict):
+        return '`expected` is no {"name": …, "arguments": {…}}'
+    faults = faults_of(Call(str(expected.get("name")), expected.get("arguments", {})), _tools(row))
+    return f"`expected` itself is no call of its tools ({' '.join(faults)[:200]})" if faults else ""
+
+
+def _tools(row: Row) -> list[Row]:
+    """Return a row's tools as bare functions; one that names no parameters takes none."""
+    bare = (tool.get("function", tool) for tool in row.get("tools", ()))
+    return [{"parameters": {"type": "object"}, **tool} for tool in bare]
 
 
 def _words(text: str) -> list[str]:
@@ -272,6 +339,11 @@ def _queue() -> Queue:
     return Queue(Path(os.environ.get("APPRENTICE_DATA", "apprentice-data")) / "grading")
 
 
+_READS: Final[dict[str, Callable[[Row], str]]] = {
+    "metric": _why_not_metric,
+    "rule": _why_not_rule,
+    "schema": _why_not_schema,
+}
 _GRADERS: Final[dict[str, Callable[[], Grader]]] = {
     "metric": lambda: Named("metric", metric),
     "rule": lambda: Named("rule", rule),

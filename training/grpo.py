@@ -3,8 +3,9 @@
     python -m training.grpo --dataset runs/tasks --base novice --generations 8
 
 Shao et al. 2024 (arXiv 2402.03300). A row is a task of an environment, attempted in whole episodes
-whose verdict is the reward; or a prompt, whose answer graders judge. Only the tokens that the
-policy wrote are learned, and they are the ones that the local engine would have written.
+whose verdict is the reward; or a prompt, whose answer graders judge (`training/graders.py`). Only
+the tokens that the policy wrote are learned, and they are the ones that the local engine would
+have written.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from state.errors import BadInput, MissingPart
+from state.errors import BadInput, MissingPart, TrainingFailure
 from training.datasets.card import Dataset
 from training.datasets.rows import Row
-from training.graders import Grader, graders
+from training.graders import Composed, Grader, check_rows, graders
 from training.settings import GrpoSettings
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ def _rewards(
     if not settings.graders:
         raise BadInput("Prompts need graders, such as --graders schema:0.8 format:0.2.")
     named = graders(settings.graders)
-    return [_reward(grader) for grader, _ in named], [weight for _, weight in named]
+    check_rows(named, rows)
+    return [_graded(Composed(named))], [1.0]
 
 
 def verdict(verdict: list[float | None], **_: Any) -> list[float | None]:
@@ -150,13 +152,20 @@ def verdict(verdict: list[float | None], **_: Any) -> list[float | None]:
     return verdict
 
 
-def _reward(grader: Grader) -> Callable[..., list[float | None]]:
+def _graded(grader: Grader) -> Callable[..., list[float | None]]:
     import json
 
     def reward(prompts: list[Any], answer: list[str], **_: Any) -> list[float | None]:
         # Prompts come repeated already, one an answer.
         rows = [json.loads(prompt[0][_ROW]) for prompt in prompts]
-        return [grader.grade(text, row).score for text, row in zip(answer, rows, strict=True)]
+        grades = [grader.grade(text, row) for text, row in zip(answer, rows, strict=True)]
+        scores = [grade.score for grade in grades]
+        if all(score is None for score in scores):
+            raise TrainingFailure(
+                f"None of the {len(scores)} answers of a step could be graded. "
+                f"{grades[0].reason} Launch the job again when they can: it asks for the same ones."
+            )
+        return scores
 
     reward.__name__ = grader.name
     return reward

@@ -100,7 +100,11 @@ class GrpoSettings(Settings):
     beta: Annotated[float, Field(ge=0, le=10, description="weight of the way back")] = 0.0
     turn_tokens: Annotated[int, Field(ge=1, le=4096, description="tokens a turn may have")] = 64
     graders: Annotated[
-        tuple[str, ...], Field(description="graders of answers, as name or name:weight")
+        tuple[str, ...],
+        Field(
+            description="graders of answers to prompts, each as name, or name:weight with its "
+            "share of the reward (1): metric, rule, schema, format, model, person"
+        ),
     ] = ()
 
 

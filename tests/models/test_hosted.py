@@ -108,6 +108,15 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         models.chat("groq:llama")
 
 
+def test_a_provider_that_fails_without_words_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wordless(*_: Any, **__: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(module, "init_chat_model", wordless)
+    with pytest.raises(MissingPart, match="ollama:llama is not set up: AssertionError"):
+        models.chat("ollama:llama")
+
+
 def test_adapters_are_for_local_models() -> None:
     with pytest.raises(BadInput, match="Adapters are for local models"):
         models.chat("openai:gpt-4.1", adapter="mine")

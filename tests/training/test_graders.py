@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 
 from state.errors import BadInput, UnknownName
-from training.graders import Composed, Judge, Queue, form, graders, metric, rule, schema
+from training.commands import parser
+from training.graders import (
+    _GRADERS,
+    Composed,
+    Judge,
+    Queue,
+    check_rows,
+    form,
+    graders,
+    metric,
+    rule,
+    schema,
+)
+from training.settings import GrpoSettings
 
 TOOLS = [
     {
@@ -150,6 +163,58 @@ def test_a_person_is_asked_once_and_taken_at_their_word(tmp_path: Path) -> None:
     for score, wanted in ((0.7, 0.7), (True, None), (7, None), ("1", None)):
         file.write_text(json.dumps(asked | {"score": score}))
         assert queue.grade("Hello", row).score == wanted
+
+
+def test_a_half_saved_score_is_none_yet(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "grading")
+    waits = queue.grade("Hello", {})
+    assert str(queue.folder) in waits.reason
+    (file,) = queue.folder.iterdir()
+    for saved in (file.read_text()[:-2], "", "[0.5]"):
+        file.write_text(saved)
+        assert queue.grade("Hello", {}) == waits
+
+
+PING = {"name": "ping"}
+
+
+def test_a_tool_and_a_call_may_leave_out_what_there_is_none_of() -> None:
+    for row in (
+        {"tools": [PING], "expected": PING},
+        {"tools": [{"type": "function", "function": PING}], "expected": PING | {"arguments": {}}},
+    ):
+        assert schema(call("ping"), row).score == 1.0
+        assert schema(call("ping", loud=True), row).score == 0.0
+
+
+@pytest.mark.parametrize(
+    ("grader", "row", "said"),
+    [
+        ("metric", {}, "no `reference`"),
+        ("metric", {"reference": "?!"}, "no `reference`"),
+        ("rule", {"must": []}, "none of `must`"),
+        ("rule", {"must": ["("]}, "no pattern"),
+        ("schema", {"tools": TOOLS}, "no `expected`"),
+        ("schema", {"tools": TOOLS, "expected": "get_news"}, "is no {"),
+        ("schema", {"tools": TOOLS, "expected": {"name": "get_wether"}}, "no call of its tools"),
+        ("schema", {"tools": TOOLS, "expected": {"name": "get_weather"}}, "no call of its tools"),
+        ("schema", {"tools": [{"type": "function"}], "expected": None}, "has no name"),
+    ],
+)
+def test_a_row_that_would_reward_anything_or_nothing_is_refused(
+    grader: str, row: dict[str, Any], said: str
+) -> None:
+    named = graders([grader])
+    with pytest.raises(BadInput, match="Row 2 cannot be graded") as refused:
+        check_rows(named, [{"reference": "a", "must": ["a"], "expected": None}, row])
+    assert said in str(refused.value)
+    with pytest.raises(BadInput, match="cannot be graded"):
+        named[0][0].grade("Hello", row)
+
+
+def test_the_help_lists_every_grader() -> None:
+    said = " ".join(parser(GrpoSettings).format_help().split())
+    assert f"name:weight with its share of the reward (1): {', '.join(_GRADERS)}" in said
 
 
 def test_weights_are_over_those_that_can_tell() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -185,10 +186,34 @@ def test_what_graders_reward_becomes_likelier(workplace: Workplace) -> None:
     assert sum(rewards[-3:]) > sum(rewards[:3]) + 0.3
 
 
+def test_people_fill_in_their_scores_and_the_job_goes_on(workplace: Workplace) -> None:
+    rows = [{"prompt": tiny.turns(f"say {n}")} for n in range(2)]
+    data = tiny.dataset(workplace.root / "prompts", "grpo", rows)
+    told: dict[str, Any] = {"batch": 4, "generations": 2, "max_steps": 1, "turn_tokens": 4}
+    folder = job(workplace.root, data, base="llama", graders=["person"], **told)
+    queue = workplace.root / "grading"
+    assert carry_out(folder) == 1
+    said = look(folder).outcome["error"]
+    assert "None of the 4 answers of a step could be graded. person: Waits for a person's" in said
+    assert str(queue) in said
+    files = sorted(queue.iterdir())
+    for number, file in enumerate(files):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"score": number / 10}))
+    assert carry_out(folder) == 0
+    assert sorted(queue.iterdir()) == files  # nobody was asked anything else
+    (step,) = events(folder, "progress")
+    assert 0.0 < step["reward"] < 0.4
+
+
 @pytest.mark.parametrize(
     ("rows", "settings", "said"),
     [
         ([{"prompt": [{"role": "user", "content": "x"}]}], {}, "Prompts need graders"),
+        (
+            [{"prompt": [{"role": "user", "content": "x"}]}],
+            {"graders": ["format", "schema"]},
+            "Row 1 cannot be graded by 'schema': it has no `expected`",
+        ),
         ([{"environment": HOUSE, "task": "train/1"}], {"graders": ["rule"]}, "judged by their"),
         ([{"environment": HOUSE, "task": "train/1"}], {"batch": 6}, "groups of 8"),
     ],

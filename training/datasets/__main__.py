@@ -18,12 +18,13 @@ from training.datasets.card import Curated, Dataset, Example, load, save
 from training.datasets.curation import Curation, curate
 from training.datasets.demonstrations import copies, drawn_calls, tool_calls
 from training.datasets.exports import to_huggingface, to_openai
-from training.datasets.files import Read, conversations, images, preferences
+from training.datasets.files import Read, conversations, images, preferences, prompts
 from training.datasets.rows import Kind
 
 _FILES: Final[dict[str, tuple[Kind, Callable[[Path], Read]]]] = {
     "preferences": ("dpo", preferences),
     "conversations": ("sft", conversations),
+    "prompts": ("grpo", prompts),
     "images": ("vision", images),
 }
 
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
             made.add_argument("file", type=Path)
         made.add_argument("--out", type=Path, default=Path("runs/datasets"), help="their folder")
         made.add_argument("--cap", type=int, default=8, help="rows that one task may have")
-        made.add_argument("--share", type=float, default=0.1, help="of the tasks, held out")
+        made.add_argument("--share", type=float, default=0.1, help="of tasks, held out, about")
         made.add_argument("--seed", type=int, default=0, help="fixes which")
     export = what.add_parser("export")
     export.add_argument("folder", type=Path, help="the dataset's")

@@ -4,7 +4,7 @@
     valid.jsonl  the held-out split, other tasks
     card.json    this
 
-The folder is named by what both splits hold, so the same data is the same folder.
+The folder is named by what it holds, so the same data is the same folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from pydantic import Field, ValidationError
 
-from state.errors import BrokenData, MissingPart
+from state.errors import BadInput, BrokenData, MissingPart
 from state.nouns import SCHEMA_VERSION, Noun, digest
 from training.datasets.rows import Kind, Row, check, written
 
@@ -37,6 +37,7 @@ class Card(Noun):
     Attributes:
         fingerprint: hash of data.jsonl.
         valid_fingerprint: hash of valid.jsonl.
+        files: hashes of the files that the rows refer to, by name.
         counts: rows, valid_rows, tasks, valid_tasks.
         balance: rows to train on, by family of task.
         filters: how many examples were left out, by reason.
@@ -51,6 +52,7 @@ class Card(Noun):
     kind: Kind
     fingerprint: str
     valid_fingerprint: str
+    files: dict[str, str] = Field(default_factory=dict)
     counts: dict[str, int]
     balance: dict[str, int] = Field(default_factory=dict)
     filters: dict[str, int] = Field(default_factory=dict)
@@ -123,11 +125,28 @@ def fingerprint(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
+def made_folder(path: Path) -> Path:
+    """Make a folder where there is none, and return it.
+
+    Raises:
+        BadInput: there can be none.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(
+            f"The folder {path} cannot be made: {error.strerror}. Name another one."
+        ) from error
+    return path
+
+
 def save(curated: Curated, root: Path) -> Dataset:
-    """Write a dataset into its folder under `root`; what is there already is left as it is."""
-    root.mkdir(parents=True, exist_ok=True)
-    part = root / f".{uuid4().hex}.part"
-    part.mkdir()
+    """Write a dataset into its folder under `root`; what is there already is left as it is.
+
+    Raises:
+        BadInput: there can be no such folder.
+    """
+    part = made_folder(root / f".{uuid4().hex}.part")
     try:
         (part / DATA).write_text(written([example.row for example in curated.train]), "utf-8")
         (part / VALID).write_text(written([example.row for example in curated.valid]), "utf-8")
@@ -135,7 +154,8 @@ def save(curated: Curated, root: Path) -> Dataset:
             shutil.copyfile(file, part / name)
         card = _card(curated, part)
         (part / CARD).write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
-        named = digest(card.fingerprint, card.valid_fingerprint)[:NAME_LENGTH]
+        splits = [card.fingerprint, card.valid_fingerprint]
+        named = digest(*splits, *card.files.values())[:NAME_LENGTH]
         folder = root / f"{curated.kind}-{named}"
         try:
             os.rename(part, folder)  # whole or not at all; two that save at once save one
@@ -161,7 +181,8 @@ def load(folder: Path) -> Dataset:
         card = Card.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise BrokenData(f"The card {path} cannot be read: {error}.") from error
-    for name, expected in ((DATA, card.fingerprint), (VALID, card.valid_fingerprint)):
+    described = {DATA: card.fingerprint, VALID: card.valid_fingerprint, **card.files}
+    for name, expected in described.items():
         if not (folder / name).is_file():
             raise MissingPart(f"The dataset {folder} is not whole: {name} is missing.")
         found = fingerprint(folder / name)
@@ -180,6 +201,7 @@ def _card(curated: Curated, folder: Path) -> Card:
         kind=curated.kind,
         fingerprint=fingerprint(folder / DATA),
         valid_fingerprint=fingerprint(folder / VALID),
+        files={name: fingerprint(folder / name) for name in sorted(curated.files)},
         counts={
             "rows": len(train),
             "valid_rows": len(valid),

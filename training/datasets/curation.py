@@ -1,7 +1,8 @@
 """From examples to what is trained on: nothing held out, nothing twice, no task too often.
 
-Every example that is left out is counted under its reason. The split is by task, never by row,
-and depends on the tasks and the seed alone, so that a dataset that grows keeps its split.
+Every example that is left out is counted under its reason. The split is by task, never by row. On
+which side a task lies follows from what it says and the seed, not from the other tasks, so that a
+dataset that grows keeps its split; but of two or more one is held out, and one is not, at least.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +46,7 @@ class Curation:
 
     Attributes:
         cap: rows that one task may have.
-        share: of the tasks, how many become the held-out split.
+        share: the chance that a task becomes part of the held-out split; 0 for none.
         seed: fixes which.
         minimum_rows: fewer rows to train on are refused; 0 takes the kind's own minimum.
         minimum_tasks: fewer tasks to train on are refused.
@@ -143,12 +143,18 @@ def capped(examples: Sequence[Example], cap: int) -> list[Example]:
 
 
 def _split(examples: Sequence[Example], settings: Curation) -> tuple[list[Example], list[Example]]:
-    """Split by task; tasks that open the same way stay together."""
+    """Split by task; tasks that open the same way stay together.
+
+    A task is held out where its place, drawn between 0 and 1, lies below the share. Only while none
+    does is the lowest held out instead, which may be another one as the dataset grows.
+    """
     group: dict[str, str] = {}
     for example in examples:
         group.setdefault(example.task, _said(example))
-    groups = sorted(set(group.values()), key=lambda said: digest(settings.seed, said))
-    aside = ceil(settings.share * len(groups)) if len(groups) > 1 else 0
+    places = {said: _place(settings.seed, said) for said in group.values()}
+    groups = sorted(places, key=places.__getitem__)
+    below = sum(place < settings.share for place in places.values())
+    aside = max(0, min(max(below, 1), len(groups) - 1)) if settings.share else 0
     valid = frozenset(groups[:aside])
     train = [example for example in examples if group[example.task] not in valid]
     told = {_said(example) for example in train}
@@ -157,6 +163,11 @@ def _split(examples: Sequence[Example], settings: Curation) -> tuple[list[Exampl
         for example in examples
         if group[example.task] in valid and _said(example) not in told
     ]
+
+
+def _place(seed: int, said: str) -> float:
+    """Draw a place between 0 and 1."""
+    return int(digest(seed, said)[:12], 16) / 16**12
 
 
 def _said(example: Example) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from state.errors import BadInput, MissingPart
-from state.toolcalls import parse, read_section
-from training.datasets.card import CARD, Dataset
+from state.toolcalls import parse, read_response, read_section
+from training.datasets.card import CARD, Dataset, made_folder
 from training.datasets.openai import OpenAI, check_openai
 from training.datasets.rows import Kind, Row, check, written
 
@@ -34,7 +34,7 @@ def to_huggingface(dataset: Dataset, folder: Path) -> None:
         ) from error
     splits = {"train": dataset.rows(), "test": dataset.valid()}
     tables = {name: Table.from_list(rows) for name, rows in splits.items() if rows}
-    DatasetDict(tables).save_to_disk(str(folder))
+    DatasetDict(tables).save_to_disk(str(made_folder(folder)))
     (folder / CARD).write_text(dataset.card.model_dump_json(indent=2) + "\n", "utf-8")
 
 
@@ -51,7 +51,7 @@ def to_openai(dataset: Dataset, folder: Path) -> tuple[Path, Path]:
             "data within the file. Export it to Hugging Face."
         )
     make = _MAKERS[_OPENAI[kind]]
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     written_to = folder / "train.jsonl", folder / "valid.jsonl"
     for path, rows in zip(written_to, (dataset.rows(), dataset.valid()), strict=True):
         path.write_text(written([make(row) for row in rows]), "utf-8")
@@ -106,22 +106,32 @@ def _reinforcement(row: Row) -> Row:
 
 
 def _native(turns: list[Row], tools: list[Row]) -> tuple[list[Row], list[Row]]:
-    """Return turns with their tools and calls in OpenAI's own fields, not in the text."""
+    """Return turns with their tools, calls and results in OpenAI's own fields, not in the text."""
     made: list[Row] = []
     tools = list(tools)
+    waiting: list[str] = []  # ids of calls that have no result yet
     for turn in turns:
         content = turn["content"]
         if turn["role"] == "system":
             content, found = read_section(content)
             tools += found
+        result = read_response(content) if isinstance(content, str) else None
         if turn["role"] == "assistant":
             made.append(_answer(turn, number=len(made)))
+            waiting = [call["id"] for call in made[-1].get("tool_calls", [])]
         elif turn["role"] == "tool":
-            last = made[-1].get("tool_calls", [{}])[0] if made else {}
-            made.append({"role": "tool", "content": content, "tool_call_id": last.get("id", "")})
+            made.append(_result(waiting.pop(0) if waiting else "", content))
+        elif waiting and result is not None:
+            # One text answers all calls of a turn; OpenAI wants a result for each.
+            made += [_result(call, result) for call in waiting]
+            waiting = []
         elif content:
             made.append({"role": turn["role"], "content": content})
     return made, [_function(tool) for tool in tools]
+
+
+def _result(call: str, content: str) -> Row:
+    return {"role": "tool", "content": content, "tool_call_id": call}
 
 
 def _answer(turn: Row, number: int) -> Row:

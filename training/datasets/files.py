@@ -1,4 +1,4 @@
-"""Examples from files that people wrote: preferences, rankings, conversations, labelled images.
+"""Examples from files that people wrote: preferences, rankings, conversations, prompts, images.
 
 Nothing is dropped silently: what cannot be used comes back with its line and the reason.
 """
@@ -65,6 +65,19 @@ def conversations(path: Path) -> Read:
         yield {"messages": messages} | ({"tools": row["tools"]} if row.get("tools") else {})
 
     return _read("sft", path, read)
+
+
+def prompts(path: Path) -> Read:
+    """Read prompts to be answered and graded: `{"prompt"}`, and beside it what graders read.
+
+    `tools` are shown to the model. What each grader reads stands in `training/graders.py`.
+    """
+
+    def read(row: dict[str, Any]) -> Iterator[Row]:
+        rest = {name: value for name, value in row.items() if name not in ("task", "family")}
+        yield rest | {"prompt": _turns("user", row.get("prompt"))}
+
+    return _read("grpo", path, read)
 
 
 def images(path: Path) -> Read:

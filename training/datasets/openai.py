@@ -73,6 +73,7 @@ def _why_not_reinforcement(row: Row) -> str:
 def _why_not_messages(messages: object) -> str:
     if not isinstance(messages, list) or not messages:
         return "messages are missing"
+    waiting: set[str] = set()  # calls that have no result yet
     for turn in messages:
         if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
             return "a message has no known role"
@@ -80,10 +81,15 @@ def _why_not_messages(messages: object) -> str:
             return "a message has no text"
         if not turn["content"] and not turn.get("tool_calls"):
             return "a message is empty"
-        if turn["role"] == "tool" and not turn.get("tool_call_id"):
-            return "a tool's answer names no call"
+        if turn["role"] == "tool":
+            if (answered := str(turn.get("tool_call_id"))) not in waiting:
+                return "a tool's answer names no call of the turn before it"
+            waiting.remove(answered)
+        elif waiting:
+            return "a call is followed by something else than its tool's answer"
         if reason := _why_not_calls(turn.get("tool_calls", [])):
             return reason
+        waiting |= {str(call["id"]) for call in turn.get("tool_calls", [])}
     return ""
 
 

@@ -130,13 +130,15 @@ def lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield the lines of a JSONL file, numbered from 1; empty ones are left out.
 
     Raises:
-        MissingPart: there is no such file.
+        MissingPart: there is no such file, or it cannot be opened.
         BrokenData: a line is no JSON; names it.
     """
     try:
         file = path.open(encoding="utf-8")
     except FileNotFoundError as error:
         raise MissingPart(f"There is no file {path}.") from error
+    except OSError as error:
+        raise MissingPart(f"{path} cannot be read as a file: {error.strerror}.") from error
     with file:
         try:
             for number, line in enumerate(file, 1):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.errors import BrokenData, MissingPart, OutOfBounds
+from state.errors import BadInput, BrokenData, MissingPart, OutOfBounds
 from training.datasets.card import CARD, DATA, VALID, Example, load, save
 from training.datasets.curation import Curation, HeldOut, curate
 
@@ -65,11 +65,26 @@ def test_the_split_is_by_task_and_nothing_is_lost_uncounted(
     assert (again.train, again.valid) == (made.train, made.valid)
 
 
-def test_a_dataset_that_grows_keeps_most_of_its_split() -> None:
-    before, after = (curate("sft", many(count), ANY) for count in (200, 220))
-    held = {one.task for one in before.valid}
-    assert len(held) == 20
-    assert len(held & {one.task for one in after.valid}) >= 17
+def test_a_dataset_that_grows_keeps_its_split() -> None:
+    held: set[str] = set()
+    for count in range(60, 401, 20):
+        made = curate("sft", many(count), ANY)
+        now = {one.task for one in made.valid}
+        assert held <= now  # none went over to what is trained on
+        assert not held & {one.task for one in made.train}
+        held = now
+    assert 25 <= len(held) <= 55  # about a tenth
+
+
+@pytest.mark.parametrize("count", [2, 3, 10])
+@pytest.mark.parametrize("share", [0.001, 0.5])
+def test_of_several_tasks_one_is_held_out_and_one_is_not(count: int, share: float) -> None:
+    for seed in range(8):
+        rules = Curation(share=share, seed=seed, minimum_rows=1, minimum_tasks=1)
+        made = curate("sft", many(count), rules)
+        assert made.train
+        assert made.valid
+    assert not curate("sft", many(1), ANY).valid
 
 
 def test_the_best_of_a_task_are_kept() -> None:
@@ -121,13 +136,13 @@ def test_a_folder_says_what_is_in_it(tmp_path: Path) -> None:
     made = curate("sft", many(30, 2), left_out={"not_a_success": 7})
     dataset = save(made, tmp_path)
     card = dataset.card
-    assert card.counts == {"rows": 54, "valid_rows": 6, "tasks": 27, "valid_tasks": 3}
-    assert card.balance == {"t": 54}
+    assert card.counts == {"rows": 58, "valid_rows": 2, "tasks": 29, "valid_tasks": 1}
+    assert card.balance == {"t": 58}
     assert card.filters == {"not_a_success": 7}
     assert card.settings["stripped"] is True
     assert (card.oldest, card.newest) == (108.0, 108.0)
     assert len(card.sources) == 60
-    assert (len(dataset.rows()), len(dataset.valid())) == (54, 6)
+    assert (len(dataset.rows()), len(dataset.valid())) == (58, 2)
 
 
 def test_the_same_data_is_the_same_folder(tmp_path: Path) -> None:
@@ -147,6 +162,29 @@ def test_a_tampered_dataset_is_not_opened(tmp_path: Path, name: str) -> None:
     (folder / name).write_text(text.replace("answer 0", "answer 1", 1))
     with pytest.raises(BrokenData, match=f"{name} is not what its card describes"):
         load(folder)
+
+
+def test_a_file_that_rows_refer_to_is_part_of_the_dataset(tmp_path: Path) -> None:
+    (tmp_path / "shape.png").write_bytes(b"a circle")
+    files = {"shape.png": tmp_path / "shape.png"}
+    folder = save(curate("sft", many(60), files=files), tmp_path / "made").folder
+    assert load(folder).card.files.keys() == {"shape.png"}
+    (folder / "shape.png").write_bytes(b"a square")
+    with pytest.raises(BrokenData, match=r"shape.png is not what its card describes"):
+        load(folder)
+    (folder / "shape.png").unlink()
+    with pytest.raises(MissingPart, match=r"not whole: shape.png is missing"):
+        load(folder)
+    (tmp_path / "shape.png").write_bytes(b"a square")
+    other = save(curate("sft", many(60), files=files), tmp_path / "made").folder
+    assert other != folder
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    for path in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        with pytest.raises(BadInput, match=r"The folder .*taken.* cannot be made"):
+            save(curate("sft", many(60)), path)
 
 
 def test_a_broken_card_and_a_missing_one_are_told_apart(tmp_path: Path) -> None:

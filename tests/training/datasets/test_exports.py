@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from state.errors import BadInput
-from state.toolcalls import call, section
+from state.toolcalls import call, response, section
 from training.datasets.card import Dataset, Example, save
 from training.datasets.curation import Curation, curate
 from training.datasets.exports import check_huggingface, to_huggingface, to_openai
@@ -65,6 +65,29 @@ def test_openai_gets_tools_and_calls_in_their_own_fields(kind: Kind, tmp_path: P
     assert "<tool_call>" not in answer["content"]
 
 
+def test_what_tools_answered_becomes_turns_of_theirs(tmp_path: Path) -> None:
+    both = call("get_price", {"city": "Oslo"}) + call("get_price", {"city": "Rome"})
+    row = {
+        "messages": [
+            *ASKED,
+            {"role": "assistant", "content": both},
+            {"role": "user", "content": response("12 and 14")},
+            CALLED,
+            {"role": "tool", "content": "12"},
+            {"role": "user", "content": "And now?"},
+            {"role": "assistant", "content": "It is 12."},
+        ]
+    }
+    train, _ = to_openai(dataset("sft", tmp_path, row), tmp_path / "out")
+    messages = json.loads(train.read_text().splitlines()[0])["messages"]
+    roles = ["system", "user", "assistant", "tool", "tool", "assistant", "tool", "user"]
+    assert [turn["role"] for turn in messages] == [*roles, "assistant"]
+    asked, answered = messages[2]["tool_calls"], messages[3:5]
+    assert [made["id"] for made in asked] == [turn["tool_call_id"] for turn in answered]
+    assert [turn["content"] for turn in answered] == ["12 and 14"] * 2
+    assert messages[6]["tool_call_id"] == messages[5]["tool_calls"][0]["id"]
+
+
 def test_what_openai_cannot_run_is_not_exported(tmp_path: Path) -> None:
     row = {"environment": "household Oslo", "task": "train/1"}
     with pytest.raises(BadInput, match="cannot run"):
@@ -80,6 +103,11 @@ def test_too_few_for_openai(tmp_path: Path) -> None:
 
 MESSAGE = {"role": "user", "content": "Hi"}
 ANSWER = {"role": "assistant", "content": "Hello"}
+MADE = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"id": "1", "function": {"name": "a", "arguments": "{}"}}],
+}
 
 
 @pytest.mark.parametrize(
@@ -100,6 +128,17 @@ ANSWER = {"role": "assistant", "content": "Hello"}
             "supervised",
             {"messages": [{"role": "tool", "content": "x"}, ANSWER]},
             "names no call",
+        ),
+        (
+            "supervised",
+            {"messages": [MESSAGE, MADE, {"role": "user", "content": "Done."}, ANSWER]},
+            "followed by something else",
+        ),
+        (
+            "supervised",
+            {"messages": [MESSAGE, MADE, {"role": "tool", "content": "x", "tool_call_id": "2"},
+                          ANSWER]},
+            "names no call of the turn before it",
         ),
         ("supervised", {"messages": [MESSAGE, ANSWER], "tools": [TOOL]}, "no function"),
         ("preference", {"messages": [MESSAGE, ANSWER]}, "needs input"),

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from state.errors import BrokenData, MissingPart
+from training.datasets.__main__ import main
 from training.datasets.card import load, save
 from training.datasets.curation import Curation, curate
-from training.datasets.files import conversations, images, preferences
+from training.datasets.files import conversations, images, preferences, prompts
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -86,6 +87,20 @@ def test_conversations_are_messages_or_a_prompt_and_its_answer(tmp_path: Path) -
     assert "does not end with an answer" in read.refused[0].reason
 
 
+def test_prompts_keep_what_their_graders_read(tmp_path: Path) -> None:
+    path = listed(
+        tmp_path,
+        {"prompt": "Capital of France?", "reference": "Paris", "family": "cities"},
+        {"reference": "Rome"},
+    )
+    read = prompts(path)
+    assert [example.row for example in read.examples] == [
+        {"prompt": [{"role": "user", "content": "Capital of France?"}], "reference": "Paris"}
+    ]
+    assert read.examples[0].family == "cities"
+    assert [refused.line for refused in read.refused] == [2]
+
+
 def test_images_go_along_into_the_dataset(tmp_path: Path) -> None:
     (tmp_path / "shapes").mkdir()
     for number in range(12):
@@ -98,7 +113,8 @@ def test_images_go_along_into_the_dataset(tmp_path: Path) -> None:
     for row in [*loaded.rows(), *loaded.valid()]:
         assert (loaded.folder / row["image"]).read_bytes().startswith(PNG)
         assert row["messages"][1]["content"] == [{"type": "text", "text": "circle"}]
-    assert loaded.card.counts["tasks"] == 10
+    assert loaded.card.counts["tasks"] + loaded.card.counts["valid_tasks"] == 12
+    assert len(loaded.card.files) == 12
 
 
 @pytest.mark.parametrize(
@@ -125,3 +141,21 @@ def test_a_file_that_is_no_jsonl_is_named_with_its_line(tmp_path: Path) -> None:
         conversations(path)
     with pytest.raises(MissingPart, match="There is no file"):
         conversations(tmp_path / "other.jsonl")
+    with pytest.raises(MissingPart, match="cannot be read as a file: Is a directory"):
+        conversations(tmp_path)
+
+
+def test_the_command_says_in_a_sentence_what_it_cannot_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"prompt": f"Question {n}?", "reference": str(n)} for n in range(30)]
+    path = str(listed(tmp_path, *rows))
+    assert main(["prompts", str(tmp_path)]) == 1
+    assert "Is a directory" in capsys.readouterr().err
+    assert main(["prompts", path, "--out", path]) == 1
+    assert "cannot be made" in capsys.readouterr().err
+    assert main(["prompts", path, "--out", str(tmp_path / "made")]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert load(folder).card.kind == "grpo"
+    assert main(["export", str(folder), "--openai", path]) == 1
+    assert "cannot be made" in capsys.readouterr().err
