@@ -44,7 +44,7 @@ def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
     """
 
     async def evaluate(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
-        """Decide from the outcomes so far, or attempt the next held-out tasks; one run at a time."""
+        """Decide from the outcomes so far, or attempt the next held-out tasks; one run does."""
         rounds = rounds_of(runtime, state.environment)
         claim = await asyncio.to_thread(rounds.claim, state.number)
         if claim is None:
