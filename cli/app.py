@@ -157,8 +157,8 @@ def learn(
         typer.Option(
             min=0,
             max=100_000,
-            help="Steps of each fine-tune of a local model on what was practised; 0 leaves them "
-            "out, as --successes 0 does.",
+            help="Steps of a fine-tune of a local model on what was practised; 0 leaves "
+            "fine-tunes out, as --successes 0 does.",
         ),
     ] = weights.STEPS,
     name: Annotated[
@@ -172,7 +172,17 @@ def learn(
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
     lesson = Lesson(
-        folder, world, tasks, trials, model, seed, max_tokens, successes, training, steps
+        folder,
+        world,
+        tasks,
+        trials,
+        model,
+        seed,
+        max_tokens,
+        successes,
+        training,
+        steps,
+        weights.FRESH,
     )
     console = Console()
     with lessons.opened(lesson) as journals, exemplars.opened(lesson) as levels:
