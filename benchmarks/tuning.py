@@ -25,7 +25,7 @@ from cli.evaluation import evaluate, planned
 from cli.journal import Finished
 from cli.learn import SIZES, Lesson
 from cli.summary import compare, within
-from cli.tuning import CONTROL, SFT, Tuned, Way, Workshop
+from cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop
 from environments.toolcalls.calls import Marks, Metrics, mark, metrics
 from environments.toolcalls.environment import Toolcalls
 from state.context import Context
@@ -66,15 +66,17 @@ class Study(Figures):
 
     Args:
         successes: solved training tasks a world that examples are taken from.
-        steps: of each fine-tune.
+        steps: of each imitation.
+        fresh: further training tasks a world, which the imitator attempts by itself.
     """
 
     def __init__(
-        self, folder: Path, tasks: int, concurrency: int, successes: int, steps: int
+        self, folder: Path, tasks: int, concurrency: int, successes: int, steps: int, fresh: int
     ) -> None:
         super().__init__(folder, tasks, concurrency, repeats=1, training=0)
         self.successes = successes
         self.steps = steps
+        self.fresh = fresh
 
     def workshop(self, name: str, model: str = MODEL) -> Workshop:
         """Return where fine-tunes of that name are made."""
@@ -94,8 +96,9 @@ async def household(study: Study) -> None:
     study.say("", "## Practice moved into the weights", "")
     study.say(
         "First attempts at household test tasks with nothing in view, in %; practice with "
-        f"{study.successes} solved training tasks to show, small rooms; worlds "
-        f"{' and '.join(WORLDS)}, small and medium rooms. Rows, time and memory: a world's."
+        f"{study.successes} solved training tasks to show, then with {study.fresh} fresh ones, "
+        f"small rooms; worlds {' and '.join(WORLDS)}, small and medium rooms. Rows, time and "
+        "memory: a world's."
     )
     against = {weights.BASE: "base", CONTROL: "control", SFT: "sft"}
     rows = []
@@ -128,11 +131,12 @@ async def _world(study: Study, world: str) -> tuple[list[Finished], weights.Resu
         successes=study.successes,
         training=0,
         steps=study.steps,
+        fresh=study.fresh,
     )
     nobody = Progress(disable=True)
     with weights.workshop(lesson).registry():
         known = await exemplars.practice(lesson, nobody, study.gate)
-        results = await weights.run(lesson, known, nobody, study.gate)
+        results = await weights.run(lesson, known, nobody, study.gate, WAYS | CONTROLS)
     base: list[Finished] = []
     for size in SIZES:
         with journal.opened(
@@ -360,13 +364,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--tasks", type=int, default=240, help="unseen tasks a table, at most")
     parser.add_argument("--successes", type=int, default=125, help="shown in practice, a world")
-    parser.add_argument("--steps", type=int, default=120, help="of each fine-tune")
+    parser.add_argument("--steps", type=int, default=120, help="of each imitation")
+    parser.add_argument("--fresh", type=int, default=900, help="own attempts' tasks, a world")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
     study = Study(
-        options.runs, options.tasks, options.concurrency, options.successes, options.steps
+        options.runs,
+        options.tasks,
+        options.concurrency,
+        options.successes,
+        options.steps,
+        options.fresh,
     )
     bulk.run(_all(study, options.only))
     if options.out:

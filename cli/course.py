@@ -81,7 +81,17 @@ def learn(
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
     lesson = Lesson(
-        folder, world, tasks, trials, model, seed, max_tokens, successes, training, steps
+        folder,
+        world,
+        tasks,
+        trials,
+        model,
+        seed,
+        max_tokens,
+        successes,
+        training,
+        steps,
+        weights.FRESH,
     )
     console = Console()
     with lessons.opened(lesson) as journals, exemplars.opened(lesson) as levels:

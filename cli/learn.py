@@ -35,7 +35,8 @@ class Lesson:
         tasks: how many tasks of each size of room.
         successes: how many solved tasks a memory of exemplars holds at most; 0 for no such lesson.
         training: how many training tasks rules are learned from, in each; 0 for no rules.
-        steps: updates of the weights that each fine-tune has; 0 for none.
+        steps: updates of the weights that an imitation has; 0 for no fine-tunes.
+        fresh: training tasks that the imitator attempts by itself, to be refined on.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Lesson:
     successes: int
     training: int
     steps: int
+    fresh: int
 
     @property
     def techniques(self) -> tuple[TechniqueName, ...]:

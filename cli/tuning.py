@@ -11,7 +11,8 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -43,7 +44,7 @@ class Way:
         about: what it does, for people.
         after: the way whose adapter it goes on from, and whose own attempts it learns from.
         chance: whether outcomes are dealt out anew among the attempts, as a control.
-        share: of the steps that a lesson gives to each way.
+        share: of the steps that a lesson gives to each way; 0 where epochs tell how many.
         settings: of its jobs, beside the steps.
     """
 
@@ -70,21 +71,30 @@ WAYS: Final[dict[str, Way]] = {
         settings={"learning_rate": 1e-3},
     ),
     "sft + dpo": Way(
-        "then prefers the turn that led to success where two attempts part",
+        "then prefers the turn that led to success where two attempts of its own part",
         "dpo",
         after=SFT,
-        share=2 / 3,
-        # Few pairs overfit soon: preference alone at twice the rate did harm with fifteen of them.
-        settings={"learning_rate": 5e-4, "imitation": 1.0},
+        share=0,
+        # Held near to its start, and to what succeeds: a tenth of that harmed with as many pairs.
+        settings={"learning_rate": 3e-4, "batch": 16, "epochs": 4, "beta": 0.5, "imitation": 0.3},
     ),
     "sft + grpo": Way(
-        "then attempts the tasks it fails again and again, and does more of what went better",
+        "then attempts the tasks that it failed once, and does more of what went better",
         "grpo",
         after=SFT,
-        share=2 / 15,
-        settings={"learning_rate": 5e-4},
+        share=0,
+        settings={"learning_rate": 5e-4, "accumulate": 2},
     ),
 }
+
+CONTROLS: Final[dict[str, Way]] = {
+    "sft + dpo, shuffled outcomes": replace(
+        WAYS["sft + dpo"],
+        about="the same, with success and failure dealt out at random",
+        chance=True,
+    ),
+}
+"""Further controls, for figures."""
 
 
 class Tuned(NamedTuple):
@@ -185,7 +195,7 @@ class Workshop:
             "base": self.model.removeprefix(LOCAL),
             "parent": parent,
             "seed": self.seed,
-            "max_steps": max(1, round(way.share * self.steps)),
+            "max_steps": ceil(way.share * self.steps),
             **way.settings,
         }
         job = await asyncio.to_thread(Job.of, dataset.folder, read_settings(told))

@@ -2,8 +2,9 @@
 
 Imitated are training tasks that were solved with examples in view; the examples are taken out of
 what is learned. A success that a lesson about the very task brought about would not do: nothing in
-that task's prompt tells what to do, so imitating it is learning to guess. What the imitator fails
-by itself, and was solved before, makes the pairs to prefer from, and is attempted again for reward.
+that task's prompt tells what to do, so imitating it is learning to guess. The imitator then draws
+attempts of its own at training tasks that nobody has tried, each until one succeeds. Where success
+and failure part are the pairs to prefer from, and what it failed is attempted again for reward.
 
 Then first attempts at temperature 0 with nothing in view, by the plain model and by each adapter.
 """
@@ -24,8 +25,7 @@ from cli.learn import SIZES, Lesson
 from cli.practice import SPLIT, remembered
 from cli.screen import Bar, Steps
 from cli.summary import Arm, compare, within
-from cli.techniques import TechniqueName
-from cli.tuning import CONTROL, SFT, WAYS, Tuned, Workshop, attempts_of
+from cli.tuning import CONTROL, SFT, WAYS, Tuned, Way, Workshop, attempts_of
 from state.errors import MissingPart
 from state.nouns import Task, Trajectory
 
@@ -34,6 +34,10 @@ STEPS: Final = 60
 """Of each fine-tune."""
 COACHED: Final = 2
 """Training tasks that are attempted for every solved one that can be shown."""
+FRESH: Final = 128
+"""Further training tasks that the imitator attempts by itself."""
+DRAWS: Final = 4
+"""Attempts that it has at each."""
 AT_ONCE: Final = 2
 """Jobs side by side: each has the memory of a process with its libraries."""
 
@@ -67,28 +71,36 @@ async def coached(
     lesson: Lesson, known: Sequence[Trajectory], watch: Watch, gate: asyncio.Semaphore
 ) -> list[Trajectory]:
     """Return attempts at training tasks with the likeliest of some solved ones in view."""
-    own = _training(lesson, SHOWN, len(known)).model_copy(update={"successes": len(known)})
+    count = len(known)
+    given = {"split": SPLIT, "trials": 1, "limit": COACHED * count, "successes": count}
+    own = lesson.plan(SHOWN, SIZE).model_copy(update=given)
     with journal.opened(lesson.folder / "coached.jsonl", own) as kept:
         async with remembered([kept.plan], known) as memory:
             return attempts_of(await evaluate(kept, watch, gate, memory=memory))
 
 
-async def alone(
-    lesson: Lesson, known: int, adapter: str, watch: Watch, gate: asyncio.Semaphore
+async def drawn(
+    lesson: Lesson, adapter: str, watch: Watch, gate: asyncio.Semaphore
 ) -> list[Trajectory]:
-    """Return an adapter's own attempts at the same training tasks, with nothing in view."""
-    own = _training(lesson, NOTHING, known).model_copy(update={"adapter": adapter})
-    with journal.opened(lesson.folder / "alone.jsonl", own) as kept:
+    """Return an adapter's own attempts at fresh training tasks, each drawn until one succeeds."""
+    given = {
+        "split": SPLIT,
+        "trials": DRAWS,
+        "limit": lesson.fresh,
+        "adapter": adapter,
+        "seed": lesson.seed + 1,  # other tasks than the practice's
+    }
+    own = lesson.plan("sampled", SIZE).model_copy(update=given)
+    with journal.opened(lesson.folder / "drawn.jsonl", own) as kept:
         return attempts_of(await evaluate(kept, watch, gate))
 
 
-def _training(lesson: Lesson, technique: TechniqueName, known: int) -> Plan:
-    given = {"split": SPLIT, "trials": 1, "limit": COACHED * known}
-    return lesson.plan(technique, SIZE).model_copy(update=given)
-
-
 async def run(
-    lesson: Lesson, known: Sequence[Trajectory], progress: Progress, gate: asyncio.Semaphore
+    lesson: Lesson,
+    known: Sequence[Trajectory],
+    progress: Progress,
+    gate: asyncio.Semaphore,
+    ways: Mapping[str, Way] = WAYS,
 ) -> Results:
     """Train every way and try it out; what the plain model would do is measured elsewhere.
 
@@ -97,6 +109,7 @@ async def run(
         known: those successes, which are shown as examples.
         progress: where it is followed.
         gate: bounds the tasks under way.
+        ways: that are gone.
 
     Raises:
         TrainingFailure: a job failed; the same lesson goes on from what it saved.
@@ -107,19 +120,19 @@ async def run(
         return Results()
     left_out: dict[str, str] = {}
     held_out = await asyncio.to_thread(_held_out, lesson)
-    follow = {name: Steps(progress, f"{name}, training") for name in WAYS}
+    follow = {name: Steps(progress, f"{name}, training") for name in ways}
     tests = {
-        (name, size): Bar(progress, f"{name}, {size} rooms") for name in WAYS for size in SIZES
+        (name, size): Bar(progress, f"{name}, {size} rooms") for name in ways for size in SIZES
     }
 
     async def tuned(name: str, attempts: Sequence[Trajectory], parent: str = "") -> Tuned | None:
         try:
-            data = await asyncio.to_thread(shop.dataset, WAYS[name], attempts, held_out)
+            data = await asyncio.to_thread(shop.dataset, ways[name], attempts, held_out)
         except MissingPart as too_little:
             left_out[name] = str(too_little)
             return None
         async with room:
-            return await shop.tune(WAYS[name], data, parent, follow[name])
+            return await shop.tune(ways[name], data, parent, follow[name])
 
     async def tried(name: str, made: Tuned | None) -> dict[str, Tried]:
         if made is None:
@@ -130,11 +143,10 @@ async def run(
         return {name: Tried(made, [each for part in parts for each in part])}
 
     async def refined(first: Tuned) -> dict[str, Tried]:
-        bar = Bar(progress, "practice after sft")
-        own = await alone(lesson, len(known), first.adapter, bar, gate)
-        names = [name for name, way in WAYS.items() if way.after == SFT]
-        learned = {"dpo": taught + own, "grpo": [each for each in own if failed(each)]}
-        jobs = (tuned(name, learned[WAYS[name].method], first.adapter) for name in names)
+        own = await drawn(lesson, first.adapter, Bar(progress, "practice after sft"), gate)
+        names = [name for name, way in ways.items() if way.after == SFT]
+        learned = {"dpo": own, "grpo": [each for each in own if failed(each)]}
+        jobs = (tuned(name, learned[ways[name].method], first.adapter) for name in names)
         found: dict[str, Tried] = {}
         for name, made in zip(names, await together(jobs), strict=True):
             found |= await tried(name, made)

@@ -46,6 +46,13 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
     from training.base import load
     from training.lora import policy
 
+    class Groups(GRPOTrainer):  # type: ignore[misc]
+        """The library's trainer, sparing itself attempts that teach nothing."""
+
+        def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+            spared = model.training and not settings.beta
+            return super()._compute_loss(model, telling(inputs) if spared else inputs)
+
     rows, held_out = dataset.rows(), dataset.valid()
     rewards, weights = _rewards(settings, [*rows, *held_out])
     if settings.batch * settings.accumulate % settings.generations:
@@ -77,7 +84,7 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
         max_completion_length=base.context,
     )
     play = _rollout(settings, base)
-    made = GRPOTrainer(
+    made = Groups(
         **policy(base, settings),
         args=config,
         reward_funcs=rewards,
@@ -87,6 +94,26 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
         processing_class=base.tokenizer,
     )
     return attended(made, settings, progress)
+
+
+def telling(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Leave out attempts that went as all of their group: with no advantage, they have no gradient.
+
+    How many tokens the loss is divided by was counted before, so the rest weighs what it did.
+    One attempt stays in any case.
+    """
+    kept = inputs["advantages"] != 0
+    if not kept.any():
+        kept[0] = True
+    count, longest = len(kept), int(inputs["completion_mask"][kept].sum(1).max())
+    rows = {
+        name: value[kept] if getattr(value, "shape", ())[:1] == (count,) else value
+        for name, value in inputs.items()
+    }
+    for name in ("completion_ids", "completion_mask", "tool_mask"):
+        if name in rows:
+            rows[name] = rows[name][:, :longest]
+    return rows
 
 
 def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], dict[str, Any]]:

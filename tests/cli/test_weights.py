@@ -37,9 +37,17 @@ def broken(folder: Path) -> None:
     jobs.write_whole(folder / jobs.FAILURE, {"error": "The disk is full."})
 
 
-def chat(name: str, *, adapter: str = "", **settings: Any) -> Scripted:
-    """Play an expert who needs examples, until an adapter has taught it where things are."""
-    return Scripted(speaking(Knowledge(told("north").kept)) if adapter else pupil.pupil)
+def chat(
+    name: str, *, adapter: str = "", temperature: float = 0, seed: int = 0, **settings: Any
+) -> Scripted:
+    """Play an expert who needs examples, until an adapter has taught it where things are.
+
+    Drawn, its answers are at first those of one who knows nothing.
+    """
+    if not adapter:
+        return Scripted(pupil.pupil)
+    blind = temperature > 0 and seed < 2
+    return Scripted(speaking(Knowledge() if blind else Knowledge(told("north").kept)))
 
 
 @pytest.fixture
@@ -54,6 +62,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setattr(jobs, "_spawn", spawn)
     monkeypatch.setattr(tuning, "PAUSE", 0.01)
     monkeypatch.setattr(tuning, "ROWS", 1)
+    monkeypatch.setattr(weights, "FRESH", 12)
     return given
 
 
@@ -93,8 +102,16 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     for name, way in WAYS.items():
         told = json.loads((registry / names[name] / "card.json").read_text())
         assert told["parent"] == (names[SFT] if way.after else "")
-        assert told["settings"]["max_steps"] == max(1, round(3 * way.share))
+        assert told["settings"]["max_steps"] == 3 * way.share
     assert figures[CONTROL]["tuned"]["rows"] > 0
+    # What refines is learned from the imitator's own attempts, at tasks that taught it nothing.
+    own = journal.read(FOLDER / "drawn.jsonl")[1]
+    assert len(own) == 12
+    assert not {done.task.id for done in own} & {done.task.id for done in practised}
+    assert {each.adapter for done in own for each in done.attempts} == {names[SFT]}
+    retried = [done for done in own if done.solved_at != 1]
+    assert figures["sft + grpo"]["tuned"]["rows"] == len(retried) > 0
+    assert max(done.solved_at or 0 for done in own) == 2
     assert "APPRENTICE_ADAPTERS" not in os.environ
 
     # The same command again trains nothing, and says the same.

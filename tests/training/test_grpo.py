@@ -21,6 +21,7 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
 from training import lora
 from training.base import load
+from training.grpo import telling
 from training.jobs import look
 from training.rollouts import Attempt, Sampler, attempt_at, network
 from training.run import carry_out
@@ -165,6 +166,30 @@ def test_the_policy_samples_with_what_cannot_be_added_to_its_weights(
     acting = network(policy)
     got = acting.forward([(acting.cache(), ids)])[0]
     assert torch.allclose(got, wanted, atol=1e-3)
+
+
+def test_attempts_that_teach_nothing_are_spared_and_the_gradient_is_the_same() -> None:
+    torch.manual_seed(0)
+    weights = torch.randn(6, requires_grad=True)
+    mask = torch.tensor([[1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0], [1] * 6, [1, 1, 1, 0, 0, 0]])
+    given = {
+        "completion_ids": torch.randn(4, 6) * mask,
+        "completion_mask": mask,
+        "advantages": torch.tensor([0.5, -0.5, 0.0, 0.0]),
+        "num_items_in_batch": mask.sum(),
+    }
+
+    def gradient(inputs: dict[str, Any]) -> torch.Tensor:
+        read = inputs["completion_ids"] * weights[: inputs["completion_ids"].shape[1]]
+        said = (read * inputs["advantages"][:, None] * inputs["completion_mask"]).sum()
+        return torch.autograd.grad(said / inputs["num_items_in_batch"], weights)[0]
+
+    spared = telling(given)
+    assert spared["completion_ids"].shape == (2, 4)
+    assert torch.allclose(gradient(spared), gradient(given))
+    nothing = telling(given | {"advantages": torch.zeros(4)})
+    assert nothing["completion_ids"].shape == (1, 2)
+    assert not gradient(nothing).any()
 
 
 def test_what_graders_reward_becomes_likelier(workplace: Workplace) -> None:
