@@ -14,6 +14,7 @@ from state.nouns import Task, Trajectory, digest
 
 LIMIT: Final = 2_000_000
 """Characters that an attempt may have, written as JSON."""
+_BITS: Final = 63  # beside the sign: checkpoints and data sets hold no more
 NESTING: Final = 100
 """Levels that what came from outside may be nested; readers of JSON give up at 200."""
 
@@ -93,20 +94,21 @@ def flaw(value: object) -> str:
     """Say why JSON could not carry a value to a reader; '' if nothing is in the way."""
     level: list[object] = [value]
     for _ in range(NESTING):
-        if not level:
-            return ""
         inner: list[object] = []
         for each in level:
             if isinstance(each, str):
                 if half := _half_character(each):
                     return f"{half} is half a character, of a text that was cut within it"
+            elif isinstance(each, int):
+                if each.bit_length() > _BITS:
+                    return "it holds a whole number that does not fit into 64 bits"
             elif isinstance(each, Mapping):
                 inner += each.keys()
                 inner += each.values()
             elif isinstance(each, list | tuple):
                 inner += each
         level = inner
-    return f"it is nested more than {NESTING} levels deep"
+    return f"it is nested more than {NESTING} levels deep" if level else ""
 
 
 def first_fault(error: ValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import pytest
 
 from cli import exchange
 from memory.experience import Experience
-from memory.experience.opening import opened
+from memory.experience.edge import EdgeEngine
+from memory.experience.engine import Where
+from memory.experience.opening import folder, opened
+from memory.experience.points import document_id
 from tests.cli.conftest import Apprentice
 from tests.memory.experience.attempts import Words
 
@@ -54,6 +58,34 @@ def test_what_is_imported_is_exported(apprentice: Apprentice, tmp_path: Path) ->
     assert (row["id"], row["messages"]) == ("b", TALK)
     other = apprentice("export", tmp_path / "none.jsonl", "--tenant", "other")
     assert "0 attempts" in other.output
+
+
+def test_what_cannot_be_read_is_left_out_of_an_export_and_named(
+    apprentice: Apprentice, tmp_path: Path
+) -> None:
+    file = tmp_path / "sent.jsonl"
+    rows = [{"id": name, "messages": TALK, "success": True} for name in "abc"]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    apprentice("import", file)
+    asyncio.run(break_document("b"))
+    done = apprentice("export", tmp_path / "out.jsonl")
+    assert done.exit_code == 1
+    assert "2 attempts were written, 1 were left out:" in done.output
+    assert "The trajectory 'b' in the experience memory cannot be read (usage.seconds:" in (
+        done.output
+    )
+    assert sorted(row["id"] for row in lines(tmp_path / "out.jsonl")) == ["a", "c"]
+
+
+async def break_document(name: str) -> None:
+    """Make a stored attempt one that cannot be read."""
+    engine = EdgeEngine.opened(folder(), "words", lambda: Words.dimension)
+    (point,) = await engine.fetch([document_id("default", name)])
+    document = json.loads(point.payload["document"])
+    document["usage"]["seconds"] = None
+    where = Where({"trajectory": [name], "point": ["document"]})
+    await engine.change(where, {"document": json.dumps(document)})
+    await engine.close()
 
 
 def test_a_data_set_goes_out_and_in(apprentice: Apprentice, tmp_path: Path) -> None:
@@ -111,11 +143,13 @@ def test_an_export_writes_over_nothing_unless_told_to(
         (("import", "x.jsonl", "--tenant", ""), "The setting 'tenant'"),
         (("export", "x.jsonl", "--outcome", "success"), "Did you mean 'successes'?"),
         (("export", ".."), "is not empty"),
+        (("export", "kept.json"), "kept.json exists already. Name a new"),
     ],
 )
 def test_a_mistake_is_a_sentence(
     apprentice: Apprentice, arguments: tuple[str, ...], says: str
 ) -> None:
+    Path("kept.json").write_text("{}")
     done = apprentice(*arguments)
     assert done.exit_code == 2
     assert says in done.output

@@ -157,20 +157,18 @@ async def test_what_no_memory_can_hold_is_refused(
     deep: Any = "x"
     for _ in range(400):
         deep = [deep]
+    graph, context = feedback.build(words).compile(), Context(tenant=tenant)
     cut = {"role": "user", "content": "Thanks \ud83d"}
     for message in (cut, {**PLAIN[0], "note": "\ud83d"}, {**PLAIN[0], "note": deep}):
         given: Any = {"messages": [message, PLAIN[1]], "verdict": SOLVED}
+        sending = send(**given) if checkpoints else graph.ainvoke(given, context=context)
         with pytest.raises(BadInput, match="Message 1 cannot be kept"):
-            if checkpoints:
-                await send(**given)
-            else:
-                graph = feedback.build(words).compile()
-                await graph.ainvoke(given, context=Context(tenant=tenant))
+            await sending
     assert [each async for each in memory.browse()] == []
 
 
 async def test_a_late_verdict_decides_whether_a_task_is_solved(tenant: str) -> None:
-    task = {"environment": "household/north/small", "id": "train/3"}
+    task = Task(environment="household/north/small", id="train/3")
     store, context = InMemoryStore(), Context(tenant=tenant, max_trials=1)
     went = Verdict(success=True, source="model")
     attempt = reflexion.build(
