@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 ADAPTER: Final = "adapter"
 CHECKPOINT: Final = "checkpoint-*"
 _STATE: Final = "trainer_state.json"
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+_FULL: Final = (
+    "no space left", "disk quota exceeded", "file write failed",
+    "unexpected pos", "iostream error",  # of torch, whose writer does not say why
+)  # fmt: skip
+_NO_MEMORY: Final = ("out of memory", "can't allocate memory")
 _FREE: Final = 200 << 20  # bytes
 
 
@@ -93,26 +99,29 @@ def named_errors() -> Iterator[None]:
     """Turn the errors of libraries that mean something to people into sentences."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise TrainingFailure(
-            "The disk is full. Free some space and launch the job again; it goes on from its "
-            "last whole checkpoint."
-        ) from error
-    except MemoryError as error:
-        raise _out_of_memory() from error
-    except RuntimeError as error:
-        # torch.OutOfMemoryError is one of these; the CPU's allocator has only its words.
-        said = str(error).lower()
-        if "out of memory" not in said and "can't allocate memory" not in said:
-            if "no space left" in said or "file write failed" in said:
-                raise TrainingFailure(
-                    "The disk is full. Free some space and launch the job again; it goes on from "
-                    "its last whole checkpoint."
-                ) from error
-            raise
-        raise _out_of_memory() from error
+    except ApprenticeError:
+        raise
+    except Exception as error:
+        if _is_disk_full(error):
+            raise TrainingFailure(
+                "The disk is full. Free some space and launch the job again; it goes on from its "
+                "last whole checkpoint."
+            ) from error
+        # torch.OutOfMemoryError is a RuntimeError; the CPU's allocator has only its words.
+        words = str(error).lower() if isinstance(error, RuntimeError) else ""
+        if isinstance(error, MemoryError) or any(said in words for said in _NO_MEMORY):
+            raise _out_of_memory() from error
+        raise
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Tell whether an error, or one behind it, says so: each library has its own class for it."""
+    while error is not None:
+        words = str(error).lower()
+        if getattr(error, "errno", None) in _NO_ROOM or any(said in words for said in _FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _out_of_memory() -> TrainingFailure:

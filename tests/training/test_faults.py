@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from state.errors import ApprenticeError, BadInput, TrainingFailure, UnknownName
@@ -150,11 +153,51 @@ def test_a_disk_that_fills_up_in_mid_training(
             "disk is full",
         ),
         (OSError(errno.ENOSPC, "No space left on device"), "disk is full"),
+        (
+            SafetensorError("Error while serializing: I/O error: No space left (os error 28)"),
+            "disk is full",
+        ),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 5"), "is full"),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'a'")]), "disk is full"),
     ],
 )
 def test_errors_of_libraries_become_sentences(error: Exception, said: str) -> None:
     with pytest.raises(TrainingFailure, match=said), named_errors():
         raise error
+
+
+SMALL_DISK = """
+import shutil, sys, pathlib, numpy
+from safetensors.numpy import save_file
+from state.errors import TrainingFailure
+from training.run import named_errors
+disk, rows = pathlib.Path(sys.argv[1]), numpy.zeros(100_000)
+source = disk.parent / "source"
+source.mkdir()
+(source / "rows").write_bytes(rows.tobytes())
+for save in (
+    lambda: save_file({"rows": rows}, disk / "adapter.safetensors"),
+    lambda: shutil.copytree(source, disk / "copied"),
+    lambda: (disk / "checkpoint").write_bytes(rows.tobytes()),
+):
+    try:
+        with named_errors():
+            save()
+    except TrainingFailure as error:
+        print(error)
+"""
+
+
+def test_a_disk_that_is_full_is_told_by_whoever_writes_to_it(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = 'mount -t tmpfs -o size=64k none "$1" && exec "$2" -c "$3" "$1"'
+    alone = ["unshare", "--user", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("no small disk can be mounted here")
+    command = [*alone, "sh", "-c", mount, "sh", str(disk), sys.executable, SMALL_DISK]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout.count("The disk is full.") == 3, told.stderr
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(errno.EIO, "broken")])
