@@ -27,7 +27,8 @@ class Plan(Noun):
     """What is evaluated. Tasks come in a fixed order, so a run may grow by a larger limit.
 
     `run` is drawn when a journal begins: the same plan again, in another file, is another run.
-    `successes` is how many solved training tasks the memory of exemplars is filled with.
+    `successes` is how many solved training tasks the memory of exemplars is filled with. Plans that
+    differ in `draw` alone have the same tasks and other chances.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -47,6 +48,7 @@ class Plan(Noun):
     window: int = Context.window
     run: str = ""
     successes: int = 0
+    draw: int = 0
 
 
 class Finished(Noun):
