@@ -87,7 +87,7 @@ WAYS: Final[dict[str, Way]] = {
         after=SFT,
         share=0,
         # Eight tasks a step: with four times the rate it forgot more than it learned.
-        settings={"learning_rate": 5e-4, "accumulate": 2, "epochs": 1},
+        settings={"learning_rate": 5e-4, "accumulate": 2, "epochs": 1.5},
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +132,11 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     own = [done for each in draws for done in each]
     assert not {done.task.id for done in own} & {done.task.id for done in practised}
     assert {each.adapter for done in own for each in done.attempts} == {names[SFT]}
-    assert len({sum(done.solved_at == 1 for done in each) for each in draws}) > 1
+    solved = Counter(done.task.id for done in own if done.solved_at)
+    assert set(solved.values()) >= {1, weights.DRAWS}
     assert figures["sft + dpo"]["tuned"]["rows"] > 0
-    assert figures["sft + grpo"]["tuned"]["rows"] == 12
+    always = sum(times == weights.DRAWS for times in solved.values())
+    assert figures["sft + grpo"]["tuned"]["rows"] == 12 - always
     assert "APPRENTICE_ADAPTERS" not in os.environ
 
     # The same command again trains nothing, and says the same.
