@@ -362,10 +362,10 @@ def main() -> None:
     """Train, try out, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--tasks", type=int, default=240, help="unseen tasks a table, at most")
+    parser.add_argument("--tasks", type=int, default=480, help="unseen tasks a table, at most")
     parser.add_argument("--successes", type=int, default=125, help="shown in practice, a world")
     parser.add_argument("--steps", type=int, default=120, help="of each imitation")
-    parser.add_argument("--fresh", type=int, default=900, help="own attempts' tasks, a world")
+    parser.add_argument("--fresh", type=int, default=600, help="own attempts' tasks, a world")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")

@@ -31,7 +31,7 @@ from models.names import model_folder
 from nodes.agents import Agent
 from nodes.expel.gather import ATTEMPTS
 from nodes.experience import Memory, experience
-from state.context import Context
+from state.context import MAX_SEED, Context
 from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
 from state.nouns import Noun, Task, Trajectory, Usage, digest
 from state.releases import Release
@@ -149,7 +149,7 @@ def context_of(plan: Plan) -> Context:
         model=plan.model,
         adapter=plan.adapter,
         temperature=plan.temperature,
-        seed=plan.seed,
+        seed=(plan.seed + plan.draw) % MAX_SEED,
         max_tokens=plan.max_tokens,
         max_trials=plan.trials,
         strategy=chosen.strategy,

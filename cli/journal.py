@@ -28,7 +28,8 @@ class Plan(Noun):
 
     `run` is drawn when a journal begins: the same plan again, in another file, is another run.
     `successes` is how many solved training tasks the memory of exemplars is filled with; `rules`
-    are shown to every attempt, in place of those that a store has released.
+    are shown to every attempt, in place of those that a store has released. Plans that differ in
+    `draw` alone have the same tasks and other chances.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -49,6 +50,7 @@ class Plan(Noun):
     run: str = ""
     successes: int = 0
     rules: tuple[str, ...] = ()
+    draw: int = 0
 
 
 class Finished(Noun):

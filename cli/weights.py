@@ -3,8 +3,8 @@
 Imitated are training tasks that were solved with examples in view; the examples are taken out of
 what is learned. A success that a lesson about the very task brought about would not do: nothing in
 that task's prompt tells what to do, so imitating it is learning to guess. The imitator then draws
-attempts of its own at training tasks that nobody has tried, each until one succeeds. Where success
-and failure part are the pairs to prefer from, and what it failed is attempted again for reward.
+several attempts of its own at each of some training tasks that nobody has tried. Where success and
+failure part are the pairs to prefer from, and the same tasks are attempted anew for reward.
 
 Then first attempts at temperature 0 with nothing in view, by the plain model and by each adapter.
 """
@@ -34,9 +34,9 @@ STEPS: Final = 60
 """Of each fine-tune."""
 COACHED: Final = 2
 """Training tasks that are attempted for every solved one that can be shown."""
-FRESH: Final = 128
+FRESH: Final = 64
 """Further training tasks that the imitator attempts by itself."""
-DRAWS: Final = 4
+DRAWS: Final = 8
 """Attempts that it has at each."""
 AT_ONCE: Final = 2
 """Jobs side by side: each has the memory of a process with its libraries."""
@@ -82,17 +82,21 @@ async def coached(
 async def drawn(
     lesson: Lesson, adapter: str, watch: Watch, gate: asyncio.Semaphore
 ) -> list[Trajectory]:
-    """Return an adapter's own attempts at fresh training tasks, each drawn until one succeeds."""
+    """Return an adapter's own attempts at fresh training tasks, several at each."""
     given = {
         "split": SPLIT,
-        "trials": DRAWS,
+        "trials": 1,
         "limit": lesson.fresh,
         "adapter": adapter,
         "seed": lesson.seed + 1,  # other tasks than the practice's
     }
     own = lesson.plan("sampled", SIZE).model_copy(update=given)
-    with journal.opened(lesson.folder / "drawn.jsonl", own) as kept:
-        return attempts_of(await evaluate(kept, watch, gate))
+    found: list[Trajectory] = []
+    for number in range(DRAWS):
+        path = lesson.folder / f"drawn-{number}.jsonl"
+        with journal.opened(path, own.model_copy(update={"draw": number})) as kept:
+            found += attempts_of(await evaluate(kept, watch, gate))
+    return found
 
 
 async def run(
@@ -145,8 +149,7 @@ async def run(
     async def refined(first: Tuned) -> dict[str, Tried]:
         own = await drawn(lesson, first.adapter, Bar(progress, "practice after sft"), gate)
         names = [name for name, way in ways.items() if way.after == SFT]
-        learned = {"dpo": own, "grpo": [each for each in own if failed(each)]}
-        jobs = (tuned(name, learned[ways[name].method], first.adapter) for name in names)
+        jobs = (tuned(name, own, first.adapter) for name in names)
         found: dict[str, Tried] = {}
         for name, made in zip(names, await together(jobs), strict=True):
             found |= await tried(name, made)
@@ -161,11 +164,6 @@ async def run(
         return Results({}, left_out)
     parts = await together([tried(SFT, first), control(), refined(first)])
     return Results({name: each for part in parts for name, each in part.items()}, left_out)
-
-
-def failed(attempt: Trajectory) -> bool:
-    """Tell whether an attempt was judged a failure."""
-    return attempt.verdict.success is False
 
 
 def _held_out(lesson: Lesson) -> list[Task]:
