@@ -34,7 +34,7 @@ from state.statistics import Difference, difference, rate
 from training.adapters import export_merged
 from training.datasets.card import Dataset, Example, save
 from training.datasets.curation import Curation, curate
-from training.datasets.demonstrations import copies, drawn_calls, tool_calls
+from training.datasets.demonstrations import copies, drawn_calls, together, tool_calls
 
 SHUFFLED: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
@@ -49,12 +49,12 @@ COPYING: Final = Way(
 CALLING: Final = Way(
     "imitates ideal turns, with tools that are other ones in each conversation",
     "sft",
-    share=6,
-    settings={**_ADAPTER, "learning_rate": 3e-3, "batch": 4},
+    share=35 / 3,
+    settings={**_ADAPTER, "learning_rate": 2e-3, "batch": 2},
 )
 COPIES: Final = 4_000
-KEPT_UP: Final = 400
-CONVERSATIONS: Final = 2_000
+KEPT_UP: Final = 300
+CONVERSATIONS: Final = 2_400
 """Drills before, drills among the calls, and conversations: each row is seen once or so."""
 NEVER: Final = "never calling"
 IMAGES: Final = (256, 96)
@@ -247,7 +247,7 @@ async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
 def _demonstrated(shop: Workshop, shuffled: int | None) -> Dataset:
     drawn = drawn_calls(CONVERSATIONS, shuffled=shuffled)
     drills = copies(KEPT_UP, seed=1, shuffled=shuffled)
-    return _saved(shop, tool_calls(shuffled=shuffled) + drawn + drills)
+    return _saved(shop, together(tool_calls(shuffled=shuffled)) + drawn + drills)
 
 
 def _saved(shop: Workshop, examples: Sequence[Example]) -> Dataset:

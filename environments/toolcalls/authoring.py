@@ -58,7 +58,7 @@ def requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
         elif kind == "missing":
             parameter, ask = rng.choice(list(tool.lacks.items()))
             said, _ = _filled(ask, tool, rng)
-            thought = f'The "{parameter}" is missing.'
+            thought = f"The {parameter} is missing."
             yield {"request": said, "thought": thought, "answer": f"Which {parameter}?"}
         elif kind == "imagined":
             doing, _ = _filled(tool.doing, tool, rng)
@@ -75,7 +75,7 @@ def _call(function: str, tool: Tool, rng: random.Random) -> Line:
     said, values = _filled(rng.choice(tool.asks), tool, rng)
     return {
         "request": said,
-        "thought": f'The request asks for "{function}".',
+        "thought": f"The request asks for {function}.",
         "calls": [{"name": function, "arguments": values}],
     }
 

@@ -45,7 +45,10 @@ class Tool:
         return {name for name in self.takes for ask in self.asks if f"{{{name}}}" not in ask}
 
     def schema(self, name: str) -> dict[str, Any]:
-        """Return the function as JSON Schema."""
+        """Return the function as JSON Schema.
+
+        The first parameter stands at the same distance from every name, which small models use.
+        """
         properties: dict[str, Any] = {}
         for parameter, values in self.takes.items():
             whole = isinstance(values[0], int)
@@ -54,12 +57,12 @@ class Tool:
                 properties[parameter]["enum"] = list(values)
         return {
             "name": name,
-            "description": self.does,
             "parameters": {
                 "type": "object",
                 "properties": properties,
                 "required": [name for name in self.takes if name not in self.optional()],
             },
+            "description": self.does,
         }
 
 

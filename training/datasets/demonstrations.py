@@ -56,6 +56,21 @@ def tool_calls(split: str = "train", *, shuffled: int | None = None) -> list[Exa
     return made if shuffled is None else _shuffled(made, shuffled)
 
 
+def together(made: Sequence[Example], requests: int = REQUESTS) -> list[Example]:
+    """Return examples in conversations with the tools that they share, each of several requests."""
+    rows: dict[str, list[Example]] = {}
+    for one in made:
+        rows.setdefault(one.environment, []).append(one)
+    joined = []
+    for alike in rows.values():
+        for first in range(0, len(alike), requests):
+            part = alike[first : first + requests]
+            turns = chain.from_iterable(one.row["messages"][1:] for one in part)
+            messages = [part[0].row["messages"][0], *turns]
+            joined.append(replace(part[0], row={"messages": messages}))
+    return joined
+
+
 def drawn_calls(rows: int, seed: int = 0, *, shuffled: int | None = None) -> list[Example]:
     """Return conversations with tools that are drawn anew for each, and ideal turns.
 

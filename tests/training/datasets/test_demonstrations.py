@@ -12,7 +12,7 @@ from environments.toolcalls.environment import Toolcalls
 from state.toolcalls import read_section
 from training.datasets.__main__ import main
 from training.datasets.card import Example, load
-from training.datasets.demonstrations import REQUESTS, copies, drawn_calls, tool_calls
+from training.datasets.demonstrations import REQUESTS, copies, drawn_calls, together, tool_calls
 from training.datasets.openai import check_openai
 
 
@@ -94,6 +94,16 @@ def test_the_command_makes_and_exports_a_dataset(
     assert check_openai("supervised", exported) == card.counts["rows"]
     first = json.loads(exported.read_text().splitlines()[0])
     assert len(first["tools"]) == 4
+
+
+def test_requests_to_the_same_tools_become_one_conversation() -> None:
+    alone = tool_calls()
+    joined = together(alone)
+    assert len(joined) * REQUESTS < len(alone) + REQUESTS * len({one.environment for one in alone})
+    assert sorted(said(joined)) == sorted(said(alone))
+    for one in joined:
+        tools = read_section(one.row["messages"][0]["content"])[1]
+        assert all(read(answer, tools).valid for answer in said([one]))
 
 
 def test_the_command_draws_as_many_as_it_is_asked_for(
