@@ -90,7 +90,7 @@ def test_ctrl_c_ends_a_review_too(root: Path, tmp_path: Path) -> None:
         while b"decide" not in seen:
             seen += os.read(screen, 4096)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
     os.close(screen)
     assert process.returncode == 130
     assert "`apprentice rules learn --run a`, with the same options, goes on." in said
