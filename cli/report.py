@@ -285,8 +285,9 @@ def _weights(arms: Mapping[str, Arm]) -> str:
     heads = ("weights", "solved", "above the plain model", "rows", "steps", "trained in", "peak")
     return page.table("Moved into the weights", heads, rows) + (
         '<p class="soft">First attempts at the same tasks with nothing in view. What was learned '
-        "from: training tasks attempted with solved ones in view, without those; seconds and "
-        f"memory are those of the training process.</p>{page.notes(about)}"
+        "from: training tasks attempted with solved ones in view, without those; what refines, "
+        "from the imitator's own attempts at further ones. Seconds and memory are those of the "
+        f"training process.</p>{page.notes(about)}"
     )
 
 
