@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +23,7 @@ from cli.evaluation import evaluate, planned
 from cli.journal import Finished
 from cli.learn import SIZES, Lesson
 from cli.summary import compare, within
-from cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop
+from cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop, offered
 from environments.toolcalls.calls import Marks, Metrics, mark, metrics
 from environments.toolcalls.environment import Toolcalls
 from state.context import Context
@@ -257,7 +255,7 @@ def _saved(shop: Workshop, examples: Sequence[Example]) -> Dataset:
 async def vision(study: Study) -> None:
     """Shapes in images never seen, by a tiny random model with eyes."""
     shop = study.workshop("vision", f"local:{EYES}")
-    with _offered(shop.folder / "models"), shop.registry():
+    with offered(MODELS, shop.folder / "models"), shop.registry():
         base = shop.folder / "models" / EYES
         if not (base / "config.json").is_file():
             await asyncio.to_thread(shapes.eyes, base)
@@ -289,20 +287,6 @@ async def vision(study: Study) -> None:
             for name, right in arms.items()
         ],
     )
-
-
-@contextmanager
-def _offered(folder: Path) -> Iterator[None]:
-    """Offer the models of a folder while the block runs."""
-    before = os.environ.get(MODELS)
-    os.environ[MODELS] = str(folder.resolve())
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[MODELS]
-        else:
-            os.environ[MODELS] = before
 
 
 def _drawn(folder: Path) -> tuple[Dataset, list[Path], list[str]]:

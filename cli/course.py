@@ -60,7 +60,7 @@ def learn(
             metavar="N",
             min=0,
             max=100_000,
-            help="Steps of each fine-tune of a local model on what was practised; 0 leaves them "
+            help="Steps of a local model's imitation of what was practised; 0 leaves fine-tunes "
             "out, as --successes 0 does.",
         ),
     ] = weights.STEPS,
@@ -102,9 +102,7 @@ def learn(
         except (ApprenticeError, *Stop) as error:
             kept = sum(len(each.finished) for each in (*journals.values(), *levels.values()))
             again = f"`apprentice learn --name {folder.name}`, with the same options,"
-            raise ended(
-                error, going_on(kept, folder, f"{again}, with the same options,")
-            ) from error
+            raise ended(error, going_on(kept, folder, again)) from error
     curve = exemplars.curve(given.exemplars, given.first[exemplars.NOTHING][exemplars.SIZE])
     arms = weights.arms(given.weights, lessons.pooled(given.first)[exemplars.NOTHING])
     found = report.figures(lesson, given.first, curve, arms, worlds.summed(given.worlds))

@@ -150,15 +150,8 @@ class Workshop:
     @contextmanager
     def registry(self) -> Iterator[None]:
         """Keep adapters in this folder while the block runs; jobs inherit where."""
-        before = os.environ.get(ADAPTERS)
-        os.environ[ADAPTERS] = str((self.folder / "adapters").resolve())
-        try:
+        with offered(ADAPTERS, self.folder / "adapters"):
             yield
-        finally:
-            if before is None:
-                del os.environ[ADAPTERS]
-            else:
-                os.environ[ADAPTERS] = before
 
     def dataset(
         self, way: Way, attempts: Sequence[Trajectory], held_out: Iterable[Task] = ()
@@ -209,6 +202,20 @@ class Workshop:
             metrics["seconds"],
             metrics["memory_mb"],
         )
+
+
+@contextmanager
+def offered(variable: str, folder: Path) -> Iterator[None]:
+    """Let an environment variable name a folder while the block runs."""
+    before = os.environ.get(variable)
+    os.environ[variable] = str(folder.resolve())
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
 
 
 async def carried_out(
