@@ -21,6 +21,8 @@ _SECTION: Final = re.compile(rf"(?:\n\n)?{re.escape(TOOLS)}\n<tools>\n(.*?)\n</t
 _RESPONSE: Final = re.compile(
     r"\s*<tool_response>\n((?:(?!</?tool_response>).)*)\n</tool_response>\s*", re.DOTALL
 )
+REFUSED: Final = "Not carried out."
+"""How the result of a call that was refused begins."""
 
 
 def section(tools: Sequence[Mapping[str, Any]]) -> str:

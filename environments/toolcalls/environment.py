@@ -20,7 +20,7 @@ from environments.toolcalls.calls import Answer, Call, Schema, read, same
 from environments.toolcalls.domains import DOMAINS
 from state.errors import BadInput, BrokenData, MissingPart, UnknownName
 from state.nouns import Noun, Observation, Task, Verdict, digest
-from state.toolcalls import call, response, section
+from state.toolcalls import REFUSED, call, response, section
 
 SPLITS: Final = ("train", "validation", "test")
 STEP_LIMIT: Final = 3  # a turn, its correction, and one more for a turn of mere thought
@@ -148,7 +148,7 @@ class Desk:
         if self._corrected:
             return _over(f"Refused. {faults}", success=False, feedback=f"Refused: {faults}")
         self._corrected = True
-        return Observation(text=response(f"Not carried out. {faults} Correct it."))
+        return Observation(text=response(f"{REFUSED} {faults} Correct it."))
 
     def _taken(self, answer: Answer) -> Observation:
         right = same(answer.calls, self._request.wanted)

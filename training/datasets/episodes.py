@@ -15,12 +15,13 @@ from typing import Final, NamedTuple
 from models.toolcalls import as_chat
 from state.nouns import Task, Trajectory, text_of
 from state.prompts import ACTING_SECTIONS
+from state.toolcalls import REFUSED
 from training.datasets.card import Example
 from training.datasets.rows import Row
 
 TRAINABLE: Final = "train"
 TELLING: Final = 3  # attempts
-_REFUSAL: Final = "<tool_response>\nNot carried out."
+_REFUSAL: Final = f"<tool_response>\n{REFUSED}"
 _HEADERS: Final = tuple(f"\n\n{header}\n" for _, header in ACTING_SECTIONS)
 
 
