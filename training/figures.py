@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+GIVEN_UP: Final = "given_up"
+"""The event that ends a training which is killed again and again."""
 
 
 def figures(record: Path) -> dict[str, float]:
@@ -33,6 +36,20 @@ def figures(record: Path) -> dict[str, float]:
         memory = max(memory, event.get("memory_mb", 0))
     found = {"seconds": round(seconds, 1), "memory_mb": memory}
     return found | ({"train_loss": _mean(losses)} if losses else {})
+
+
+def starts_in_vain(record: Path) -> int:
+    """Count the starts since a checkpoint was last completed, or since the training was given up.
+
+    Each but the last one was killed before it came to a checkpoint.
+    """
+    starts = 0
+    for event in _events(record) if record.is_file() else ():
+        if event["event"] == "started":
+            starts += 1
+        elif event["event"] in ("checkpoint", GIVEN_UP):
+            starts = 0
+    return starts
 
 
 def _mean(losses: dict[int, float]) -> float:

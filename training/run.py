@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from state.errors import AlreadyRunning, ApprenticeError, MissingPart, TrainingFailure
 from training import jobs
 from training.adapters import WEIGHTS, Adapter, code_version, register
-from training.figures import figures
+from training.figures import GIVEN_UP, figures, starts_in_vain
 from training.jobs import Job
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _FULL: Final = (
 )  # fmt: skip
 _NO_MEMORY: Final = ("out of memory", "can't allocate memory")
 _FREE: Final = 200 << 20  # bytes
+STARTS: Final = 5
+"""Starts that a training has to come to its next checkpoint."""
 
 
 def carry_out(folder: Path, *, in_turn: bool = False) -> int:
@@ -143,6 +145,13 @@ def _train(folder: Path, job: Job, said: TextIO) -> None:
             "Install them: pip install -c constraints.txt -e '.[training]'"
         ) from error
     progress = Progress(folder / jobs.PROGRESS, said)
+    if starts_in_vain(folder / jobs.PROGRESS) >= STARTS:
+        progress.say(GIVEN_UP)
+        raise TrainingFailure(
+            f"The training was killed {STARTS} times before it came to its next checkpoint. Mostly "
+            "that is the system when memory runs out: halve `batch` and double `accumulate`, or "
+            "set `checkpointing` on. Or save more often: lower `every`."
+        )
     progress.say(
         "started",
         job=folder.name,

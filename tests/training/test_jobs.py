@@ -23,7 +23,7 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, untrained
 from training import adapters, jobs
 from training.jobs import Job, LocalLauncher, holding, in_turn, locked, look, read_job, write_job
-from training.run import carry_out, last_checkpoint
+from training.run import STARTS, carry_out, last_checkpoint
 from training.settings import SftSettings
 
 pytestmark = [
@@ -76,6 +76,23 @@ def test_the_id_is_of_the_rows_the_base_and_the_settings(
     assert (
         job(workplace, SftSettings(base="phi")).id != job(workplace, SftSettings(base="llama")).id
     )
+
+
+def test_a_training_that_is_killed_again_and_again_is_given_up_and_can_be_taken_up(
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_job(workplace.jobs, job(workplace))
+    record = folder / "progress.jsonl"
+    started = json.dumps({"event": "started", "at": 1.0}) + "\n"
+    checkpoint = json.dumps({"event": "checkpoint", "at": 2.0, "step": 4}) + "\n"
+    record.write_text(started * 9 + checkpoint + started * STARTS)
+
+    assert carry_out(folder) == 1
+    assert "killed 5 times before it came to its next checkpoint" in look(folder).outcome["error"]
+
+    assert carry_out(folder) == 0  # as who launches it again has it
+    assert look(folder).stage == "done"
+    capsys.readouterr()
 
 
 def test_killed_in_mid_training_it_goes_on_and_ends_as_if_nothing_had_happened(
