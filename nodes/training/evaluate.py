@@ -130,6 +130,10 @@ async def _attempt(
 
     The plain model, which learned nothing, is the control where the adapter has to be better; it
     runs once where it is the incumbent as well.
+
+    Raises:
+        MissingPart: none of them could be judged; then nothing of them is kept, so that who asks
+            again with another judge can have them tried anew.
     """
     context = Context.of(runtime)
     release = await releases_of(runtime, state.environment).current()
@@ -143,7 +147,7 @@ async def _attempt(
             ended = await attempted(episode, task, Shown(), settings, run=state.job)
         return ended.verdict.success
 
-    async def tried(task: Task) -> None:
+    async def tried(task: Task) -> Tried:
         here = covers(state.environment, task.environment)
         arms = {"incumbent": incumbent or NO_ADAPTER, "candidate": state.adapter}
         arms |= {"control": NO_ADAPTER} if here else {}
@@ -152,9 +156,21 @@ async def _attempt(
         outcome = dict(zip(acting, ended, strict=True))
         how = {arm: bool(outcome[adapter]) for arm, adapter in arms.items()}
         how["judged"] = None not in ended
-        await findings.add(task.id, Tried(task=task.id, family=task.kind, **how))
+        found = Tried(task=task.id, family=task.kind, **how)
+        if found.judged:
+            await findings.add(task.id, found)
+        return found
 
-    await asyncio.gather(*map(tried, tasks))
+    ended = await asyncio.gather(*map(tried, tasks))
+    if not any(one.judged for one in ended):
+        raise MissingPart(
+            f"No attempt at {len(tasks)} held-out tasks of {tasks[0].environment} has a verdict, "
+            f"so {state.adapter} cannot be compared (judge: {context.judge}). Ask with "
+            '"again": true, and in the context a judge that tells at once, such as "model".'
+        )
+    for one in ended:
+        if not one.judged:
+            await findings.add(one.task, one)
 
 
 def _check_fit(adapter: str) -> None:

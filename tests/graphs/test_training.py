@@ -336,6 +336,26 @@ async def test_what_cannot_be_evaluated_is_over_and_taken_up_when_asked(
     assert hands.launched == [first["job"]] * 2  # a launcher does nothing for what has ended
 
 
+async def test_what_nobody_judges_decides_nothing_and_can_be_tried_anew(
+    run: Run, gathered: Any, tenant: str, hands: Hands, learned: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    async def unjudged(graph: Any, task: Task, shown: Any, context: Context, **given: Any) -> Any:
+        ended = await attempted(graph, task, shown, context, **given)
+        return ended.model_copy(update={"verdict": Verdict()})
+
+    await run()
+    hands.finish()
+    with monkeypatch.context() as later:
+        later.setattr(evaluate, "attempted", unjudged)
+        ended = await run(held_out=24)
+    assert ended["stage"] == "failed"
+    assert (
+        "No attempt at 24 held-out tasks of household/north/small has a verdict" in ended["reason"]
+    )
+    assert (await run(again=True))["stage"] == "promoted"
+
+
 async def test_an_adapter_that_was_pruned_is_made_again(
     run: Run, gathered: Any, hands: Hands, unlearned: None
 ) -> None:
