@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Final, NamedTuple
 
 from rich.progress import Progress
@@ -82,19 +83,18 @@ async def coached(
 async def drawn(
     lesson: Lesson, adapter: str, watch: Watch, gate: asyncio.Semaphore
 ) -> list[Trajectory]:
-    """Return an adapter's own attempts at fresh training tasks, several at each."""
+    """Return an adapter's own attempts at fresh training tasks of both sizes, several at each."""
     given = {
         "split": SPLIT,
         "trials": 1,
-        "limit": lesson.fresh,
+        "limit": lesson.fresh // len(SIZES),
         "adapter": adapter,
         "seed": lesson.seed + 1,  # other tasks than the practice's
     }
-    own = lesson.plan("sampled", SIZE).model_copy(update=given)
     found: list[Trajectory] = []
-    for number in range(DRAWS):
-        path = lesson.folder / f"drawn-{number}.jsonl"
-        with journal.opened(path, own.model_copy(update={"draw": number})) as kept:
+    for size, number in product(SIZES, range(DRAWS)):
+        own = lesson.plan("sampled", size).model_copy(update={**given, "draw": number})
+        with journal.opened(lesson.folder / f"drawn-{size}-{number}.jsonl", own) as kept:
             found += attempts_of(await evaluate(kept, watch, gate))
     return found
 
