@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph.store.base import BaseStore
-from langgraph.store.memory import InMemoryStore
 
 from memory.labels import label, labelled
 from memory.reflections import Reflections
@@ -19,18 +17,6 @@ from state.errors import BrokenData
 from state.nouns import Reflection, Task, trajectory_id
 
 TASK = Task(id="test/1", environment="household/north/small")
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[BaseStore]:
-    if request.param == "memory":
-        yield InMemoryStore()
-        return
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
-    async with open_store() as opened:
-        yield opened
 
 
 async def test_all_are_kept_in_the_order_of_writing(store: BaseStore) -> None:

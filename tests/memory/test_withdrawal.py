@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.store.base import BaseStore
-from langgraph.store.memory import InMemoryStore
 
 from memory import withdrawal
 from memory.findings import Findings
@@ -18,7 +16,6 @@ from memory.reflections import Reflections
 from memory.releases import Releases
 from memory.rulebook import RulebookLog
 from memory.showings import Showings
-from memory.store import store as open_store
 from memory.withdrawal import Withdrawn, withdraw
 from state.errors import BadInput
 from state.gathering import Gathered
@@ -29,18 +26,6 @@ from state.rulebook import Rulebook, parse_operations
 HOME = "household/north/small"
 OTHER = "household/north/smaller"
 TASK = Task(id="train/3", environment=HOME)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[BaseStore]:
-    if request.param == "memory":
-        yield InMemoryStore()
-        return
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
-    async with open_store() as opened:
-        yield opened
 
 
 class House:
