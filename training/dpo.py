@@ -4,7 +4,8 @@
 
 Rafailov et al. 2023 (arXiv 2305.18290). The reference is the model as training found it: the base
 with no adapter, or with its parent. An answer may be the rest of an episode; what the environment
-says in it counts for neither side.
+says in it counts for neither side. With `span` at step, what counts ends with the sentence in
+which the two part (Lai et al. 2024, arXiv 2406.18629): what follows from a choice does not blur it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from state.errors import MissingPart
 from training.datasets.card import Dataset
 from training.datasets.rows import Row
-from training.settings import DpoSettings
+from training.settings import DpoSettings, Span
 
 if TYPE_CHECKING:
     from training.base import Base
@@ -51,8 +52,9 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
 
     base = load(settings)
     limit = min(settings.max_length or base.context, base.context)
-    given, held_out = dataset.rows(), encoded(base, dataset.valid(), limit)
-    pairs = encoded(base, given, limit)
+    given, span = dataset.rows(), settings.span
+    held_out = encoded(base, dataset.valid(), limit, span)
+    pairs = encoded(base, given, limit, span)
     if not pairs:
         raise MissingPart(
             f"No pair of {dataset.folder} fits into {limit} tokens with both answers whole. "
@@ -95,14 +97,33 @@ def _losses(settings: DpoSettings) -> dict[str, Any]:
     return {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, settings.imitation]}
 
 
-def encoded(base: Base, rows: list[Row], limit: int) -> list[tuple[Encoded, Encoded]]:
-    """Return the pairs that fit into a number of tokens, each as the better and the worse."""
+def encoded(
+    base: Base, rows: list[Row], limit: int, span: Span = "answer"
+) -> list[tuple[Encoded, Encoded]]:
+    """Return the pairs that fit into a number of tokens, each as the better and the worse.
+
+    Args:
+        base: whose tokens they are.
+        rows: with `prompt`, `chosen` and `rejected`.
+        limit: how many tokens a side may have.
+        span: what counts of an answer.
+    """
     pairs = []
     for row in rows:
         better, worse = (_answer(base, row, side) for side in ("chosen", "rejected"))
         if better and worse and max(len(better.ids), len(worse.ids)) <= limit:
             pairs.append((better, worse))
+    if span == "step":
+        return [_to_the_step(base, *pair) for pair in pairs]
     return pairs
+
+
+def _to_the_step(base: Base, better: Encoded, worse: Encoded) -> tuple[Encoded, Encoded]:
+    """Let two answers count to the end of the sentence or line in which they begin to differ."""
+    both = list(zip(better.ids, worse.ids, strict=False))
+    parted = next((at for at, (one, other) in enumerate(both) if one != other), len(both))
+    one, other = (side.to_sentence_end(base.tokenizer, parted) for side in (better, worse))
+    return one, other
 
 
 def _answer(base: Base, row: Row, side: str) -> Encoded | None:

@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from models.toolcalls import plain_turns
 from state.errors import BadInput, MissingPart
 
+_SENTENCE_ENDS: Final = frozenset(".!?;\n")
 IGNORED: Final = -100
 
 Turn = dict[str, Any]
@@ -33,6 +34,18 @@ class Encoded:
     def cut(self, limit: int) -> Encoded:
         """Return its first tokens."""
         return Encoded(self.ids[:limit], self.labels[:limit])
+
+    def to_sentence_end(self, tokenizer: PreTrainedTokenizerBase, start: int) -> Encoded:
+        """Learn nothing after the first learned token from a place on that ends a sentence.
+
+        A line is a sentence as well.
+        """
+        for at in range(start, len(self.labels)):
+            learned = self.labels[at] != IGNORED
+            if learned and not _SENTENCE_ENDS.isdisjoint(tokenizer.decode(self.ids[at])):
+                rest = len(self.labels) - at - 1
+                return Encoded(self.ids, self.labels[: at + 1] + [IGNORED] * rest)
+        return self
 
     @property
     def learned(self) -> int:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from state.errors import BadInput
 
 Choice = Literal["auto", "on", "off"]
+Span = Literal["answer", "step"]
 PLAIN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 
 
@@ -87,6 +88,10 @@ class DpoSettings(Settings):
     imitation: Annotated[
         float, Field(ge=0, le=10, description="weight of imitating the better answer beside")
     ] = 0.0
+    span: Annotated[
+        Span,
+        Field(description="what counts: whole answers, or the sentence in which they part"),
+    ] = "answer"
 
 
 class GrpoSettings(Settings):

@@ -14,6 +14,7 @@ from tests.training.work import done, events
 from training.base import load
 from training.datasets.rows import Row
 from training.dpo import Collator, encoded
+from training.encoding import IGNORED
 from training.jobs import look
 from training.settings import DpoSettings
 
@@ -109,3 +110,49 @@ def test_the_base_itself_stays_as_it_was(workplace: Workplace) -> None:
     done(workplace.root, data, **QUICK | {"max_steps": 2})
     after = AutoModelForCausalLM.from_pretrained(workplace.models / "llama").state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_what_follows_from_a_choice_does_not_count_when_asked() -> None:
+    base = load(DpoSettings(base="novice"))
+    said = ("Look for decor in/on a shelf. Plan: shelf 1; bed 1.", "Look for decor in/on a cart.")
+    prompt = [{"role": "user", "content": "Where?"}]
+    row = {
+        "prompt": prompt,
+        "chosen": [{"role": "assistant", "content": f"think: {said[0]}\ngo to shelf 1"}],
+        "rejected": [{"role": "assistant", "content": f"think: {said[1]}\ngo to cart 1"}],
+    }
+    ((better, worse),) = encoded(base, [row], 512, "step")
+    whole = encoded(base, [row], 512)[0]
+    for side, full, place in ((better, whole[0], " shelf"), (worse, whole[1], " cart")):
+        counted = [token for token in side.labels if token != IGNORED]
+        text = base.tokenizer.decode(counted)
+        assert side.ids == full.ids
+        assert text.startswith("think: Look for decor in/on a" + place + ".")
+        assert " 1" not in text
+        assert side.learned < full.learned
+
+
+def test_answers_that_part_in_what_the_environment_says_count_to_the_next_sentence() -> None:
+    base = load(DpoSettings(base="novice"))
+
+    def answer(seen: str, then: str) -> list[Row]:
+        turns = (("assistant", "go to bed 1"), ("user", seen), ("assistant", then))
+        return [{"role": role, "content": text} for role, text in turns]
+
+    row = {
+        "prompt": [{"role": "user", "content": "x"}],
+        "chosen": answer("On the bed 1, you see a mug 1.", "think: The mug 1 is here.\ntake it"),
+        "rejected": answer("On the bed 1, you see nothing.", "think: The mug is not here.\nlook"),
+    }
+    ((better, worse),) = encoded(base, [row], 512, "step")
+    for side in (better, worse):
+        counted = base.tokenizer.decode([one for one in side.labels if one != IGNORED])
+        assert "go to bed 1" in counted
+        assert "here" in counted
+        assert counted.rstrip().endswith((".", ".\ntake", ".\nlook"))
+
+
+def test_preferring_by_steps_learns_the_choice(workplace: Workplace) -> None:
+    data = tiny.dataset(workplace.root / "pairs", "dpo", pairs(16), pairs(4, start=50))
+    folder = done(workplace.root, data, **QUICK, span="step")
+    assert events(folder, "evaluated")[-1]["rewards/accuracies"] == 1.0
