@@ -125,7 +125,7 @@ def test_what_follows_from_a_choice_does_not_count_when_asked() -> None:
     whole = encoded(base, [row], 512)[0]
     for side, full, place in ((better, whole[0], " shelf"), (worse, whole[1], " cart")):
         counted = [token for token in side.labels if token != IGNORED]
-        text = base.tokenizer.decode(counted)
+        text = str(base.tokenizer.decode(counted))
         assert side.ids == full.ids
         assert text.startswith("think: Look for decor in/on a" + place + ".")
         assert " 1" not in text
@@ -146,7 +146,7 @@ def test_answers_that_part_in_what_the_environment_says_count_to_the_next_senten
     }
     ((better, worse),) = encoded(base, [row], 512, "step")
     for side in (better, worse):
-        counted = base.tokenizer.decode([one for one in side.labels if one != IGNORED])
+        counted = str(base.tokenizer.decode([one for one in side.labels if one != IGNORED]))
         assert "go to bed 1" in counted
         assert "here" in counted
         assert counted.rstrip().endswith((".", ".\ntake", ".\nlook"))
