@@ -94,8 +94,8 @@ async def household(study: Study) -> None:
     study.say("", "## Practice moved into the weights", "")
     study.say(
         "First attempts at household test tasks with nothing in view, in %; practice with "
-        f"{study.successes} solved training tasks to show, then with {study.fresh} fresh ones, "
-        f"small rooms; worlds {' and '.join(WORLDS)}, small and medium rooms. Rows, time and "
+        f"{study.successes} solved training tasks to show, in small rooms, then with {study.fresh} "
+        f"fresh ones; worlds {' and '.join(WORLDS)}, small and medium rooms. Rows, time and "
         "memory: a world's."
     )
     against = {weights.BASE: "base", CONTROL: "control", SFT: "sft"}
@@ -347,9 +347,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--tasks", type=int, default=480, help="unseen tasks a table, at most")
-    parser.add_argument("--successes", type=int, default=125, help="shown in practice, a world")
+    parser.add_argument("--successes", type=int, default=48, help="shown in practice, a world")
     parser.add_argument("--steps", type=int, default=120, help="of each imitation")
-    parser.add_argument("--fresh", type=int, default=600, help="own attempts' tasks, a world")
+    parser.add_argument("--fresh", type=int, default=2000, help="own attempts' tasks, a world")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")

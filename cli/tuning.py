@@ -75,8 +75,15 @@ WAYS: Final[dict[str, Way]] = {
         "dpo",
         after=SFT,
         share=0,
-        # Held near to its start: freer (beta 0.1) and at higher rates it did harm.
-        settings={"learning_rate": 3e-4, "batch": 16, "epochs": 3, "beta": 0.5, "imitation": 0.3},
+        # Whole turns were fitted by what follows from a choice, and said less of the choice itself.
+        settings={
+            "learning_rate": 5e-4,
+            "batch": 16,
+            "epochs": 2,
+            "beta": 0.3,
+            "imitation": 0.1,
+            "span": "step",
+        },
     ),
     "sft + grpo": Way(
         "then attempts such tasks again and again, and does more of what went better",
@@ -84,7 +91,7 @@ WAYS: Final[dict[str, Way]] = {
         after=SFT,
         share=0,
         # Eight tasks a step: with four times the rate it forgot more than it learned.
-        settings={"learning_rate": 5e-4, "accumulate": 2, "epochs": 1.5},
+        settings={"learning_rate": 5e-4, "accumulate": 2, "epochs": 1},
     ),
 }
 

@@ -35,10 +35,10 @@ STEPS: Final = 60
 """Of each fine-tune."""
 COACHED: Final = 2
 """Training tasks that are attempted for every solved one that can be shown."""
-FRESH: Final = 64
+FRESH: Final = 128
 """Further training tasks that the imitator attempts by itself."""
-DRAWS: Final = 8
-"""Attempts that it has at each."""
+DRAWS: Final = 4
+"""Attempts that it has at each: as many at twice the tasks part in more ways than eight."""
 AT_ONCE: Final = 2
 """Jobs side by side: each has the memory of a process with its libraries."""
 
