@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from state.advice import Evidence, Method
 from state.nouns import Trajectory, text_of
@@ -19,7 +19,7 @@ from training.datasets.episodes import (
     unusable,
 )
 from training.datasets.rows import written
-from training.settings import METHODS, GrpoSettings
+from training.settings import AnySettings, GrpoSettings, own_settings, read_settings
 
 CHARACTERS_A_TOKEN: Final = 4
 FROM_ATTEMPTS: Final[tuple[Method, ...]] = ("sft", "dpo", "grpo")
@@ -40,6 +40,7 @@ def evidence(
     last: Method | None = None,
     graded: bool = False,
     hosted: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Evidence:
     """Sum attempts up for the advisor.
 
@@ -49,6 +50,10 @@ def evidence(
         last: the method of the adapter in use.
         graded: whether attempts can be graded again.
         hosted: whether the base model is somebody else's server.
+        settings: what a job would be told; what a method does not have is not for it.
+
+    Raises:
+        BadInput: a setting is out of its bounds.
     """
     judged = [attempt for attempt in attempts if not unusable(attempt)]
     found = {method: capped(examples(method, judged).examples, cap) for method in FROM_ATTEMPTS}
@@ -59,23 +64,32 @@ def evidence(
         attempts=len(judged),
         solved=sum(bool(attempt.verdict.success) for attempt in judged),
         shown_tokens=sum(beside) // max(1, len(beside)) // CHARACTERS_A_TOKEN,
-        tokens={method: _tokens(method, made, judged) for method, made in found.items()},
+        tokens={
+            method: _tokens(_told(method, settings or {}), made, judged)
+            for method, made in found.items()
+        },
         last=last,
         graded=graded,
         hosted=hosted,
     )
 
 
-def _tokens(method: Method, made: Sequence[Example], attempts: Sequence[Trajectory]) -> int:
-    """Estimate the tokens that a training reads, its own settings left as they are.
+def _told(method: Method, settings: Mapping[str, Any]) -> AnySettings:
+    """Return what a job of a method would be told."""
+    return read_settings({**own_settings(method, settings), "method": method})
+
+
+def _tokens(settings: AnySettings, made: Sequence[Example], attempts: Sequence[Trajectory]) -> int:
+    """Estimate the tokens that a training reads.
 
     Imitation and preference read their rows; reinforcement writes attempts at each row anew.
     """
-    settings = METHODS[method]()
+    if not made:
+        return 0
     if isinstance(settings, GrpoSettings):
         said = [sum(len(text_of(turn)) for turn in attempt.messages) for attempt in attempts]
-        an_attempt = sum(said) / max(1, len(said))
-        characters = len(made) * settings.generations * an_attempt
+        each, count = sum(said) / len(said), len(made) * settings.generations
     else:
-        characters = len(written([example.row for example in made]))
-    return int(characters * settings.epochs / CHARACTERS_A_TOKEN)
+        each, count = len(written([example.row for example in made])) / len(made), len(made)
+    read = settings.max_steps * settings.batch * settings.accumulate or count * settings.epochs
+    return int(read * each / CHARACTERS_A_TOKEN)

@@ -6,10 +6,12 @@ its data, its base and these settings.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from state.advice import Method
 from state.errors import BadInput
 
 Choice = Literal["auto", "on", "off"]
@@ -130,6 +132,11 @@ METHODS: Final[dict[str, type[Settings]]] = {
     "vision": VisionSettings,
 }
 _ANY: Final[TypeAdapter[AnySettings]] = TypeAdapter(AnySettings)
+
+
+def own_settings(method: Method, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some settings that a method has."""
+    return {name: value for name, value in given.items() if name in METHODS[method].model_fields}
 
 
 def read_settings(given: dict[str, Any]) -> AnySettings:

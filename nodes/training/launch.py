@@ -25,7 +25,7 @@ from state.errors import BrokenData
 from state.training import TrainingState
 from training.jobs import Job
 from training.rounds import Round, Rounds
-from training.settings import METHODS, read_settings
+from training.settings import own_settings, read_settings
 
 Next = Literal["watch", "__end__"]
 
@@ -71,8 +71,7 @@ def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
     if state.advice is None or state.advice.method is None:
         raise BrokenData("There is no advice to begin a round on. Start the run anew.")
     method = state.advice.method
-    fields = METHODS[method].model_fields
-    own = {name: value for name, value in state.job_settings.items() if name in fields}
+    own = own_settings(method, state.job_settings)
     settings = {**own, "method": method, "base": state.base, "parent": parent}
     job = Job.of(dataset_folder(rounds, state), read_settings(settings), rounds.tenant)
     last = rounds.last()

@@ -84,7 +84,7 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
         runtime.stream_writer({**event, "all": len(found)})
         update["number"] = -1
         update["evidence"] = await asyncio.to_thread(
-            summed, found, rounds, context, update["environment"]
+            summed, found, rounds, context, update["environment"], update["job_settings"]
         )
         if new < asked.threshold:
             update["stage"] = "waiting"
@@ -149,15 +149,20 @@ def read_asked(state: TrainingGiven, context: Context, defaults: Mapping[str, An
 
 
 def summed(
-    found: list[Judged], rounds: Rounds, context: Context, environment_name: str
+    found: list[Judged],
+    rounds: Rounds,
+    context: Context,
+    environment_name: str,
+    settings: Mapping[str, Any],
 ) -> Evidence:
-    """Sum up what is at hand, for the advisor."""
+    """Sum up what is at hand, for the advisor; what it costs depends on the job's settings."""
     return evidence(
         [one.attempt for one in found],
         cap=Curation().cap,
         last=_last_method(rounds),
         graded=environment(environment_name).replayable,
         hosted=not base_of(context),
+        settings=settings,
     )
 
 

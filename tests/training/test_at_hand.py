@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from state.advice import Circumstances
+from state.errors import BadInput
 from state.nouns import text_of
 from tests.training.attempts import pairs
 from training.advisor import advise
@@ -28,6 +29,23 @@ def test_every_epoch_costs_and_so_does_every_attempt_that_reinforcement_makes() 
     )
     prices = Circumstances(price_per_hour=20, needs=("reasoning",))
     assert advise(found, prices).cost.training == pytest.approx(found.tokens["grpo"] / 1e6 * 2)
+
+
+def test_what_a_job_is_told_changes_what_it_costs() -> None:
+    attempts = list(pairs(30))
+    usual = evidence(attempts, cap=4).tokens
+    longer = {"epochs": SftSettings().epochs * 3, "generations": GrpoSettings().generations * 2}
+    told = evidence(attempts, cap=4, settings=longer).tokens
+    assert told["sft"] == pytest.approx(3 * usual["sft"], rel=0.01)
+    assert told["grpo"] == pytest.approx(
+        2 * longer["epochs"] / GrpoSettings().epochs * usual["grpo"], rel=0.01
+    )
+    rows = len(examples("sft", attempts).examples)
+    steps = {"max_steps": 10, "batch": 4, "accumulate": 2}
+    few = evidence(attempts, cap=4, settings=steps).tokens
+    assert few["sft"] == pytest.approx(usual["sft"] / SftSettings().epochs * 80 / rows, rel=0.01)
+    with pytest.raises(BadInput, match="'epochs' is 'many'"):
+        evidence(attempts, cap=4, settings={"epochs": "many"})
 
 
 def test_nothing_at_hand_costs_nothing() -> None:
