@@ -255,7 +255,7 @@ def _saved(shop: Workshop, examples: Sequence[Example]) -> Dataset:
 async def vision(study: Study) -> None:
     """Shapes in images never seen, by a tiny random model with eyes."""
     shop = study.workshop("vision", f"local:{EYES}")
-    with offered(MODELS, shop.folder / "models"), shop.registry():
+    with offered(MODELS, str((shop.folder / "models").resolve())), shop.registry():
         base = shop.folder / "models" / EYES
         if not (base / "config.json").is_file():
             await asyncio.to_thread(shapes.eyes, base)

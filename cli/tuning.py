@@ -30,6 +30,9 @@ from training.settings import read_settings
 
 LOCAL: Final = "local:"
 ADAPTERS: Final = "APPRENTICE_ADAPTERS"
+THREADS: Final = "OMP_NUM_THREADS"
+AT_ONCE: Final = 2
+"""Jobs side by side: each has the memory of a process with its libraries."""
 PAUSE: Final = 0.5
 """Seconds between two looks at a job."""
 ROWS: Final = 8
@@ -156,8 +159,12 @@ class Workshop:
 
     @contextmanager
     def registry(self) -> Iterator[None]:
-        """Keep adapters in this folder while the block runs; jobs inherit where."""
-        with offered(ADAPTERS, self.folder / "adapters"):
+        """Keep adapters in this folder, and each job to its share of the cores; jobs inherit both.
+
+        With all cores each, jobs side by side hold each other up.
+        """
+        share = os.environ.get(THREADS) or str(max(1, (os.cpu_count() or 1) // AT_ONCE))
+        with offered(ADAPTERS, str((self.folder / "adapters").resolve())), offered(THREADS, share):
             yield
 
     def dataset(
@@ -212,10 +219,10 @@ class Workshop:
 
 
 @contextmanager
-def offered(variable: str, folder: Path) -> Iterator[None]:
-    """Let an environment variable name a folder while the block runs."""
+def offered(variable: str, value: str) -> Iterator[None]:
+    """Give an environment variable a value while the block runs."""
     before = os.environ.get(variable)
-    os.environ[variable] = str(folder.resolve())
+    os.environ[variable] = value
     try:
         yield
     finally:

@@ -26,7 +26,7 @@ from cli.learn import SIZES, Lesson
 from cli.practice import SPLIT, remembered
 from cli.screen import Bar, Steps
 from cli.summary import Arm, compare, within
-from cli.tuning import CONTROL, SFT, WAYS, Tuned, Way, Workshop, attempts_of
+from cli.tuning import AT_ONCE, CONTROL, SFT, WAYS, Tuned, Way, Workshop, attempts_of
 from state.errors import MissingPart
 from state.nouns import Task, Trajectory
 
@@ -39,8 +39,6 @@ FRESH: Final = 128
 """Further training tasks that the imitator attempts by itself."""
 DRAWS: Final = 4
 """Attempts that it has at each: as many at twice the tasks part in more ways than eight."""
-AT_ONCE: Final = 2
-"""Jobs side by side: each has the memory of a process with its libraries."""
 
 
 class Tried(NamedTuple):
