@@ -35,7 +35,7 @@ STEPS: Final = 60
 """Of each fine-tune."""
 COACHED: Final = 2
 """Training tasks that are attempted for every solved one that can be shown."""
-FRESH: Final = 128
+FRESH: Final = 96
 """Further training tasks that the imitator attempts by itself."""
 DRAWS: Final = 4
 """Attempts that it has at each: as many at twice the tasks part in more ways than eight."""
