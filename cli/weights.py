@@ -38,7 +38,7 @@ COACHED: Final = 2
 FRESH: Final = 96
 """Further training tasks that the imitator attempts by itself."""
 DRAWS: Final = 4
-"""Attempts that it has at each: as many at twice the tasks part in more ways than eight."""
+"""Attempts that it has at each: as many pairs come of them as of eight at half the tasks."""
 
 
 class Tried(NamedTuple):

@@ -41,7 +41,7 @@ def figures(record: Path) -> dict[str, float]:
 def starts_in_vain(record: Path) -> int:
     """Count the starts since a checkpoint was last completed, or since the training was given up.
 
-    Each but the last one was killed before it came to a checkpoint.
+    Each was killed, or failed, before it came to a checkpoint.
     """
     starts = 0
     for event in _events(record) if record.is_file() else ():

@@ -88,7 +88,7 @@ def test_a_training_that_is_killed_again_and_again_is_given_up_and_can_be_taken_
     record.write_text(started * 9 + checkpoint + started * STARTS)
 
     assert carry_out(folder) == 1
-    assert "killed 5 times before it came to its next checkpoint" in look(folder).outcome["error"]
+    assert "started 5 times without coming to its next checkpoint" in look(folder).outcome["error"]
 
     assert carry_out(folder) == 0  # as who launches it again has it
     assert look(folder).stage == "done"
