@@ -148,9 +148,9 @@ def _train(folder: Path, job: Job, said: TextIO) -> None:
     if starts_in_vain(folder / jobs.PROGRESS) >= STARTS:
         progress.say(GIVEN_UP)
         raise TrainingFailure(
-            f"The training was started {STARTS} times without coming to its next checkpoint. Mostly "
-            "the system kills it when memory runs out: halve `batch` and double `accumulate`, or "
-            "set `checkpointing` on. Or save more often: lower `every`."
+            f"The training was started {STARTS} times without coming to its next checkpoint. Most "
+            "often the system kills it when memory runs out: halve `batch` and double `accumulate`, "
+            "or set `checkpointing` on. Or save more often: lower `every`."
         )
     progress.say(
         "started",
