@@ -149,7 +149,7 @@ def _train(folder: Path, job: Job, said: TextIO) -> None:
         progress.say(GIVEN_UP)
         raise TrainingFailure(
             f"The training was started {STARTS} times without coming to its next checkpoint. Most "
-            "often the system kills it when memory runs out: halve `batch` and double `accumulate`, "
+            "often the system kills it when memory runs out: halve `batch`, double `accumulate`, "
             "or set `checkpointing` on. Or save more often: lower `every`."
         )
     progress.say(
