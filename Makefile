@@ -10,7 +10,7 @@ comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install learn serve test check format bench figures soak novice
+.PHONY: help install learn serve test check format bench figures soak novice clerk
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,3 +55,7 @@ soak: install ## Kill and fuzz at length
 novice: install ## Train the embedded model from scratch
 	$(BIN)/python -m training.novice
 	$(BIN)/python -m training.novice --publish models/novice/weights
+
+clerk: install ## Train the embedded model that reads forms from scratch
+	$(BIN)/python -m training.clerk
+	$(BIN)/python -m training.clerk --publish models/clerk/weights

@@ -26,34 +26,26 @@ from cli.summary import compare, within
 from cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop, offered
 from environments.toolcalls.calls import Marks, Metrics, mark, metrics
 from environments.toolcalls.environment import Toolcalls
+from models import names
 from state.context import Context
 from state.nouns import text_of
 from state.statistics import Difference, difference, rate
 from training.adapters import export_merged
 from training.datasets.card import Dataset, Example, save
 from training.datasets.curation import Curation, curate
-from training.datasets.demonstrations import copies, drawn_calls, together, tool_calls
+from training.datasets.demonstrations import drawn_calls, together, tool_calls
 
 SHUFFLED: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
 MODELS: Final = "APPRENTICE_LOCAL_MODELS"
-_ADAPTER: Final = {"rank": 32, "alpha": 64, "embeddings": True}
-COPYING: Final = Way(
-    "copies words again and again: a call is copied letter by letter, and the novice cannot",
-    "sft",
-    share=2,
-    settings={**_ADAPTER, "learning_rate": 3e-3, "batch": 16},
-)
+CLERK: Final = f"local:{names.CLERK}"
 CALLING: Final = Way(
     "imitates ideal turns, with tools that are other ones in each conversation",
     "sft",
-    share=35 / 3,
-    settings={**_ADAPTER, "learning_rate": 2e-3, "batch": 2},
+    share=5,
+    settings={"rank": 32, "alpha": 64, "learning_rate": 2e-3, "batch": 4},
 )
-COPIES: Final = 4_000
-KEPT_UP: Final = 300
 CONVERSATIONS: Final = 2_400
-"""Drills before, drills among the calls, and conversations: each row is seen once or so."""
 NEVER: Final = "never calling"
 IMAGES: Final = (256, 96)
 """To learn from, and to be tried on."""
@@ -146,21 +138,16 @@ async def _world(study: Study, world: str) -> tuple[list[Finished], weights.Resu
 
 async def function_calls(study: Study) -> None:
     """Function calls with tools of domains that training never sees."""
-    shop = study.workshop("toolcalls")
+    shop = study.workshop("toolcalls", CLERK)
     ways = {SFT: None, SHUFFLED: 0}
     marks: dict[str, list[Marks]] = {}
     took: dict[str, list[Tuned]] = {}
     with shop.registry():
         marks[weights.BASE] = await _marks(study, shop, "")
         for name, seed in ways.items():
-            drills = await asyncio.to_thread(_saved, shop, copies(COPIES, shuffled=seed))
-            copying = await shop.tune(COPYING, drills)
             data = await asyncio.to_thread(_demonstrated, shop, seed)
-            calling = await shop.tune(CALLING, data, copying.adapter)
-            marks[name], took[name] = (
-                await _marks(study, shop, calling.adapter),
-                [_summed(copying, calling)],
-            )
+            tuned = await shop.tune(CALLING, data)
+            marks[name], took[name] = await _marks(study, shop, tuned.adapter), [tuned]
     _tell(study, marks, took)
 
 
@@ -224,7 +211,7 @@ async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
         environment="toolcalls",
         split="test",
         technique="none",
-        model=MODEL,
+        model=shop.model,
         adapter=adapter,
         trials=1,
         temperature=0.0,
@@ -244,11 +231,7 @@ async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
 
 def _demonstrated(shop: Workshop, shuffled: int | None) -> Dataset:
     drawn = drawn_calls(CONVERSATIONS, shuffled=shuffled)
-    drills = copies(KEPT_UP, seed=1, shuffled=shuffled)
-    return _saved(shop, together(tool_calls(shuffled=shuffled)) + drawn + drills)
-
-
-def _saved(shop: Workshop, examples: Sequence[Example]) -> Dataset:
+    examples = together(tool_calls(shuffled=shuffled)) + drawn
     return save(curate("sft", examples, Curation(share=0)), shop.folder / "datasets")
 
 
@@ -309,17 +292,6 @@ def _shares(found: Metrics) -> list[str]:
 
 def _gap(gap: Difference) -> str:
     return f"{100 * gap.value:+.1f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
-
-
-def _summed(first: Tuned, second: Tuned) -> Tuned:
-    """Return what two fine-tunes took, one after the other."""
-    return Tuned(
-        second.adapter,
-        first.rows + second.rows,
-        first.steps + second.steps,
-        first.seconds + second.seconds,
-        max(first.memory_mb, second.memory_mb),
-    )
 
 
 def _took(tuned: Sequence[Tuned]) -> list[str]:

@@ -1,8 +1,8 @@
 """From the plain names that callers may use to the folders that the server has chosen for them.
 
-`local:novice` is shipped. The server's own settings name two folders whose sub-folders are what
-callers may ask for: APPRENTICE_LOCAL_MODELS (Hugging Face models) and APPRENTICE_ADAPTERS (LoRA
-adapters; by default `adapters` under APPRENTICE_DATA).
+`local:novice` and `local:clerk` are shipped. The server's own settings name two folders whose
+sub-folders are what callers may ask for: APPRENTICE_LOCAL_MODELS (Hugging Face models) and
+APPRENTICE_ADAPTERS (LoRA adapters; by default `adapters` under APPRENTICE_DATA).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from state.errors import BadInput, MissingPart, UnknownName
 from state.nouns import digest
 
 NOVICE: Final = "novice"
+CLERK: Final = "clerk"
+SHIPPED: Final = (NOVICE, CLERK)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-_NOVICE_WEIGHTS: Final = Path(__file__).parent / NOVICE / "weights"
 
 
 def plain(what: str, name: str) -> str:
@@ -35,18 +36,19 @@ def model_folder(name: str) -> Path:
 
     Raises:
         UnknownName: no such model is offered here.
-        MissingPart: the embedded model's weights are not where they belong.
+        MissingPart: a shipped model's weights are not where they belong.
     """
-    if name == NOVICE:
-        if not (_NOVICE_WEIGHTS / "config.json").is_file():
+    if name in SHIPPED:
+        folder = Path(__file__).parent / name / "weights"
+        if not (folder / "config.json").is_file():
             raise MissingPart(
-                "The embedded model's weights are missing from models/novice/weights. "
-                "Train them with `make novice`, or install a release that contains them."
+                f"The weights of local:{name} are missing from models/{name}/weights. "
+                f"Train them with `make {name}`, or install a release that contains them."
             )
-        return _NOVICE_WEIGHTS
+        return folder
     offered = _folders(os.environ.get("APPRENTICE_LOCAL_MODELS", ""), "config.json")
     if name not in offered:
-        raise UnknownName("local model", name, [NOVICE, *offered])
+        raise UnknownName("local model", name, [*SHIPPED, *offered])
     return offered[name]
 
 
@@ -69,7 +71,7 @@ def fingerprint(name: str, adapter: str = "") -> str:
 
     Raises:
         UnknownName: no such model or adapter is offered here.
-        MissingPart: the embedded model's weights are not where they belong.
+        MissingPart: a shipped model's weights are not where they belong.
     """
     folders = [model_folder(name), *([adapter_folder(adapter)] if adapter else [])]
     files = [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]

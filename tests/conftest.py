@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A property holds or doesn't, however busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Read by LangGraph and Hugging Face when they are first imported, so set before any test is.
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from environments.toolcalls.domains import DOMAINS, IMAGINED, SMALL_TALK, Domain
 DATA: Final = Path(__file__).parent / "data"
 COUNTS: Final[dict[Split, int]] = {"train": 90, "validation": 48, "test": 48}
 KINDS: Final = {"call": 6, "missing": 1, "imagined": 1, "small_talk": 1}
+UNSAID: Final = "-"
 _SLOT = re.compile(r"{(\w+)}")
 
 Line = dict[str, Any]
@@ -57,11 +58,11 @@ def requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
             yield _call(function, tool, rng)
         elif kind == "missing":
             parameter, ask = rng.choice(list(tool.lacks.items()))
-            said, _ = _filled(ask, tool, rng)
-            thought = f"The {parameter} is missing."
+            said, values = filled(ask, tool, rng)
+            thought = _thought(function, tool, values)
             yield {"request": said, "thought": thought, "answer": f"Which {parameter}?"}
         elif kind == "imagined":
-            doing, _ = _filled(tool.doing, tool, rng)
+            doing, _ = filled(tool.doing, tool, rng)
             said = rng.choice(IMAGINED).format(doing=doing)
             answer = "It might be. I did not call a tool."
             yield {"request": said, "thought": "This is only imagined.", "answer": answer}
@@ -72,18 +73,29 @@ def requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
 
 
 def _call(function: str, tool: Tool, rng: random.Random) -> Line:
-    said, values = _filled(rng.choice(tool.asks), tool, rng)
+    said, values = filled(rng.choice(tool.asks), tool, rng)
     return {
         "request": said,
-        "thought": f"The request asks for {function}.",
+        "thought": _thought(function, tool, values),
         "calls": [{"name": function, "arguments": values}],
     }
 
 
-def _filled(ask: str, tool: Tool, rng: random.Random) -> tuple[str, Line]:
+def filled(ask: str, tool: Tool, rng: random.Random) -> tuple[str, Line]:
+    """Return a request with values drawn for its slots, and these values by parameter."""
     names = _SLOT.findall(ask)
     values = {name: rng.choice(tool.takes[name]) for name in tool.takes if name in names}
     return ask.format(**values), values
+
+
+def taken(parameters: Iterable[str], values: Mapping[str, Any]) -> str:
+    """Write what a request says of a tool's parameters."""
+    return "; ".join(f"{name}: {values.get(name, UNSAID)}" for name in parameters)
+
+
+def _thought(function: str, tool: Tool, values: Mapping[str, Any]) -> str:
+    """Name the tool and what it takes, so that a call is what was thought and a gap is seen."""
+    return f"{function}. {taken(tool.takes, values)}."
 
 
 if __name__ == "__main__":

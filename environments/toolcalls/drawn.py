@@ -185,8 +185,8 @@ def words(rng: random.Random) -> str:
         lambda: rng.choice((*CITIES, *DAYS, *NAMES)),
         lambda: rng.choice(_KINDS)(rng).name,
         lambda: str(rng.choice(rng.choice(_KINDS)(rng).values)),
-        lambda: _coined(rng),
-        lambda: f"{_coined(rng)}_{_coined(rng)}".lower(),
+        lambda: coined(rng),
+        lambda: f"{coined(rng)}_{coined(rng)}".lower(),
     )
     return " ".join(rng.choice(kinds)() for _ in range(rng.randint(1, 3)))
 
@@ -261,7 +261,7 @@ def _gerund(verb: str) -> str:
     return f"{verb.removesuffix('e')}ing"
 
 
-def _coined(rng: random.Random) -> str:
+def coined(rng: random.Random) -> str:
     """Return a name that nobody has."""
     parts = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(rng.choice((1, 2, 2, 3)))]
     return "".join(parts).capitalize() + rng.choice(_CODAS)
@@ -269,7 +269,7 @@ def _coined(rng: random.Random) -> str:
 
 def _several(rng: random.Random, known: Sequence[str]) -> tuple[str, ...]:
     """Return names, known and coined."""
-    return (*rng.sample(known, 5), *(_coined(rng) for _ in range(3)))
+    return (*rng.sample(known, 5), *(coined(rng) for _ in range(3)))
 
 
 def _unit(rng: random.Random) -> Parameter:
@@ -316,7 +316,7 @@ def _place(rng: random.Random) -> Parameter:
 def _company(rng: random.Random) -> Parameter:
     name = rng.choice(COMPANIES)
     says = (" from {}", " at {}", " for {}", " to {}", f" for the {name} {{}}")
-    return Parameter(name, tuple(_coined(rng) for _ in range(6)), says)
+    return Parameter(name, tuple(coined(rng) for _ in range(6)), says)
 
 
 def _title(rng: random.Random) -> Parameter:

@@ -8,7 +8,7 @@ from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
 from memory.rulebook import RulebookLog
-from models.names import NOVICE
+from models.names import SHIPPED
 from nodes.agents import Agent, Reply, ask
 from state.context import Context
 from state.errors import BadInput, MissingPart
@@ -35,12 +35,12 @@ async def consult(analyst: Agent | None, prompt: Sequence[AnyMessage], context: 
     """Ask the analyst, or the context's model when there is none.
 
     Raises:
-        BadInput: if that is the embedded model.
+        BadInput: if that is an embedded model.
     """
-    if analyst is None and context.model == f"local:{NOVICE}":
+    if analyst is None and context.model in {f"local:{name}" for name in SHIPPED}:
         raise BadInput(
-            "The embedded model local:novice knows household tasks alone and cannot draw insights "
-            "from reports. Name another model in the context, such as openai:gpt-4.1-mini."
+            f"The embedded model {context.model} knows one kind of task alone and cannot draw "
+            "insights from reports. Name another model in the context, such as openai:gpt-4.1-mini."
         )
     return await ask(analyst, prompt, context, graph="insights")
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from models.names import SHIPPED
+
 HEAVY = ("peft", "textworld", "torch", "transformers", "trl")
 
 
@@ -80,9 +82,9 @@ def test_wheel_holds_every_room_its_marker_and_its_data(
         assert f"{room}/py.typed" in names
         assert {f"{room}/{path.relative_to(root / room)}" for path in sources(root / room)} <= names
     assert "environments/toolcalls/data/clinic.jsonl" in names
-    weights = root / "models" / "novice" / "weights"
-    if weights.is_dir():
-        assert {f"models/novice/weights/{path.name}" for path in weights.iterdir()} <= names
+    for model in SHIPPED:
+        weights = root / "models" / model / "weights"
+        assert {f"models/{model}/weights/{path.name}" for path in weights.iterdir()} <= names
     strays = {name.split("/")[0] for name in names} - set(rooms)
     assert [stray for stray in strays if not stray.endswith(".dist-info")] == []
 

@@ -50,7 +50,7 @@ def test_property_at_length(check: Callable[[], Any]) -> None:
     check()
 
 
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=3_000)
 @given(st.randoms(use_true_random=False), st.integers(1, 40))
 def test_mutated_answers_never_break_a_book(randomness: random.Random, edits: int) -> None:
     book = Rulebook()

@@ -153,9 +153,9 @@ def test_wordings_are_many_and_a_third_is_held_out(lesson: str) -> None:
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The real tokenizer, trained here."""
-    from training.novice.train import _tokenizer
+    from training.novice.recipe import Novice
 
-    return _tokenizer(tmp_path_factory.mktemp("novice"), 1)
+    return Novice().tokenizer(tmp_path_factory.mktemp("novice"), 1)
 
 
 class TestEncoding:
@@ -194,10 +194,10 @@ class TestEncoding:
                 assert token in tokenizer(text)["input_ids"], (noun, text)
 
     def test_samples_are_encoded_as_the_chat_template_says(self, tokenizer: Any) -> None:
-        from training.novice.train import encode
+        from training.scratch.loop import encode
 
         for sample in islice(corpus(12), 60):
-            ids, weights = encode(tokenizer, sample)
+            ids, weights = encode(tokenizer, sample, 0.1)
             messages = [{"role": part.role, "content": part.text} for part in sample.parts]
             rendered = tokenizer.apply_chat_template(
                 messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
@@ -212,13 +212,14 @@ class TestEncoding:
 def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     import torch
 
-    from training.novice import train as training
+    from training.novice.recipe import Novice
+    from training.scratch import loop as training
 
     torch.set_num_threads(1)
     whole = training.Settings(
         tokens=60_000, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2
     )
-    training.train(tmp_path / "whole", whole, save_every=0)
+    training.train(tmp_path / "whole", Novice(), whole, save_every=0)
 
     class Stop(Exception):
         pass
@@ -230,10 +231,10 @@ def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path: Path)
     training._log = stop
     try:
         with pytest.raises(Stop):
-            training.train(tmp_path / "broken", whole, save_every=0)
+            training.train(tmp_path / "broken", Novice(), whole, save_every=0)
     finally:
         training._log = original
-    training.train(tmp_path / "broken", whole, save_every=0)
+    training.train(tmp_path / "broken", Novice(), whole, save_every=0)
     first = torch.load(tmp_path / "whole" / "state.pt", weights_only=True)
     second = torch.load(tmp_path / "broken" / "state.pt", weights_only=True)
     assert first["seen"] == second["seen"] >= 60_000
@@ -246,11 +247,13 @@ def test_a_run_is_published_with_the_settings_it_had(tmp_path: Path) -> None:
 
     import torch
 
-    from training.novice import train as training
+    from training.novice.recipe import Novice
+    from training.scratch import loop as training
 
     torch.set_num_threads(1)
     training.train(
         tmp_path,
+        Novice(),
         training.Settings(tokens=1, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2),
     )
     facts = json.loads((tmp_path / "model" / "training.json").read_text())
@@ -262,7 +265,7 @@ def test_a_run_is_published_with_the_settings_it_had(tmp_path: Path) -> None:
 def test_attention_by_products_is_the_fused_one() -> None:
     import torch
 
-    from training.novice import train as training
+    from training.scratch import loop as training
 
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, 3, 7, 4) for _ in range(3))

@@ -16,7 +16,7 @@ from typing import Final
 from state.errors import ApprenticeError
 from training.datasets.card import Curated, Dataset, Example, load, save
 from training.datasets.curation import Curation, curate
-from training.datasets.demonstrations import copies, drawn_calls, tool_calls
+from training.datasets.demonstrations import drawn_calls, tool_calls
 from training.datasets.exports import to_huggingface, to_openai
 from training.datasets.files import Read, conversations, images, preferences, prompts
 from training.datasets.rows import Kind
@@ -60,8 +60,7 @@ def _made(options: argparse.Namespace) -> Curated:
 
 def _demonstrated(options: argparse.Namespace) -> list[Example]:
     wrong = options.shuffled
-    made = tool_calls(shuffled=wrong) + drawn_calls(options.drawn, shuffled=wrong)
-    return made + copies(options.copies, shuffled=wrong)
+    return tool_calls(shuffled=wrong) + drawn_calls(options.drawn, shuffled=wrong)
 
 
 def _export(dataset: Dataset, options: argparse.Namespace) -> None:
@@ -86,7 +85,6 @@ def _parser() -> argparse.ArgumentParser:
             made.add_argument(
                 "--drawn", type=int, default=0, help="conversations, tools drawn anew"
             )
-            made.add_argument("--copies", type=int, default=0, help="drills in copying words")
         else:
             made.add_argument("file", type=Path)
         made.add_argument("--out", type=Path, default=Path("runs/datasets"), help="their folder")

@@ -22,12 +22,8 @@ from training.datasets.rows import Row
 
 ALL: Final = 100_000
 DRAWN: Final = "drawn"
-COPIED: Final = "copied"
 REQUESTS: Final = 8
 """Of a drawn conversation; together they are as long as the tools before them."""
-DRILLS: Final = 2
-AGAIN: Final = 4
-"""How often a drill's words are said."""
 
 
 def tool_calls(split: str = "train", *, shuffled: int | None = None) -> list[Example]:
@@ -98,41 +94,12 @@ def drawn_calls(rows: int, seed: int = 0, *, shuffled: int | None = None) -> lis
     return made if shuffled is None else _shuffled(made, shuffled)
 
 
-def copies(rows: int, seed: int = 0, *, shuffled: int | None = None) -> list[Example]:
-    """Return drills in copying: words of the kinds that calls are made of, said again and again.
-
-    A call is copied, from tools and requests. A model that never learned to copy letter by letter
-    learns it here in a fraction of the time that calls alone would take.
-
-    Args:
-        rows: how many.
-        seed: fixes them; the first rows of many are those of few.
-        shuffled: the seed of a control, in which other words are said.
-    """
-    made = []
-    for number in range(rows):
-        rng = random.Random(f"{seed}:{number}")
-        drills = [drawn.words(rng) for _ in range(DRILLS)]
-        said = [(f"Say {words}.", "\n".join([f'"{words}"'] * AGAIN)) for words in drills]
-        made.append(
-            Example(
-                row=_row("", said),
-                task=f"{COPIED}#{seed}-{number}",
-                environment="toolcalls",
-                family=COPIED,
-                sources=(COPIED,),
-            )
-        )
-    return made if shuffled is None else _shuffled(made, shuffled)
-
-
 def _row(system: str, said: Sequence[tuple[str, str]]) -> Row:
     turns = chain.from_iterable(
         ({"role": "user", "content": asked}, {"role": "assistant", "content": answer})
         for asked, answer in said
     )
-    told = [{"role": "system", "content": system}] if system else []
-    return {"messages": [*told, *turns]}
+    return {"messages": [{"role": "system", "content": system}, *turns]}
 
 
 def _shuffled(made: list[Example], seed: int) -> list[Example]:

@@ -13,8 +13,9 @@ from environments.household.language import (
 from environments.household.nouns import CATEGORY, THINGS, TREATMENTS
 from state.prompts import Shown
 from training.novice.lessons import reflection, world_rules
-from training.novice.player import Episode, Part, Player, akin, by_noun, lesson_of, shows
+from training.novice.player import Episode, Player, akin, by_noun, lesson_of, shows
 from training.novice.writing import adapted
+from training.scratch.samples import Part
 
 
 def plain(player: Player) -> tuple[Part, ...]:

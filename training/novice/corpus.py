@@ -10,20 +10,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS
 from training.novice import acting, calls, drills, writing
-from training.novice.player import Part, Player
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One chat to learn from, and the kind of exercise it is."""
-
-    kind: str
-    parts: tuple[Part, ...]
+from training.novice.player import Player
+from training.scratch.samples import Part, Sample
 
 
 class Corpus(Player):

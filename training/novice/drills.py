@@ -17,8 +17,9 @@ from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, T
 from state import prompts
 from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
 from training.novice.lessons import rule_in_view, world_rules
-from training.novice.player import Part, Player, by_noun
+from training.novice.player import Player, by_noun
 from training.novice.writing import book_of, criticised, rule_on, unknown, written
+from training.scratch.samples import Part
 
 LOOKUPS: Final = 8  # facts asked for in a prompt, at most
 

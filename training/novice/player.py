@@ -14,7 +14,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from environments.household.environment import STEP_LIMITS
 from environments.household.expert import (
@@ -33,6 +33,7 @@ from environments.household.rooms import generate
 from environments.household.world import World, world
 from state import prompts
 from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
+from training.scratch.samples import Part
 
 SLIP: Final = 0.04
 SLIPPING: Final = 0.3
@@ -43,14 +44,6 @@ CUT: Final = 0.6
 _MISSED = re.compile(r"think: The ([a-z]+) is not here")
 _FOUND = re.compile(r"think: The ([a-z]+) [0-9]+ is here\.")
 FIRST_WORLD: Final = 1_000  # seeded worlds below this number are kept for evaluation
-
-
-class Part(NamedTuple):
-    """One message of a sample: role, text, and whether its tokens are learned in full."""
-
-    role: str
-    text: str
-    learn: bool
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ Anything else falls back to BPE and, in the end, to bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -23,10 +22,8 @@ from environments.household.expert import (
 )
 from environments.household.nouns import PLACES, THINGS, TREATMENTS
 from state import prompts
+from training.scratch.chat import SPECIAL, TAGS, chatting
 
-CONTEXT: Final = 2048
-SPECIAL: Final = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
-TAGS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tools>", "</tools>")
 PHRASES: Final = (
     # observations
     "You are in the middle of a room. Looking quickly around you, you see a",
@@ -81,13 +78,6 @@ _TEMPLATES: Final = (
     "\n\nPlans from earlier attempts:",
     prompts.TOOLS,
 )
-TEMPLATE: Final = (
-    "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}<|assistant|>"
-    "{% generation %}{{ message['content'] }}<|end|>{% endgeneration %}"
-    "{% else %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
-)
 
 
 def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
@@ -128,18 +118,4 @@ def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator((rest(text) for text in texts), trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL])
     tokenizer.add_tokens([AddedToken(word, normalized=False) for word in (*TAGS, *whole)])
-    made: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer,
-        pad_token=SPECIAL[0],
-        eos_token=SPECIAL[1],
-        model_max_length=CONTEXT,
-        chat_template=TEMPLATE,
-        clean_up_tokenization_spaces=False,
-    )
-    return made
-
-
-def load(folder: Path) -> PreTrainedTokenizerFast:
-    """Load the tokenizer of a weights folder."""
-    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
-    return tokenizer
+    return chatting(tokenizer)

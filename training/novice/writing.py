@@ -18,7 +18,8 @@ from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, T
 from environments.household.world import World
 from state import prompts
 from training.novice.lessons import kept_rule, reflection, works_rule
-from training.novice.player import Episode, Part, Player, akin, by_noun, lesson_of, shows
+from training.novice.player import Episode, Player, akin, by_noun, lesson_of, shows
+from training.scratch.samples import Part
 
 
 def adapting(player: Player) -> tuple[Part, ...] | None:

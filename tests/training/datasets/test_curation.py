@@ -47,7 +47,7 @@ examples = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(examples, st.integers(1, 4), st.floats(0, 0.5), st.integers(0, 5))
 def test_the_split_is_by_task_and_nothing_is_lost_uncounted(
     given_examples: list[Example], cap: int, share: float, seed: int

@@ -12,7 +12,7 @@ from environments.toolcalls.environment import Toolcalls
 from state.toolcalls import read_section
 from training.datasets.__main__ import main
 from training.datasets.card import Example, load
-from training.datasets.demonstrations import REQUESTS, copies, drawn_calls, together, tool_calls
+from training.datasets.demonstrations import REQUESTS, drawn_calls, together, tool_calls
 from training.datasets.openai import check_openai
 
 
@@ -109,20 +109,10 @@ def test_requests_to_the_same_tools_become_one_conversation() -> None:
 def test_the_command_draws_as_many_as_it_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = ["toolcalls", "--drawn", "20", "--copies", "30", "--share", "0", "--out", str(tmp_path)]
+    told = ["toolcalls", "--drawn", "20", "--share", "0", "--out", str(tmp_path)]
     assert main(told) == 0
     balance = load(Path(capsys.readouterr().out.strip())).card.balance
-    assert (balance["drawn"], balance["copied"]) == (20, 30)
-
-
-def test_drills_say_the_same_again_and_the_control_says_other_words() -> None:
-    for one in copies(20):
-        for asked, answer in zip(one.row["messages"][::2], one.row["messages"][1::2], strict=True):
-            (words,) = set(answer["content"].split("\n"))
-            assert asked["content"] == f"Say {words.strip(chr(34))}."
-    right, wrong = said(copies(20)), said(copies(20, shuffled=0))
-    assert sorted(right) == sorted(wrong)
-    assert not [words for words, other in zip(right, wrong, strict=True) if words == other]
+    assert balance["drawn"] == 20
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

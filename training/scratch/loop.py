@@ -1,9 +1,9 @@
-"""Train the embedded model from scratch on the generated corpus.
+"""Train a Llama from nothing on generated chats: the loop, and how such a model begins.
 
-Curriculum: rooms grow and exercises are added as tokens are seen (STAGES). Hidden matrices are
-optimised with Muon (Jordan et al. 2024), the rest with AdamW; the learning rate warms up and then
-falls evenly to nothing. The loss counts agent tokens in full and everything else a tenth. Every
-chunk of samples has its own seed, so a resumed run sees what an unbroken one would have seen.
+Hidden matrices are optimised with Muon (Jordan et al. 2024), the rest with AdamW; the learning rate
+warms up and falls evenly to nothing at the end. The loss counts the turns that are learned in full
+and the rest as the recipe says. Every chunk of samples has its own seed, so a resumed run sees what
+an unbroken one would have seen.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, linear
 from transformers import (
     AttentionInterface,
     LlamaConfig,
@@ -27,55 +26,13 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from state import prompts
 from state.errors import MissingPart
-from training.novice import tokenizer as tokenizers
-from training.novice.corpus import KINDS, Corpus, Sample
+from training.scratch.chat import CONTEXT
+from training.scratch.samples import Sample
 
-CHUNK: Final = 256
 LONGEST: Final = 1280
-OTHER_WEIGHT: Final = 0.1
-DRILLS: Final = ("matching", "lookups", "reciting", "criticising")
-MATCHERS: Final = (2, 5)  # layers that start by looking for equal tokens
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What is practised until `until` (a share of all tokens) have been seen."""
-
-    until: float
-    sizes: dict[str, float]
-    mix: dict[str, float]
-    rename: float
-
-
-STAGES: Final = (
-    Stage(
-        0.06,
-        {"tiny": 0.75, "small": 0.25},
-        {"matching": 6, "plain": 3, "told": 3, "reflected": 1, "reflecting": 1, "lookups": 2},
-        0.5,
-    ),
-    Stage(
-        0.2,
-        {"tiny": 0.25, "small": 0.5, "medium": 0.25},
-        {"matching": 2, "lookups": 2, "reciting": 10, "criticising": 3,
-         "plain": 2, "told": 2, "reflected": 3,
-         "ruled": 2.5, "reflecting": 2, "exampled": 1, "others": 0.3, "last_attempt": 0.3,
-         "critic": 0.7, "calling": 0.5, "planned": 0.3, "adapting": 0.3, "warned": 0.2},
-        0.3,
-    ),
-    Stage(
-        1.0,
-        {"tiny": 0.1, "small": 0.2, "medium": 0.3, "full": 0.4},
-        {"matching": 2, "lookups": 3, "reciting": 4, "criticising": 4,
-         "plain": 3, "told": 1, "reflected": 5,
-         "ruled": 4, "reflecting": 14, "exampled": 7, "others": 0.6, "similar": 0.8,
-         "last_attempt": 0.4, "critic": 4, "calling": 0.5, "planned": 0.6, "adapting": 0.6,
-         "warned": 0.4},
-        0.2,
-    ),
-)  # fmt: skip
+STRANGERS: Final = 1_500
+"""Tokens of the vocabulary, drawn at random, that a fixed one's right token is told apart from."""
 
 
 @dataclass(frozen=True)
@@ -96,18 +53,50 @@ class Settings:
     device: str = "cpu"
 
 
-def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
+class Recipe(Protocol):
+    """What is made.
+
+    Attributes:
+        settings: by default.
+        other_weight: what a token that nobody has to write counts in the loss, beside 1.
+    """
+
+    settings: Settings
+    other_weight: float
+
+    def tokenizer(self, out: Path, seed: int) -> PreTrainedTokenizerFast:
+        """Return the tokenizer of a run's folder, made there if need be."""
+
+    def network(self, settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+        """Return the fresh model."""
+
+    def samples(
+        self, tokenizer: PreTrainedTokenizerFast, seed: int, share: float
+    ) -> Iterable[Sample]:
+        """Return a chunk of samples; `share` of all tokens have been seen."""
+
+    def prompts(self) -> dict[str, str]:
+        """Return the fingerprint of every prompt that the samples hold, by name."""
+
+    def measured(
+        self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, device: str
+    ) -> dict[str, float]:
+        """Return shares of turns that are right, for the log."""
+
+
+def train(out: Path, recipe: Recipe, settings: Settings, *, save_every: float = 120.0) -> None:
     """Train until all tokens are seen, writing checkpoints and a log; resumes by itself.
 
     Args:
         out: folder of the run: `state.pt`, `log.jsonl`, and the finished model.
+        recipe: what is made.
         settings: kept in the checkpoint's folder; a resumed run uses the given ones.
         save_every: seconds between checkpoints.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    tokenizer = _tokenizer(out, settings.seed)
-    model = build(settings, len(tokenizer))
+    tokenizer = recipe.tokenizer(out, settings.seed)
+    model = recipe.network(settings, tokenizer)
     model.to(torch.device(settings.device))  # type: ignore[arg-type]
     if settings.device == "cpu":
         AttentionInterface.register("products", _attend)
@@ -127,12 +116,12 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
     first = seen
     losses: list[float] = []
     while seen < settings.tokens:
-        for ids, weights in _batches(tokenizer, settings, chunk, seen / settings.tokens):
+        for ids, weights in _batches(recipe, tokenizer, settings, chunk, seen):
             rate = _rate(step, seen, settings)
             for optimizer, base in zip(optimizers, bases, strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = base * rate
-            losses.append(_step(model, optimizers, ids, weights, settings.device))
+            losses.append(_step(model, optimizers, ids, weights, step))
             seen += ids.numel()
             step += 1
         chunk += 1
@@ -153,13 +142,13 @@ def train(out: Path, settings: Settings, *, save_every: float = 120.0) -> None:
                 loss=sum(losses) / len(losses),
                 rate=rate,
                 tokens_per_second=speed,
-                **probe(model, tokenizer, settings.device),
+                **recipe.measured(model, tokenizer, settings.device),
             )
             losses.clear()
-    publish(out, out / "model")
+    publish(out, recipe, out / "model")
 
 
-def publish(out: Path, folder: Path) -> None:
+def publish(out: Path, recipe: Recipe, folder: Path) -> None:
     """Write the latest checkpoint of a run as a model, whether or not the run has finished.
 
     Beside the weights lies `training.json`: the settings, the tokens seen, and the fingerprint of
@@ -169,24 +158,30 @@ def publish(out: Path, folder: Path) -> None:
         MissingPart: if the run has no checkpoint yet.
     """
     if not (out / "state.pt").exists():
-        raise MissingPart(f"{out} has no checkpoint. Train first: python -m training.novice.")
-    tokenizer = tokenizers.load(out / "tokenizer")
+        raise MissingPart(f"{out} has no checkpoint. Train first, with --out {out}.")
     kept = torch.load(out / "state.pt", weights_only=True, map_location="cpu")
     settings = Settings(**kept["settings"])
-    model = build(settings, len(tokenizer))
+    tokenizer = recipe.tokenizer(out, settings.seed)
+    model = recipe.network(settings, tokenizer)
     model.load_state_dict(kept["model"])
     export(model, tokenizer, folder)
     facts = {
         "settings": asdict(settings),
         "tokens_seen": kept["seen"],
         "parameters": sum(weight.numel() for weight in model.parameters()),
-        "prompts": prompts.fingerprints(),
+        "prompts": recipe.prompts(),
     }
     (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def build(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
-    """Return a fresh Llama-architecture model."""
+def build(settings: Settings, vocabulary: int, matchers: Sequence[int]) -> LlamaForCausalLM:
+    """Return a fresh Llama-architecture model.
+
+    Args:
+        settings: its sizes.
+        vocabulary: how many tokens it has.
+        matchers: layers that start by looking for equal tokens.
+    """
     config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=settings.hidden,
@@ -194,7 +189,7 @@ def build(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
         num_attention_heads=settings.heads,
         num_key_value_heads=settings.heads,
         intermediate_size=settings.mlp,
-        max_position_embeddings=tokenizers.CONTEXT,
+        max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=None,
@@ -202,7 +197,7 @@ def build(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
     )
     model = LlamaForCausalLM(config)
     with torch.no_grad():
-        for number in MATCHERS:
+        for number in matchers:
             if number < settings.layers:
                 _as_matcher(model.model.layers[number])
     return model
@@ -270,7 +265,9 @@ def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
     tokenizer.save_pretrained(folder)
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> tuple[list[int], list[float]]:
+def encode(
+    tokenizer: PreTrainedTokenizerFast, sample: Sample, other_weight: float
+) -> tuple[list[int], list[float]]:
     """Return a sample's token ids and each token's weight in the loss."""
     end = tokenizer.eos_token_id
     roles = {role: _token(tokenizer, f"<|{role}|>") for role, _, _ in sample.parts}
@@ -280,8 +277,8 @@ def encode(tokenizer: PreTrainedTokenizerFast, sample: Sample) -> tuple[list[int
     for part, text in zip(sample.parts, texts, strict=True):
         ids += [roles[part.role], *text, end]
         mine = part.role == "assistant"
-        weight = 1.0 if part.learn else 0.0 if mine else OTHER_WEIGHT
-        weights += [OTHER_WEIGHT if mine else 0.0, *([weight] * len(text))]
+        weight = 1.0 if part.learn else 0.0 if mine else other_weight
+        weights += [other_weight if mine else 0.0, *([weight] * len(text))]
         weights.append(weight if mine else 0.0)
     return ids, weights
 
@@ -292,60 +289,34 @@ def _token(tokenizer: PreTrainedTokenizerFast, text: str) -> int:
     return found
 
 
-def probe(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, device: str, count: int = 60
-) -> dict[str, float]:
-    """Measure, on fixed fresh samples, the share of agent turns predicted whole, by first word."""
-    right: dict[str, list[bool]] = {}
-    model.train(False)
-    kinds = ("told", "reflected", "ruled", "exampled", "reflecting", "critic")
-    mix = dict.fromkeys(kinds, 1.0) | dict.fromkeys(DRILLS, 0.4)
-    corpus = Corpus(777_777, {"small": 1, "medium": 1}, mix, rename=0.0)
+def predicted(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    samples: Iterable[Sample],
+    device: str,
+) -> Iterator[tuple[Sample, int, bool]]:
+    """Yield each turn that is learned (its sample and place) and whether it is predicted whole."""
     end = tokenizer.eos_token_id
+    model.train(False)
     with torch.no_grad():
-        for sample in islice(iter(corpus), count):
-            ids, _ = encode(tokenizer, sample)
+        for sample in samples:
+            ids, _ = encode(tokenizer, sample, 0.0)
             guesses = model(torch.tensor([ids[:LONGEST]], device=device)).logits[0].argmax(-1)
             spot = 0
-            for part, text in zip(
-                sample.parts, tokenizer([p.text for p in sample.parts])["input_ids"], strict=True
-            ):
+            texts = tokenizer([part.text for part in sample.parts])["input_ids"]
+            for number, (part, text) in enumerate(zip(sample.parts, texts, strict=True)):
                 size = len(text) + 2
                 if part.learn and spot + size <= LONGEST:
                     want = torch.tensor([*text, end], device=device)
-                    got = guesses[spot : spot + size - 1]
-                    key = _turn_kind(sample.kind, part.text)
-                    right.setdefault(key, []).append(bool((want == got).all()))
+                    yield sample, number, bool((want == guesses[spot : spot + size - 1]).all())
                 spot += size
     model.train()
-    return {key: round(sum(hits) / len(hits), 3) for key, hits in sorted(right.items())}
-
-
-def _turn_kind(kind: str, text: str) -> str:
-    if kind in ("reflecting", "critic"):
-        return f"write_{kind}"
-    if kind in DRILLS:
-        return f"drill_{kind}"
-    if "Plan:" in text:
-        return f"plan_{kind}"
-    for word in ("take", "put", "go", "open"):
-        if text.splitlines()[-1].startswith(word):
-            return word
-    return "other"
-
-
-def _tokenizer(out: Path, seed: int) -> PreTrainedTokenizerFast:
-    folder = out / "tokenizer"
-    if not folder.exists():
-        corpus = Corpus(seed, {"tiny": 1, "small": 1}, dict.fromkeys(KINDS, 1.0))
-        texts = [part.text for sample in islice(iter(corpus), 3000) for part in sample.parts]
-        tokenizers.train(texts).save_pretrained(folder)
-    return tokenizers.load(folder)
 
 
 def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
-    hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    hidden = [p for n, p in named if p.ndim == 2 and "embed" not in n]
+    rest = [p for n, p in named if p.ndim != 2 or "embed" in n]
     muon = torch.optim.Muon(
         hidden, lr=settings.muon_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
     )
@@ -359,13 +330,12 @@ def _rate(step: int, seen: int, settings: Settings) -> float:
 
 
 def _batches(
-    tokenizer: PreTrainedTokenizerFast, settings: Settings, chunk: int, share: float
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, settings: Settings, chunk: int, seen: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Draw a chunk of samples and yield it in batches of like lengths."""
-    stage = next(stage for stage in STAGES if share < stage.until)
     seed = settings.seed * 1_000_003 + chunk
-    corpus = Corpus(seed, stage.sizes, stage.mix, stage.rename)
-    drawn = [encode(tokenizer, sample) for sample in islice(iter(corpus), CHUNK)]
+    samples = recipe.samples(tokenizer, seed, seen / settings.tokens)
+    drawn = [encode(tokenizer, sample, recipe.other_weight) for sample in samples]
     rows = sorted((row for row in drawn if len(row[0]) <= LONGEST), key=lambda row: len(row[0]))
     batches: list[list[tuple[list[int], list[float]]]] = [[]]
     for row in rows:
@@ -380,7 +350,7 @@ def _batches(
         for number, (tokens, each) in enumerate(batch):
             ids[number, : len(tokens)] = torch.tensor(tokens)
             weights[number, : len(tokens)] = torch.tensor(each)
-        yield ids, weights
+        yield ids.to(settings.device), weights.to(settings.device)
 
 
 def _step(
@@ -388,22 +358,41 @@ def _step(
     optimizers: list[torch.optim.Optimizer],
     ids: Tensor,
     weights: Tensor,
-    device: str,
+    step: int,
 ) -> float:
-    ids, weights = ids.to(device), weights.to(device)
-    with torch.autocast(torch.device(device).type, torch.bfloat16):
-        states = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-        logits = model.lm_head(states)
-    each = cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
-    weight = weights[:, 1:].flatten()
+    told = weights[:, 1:] > 0
+    wanted, weight = ids[:, 1:][told], weights[:, 1:][told]
+    with torch.autocast(ids.device.type, torch.bfloat16):
+        states = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state[told]
+        table = model.lm_head.weight
+        if not table.requires_grad:
+            some = _told_apart(ids, len(table), step)
+            table, wanted = table[some], torch.searchsorted(some, wanted)
+        logits = linear(states, table)
+    each = cross_entropy(logits.float(), wanted, reduction="none")
     loss = (each * weight).sum() / weight.sum()
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(_learned(model), 1.0)
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     mine = weight >= 1
     return float((each * mine).sum().detach() / mine.sum())
+
+
+def _told_apart(ids: Tensor, vocabulary: int, step: int) -> Tensor:
+    """Return the tokens of a batch and others, sorted: enough where no token's vector is learned.
+
+    Whole, a vocabulary of tens of thousands would cost more than the network below it.
+    """
+    source = torch.Generator().manual_seed(step)
+    strangers = torch.randint(vocabulary, (STRANGERS,), generator=source).to(ids.device)
+    several: Tensor = torch.cat([ids.flatten(), strangers])
+    return torch.tensor(sorted(set(several.tolist())), device=ids.device)
+
+
+def _learned(model: LlamaForCausalLM) -> list[Tensor]:
+    return [weight for weight in model.parameters() if weight.requires_grad]
 
 
 def _log(out: Path, **fields: Any) -> None:

@@ -1,0 +1,77 @@
+"""The clerk as it is shipped: it reads forms that nobody has seen, and calls nothing by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
+
+import models
+from environments.toolcalls.environment import Toolcalls
+from training.clerk import vocabulary
+from training.clerk.corpus import Corpus
+from training.clerk.recipe import Clerk
+from training.scratch import chat
+from training.scratch.samples import Part
+
+WEIGHTS = Path(models.__file__).parent / "clerk" / "weights"
+KINDS = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+
+
+def facts() -> dict[str, Any]:
+    """Return what is recorded of the training."""
+    found: dict[str, Any] = json.loads((WEIGHTS / "training.json").read_text())
+    return found
+
+
+def answers(asked: list[list[AnyMessage]]) -> list[str]:
+    """Ask the model all at once."""
+    model = models.chat("local:clerk", max_tokens=60)
+
+    async def every() -> list[str]:
+        return [m.text for m in await asyncio.gather(*(model.ainvoke(list(q)) for q in asked))]
+
+    return asyncio.run(every())
+
+
+def messages(parts: tuple[Part, ...]) -> list[AnyMessage]:
+    return [KINDS[part.role](part.text) for part in parts]
+
+
+def test_the_weights_are_small_and_plainly_llama() -> None:
+    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) <= 30_000_000
+    assert json.loads((WEIGHTS / "config.json").read_text())["architectures"] == [
+        "LlamaForCausalLM"
+    ]
+
+
+def test_its_prompt_is_the_one_it_was_trained_on() -> None:
+    assert facts()["prompts"] == Clerk().prompts(), "retrain the clerk, or restore the prompt"
+
+
+def test_it_reads_forms_that_it_has_not_seen() -> None:
+    words = vocabulary.whole_words(chat.load(WEIGHTS))
+    asked: dict[str, list[tuple[list[AnyMessage], str]]] = {"Which": [], "form": []}
+    for sample in islice(Corpus(31_337, words, {}, copying=0), 60):
+        about = sample.parts[1].text.partition("?")[0]
+        if about == "Which" or "_" in about:
+            kind = "Which" if about == "Which" else "form"
+            asked[kind].append((messages(sample.parts[:2]), sample.parts[2].text))
+    for least, each in zip((0.8, 0.5), asked.values(), strict=True):
+        said = answers([question for question, _ in each])
+        right = [one == wanted for one, (_, wanted) in zip(said, each, strict=True)]
+        assert len(right) > 15
+        assert sum(right) / len(right) >= least
+
+
+def test_it_calls_nothing_before_it_is_taught_to() -> None:
+    every = Toolcalls()
+    asked: list[list[AnyMessage]] = []
+    for task in every.tasks("validation", 12):
+        tools = Toolcalls(task.environment.partition("/")[2]).instructions
+        asked.append([SystemMessage(tools), HumanMessage(task.instruction)])
+    assert not [said for said in answers(asked) if "<tool_call>" in said]

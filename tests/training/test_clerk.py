@@ -1,0 +1,118 @@
+"""The clerk's words and what it learns from: forms, sentences about them, and never a call."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import models
+from environments.toolcalls.authoring import UNSAID
+from state.toolcalls import read_section
+from training.clerk import vocabulary
+from training.clerk.corpus import Corpus, content_words
+from training.scratch import chat
+from training.scratch.samples import Sample
+
+WEIGHTS = Path(models.__file__).parent / "clerk" / "weights"
+
+
+@pytest.fixture(scope="module")
+def words() -> Any:
+    return chat.load(WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def samples(words: Any) -> list[Sample]:
+    corpus = Corpus(5, vocabulary.whole_words(words), {"send": ["post", "mail"]}, copying=0.3)
+    return list(islice(corpus, 200))
+
+
+def questions(samples: list[Sample]) -> list[tuple[list[dict[str, Any]], str, str]]:
+    """Return tools, question and answer of every question about a form."""
+    return [
+        (read_section(sample.parts[0].text)[1], asked.text, answer.text)
+        for sample in samples
+        if sample.kind == "reading"
+        for asked, answer in zip(sample.parts[1::2], sample.parts[2::2], strict=True)
+    ]
+
+
+def test_the_tokenizer_is_made_as_it_was(words: Any) -> None:
+    assert vocabulary.tokenizer().get_vocab() == words.get_vocab()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Rent a car, please.", 'a  b\n\n\n"c_d": [1,234]', "naïve 東京 \t{}", " x ", "o'clock (3pm)"],
+)
+def test_text_survives_whole(words: Any, text: str) -> None:
+    assert words.decode(words(text)["input_ids"]) == text
+
+
+def test_a_word_is_one_token_in_each_form_and_its_vectors_differ_in_form_alone(words: Any) -> None:
+    table = vocabulary_table()
+    for word in ("train", "hotel", "monday", "city", "12"):
+        forms = dict.fromkeys((word, f" {word}", word.capitalize(), f" {word.capitalize()}"))
+        tokens = [words(form)["input_ids"] for form in forms]
+        assert all(len(each) == 1 for each in tokens), word
+        rows = torch.stack([table[token] for (token,) in tokens])
+        said = rows[:, : -vocabulary.FORM]
+        assert torch.equal(said, said[:1].expand_as(said))
+        assert len({tuple(row.tolist()) for row in rows}) == len(forms)
+
+
+def test_words_of_like_meaning_are_near(words: Any) -> None:
+    table = vocabulary_table()
+    listed = content_words(vocabulary.whole_words(words))
+    akin = vocabulary.akin(listed, table[words.convert_tokens_to_ids(listed)])
+    assert "railway" in akin["train"]
+    assert "tuesday" in akin["monday"]
+    assert {"buy", "purchase"} & {*akin["buy"], *akin["purchase"]}
+    assert not [word for word, like in akin.items() if word in like]
+
+
+def test_a_seed_fixes_the_samples(words: Any, samples: list[Sample]) -> None:
+    again = Corpus(5, vocabulary.whole_words(words), {"send": ["post", "mail"]}, copying=0.3)
+    assert list(islice(again, 20)) == samples[:20]
+
+
+def test_every_answer_stands_in_the_form_or_in_the_sentence(samples: list[Sample]) -> None:
+    asked = questions(samples)
+    assert len(asked) > 900
+    unsaid = 0
+    for tools, question, answer in asked:
+        about, _, sentence = question.partition("? ")
+        by = {tool["name"]: tool for tool in tools}
+        if about == "Which":
+            assert answer in by
+            continue
+        pairs = [(about, answer)]
+        if about in by:
+            pairs = [(name, value) for name, value in re.findall(r"(?:^|; )(\w+): ([^;]+)", answer)]
+            assert [name for name, _ in pairs] == list(by[about]["parameters"]["properties"])
+        unsaid += sum(value == UNSAID for _, value in pairs)
+        assert all(value in sentence for _, value in pairs if value != UNSAID), (question, answer)
+    assert 100 < unsaid < len(asked)
+
+
+def test_no_sample_holds_a_call_or_a_thought(samples: list[Sample]) -> None:
+    said = [part.text for sample in samples for part in sample.parts if part.learn]
+    assert not [text for text in said if "<" in text or '"arguments"' in text]
+
+
+def test_forms_are_in_other_words_and_sentences_in_near_ones(samples: list[Sample]) -> None:
+    names = {tool["name"] for tools, _, _ in questions(samples) for tool in tools}
+    verbs = {name.partition("_")[0] for name in names}
+    assert len(verbs) > 200
+
+
+def vocabulary_table() -> torch.Tensor:
+    """Return the vectors of the shipped tokens."""
+    from safetensors.torch import load_file
+
+    return load_file(WEIGHTS / "model.safetensors")["model.embed_tokens.weight"].float()

@@ -1,0 +1,242 @@
+"""What the clerk learns from: copying, and questions about forms; never a function call.
+
+A form is a list of tools as JSON Schema. It is asked which of them a sentence is about, and what
+the sentence says of a parameter. The tools are drawn (environments.toolcalls.drawn), mostly with
+other English words in place of their own, so that there is nothing to know by heart; half of the
+sentences say things in words that are only near to the form's.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from environments.toolcalls import drawn
+from environments.toolcalls.authoring import UNSAID, filled, taken
+from environments.toolcalls.calls import Schema
+from environments.toolcalls.domains import CITIES, NAMES, Domain, Tool
+from state.toolcalls import section
+from training.scratch.samples import Part, Sample
+
+QUESTIONS: Final = 8
+COPIES: Final = 6
+BLURRED: Final = 0.35  # of the words of a blurred sentence
+LACKING: Final = 0.25  # of the sentences leave something out
+GENERAL: Final = 0.3  # of the sentences have a verb that says nothing
+_GENERAL: Final = ("arrange", "do", "find", "get", "give", "handle", "have", "look", "make", "put",
+                   "see", "sort", "take", "use")  # fmt: skip
+_WORD: Final = re.compile("[A-Za-z]+")
+_FUNCTION_WORDS: Final = frozenset({
+    "a", "an", "the", "of", "to", "in", "for", "at", "on", "with", "by", "from", "and", "or",
+    "is", "it", "its", "be", "i", "me", "my", "we", "you", "your", "us", "this", "that", "there",
+    "are", "am", "was", "were", "not", "no", "do", "does", "did", "please", "can", "could",
+    "would", "want", "like", "need", "have", "has", "help", "about", "some", "one", "as",
+    "which", "what", "when", "where", "who", "how", "say", "yes", "only",
+})  # fmt: skip
+
+Turn = tuple[str, str]
+
+
+class Corpus:
+    """An endless, seeded stream of samples.
+
+    Args:
+        seed: the same seed gives the same samples.
+        words: whole words of the vocabulary.
+        near: words of like meaning, of some of them.
+        copying: the share of samples that are drills in copying.
+    """
+
+    def __init__(
+        self, seed: int, words: Sequence[str], near: Mapping[str, Sequence[str]], copying: float
+    ) -> None:
+        self.rng = random.Random(seed)
+        self.words = content_words(words)
+        self.near = near
+        self.copying = copying
+
+    def __iter__(self) -> Iterator[Sample]:
+        while True:
+            copied = self.rng.random() < self.copying
+            yield self.copied() if copied else self.read()
+
+    def copied(self) -> Sample:
+        """Say words again, or the line of a list that begins with one."""
+        if self.rng.random() < 0.5:
+            turns = [(f"Say {said}.", f'"{said}"') for said in self._several(COPIES)]
+            return Sample("saying", _chat("", turns))
+        lines = self._several(self.rng.randint(3, 2 * COPIES))
+        asked = self.rng.sample(lines, min(len(lines), COPIES))
+        turns = [(f"Which line begins with {line.split()[0]}?", line) for line in asked]
+        return Sample("finding", _chat("\n".join(lines), turns))
+
+    def read(self) -> Sample:
+        """Answer questions about a form and sentences."""
+        domain = drawn.domain(self.rng)
+        other = self._other_words()
+        tools = {name: _renamed(tool.schema(name), other) for name, tool in domain.tools.items()}
+        if any(_clash(tools[name], tool) for name, tool in domain.tools.items()):
+            return self.read()
+        for tool in tools.values():
+            self._retitle(tool)
+        if len({tool["name"] for tool in tools.values()}) < len(tools):
+            return self.read()
+        turns = [self._question(domain, tools, other) for _ in range(QUESTIONS)]
+        return Sample("reading", _chat(section(list(tools.values())), turns))
+
+    def _question(
+        self, domain: Domain, tools: Mapping[str, Schema], other: Mapping[str, str]
+    ) -> Turn:
+        rng = self.rng
+        function, said, values = _sentence(domain, rng)
+        name, parameters = tools[function]["name"], tools[function]["parameters"]["properties"]
+        said = _swapped(said, other)
+        values = {_swapped(key, other): _value(value, other) for key, value in values.items()}
+        verb, noun = function.split("_")
+        alone = sum(each.endswith(f"_{noun}") for each in domain.tools) == 1
+        if alone and rng.random() < GENERAL:
+            said = _swapped(said, {_swapped(verb, other).lower(): rng.choice(_GENERAL)})
+        if rng.random() < 0.5:
+            told = " ".join(map(str, values.values())).lower()
+            said = self._blurred(said, keep=_FUNCTION_WORDS.union(_WORD.findall(told)))
+        roll = rng.random()
+        if roll < 0.4:
+            return f"Which? {said}", name
+        if roll < 0.8:
+            return f"{name}? {said}", taken(parameters, values)
+        asked = rng.choice(list(parameters))
+        return f"{asked}? {said}", str(values.get(asked, UNSAID))
+
+    def _other_words(self) -> dict[str, str]:
+        """Deal out words for those that drawn domains are made of.
+
+        Tools are about anything at all; parameters and values stay of their kind, mostly.
+        """
+        rng = self.rng
+        other = {word: rng.choice(self.words) for word in _ABOUT} if rng.random() < 0.8 else {}
+        for words, share in ((_TAKEN, 0.15), (_VALUES, 0.1)):
+            alike = rng.random() < 0.6
+            for word in words:
+                like = self.near.get(word) if alike else None
+                if rng.random() < share:
+                    other[word] = rng.choice(self.words)
+                elif like:
+                    other[word] = rng.choice([word, *like])
+                else:
+                    other.pop(word, None)
+        return other
+
+    def _retitle(self, tool: Schema) -> None:
+        """Let a tool's name and its description say different words: a sentence has either's."""
+        rng = self.rng
+        roll = rng.random()
+        if roll < 0.4:
+            parts = tool["name"].split("_")
+            parts = [self._another(part) if rng.random() < 0.7 else part for part in parts]
+            if rng.random() < 0.3:
+                parts.insert(rng.randint(0, 2), rng.choice(self.words))
+            tool["name"] = "_".join(parts[-1:] if rng.random() < 0.1 else parts)
+        elif roll < 0.6:
+            tool["description"] = self._blurred(tool["description"], keep=_FUNCTION_WORDS)
+
+    def _another(self, word: str) -> str:
+        """Return a word of like meaning, or any."""
+        return self.rng.choice([*self.near.get(word, ()), *self.rng.choices(self.words, k=3)])
+
+    def _blurred(self, text: str, keep: frozenset[str]) -> str:
+        """Say a text in words that are near to its own."""
+
+        def other(match: re.Match[str]) -> str:
+            word = match[0].lower()
+            like = self.near.get(word)
+            if word in keep or not like or self.rng.random() > BLURRED:
+                return match[0]
+            return _cased(self.rng.choice(like), match[0])
+
+        return _WORD.sub(other, text)
+
+    def _several(self, count: int) -> list[str]:
+        return [self._anything() for _ in range(count)]
+
+    def _anything(self) -> str:
+        """Draw something to be copied: words, names of functions, numbers, names nobody has."""
+        rng = self.rng
+        kinds: tuple[Callable[[], str], ...] = (
+            lambda: " ".join(map(self._capital, rng.choices(self.words, k=rng.randint(1, 4)))),
+            lambda: "_".join(rng.choices(self.words, k=rng.randint(2, 3))),
+            lambda: drawn.words(rng),
+            lambda: str(rng.choice((rng.randint(0, 999), rng.randint(1_000, 20_000)))),
+            lambda: drawn.coined(rng),
+        )
+        return rng.choices(kinds, (50, 15, 15, 10, 10))[0]()
+
+    def _capital(self, word: str) -> str:
+        return word.capitalize() if self.rng.random() < 0.3 else word
+
+
+def content_words(words: Sequence[str]) -> list[str]:
+    """Return words that say something."""
+    return [word for word in words if len(word) > 2 and word not in _FUNCTION_WORDS]
+
+
+def _chat(system: str, turns: Sequence[Turn]) -> tuple[Part, ...]:
+    told = [Part("system", system, False)] if system else []
+    for asked, answer in turns:
+        told += [Part("user", asked, False), Part("assistant", answer, True)]
+    return tuple(told)
+
+
+def _sentence(domain: Domain, rng: random.Random) -> tuple[str, str, dict[str, Any]]:
+    """Draw a tool, a sentence about it, and what the sentence says of its parameters."""
+    name, tool = rng.choice(list(domain.tools.items()))
+    if rng.random() < LACKING:
+        missing, ask = rng.choice(list(tool.lacks.items()))
+        said, values = filled(ask, tool, rng)
+        return name, said, {key: value for key, value in values.items() if key != missing}
+    return name, *filled(rng.choice(tool.asks), tool, rng)
+
+
+def _clash(schema: Schema, tool: Tool) -> bool:
+    """Whether two parameters came to have one name."""
+    return len(schema["parameters"]["properties"]) < len(tool.takes)
+
+
+def _renamed(schema: Schema, other: Mapping[str, str]) -> Schema:
+    """Return a tool with other words."""
+    parameters = schema["parameters"]
+    properties = {}
+    for name, kind in parameters["properties"].items():
+        listed = {"enum": [_swapped(one, other) for one in kind["enum"]]} if "enum" in kind else {}
+        properties[_swapped(name, other)] = {**kind, **listed}
+    required = [_swapped(name, other) for name in parameters["required"]]
+    return {
+        "name": _swapped(schema["name"], other),
+        "parameters": {**parameters, "properties": properties, "required": required},
+        "description": _swapped(schema["description"], other),
+    }
+
+
+def _swapped(text: str, other: Mapping[str, str]) -> str:
+    def one(match: re.Match[str]) -> str:
+        word = other.get(match[0].lower())
+        return _cased(word, match[0]) if word else match[0]
+
+    return _WORD.sub(one, text)
+
+
+def _value(value: object, other: Mapping[str, str]) -> object:
+    return _swapped(value, other) if isinstance(value, str) else value
+
+
+def _cased(word: str, like: str) -> str:
+    return word.capitalize() if like[0].isupper() else word
+
+
+_ABOUT: Final = (*drawn.VERBS, *drawn.NOUNS)
+_TAKEN: Final = sorted({*drawn.UNITS, *drawn.NUMBERED, *drawn.PEOPLE, *drawn.PLACES,
+                        *drawn.COMPANIES, *drawn.TITLED, *drawn.TOPICS, *drawn.CHOICES,
+                        "day", "hour"})  # fmt: skip
+_VALUES: Final = sorted({value.lower() for values in (CITIES, NAMES, *drawn.CHOICES.values())
+                         for value in values})  # fmt: skip
