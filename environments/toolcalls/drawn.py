@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ from environments.toolcalls.domains import CITIES, DAYS, HOURS, NAMES, Domain, T
 TOOLS: Final = (1, 2, 3, 4, 4)  # of a domain; with few of them, reading is learned before choosing
 PARAMETERS: Final = 5  # that the tools of a domain share
 ASKS: Final = 5  # ways to ask for a tool
+RENAMED: Final = 0.5  # of the tools have names that requests do not say
 
 VERBS: Final = (
     "add", "buy", "call", "cancel", "change", "check", "clean", "close", "compare", "copy",
@@ -171,7 +172,7 @@ def domain(rng: random.Random) -> Domain:
     tools = {}
     for verb, noun in zip(verbs, nouns, strict=True):
         only = Counter(nouns)[noun] == 1
-        tools[f"{verb}_{noun}"] = _tool(verb, noun, pool, rng, only=only)
+        tools[_called(verb, noun, tools, rng)] = _tool(verb, noun, pool, rng, only=only)
     return Domain("train", tools)
 
 
@@ -189,6 +190,18 @@ def words(rng: random.Random) -> str:
         lambda: f"{coined(rng)}_{coined(rng)}".lower(),
     )
     return " ".join(rng.choice(kinds)() for _ in range(rng.randint(1, 3)))
+
+
+def _called(verb: str, noun: str, others: Container[str], rng: random.Random) -> str:
+    """Name a tool, sometimes in words that people do not say: its description has theirs.
+
+    Where a name is always what was said, it need not be read.
+    """
+    roll = rng.random()
+    if roll < RENAMED:
+        verb, noun = (rng.choice(VERBS), noun) if roll < RENAMED / 2 else (verb, rng.choice(NOUNS))
+    name = f"{verb}_{noun}"
+    return name if name not in others else _called(verb, noun, others, rng)
 
 
 def _parameters(rng: random.Random) -> list[Parameter]:

@@ -20,7 +20,7 @@ from environments.toolcalls.domains import CITIES, NAMES, Domain, Tool
 from state.toolcalls import section
 from training.scratch.samples import Part, Sample
 
-QUESTIONS: Final = 8
+QUESTIONS: Final = 14
 COPIES: Final = 6
 BLURRED: Final = 0.35  # of the words of a blurred sentence
 LACKING: Final = 0.25  # of the sentences leave something out
@@ -94,17 +94,17 @@ class Corpus:
         name, parameters = tools[function]["name"], tools[function]["parameters"]["properties"]
         said = _swapped(said, other)
         values = {_swapped(key, other): _value(value, other) for key, value in values.items()}
-        verb, noun = function.split("_")
-        alone = sum(each.endswith(f"_{noun}") for each in domain.tools) == 1
+        verb, noun = _about(domain.tools[function])
+        alone = sum(_about(each)[1] == noun for each in domain.tools.values()) == 1
         if alone and rng.random() < GENERAL:
             said = _swapped(said, {_swapped(verb, other).lower(): rng.choice(_GENERAL)})
         if rng.random() < 0.5:
             told = " ".join(map(str, values.values())).lower()
             said = self._blurred(said, keep=_FUNCTION_WORDS.union(_WORD.findall(told)))
         roll = rng.random()
-        if roll < 0.4:
+        if roll < 0.5:
             return f"Which? {said}", name
-        if roll < 0.8:
+        if roll < 0.9:
             return f"{name}? {said}", taken(parameters, values)
         asked = rng.choice(list(parameters))
         return f"{asked}? {said}", str(values.get(asked, UNSAID))
@@ -196,6 +196,12 @@ def _sentence(domain: Domain, rng: random.Random) -> tuple[str, str, dict[str, A
         said, values = filled(ask, tool, rng)
         return name, said, {key: value for key, value in values.items() if key != missing}
     return name, *filled(rng.choice(tool.asks), tool, rng)
+
+
+def _about(tool: Tool) -> tuple[str, str]:
+    """Return what a drawn tool does, and to what."""
+    verb, _, noun = tool.does.rstrip(".").lower().split()[:3]
+    return verb, noun
 
 
 def _clash(schema: Schema, tool: Tool) -> bool:
