@@ -140,14 +140,16 @@ async def function_calls(study: Study) -> None:
     """Function calls with tools of domains that training never sees."""
     shop = study.workshop("toolcalls", CLERK)
     ways = {SFT: None, SHUFFLED: 0}
-    marks: dict[str, list[Marks]] = {}
-    took: dict[str, list[Tuned]] = {}
+
+    async def taught(shuffled: int | None) -> Tuned:
+        return await shop.tune(CALLING, await asyncio.to_thread(_demonstrated, shop, shuffled))
+
     with shop.registry():
-        marks[weights.BASE] = await _marks(study, shop, "")
-        for name, seed in ways.items():
-            data = await asyncio.to_thread(_demonstrated, shop, seed)
-            tuned = await shop.tune(CALLING, data)
-            marks[name], took[name] = await _marks(study, shop, tuned.adapter), [tuned]
+        tuned = await asyncio.gather(*map(taught, ways.values()))
+        took = {name: [each] for name, each in zip(ways, tuned, strict=True)}
+        marks = {weights.BASE: await _marks(study, shop, "")}
+        for name, each in zip(ways, tuned, strict=True):
+            marks[name] = await _marks(study, shop, each.adapter)
     _tell(study, marks, took)
 
 

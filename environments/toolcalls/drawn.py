@@ -169,7 +169,7 @@ def domain(rng: random.Random) -> Domain:
     if count > 3 and rng.random() < 0.3:
         verbs[3] = verbs[2]
     pool = _parameters(rng)
-    tools = {}
+    tools: dict[str, Tool] = {}
     for verb, noun in zip(verbs, nouns, strict=True):
         only = Counter(nouns)[noun] == 1
         tools[_called(verb, noun, tools, rng)] = _tool(verb, noun, pool, rng, only=only)

@@ -56,15 +56,15 @@ def test_its_prompt_is_the_one_it_was_trained_on() -> None:
 def test_it_reads_forms_that_it_has_not_seen() -> None:
     words = vocabulary.whole_words(chat.load(WEIGHTS))
     asked: dict[str, list[tuple[list[AnyMessage], str]]] = {"Which": [], "form": []}
-    for sample in islice(Corpus(31_337, words, {}, copying=0), 60):
+    for sample in islice(Corpus(31_337, words, {}, copying=0), 150):
         about = sample.parts[1].text.partition("?")[0]
         if about == "Which" or "_" in about:
             kind = "Which" if about == "Which" else "form"
             asked[kind].append((messages(sample.parts[:2]), sample.parts[2].text))
-    for least, each in zip((0.8, 0.5), asked.values(), strict=True):
+    for least, each in zip((0.6, 0.6), asked.values(), strict=True):
         said = answers([question for question, _ in each])
         right = [one == wanted for one, (_, wanted) in zip(said, each, strict=True)]
-        assert len(right) > 15
+        assert len(right) > 50
         assert sum(right) / len(right) >= least
 
 

@@ -115,8 +115,8 @@ class Corpus:
         Tools are about anything at all; parameters and values stay of their kind, mostly.
         """
         rng = self.rng
-        other = {word: rng.choice(self.words) for word in _ABOUT} if rng.random() < 0.8 else {}
-        for words, share in ((_TAKEN, 0.15), (_VALUES, 0.1)):
+        other = {word: rng.choice(self.words) for word in ABOUT} if rng.random() < 0.8 else {}
+        for words, share in ((TAKEN, 0.15), (VALUES, 0.1)):
             alike = rng.random() < 0.6
             for word in words:
                 like = self.near.get(word) if alike else None
@@ -240,9 +240,9 @@ def _cased(word: str, like: str) -> str:
     return word.capitalize() if like[0].isupper() else word
 
 
-_ABOUT: Final = (*drawn.VERBS, *drawn.NOUNS)
-_TAKEN: Final = sorted({*drawn.UNITS, *drawn.NUMBERED, *drawn.PEOPLE, *drawn.PLACES,
+ABOUT: Final = (*drawn.VERBS, *drawn.NOUNS)
+TAKEN: Final = sorted({*drawn.UNITS, *drawn.NUMBERED, *drawn.PEOPLE, *drawn.PLACES,
                         *drawn.COMPANIES, *drawn.TITLED, *drawn.TOPICS, *drawn.CHOICES,
                         "day", "hour"})  # fmt: skip
-_VALUES: Final = sorted({value.lower() for values in (CITIES, NAMES, *drawn.CHOICES.values())
+VALUES: Final = sorted({value.lower() for values in (CITIES, NAMES, *drawn.CHOICES.values())
                          for value in values})  # fmt: skip

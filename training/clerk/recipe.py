@@ -22,7 +22,7 @@ from training.scratch.samples import Sample
 CHUNK: Final = 256
 MATCHERS: Final = (1, 4)
 FIRST: Final = 0.1  # of all tokens, which are nearly all of copying
-COPYING: Final = (0.9, 0.15)  # the share of drills in copying, at first and then
+COPYING: Final = (0.9, 0.08)  # the share of drills in copying, at first and then
 PROBED: Final = 60
 
 
@@ -30,7 +30,7 @@ class Clerk:
     """The model that reads forms."""
 
     settings = Settings(
-        tokens=15_000_000, batch=8_192, hidden=vocabulary.WIDTH, muon_rate=3e-3, cooldown=0.4
+        tokens=20_000_000, batch=8_192, hidden=vocabulary.WIDTH, muon_rate=3e-3, cooldown=0.5
     )
     other_weight = 0.0
 

@@ -22,10 +22,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
-from environments.toolcalls import drawn
 from environments.toolcalls.domains import DOMAINS, IMAGINED, SMALL_TALK
 from models.sentences import Sentences
 from state.prompts import TOOLS
+from training.clerk.corpus import ABOUT, TAKEN, VALUES
 from training.scratch.chat import SPECIAL, TAGS, chatting
 
 FREQUENT: Final = 10_000
@@ -136,7 +136,7 @@ def _words() -> list[str]:
     """Return the words of a token each: English by frequency, and those of the training tasks."""
     listed = (Path(get_model_path()) / "vocab.txt").read_text("utf-8").split("\n")
     frequent = [w for w in listed if re.fullmatch("[a-z]+", w) and (len(w) > 1 or w in "ai")]
-    told = [TOOLS, *IMAGINED, *SMALL_TALK["train"], Path(drawn.__file__).read_text("utf-8")]
+    told = [TOOLS, *IMAGINED, *SMALL_TALK["train"], *ABOUT, *TAKEN, *VALUES]
     for domain in DOMAINS.values():
         for name, tool in domain.tools.items() if domain.split == "train" else ():
             values = (str(value) for values in tool.takes.values() for value in values)
