@@ -42,10 +42,10 @@ CLERK: Final = f"local:{names.CLERK}"
 CALLING: Final = Way(
     "imitates ideal turns, with tools that are other ones in each conversation",
     "sft",
-    share=5,
+    share=2.5,
     settings={"rank": 32, "alpha": 64, "learning_rate": 2e-3, "batch": 4},
 )
-CONVERSATIONS: Final = 2_400
+CONVERSATIONS: Final = 300
 NEVER: Final = "never calling"
 IMAGES: Final = (256, 96)
 """To learn from, and to be tried on."""
