@@ -19,7 +19,15 @@ DATA: Final = Path(__file__).parent / "data"
 COUNTS: Final[dict[Split, int]] = {"train": 90, "validation": 48, "test": 48}
 KINDS: Final = {"call": 6, "missing": 1, "imagined": 1, "small_talk": 1}
 UNSAID: Final = "-"
+FUNCTION_WORDS: Final = frozenset({
+    "a", "an", "the", "of", "to", "in", "for", "at", "on", "with", "by", "from", "and", "or",
+    "is", "it", "its", "be", "i", "me", "my", "we", "you", "your", "us", "this", "that", "there",
+    "are", "am", "was", "were", "not", "no", "do", "does", "did", "please", "can", "could",
+    "would", "want", "like", "need", "have", "has", "help", "about", "some", "one", "as",
+    "which", "what", "when", "where", "who", "how", "say", "yes", "only",
+})  # fmt: skip
 _SLOT = re.compile(r"{(\w+)}")
+_WORD = re.compile("[A-Za-z]+")
 
 Line = dict[str, Any]
 
@@ -55,11 +63,11 @@ def requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
     while True:
         function, tool = rng.choice(list(domain.tools.items()))
         if kind == "call":
-            yield _call(function, tool, rng)
+            yield _call(function, domain, rng)
         elif kind == "missing":
             parameter, ask = rng.choice(list(tool.lacks.items()))
             said, values = filled(ask, tool, rng)
-            thought = _thought(function, tool, values)
+            thought = _thought(function, domain, said, values)
             yield {"request": said, "thought": thought, "answer": f"Which {parameter}?"}
         elif kind == "imagined":
             doing, _ = filled(tool.doing, tool, rng)
@@ -72,11 +80,12 @@ def requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
             yield {"request": said, "thought": "This is small talk.", "answer": answer}
 
 
-def _call(function: str, tool: Tool, rng: random.Random) -> Line:
+def _call(function: str, domain: Domain, rng: random.Random) -> Line:
+    tool = domain.tools[function]
     said, values = filled(rng.choice(tool.asks), tool, rng)
     return {
         "request": said,
-        "thought": _thought(function, tool, values),
+        "thought": _thought(function, domain, said, values),
         "calls": [{"name": function, "arguments": values}],
     }
 
@@ -93,9 +102,30 @@ def taken(parameters: Iterable[str], values: Mapping[str, Any]) -> str:
     return "; ".join(f"{name}: {values.get(name, UNSAID)}" for name in parameters)
 
 
-def _thought(function: str, tool: Tool, values: Mapping[str, Any]) -> str:
-    """Name the tool and what it takes, so that a call is what was thought and a gap is seen."""
-    return f"{function}. {taken(tool.takes, values)}."
+def quoted(does: str, others: Iterable[str], said: str) -> str:
+    """Return a description from the word on that tells its tool from the others.
+
+    That is the first word that the request says and no other description; where there is none,
+    the first that no other has, or the first of all that says something.
+    """
+    asked = set(_content(said))
+    elsewhere = {word for other in others for word in _content(other)}
+    words = _content(does)
+    own = [word for word in words if word not in elsewhere]
+    first = next((word for word in own if word in asked), next(iter((*own, *words)), ""))
+    start = re.search(rf"\b{first}\b", does, re.IGNORECASE)
+    return does[start.start() :] if start else does
+
+
+def _content(text: str) -> list[str]:
+    return [word for word in _WORD.findall(text.lower()) if word not in FUNCTION_WORDS]
+
+
+def _thought(function: str, domain: Domain, said: str, values: Mapping[str, Any]) -> str:
+    """Quote what the tool does, name it and what it takes: the call follows, or a gap is seen."""
+    tool = domain.tools[function]
+    others = [each.does for each in domain.tools.values() if each is not tool]
+    return f"{quoted(tool.does, others, said)} {function}. {taken(tool.takes, values)}."
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Tool:
     def schema(self, name: str) -> dict[str, Any]:
         """Return the function as JSON Schema.
 
-        The first parameter stands at the same distance from every name, which small models use.
+        What it does stands before its name: who quotes the one comes to the other by reading on.
         """
         properties: dict[str, Any] = {}
         for parameter, values in self.takes.items():
@@ -56,13 +56,13 @@ class Tool:
             if parameter in self.choices:
                 properties[parameter]["enum"] = list(values)
         return {
+            "description": self.does,
             "name": name,
             "parameters": {
                 "type": "object",
                 "properties": properties,
                 "required": [name for name in self.takes if name not in self.optional()],
             },
-            "description": self.does,
         }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from environments.toolcalls import drawn
-from environments.toolcalls.authoring import UNSAID, filled, taken
+from environments.toolcalls.authoring import FUNCTION_WORDS, UNSAID, filled, quoted, taken
 from environments.toolcalls.calls import Schema
 from environments.toolcalls.domains import CITIES, NAMES, Domain, Tool
 from state.toolcalls import section
@@ -28,14 +28,6 @@ GENERAL: Final = 0.3  # of the sentences have a verb that says nothing
 _GENERAL: Final = ("arrange", "do", "find", "get", "give", "handle", "have", "look", "make", "put",
                    "see", "sort", "take", "use")  # fmt: skip
 _WORD: Final = re.compile("[A-Za-z]+")
-_FUNCTION_WORDS: Final = frozenset({
-    "a", "an", "the", "of", "to", "in", "for", "at", "on", "with", "by", "from", "and", "or",
-    "is", "it", "its", "be", "i", "me", "my", "we", "you", "your", "us", "this", "that", "there",
-    "are", "am", "was", "were", "not", "no", "do", "does", "did", "please", "can", "could",
-    "would", "want", "like", "need", "have", "has", "help", "about", "some", "one", "as",
-    "which", "what", "when", "where", "who", "how", "say", "yes", "only",
-})  # fmt: skip
-
 Turn = tuple[str, str]
 
 
@@ -100,10 +92,14 @@ class Corpus:
             said = _swapped(said, {_swapped(verb, other).lower(): rng.choice(_GENERAL)})
         if rng.random() < 0.5:
             told = " ".join(map(str, values.values())).lower()
-            said = self._blurred(said, keep=_FUNCTION_WORDS.union(_WORD.findall(told)))
+            said = self._blurred(said, keep=FUNCTION_WORDS.union(_WORD.findall(told)))
         roll = rng.random()
         if roll < 0.5:
-            return f"Which? {said}", name
+            others = [each["description"] for each in tools.values() if each is not tools[function]]
+            return (
+                f"Which? {said}",
+                f"{quoted(tools[function]['description'], others, said)} {name}",
+            )
         if roll < 0.9:
             return f"{name}? {said}", taken(parameters, values)
         asked = rng.choice(list(parameters))
@@ -139,7 +135,7 @@ class Corpus:
                 parts.insert(rng.randint(0, 2), rng.choice(self.words))
             tool["name"] = "_".join(parts[-1:] if rng.random() < 0.1 else parts)
         elif roll < 0.6:
-            tool["description"] = self._blurred(tool["description"], keep=_FUNCTION_WORDS)
+            tool["description"] = self._blurred(tool["description"], keep=FUNCTION_WORDS)
 
     def _another(self, word: str) -> str:
         """Return a word of like meaning, or any."""
@@ -178,7 +174,7 @@ class Corpus:
 
 def content_words(words: Sequence[str]) -> list[str]:
     """Return words that say something."""
-    return [word for word in words if len(word) > 2 and word not in _FUNCTION_WORDS]
+    return [word for word in words if len(word) > 2 and word not in FUNCTION_WORDS]
 
 
 def _chat(system: str, turns: Sequence[Turn]) -> tuple[Part, ...]:
@@ -218,9 +214,9 @@ def _renamed(schema: Schema, other: Mapping[str, str]) -> Schema:
         properties[_swapped(name, other)] = {**kind, **listed}
     required = [_swapped(name, other) for name in parameters["required"]]
     return {
+        "description": _swapped(schema["description"], other),
         "name": _swapped(schema["name"], other),
         "parameters": {**parameters, "properties": properties, "required": required},
-        "description": _swapped(schema["description"], other),
     }
 
 

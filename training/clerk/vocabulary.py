@@ -42,7 +42,8 @@ PHRASES: Final = (
     '", "parameters": {"type": "object", "properties": {"', '": {"type": "string"}',
     '": {"type": "integer"}', '": {"type": "number"}', '": {"type": "boolean"}',
     '": {"type": "string", "enum": ["', '"]}', '}, "required": ["', '"]}, "description": "', '"}\n',
-    '", "arguments": {"', ', "', '": "', '": ', '", "', '"}}', "}}", '"}',
+    '", "arguments": {"', ', "', '": "', '": ', '", "', '"}}', "}}", '"}', '{"description": "',
+    '", "name": "', '"]}}\n',
 )  # fmt: skip
 """Of schemas and calls as they are written, a token each."""
 _SIGNS: Final = ('"', f".{SPACE}", ".", "?", "!", ",", ";", ":", "'", "_", "-", "'s", f"{SPACE}(",
