@@ -21,6 +21,15 @@ from state.toolcalls import section
 from training.scratch.samples import Part, Sample
 
 QUESTIONS: Final = 14
+_PREPOSITIONS: Final = ("about", "at", "by", "for", "from", "in", "into", "of", "on", "to", "with")
+_DESCRIPTIONS: Final = (
+    "{verb} {a} {noun}", "{verb} {a} {one} {noun}", "{verb} {a} {noun} {to} {the} {one}",
+    "{verb} {the} {one} {of} {a} {noun}", "{verb} {one} {to} {the} {noun}",
+    "{verb} {a} {noun}'s {one}", "{verb} {a} {noun} {to} {the} {one} {of} {other}",
+    "{verb} {the} {one} {other} {of} {a} {noun}", "{verb} {a} {noun} when {one} is {other}",
+    "{one} {a} {noun} {to} {other}, or {verb} it", "{verb} {to} {a} {noun}",
+    "tell {the} {one} {of} {a} {noun}, {verb} it", "{verb} {one} {noun} {to} {a} {other}",
+)  # fmt: skip
 COPIES: Final = 6
 BLURRED: Final = 0.35  # of the words of a blurred sentence
 LACKING: Final = 0.25  # of the sentences leave something out
@@ -71,7 +80,9 @@ class Corpus:
         tools = {name: _renamed(tool.schema(name), other) for name, tool in domain.tools.items()}
         if any(_clash(tools[name], tool) for name, tool in domain.tools.items()):
             return self.read()
-        for tool in tools.values():
+        for name, tool in tools.items():
+            about = (_swapped(word, other) for word in _about(domain.tools[name]))
+            tool["description"] = self._described(*about)
             self._retitle(tool)
         if len({tool["name"] for tool in tools.values()}) < len(tools):
             return self.read()
@@ -123,6 +134,16 @@ class Corpus:
                 else:
                     other.pop(word, None)
         return other
+
+    def _described(self, verb: str, noun: str) -> str:
+        """Say what a tool does, in so many ways that it has to be read."""
+        rng = self.rng
+        told = {"verb": verb, "noun": noun}
+        told |= {name: rng.choice(self.words) for name in ("one", "other")}
+        told |= {name: rng.choice(_PREPOSITIONS) for name in ("to", "of")}
+        told |= {name: rng.choice(("a", "the")) for name in ("a", "the")}
+        written = rng.choice(_DESCRIPTIONS).format_map(told)
+        return f"{written[0].upper()}{written[1:]}."
 
     def _retitle(self, tool: Schema) -> None:
         """Let a tool's name and its description say different words: a sentence has either's."""
