@@ -18,6 +18,7 @@ from state.nouns import digest
 NOVICE: Final = "novice"
 CLERK: Final = "clerk"
 SHIPPED: Final = (NOVICE, CLERK)
+_HERE: Final = Path(__file__).parent
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -39,7 +40,7 @@ def model_folder(name: str) -> Path:
         MissingPart: a shipped model's weights are not where they belong.
     """
     if name in SHIPPED:
-        folder = Path(__file__).parent / name / "weights"
+        folder = _HERE / name / "weights"
         if not (folder / "config.json").is_file():
             raise MissingPart(
                 f"The weights of local:{name} are missing from models/{name}/weights. "

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
+from trl.kernels import chunked_logprob
+from trl.trainer import utils as scoring
 
 from training.base import Base, bf16_pays
 from training.lora import complete_head
@@ -73,8 +77,22 @@ def arguments(
 def attended(trainer: Trainer, settings: Settings, progress: Progress) -> Trainer:
     """Let a trainer report, and end early when the held-out loss no longer falls."""
     complete_head(trainer.model)
+    trainer.compute_loss = _on_what_is_learned()(trainer.compute_loss)  # type: ignore[method-assign]
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Reporter(progress))
     if settings.patience and trainer.args.eval_strategy != "no":
         trainer.add_callback(EarlyStoppingCallback(settings.patience))
     return trainer
+
+
+@contextmanager
+def _on_what_is_learned() -> Iterator[None]:
+    """Let the library score only the tokens that are learned, on a CPU as it does on a GPU.
+
+    Without Triton it scores them all, as some devices compile each shape anew; a CPU does not.
+    """
+    scoring._use_triton = lambda on: on.type == "cpu" or chunked_logprob._use_triton(on)
+    try:
+        yield
+    finally:
+        scoring._use_triton = chunked_logprob._use_triton

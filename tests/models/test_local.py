@@ -23,6 +23,7 @@ from peft import PeftModel
 import models
 from models.engine import Request, close_all, engine
 from models.llama import Llama
+from models.names import SHIPPED
 from models.weights import Served, Weights, choose, generator
 from state.errors import (
     BadInput,
@@ -313,12 +314,13 @@ def test_weights_that_cannot_be_read_are_named(
         text("local:broken", "hi")
 
 
-def test_missing_novice_weights_say_how_to_get_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", SHIPPED)
+def test_missing_weights_say_how_to_get_them(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.names._NOVICE_WEIGHTS", tmp_path)
-    with pytest.raises(MissingPart, match="make novice"):
-        text("local:novice", "hi")
+    monkeypatch.setattr("models.names._HERE", tmp_path)
+    with pytest.raises(MissingPart, match=f"make {name}"):
+        text(f"local:{name}", "hi")
 
 
 def test_without_torch_the_extra_is_named(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from environments.toolcalls.authoring import UNSAID
 from state.toolcalls import read_section
 from training.clerk import vocabulary
 from training.clerk.corpus import Corpus, content_words
+from training.clerk.recipe import Clerk
 from training.scratch import chat
+from training.scratch.loop import train
 from training.scratch.samples import Sample
 
 WEIGHTS = Path(models.__file__).parent / "clerk" / "weights"
@@ -112,6 +115,25 @@ def test_forms_are_in_other_words_and_sentences_in_near_ones(samples: list[Sampl
     names = {tool["name"] for tools, _, _ in questions(samples) for tool in tools}
     verbs = {name.partition("_")[0] for name in names}
     assert len(verbs) > 200
+
+
+def test_a_training_leaves_the_vectors_as_they_were_and_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocabulary, "FREQUENT", 300)  # to embed a few words only
+    torch.set_num_threads(1)
+    recipe = Clerk()
+    settings = replace(recipe.settings, tokens=1, layers=1, mlp=32, batch=1_024)
+    train(tmp_path, recipe, settings)
+    first = torch.load(tmp_path / "state.pt", weights_only=True)
+    table = vocabulary.vectors(chat.load(tmp_path / "tokenizer"))
+    assert torch.equal(first["model"]["model.embed_tokens.weight"], table)
+    train(tmp_path, recipe, replace(settings, tokens=first["seen"] + 1))
+    second = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert second["seen"] > first["seen"]
+    assert torch.equal(second["model"]["lm_head.weight"], table)
+    layer = "model.layers.0.self_attn.q_proj.weight"
+    assert not torch.equal(first["model"][layer], second["model"][layer])
 
 
 def vocabulary_table() -> torch.Tensor:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl.trainer import utils as scoring
 
 import models
 from state.errors import MissingPart
@@ -52,6 +54,21 @@ def test_an_adapter_says_what_it_was_taught_and_its_child_goes_on_from_there(
     losses = [event["loss"] for event in events(second) if event["event"] == "progress"]
     assert losses[0] < 0.5  # what the parent had learned is there from the first step
     assert read(look(second).outcome["adapter"]).parent == adapter
+
+
+def test_only_what_is_learned_is_scored(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, scored = scoring._ChunkedLogProbFunction, list[int]()
+
+    def counted(hidden: torch.Tensor, *rest: Any) -> Any:
+        scored.append(len(hidden))
+        return real.apply(hidden, *rest)
+
+    monkeypatch.setattr(scoring, "_ChunkedLogProbFunction", SimpleNamespace(apply=counted))
+    folder = train(workplace, tiny.chats(16), [], max_steps=2)
+    learned = next(event["learned"] for event in events(folder) if event["event"] == "encoded")
+    assert sum(scored) == learned
 
 
 def test_progress_card_and_result_say_what_happened(workplace: Workplace) -> None:

@@ -294,9 +294,10 @@ def predicted(
     tokenizer: PreTrainedTokenizerFast,
     samples: Iterable[Sample],
     device: str,
-) -> Iterator[tuple[Sample, int, bool]]:
-    """Yield each turn that is learned (its sample and place) and whether it is predicted whole."""
+) -> list[tuple[Sample, int, bool]]:
+    """Return each turn that is learned (its sample and place) and whether it is predicted whole."""
     end = tokenizer.eos_token_id
+    found = []
     model.train(False)
     with torch.no_grad():
         for sample in samples:
@@ -308,9 +309,11 @@ def predicted(
                 size = len(text) + 2
                 if part.learn and spot + size <= LONGEST:
                     want = torch.tensor([*text, end], device=device)
-                    yield sample, number, bool((want == guesses[spot : spot + size - 1]).all())
+                    right = bool((want == guesses[spot : spot + size - 1]).all())
+                    found.append((sample, number, right))
                 spot += size
     model.train()
+    return found
 
 
 def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
