@@ -104,6 +104,11 @@ CONTROLS: Final[dict[str, Way]] = {
         about="the same, with success and failure dealt out at random",
         chance=True,
     ),
+    "sft + grpo, shuffled rewards": replace(
+        WAYS["sft + grpo"],
+        about="the same, with each task's rewards dealt out at random among its attempts",
+        settings={**WAYS["sft + grpo"].settings, "shuffled": True},
+    ),
 }
 """Further controls, for figures."""
 

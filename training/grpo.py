@@ -10,6 +10,7 @@ have written.
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from training.base import Base
     from training.progress import Progress
+
+    Reward = Callable[..., list[float | None]]
 
 _ROW: Final = "row"
 
@@ -55,6 +58,8 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
 
     rows, held_out = dataset.rows(), dataset.valid()
     rewards, weights = _rewards(settings, [*rows, *held_out])
+    if settings.shuffled:
+        rewards = [dealt_out(reward, settings) for reward in rewards]
     if settings.batch * settings.accumulate % settings.generations:
         raise BadInput(
             f"A step has {settings.batch} x {settings.accumulate} attempts, which do not divide "
@@ -154,9 +159,7 @@ def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], d
     return rollout
 
 
-def _rewards(
-    settings: GrpoSettings, rows: list[Row]
-) -> tuple[list[Callable[..., list[float | None]]], list[float]]:
+def _rewards(settings: GrpoSettings, rows: list[Row]) -> tuple[list[Reward], list[float]]:
     """Return the rewards and their weights: the verdict of episodes, or graders of answers."""
     episodes = [bool(row.get("environment")) for row in rows]
     if all(episodes):
@@ -179,7 +182,21 @@ def verdict(verdict: list[float | None], **_: Any) -> list[float | None]:
     return verdict
 
 
-def _graded(grader: Grader) -> Callable[..., list[float | None]]:
+def dealt_out(reward: Reward, settings: GrpoSettings) -> Reward:
+    """Deal rewards out at random among the attempts at each row: as many, and nothing to learn."""
+    from training.rollouts import seeded
+
+    def dealt(*args: Any, trainer_state: Any, **told: Any) -> list[float | None]:
+        given, size = reward(*args, trainer_state=trainer_state, **told), settings.generations
+        rng = random.Random(seeded(settings.seed, trainer_state.global_step))
+        groups = (given[first : first + size] for first in range(0, len(given), size))
+        return [each for group in groups for each in rng.sample(group, len(group))]
+
+    dealt.__name__ = reward.__name__
+    return dealt
+
+
+def _graded(grader: Grader) -> Reward:
     import json
 
     def reward(prompts: list[Any], answer: list[str], **_: Any) -> list[float | None]:

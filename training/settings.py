@@ -106,6 +106,9 @@ class GrpoSettings(Settings):
     temperature: Annotated[float, Field(gt=0, le=2)] = 1.0
     beta: Annotated[float, Field(ge=0, le=10, description="weight of the way back")] = 0.0
     turn_tokens: Annotated[int, Field(ge=1, le=4096, description="tokens a turn may have")] = 64
+    shuffled: Annotated[
+        bool, Field(description="deal rewards out at random among a row's attempts, as a control")
+    ] = False
     graders: Annotated[
         tuple[str, ...],
         Field(

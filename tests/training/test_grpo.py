@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
 from training import lora
 from training.base import load
-from training.grpo import telling
+from training.grpo import dealt_out, telling, verdict
 from training.jobs import look
 from training.rollouts import Attempt, Sampler, attempt_at, network
 from training.run import carry_out
@@ -127,14 +128,27 @@ def test_episodes_are_learned_from_and_equal_rewards_are_warned_of(workplace: Wo
     assert look(folder).stage == "done"
 
 
+def test_shuffled_rewards_stay_with_their_row() -> None:
+    settings = GrpoSettings(base="llama", generations=4)
+    given = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    dealt = [
+        dealt_out(verdict, settings)(verdict=given, trainer_state=SimpleNamespace(global_step=step))
+        for step in range(20)
+    ]
+    for each in dealt:
+        assert [sum(filter(None, each[at : at + 4])) for at in (0, 4, 8)] == [1.0, 4.0, 2.0]
+    assert {each.index(1.0) for each in dealt} == {0, 1, 2, 3}
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         {"batch": 1, "accumulate": 4, "generations": 4},
         {"batch": 6, "accumulate": 2, "generations": 4, "quantised": True},
         {"batch": 8, "generations": 4, "tags": True, "targets": ["q_proj"]},
+        {"batch": 4, "generations": 4, "shuffled": True},
     ],
-    ids=["one at a time", "quantised", "tags"],
+    ids=["one at a time", "quantised", "tags", "shuffled"],
 )
 @pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`")
 def test_it_learns_and_is_evaluated_with_every_setting(

@@ -114,13 +114,17 @@ def test_learned_embeddings_are_served_and_the_base_stays_as_it_is(workplace: Wo
     assert merged.get_output_embeddings().weight is merged.get_input_embeddings().weight
 
 
-def test_quantised_training_works_on_a_cpu(workplace: Workplace) -> None:
-    told: dict[str, Any] = {"max_steps": 6, "quantised": True, "batch": 4, "every": 1}
+@pytest.mark.parametrize("tags", [False, True], ids=["plain", "tags"])
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`")
+def test_quantised_training_works_on_a_cpu(workplace: Workplace, tags: bool) -> None:
+    told: dict[str, Any] = {"max_steps": 6, "quantised": True, "batch": 4, "every": 1, "tags": tags}
     folder = train(workplace, tiny.chats(8), tiny.chats(2, start=50), **told)
     assert len(events(folder, "evaluated")) == 6  # and it goes on learning after each
     losses = [event["loss"] for event in events(folder) if event["event"] == "progress"]
     assert losses[-1] < losses[0]
-    assert read(look(folder).outcome["adapter"]).settings["quantised"] is True
+    card = read(look(folder).outcome["adapter"])
+    assert card.settings["quantised"] is True
+    assert models.chat("local:llama", adapter=card.name, max_tokens=8).invoke("say 77").text
 
 
 def test_fused_projections_are_trained_and_served(workplace: Workplace) -> None:
