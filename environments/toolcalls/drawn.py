@@ -12,9 +12,19 @@ import string
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
-from environments.toolcalls.domains import CITIES, DAYS, HOURS, NAMES, Domain, Tool, Values
+from environments.toolcalls.domains import (
+    CITIES,
+    DAYS,
+    DOMAINS,
+    HOURS,
+    NAMES,
+    Domain,
+    Tool,
+    Values,
+)
 
 TOOLS: Final = (1, 2, 3, 4, 4)  # of a domain; with few of them, reading is learned before choosing
 PARAMETERS: Final = 5  # that the tools of a domain share
@@ -173,6 +183,19 @@ def domain(rng: random.Random) -> Domain:
     for verb, noun in zip(verbs, nouns, strict=True):
         only = Counter(nouns)[noun] == 1
         tools[_called(verb, noun, tools, rng)] = _tool(verb, noun, pool, rng, only=only)
+    return Domain("train", tools)
+
+
+def mixed(rng: random.Random) -> Domain:
+    """Put tools of the written training domains together anew: people's words, other choices.
+
+    Half of them are called something else than in their own domain.
+    """
+    written = [domain.tools.items() for domain in DOMAINS.values() if domain.split == "train"]
+    tools: dict[str, Tool] = {}
+    for name, tool in rng.sample([*chain(*written)], rng.choice(TOOLS)):
+        other = _called(rng.choice(VERBS), rng.choice(NOUNS), tools, rng)
+        tools[other if rng.random() < RENAMED else name] = tool
     return Domain("train", tools)
 
 

@@ -96,7 +96,8 @@ def test_every_answer_stands_in_the_form_or_in_the_sentence(samples: list[Sample
         by = {tool["name"]: tool for tool in tools}
         if about == "Which":
             quote, _, name = answer.rpartition(" ")
-            assert quote and by[name]["description"].endswith(quote)
+            assert quote
+            assert by[name]["description"].endswith(quote)
             continue
         pairs = [(about, answer)]
         if about in by:

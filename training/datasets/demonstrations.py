@@ -25,6 +25,9 @@ DRAWN: Final = "drawn"
 REQUESTS: Final = 8
 """Of a drawn conversation; together they are as long as the tools before them."""
 
+MIXED: Final = 0.5
+"""Of the drawn conversations have written tools, put together anew."""
+
 
 def tool_calls(split: str = "train", *, shuffled: int | None = None) -> list[Example]:
     """Return every tool-call request of a split with its ideal turn, as a conversation.
@@ -78,7 +81,7 @@ def drawn_calls(rows: int, seed: int = 0, *, shuffled: int | None = None) -> lis
     made = []
     for number in range(rows):
         rng = random.Random(f"{seed}:{number}")
-        domain = drawn.domain(rng)
+        domain = drawn.mixed(rng) if rng.random() < MIXED else drawn.domain(rng)
         tools = [tool.schema(name) for name, tool in domain.tools.items()]
         kinds = rng.choices(list(KINDS), list(KINDS.values()), k=REQUESTS)
         asked = [Request(id="", kind=kind, **next(requests(kind, domain, rng))) for kind in kinds]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -43,9 +44,26 @@ def test_no_tool_and_no_parameter_is_one_that_only_held_out_domains_have() -> No
     assert not parameters & names(domains())[1]
 
 
+def test_written_tools_are_mixed_half_of_them_by_other_names_and_none_is_held_out() -> None:
+    mixed = [drawn.mixed(random.Random(seed)) for seed in range(COUNT)]
+    written = {
+        tool.does: (domain.split, where, name)
+        for where, domain in DOMAINS.items()
+        for name, tool in domain.tools.items()
+    }
+    found = [[(written[t.does], name) for name, t in one.tools.items()] for one in mixed]
+    assert {split for one in found for (split, _, _), _ in one} == {"train"}
+    assert len({where for one in found for (_, where, _), _ in one}) == 6
+    assert sum(len({where for (_, where, _), _ in one}) > 1 for one in found) > COUNT / 2
+    kept = [own == name for one in found for (_, _, own), name in one]
+    assert 0.4 < sum(kept) / len(kept) < 0.6
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_request_can_be_met(kind: str) -> None:
-    for seed, domain in enumerate(domains()):
+@pytest.mark.parametrize("draw", [drawn.domain, drawn.mixed])
+def test_every_request_can_be_met(draw: Callable[[random.Random], Domain], kind: str) -> None:
+    for seed in range(COUNT):
+        domain = draw(random.Random(seed))
         asked = Request(id="", kind=kind, **next(requests(kind, domain, random.Random(seed))))
         tools = [tool.schema(name) for name, tool in domain.tools.items()]
         assert mark(asked.ideal, asked.wanted, tools).right
