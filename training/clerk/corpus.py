@@ -36,6 +36,7 @@ LACKING: Final = 0.25  # of the sentences leave something out
 GENERAL: Final = 0.3  # of the sentences have a verb that says nothing
 _GENERAL: Final = ("arrange", "do", "find", "get", "give", "handle", "have", "look", "make", "put",
                    "see", "sort", "take", "use")  # fmt: skip
+ALIKE: Final = 0.5  # of the descriptions of a form say the same of other things
 _WORD: Final = re.compile("[A-Za-z]+")
 Turn = tuple[str, str]
 
@@ -80,9 +81,11 @@ class Corpus:
         tools = {name: _renamed(tool.schema(name), other) for name, tool in domain.tools.items()}
         if any(_clash(tools[name], tool) for name, tool in domain.tools.items()):
             return self.read()
+        common = self._description()
         for name, tool in tools.items():
             about = (_swapped(word, other) for word in _about(domain.tools[name]))
-            tool["description"] = self._described(*about)
+            said = common if self.rng.random() < ALIKE else self._description()
+            tool["description"] = said(*about)
             self._retitle(tool)
         if len({tool["name"] for tool in tools.values()}) < len(tools):
             return self.read()
@@ -135,15 +138,19 @@ class Corpus:
                     other.pop(word, None)
         return other
 
-    def _described(self, verb: str, noun: str) -> str:
-        """Say what a tool does, in so many ways that it has to be read."""
+    def _description(self) -> Callable[[str, str], str]:
+        """Draw a way to say what a tool does, of so many that it has to be read."""
         rng = self.rng
-        told = {"verb": verb, "noun": noun}
-        told |= {name: rng.choice(self.words) for name in ("one", "other")}
+        form = rng.choice(_DESCRIPTIONS)
+        told = {name: rng.choice(self.words) for name in ("one", "other")}
         told |= {name: rng.choice(_PREPOSITIONS) for name in ("to", "of")}
         told |= {name: rng.choice(("a", "the")) for name in ("a", "the")}
-        written = rng.choice(_DESCRIPTIONS).format_map(told)
-        return f"{written[0].upper()}{written[1:]}."
+
+        def said(verb: str, noun: str) -> str:
+            written = form.format(verb=verb, noun=noun, **told)
+            return f"{written[0].upper()}{written[1:]}."
+
+        return said
 
     def _retitle(self, tool: Schema) -> None:
         """Let a tool's name and its description say different words: a sentence has either's."""
