@@ -58,6 +58,7 @@ NOUNS: Final = (
     "tent", "ticket", "tool", "towel", "toy", "trip", "truck", "tunnel", "umbrella", "vase",
     "video", "violin", "vote", "wall", "wheel", "window", "wire",
 )  # fmt: skip
+_PLURALS: Final = tuple(f"{noun}s" for noun in NOUNS if noun[-1] not in "sxhyf")
 UNITS: Final = (
     "adults", "bags", "blocks", "bottles", "boxes", "bricks", "centimetres", "children", "coins",
     "copies", "crates", "cups", "dollars", "eggs", "friends", "grams", "guests", "hours", "jars",
@@ -309,7 +310,7 @@ def _several(rng: random.Random, known: Sequence[str]) -> tuple[str, ...]:
 
 
 def _unit(rng: random.Random) -> Parameter:
-    name = rng.choice(UNITS)
+    name = rng.choice(UNITS) if rng.random() < 0.5 else rng.choice(_PLURALS)
     says = (f" for {{}} {name}", f" with {{}} {name}", f" of {{}} {name}", f", {{}} {name}",
             f" in {{}} {name}")  # fmt: skip
     return Parameter(name, _numbers(rng), says, f" for some {name}")
