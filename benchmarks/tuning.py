@@ -168,7 +168,8 @@ def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tune
     study.say("", "## Function calls with held-out tools", "")
     study.say(
         "The first turn at each test request, in %; a third of them call for no tool. Learned from "
-        f"{CONVERSATIONS:,} conversations with drawn tools and the requests of the training split."
+        f"{CONVERSATIONS:,} conversations with drawn or mixed tools, and the requests of the "
+        "training split."
     )
     rows = [
         [

@@ -87,7 +87,7 @@ def attended(trainer: Trainer, settings: Settings, progress: Progress) -> Traine
 
 @contextmanager
 def _on_what_is_learned() -> Iterator[None]:
-    """Let the library score only the tokens that are learned, on a CPU as it does on a GPU.
+    """Let the library's loss score only the tokens that are learned, on a CPU as on a GPU.
 
     Without Triton it scores them all, as some devices compile each shape anew; a CPU does not.
     """

@@ -11,6 +11,7 @@ have written.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,13 +22,10 @@ from training.graders import Composed, Grader, check_rows, graders
 from training.settings import GrpoSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from training.base import Base
     from training.progress import Progress
 
-    Reward = Callable[..., list[float | None]]
-
+Reward = Callable[..., list[float | None]]
 _ROW: Final = "row"
 
 

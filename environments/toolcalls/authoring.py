@@ -20,6 +20,7 @@ COUNTS: Final[dict[Split, int]] = {"train": 90, "validation": 48, "test": 48}
 KINDS: Final = {"call": 6, "missing": 1, "imagined": 1, "small_talk": 1}
 UNSAID: Final = "-"
 FUNCTION_WORDS: Final = frozenset({
+    "s",  # of "a room's light"
     "a", "an", "the", "of", "to", "in", "for", "at", "on", "with", "by", "from", "and", "or",
     "is", "it", "its", "be", "i", "me", "my", "we", "you", "your", "us", "this", "that", "there",
     "are", "am", "was", "were", "not", "no", "do", "does", "did", "please", "can", "could",

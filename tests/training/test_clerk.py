@@ -13,7 +13,8 @@ import torch
 
 import models
 from environments.toolcalls.authoring import UNSAID
-from state.toolcalls import read_section
+from environments.toolcalls.environment import Toolcalls
+from state.toolcalls import read_section, section
 from training.clerk import vocabulary
 from training.clerk.corpus import Corpus, content_words
 from training.clerk.recipe import Clerk
@@ -47,7 +48,9 @@ def questions(samples: list[Sample]) -> list[tuple[list[dict[str, Any]], str, st
 
 def test_a_tokenizer_that_is_made_anew_reads_like_the_shipped_one(words: Any) -> None:
     made = vocabulary.tokenizer()
-    for text in ("Rent a car in Prague, please.", '{"name": "find_hotel", "arguments": {}}', "x9"):
+    shown = section(Toolcalls("travel").tools)
+    call = '{"name": "find_hotel", "arguments": {}}'
+    for text in ("Rent a car in Prague, please.", call, "x9", shown):
         tokens = made.convert_ids_to_tokens(made(text)["input_ids"])
         assert tokens == words.convert_ids_to_tokens(words(text)["input_ids"])
 

@@ -70,6 +70,12 @@ def test_only_what_is_learned_is_scored(
     learned = next(event["learned"] for event in events(folder) if event["event"] == "encoded")
     assert sum(scored) == learned
 
+    monkeypatch.setattr("training.arguments._on_what_is_learned", lambda: lambda loss: loss)
+    other = train(workplace, tiny.chats(16), [], max_steps=2, patience=1)
+    assert sum(scored) > 3 * learned
+    losses = [[event["loss"] for event in events(each, "progress")] for each in (folder, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
 
 def test_progress_card_and_result_say_what_happened(workplace: Workplace) -> None:
     folder = train(workplace, tiny.chats(16), tiny.chats(4, start=50), max_steps=10, seed=7)

@@ -31,13 +31,14 @@ _DESCRIPTIONS: Final = (
     "tell {the} {one} {of} {a} {noun}, {verb} it", "{verb} {one} {noun} {to} {a} {other}",
 )  # fmt: skip
 COPIES: Final = 6
+ALIKE: Final = 0.5  # of the descriptions of a form say the same of other things
 BLURRED: Final = 0.35  # of the words of a blurred sentence
 LACKING: Final = 0.25  # of the sentences leave something out
 GENERAL: Final = 0.3  # of the sentences have a verb that says nothing
 _GENERAL: Final = ("arrange", "do", "find", "get", "give", "handle", "have", "look", "make", "put",
                    "see", "sort", "take", "use")  # fmt: skip
-ALIKE: Final = 0.5  # of the descriptions of a form say the same of other things
 _WORD: Final = re.compile("[A-Za-z]+")
+
 Turn = tuple[str, str]
 
 
@@ -234,7 +235,7 @@ def _clash(schema: Schema, tool: Tool) -> bool:
 
 
 def _renamed(schema: Schema, other: Mapping[str, str]) -> Schema:
-    """Return a tool with other words."""
+    """Return a tool with other words, and as yet no description."""
     parameters = schema["parameters"]
     properties = {}
     for name, kind in parameters["properties"].items():
@@ -242,7 +243,7 @@ def _renamed(schema: Schema, other: Mapping[str, str]) -> Schema:
         properties[_swapped(name, other)] = {**kind, **listed}
     required = [_swapped(name, other) for name in parameters["required"]]
     return {
-        "description": _swapped(schema["description"], other),
+        "description": "",
         "name": _swapped(schema["name"], other),
         "parameters": {**parameters, "properties": properties, "required": required},
     }

@@ -45,7 +45,7 @@ PHRASES: Final = (
     '", "arguments": {"', ', "', '": "', '": ', '", "', '"}}', "}}", '"}', '{"description": "',
     '", "name": "', '"]}}\n',
 )  # fmt: skip
-"""Of schemas and calls as they are written, a token each."""
+"""Of schemas and calls as they are written, a token each; of another order of parts too."""
 _SIGNS: Final = ('"', f".{SPACE}", ".", "?", "!", ",", ";", ":", "'", "_", "-", "'s", f"{SPACE}(",
                  ")", "{", "}", "[", "]", '{"', '"}</')  # fmt: skip
 _SPLIT: Final = r" ?[A-Za-z]+| ?[0-9]+|[^\sA-Za-z0-9]+|\s+"

@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "toolcalls":
             made.add_argument("--shuffled", type=int, help="seed: a control with wrong answers")
             made.add_argument(
-                "--drawn", type=int, default=0, help="conversations, tools drawn anew"
+                "--drawn", type=int, default=0, help="conversations, tools drawn or mixed anew"
             )
         else:
             made.add_argument("file", type=Path)

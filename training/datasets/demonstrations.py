@@ -1,7 +1,7 @@
 """Examples from tasks whose ideal answer is written down: the tool calls that ship, and drawn ones.
 
-Drawn ones are conversations: several requests, one after the other, to the tools of a domain that
-comes nowhere else. What a row costs is mostly the reading of its tools, and so it is paid once.
+Drawn ones are conversations: several requests, one after the other, to tools that stand together
+nowhere else. What a row costs is mostly the reading of its tools, and so it is paid once.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def together(made: Sequence[Example], requests: int = REQUESTS) -> list[Example]
 
 
 def drawn_calls(rows: int, seed: int = 0, *, shuffled: int | None = None) -> list[Example]:
-    """Return conversations with tools that are drawn anew for each, and ideal turns.
+    """Return conversations with tools that are drawn or mixed anew for each, and ideal turns.
+
+    Requests to mixed tools may be ones that `tool_calls` has as well.
 
     Args:
         rows: how many.

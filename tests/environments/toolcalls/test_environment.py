@@ -24,6 +24,29 @@ EVERY = Toolcalls()
 ALL = [task for split in SPLITS for task in EVERY.tasks(split, 10_000)]
 
 
+@pytest.mark.parametrize(
+    ("does", "said", "quote"),
+    [
+        ("Book a train to a city.", "Get me a train to Oslo.", "train to a city."),
+        ("Book a train to a city.", "Book a train.", "Book a train to a city."),
+        ("Find a hotel in a city.", "Where can I stay in Oslo?", "Find a hotel in a city."),
+        ("Get the tide of a city.", "Is the sea high in the city?", "tide of a city."),
+        ("Get a city.", "I want one.", "Get a city."),
+        ("To be.", "I want one.", "To be."),
+    ],
+    ids=["asked for", "all of it", "its own word", "nothing said", "no word of its own", "none"],
+)
+def test_a_quote_begins_where_a_tool_is_told_from_others(does: str, said: str, quote: str) -> None:
+    others = ["Rent a car.", "Get the visa rules for a journey to a city."]
+    assert authoring.quoted(does, others, said) == quote
+
+
+def test_a_schema_says_what_a_tool_does_before_it_names_it() -> None:
+    for name in DOMAINS:
+        for tool in Toolcalls(name).tools:
+            assert list(tool) == ["description", "name", "parameters"]
+
+
 def attempt(task: Task, *turns: str | AIMessage) -> list[Advance]:
     """Take turns at a task until it is over."""
     messages: list[AnyMessage] = [SystemMessage("tools"), HumanMessage(str(start(task).text))]
