@@ -65,7 +65,7 @@ UNITS: Final = (
     "rooms", "rounds", "rows", "seconds", "sheets", "slices", "spoons", "tables", "tickets",
     "tonnes", "years",
 )  # fmt: skip
-_THINGS: Final = tuple(f"{noun}s" for noun in NOUNS if noun[-1] not in "sxhyf")
+_COUNTED: Final = tuple(f"{noun}s" for noun in NOUNS if noun[-1] not in "sxhyf")
 """Counted too; many of these names are several tokens to any model."""
 NUMBERED: Final = (
     "account", "badge", "bed", "bill", "box", "channel", "code", "contract", "customer", "desk",
@@ -314,7 +314,7 @@ def _several(rng: random.Random, known: Sequence[str]) -> tuple[str, ...]:
 
 
 def _unit(rng: random.Random) -> Parameter:
-    name = rng.choice(UNITS) if rng.random() < 0.5 else rng.choice(_THINGS)
+    name = rng.choice(UNITS) if rng.random() < 0.5 else rng.choice(_COUNTED)
     says = (f" for {{}} {name}", f" with {{}} {name}", f" of {{}} {name}", f", {{}} {name}",
             f" in {{}} {name}")  # fmt: skip
     return Parameter(name, _numbers(rng), says, f" for some {name}")
