@@ -101,13 +101,14 @@ class Corpus:
         name, parameters = tools[function]["name"], tools[function]["parameters"]["properties"]
         said = _swapped(said, other)
         values = {_swapped(key, other): _value(value, other) for key, value in values.items()}
+        told = frozenset(_WORD.findall(" ".join(map(str, values.values())).lower()))
         verb, noun = _about(domain.tools[function])
+        doing = _swapped(verb, other).lower()
         alone = sum(_about(each)[1] == noun for each in domain.tools.values()) == 1
-        if alone and rng.random() < GENERAL:
-            said = _swapped(said, {_swapped(verb, other).lower(): rng.choice(_GENERAL)})
+        if alone and doing not in told and rng.random() < GENERAL:
+            said = _swapped(said, {doing: rng.choice(_GENERAL)})
         if rng.random() < 0.5:
-            told = " ".join(map(str, values.values())).lower()
-            said = self._blurred(said, keep=FUNCTION_WORDS.union(_WORD.findall(told)))
+            said = self._blurred(said, keep=FUNCTION_WORDS | told)
         roll = rng.random()
         if roll < 0.5:
             others = [each["description"] for each in tools.values() if each is not tools[function]]
