@@ -61,7 +61,7 @@ def test_it_reads_forms_that_it_has_not_seen() -> None:
         if about == "Which" or "_" in about:
             kind = "Which" if about == "Which" else "form"
             asked[kind].append((messages(sample.parts[:2]), sample.parts[2].text))
-    for least, each in zip((0.6, 0.6), asked.values(), strict=True):
+    for least, each in zip((0.8, 0.8), asked.values(), strict=True):
         said = answers([question for question, _ in each])
         right = [one == wanted for one, (_, wanted) in zip(said, each, strict=True)]
         assert len(right) > 50

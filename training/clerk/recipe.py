@@ -30,7 +30,7 @@ class Clerk:
     """The model that reads forms."""
 
     settings = Settings(
-        tokens=20_000_000, batch=8_192, hidden=vocabulary.WIDTH, muon_rate=3e-3, cooldown=0.5
+        tokens=60_000_000, batch=8_192, hidden=vocabulary.WIDTH, muon_rate=3e-3, cooldown=0.5
     )
     other_weight = 0.0
 
