@@ -40,12 +40,12 @@ EYES: Final = "eyes"
 MODELS: Final = "APPRENTICE_LOCAL_MODELS"
 CLERK: Final = f"local:{names.CLERK}"
 CALLING: Final = Way(
-    "imitates ideal turns, with tools that are other ones in each conversation",
+    "imitates ideal turns, with other tools together in each conversation",
     "sft",
-    share=2.5,
-    settings={"rank": 32, "alpha": 64, "learning_rate": 2e-3, "batch": 4},
+    share=3,
+    settings={"rank": 32, "alpha": 64, "learning_rate": 1e-3, "batch": 4},
 )
-CONVERSATIONS: Final = 300
+CONVERSATIONS: Final = 600
 NEVER: Final = "never calling"
 IMAGES: Final = (256, 96)
 """To learn from, and to be tried on."""
