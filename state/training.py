@@ -158,7 +158,7 @@ class TrainingState:
         kept: other environments, in which the adapter must not be worse.
         seen: when the latest attempt that was surveyed was judged.
         launched: whether this run has launched the job already.
-        number: of the round that is open; -1 when none is.
+        number: of the round that is open, or that would be begun.
         looks: how often the held-out outcomes have been looked at.
         decisions: of the gates, by environment.
     """
@@ -179,7 +179,7 @@ class TrainingState:
     adapter: str = ""
     progress: dict[str, Any] = field(default_factory=dict)
     launched: bool = False
-    number: int = -1
+    number: int = 0
     looks: int = 0
     decisions: dict[str, Decision] = field(default_factory=dict)
     stage: Stage = "waiting"

@@ -95,10 +95,10 @@ class Rounds:
             end = file.with_suffix(".end.json")
             yield _read(Round, file), _read(End, end) if end.is_file() else None
 
-    def open(self) -> Round | None:
-        """Return the round to go on with, if there is one."""
-        last = self.last()
-        return last[0] if last and last[1] is None else None
+    def begun(self, number: int) -> Round | None:
+        """Return the round of a number, if it is begun."""
+        file = self.folder / f"{number:04}.json"
+        return _read(Round, file) if file.is_file() else None
 
     def last(self) -> tuple[Round, End | None] | None:
         """Return the latest round, and its end if it has one."""

@@ -27,7 +27,7 @@ from training.jobs import Job
 from training.rounds import Round, Rounds
 from training.settings import own_settings, read_settings
 
-Next = Literal["watch", "__end__"]
+Next = Literal["watch", "evaluate", "__end__"]
 
 
 def launching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
@@ -38,6 +38,8 @@ def launching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
         rounds = rounds_of(runtime, state.environment)
         parent = await _incumbent(state, runtime)
         begun = await asyncio.to_thread(_begun, state, rounds, parent)
+        if await asyncio.to_thread(rounds.ended, begun.number):  # by another run, meanwhile
+            return Command(update=resumed(begun), goto="evaluate")
         try:
             job = await asyncio.to_thread(_same_job, begun, rounds)
             await asyncio.to_thread(jobs().launch, job)
@@ -65,8 +67,8 @@ def _same_job(begun: Round, rounds: Rounds) -> Job:
 
 
 def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
-    """Return the open round; begin one when there is none. Blocks on files."""
-    if begun := rounds.open():
+    """Return the run's round; begin it unless it is begun. Blocks on files."""
+    if begun := rounds.begun(state.number):
         return begun
     if state.advice is None or state.advice.method is None:
         raise BrokenData("There is no advice to begin a round on. Start the run anew.")
@@ -74,10 +76,9 @@ def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
     own = own_settings(method, state.job_settings)
     settings = {**own, "method": method, "base": state.base, "parent": parent}
     job = Job.of(dataset_folder(rounds, state), read_settings(settings), rounds.tenant)
-    last = rounds.last()
     return rounds.begin(
         Round(
-            number=last[0].number + 1 if last else 0,
+            number=state.number,
             tenant=rounds.tenant,
             environment=rounds.environment,
             base=state.base,

@@ -82,7 +82,7 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
         new = sum(one.at > seen for one in found)
         event = {"type": "training.survey", "new": new, "threshold": asked.threshold}
         runtime.stream_writer({**event, "all": len(found)})
-        update["number"] = -1
+        update["number"] = last[0].number + 1 if last else 0
         update["evidence"] = await asyncio.to_thread(
             summed, found, rounds, context, update["environment"], update["job_settings"]
         )

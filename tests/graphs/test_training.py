@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from environments.household.expert import Knowledge
@@ -211,6 +212,25 @@ async def test_two_that_begin_at_once_have_one_job(
     assert {one["stage"] for one in ended} == {"training"}
     assert len({one["job"] for one in ended} | set(hands.launched)) == 1
     assert len(list(rounds(tenant).all())) == 1
+
+
+async def test_a_run_that_is_overtaken_begins_no_second_round(
+    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore
+) -> None:
+    graph = training.build(memory=words, jobs=lambda: hands).compile(
+        store=store, checkpointer=InMemorySaver(), interrupt_before=["launch"]
+    )
+    given: Any = {"environment": NORTH, "threshold": ENOUGH}
+    context = Context(tenant=tenant, model="local:novice")
+    thread: Any = {"configurable": {"thread_id": "overtaken"}}
+    await graph.ainvoke(given, thread, context=context)
+    await run()
+    hands.fail()
+    await run()
+    ended = await graph.ainvoke(None, thread, context=context)
+    assert (ended["stage"], ended["reason"]) == ("failed", "The loss is nan.")
+    assert [begun.number for begun, _ in rounds(tenant).all()] == [0]
+    assert len(hands.launched) == 1
 
 
 async def test_an_adapter_that_does_not_help_changes_nothing(
