@@ -129,6 +129,7 @@ class TrainingUpdate(TypedDict, total=False):
     progress: dict[str, Any]
     launched: bool
     number: int
+    incumbent: str
     looks: int
     decisions: dict[str, Decision]
     stage: Stage
@@ -159,6 +160,7 @@ class TrainingState:
         seen: when the latest attempt that was surveyed was judged.
         launched: whether this run has launched the job already.
         number: of the round that is open, or that would be begun.
+        incumbent: the adapter that the new one was compared with; '' for none.
         looks: how often the held-out outcomes have been looked at.
         decisions: of the gates, by environment.
     """
@@ -180,6 +182,7 @@ class TrainingState:
     progress: dict[str, Any] = field(default_factory=dict)
     launched: bool = False
     number: int = 0
+    incumbent: str = ""
     looks: int = 0
     decisions: dict[str, Decision] = field(default_factory=dict)
     stage: Stage = "waiting"
@@ -189,6 +192,7 @@ class TrainingState:
 class Tried(Noun):
     """How one held-out task ended without the new adapter, with it, and with none at all.
 
+    `against` is the adapter that was in force, '' for none.
     `control` is None where the new adapter has only to be no worse. It is not `judged` where an
     attempt has no verdict; then how it ended says nothing.
     """
@@ -199,6 +203,7 @@ class Tried(Noun):
     candidate: bool
     control: bool | None = None
     judged: bool = True
+    against: str = ""
 
     @property
     def pair(self) -> Pair:

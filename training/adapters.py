@@ -122,11 +122,11 @@ def adapters(
         status: with one status only.
         tenant: only those that this tenant may use; None for everybody's, as the operator sees.
     """
-    listed = [read(name) for name in _names()]
     wanted = [
         adapter
-        for adapter in listed
-        if base in ("", adapter.base)
+        for name in _names()
+        if (adapter := _found(name))
+        and base in ("", adapter.base)
         and status in (None, adapter.status)
         and (tenant is None or adapter.tenant in ("", tenant))
     ]
@@ -292,9 +292,15 @@ def prune(base: str, keep: int = 3, acting: Collection[str] = ()) -> list[str]:
         for ancestor in lineage(adapter.name)
     }
     idle = [adapter for adapter in listed if adapter.name not in needed]
-    gone = [adapter.name for adapter in (idle[:-keep] if keep else idle)]
-    for name in gone:
-        shutil.rmtree(_folder(name))
+    gone = []
+    for adapter in idle[:-keep] if keep else idle:
+        if _found(adapter.name) != adapter:  # promoted meanwhile, or pruned
+            continue
+        folder = _folder(adapter.name)
+        draft = draft_of(folder)
+        folder.rename(draft)  # whole or not there: without its card it would be everybody's
+        shutil.rmtree(draft)
+        gone.append(adapter.name)
     return gone
 
 
@@ -341,6 +347,14 @@ def code_version() -> str:
 
 def _folder(name: str) -> Path:
     return adapters_root() / plain("adapter", name)
+
+
+def _found(name: str) -> Adapter | None:
+    """Return an adapter's card; None where it was pruned meanwhile."""
+    try:
+        return read(name)
+    except (UnknownName, FileNotFoundError):
+        return None
 
 
 def _names() -> Iterator[str]:

@@ -240,7 +240,8 @@ def look(folder: Path) -> Status:
     result = _outcome(folder / RESULT)
     if result and registered(str(result["adapter"])):
         return Status(folder.name, "done", latest, result)
-    if failure := _outcome(folder / FAILURE):
+    failure = _outcome(folder / FAILURE)
+    if failure and not held:  # who holds it has taken it up again
         return Status(folder.name, "failed", latest, failure)
     if held:
         stage: Stage = "queued" if _QUEUED in (folder / LOCK).read_text() else "running"

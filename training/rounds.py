@@ -41,6 +41,7 @@ class Round(Noun):
         job: id of the job.
         adapter: the name that the job will give its adapter.
         advice: why it was begun.
+        kept: other environments, in which the adapter must not be worse.
         seen: when the latest of the attempts that it rests on was judged, in Unix time.
         begun: Unix time in seconds.
     """
@@ -56,6 +57,7 @@ class Round(Noun):
     job: str
     adapter: str
     advice: Advice
+    kept: list[str] = Field(default_factory=list)
     seen: float = 0.0
     begun: float = 0.0
 

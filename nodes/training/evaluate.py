@@ -18,7 +18,15 @@ from nodes import Node
 from nodes.attempt import attempted
 from nodes.expel.draw import VALIDATION, drawn
 from nodes.kept import findings_of, releases_of
-from nodes.training.workshop import LASTING, covers, dataset_folder, given_up, rounds_of
+from nodes.training.workshop import (
+    LASTING,
+    claimed,
+    covers,
+    dataset_folder,
+    given_up,
+    incumbent,
+    rounds_of,
+)
 from state.context import MAX_SEED, NO_ADAPTER, Context
 from state.errors import BadInput, MissingPart
 from state.gate import Decision, Gate
@@ -46,14 +54,9 @@ def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
     async def evaluate(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Decide from the outcomes so far, or attempt the next held-out tasks; one run does."""
         rounds = rounds_of(runtime, state.environment)
-        claim = await asyncio.to_thread(rounds.claim, state.number)
-        if claim is None:
-            reason = f"{state.adapter} is being evaluated by another run."
-            return Command(update={"reason": reason}, goto="__end__")
-        with claim:
-            if end := await asyncio.to_thread(rounds.ended, state.number):
-                over: TrainingUpdate = {"stage": end.outcome, "reason": end.reason}
-                return Command(update={**over, "decisions": end.decisions}, goto="__end__")
+        async with claimed(rounds, state) as over:
+            if over:
+                return Command(update=over, goto="__end__")
             try:
                 await asyncio.to_thread(_check_fit, state.adapter)
                 return await look(state, runtime)
@@ -62,24 +65,28 @@ def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
                 return Command(update=ended, goto="__end__")
 
     async def look(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
-        decisions = dict(state.decisions)
+        against = await incumbent(state, runtime)
+        # What was compared with another adapter than the one in force says nothing of this one.
+        decisions = dict(state.decisions) if against == state.incumbent else {}
+
+        def told(reason: str = "") -> TrainingUpdate:
+            return {"decisions": decisions, "incumbent": against, "reason": reason}
+
         for name in (state.environment, *state.kept):
             if name in decisions:
                 continue
             tasks = await asyncio.to_thread(_held_out, name, state, runtime)
             findings = findings_of(runtime, name, state.job, Tried)
-            decision = await _decided(state, name, tasks, findings, runtime)
+            known = await _known(findings, against)
+            decision = await _decided(state, name, tasks, known, runtime)
             if decision.outcome == "undecided":
-                known = {tried.task for tried in await findings.all()}
                 following = [task for task in tasks if task.id not in known][:LOOK]
-                await _attempt(episode, state, following, findings, runtime)
-                return Command(update={"looks": state.looks + 1}, goto="evaluate")
+                await _attempt(episode, state, against, following, findings, runtime)
+                return Command(update={**told(), "looks": state.looks + 1}, goto="evaluate")
             decisions[name] = decision
             if decision.outcome == "reject":
-                update = {"decisions": decisions, "reason": f"{name}: {decision.reason}"}
-                return Command(update=update, goto="reject")
-        reason = decisions[state.environment].reason
-        return Command(update={"decisions": decisions, "reason": reason}, goto="promote")
+                return Command(update=told(f"{name}: {decision.reason}"), goto="reject")
+        return Command(update=told(decisions[state.environment].reason), goto="promote")
 
     return evaluate
 
@@ -88,13 +95,12 @@ async def _decided(
     state: TrainingState,
     name: str,
     tasks: Sequence[Task],
-    findings: Findings[Tried],
+    known: dict[str, Tried],
     runtime: Runtime[Context],
 ) -> Decision:
     """Let the gate decide: better in the environment itself, no worse in those to be kept."""
     here = name == state.environment
     level = await releases_of(runtime, name).gate_level(state.job) if here else 0.05
-    known = {tried.task: tried for tried in await findings.all()}
     seen = [known[task.id] for task in tasks if task.id in known]
     gate = Gate(
         families=tuple(dict.fromkeys(task.kind for task in tasks)),
@@ -122,6 +128,7 @@ async def _decided(
 async def _attempt(
     episode: Episode,
     state: TrainingState,
+    against: str,
     tasks: Sequence[Task],
     findings: Findings[Tried],
     runtime: Runtime[Context],
@@ -136,8 +143,6 @@ async def _attempt(
             again with another judge can have them tried anew.
     """
     context = Context.of(runtime)
-    release = await releases_of(runtime, state.environment).current()
-    incumbent = release.adapter if release and release.model == context.model else NO_ADAPTER
     room = asyncio.Semaphore(AT_ONCE)
 
     async def solved(task: Task, adapter: str) -> bool | None:
@@ -149,16 +154,16 @@ async def _attempt(
 
     async def tried(task: Task) -> Tried:
         here = covers(state.environment, task.environment)
-        arms = {"incumbent": incumbent or NO_ADAPTER, "candidate": state.adapter}
+        arms = {"incumbent": against or NO_ADAPTER, "candidate": state.adapter}
         arms |= {"control": NO_ADAPTER} if here else {}
         acting = list(dict.fromkeys(arms.values()))
         ended = await asyncio.gather(*(solved(task, adapter) for adapter in acting))
         outcome = dict(zip(acting, ended, strict=True))
         how = {arm: bool(outcome[adapter]) for arm, adapter in arms.items()}
         how["judged"] = None not in ended
-        found = Tried(task=task.id, family=task.kind, **how)
+        found = Tried(task=task.id, family=task.kind, against=against, **how)
         if found.judged:
-            await findings.add(task.id, found)
+            await findings.add(_key(found), found)
         return found
 
     ended = await asyncio.gather(*map(tried, tasks))
@@ -170,7 +175,16 @@ async def _attempt(
         )
     for one in ended:
         if not one.judged:
-            await findings.add(one.task, one)
+            await findings.add(_key(one), one)
+
+
+def _key(tried: Tried) -> str:
+    return digest(tried.task, tried.against)
+
+
+async def _known(findings: Findings[Tried], against: str) -> dict[str, Tried]:
+    """Return how tasks went that were compared with an adapter, by task."""
+    return {tried.task: tried for tried in await findings.all() if tried.against == against}
 
 
 def _check_fit(adapter: str) -> None:

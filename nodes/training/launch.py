@@ -10,13 +10,13 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from nodes import Node
-from nodes.kept import releases_of
 from nodes.training.survey import resumed
 from nodes.training.workshop import (
     LASTING,
     Jobs,
     dataset_folder,
     given_up,
+    incumbent,
     job_of,
     rounds_of,
 )
@@ -36,20 +36,21 @@ def launching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
     async def launch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Begin the round unless it is begun, and start its job unless it runs."""
         rounds = rounds_of(runtime, state.environment)
-        parent = await _incumbent(state, runtime)
+        parent = await incumbent(state, runtime)
         begun = await asyncio.to_thread(_begun, state, rounds, parent)
-        if await asyncio.to_thread(rounds.ended, begun.number):  # by another run, meanwhile
-            return Command(update=resumed(begun), goto="evaluate")
+        known = resumed(begun, state.kept)
         try:
             job = await asyncio.to_thread(_same_job, begun, rounds)
+            if await asyncio.to_thread(rounds.ended, begun.number):  # by another run, meanwhile
+                return Command(update=known, goto="evaluate")
             await asyncio.to_thread(jobs().launch, job)
         except LASTING as error:
             ended = await given_up(runtime, rounds, begun.number, begun.job, str(error))
-            return Command(update={**resumed(begun), **ended}, goto="__end__")
+            return Command(update={**known, **ended}, goto="__end__")
         runtime.stream_writer(
             {"type": "training.launched", "job": begun.job, "method": begun.method}
         )
-        return Command(update={**resumed(begun), "launched": True}, goto="watch")
+        return Command(update={**known, "launched": True}, goto="watch")
 
     return launch
 
@@ -88,13 +89,8 @@ def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
             job=job.id,
             adapter=job.adapter,
             advice=state.advice,
+            kept=state.kept,
             seen=state.seen,
             begun=time.time(),
         )
     )
-
-
-async def _incumbent(state: TrainingState, runtime: Runtime[Context]) -> str:
-    """Return the adapter that is in force, to go on from."""
-    release = await releases_of(runtime, state.environment).current()
-    return release.adapter if release and release.model == f"local:{state.base}" else ""

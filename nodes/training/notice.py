@@ -60,7 +60,11 @@ class Counter:
         self, key: _Key, new: int, threshold: int, before: Callable[[], Awaitable[int]]
     ) -> bool:
         """Count attempts that are recorded; True when they make enough, and then from 0 again."""
-        counted = await before() if key not in self.counts else self.counts[key] + new
+        if key in self.counts:
+            counted = self.counts[key] + new
+        else:
+            found = await before()
+            counted = max(found, self.counts.get(key, 0))  # another may have counted meanwhile
         enough = counted >= threshold
         self.counts[key] = 0 if enough else counted
         return enough
@@ -73,6 +77,11 @@ class Counter:
             return False
         self.told[key, number] = (stage, now)
         return True
+
+    def forget(self, key: _Key) -> None:
+        """Count from memory again, and start a training for whatever stage a round is at."""
+        self.counts.pop(key, None)
+        self.told = {each: told for each, told in self.told.items() if each[0] != key}
 
 
 _counter: Final = Counter()
@@ -127,7 +136,11 @@ async def _noticed(
     counts = await asyncio.to_thread(_grouped, learnable)
     for name, new in sorted(counts.items()):
         if await _due(name, new, runtime, memory, counter, threshold, jobs):
-            await start({"environment": name, "threshold": threshold}, context)
+            try:
+                await start({"environment": name, "threshold": threshold}, context)
+            except BaseException:
+                counter.forget((context.tenant, name, context.model))
+                raise
             started = True
     return started
 
@@ -168,6 +181,7 @@ async def _due(
     key = (context.tenant, name, context.model)
     last = await asyncio.to_thread(rounds.last)
     if last and last[1] is None:  # a round is open: it waits only for the end of its job
+        counter.counts.pop(key, None)  # what is recorded meanwhile counts for the next
         stage = await asyncio.to_thread(_stage, last[0], rounds, jobs())
         return bool(stage) and counter.moved(key, last[0].number, stage)
     seen = last[0].seen if last else 0.0

@@ -9,7 +9,7 @@ from typing import Literal
 from langgraph.runtime import Runtime
 
 from nodes.kept import releases_of
-from nodes.training.workshop import covered, dataset_folder, rounds_of
+from nodes.training.workshop import claimed, covered, dataset_folder, incumbent, rounds_of
 from state.context import Context
 from state.gate import Decision
 from state.nouns import digest
@@ -25,16 +25,27 @@ Outcome = Literal["promoted", "rejected"]
 async def promote(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
     """Put the adapter in force wherever its attempts came from; going back is one step."""
     rounds = rounds_of(runtime, state.environment)
-    dataset = await asyncio.to_thread(load, dataset_folder(rounds, state))
-    names = await asyncio.to_thread(covered, state.environment)
-    for name in sorted({*names, *dataset.card.environments}):
-        await _release(name, state, runtime)
-    return await _end("promoted", state, runtime)
+    async with claimed(rounds, state) as over:
+        if over:
+            return over
+        if await incumbent(state, runtime) != state.incumbent:
+            reason = "Another adapter was put in force meanwhile: the next look compares with it."
+            return {"reason": reason}
+        await _mark("promoted", state)
+        dataset = await asyncio.to_thread(load, dataset_folder(rounds, state))
+        names = await asyncio.to_thread(covered, state.environment)
+        for name in sorted({*names, *dataset.card.environments}):
+            await _release(name, state, runtime)
+        return await _end("promoted", state, runtime)
 
 
 async def reject(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
     """Leave what is in force as it is."""
-    return await _end("rejected", state, runtime)
+    async with claimed(rounds_of(runtime, state.environment), state) as over:
+        if over:
+            return over
+        await _mark("rejected", state)
+        return await _end("rejected", state, runtime)
 
 
 async def _release(environment: str, state: TrainingState, runtime: Runtime[Context]) -> None:
@@ -55,12 +66,15 @@ async def _release(environment: str, state: TrainingState, runtime: Runtime[Cont
     await releases.publish((current or empty).model_copy(update=changed), reason=state.reason)
 
 
+async def _mark(outcome: Outcome, state: TrainingState) -> None:
+    numbers = _figures(state.decisions)
+    await asyncio.to_thread(mark, state.adapter, outcome, state.reason, numbers)
+
+
 async def _end(outcome: Outcome, state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
     decision = state.decisions.get(state.environment)
     if decision:
         await releases_of(runtime, state.environment).end_gate(state.job, decision)
-    numbers = _figures(state.decisions)
-    await asyncio.to_thread(mark, state.adapter, outcome, state.reason, numbers)
     how = End(outcome=outcome, reason=state.reason, decisions=state.decisions, at=time.time())
     rounds = rounds_of(runtime, state.environment)
     await asyncio.to_thread(rounds.end, state.number, how)

@@ -71,11 +71,11 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
         rounds = rounds_of(runtime, update["environment"])
         last = await asyncio.to_thread(rounds.last)
         if last and last[1] is None:
-            return Command(update={**update, **resumed(last[0])}, goto="watch")
+            return Command(update={**update, **resumed(last[0], update["kept"])}, goto="watch")
         if last and last[1] and last[1].outcome == "failed" and asked.again:
             taken_up = await asyncio.to_thread(once_more, last[0], rounds)
             begun = await asyncio.to_thread(rounds.begin, taken_up)
-            return Command(update={**update, **resumed(begun)}, goto="launch")
+            return Command(update={**update, **resumed(begun, update["kept"])}, goto="launch")
         judged = await remembered(memory, context.tenant, update["environment"])
         found = usable(judged)
         seen = last[0].seen if last else 0.0
@@ -166,9 +166,10 @@ def summed(
     )
 
 
-def resumed(begun: Round) -> TrainingUpdate:
-    """Return what a run has to know to go on with a round."""
+def resumed(begun: Round, kept: list[str]) -> TrainingUpdate:
+    """Return what a run has to know to go on with a round; what it was to keep, it is to keep."""
     return {
+        "kept": list(dict.fromkeys([*begun.kept, *kept])),
         "number": begun.number,
         "dataset": begun.dataset,
         "job": begun.job,

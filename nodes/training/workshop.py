@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,6 +14,7 @@ from langgraph.runtime import Runtime
 from environments.registry import known
 from memory.store import data_folder
 from nodes.experience import Memory
+from nodes.kept import releases_of
 from state.context import Context
 from state.errors import BadInput, BrokenData, MissingPart
 from state.experience import Remembered
@@ -26,6 +28,9 @@ from training.settings import read_settings
 LOCAL: Final = "local:"
 LASTING: Final = (BadInput, MissingPart, BrokenData)
 """Errors that the next look would meet again: they end a round, which `again` takes up."""
+LOOKS: Final = 10
+PAUSE: Final = 0.1
+"""Seconds between two looks whether a round that another holds is free."""
 
 Jobs = Callable[[], Launcher]
 """Gives the launcher: when a step runs, not when its graph is built."""
@@ -70,9 +75,42 @@ async def given_up(
 ) -> TrainingUpdate:
     """End a round that cannot be gone on with; what is in force stays."""
     how = End(outcome="failed", reason=reason, at=time.time())
-    await asyncio.to_thread(rounds.end, number, how)
-    runtime.stream_writer({"type": "training.failed", "job": job, "reason": reason})
-    return {"stage": "failed", "reason": reason}
+    how = await asyncio.to_thread(rounds.end, number, how)
+    runtime.stream_writer({"type": f"training.{how.outcome}", "job": job, "reason": how.reason})
+    return {"stage": how.outcome, "reason": how.reason}
+
+
+async def incumbent(state: TrainingState, runtime: Runtime[Context]) -> str:
+    """Return the adapter in force, or the one before it where that is the round's own; '' for none.
+
+    So a run that was ended between its release and its last word finds what it was compared with.
+    """
+    releases = releases_of(runtime, state.environment)
+    release = await releases.current()
+    while release and state.adapter and release.adapter == state.adapter:
+        release = await releases.get(release.base) if release.base else None
+    return release.adapter if release and release.model == f"{LOCAL}{state.base}" else ""
+
+
+@asynccontextmanager
+async def claimed(rounds: Rounds, state: TrainingState) -> AsyncIterator[TrainingUpdate]:
+    """Hold a round, so that no other run acts on it; yield what to say where one does, or has."""
+    claim = await asyncio.to_thread(rounds.claim, state.number)
+    looks = 0
+    while claim is None and looks < LOOKS:  # whoever only looks at it lets go at once
+        await asyncio.sleep(PAUSE)
+        claim = await asyncio.to_thread(rounds.claim, state.number)
+        looks += 1
+    try:
+        if end := await asyncio.to_thread(rounds.ended, state.number):
+            yield {"stage": end.outcome, "reason": end.reason, "decisions": end.decisions}
+        elif claim is None:
+            yield {"reason": f"{state.adapter} is being evaluated by another run."}
+        else:
+            yield {}
+    finally:
+        if claim:
+            claim.close()
 
 
 def local_jobs() -> Launcher:

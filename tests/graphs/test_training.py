@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from httpx import ConnectError
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
@@ -46,7 +47,7 @@ from training.jobs import (
     write_job,
     write_whole,
 )
-from training.rounds import Rounds
+from training.rounds import End, Rounds
 
 Run = Callable[..., Any]
 ATTEMPTS = list(pairs(80))
@@ -146,6 +147,11 @@ def model(
         return Scripted(turn)
 
     patch.setattr("nodes.agents.chat", chat)
+
+
+def judged_later(attempt: Trajectory, seen: float) -> Trajectory:
+    """Return an attempt that was judged after those that a round rests on."""
+    return attempt.model_copy(update={"ended_at": seen + 1.0})
 
 
 async def record(tenant: str, attempts: list[Trajectory]) -> list[Trajectory]:
@@ -287,9 +293,11 @@ async def test_an_adapter_that_forgets_is_rejected(
     run: Run, gathered: Any, hands: Hands, monkeypatch: pytest.MonkeyPatch, says: str, stage: str
 ) -> None:
     model(monkeypatch, lambda adapter: told("north") if adapter else Knowledge(), says)
-    await run()
+    keep = {"keep": ["toolcalls"]}
+    first, later = (keep, {}) if stage == "rejected" else ({}, keep)
+    await run(**first)
     hands.finish()
-    ended = await run(keep=["toolcalls"])
+    ended = await run(**later)  # whoever asks, the round keeps what it was begun to keep
     assert ended["decisions"][NORTH].outcome == "publish"
     kept = ended["decisions"]["toolcalls"].numbers
     assert ended["stage"] == stage, ended["reason"]
@@ -332,9 +340,106 @@ async def test_runs_that_evaluate_at_once_repeat_nothing(
     hands.finish()
     ended = await asyncio.gather(*(run(held_out=24) for _ in range(6)))
     assert len(tried) == len(set(tried)) > 0
+    stages = {one["stage"] for one in ended}
+    assert stages - {"training"} == {"promoted"}
     others = [one for one in ended if one["stage"] == "training"]
-    assert len(others) >= 4
     assert all("is being evaluated by another run" in one["reason"] for one in others)
+
+
+async def test_a_run_waits_for_one_that_only_looks_at_the_round(
+    run: Run, gathered: Any, tenant: str, hands: Hands, learned: None
+) -> None:
+    await run()
+    hands.finish()
+    claim = rounds(tenant).claim(0)
+    assert claim is not None
+    ended = asyncio.create_task(run())
+    await asyncio.sleep(0.3)
+    claim.close()
+    assert (await ended)["stage"] == "promoted"
+
+
+@pytest.fixture
+def halted(hands: Hands, store: InMemoryStore, tenant: str) -> Run:
+    """Run the graph until an adapter is to be promoted, and then again to its end."""
+    graph = training.build(memory=words, jobs=lambda: hands).compile(
+        store=store, checkpointer=InMemorySaver(), interrupt_before=["promote"]
+    )
+
+    async def onward(given: Any) -> Any:
+        thread: Any = {"configurable": {"thread_id": tenant}}
+        context = Context(tenant=tenant, model="local:novice")
+        return await graph.ainvoke(given, thread, context=context)
+
+    return onward
+
+
+async def test_a_round_that_another_run_ended_is_not_ended_again(
+    run: Run, halted: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore,
+    learned: None,
+) -> None:  # fmt: skip
+    await run()
+    adapter = hands.finish()
+    await halted({"environment": NORTH})
+    rounds(tenant).end(0, End(outcome="rejected", reason="Another run said so."))
+    ended = await halted(None)
+    assert (ended["stage"], ended["reason"]) == ("rejected", "Another run said so.")
+    assert await Releases(store, tenant, NORTH).current() is None
+    assert adapters.read(adapter).status == "candidate"
+
+
+async def test_an_adapter_is_compared_with_the_one_that_came_into_force_meanwhile(
+    run: Run, halted: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder = hands.root.parent / "as_good"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text("{}")
+    other = adapters.Adapter(
+        name=f"as-good-{tenant}",
+        method="sft",
+        base="novice",
+        base_fingerprint=base_fingerprint("novice"),
+    )
+    adapters.register(other, folder)
+    model(monkeypatch, lambda adapter: told("north") if adapter else Knowledge())
+    await run()
+    adapter = hands.finish()
+    await halted({"environment": NORTH})
+    release = Release(
+        id="other", tenant=tenant, environment=NORTH, adapter=other.name, model="local:novice"
+    )
+    await Releases(store, tenant, NORTH).publish(release)
+    ended = await halted(None)
+    assert ended["stage"] == "training"
+    assert "put in force meanwhile" in ended["reason"]
+    ended = await run(held_out=48)
+    assert ended["stage"] == "rejected"  # it is no better than that one
+    assert adapters.read(adapter).status == "rejected"
+    current = await Releases(store, tenant, NORTH).current()
+    assert current
+    assert current.adapter == other.name
+
+
+async def test_what_is_in_force_by_a_run_that_was_ended_there_is_no_rival(
+    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, learned: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    await run()
+    adapter = hands.finish()
+
+    def dies(*_: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rounds, "end", dies)
+        with pytest.raises(MemoryError):
+            await run()
+    current = await Releases(store, tenant, NORTH).current()
+    assert current
+    assert current.adapter == adapter
+    assert (await run())["stage"] == "promoted"
+    assert len(await Releases(store, tenant, NORTH).promotions()) == 1
 
 
 async def test_what_cannot_be_evaluated_is_over_and_taken_up_when_asked(
@@ -604,6 +709,39 @@ async def test_the_recording_that_crosses_the_threshold_starts_the_training(
     assert await note(ATTEMPTS[5:9], runtime, counter) == []
     # A server that was restarted counts from memory.
     assert len(await note(ATTEMPTS[9:10], runtime, Counter())) == 1
+
+
+async def test_what_is_recorded_while_a_round_is_open_counts_for_the_next(
+    run: Run, tenant: str, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, "5")
+    counter, runtime = Counter(), Runtime(tenant)
+    assert await note(ATTEMPTS[:5], runtime, counter) != []
+    await record(tenant, ATTEMPTS[5:-6])
+    await run(threshold=5)
+    open_round = rounds(tenant).last()
+    assert open_round
+    later = [judged_later(one, open_round[0].seen) for one in ATTEMPTS[-6:]]
+    with holding(hands.root / open_round[0].job):
+        assert await note(later[:5], runtime, counter, lambda: hands) == []
+    rounds(tenant).end(0, End(outcome="rejected", reason="It did not help."))
+    assert await note(later[5:], runtime, counter, lambda: hands) != []
+
+
+async def test_a_training_that_could_not_be_started_is_started_by_the_next_recording(
+    tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, "3")
+    counter = Counter()
+    runtime: Any = Runtime(tenant)
+
+    async def refused(*_: Any) -> None:
+        raise ConnectError("All connection attempts failed")
+
+    own = await record(tenant, ATTEMPTS[:3])
+    assert not await notice(own, runtime, words, refused, counter)
+    assert "All connection attempts failed" in runtime.said[0]["reason"]
+    assert await note(ATTEMPTS[3:4], runtime, counter) != []
 
 
 async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(

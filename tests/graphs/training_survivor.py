@@ -40,9 +40,9 @@ TENANT = "default"
 
 def trainer(folder: Path, *_: str) -> None:
     """End a job well, in the place of the process that would train."""
+    untrained(folder)
     with (folder.parent / "started").open("a") as file:
         file.write(f"{folder.name}\n")
-    untrained(folder)
 
 
 async def main(folder: Path, pause: float, thread: str) -> dict[str, Any]:

@@ -170,6 +170,37 @@ def test_pruning_keeps_what_is_used_and_what_it_rests_on(own: Path) -> None:
     assert [adapter.name for adapter in adapters()] == ["a", "b", "e"]
 
 
+def test_pruning_that_is_cut_short_leaves_no_adapter_without_a_card(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(card("mine").model_copy(update={"tenant": "acme"}), own)
+    mark("mine", "rejected")
+
+    def dies(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("training.adapters.shutil.rmtree", dies)
+        with pytest.raises(KeyboardInterrupt):
+            prune("mine", keep=0)
+    with pytest.raises(UnknownName):
+        check_owner("mine", "other")
+    assert register(card("mine"), own).status == "candidate"
+
+
+def test_what_is_promoted_while_others_are_pruned_stays(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        register(card(name), own)
+        mark(name, "rejected")
+    listed = adapters("mine")
+    mark("b", "promoted")
+    monkeypatch.setattr("training.adapters.adapters", lambda *_: listed)
+    assert prune("mine", keep=0) == ["a"]
+    assert read("b").status == "promoted"
+
+
 def test_a_merged_export_answers_as_base_and_adapter_do(own: Path, workplace: Workplace) -> None:
     register(card("first"), own)
     adapted = models.chat("local:mine", adapter="first", max_tokens=12).invoke("hello").text

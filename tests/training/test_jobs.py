@@ -22,7 +22,17 @@ from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, untrained
 from training import adapters, jobs
-from training.jobs import Job, LocalLauncher, holding, in_turn, locked, look, read_job, write_job
+from training.jobs import (
+    Job,
+    LocalLauncher,
+    holding,
+    in_turn,
+    locked,
+    look,
+    read_job,
+    write_job,
+    write_whole,
+)
 from training.run import STARTS, carry_out, last_checkpoint
 from training.settings import SftSettings
 
@@ -178,6 +188,14 @@ def test_a_job_that_ends_while_one_looks_is_not_interrupted(
 
     monkeypatch.setattr(jobs, "locked", ends)
     assert look(folder).stage == "done"
+
+
+def test_a_failed_job_that_a_trainer_has_taken_up_is_no_failure(workplace: Workplace) -> None:
+    folder = write_job(workplace.jobs, job(workplace))
+    write_whole(folder / "failure.json", {"error": "The loss is nan."})
+    assert look(folder).stage == "failed"
+    with holding(folder):
+        assert look(folder).stage == "running"
 
 
 def test_a_job_is_stopped_before_its_process_has_its_lock(
