@@ -15,16 +15,23 @@ def draft_of(path: Path) -> Path:
 
 def write_over(file: Path, text: str) -> None:
     """Write a file whole, over what was there before: the last one stays."""
-    draft = draft_of(file)
-    draft.write_text(text, "utf-8")
-    draft.replace(file)
+    _drafted(file, text).replace(file)
 
 
 def write_once(file: Path, text: str) -> None:
     """Write a file whole, unless it is there: the first one stays."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(file)
-    draft.write_text(text, "utf-8")
+    draft = _drafted(file, text)
     with suppress(FileExistsError):
         os.link(draft, file)
     draft.unlink()
+
+
+def _drafted(file: Path, text: str) -> Path:
+    """Write a text beside a file, through to the disk: a name never stands for half of it."""
+    draft = draft_of(file)
+    with draft.open("w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    return draft
