@@ -9,6 +9,8 @@ START -> survey -> advise -> curate -> launch <-> watch -> evaluate -> promote -
            v
           END                                                    (not enough gathered yet)
 
+Where another run has ended the round meanwhile, launch goes to evaluate, which says how.
+
 The job is a process of its own. A run looks once and returns, so a threshold, a cron, a person or
 a restart may start it, at any time and twice at once: a round has one job, and one end.
 """

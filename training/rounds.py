@@ -4,7 +4,7 @@
         datasets/        what was curated
         0000.json        the first round
         0000.end.json    how it ended; a round without an end is the one to go on with
-        0000.lock        held by the run that tries its adapter out
+        0000.lock        held by the run that tries its adapter out, or has the last word
 
 A file is written once and whole, and the first to write it is believed: of two that begin a round
 at once, the second goes on with what the first has begun.

@@ -72,6 +72,11 @@ def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
         def told(reason: str = "") -> TrainingUpdate:
             return {"decisions": decisions, "incumbent": against, "reason": reason}
 
+        current = await releases_of(runtime, state.environment).current()
+        if current and current.run == state.job and current.validation:
+            # The run that released it was ended before its last word: the gate has decided.
+            decisions[state.environment] = current.validation
+            return Command(update=told(current.validation.reason), goto="promote")
         for name in (state.environment, *state.kept):
             if name in decisions:
                 continue
@@ -98,7 +103,10 @@ async def _decided(
     known: dict[str, Tried],
     runtime: Runtime[Context],
 ) -> Decision:
-    """Let the gate decide: better in the environment itself, no worse in those to be kept."""
+    """Let the gate decide: better in the environment itself, no worse in those to be kept.
+
+    A round has one level, though what it is compared with may change.
+    """
     here = name == state.environment
     level = await releases_of(runtime, name).gate_level(state.job) if here else 0.05
     seen = [known[task.id] for task in tasks if task.id in known]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Literal
+from typing import Final, Literal
 
 from langgraph.runtime import Runtime
 
@@ -20,6 +20,7 @@ from training.datasets.card import load
 from training.rounds import End
 
 Outcome = Literal["promoted", "rejected"]
+_OVERTAKEN: Final = "Another adapter was put in force meanwhile: the next look compares with it."
 
 
 async def promote(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
@@ -29,11 +30,10 @@ async def promote(state: TrainingState, runtime: Runtime[Context]) -> TrainingUp
         if over:
             return over
         if await incumbent(state, runtime) != state.incumbent:
-            reason = "Another adapter was put in force meanwhile: the next look compares with it."
-            return {"reason": reason}
-        await _mark("promoted", state)
+            return {"reason": _OVERTAKEN}
         dataset = await asyncio.to_thread(load, dataset_folder(rounds, state))
         names = await asyncio.to_thread(covered, state.environment)
+        await _mark("promoted", state)
         for name in sorted({*names, *dataset.card.environments}):
             await _release(name, state, runtime)
         return await _end("promoted", state, runtime)
@@ -44,6 +44,8 @@ async def reject(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpd
     async with claimed(rounds_of(runtime, state.environment), state) as over:
         if over:
             return over
+        if await incumbent(state, runtime) != state.incumbent:
+            return {"reason": _OVERTAKEN}
         await _mark("rejected", state)
         return await _end("rejected", state, runtime)
 

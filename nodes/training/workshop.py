@@ -28,9 +28,9 @@ from training.settings import read_settings
 LOCAL: Final = "local:"
 LASTING: Final = (BadInput, MissingPart, BrokenData)
 """Errors that the next look would meet again: they end a round, which `again` takes up."""
-LOOKS: Final = 10
+TRIES: Final = 10
 PAUSE: Final = 0.1
-"""Seconds between two looks whether a round that another holds is free."""
+"""Seconds between two tries to claim a round that another holds."""
 
 Jobs = Callable[[], Launcher]
 """Gives the launcher: when a step runs, not when its graph is built."""
@@ -96,11 +96,11 @@ async def incumbent(state: TrainingState, runtime: Runtime[Context]) -> str:
 async def claimed(rounds: Rounds, state: TrainingState) -> AsyncIterator[TrainingUpdate]:
     """Hold a round, so that no other run acts on it; yield what to say where one does, or has."""
     claim = await asyncio.to_thread(rounds.claim, state.number)
-    looks = 0
-    while claim is None and looks < LOOKS:  # whoever only looks at it lets go at once
+    tries = 1
+    while claim is None and tries < TRIES:  # whoever only looks at it lets go at once
         await asyncio.sleep(PAUSE)
         claim = await asyncio.to_thread(rounds.claim, state.number)
-        looks += 1
+        tries += 1
     try:
         if end := await asyncio.to_thread(rounds.ended, state.number):
             yield {"stage": end.outcome, "reason": end.reason, "decisions": end.decisions}

@@ -347,16 +347,17 @@ async def test_runs_that_evaluate_at_once_repeat_nothing(
 
 
 async def test_a_run_waits_for_one_that_only_looks_at_the_round(
-    run: Run, gathered: Any, tenant: str, hands: Hands, learned: None
+    run: Run, gathered: Any, hands: Hands, learned: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await run()
     hands.finish()
-    claim = rounds(tenant).claim(0)
-    assert claim is not None
-    ended = asyncio.create_task(run())
-    await asyncio.sleep(0.3)
-    claim.close()
-    assert (await ended)["stage"] == "promoted"
+    claim, refused = Rounds.claim, iter((True, True, False, True))
+
+    def held(own: Rounds, number: int) -> Any:
+        return None if next(refused, False) else claim(own, number)
+
+    monkeypatch.setattr(Rounds, "claim", held)
+    assert (await run())["stage"] == "promoted"
 
 
 @pytest.fixture
@@ -438,7 +439,7 @@ async def test_what_is_in_force_by_a_run_that_was_ended_there_is_no_rival(
     current = await Releases(store, tenant, NORTH).current()
     assert current
     assert current.adapter == adapter
-    assert (await run())["stage"] == "promoted"
+    assert (await run(held_out=48, keep=["toolcalls"]))["stage"] == "promoted"
     assert len(await Releases(store, tenant, NORTH).promotions()) == 1
 
 

@@ -5,7 +5,7 @@
 It records attempts unless it finds them, runs the training graph until a round has ended, prints a
 line for each event, and at the end what is on record as JSON. PAUSE is the time that a turn takes;
 under the THREAD of a killed run it goes on from that run's checkpoints, under another one anew. In
-the place of the trainer's process a few lines end each job well and write down that it began.
+the place of the trainer's process a few lines end each job well and write it down.
 """
 
 from __future__ import annotations
