@@ -30,6 +30,7 @@ _DESCRIPTIONS: Final = (
     "{one} {a} {noun} {to} {other}, or {verb} it", "{verb} {to} {a} {noun}",
     "tell {the} {one} {of} {a} {noun}, {verb} it", "{verb} {one} {noun} {to} {a} {other}",
 )  # fmt: skip
+NOTHING: Final = "It is about none of them."
 COPIES: Final = 6
 ALIKE: Final = 0.5  # of the descriptions of a form say the same of other things
 BLURRED: Final = 0.35  # of the words of a blurred sentence
@@ -110,16 +111,27 @@ class Corpus:
         if rng.random() < 0.5:
             said = self._blurred(said, keep=FUNCTION_WORDS | told)
         roll = rng.random()
-        if roll < 0.5:
+        if roll < 0.6:
             others = [each["description"] for each in tools.values() if each is not tools[function]]
-            return (
-                f"Which? {said}",
-                f"{quoted(tools[function]['description'], others, said)} {name}",
-            )
-        if roll < 0.9:
+            quote = quoted(tools[function]["description"], others, said)
+            if roll < 0.2:
+                return f"Which? {said}", f"{quote} {name}"
+            return said, f"{quote} {name}. {taken(parameters, values)}."
+        if roll < 0.7:
+            return self._elsewhere(domain), NOTHING
+        if roll < 0.92:
             return f"{name}? {said}", taken(parameters, values)
         asked = rng.choice(list(parameters))
         return f"{asked}? {said}", str(values.get(asked, UNSAID))
+
+    def _elsewhere(self, domain: Domain) -> str:
+        """Draw a sentence that is about none of a domain's tools."""
+        known = {word for tool in domain.tools.values() for word in _about(tool)}
+        while True:
+            other = drawn.domain(self.rng)
+            function, said, _ = _sentence(other, self.rng)
+            if known.isdisjoint(_about(other.tools[function])):
+                return _swapped(said, self._other_words()) if self.rng.random() < 0.5 else said
 
     def _other_words(self) -> dict[str, str]:
         """Deal out words for those that drawn domains are made of.
