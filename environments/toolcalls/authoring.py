@@ -27,6 +27,7 @@ FUNCTION_WORDS: Final = frozenset({
     "would", "want", "like", "need", "have", "has", "help", "about", "some", "one", "as",
     "which", "what", "when", "where", "who", "how", "say", "yes", "only",
 })  # fmt: skip
+NO_TOOL: Final = "It is about none of them."
 _SLOT = re.compile(r"{(\w+)}")
 _WORD = re.compile("[A-Za-z]+")
 
@@ -78,7 +79,7 @@ def requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
         else:
             answer = "Hello! What can I do for you?"
             said = rng.choice(SMALL_TALK[domain.split])
-            yield {"request": said, "thought": "This is small talk.", "answer": answer}
+            yield {"request": said, "thought": NO_TOOL, "answer": answer}
 
 
 def _call(function: str, domain: Domain, rng: random.Random) -> Line:
@@ -109,13 +110,16 @@ def quoted(does: str, others: Iterable[str], said: str) -> str:
     That is the first word that the request says and no other description; where there is none,
     the first that no other has, or the first of all that says something.
     """
-    asked = set(_content(said))
-    elsewhere = {word for other in others for word in _content(other)}
-    words = _content(does)
-    own = [word for word in words if word not in elsewhere]
-    first = next((word for word in own if word in asked), next(iter((*own, *words)), ""))
+    asked, own = set(_content(said)), own_words(does, others)
+    first = next((word for word in own if word in asked), next(iter((*own, *_content(does))), ""))
     start = re.search(rf"\b{first}\b", does, re.IGNORECASE)
     return does[start.start() :] if start else does
+
+
+def own_words(does: str, others: Iterable[str]) -> list[str]:
+    """Return the words of a description that say something, and that no other description has."""
+    elsewhere = {word for other in others for word in _content(other)}
+    return [word for word in _content(does) if word not in elsewhere]
 
 
 def _content(text: str) -> list[str]:

@@ -143,11 +143,15 @@ _WITH_HEAD: Final = (
     "{head}{rest}.", "{head}{rest}.", "please {head}{rest}.", "can you {head}{rest}?",
     "{head}{rest}, please.", "I want you to {head}{rest}.", "I would like to {head}{rest}.",
     "could you please {head}{rest}?", "{head} for me{rest}.", "we have to {head}{rest}.",
-    "{rest}, {head}.", "help me to {head}{rest}.",
+    "{rest}, {head}.", "help me to {head}{rest}.", "how do I {head}{rest}?",
+    "where can I {head}{rest}?", "who can {head}{rest}?", "is it possible to {head}{rest}?",
 )  # fmt: skip
 _WITHOUT_VERB: Final = (
     "I need the {what}{rest}.", "we need the {what}{rest}, please.", "the {what}{rest}, please.",
     "I am here about the {what}{rest}.", "what about the {what}{rest}?",
+    "do I need a {what}{rest}?", "is there a {what}{rest}?", "which {what}{rest}?",
+    "do we have the {what}{rest}?", "where is the {what}{rest}?", "when is the {what}{rest}?",
+    "how much is a {what}{rest}?", "how do I get the {what}{rest}?", "any {what}{rest}?",
 )  # fmt: skip
 
 
@@ -288,7 +292,7 @@ def _said(
 
 
 def _sentence(parts: Mapping[str, str], rng: random.Random, *, verbless: bool) -> str:
-    forms = _WITHOUT_VERB if verbless and rng.random() < 0.3 else _WITH_HEAD
+    forms = _WITHOUT_VERB if verbless and rng.random() < 0.4 else _WITH_HEAD
     form = rng.choice(forms)
     if form.startswith("{rest}") and not parts["rest"].startswith(" "):
         form = _WITH_HEAD[0]
@@ -316,7 +320,7 @@ def _several(rng: random.Random, known: Sequence[str]) -> tuple[str, ...]:
 def _unit(rng: random.Random) -> Parameter:
     name = rng.choice(UNITS) if rng.random() < 0.5 else rng.choice(_COUNTED)
     says = (f" for {{}} {name}", f" with {{}} {name}", f" of {{}} {name}", f", {{}} {name}",
-            f" in {{}} {name}")  # fmt: skip
+            f" in {{}} {name}", f" {{}} {name}")  # fmt: skip
     return Parameter(name, _numbers(rng), says, f" for some {name}")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import torch
 
 import models
-from environments.toolcalls.authoring import UNSAID
+from environments.toolcalls.authoring import NO_TOOL, UNSAID, taken
 from environments.toolcalls.environment import Toolcalls
 from state.toolcalls import read_section, section
 from training.clerk import vocabulary
@@ -93,25 +95,40 @@ def test_a_seed_fixes_the_samples(words: Any, samples: list[Sample]) -> None:
 def test_every_answer_stands_in_the_form_or_in_the_sentence(samples: list[Sample]) -> None:
     asked = questions(samples)
     assert len(asked) > 900
-    unsaid = 0
+    seen = Counter[str]()
     for tools, question, answer in asked:
-        about, _, sentence = question.partition("? ")
         by = {tool["name"]: tool for tool in tools}
-        if about == "Which":
-            quote, _, name = answer.rpartition(" ")
-            assert quote
-            assert by[name]["description"].endswith(quote)
+        about, sentence = "", question
+        if prefixed := re.fullmatch(r"(\w+)\? (.+)", question):
+            about, sentence = prefixed.groups()
+        if answer == NO_TOOL:
+            assert not about
+            seen["nothing"] += 1
             continue
-        pairs = [(about, answer)]
+        told = answer
+        if about in {"Which", ""}:
+            thought = re.fullmatch(r"(.+?) (\w+)(?:\. (\w+: .+?)\.)?(?: ({.+}))?", answer)
+            assert thought, answer
+            quote, about, told, filled_in = thought.groups()
+            assert by[about]["description"].endswith(quote)
+            seen["which" if told is None else "all"] += 1
+            if told is None:
+                continue
+            lacks = set(by[about]["parameters"]["required"]) & set(re.findall(r"(\w+): -", told))
+            assert bool(lacks) != bool(filled_in)
+            if filled_in:
+                written = taken(by[about]["parameters"]["properties"], json.loads(filled_in))
+                assert written == told
+        pairs = [(about, told)]
         if about in by:
-            pairs = [(name, value) for name, value in re.findall(r"(?:^|; )(\w+): ([^;]+)", answer)]
+            pairs = [(name, value) for name, value in re.findall(r"(?:^|; )(\w+): ([^;]+)", told)]
             assert [name for name, _ in pairs] == list(by[about]["parameters"]["properties"])
-        unsaid += sum(value == UNSAID for _, value in pairs)
+        seen["unsaid"] += sum(value == UNSAID for _, value in pairs)
         assert all(value in sentence for _, value in pairs if value != UNSAID), (question, answer)
-    assert 100 < unsaid < len(asked)
+    assert min(seen[kind] for kind in ("nothing", "which", "all", "unsaid")) > 100, seen
 
 
-def test_no_sample_holds_a_call_or_a_thought(samples: list[Sample]) -> None:
+def test_no_sample_holds_a_call(samples: list[Sample]) -> None:
     said = [part.text for sample in samples for part in sample.parts if part.learn]
     assert not [text for text in said if "<" in text or '"arguments"' in text]
 

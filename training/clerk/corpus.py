@@ -1,20 +1,30 @@
-"""What the clerk learns from: copying, and questions about forms; never a function call.
+"""What the clerk learns from: copying, and reading forms; never a function call.
 
 A form is a list of tools as JSON Schema. It is asked which of them a sentence is about, and what
-the sentence says of a parameter. The tools are drawn (environments.toolcalls.drawn), mostly with
-other English words in place of their own, so that there is nothing to know by heart; half of the
-sentences say things in words that are only near to the form's.
+the sentence says of a parameter; of a sentence alone it says both, and fills the form in. The tools
+are drawn (environments.toolcalls.drawn), mostly with other English words in place of their own, so
+that there is nothing to know by heart; half of the sentences say things in words that are only near
+to the form's, some only in other words of a description, or by their parameters alone.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from environments.toolcalls import drawn
-from environments.toolcalls.authoring import FUNCTION_WORDS, UNSAID, filled, quoted, taken
+from environments.toolcalls.authoring import (
+    FUNCTION_WORDS,
+    NO_TOOL,
+    UNSAID,
+    filled,
+    own_words,
+    quoted,
+    taken,
+)
 from environments.toolcalls.calls import Schema
 from environments.toolcalls.domains import CITIES, NAMES, Domain, Tool
 from state.toolcalls import section
@@ -30,12 +40,13 @@ _DESCRIPTIONS: Final = (
     "{one} {a} {noun} {to} {other}, or {verb} it", "{verb} {to} {a} {noun}",
     "tell {the} {one} {of} {a} {noun}, {verb} it", "{verb} {one} {noun} {to} {a} {other}",
 )  # fmt: skip
-NOTHING: Final = "It is about none of them."
 COPIES: Final = 6
 ALIKE: Final = 0.5  # of the descriptions of a form say the same of other things
 BLURRED: Final = 0.35  # of the words of a blurred sentence
 LACKING: Final = 0.25  # of the sentences leave something out
 GENERAL: Final = 0.3  # of the sentences have a verb that says nothing
+UNNAMED: Final = 0.15  # of the sentences tell their tool by its parameters alone, where that can be
+DESCRIBED: Final = 0.15  # of the sentences say another word of its description, no more
 _GENERAL: Final = ("arrange", "do", "find", "get", "give", "handle", "have", "look", "make", "put",
                    "see", "sort", "take", "use")  # fmt: skip
 _WORD: Final = re.compile("[A-Za-z]+")
@@ -100,6 +111,9 @@ class Corpus:
         rng = self.rng
         function, said, values = _sentence(domain, rng)
         name, parameters = tools[function]["name"], tools[function]["parameters"]["properties"]
+        does = tools[function]["description"]
+        others = [each["description"] for each in tools.values() if each is not tools[function]]
+        told_apart = len(_taking(values, domain)) == 1
         said = _swapped(said, other)
         values = {_swapped(key, other): _value(value, other) for key, value in values.items()}
         told = frozenset(_WORD.findall(" ".join(map(str, values.values())).lower()))
@@ -108,18 +122,26 @@ class Corpus:
         alone = sum(_about(each)[1] == noun for each in domain.tools.values()) == 1
         if alone and doing not in told and rng.random() < GENERAL:
             said = _swapped(said, {doing: rng.choice(_GENERAL)})
+        thing = _swapped(noun, other).lower()
+        if told_apart and told.isdisjoint((doing, thing)) and rng.random() < UNNAMED:
+            said = _swapped(said, {doing: rng.choice(self.words), thing: rng.choice(self.words)})
+        elif alone and told.isdisjoint((doing, thing)) and rng.random() < DESCRIBED:
+            own = own_words(does, others)
+            said = _swapped(said, {doing: rng.choice(_GENERAL), thing: rng.choice([thing, *own])})
         if rng.random() < 0.5:
             said = self._blurred(said, keep=FUNCTION_WORDS | told)
         roll = rng.random()
         if roll < 0.6:
-            others = [each["description"] for each in tools.values() if each is not tools[function]]
-            quote = quoted(tools[function]["description"], others, said)
-            if roll < 0.2:
+            quote = quoted(does, others, said)
+            if roll < 0.15:
                 return f"Which? {said}", f"{quote} {name}"
-            return said, f"{quote} {name}. {taken(parameters, values)}."
-        if roll < 0.7:
-            return self._elsewhere(domain), NOTHING
-        if roll < 0.92:
+            told_all = set(tools[function]["parameters"]["required"]) <= set(values)
+            filled_in = {key: values[key] for key in parameters if key in values}
+            end = f" {json.dumps(filled_in)}" if told_all else ""
+            return said, f"{quote} {name}. {taken(parameters, values)}.{end}"
+        if roll < 0.68:
+            return self._elsewhere(domain), NO_TOOL
+        if roll < 0.88:
             return f"{name}? {said}", taken(parameters, values)
         asked = rng.choice(list(parameters))
         return f"{asked}? {said}", str(values.get(asked, UNSAID))
@@ -129,8 +151,8 @@ class Corpus:
         known = {word for tool in domain.tools.values() for word in _about(tool)}
         while True:
             other = drawn.domain(self.rng)
-            function, said, _ = _sentence(other, self.rng)
-            if known.isdisjoint(_about(other.tools[function])):
+            function, said, values = _sentence(other, self.rng)
+            if known.isdisjoint(_about(other.tools[function])) and not _taking(values, domain):
                 return _swapped(said, self._other_words()) if self.rng.random() < 0.5 else said
 
     def _other_words(self) -> dict[str, str]:
@@ -240,6 +262,11 @@ def _about(tool: Tool) -> tuple[str, str]:
     """Return what a drawn tool does, and to what."""
     verb, _, noun = tool.does.rstrip(".").lower().split()[:3]
     return verb, noun
+
+
+def _taking(values: Mapping[str, Any], domain: Domain) -> list[str]:
+    """Return which tools take all that a sentence says, if it says anything."""
+    return [name for name, tool in domain.tools.items() if values and set(values) <= {*tool.takes}]
 
 
 def _clash(schema: Schema, tool: Tool) -> bool:
