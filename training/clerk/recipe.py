@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -92,5 +93,7 @@ class Clerk:
 def _kind(sample: Sample, number: int) -> str:
     if sample.kind != "reading":
         return sample.kind
-    asked = sample.parts[number - 1].text.partition("?")[0]
-    return "tool" if asked == "Which" else "form" if "_" in asked else "parameter"
+    asked = re.match(r"(\w+)\? ", sample.parts[number - 1].text)
+    if not asked:
+        return "sentence"
+    return "tool" if asked[1] == "Which" else "form" if "_" in asked[1] else "parameter"
