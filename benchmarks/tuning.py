@@ -42,8 +42,8 @@ CLERK: Final = f"local:{names.CLERK}"
 CALLING: Final = Way(
     "imitates ideal turns, with other tools together in each conversation",
     "sft",
-    share=3,
-    settings={"rank": 32, "alpha": 64, "learning_rate": 1e-3, "batch": 4},
+    share=2,
+    settings={"rank": 32, "alpha": 64, "learning_rate": 8e-4, "batch": 4},
 )
 CONVERSATIONS: Final = 600
 NEVER: Final = "never calling"
