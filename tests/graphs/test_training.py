@@ -163,6 +163,28 @@ async def record(tenant: str, attempts: list[Trajectory]) -> list[Trajectory]:
     return own
 
 
+def registered(hands: Hands, tenant: str) -> adapters.Adapter:
+    """Register an adapter that no round has made."""
+    folder = hands.root.parent / "other"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text("{}")
+    other = adapters.Adapter(
+        name=f"other-{tenant}",
+        method="sft",
+        base="novice",
+        base_fingerprint=base_fingerprint("novice"),
+    )
+    return adapters.register(other, folder)
+
+
+async def in_force(adapter: adapters.Adapter, store: InMemoryStore, tenant: str) -> None:
+    """Put an adapter in force."""
+    release = Release(
+        id="other", tenant=tenant, environment=NORTH, adapter=adapter.name, model="local:novice"
+    )
+    await Releases(store, tenant, NORTH).publish(release)
+
+
 def rounds(tenant: str) -> Rounds:
     return Rounds(data_folder(), tenant, NORTH, "novice")
 
@@ -257,20 +279,8 @@ async def test_an_adapter_has_to_be_better_than_the_plain_model_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     # What is in force has gone bad, so a new adapter beats it by being no more than ignorant.
-    folder = hands.root.parent / "bad"
-    folder.mkdir()
-    (folder / "adapter_config.json").write_text("{}")
-    bad = adapters.Adapter(
-        name=f"bad-{tenant}",
-        method="sft",
-        base="novice",
-        base_fingerprint=base_fingerprint("novice"),
-    )
-    adapters.register(bad, folder)
-    release = Release(
-        id="bad", tenant=tenant, environment=NORTH, adapter=bad.name, model="local:novice"
-    )
-    await Releases(store, tenant, NORTH).publish(release)
+    bad = registered(hands, tenant)
+    await in_force(bad, store, tenant)
 
     def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
         clueless = Scripted(lambda _: "look")
@@ -393,24 +403,12 @@ async def test_an_adapter_is_compared_with_the_one_that_came_into_force_meanwhil
     run: Run, halted: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    folder = hands.root.parent / "as_good"
-    folder.mkdir()
-    (folder / "adapter_config.json").write_text("{}")
-    other = adapters.Adapter(
-        name=f"as-good-{tenant}",
-        method="sft",
-        base="novice",
-        base_fingerprint=base_fingerprint("novice"),
-    )
-    adapters.register(other, folder)
+    other = registered(hands, tenant)
     model(monkeypatch, lambda adapter: told("north") if adapter else Knowledge())
     await run()
     adapter = hands.finish()
     await halted({"environment": NORTH})
-    release = Release(
-        id="other", tenant=tenant, environment=NORTH, adapter=other.name, model="local:novice"
-    )
-    await Releases(store, tenant, NORTH).publish(release)
+    await in_force(other, store, tenant)
     ended = await halted(None)
     assert ended["stage"] == "training"
     assert "put in force meanwhile" in ended["reason"]
