@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 VENV   ?= .venv
 # What `make install` installs. A server that only calls hosted models needs no more than `.`
-EXTRAS ?= dev,alfworld
+EXTRAS ?= dev
 
 BIN   := $(VENV)/bin
 comma := ,
@@ -53,9 +53,9 @@ soak: install ## Kill and fuzz at length
 	$(BIN)/python -m pytest -m soak --timeout 3600
 
 novice: install ## Train the embedded model from scratch
-	$(BIN)/python -m training.novice
-	$(BIN)/python -m training.novice --publish models/novice/weights
+	$(BIN)/python -m apprentice.training.novice
+	$(BIN)/python -m apprentice.training.novice --publish models/novice/weights
 
 clerk: install ## Train the embedded model that reads forms from scratch
-	$(BIN)/python -m training.clerk
-	$(BIN)/python -m training.clerk --publish models/clerk/weights
+	$(BIN)/python -m apprentice.training.clerk
+	$(BIN)/python -m apprentice.training.clerk --publish models/clerk/weights

@@ -15,11 +15,11 @@ from langchain_core.runnables import RunnableConfig
 from rich.console import Console
 from rich.table import Table
 
+from apprentice.cli import bulk
+from apprentice.graphs import episode
+from apprentice.state.episode import EpisodeInput
 from benchmarks.overhead import PATH, STEPS, TASK
 from benchmarks.scripted import Scripted
-from cli import bulk
-from graphs import episode
-from state.episode import EpisodeInput
 
 TASKS = 64
 DELAY = 0.2

@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from langchain_core.runnables import RunnableConfig
 
-from cli import evaluation, journal
-from cli.journal import Finished, Plan
-from cli.techniques import TECHNIQUES, TechniqueName
-from graphs import episode
-from state.context import Context
-from state.episode import EpisodeInput
-from state.nouns import Task
-from state.prompts import Shown
-from state.statistics import Rate
+from apprentice.cli import evaluation, journal
+from apprentice.cli.journal import Finished, Plan
+from apprentice.cli.techniques import TECHNIQUES, TechniqueName
+from apprentice.graphs import episode
+from apprentice.state.context import Context
+from apprentice.state.episode import EpisodeInput
+from apprentice.state.nouns import Task
+from apprentice.state.prompts import Shown
+from apprentice.state.statistics import Rate
 
 MODEL: Final = "local:novice"
 WORLDS: Final = ("north", "south")

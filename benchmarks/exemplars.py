@@ -16,20 +16,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from apprentice.cli import bulk, journal
+from apprentice.cli import exemplars as lesson
+from apprentice.cli.evaluation import context_of, evaluate, tasks_of
+from apprentice.cli.exemplars import NOTHING, RANDOM, SHOWN
+from apprentice.cli.journal import Finished, Plan
+from apprentice.cli.practice import practise, practised, remembered
+from apprentice.cli.summary import compare
+from apprentice.cli.techniques import TechniqueName
+from apprentice.graphs import exemplar
+from apprentice.nodes.experience import Memory
+from apprentice.state.nouns import Trajectory
+from apprentice.state.statistics import difference, rate
 from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
 from benchmarks.figures import within
-from cli import bulk, journal
-from cli import exemplars as lesson
-from cli.evaluation import context_of, evaluate, tasks_of
-from cli.exemplars import NOTHING, RANDOM, SHOWN
-from cli.journal import Finished, Plan
-from cli.practice import practise, practised, remembered
-from cli.summary import compare
-from cli.techniques import TechniqueName
-from graphs import exemplar
-from nodes.experience import Memory
-from state.nouns import Trajectory
-from state.statistics import difference, rate
 
 SIZES: Final = ("small", "medium")
 ONE: Final = {"exemplars": 1, "diversity": 0.0}

@@ -30,16 +30,16 @@ from qdrant_client import AsyncQdrantClient
 from rich.console import Console
 from rich.table import Table
 
-from memory.experience.edge import EdgeEngine
-from memory.experience.engine import Engine
-from memory.experience.points import sparse
-from memory.experience.qdrant import QdrantExperience
-from memory.experience.ranking import fused
-from memory.experience.recall import allowed
-from memory.experience.server import ServerEngine
-from models import embeddings
-from state.experience import Query
-from state.nouns import Task, Trajectory, Verdict
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.engine import Engine
+from apprentice.memory.experience.points import sparse
+from apprentice.memory.experience.qdrant import QdrantExperience
+from apprentice.memory.experience.ranking import fused
+from apprentice.memory.experience.recall import allowed
+from apprentice.memory.experience.server import ServerEngine
+from apprentice.models import embeddings
+from apprentice.state.experience import Query
+from apprentice.state.nouns import Task, Trajectory, Verdict
 
 DIMENSION: Final = 384
 QUESTIONS: Final = 200
@@ -59,8 +59,8 @@ change update find put take move open close look examine charge card bank transf
 REOPEN: Final = r"""
 import asyncio, json, random, re, sys, time
 from pathlib import Path
-from memory.experience.edge import EdgeEngine
-from memory.experience.engine import Where
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.engine import Where
 
 async def main():
     began = time.perf_counter()

@@ -14,25 +14,25 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from apprentice.cli import bulk
+from apprentice.cli.journal import Finished
+from apprentice.cli.summary import compare, solved
+from apprentice.cli.techniques import TechniqueName
+from apprentice.environments.household.environment import Household
+from apprentice.environments.household.expert import Knowledge
+from apprentice.environments.household.game import Game
+from apprentice.environments.household.nouns import CATEGORY, TREATMENTS
+from apprentice.models import chat
+from apprentice.nodes.expel.budget import ANSWER
+from apprentice.state.nouns import Task
+from apprentice.state.prompts import Shown, critique_pair
+from apprentice.state.rulebook import Rulebook, parse_operations
+from apprentice.state.statistics import Rate, difference, rate
+from apprentice.training.novice.corpus import Corpus
+from apprentice.training.novice.lessons import kept_rule, works_rule, world_rules
 from benchmarks import rules
 from benchmarks.document import MODEL, WORLDS, Figures, percent
 from benchmarks.limits import everything, steps_needed
-from cli import bulk
-from cli.journal import Finished
-from cli.summary import compare, solved
-from cli.techniques import TechniqueName
-from environments.household.environment import Household
-from environments.household.expert import Knowledge
-from environments.household.game import Game
-from environments.household.nouns import CATEGORY, TREATMENTS
-from models import chat
-from nodes.expel.budget import ANSWER
-from state.nouns import Task
-from state.prompts import Shown, critique_pair
-from state.rulebook import Rulebook, parse_operations
-from state.statistics import Rate, difference, rate
-from training.novice.corpus import Corpus
-from training.novice.lessons import kept_rule, works_rule, world_rules
 
 SIZES: Final = ("small", "medium", "full")
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("none", "sampled", "others-reflections")

@@ -18,9 +18,9 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from environments.household.nouns import FAMILIES
-from state.gate import Account, Decision, Gate, Pair
-from state.statistics import mcnemar, rate
+from apprentice.environments.household.nouns import FAMILIES
+from apprentice.state.gate import Account, Decision, Gate, Pair
+from apprentice.state.statistics import mcnemar, rate
 
 BATCH = 2 * len(FAMILIES)
 EASE = (0.9, 1.1)  # of the tasks' chances: a beta distribution with mean 0.45

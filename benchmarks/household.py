@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from environments.household.environment import Household
+from apprentice.environments.household.environment import Household
 
 ROUNDS = 5
 TASKS = 300

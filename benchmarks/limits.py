@@ -13,12 +13,12 @@ from collections import defaultdict
 from rich.console import Console
 from rich.table import Table
 
-from environments.household.environment import STEP_LIMITS, Household
-from environments.household.expert import Knowledge, Turn, action_in, expert
-from environments.household.game import Game
-from environments.household.language import kind_of
-from environments.household.nouns import CATEGORY, FAMILIES
-from state.nouns import Task
+from apprentice.environments.household.environment import STEP_LIMITS, Household
+from apprentice.environments.household.expert import Knowledge, Turn, action_in, expert
+from apprentice.environments.household.game import Game
+from apprentice.environments.household.language import kind_of
+from apprentice.environments.household.nouns import CATEGORY, FAMILIES
+from apprentice.state.nouns import Task
 
 LONGEST = 60
 

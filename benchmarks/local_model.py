@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from models.engine import Request, close_all, engine
-from models.names import model_folder
+from apprentice.models.engine import Request, close_all, engine
+from apprentice.models.names import model_folder
 
 NAME: Final = "random"
 PROMPT: Final = 1000

@@ -19,10 +19,10 @@ from langchain_core.tools import tool
 from rich.console import Console
 from rich.table import Table
 
+from apprentice.environments.household.environment import Household
+from apprentice.graphs import episode
+from apprentice.state.episode import EpisodeInput
 from benchmarks.scripted import Scripted
-from environments.household.environment import Household
-from graphs import episode
-from state.episode import EpisodeInput
 
 ROUNDS = 15
 ENVIRONMENT = Household("north", "full")

@@ -21,21 +21,21 @@ from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
+from apprentice.cli import evaluation
+from apprentice.cli.exemplars import NOTHING
+from apprentice.cli.worlds import in_view
+from apprentice.environments import registry
+from apprentice.environments.household.environment import Household
+from apprentice.environments.protocol import Simulator
+from apprentice.graphs import expel, reflexion
+from apprentice.memory.findings import Findings
+from apprentice.nodes.agents import Agent
+from apprentice.state.context import Context
+from apprentice.state.nouns import Noun, Task, digest
+from apprentice.state.prompts import Shown
+from apprentice.state.releases import Release
+from apprentice.state.statistics import difference, rate
 from benchmarks.document import MODEL, WORLDS, Figures, percent
-from cli import evaluation
-from cli.exemplars import NOTHING
-from cli.worlds import in_view
-from environments import registry
-from environments.household.environment import Household
-from environments.protocol import Simulator
-from graphs import expel, reflexion
-from memory.findings import Findings
-from nodes.agents import Agent
-from state.context import Context
-from state.nouns import Noun, Task, digest
-from state.prompts import Shown
-from state.releases import Release
-from state.statistics import difference, rate
 
 _N = TypeVar("_N", bound=Noun)
 HELD_OUT: Final = 120

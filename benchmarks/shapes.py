@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from training.datasets.rows import Row
+from apprentice.training.datasets.rows import Row
 
 SHAPES: Final = ("circle", "square", "triangle", "cross")
 ASKED: Final = "Which shape?"

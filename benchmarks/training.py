@@ -26,10 +26,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from training.datasets.card import Dataset, fingerprint, load
-from training.datasets.rows import written
-from training.novice.corpus import Corpus
-from training.settings import SftSettings
+from apprentice.training.datasets.card import Dataset, fingerprint, load
+from apprentice.training.datasets.rows import written
+from apprentice.training.novice.corpus import Corpus
+from apprentice.training.settings import SftSettings
 
 RANDOM: Final = "random"
 
@@ -101,8 +101,8 @@ def _measured(make: Make, settings: SftSettings, data: Dataset, out: Path) -> tu
 
 
 def _ours(settings: SftSettings, data: Dataset, out: Path) -> Any:
-    from training import sft
-    from training.progress import Progress
+    from apprentice.training import sft
+    from apprentice.training.progress import Progress
 
     out.mkdir()
     return sft.trainer(settings, data, out, Progress(out / "progress.jsonl", io.StringIO()))
@@ -142,7 +142,7 @@ def _library(
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
     from trl import SFTConfig, SFTTrainer
 
-    from models.names import model_folder
+    from apprentice.models.names import model_folder
 
     folder = model_folder(settings.base)
     four_bits = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
@@ -198,7 +198,7 @@ def _random_model(folder: Path, millions: int) -> None:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    from models.names import NOVICE, model_folder
+    from apprentice.models.names import NOVICE, model_folder
 
     words = AutoTokenizer.from_pretrained(model_folder(NOVICE))
     layers = 16

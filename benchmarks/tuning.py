@@ -16,24 +16,24 @@ from typing import Final
 
 from rich.progress import Progress
 
+from apprentice.cli import bulk, exemplars, journal, weights
+from apprentice.cli.evaluation import evaluate, planned
+from apprentice.cli.journal import Finished
+from apprentice.cli.learn import SIZES, Lesson
+from apprentice.cli.summary import compare, within
+from apprentice.cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop, offered
+from apprentice.environments.toolcalls.calls import Marks, Metrics, mark, metrics
+from apprentice.environments.toolcalls.environment import Toolcalls
+from apprentice.models import names
+from apprentice.state.context import Context
+from apprentice.state.nouns import text_of
+from apprentice.state.statistics import Difference, difference, rate
+from apprentice.training.adapters import export_merged
+from apprentice.training.datasets.card import Dataset, Example, save
+from apprentice.training.datasets.curation import Curation, curate
+from apprentice.training.datasets.demonstrations import drawn_calls, together, tool_calls
 from benchmarks import shapes
 from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
-from cli import bulk, exemplars, journal, weights
-from cli.evaluation import evaluate, planned
-from cli.journal import Finished
-from cli.learn import SIZES, Lesson
-from cli.summary import compare, within
-from cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop, offered
-from environments.toolcalls.calls import Marks, Metrics, mark, metrics
-from environments.toolcalls.environment import Toolcalls
-from models import names
-from state.context import Context
-from state.nouns import text_of
-from state.statistics import Difference, difference, rate
-from training.adapters import export_merged
-from training.datasets.card import Dataset, Example, save
-from training.datasets.curation import Curation, curate
-from training.datasets.demonstrations import drawn_calls, together, tool_calls
 
 SHUFFLED: Final = "sft, shuffled labels"
 EYES: Final = "eyes"

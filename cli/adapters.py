@@ -18,18 +18,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.options import HOME
-from environments.registry import environment as environment_of
-from memory.releases import Releases, in_force
-from memory.store import store
-from models.names import NOVICE
-from nodes.training.workshop import LOCAL, covered
-from state.errors import BadInput
-from state.nouns import digest
-from state.releases import Release
-from training import adapters as registry
-from training.adapters import USABLE
-from training.jobs import jobs_root
+from apprentice.cli.options import HOME
+from apprentice.environments.registry import environment as environment_of
+from apprentice.memory.releases import Releases, in_force
+from apprentice.memory.store import store
+from apprentice.models.names import NOVICE
+from apprentice.nodes.training.workshop import LOCAL, covered
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import digest
+from apprentice.state.releases import Release
+from apprentice.training import adapters as registry
+from apprentice.training.adapters import USABLE
+from apprentice.training.jobs import jobs_root
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -130,7 +130,8 @@ def _print_plan(name: str, console: Console) -> None:
         parent = f" --parent <adapter {number} of these>" if number else ""
         whose = f" --tenant {shlex.quote(job.tenant)}" if job.tenant else ""
         console.print(
-            f"  python -m training.{job.method} --dataset {where} --base {job.settings['base']}"
+            f"  python -m apprentice.training.{job.method} --dataset {where}"
+            f" --base {job.settings['base']}"
             f"{whose}{parent}{_options(job.settings)}",
             soft_wrap=True,
             markup=False,

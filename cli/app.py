@@ -12,7 +12,7 @@ from dotenv import load_dotenv
 from rich.console import Console
 from typer.core import TyperGroup
 
-from cli import (
+from apprentice.cli import (
     adapters,
     bulk,
     course,
@@ -24,15 +24,24 @@ from cli import (
     screen,
     upkeep,
 )
-from cli.ending import CODES, Stop, ended, going_on
-from cli.journal import Finished, Plan
-from cli.options import HOME, Cache, Concurrency, MaxTokens, Model, Seed, Training, Trials
-from cli.output import cached, write_json
-from cli.summary import summarise
-from cli.techniques import TECHNIQUES
-from cli.words import counted
-from state.context import Context
-from state.errors import ApprenticeError, BadInput
+from apprentice.cli.ending import CODES, Stop, ended, going_on
+from apprentice.cli.journal import Finished, Plan
+from apprentice.cli.options import (
+    HOME,
+    Cache,
+    Concurrency,
+    MaxTokens,
+    Model,
+    Seed,
+    Training,
+    Trials,
+)
+from apprentice.cli.output import cached, write_json
+from apprentice.cli.summary import summarise
+from apprentice.cli.techniques import TECHNIQUES
+from apprentice.cli.words import counted
+from apprentice.state.context import Context
+from apprentice.state.errors import ApprenticeError, BadInput
 
 _METHODS = "\n\n".join(f"* `{name}`: {each.about}" for name, each in TECHNIQUES.items())
 _FACE = (
@@ -74,7 +83,7 @@ app.add_typer(adapters.app, name="adapters")
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"apprentice {version('apprentice')}")
+        typer.echo(f"apprentice {version('apprentice-agents')}")
         raise typer.Exit
 
 

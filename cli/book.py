@@ -12,18 +12,18 @@ import typer
 from langgraph.store.base import BaseStore
 from rich.text import Text
 
-from environments.registry import environment as environment_of
-from memory.experience import Experience
-from memory.experience.opening import begun, close
-from memory.quarantine import Quarantine
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from memory.showings import Showings
-from memory.store import store
-from nodes.experience import experience, installed
-from state.context import Context
-from state.errors import BadInput, UnknownName
-from state.rulebook import Batch, Rule, Rulebook, replay
+from apprentice.environments.registry import environment as environment_of
+from apprentice.memory.experience import Experience
+from apprentice.memory.experience.opening import begun, close
+from apprentice.memory.quarantine import Quarantine
+from apprentice.memory.releases import Releases
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.showings import Showings
+from apprentice.memory.store import store
+from apprentice.nodes.experience import experience, installed
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, UnknownName
+from apprentice.state.rulebook import Batch, Rule, Rulebook, replay
 
 T = TypeVar("T")
 DRAFT: Final = "draft"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Final
 
-from state.statistics import Rate
+from apprentice.state.statistics import Rate
 
 DASHES: Final = ("", "7 4", "2 4", "10 4 2 4", "1 5")  # so that lines differ without colour too
 _LEFT, _TOP, _BOTTOM, _RIGHT = 56, 14, 46, 16

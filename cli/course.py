@@ -1,7 +1,7 @@
 """`apprentice learn`: the lessons, given side by side, and what is printed of them.
 
-The first (`cli.learn`) is an agent that reflects, beside its controls; then come rules in two
-worlds (`cli.worlds`), examples (`cli.exemplars`) and fine-tunes (`cli.weights`).
+The first (`cli/learn.py`) is an agent that reflects, beside its controls; then come rules in two
+worlds (`cli/worlds.py`), examples (`cli/exemplars.py`) and fine-tunes (`cli/weights.py`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from cli import bulk, evaluation, exemplars, report, screen, weights, worlds
-from cli import learn as lessons
-from cli.ending import Stop, ended, going_on
-from cli.learn import Lesson
-from cli.options import Concurrency, MaxTokens, Model, Seed, Training, Trials
-from cli.output import write_json, write_text
-from state.context import Context
-from state.errors import ApprenticeError, BadInput
+from apprentice.cli import bulk, evaluation, exemplars, report, screen, weights, worlds
+from apprentice.cli import learn as lessons
+from apprentice.cli.ending import Stop, ended, going_on
+from apprentice.cli.learn import Lesson
+from apprentice.cli.options import Concurrency, MaxTokens, Model, Seed, Training, Trials
+from apprentice.cli.output import write_json, write_text
+from apprentice.state.context import Context
+from apprentice.state.errors import ApprenticeError, BadInput
 
 
 def learn(

@@ -16,8 +16,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.words import counted
-from state.errors import BadInput
+from apprentice.cli.words import counted
+from apprentice.state.errors import BadInput
 
 FAILURE: Final = 1
 BAD_INPUT: Final = 2

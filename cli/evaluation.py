@@ -17,26 +17,26 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from cli.journal import Finished, Journal, Plan
-from cli.study import Study, learn
-from cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
-from environments.advance import actions_of
-from environments.registry import environment
-from graphs import exemplar, reflexion
-from memory.reflections import Reflections
-from memory.releases import Releases
-from memory.store import store
-from models import chat
-from models.names import model_folder
-from nodes.agents import Agent
-from nodes.expel.gather import ATTEMPTS
-from nodes.experience import Memory, experience
-from state.context import MAX_SEED, Context
-from state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
-from state.nouns import Noun, Task, Trajectory, Usage, digest
-from state.releases import Release
-from state.rules import Rule
-from training.adapters import owner
+from apprentice.cli.journal import Finished, Journal, Plan
+from apprentice.cli.study import Study, learn
+from apprentice.cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
+from apprentice.environments.advance import actions_of
+from apprentice.environments.registry import environment
+from apprentice.graphs import exemplar, reflexion
+from apprentice.memory.reflections import Reflections
+from apprentice.memory.releases import Releases
+from apprentice.memory.store import store
+from apprentice.models import chat
+from apprentice.models.names import model_folder
+from apprentice.nodes.agents import Agent
+from apprentice.nodes.expel.gather import ATTEMPTS
+from apprentice.nodes.experience import Memory, experience
+from apprentice.state.context import MAX_SEED, Context
+from apprentice.state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
+from apprentice.state.nouns import Noun, Task, Trajectory, Usage, digest
+from apprentice.state.releases import Release
+from apprentice.state.rules import Rule
+from apprentice.training.adapters import owner
 
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000

@@ -13,18 +13,18 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cli.options import Environment, Tenant
-from cli.output import write_json
-from cli.words import counted
-from memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
-from memory.exchange.langsmith import project
-from memory.exchange.transfer import Imported, left_out, take_in
-from memory.exchange.transfer import rows as rows_of
-from memory.experience.opening import begun, close, none_yet
-from nodes.experience import experience
-from state.context import Context
-from state.errors import BadInput, BrokenData, UnknownName
-from state.experience import Outcome
+from apprentice.cli.options import Environment, Tenant
+from apprentice.cli.output import write_json
+from apprentice.cli.words import counted
+from apprentice.memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
+from apprentice.memory.exchange.langsmith import project
+from apprentice.memory.exchange.transfer import Imported, left_out, take_in
+from apprentice.memory.exchange.transfer import rows as rows_of
+from apprentice.memory.experience.opening import begun, close, none_yet
+from apprentice.nodes.experience import experience
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, BrokenData, UnknownName
+from apprentice.state.experience import Outcome
 
 LANGSMITH: Final = "langsmith:"
 JSONL: Final = ".jsonl"

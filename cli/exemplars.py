@@ -13,16 +13,16 @@ from typing import Final
 
 from rich.progress import Progress
 
-from cli import journal
-from cli.evaluation import evaluate, together
-from cli.journal import Finished, Journal
-from cli.learn import Lesson
-from cli.practice import practise, practised, remembered
-from cli.screen import Bar
-from cli.summary import Curve, compare, solved
-from cli.techniques import TechniqueName
-from state.nouns import Trajectory
-from state.statistics import Rate, rate
+from apprentice.cli import journal
+from apprentice.cli.evaluation import evaluate, together
+from apprentice.cli.journal import Finished, Journal
+from apprentice.cli.learn import Lesson
+from apprentice.cli.practice import practise, practised, remembered
+from apprentice.cli.screen import Bar
+from apprentice.cli.summary import Curve, compare, solved
+from apprentice.cli.techniques import TechniqueName
+from apprentice.state.nouns import Trajectory
+from apprentice.state.statistics import Rate, rate
 
 LEVELS: Final = (1, 5, 25, 125)
 SIZE: Final = "small"

@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from state.context import Context
-from state.errors import BadInput, BrokenData
-from state.nouns import SCHEMA_VERSION, Noun, Reflection, Task, Trajectory, Usage
-from state.reflexion import Outcome
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, BrokenData
+from apprentice.state.nouns import SCHEMA_VERSION, Noun, Reflection, Task, Trajectory, Usage
+from apprentice.state.reflexion import Outcome
 
 _N = TypeVar("_N", bound=Noun)
 

@@ -14,11 +14,11 @@ from typing import Final
 
 from rich.progress import Progress
 
-from cli import journal
-from cli.evaluation import evaluate, planned, together
-from cli.journal import Finished, Journal, Plan
-from cli.screen import Bar
-from cli.techniques import TECHNIQUES, TechniqueName
+from apprentice.cli import journal
+from apprentice.cli.evaluation import evaluate, planned, together
+from apprentice.cli.journal import Finished, Journal, Plan
+from apprentice.cli.screen import Bar
+from apprentice.cli.techniques import TECHNIQUES, TechniqueName
 
 LEARNER: Final[TechniqueName] = "reflexion"
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("others-reflections", "sampled", "none")

@@ -11,8 +11,8 @@ from typing import Any
 
 from langchain_core.globals import get_llm_cache, set_llm_cache
 
-from memory.store import data_folder
-from state.errors import BadInput
+from apprentice.memory.store import data_folder
+from apprentice.state.errors import BadInput
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -50,7 +50,7 @@ def cached(wanted: bool) -> Iterator[None]:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         # SQLAlchemy is slow to import, and most runs do without.
-        from cli.cache import Answers
+        from apprentice.cli.cache import Answers
 
         set_llm_cache(Answers(str(folder / "answers.sqlite")))
         try:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
-from cli.screen import points
-from state.statistics import Difference, Rate
+from apprentice.cli.screen import points
+from apprentice.state.statistics import Difference, Rate
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee6;

@@ -14,15 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from cli import journal
-from cli.evaluation import Watch, context_of, evaluate, planned, run_name, technique
-from cli.journal import Finished, Journal, Plan
-from cli.techniques import TECHNIQUES
-from memory.experience import Experience
-from models import embeddings
-from nodes.experience import EMBEDDINGS, Memory
-from state.errors import BadInput, MissingPart
-from state.nouns import Trajectory
+from apprentice.cli import journal
+from apprentice.cli.evaluation import Watch, context_of, evaluate, planned, run_name, technique
+from apprentice.cli.journal import Finished, Journal, Plan
+from apprentice.cli.techniques import TECHNIQUES
+from apprentice.memory.experience import Experience
+from apprentice.models import embeddings
+from apprentice.nodes.experience import EMBEDDINGS, Memory
+from apprentice.state.errors import BadInput, MissingPart
+from apprentice.state.nouns import Trajectory
 
 SPLIT: Final = "train"
 TRIALS: Final = 3
@@ -72,8 +72,8 @@ async def remembered(plans: Sequence[Plan], solved: Sequence[Trajectory]) -> Asy
         MissingPart: if what the memory needs is not installed.
     """
     try:
-        from memory.experience.edge import EdgeEngine
-        from memory.experience.qdrant import QdrantExperience
+        from apprentice.memory.experience.edge import EdgeEngine
+        from apprentice.memory.experience.qdrant import QdrantExperience
     except ImportError as error:
         raise MissingPart(
             f"The experience memory needs packages that are not installed ({error}). Install "

@@ -10,16 +10,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import screen
-from cli.book import Book, Memory, Where, changed, with_book
-from cli.options import HOME
-from cli.words import counted
-from memory.findings import attempts
-from memory.withdrawal import withdraw as withdraw_from
-from state.errors import BadInput
-from state.nouns import Trajectory
-from state.provenance import cited, resting_on, speakers
-from state.rulebook import Batch, Rule
+from apprentice.cli import screen
+from apprentice.cli.book import Book, Memory, Where, changed, with_book
+from apprentice.cli.options import HOME
+from apprentice.cli.words import counted
+from apprentice.memory.findings import attempts
+from apprentice.memory.withdrawal import withdraw as withdraw_from
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import Trajectory
+from apprentice.state.provenance import cited, resting_on, speakers
+from apprentice.state.rulebook import Batch, Rule
 
 
 def history(

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple
 
-from cli import chart, page
-from cli.evaluation import rows
-from cli.exemplars import NOTHING
-from cli.journal import Finished
-from cli.learn import CONTROLS, LEARNER, SIZES, STUDENT, Lesson, Results, example, pooled
-from cli.screen import NOT_RELEASED, percent, points
-from cli.summary import Arm, Curve, Summary, Worlds, compare, summarise
-from cli.techniques import TECHNIQUES
-from cli.tuning import WAYS
-from cli.worlds import ABOUT, LEARNED
-from state.nouns import SCHEMA_VERSION, Trajectory, text_of
-from state.statistics import Difference, Rate
+from apprentice.cli import chart, page
+from apprentice.cli.evaluation import rows
+from apprentice.cli.exemplars import NOTHING
+from apprentice.cli.journal import Finished
+from apprentice.cli.learn import CONTROLS, LEARNER, SIZES, STUDENT, Lesson, Results, example, pooled
+from apprentice.cli.screen import NOT_RELEASED, percent, points
+from apprentice.cli.summary import Arm, Curve, Summary, Worlds, compare, summarise
+from apprentice.cli.techniques import TECHNIQUES
+from apprentice.cli.tuning import WAYS
+from apprentice.cli.worlds import ABOUT, LEARNED
+from apprentice.state.nouns import SCHEMA_VERSION, Trajectory, text_of
+from apprentice.state.statistics import Difference, Rate
 
 JUDGED_AT: Final = 3  # the trial after which techniques are compared
 UNRELEASED: Final = "none passed the gate on held-out tasks, so expel's attempts had none in view"

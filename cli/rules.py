@@ -15,26 +15,26 @@ from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from cli import bulk, provenance, screen
-from cli.book import DRAFT, SETS, Book, Memory, Where, changed, with_book
-from cli.ending import Stop, ended
-from cli.evaluation import check_model
-from cli.options import HOME, Concurrency, Model
-from cli.study import Question, Stages, Study, learn
-from cli.words import counted
-from environments.registry import environment as environment_of
-from graphs.expel import CONCURRENCY
-from memory.experience.opening import close
-from memory.store import store
-from nodes.experience import experience, installed
-from state.context import Context
-from state.errors import BadInput, MissingPart
-from state.expel import HELD_OUT, TASKS
-from state.gathering import CHUNK
-from state.records import record as record_of
-from state.releases import CURRENT, NONE
-from state.rulebook import Difference, Rule, Rulebook, diff, parse_operations
-from training.adapters import check_usable
+from apprentice.cli import bulk, provenance, screen
+from apprentice.cli.book import DRAFT, SETS, Book, Memory, Where, changed, with_book
+from apprentice.cli.ending import Stop, ended
+from apprentice.cli.evaluation import check_model
+from apprentice.cli.options import HOME, Concurrency, Model
+from apprentice.cli.study import Question, Stages, Study, learn
+from apprentice.cli.words import counted
+from apprentice.environments.registry import environment as environment_of
+from apprentice.graphs.expel import CONCURRENCY
+from apprentice.memory.experience.opening import close
+from apprentice.memory.store import store
+from apprentice.nodes.experience import experience, installed
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, MissingPart
+from apprentice.state.expel import HELD_OUT, TASKS
+from apprentice.state.gathering import CHUNK
+from apprentice.state.records import record as record_of
+from apprentice.state.releases import CURRENT, NONE
+from apprentice.state.rulebook import Difference, Rule, Rulebook, diff, parse_operations
+from apprentice.training.adapters import check_usable
 
 STRENGTH: Final = (
     "Strength: a new rule has 2, whatever confirms or rewords it adds 1, whatever speaks against "

@@ -20,12 +20,12 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from cli.evaluation import steps
-from cli.journal import Finished
-from cli.summary import Arm, Curve, Summary, Worlds
-from cli.words import counted
-from state.nouns import Trajectory, text_of
-from state.statistics import Difference, Rate
+from apprentice.cli.evaluation import steps
+from apprentice.cli.journal import Finished
+from apprentice.cli.summary import Arm, Curve, Summary, Worlds
+from apprentice.cli.words import counted
+from apprentice.state.nouns import Trajectory, text_of
+from apprentice.state.statistics import Difference, Rate
 
 _STUDIED: Final = {
     "expel.gathered": "training tasks",

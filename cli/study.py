@@ -18,15 +18,15 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Command
 from rich.progress import Progress, TaskID
 
-from cli.words import counted
-from graphs import expel
-from memory.store import data_folder
-from nodes.experience import Memory
-from state.context import Context
-from state.expel import ExpelInput, ExpelState, ForTask
-from state.gathering import CHUNK
-from state.nouns import digest
-from state.reflexion import ReflexionState
+from apprentice.cli.words import counted
+from apprentice.graphs import expel
+from apprentice.memory.store import data_folder
+from apprentice.nodes.experience import Memory
+from apprentice.state.context import Context
+from apprentice.state.expel import ExpelInput, ExpelState, ForTask
+from apprentice.state.gathering import CHUNK
+from apprentice.state.nouns import digest
+from apprentice.state.reflexion import ReflexionState
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from cli.evaluation import rows
-from cli.journal import Finished
-from cli.tuning import Tuned
-from state.errors import BadInput
-from state.nouns import Usage
-from state.statistics import Difference, Rate, difference, rate
+from apprentice.cli.evaluation import rows
+from apprentice.cli.journal import Finished
+from apprentice.cli.tuning import Tuned
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import Usage
+from apprentice.state.statistics import Difference, Rate, difference, rate
 
 
 class Summary(BaseModel):

@@ -8,9 +8,9 @@ from itertools import chain, repeat
 from statistics import median_low
 from typing import Any, Final, Literal, get_args
 
-from cli.journal import Finished
-from state.context import Recall, Strategy
-from state.nouns import Task, digest
+from apprentice.cli.journal import Finished
+from apprentice.state.context import Recall, Strategy
+from apprentice.state.nouns import Task, digest
 
 TechniqueName = Literal[
     "none",

@@ -16,17 +16,17 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from cli.journal import Finished
-from environments.advance import start
-from state.advice import Method
-from state.errors import TrainingFailure
-from state.nouns import Task, Trajectory, text_of
-from training.at_hand import examples
-from training.datasets.card import Dataset, save
-from training.datasets.curation import Curation, HeldOut, curate
-from training.datasets.episodes import shuffled, task_key
-from training.jobs import Job, Launcher, LocalLauncher, Status, followed
-from training.settings import read_settings
+from apprentice.cli.journal import Finished
+from apprentice.environments.advance import start
+from apprentice.state.advice import Method
+from apprentice.state.errors import TrainingFailure
+from apprentice.state.nouns import Task, Trajectory, text_of
+from apprentice.training.at_hand import examples
+from apprentice.training.datasets.card import Dataset, save
+from apprentice.training.datasets.curation import Curation, HeldOut, curate
+from apprentice.training.datasets.episodes import shuffled, task_key
+from apprentice.training.jobs import Job, Launcher, LocalLauncher, Status, followed
+from apprentice.training.settings import read_settings
 
 LOCAL: Final = "local:"
 ADAPTERS: Final = "APPRENTICE_ADAPTERS"

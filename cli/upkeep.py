@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.options import Tenant
-from cli.words import counted
-from memory.experience import Experience, snapshots
-from memory.experience.opening import begun, close, folder, none_yet
-from nodes.experience import experience
-from state.context import Context
-from state.experience import Report
+from apprentice.cli.options import Tenant
+from apprentice.cli.words import counted
+from apprentice.memory.experience import Experience, snapshots
+from apprentice.memory.experience.opening import begun, close, folder, none_yet
+from apprentice.nodes.experience import experience
+from apprentice.state.context import Context
+from apprentice.state.experience import Report
 
 T = TypeVar("T")
 _SHOWN: Final = 10

@@ -18,17 +18,17 @@ from typing import Final, NamedTuple
 
 from rich.progress import Progress
 
-from cli import journal
-from cli.evaluation import Watch, evaluate, tasks_of, together
-from cli.exemplars import NOTHING, SHOWN, SIZE
-from cli.journal import Finished, Plan
-from cli.learn import SIZES, Lesson
-from cli.practice import SPLIT, remembered
-from cli.screen import Bar, Steps
-from cli.summary import Arm, compare, within
-from cli.tuning import AT_ONCE, CONTROL, SFT, WAYS, Tuned, Way, Workshop, attempts_of
-from state.errors import MissingPart
-from state.nouns import Task, Trajectory
+from apprentice.cli import journal
+from apprentice.cli.evaluation import Watch, evaluate, tasks_of, together
+from apprentice.cli.exemplars import NOTHING, SHOWN, SIZE
+from apprentice.cli.journal import Finished, Plan
+from apprentice.cli.learn import SIZES, Lesson
+from apprentice.cli.practice import SPLIT, remembered
+from apprentice.cli.screen import Bar, Steps
+from apprentice.cli.summary import Arm, compare, within
+from apprentice.cli.tuning import AT_ONCE, CONTROL, SFT, WAYS, Tuned, Way, Workshop, attempts_of
+from apprentice.state.errors import MissingPart
+from apprentice.state.nouns import Task, Trajectory
 
 BASE: Final = "base"
 STEPS: Final = 60

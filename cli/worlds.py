@@ -16,20 +16,20 @@ from typing import Final, NamedTuple
 
 from rich.progress import Progress
 
-from cli import journal
-from cli.evaluation import context_of, evaluate, together
-from cli.exemplars import NOTHING, SIZE
-from cli.journal import Finished, Plan
-from cli.learn import STUDENT, Journals, Lesson
-from cli.learn import Results as FirstResults
-from cli.output import write_json
-from cli.screen import Bar
-from cli.summary import Taught, Worlds, compare, within
-from environments.household.world import world as conventions
-from environments.registry import environment
-from memory.releases import Releases
-from memory.store import store
-from training.novice.lessons import world_rules
+from apprentice.cli import journal
+from apprentice.cli.evaluation import context_of, evaluate, together
+from apprentice.cli.exemplars import NOTHING, SIZE
+from apprentice.cli.journal import Finished, Plan
+from apprentice.cli.learn import STUDENT, Journals, Lesson
+from apprentice.cli.learn import Results as FirstResults
+from apprentice.cli.output import write_json
+from apprentice.cli.screen import Bar
+from apprentice.cli.summary import Taught, Worlds, compare, within
+from apprentice.environments.household.world import world as conventions
+from apprentice.environments.registry import environment
+from apprentice.memory.releases import Releases
+from apprentice.memory.store import store
+from apprentice.training.novice.lessons import world_rules
 
 LEARNED: Final = "learned"
 WRITTEN: Final = "hand-written"

@@ -25,12 +25,12 @@ from uuid import uuid4
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from environments.answers import THOUGHT
-from environments.protocol import Environment, Simulator, TurnReader
-from environments.registry import environment
-from state.messages import REASONING
-from state.nouns import Observation, Task, Verdict
-from state.toolcalls import spoken
+from apprentice.environments.answers import THOUGHT
+from apprentice.environments.protocol import Environment, Simulator, TurnReader
+from apprentice.environments.registry import environment
+from apprentice.state.messages import REASONING
+from apprentice.state.nouns import Observation, Task, Verdict
+from apprentice.state.toolcalls import spoken
 
 TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10

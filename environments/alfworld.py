@@ -19,10 +19,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-from environments.household.language import NOTHING, parse_command
-from state.errors import BadInput, BrokenData, MissingPart, UnknownName
-from state.nouns import Observation, Task, digest
-from state.prompts import HOUSEHOLD_INSTRUCTIONS
+from apprentice.environments.household.language import NOTHING, parse_command
+from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
+from apprentice.state.nouns import Observation, Task, digest
+from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS
 
 # Actions an attempt may take. On 36 games of valid_unseen the expert that knows where things are
 # needs at most 9; one that knows nothing solves 39 % within 10 actions, 53 % within 12, 67 %

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from state.messages import REASONING
+from apprentice.state.messages import REASONING
 
 THOUGHT: Final = re.compile(r"(?:think|thought|thinking)s?(?: \d+)?\s*:", re.I)
 

@@ -15,11 +15,11 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from environments import answers
-from environments.datasets import Dataset, Entry, Text
-from state.nouns import Observation, Task, Verdict
-from state.prompts import CHAT_INSTRUCTIONS
-from state.rubric import RUBRIC
+from apprentice.environments import answers
+from apprentice.environments.datasets import Dataset, Entry, Text
+from apprentice.state.nouns import Observation, Task, Verdict
+from apprentice.state.prompts import CHAT_INSTRUCTIONS
+from apprentice.state.rubric import RUBRIC
 
 STEP_LIMIT: Final = 4  # turns, those of mere thought included; the first answer ends the attempt
 RECEIVED: Final = "Received."

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import Field, ValidationError
 
-from state.errors import BadInput, BrokenData, MissingPart, UnknownName
-from state.nouns import Name, Noun, Split, Task, digest
+from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
+from apprentice.state.nouns import Name, Noun, Split, Task, digest
 
 SETTING: Final = "APPRENTICE_TASKS"
 _TOLD: Final = 5  # faults that a message lists

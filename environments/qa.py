@@ -21,10 +21,10 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from environments import answers
-from environments.datasets import Dataset, Entry, Text
-from state.nouns import Observation, Task, Verdict
-from state.prompts import QA_INSTRUCTIONS
+from apprentice.environments import answers
+from apprentice.environments.datasets import Dataset, Entry, Text
+from apprentice.state.nouns import Observation, Task, Verdict
+from apprentice.state.prompts import QA_INSTRUCTIONS
 
 STEP_LIMIT: Final = 4  # turns, those of mere thought included; the first answer ends the attempt
 

@@ -15,15 +15,15 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
-from environments.chat import Chat
-from environments.datasets import offered
-from environments.household import Household
-from environments.household.rooms import SIZES
-from environments.household.world import NAMED
-from environments.protocol import Environment
-from environments.qa import Qa
-from environments.toolcalls.domains import DOMAINS
-from state.errors import BadInput, MissingPart, UnknownName
+from apprentice.environments.chat import Chat
+from apprentice.environments.datasets import offered
+from apprentice.environments.household import Household
+from apprentice.environments.household.rooms import SIZES
+from apprentice.environments.household.world import NAMED
+from apprentice.environments.protocol import Environment
+from apprentice.environments.qa import Qa
+from apprentice.environments.toolcalls.domains import DOMAINS
+from apprentice.state.errors import BadInput, MissingPart, UnknownName
 
 GROUP: Final = "apprentice.environments"
 DATASETS: Final = ("chat", "qa")
@@ -46,11 +46,11 @@ def environment(name: str) -> Environment:
         return _household(*rest, *_HOUSEHOLD[len(rest) :])
     if name == "alfworld":
         # Imported when asked for, as an entry point's module is.
-        from environments.alfworld import Alfworld
+        from apprentice.environments.alfworld import Alfworld
 
         return Alfworld()
     if first == "toolcalls" and len(rest) <= 1:
-        from environments.toolcalls.environment import Toolcalls
+        from apprentice.environments.toolcalls.environment import Toolcalls
 
         return Toolcalls(*rest)
     if first in DATASETS and len(rest) == 1:

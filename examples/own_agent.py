@@ -17,10 +17,10 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 
-from environments.household.language import parse_goal, places_in
-from graphs.reflexion import build
-from state.context import Context
-from state.nouns import Task, Verdict
+from apprentice.environments.household.language import parse_goal, places_in
+from apprentice.graphs.reflexion import build
+from apprentice.state.context import Context
+from apprentice.state.nouns import Task, Verdict
 
 TASK = Task(environment="household/north/full", id="test/12")
 

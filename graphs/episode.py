@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from langgraph.graph import END, START, StateGraph
 
-from nodes.act import acting
-from nodes.agents import RETRY, Agent
-from nodes.begin import begin
-from nodes.experience import Memory, experience
-from nodes.grade import Judge, grading
-from nodes.record import recording_episode
-from nodes.remind import reminding
-from nodes.step import stepping
-from state.context import Context
-from state.episode import EpisodeInput, EpisodeOutput, EpisodeState
+from apprentice.nodes.act import acting
+from apprentice.nodes.agents import RETRY, Agent
+from apprentice.nodes.begin import begin
+from apprentice.nodes.experience import Memory, experience
+from apprentice.nodes.grade import Judge, grading
+from apprentice.nodes.record import recording_episode
+from apprentice.nodes.remind import reminding
+from apprentice.nodes.step import stepping
+from apprentice.state.context import Context
+from apprentice.state.episode import EpisodeInput, EpisodeOutput, EpisodeState
 
 Episode = StateGraph[EpisodeState, Context, EpisodeInput, EpisodeOutput]
 

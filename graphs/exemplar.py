@@ -15,17 +15,17 @@ from __future__ import annotations
 
 from langgraph.graph import END, START, StateGraph
 
-from graphs import episode
-from nodes.agents import RETRY, Agent
-from nodes.exemplar.adapt import adapting
-from nodes.exemplar.attempt import attempting
-from nodes.exemplar.judge import judge as decide
-from nodes.exemplar.recall import recalling
-from nodes.exemplar.record import recording
-from nodes.experience import Memory, experience
-from nodes.grade import Judge
-from state.context import Context
-from state.exemplar import ExemplarInput, ExemplarOutput, ExemplarState
+from apprentice.graphs import episode
+from apprentice.nodes.agents import RETRY, Agent
+from apprentice.nodes.exemplar.adapt import adapting
+from apprentice.nodes.exemplar.attempt import attempting
+from apprentice.nodes.exemplar.judge import judge as decide
+from apprentice.nodes.exemplar.recall import recalling
+from apprentice.nodes.exemplar.record import recording
+from apprentice.nodes.experience import Memory, experience
+from apprentice.nodes.grade import Judge
+from apprentice.state.context import Context
+from apprentice.state.exemplar import ExemplarInput, ExemplarOutput, ExemplarState
 
 Exemplar = StateGraph[ExemplarState, Context, ExemplarInput, ExemplarOutput]
 

@@ -21,21 +21,21 @@ from typing import Final
 
 from langgraph.graph import END, START, StateGraph
 
-from graphs import episode, reflexion
-from nodes.agents import RETRY, Agent
-from nodes.expel.curate import curating
-from nodes.expel.draw import draw
-from nodes.expel.extract import extracting
-from nodes.expel.gather import gathering, spread
-from nodes.expel.propose import propose
-from nodes.expel.publish import publish
-from nodes.expel.review import review
-from nodes.expel.validate import comparing, validate
-from nodes.expel.weigh import weigh
-from nodes.experience import Memory, experience
-from nodes.grade import Judge
-from state.context import Context
-from state.expel import ExpelInput, ExpelOutput, ExpelState
+from apprentice.graphs import episode, reflexion
+from apprentice.nodes.agents import RETRY, Agent
+from apprentice.nodes.expel.curate import curating
+from apprentice.nodes.expel.draw import draw
+from apprentice.nodes.expel.extract import extracting
+from apprentice.nodes.expel.gather import gathering, spread
+from apprentice.nodes.expel.propose import propose
+from apprentice.nodes.expel.publish import publish
+from apprentice.nodes.expel.review import review
+from apprentice.nodes.expel.validate import comparing, validate
+from apprentice.nodes.expel.weigh import weigh
+from apprentice.nodes.experience import Memory, experience
+from apprentice.nodes.grade import Judge
+from apprentice.state.context import Context
+from apprentice.state.expel import ExpelInput, ExpelOutput, ExpelState
 
 CONCURRENCY: Final = 16
 Expel = StateGraph[ExpelState, Context, ExpelInput, ExpelOutput]

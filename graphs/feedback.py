@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from langgraph.graph import END, START, StateGraph
 
-from nodes.experience import Memory, experience
-from nodes.feedback.annotate import annotating
-from nodes.feedback.receive import receive
-from nodes.feedback.record import recording
-from state.context import Context
-from state.feedback import FeedbackInput, FeedbackOutput, FeedbackState
+from apprentice.nodes.experience import Memory, experience
+from apprentice.nodes.feedback.annotate import annotating
+from apprentice.nodes.feedback.receive import receive
+from apprentice.nodes.feedback.record import recording
+from apprentice.state.context import Context
+from apprentice.state.feedback import FeedbackInput, FeedbackOutput, FeedbackState
 
 Feedback = StateGraph[FeedbackState, Context, FeedbackInput, FeedbackOutput]
 

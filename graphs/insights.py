@@ -17,15 +17,15 @@ from __future__ import annotations
 
 from langgraph.graph import START, StateGraph
 
-from nodes.agents import RETRY, Agent
-from nodes.insights.amend import amend
-from nodes.insights.draw import drawing
-from nodes.insights.propose import proposing
-from nodes.insights.receive import receive
-from nodes.insights.review import review
-from nodes.insights.weigh import weigh
-from state.context import Context
-from state.insights import InsightsInput, InsightsOutput, InsightsState
+from apprentice.nodes.agents import RETRY, Agent
+from apprentice.nodes.insights.amend import amend
+from apprentice.nodes.insights.draw import drawing
+from apprentice.nodes.insights.propose import proposing
+from apprentice.nodes.insights.receive import receive
+from apprentice.nodes.insights.review import review
+from apprentice.nodes.insights.weigh import weigh
+from apprentice.state.context import Context
+from apprentice.state.insights import InsightsInput, InsightsOutput, InsightsState
 
 Insights = StateGraph[InsightsState, Context, InsightsInput, InsightsOutput]
 

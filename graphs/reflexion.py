@@ -15,17 +15,17 @@ from __future__ import annotations
 
 from langgraph.graph import START, StateGraph
 
-from graphs import episode
-from nodes.agents import RETRY, Agent
-from nodes.attempt import attempting
-from nodes.experience import Memory, experience
-from nodes.grade import Judge
-from nodes.judge import judge as decide
-from nodes.recall import recall
-from nodes.record import recording
-from nodes.reflect import writing
-from state.context import Context
-from state.reflexion import ReflexionInput, ReflexionOutput, ReflexionState
+from apprentice.graphs import episode
+from apprentice.nodes.agents import RETRY, Agent
+from apprentice.nodes.attempt import attempting
+from apprentice.nodes.experience import Memory, experience
+from apprentice.nodes.grade import Judge
+from apprentice.nodes.judge import judge as decide
+from apprentice.nodes.recall import recall
+from apprentice.nodes.record import recording
+from apprentice.nodes.reflect import writing
+from apprentice.state.context import Context
+from apprentice.state.reflexion import ReflexionInput, ReflexionOutput, ReflexionState
 
 Reflexion = StateGraph[ReflexionState, Context, ReflexionInput, ReflexionOutput]
 

@@ -22,20 +22,20 @@ from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 
-from graphs import episode
-from nodes.agents import RETRY, Agent
-from nodes.experience import Memory, experience
-from nodes.grade import Judge
-from nodes.training.advise import advise
-from nodes.training.curate import curating
-from nodes.training.evaluate import evaluating
-from nodes.training.launch import launching
-from nodes.training.promote import promote, reject
-from nodes.training.survey import surveying
-from nodes.training.watch import watching
-from nodes.training.workshop import Jobs, local_jobs
-from state.context import Context
-from state.training import TrainingInput, TrainingOutput, TrainingState
+from apprentice.graphs import episode
+from apprentice.nodes.agents import RETRY, Agent
+from apprentice.nodes.experience import Memory, experience
+from apprentice.nodes.grade import Judge
+from apprentice.nodes.training.advise import advise
+from apprentice.nodes.training.curate import curating
+from apprentice.nodes.training.evaluate import evaluating
+from apprentice.nodes.training.launch import launching
+from apprentice.nodes.training.promote import promote, reject
+from apprentice.nodes.training.survey import surveying
+from apprentice.nodes.training.watch import watching
+from apprentice.nodes.training.workshop import Jobs, local_jobs
+from apprentice.state.context import Context
+from apprentice.state.training import TrainingInput, TrainingOutput, TrainingState
 
 Training = StateGraph[TrainingState, Context, TrainingInput, TrainingOutput]
 

@@ -13,9 +13,9 @@ from typing import Final, Generic, TypeVar
 from langgraph.store.base import BaseStore
 from pydantic import ValidationError
 
-from memory.labels import label
-from state.errors import BrokenData
-from state.nouns import Noun, Trajectory
+from apprentice.memory.labels import label
+from apprentice.state.errors import BrokenData
+from apprentice.state.nouns import Noun, Trajectory
 
 PAGE: Final = 1_000_000
 _N = TypeVar("_N", bound=Noun)

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
 
-from memory.store import data_folder
-from state.errors import BadInput, BrokenData, UnknownName
-from state.experience import RECALLABLE, Outcome, Query, Recalled
-from state.messages import read_messages
-from state.nouns import Name, Task, Verdict, digest, transcript
+from apprentice.memory.store import data_folder
+from apprentice.state.errors import BadInput, BrokenData, UnknownName
+from apprentice.state.experience import RECALLABLE, Outcome, Query, Recalled
+from apprentice.state.messages import read_messages
+from apprentice.state.nouns import Name, Task, Verdict, digest, transcript
 
 SETTING: Final = "APPRENTICE_EXEMPLARS"
 

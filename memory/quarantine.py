@@ -9,11 +9,11 @@ from typing import Final, Literal
 from langgraph.store.base import BaseStore
 from pydantic import ValidationError
 
-from memory.labels import label
-from state.errors import BrokenData
-from state.nouns import digest
-from state.review import Quarantined
-from state.rules import Rejected
+from apprentice.memory.labels import label
+from apprentice.state.errors import BrokenData
+from apprentice.state.nouns import digest
+from apprentice.state.review import Quarantined
+from apprentice.state.rules import Rejected
 
 PAGE: Final = 100_000
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 from langgraph.store.base import BaseStore, SearchItem
 from pydantic import ValidationError
 
-from memory.labels import label, labelled
-from state.errors import BrokenData
-from state.nouns import SCHEMA_VERSION, Reflection, Task, digest, trajectory_id
+from apprentice.memory.labels import label, labelled
+from apprentice.state.errors import BrokenData
+from apprentice.state.nouns import SCHEMA_VERSION, Reflection, Task, digest, trajectory_id
 
 PAGE: Final = 10_000
 _ALL: Final = 1_000_000_000

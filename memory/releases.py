@@ -14,12 +14,12 @@ from typing import Any, Final, TypeVar
 from langgraph.store.base import BaseStore
 from pydantic import ValidationError
 
-from memory.labels import label
-from state.errors import BadInput, BrokenData, UnknownName
-from state.gate import Account, Decision
-from state.nouns import SCHEMA_VERSION, Noun, digest
-from state.releases import CURRENT, NONE, Promotion, Release
-from state.rules import Author, Rule
+from apprentice.memory.labels import label
+from apprentice.state.errors import BadInput, BrokenData, UnknownName
+from apprentice.state.gate import Account, Decision
+from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
+from apprentice.state.releases import CURRENT, NONE, Promotion, Release
+from apprentice.state.rules import Author, Rule
 
 PAGE: Final = 100_000
 _TICK: Final = 1e-6

@@ -19,11 +19,11 @@ from weakref import WeakKeyDictionary
 from langgraph.store.base import BaseStore, GetOp, Item
 from pydantic import ValidationError
 
-from memory.labels import label
-from state.errors import BadInput, BrokenData
-from state.nouns import SCHEMA_VERSION
-from state.provenance import VERSION
-from state.rulebook import (
+from apprentice.memory.labels import label
+from apprentice.state.errors import BadInput, BrokenData
+from apprentice.state.nouns import SCHEMA_VERSION
+from apprentice.state.provenance import VERSION
+from apprentice.state.rulebook import (
     LIMIT,
     Applied,
     Author,

@@ -9,10 +9,10 @@ from typing import Final
 from langgraph.store.base import BaseStore
 from pydantic import ValidationError
 
-from memory.labels import label
-from state.errors import BrokenData
-from state.nouns import Trajectory
-from state.records import Showing
+from apprentice.memory.labels import label
+from apprentice.state.errors import BrokenData
+from apprentice.state.nouns import Trajectory
+from apprentice.state.records import Showing
 
 PAGE: Final = 1_000_000
 

@@ -14,19 +14,19 @@ from typing import Final
 
 from langgraph.store.base import BaseStore
 
-from memory.experience import Experience
-from memory.findings import attempts, erase
-from memory.labels import label
-from memory.quarantine import Quarantine
-from memory.reflections import forget, remembered
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from memory.showings import Showings
-from state.errors import BadInput
-from state.nouns import SCHEMA_VERSION, Noun, digest
-from state.provenance import WITHDRAWN, Resting, cited, resting_on
-from state.releases import release_id
-from state.rulebook import Rule, Rulebook
+from apprentice.memory.experience import Experience
+from apprentice.memory.findings import attempts, erase
+from apprentice.memory.labels import label
+from apprentice.memory.quarantine import Quarantine
+from apprentice.memory.reflections import forget, remembered
+from apprentice.memory.releases import Releases
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.showings import Showings
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
+from apprentice.state.provenance import WITHDRAWN, Resting, cited, resting_on
+from apprentice.state.releases import release_id
+from apprentice.state.rulebook import Rule, Rulebook
 
 MAX_REASON: Final = 2_000
 """Characters that a reason may have."""

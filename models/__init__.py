@@ -12,7 +12,7 @@ from typing import Final
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 
-from state.errors import BadInput
+from apprentice.state.errors import BadInput
 
 _NAME: Final = re.compile(r"([a-z_]+):([A-Za-z0-9._:/-]{1,120})")
 
@@ -47,8 +47,8 @@ def chat(
     """
     provider, model = _parsed(name, "local:novice or openai:gpt-4.1-mini")
     if provider == "local":
-        from models.local import LocalChatModel
-        from models.names import plain
+        from apprentice.models.local import LocalChatModel
+        from apprentice.models.names import plain
 
         return LocalChatModel(
             model=plain("local model", model),
@@ -59,7 +59,7 @@ def chat(
         )
     if adapter:
         raise BadInput(f"Adapters are for local models; {name} is hosted. Leave adapter empty.")
-    from models.hosted import hosted
+    from apprentice.models.hosted import hosted
 
     return hosted(provider, model, temperature, max_tokens, seed)
 
@@ -80,10 +80,10 @@ def embeddings(name: str) -> Embeddings:
     """
     provider, model = _parsed(name, "local:minilm or openai:text-embedding-3-small")
     if provider == "local":
-        from models.minilm import named
+        from apprentice.models.minilm import named
 
         return named(model)
-    from models.hosted import hosted_embeddings
+    from apprentice.models.hosted import hosted_embeddings
 
     return hosted_embeddings(provider, model)
 

@@ -18,13 +18,19 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from models.loading import LOADING
-from models.names import model_folder
-from models.prefixes import Prefixes
-from state.errors import ApprenticeError, BadInput, ContextOverflow, MissingPart, ModelFailure
+from apprentice.models.loading import LOADING
+from apprentice.models.names import model_folder
+from apprentice.models.prefixes import Prefixes
+from apprentice.state.errors import (
+    ApprenticeError,
+    BadInput,
+    ContextOverflow,
+    MissingPart,
+    ModelFailure,
+)
 
 if TYPE_CHECKING:
-    from models.weights import Served, Weights
+    from apprentice.models.weights import Served, Weights
 
 MAX_ROWS: Final = 64
 TOKENS_A_STEP: Final = 2048
@@ -164,7 +170,7 @@ class _Worker:
         folder = model_folder(name)
         with LOADING:
             try:
-                from models import weights
+                from apprentice.models import weights
             except ImportError as error:
                 raise MissingPart(
                     f"local:{name} needs torch and transformers ({error}). "

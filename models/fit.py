@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from models.names import model_folder
-from state.errors import BadInput, BrokenData
+from apprentice.models.names import model_folder
+from apprentice.state.errors import BadInput, BrokenData
 
 CARD: Final = "card.json"
 _WHOLE: Final = 64 << 20  # files up to this size are hashed whole

@@ -19,7 +19,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
 
-from state.errors import MissingPart, UnknownName
+from apprentice.state.errors import MissingPart, UnknownName
 
 # Providers whose integration is chosen by name alone, and the variables that may hold their key.
 # Not among them: `huggingface`, which would load whatever weights a caller names into this

@@ -16,10 +16,10 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, field_validator
 
-from models.engine import Answer, Request, engine
-from models.names import fingerprint, plain
-from models.toolcalls import as_chat
-from state.toolcalls import parse
+from apprentice.models.engine import Answer, Request, engine
+from apprentice.models.names import fingerprint, plain
+from apprentice.models.toolcalls import as_chat
+from apprentice.state.toolcalls import parse
 
 
 class LocalChatModel(BaseChatModel):

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
-from models.loading import LOADING
-from state.errors import MissingPart, UnknownName
+from apprentice.models.loading import LOADING
+from apprentice.state.errors import MissingPart, UnknownName
 
 if TYPE_CHECKING:
-    from models.sentences import Sentences
+    from apprentice.models.sentences import Sentences
 
 NAME: Final = "minilm"
 
@@ -65,7 +65,7 @@ class MiniLm(Embeddings):
 
 def _loaded() -> Sentences:
     try:
-        from models.sentences import Sentences
+        from apprentice.models.sentences import Sentences
     except ImportError as error:
         raise MissingPart(
             f"local:{NAME} needs packages that are not installed ({error}). Install them: "

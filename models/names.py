@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from state.errors import BadInput, MissingPart, UnknownName
-from state.nouns import digest
+from apprentice.state.errors import BadInput, MissingPart, UnknownName
+from apprentice.state.nouns import digest
 
 NOVICE: Final = "novice"
 CLERK: Final = "clerk"

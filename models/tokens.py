@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from models.names import model_folder, plain
-from state.errors import MissingPart
+from apprentice.models.names import model_folder, plain
+from apprentice.state.errors import MissingPart
 
 BYTES_A_TOKEN: Final = 3
 """For hosted models: English has about four bytes a token, code and other languages fewer."""

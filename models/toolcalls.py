@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, ToolMessage
 
-from state.toolcalls import call, response, section
+from apprentice.state.toolcalls import call, response, section
 
 _ROLES: Final = {"human": "user", "ai": "assistant"}
 

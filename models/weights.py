@@ -28,11 +28,11 @@ from transformers import (
 from transformers.cache_utils import DynamicLayer
 from transformers.utils import logging
 
-from models.fit import check_fit
-from models.llama import Llama, is_plain
-from models.names import adapter_folder
-from models.toolcalls import plain_turns
-from state.errors import BrokenData
+from apprentice.models.fit import check_fit
+from apprentice.models.llama import Llama, is_plain
+from apprentice.models.names import adapter_folder
+from apprentice.models.toolcalls import plain_turns
+from apprentice.state.errors import BrokenData
 
 MAX_ADAPTERS: Final = 8
 TOKENIZER: Final = "tokenizer_config.json"

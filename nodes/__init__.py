@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from langgraph.runtime import Runtime
 
-from state.context import Context
+from apprentice.state.context import Context
 
 State = TypeVar("State", contravariant=True)
 Update = TypeVar("Update", covariant=True)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
-from environments.registry import environment
-from nodes import Node
-from nodes.agents import Agent, ask
-from state.context import Context
-from state.episode import EpisodeState, EpisodeUpdate
-from state.prompts import acting as prompt
+from apprentice.environments.registry import environment
+from apprentice.nodes import Node
+from apprentice.nodes.agents import Agent, ask
+from apprentice.state.context import Context
+from apprentice.state.episode import EpisodeState, EpisodeUpdate
+from apprentice.state.prompts import acting as prompt
 
 
 def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:

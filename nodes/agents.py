@@ -37,12 +37,12 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import RetryPolicy
 
-from environments.advance import TURN_CHARACTERS
-from models import chat
-from state.context import NO_ADAPTER, Context
-from state.errors import ApprenticeError, ModelFailure, ModelUnavailable
-from state.nouns import Usage, text_of
-from training.adapters import check_owner
+from apprentice.environments.advance import TURN_CHARACTERS
+from apprentice.models import chat
+from apprentice.state.context import NO_ADAPTER, Context
+from apprentice.state.errors import ApprenticeError, ModelFailure, ModelUnavailable
+from apprentice.state.nouns import Usage, text_of
+from apprentice.training.adapters import check_owner
 
 Agent = (
     Runnable[Any, Any]

@@ -12,12 +12,12 @@ from langgraph.config import get_config
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from nodes import Node
-from nodes.experience import Memory, kept
-from state.context import MAX_SEED, Context
-from state.nouns import InView, Task, Trajectory, trajectory_id, transcript
-from state.prompts import Shown
-from state.reflexion import ReflexionState, ReflexionUpdate
+from apprentice.nodes import Node
+from apprentice.nodes.experience import Memory, kept
+from apprentice.state.context import MAX_SEED, Context
+from apprentice.state.nouns import InView, Task, Trajectory, trajectory_id, transcript
+from apprentice.state.prompts import Shown
+from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
 
 
 def attempting(

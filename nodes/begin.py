@@ -9,15 +9,15 @@ from langchain_core.messages import RemoveMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.runtime import Runtime
 
-from environments import advance
-from environments.registry import environment
-from memory.releases import Releases
-from nodes.tasks import read_run, read_shown, read_task
-from state.context import NO_ADAPTER, Context
-from state.episode import EpisodeGiven, EpisodeUpdate
-from state.nouns import InView, Usage, text_of
-from state.prompts import acting
-from state.releases import Release
+from apprentice.environments import advance
+from apprentice.environments.registry import environment
+from apprentice.memory.releases import Releases
+from apprentice.nodes.tasks import read_run, read_shown, read_task
+from apprentice.state.context import NO_ADAPTER, Context
+from apprentice.state.episode import EpisodeGiven, EpisodeUpdate
+from apprentice.state.nouns import InView, Usage, text_of
+from apprentice.state.prompts import acting
+from apprentice.state.releases import Release
 
 
 async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate:

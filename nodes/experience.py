@@ -11,10 +11,10 @@ from typing import Final
 
 from langgraph.runtime import Runtime
 
-from memory.experience import Experience
-from memory.experience.opening import opened
-from models import embeddings
-from state.context import Context
+from apprentice.memory.experience import Experience
+from apprentice.memory.experience.opening import opened
+from apprentice.models import embeddings
+from apprentice.state.context import Context
 
 EMBEDDINGS: Final = "local:minilm"
 

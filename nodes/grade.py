@@ -14,15 +14,15 @@ from langchain_core.messages import AnyMessage
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 
-from nodes import Node
-from nodes.agents import RETRY, Agent, ask, call
-from nodes.person import by_person
-from state.context import NO_ADAPTER, Context
-from state.episode import EpisodeState, EpisodeUpdate
-from state.errors import ApprenticeError, BadInput, ModelFailure, ModelUnavailable
-from state.nouns import Task, Verdict, text_of
-from state.prompts import judging
-from state.rubric import RUBRIC, is_open, read_judgement, unknown
+from apprentice.nodes import Node
+from apprentice.nodes.agents import RETRY, Agent, ask, call
+from apprentice.nodes.person import by_person
+from apprentice.state.context import NO_ADAPTER, Context
+from apprentice.state.episode import EpisodeState, EpisodeUpdate
+from apprentice.state.errors import ApprenticeError, BadInput, ModelFailure, ModelUnavailable
+from apprentice.state.nouns import Task, Verdict, text_of
+from apprentice.state.prompts import judging
+from apprentice.state.rubric import RUBRIC, is_open, read_judgement, unknown
 
 Judge = (
     Callable[[Task, Sequence[AnyMessage], Verdict], Verdict]

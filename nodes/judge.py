@@ -8,13 +8,13 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from memory.reflections import Reflections
-from memory.showings import Showings
-from nodes.grade import awaits
-from nodes.person import by_person
-from state.context import Context
-from state.nouns import Trajectory
-from state.reflexion import Outcome, ReflexionState, ReflexionUpdate
+from apprentice.memory.reflections import Reflections
+from apprentice.memory.showings import Showings
+from apprentice.nodes.grade import awaits
+from apprentice.nodes.person import by_person
+from apprentice.state.context import Context
+from apprentice.state.nouns import Trajectory
+from apprentice.state.reflexion import Outcome, ReflexionState, ReflexionUpdate
 
 
 async def judge(

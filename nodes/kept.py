@@ -7,14 +7,14 @@ from typing import TypeVar
 from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
 
-from memory.findings import Findings
-from memory.quarantine import Quarantine
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from memory.withdrawal import withdrawn
-from state.context import Context
-from state.errors import MissingPart
-from state.nouns import Noun
+from apprentice.memory.findings import Findings
+from apprentice.memory.quarantine import Quarantine
+from apprentice.memory.releases import Releases
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.withdrawal import withdrawn
+from apprentice.state.context import Context
+from apprentice.state.errors import MissingPart
+from apprentice.state.nouns import Noun
 
 _N = TypeVar("_N", bound=Noun)
 

@@ -9,9 +9,9 @@ from langchain_core.messages import AnyMessage
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from state.errors import BadInput
-from state.nouns import Task, Verdict, text_of
-from state.rubric import RUBRIC
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import Task, Verdict, text_of
+from apprentice.state.rubric import RUBRIC
 
 
 class Said(BaseModel):

@@ -8,11 +8,11 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from memory.reflections import Reflections
-from nodes.tasks import read_flag, read_run, read_shown, read_task
-from state.context import Context
-from state.nouns import Usage, Verdict
-from state.reflexion import Outcome, ReflexionGiven, ReflexionUpdate
+from apprentice.memory.reflections import Reflections
+from apprentice.nodes.tasks import read_flag, read_run, read_shown, read_task
+from apprentice.state.context import Context
+from apprentice.state.nouns import Usage, Verdict
+from apprentice.state.reflexion import Outcome, ReflexionGiven, ReflexionUpdate
 
 WHY = {
     "skipped": "Skipped, as was asked; not attempted.",

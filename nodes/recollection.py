@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from memory.fixed import Fixed
-from models.tokens import context_length, counter
-from nodes.experience import Memory
-from state.context import Context
-from state.experience import Outcome, Query, Recalled, What
-from state.nouns import Task, digest
-from state.prompts import Shown
+from apprentice.memory.fixed import Fixed
+from apprentice.models.tokens import context_length, counter
+from apprentice.nodes.experience import Memory
+from apprentice.state.context import Context
+from apprentice.state.experience import Outcome, Query, Recalled, What
+from apprentice.state.nouns import Task, digest
+from apprentice.state.prompts import Shown
 
 _OBSERVATION: Final = 20_000  # characters of it that are searched with
 

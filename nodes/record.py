@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
-from memory.experience import Experience
-from memory.showings import Showings
-from nodes import Node
-from nodes.attempt import whole
-from nodes.experience import Memory, kept
-from nodes.training.notice import notice
-from state.context import Context
-from state.episode import EpisodeState, EpisodeUpdate
-from state.nouns import Trajectory, digest, transcript
-from state.reflexion import ReflexionState, ReflexionUpdate
+from apprentice.memory.experience import Experience
+from apprentice.memory.showings import Showings
+from apprentice.nodes import Node
+from apprentice.nodes.attempt import whole
+from apprentice.nodes.experience import Memory, kept
+from apprentice.nodes.training.notice import notice
+from apprentice.state.context import Context
+from apprentice.state.episode import EpisodeState, EpisodeUpdate
+from apprentice.state.nouns import Trajectory, digest, transcript
+from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
 
 
 def recording(memory: Memory) -> Node[ReflexionState, ReflexionUpdate]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
-from memory.reflections import Reflections
-from nodes import Node
-from nodes.agents import Agent, ask
-from nodes.experience import Memory, kept
-from state.context import Context
-from state.nouns import Reflection, Verdict, text_of, transcript
-from state.prompts import reflecting
-from state.reflexion import ReflexionState, ReflexionUpdate
+from apprentice.memory.reflections import Reflections
+from apprentice.nodes import Node
+from apprentice.nodes.agents import Agent, ask
+from apprentice.nodes.experience import Memory, kept
+from apprentice.state.context import Context
+from apprentice.state.nouns import Reflection, Verdict, text_of, transcript
+from apprentice.state.prompts import reflecting
+from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
 
 
 def writing(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
-from nodes import Node
-from nodes.experience import Memory
-from nodes.recollection import moments
-from state.context import Context
-from state.episode import EpisodeState, EpisodeUpdate
-from state.nouns import text_of
+from apprentice.nodes import Node
+from apprentice.nodes.experience import Memory
+from apprentice.nodes.recollection import moments
+from apprentice.state.context import Context
+from apprentice.state.episode import EpisodeState, EpisodeUpdate
+from apprentice.state.nouns import text_of
 
 
 def reminding(memory: Memory) -> Node[EpisodeState, EpisodeUpdate]:

@@ -9,15 +9,15 @@ from langchain_core.messages import AIMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from environments.advance import advance
-from environments.protocol import Instant
-from environments.registry import environment
-from nodes import Node
-from nodes.grade import awaits
-from state.context import Context
-from state.episode import EpisodeState, EpisodeUpdate
-from state.errors import BrokenData
-from state.nouns import text_of
+from apprentice.environments.advance import advance
+from apprentice.environments.protocol import Instant
+from apprentice.environments.registry import environment
+from apprentice.nodes import Node
+from apprentice.nodes.grade import awaits
+from apprentice.state.context import Context
+from apprentice.state.episode import EpisodeState, EpisodeUpdate
+from apprentice.state.errors import BrokenData
+from apprentice.state.nouns import text_of
 
 KNOWN: Final = 256
 """Names that are known to answer at once, at most; callers can make up endless ones."""

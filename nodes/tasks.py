@@ -8,12 +8,12 @@ from uuid import uuid4
 from langgraph.runtime import Runtime
 from pydantic import TypeAdapter, ValidationError
 
-from environments.registry import environment
-from state.context import Context
-from state.errors import BadInput, OutOfBounds, UnknownName
-from state.insights import GivenReports, Report
-from state.nouns import Name, Task
-from state.prompts import ACTING_SECTIONS, Shown
+from apprentice.environments.registry import environment
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
+from apprentice.state.insights import GivenReports, Report
+from apprentice.state.nouns import Name, Task
+from apprentice.state.prompts import ACTING_SECTIONS, Shown
 
 _TASK: Final = TypeAdapter[Task](Task)
 _SHOWN: Final = TypeAdapter[Shown](Shown)

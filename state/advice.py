@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from state.nouns import Noun
+from apprentice.state.nouns import Noun
 
 Method = Literal["sft", "dpo", "grpo", "vision"]
 Need = Literal["domain_language", "tone", "format", "tool_calls", "reasoning"]

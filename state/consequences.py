@@ -6,7 +6,7 @@ right too, but nobody should learn it from a transcript unseen. Each kind of act
 with a few objects shortly after them, so that a flagged rule can say what was found in it.
 
 It knows plain wordings of ordinary acts, in English; of orders that were worded after the table
-was made it stops about a quarter. `state.corroboration` looks at where a rule's words come from
+was made it stops about a quarter. `state/corroboration.py` looks at where a rule's words come from
 instead.
 """
 

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type
 from langgraph.runtime import Runtime
 from pydantic import Field, TypeAdapter, ValidationError
 
-from state.errors import BadInput, OutOfBounds, UnknownName
-from state.nouns import Name
+from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
+from apprentice.state.nouns import Name
 
 Strategy = Literal["none", "last_attempt", "reflection", "last_attempt_and_reflection"]
 JudgeName = Literal["model", "person", "later"]

@@ -16,8 +16,8 @@ from typing import Final, Self
 
 from langchain_core.messages import AnyMessage
 
-from state.nouns import Trajectory, text_of
-from state.rules import likeness
+from apprentice.state.nouns import Trajectory, text_of
+from apprentice.state.rules import likeness
 
 FEWEST: Final = 4
 """Tasks from which on it can be told what only one of them brings in."""

@@ -10,10 +10,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.episode import GivenTask
-from state.experience import Recalled
-from state.nouns import Name, Task, Trajectory, Usage, Verdict
-from state.prompts import Shown
+from apprentice.state.episode import GivenTask
+from apprentice.state.experience import Recalled
+from apprentice.state.nouns import Name, Task, Trajectory, Usage, Verdict
+from apprentice.state.prompts import Shown
 
 Ended = Literal["solved", "failed", "unjudged"]
 Recollection = Annotated[

@@ -10,12 +10,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.gate import Decision, Pair
-from state.gathering import CHUNK, Evidence
-from state.nouns import Name, Noun, Task
-from state.releases import Release
-from state.review import Change, Quarantined
-from state.rules import Rejected, Rule
+from apprentice.state.gate import Decision, Pair
+from apprentice.state.gathering import CHUNK, Evidence
+from apprentice.state.nouns import Name, Noun, Task
+from apprentice.state.releases import Release
+from apprentice.state.review import Change, Quarantined
+from apprentice.state.rules import Rejected, Rule
 
 TASKS: Final = 24
 MAX_TASKS: Final = 2_000

@@ -6,8 +6,8 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, FiniteFloat
 
-from state.errors import BadInput
-from state.nouns import Name, Noun, Split, Task, Trajectory, Verdict
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import Name, Noun, Split, Task, Trajectory, Verdict
 
 What = Literal["tasks", "steps", "reflections"]
 How = Literal["hybrid", "meaning", "text", "type", "random"]

@@ -12,8 +12,18 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.experience import RECALLABLE
-from state.nouns import Name, Noun, Source, Split, Task, Trajectory, Verdict, digest, text_of
+from apprentice.state.experience import RECALLABLE
+from apprentice.state.nouns import (
+    Name,
+    Noun,
+    Source,
+    Split,
+    Task,
+    Trajectory,
+    Verdict,
+    digest,
+    text_of,
+)
 
 ELSEWHERE: Final = "elsewhere"
 """The environment of attempts whose sender names none."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from state.rules import ORDER, Author, Event, Operation, Rule, likeness
+from apprentice.state.rules import ORDER, Author, Event, Operation, Rule, likeness
 
 
 class _Seat(NamedTuple):

@@ -9,7 +9,7 @@ after each batch the gate decides: publish, reject, or go on.
         gate = gate.add(pairs_of_the_next_batch())
     account = account.add(decision)
 
-- *Better beyond chance*: the evidence for a gain (`state.evidence`) reaches 1 / level. Looking
+- *Better beyond chance*: the evidence for a gain (`state/evidence.py`) reaches 1 / level. Looking
   after every batch costs nothing, by Ville's inequality.
 - *Better than repetition*: where a no-learning control ran alongside (the incumbent once more, as
   often as the candidate), the candidate has to be better than it as well, at the same level. Both
@@ -35,9 +35,9 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
-from state.errors import UnknownName
-from state.evidence import evidence, gain_interval
-from state.nouns import Noun, digest
+from apprentice.state.errors import UnknownName
+from apprentice.state.evidence import evidence, gain_interval
+from apprentice.state.nouns import Noun, digest
 
 Aim = Literal["better", "no_worse"]
 Outcome = Literal["publish", "reject", "undecided"]

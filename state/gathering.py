@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
 from typing import Final, Literal
 
-from state.nouns import Noun, Task, Trajectory
-from state.reflexion import Outcome
+from apprentice.state.nouns import Noun, Task, Trajectory
+from apprentice.state.reflexion import Outcome
 
 CHUNK: Final = 8
 """Successes that are looked at together."""

@@ -11,9 +11,9 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from state.insights import DEMOTED, PROMOTED, Admitted, Change, Plan, Quarantined, Review
-from state.operations import plain
-from state.rulebook import RULE_LENGTH, Operation, Rule, Rulebook
+from apprentice.state.insights import DEMOTED, PROMOTED, Admitted, Change, Plan, Quarantined, Review
+from apprentice.state.operations import plain
+from apprentice.state.rulebook import RULE_LENGTH, Operation, Rule, Rulebook
 
 _REVIEW: Final = TypeAdapter[Review](Review)
 

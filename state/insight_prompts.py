@@ -1,7 +1,7 @@
 """The prompts of the insights graph.
 
 Hosted and larger local models are their readers. The embedded model has never seen them, so they
-are apart from `state.prompts`, whose words it was trained on.
+are apart from `apprentice.state.prompts`, whose words it was trained on.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final
 
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 
-from state.insights import Report
-from state.prompts import NO_RULES, numbered
+from apprentice.state.insights import Report
+from apprentice.state.prompts import NO_RULES, numbered
 
 DRAW: Final = (
     "You draw insights from reports. An insight is one plain sentence, of at most 40 words, that "

@@ -16,9 +16,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.nouns import Name, Noun, Usage, digest
-from state.rulebook import Batch, Operation, Rule, Rulebook
-from state.rules import RuleText
+from apprentice.state.nouns import Name, Noun, Usage, digest
+from apprentice.state.rulebook import Batch, Operation, Rule, Rulebook
+from apprentice.state.rules import RuleText
 
 MOST_REPORTS: Final = 200
 PROMOTED: Final = 3

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from state.nouns import digest
-from state.rules import ORDER, Author, Kind, Operation, Rejected, Rule, likeness
-from state.screening import screen
+from apprentice.state.nouns import digest
+from apprentice.state.rules import ORDER, Author, Kind, Operation, Rejected, Rule, likeness
+from apprentice.state.screening import screen
 
 BATCH_LIMIT: Final = 4
 """Operations that a model may give at once."""

@@ -29,8 +29,8 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from state.errors import BadInput, OutOfBounds, UnknownName
-from state.sent import flaw
+from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
+from apprentice.state.sent import flaw
 
 MESSAGE_LIMIT: Final = 2_000
 CHARACTER_LIMIT: Final = 2_000_000  # of the transcript as JSON

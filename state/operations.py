@@ -13,8 +13,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final, NamedTuple, cast
 
-from state.nouns import Noun
-from state.rules import RULE_LENGTH, Kind, Operation, Rejected
+from apprentice.state.nouns import Noun
+from apprentice.state.rules import RULE_LENGTH, Kind, Operation, Rejected
 
 
 class ParsedOperations(Noun):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from state.nouns import Noun
-from state.rulebook import Batch, Kind, Operation, Rule, Rulebook, fold
-from state.rules import likeness
+from apprentice.state.nouns import Noun
+from apprentice.state.rulebook import Batch, Kind, Operation, Rule, Rulebook, fold
+from apprentice.state.rules import likeness
 
 VERSION: Final = "version:"
 """In front of a version of the rules, in the evidence of a batch that goes back to it."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import Field
 
-from state.nouns import SCHEMA_VERSION, Name, Noun
+from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun
 
 WINDOW: Final = 16
 """The latest first attempts, which are compared with all before them."""

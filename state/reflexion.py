@@ -10,9 +10,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.episode import GivenTask
-from state.nouns import Name, Reflection, Task, Trajectory, Usage, Verdict
-from state.prompts import Shown
+from apprentice.state.episode import GivenTask
+from apprentice.state.nouns import Name, Reflection, Task, Trajectory, Usage, Verdict
+from apprentice.state.prompts import Shown
 
 Outcome = Literal["solved", "failed", "unjudged", "skipped", "solved_before"]
 

@@ -10,9 +10,9 @@ from typing import Final
 
 from pydantic import Field
 
-from state.gate import Decision
-from state.nouns import SCHEMA_VERSION, Name, Noun, digest
-from state.rules import Author, Rule
+from apprentice.state.gate import Decision
+from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun, digest
+from apprentice.state.rules import Author, Rule
 
 NONE: Final = "none"
 """In place of a release's id: no release at all."""

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from state.errors import BadInput
-from state.nouns import SCHEMA_VERSION, Name, Noun
-from state.provenance import goes_back
-from state.rulebook import Batch, Difference, Operation, Rule, Rulebook, in_order
-from state.rules import RuleText, likeness
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun
+from apprentice.state.provenance import goes_back
+from apprentice.state.rulebook import Batch, Difference, Operation, Rule, Rulebook, in_order
+from apprentice.state.rules import RuleText, likeness
 
 BEHIND: Final = 50
 """Pieces of evidence that a change names, at most; the newest."""

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from state.messages import REASONING
-from state.nouns import Task, Verdict
+from apprentice.state.messages import REASONING
+from apprentice.state.nouns import Task, Verdict
 
 RUBRIC: Final = "rubric"
 """The key of a task's metadata that holds its criteria."""

@@ -7,8 +7,8 @@ order. Numbers exist in prompts alone, the log speaks of ids:
 
     text --parse--> operations on numbers --judge--> operations on ids --fold--> rulebook
 
-The steps are in `state.operations`, `state.judging` (with `state.screening`) and `state.folding`;
-this module is what the other rooms import.
+The steps are in `state/operations.py`, `state/judging.py` (with `state/screening.py`) and
+`state/folding.py`; this module is what the other rooms import.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from state.folding import Fold
-from state.judging import BATCH_LIMIT, Bench
-from state.nouns import SCHEMA_VERSION, Name, Noun, digest
-from state.operations import ParsedOperations, parse_operations
-from state.prompts import NO_RULES, numbered
-from state.rules import RULE_LENGTH, Author, Event, Kind, Operation, Rejected, Rule
-from state.screening import screen
+from apprentice.state.folding import Fold
+from apprentice.state.judging import BATCH_LIMIT, Bench
+from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun, digest
+from apprentice.state.operations import ParsedOperations, parse_operations
+from apprentice.state.prompts import NO_RULES, numbered
+from apprentice.state.rules import RULE_LENGTH, Author, Event, Kind, Operation, Rejected, Rule
+from apprentice.state.screening import screen
 
 __all__ = [
     "BATCH_LIMIT",

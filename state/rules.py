@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from state.nouns import Name, Noun
+from apprentice.state.nouns import Name, Noun
 
 RULE_LENGTH: Final = 300
 """Characters that a rule may have."""

@@ -6,7 +6,7 @@ transcript may try to get an order into every prompt. `screen` names what makes 
 plain sentence. It errs towards a person's review, which is where a flagged rule goes.
 
 It is one layer. Forms that a prompt, a program or a browser reads are caught, and orders with
-consequences beyond the task (`state.consequences`) as far as they use ordinary words; bad advice
+consequences beyond the task (`state/consequences.py`) as far as they use ordinary words; bad advice
 about the task itself isn't. Against that stand independent evidence for a rule, validation on
 held-out tasks, and people.
 """
@@ -18,8 +18,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-from state.consequences import beyond_the_task
-from state.rules import RULE_LENGTH
+from apprentice.state.consequences import beyond_the_task
+from apprentice.state.rules import RULE_LENGTH
 
 _WORD_LENGTH: Final = 40
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})

@@ -9,8 +9,8 @@ from langchain_core.messages import AnyMessage
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from state.errors import BadInput
-from state.nouns import Task, Trajectory, digest
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import Task, Trajectory, digest
 
 LIMIT: Final = 2_000_000
 """Characters that an attempt may have, written as JSON."""

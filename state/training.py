@@ -10,9 +10,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from state.advice import Advice, Circumstances, Evidence
-from state.gate import Decision, Pair
-from state.nouns import Name, Noun
+from apprentice.state.advice import Advice, Circumstances, Evidence
+from apprentice.state.gate import Decision, Pair
+from apprentice.state.nouns import Name, Noun
 
 Stage = Literal["waiting", "held_off", "refused", "training", "failed", "promoted", "rejected"]
 THRESHOLD: Final = 200
@@ -50,7 +50,8 @@ class TrainingInput(TypedDict, total=False):
         dict[str, Any],
         Field(
             title="Settings",
-            description="Of the job, such as epochs or rank: see python -m training.sft --help.",
+            description="Of the job, such as epochs or rank: see "
+            "python -m apprentice.training.sft --help.",
         ),
         EphemeralValue(dict),
     ]

@@ -38,7 +38,7 @@ Offer = Callable[..., Path]
 @pytest.fixture
 def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Offer]:
     """Return a function that offers lines as a file of tasks, as a server's settings do."""
-    from environments.registry import environment  # after the settings above
+    from apprentice.environments.registry import environment  # after the settings above
 
     folder = tmp_path / "tasks"
     monkeypatch.setenv("APPRENTICE_TASKS", str(folder))

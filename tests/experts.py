@@ -12,12 +12,12 @@ from dataclasses import asdict
 
 from langchain_core.messages import AnyMessage
 
-from environments.household.expert import Knowledge, Turn, expert, learn, merge
-from environments.household.nouns import THINGS, TREATMENTS
-from environments.household.world import world
-from state.nouns import text_of
-from training.novice.player import Episode
-from training.novice.writing import Entry, operations
+from apprentice.environments.household.expert import Knowledge, Turn, expert, learn, merge
+from apprentice.environments.household.nouns import THINGS, TREATMENTS
+from apprentice.environments.household.world import world
+from apprentice.state.nouns import text_of
+from apprentice.training.novice.player import Episode
+from apprentice.training.novice.writing import Entry, operations
 
 _KEPT = re.compile(r"Look for (\w+) in/on a (\w+)\.")
 _WORKS = re.compile(r"To (\w+) a thing, use the (\w+)\.")

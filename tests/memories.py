@@ -11,9 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from memory.experience import Experience, opening
-from state.experience import Query, Recalled
-from state.nouns import Trajectory
+from apprentice.memory.experience import Experience, opening
+from apprentice.state.experience import Query, Recalled
+from apprentice.state.nouns import Trajectory
 from tests.memory.experience.attempts import Words
 
 

@@ -1,4 +1,4 @@
-"""Carry out a job that was launched: `python -m training FOLDER`."""
+"""Carry out a job that was launched: `python -m apprentice.training FOLDER`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.run import carry_out
+from apprentice.training.run import carry_out
 
 
 def main() -> None:
     """Read the job's folder and carry the job out; the exit status tells how it ended."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m apprentice.training", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="a job's folder, as a launcher wrote it")
     parser.add_argument(
         "--in-turn", action="store_true", help="wait until no other such job of its folder trains"

@@ -19,10 +19,10 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.fit import CARD, base_fingerprint
-from models.names import adapters_root, model_folder, plain
-from state.errors import BadInput, BrokenData, TrainingFailure, UnknownName
-from training.whole import draft_of, write_over
+from apprentice.models.fit import CARD, base_fingerprint
+from apprentice.models.names import adapters_root, model_folder, plain
+from apprentice.state.errors import BadInput, BrokenData, TrainingFailure, UnknownName
+from apprentice.training.whole import draft_of, write_over
 
 Status = Literal["candidate", "promoted", "rejected", "retired", "incompatible"]
 WEIGHTS: Final = "adapter_model.safetensors"
@@ -318,7 +318,7 @@ def export_merged(name: str, out: Path) -> Path:
             f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the ones "
             "in place, so it cannot be merged with them. Train it anew."
         )
-    from training.base import merge
+    from apprentice.training.base import merge
 
     draft = out.with_name(f".{out.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
@@ -336,7 +336,7 @@ def export_merged(name: str, out: Path) -> Path:
 def code_version() -> str:
     """Return this project's version and a hash of what trains, such as 0.1.0+1f0c9a2b."""
     try:
-        number = version("apprentice")
+        number = version("apprentice-agents")
     except PackageNotFoundError:
         number = "0"
     hashed = hashlib.blake2b(digest_size=4)

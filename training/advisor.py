@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from state.advice import Advice, Circumstances, Cost, Evidence, Method, Need, Reason
-from training.datasets.curation import MINIMUM_ROWS, MINIMUM_TASKS
-from training.small_models import AS_OF, fitting
+from apprentice.state.advice import Advice, Circumstances, Cost, Evidence, Method, Need, Reason
+from apprentice.training.datasets.curation import MINIMUM_ROWS, MINIMUM_TASKS
+from apprentice.training.small_models import AS_OF, fitting
 
 ROOM: Final = 0.1  # share of attempts that fail
 LATEST: Final = 365.0  # days until it has to have paid

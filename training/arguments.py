@@ -12,10 +12,10 @@ from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
 from trl.kernels import chunked_logprob
 from trl.trainer import utils as scoring
 
-from training.base import Base, bf16_pays
-from training.lora import complete_head
-from training.progress import Progress, Reporter
-from training.settings import Settings
+from apprentice.training.base import Base, bf16_pays
+from apprentice.training.lora import complete_head
+from apprentice.training.progress import Progress, Reporter
+from apprentice.training.settings import Settings
 
 
 def arguments(

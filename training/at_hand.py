@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from state.advice import Evidence, Method
-from state.nouns import Trajectory, text_of
-from training.datasets.card import Example
-from training.datasets.curation import capped
-from training.datasets.episodes import (
+from apprentice.state.advice import Evidence, Method
+from apprentice.state.nouns import Trajectory, text_of
+from apprentice.training.datasets.card import Example
+from apprentice.training.datasets.curation import capped
+from apprentice.training.datasets.episodes import (
     Found,
     challenges,
     contrasts,
@@ -18,8 +18,8 @@ from training.datasets.episodes import (
     task_key,
     unusable,
 )
-from training.datasets.rows import written
-from training.settings import AnySettings, GrpoSettings, own_settings, read_settings
+from apprentice.training.datasets.rows import written
+from apprentice.training.settings import AnySettings, GrpoSettings, own_settings, read_settings
 
 CHARACTERS_A_TOKEN: Final = 4
 FROM_ATTEMPTS: Final[tuple[Method, ...]] = ("sft", "dpo", "grpo")

@@ -22,11 +22,11 @@ from transformers import (
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from models.names import adapter_folder, model_folder
-from models.weights import TOKENIZER, end_tokens, make_room
-from state.errors import BrokenData, MissingPart
-from training.encoding import Chat
-from training.settings import Settings
+from apprentice.models.names import adapter_folder, model_folder
+from apprentice.models.weights import TOKENIZER, end_tokens, make_room
+from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.training.encoding import Chat
+from apprentice.training.settings import Settings
 
 SMALL: Final = 100_000_000  # parameters
 SCORES: Final = 64 << 20  # attention scores that may be held at once on a CPU, in numbers

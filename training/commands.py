@@ -9,11 +9,11 @@ from typing import Any, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
-from state.errors import ApprenticeError
-from training.adapters import check_owner
-from training.jobs import Job, jobs_root, write_job
-from training.run import carry_out
-from training.settings import Settings, read_settings
+from apprentice.state.errors import ApprenticeError
+from apprentice.training.adapters import check_owner
+from apprentice.training.jobs import Job, jobs_root, write_job
+from apprentice.training.run import carry_out
+from apprentice.training.settings import Settings, read_settings
 
 
 def run(kind: type[Settings]) -> None:
@@ -44,7 +44,7 @@ def parser(kind: type[Settings]) -> argparse.ArgumentParser:
     """Return the parser of a method's options."""
     method = kind.model_fields["method"].default
     made = argparse.ArgumentParser(
-        prog=f"python -m training.{method}",
+        prog=f"python -m apprentice.training.{method}",
         description=kind.__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

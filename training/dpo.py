@@ -1,6 +1,6 @@
 """Direct preference optimisation: prefer the better of two answers to one prompt.
 
-    python -m training.dpo --dataset runs/pairs --base novice --parent novice-sft-…
+    python -m apprentice.training.dpo --dataset runs/pairs --base novice --parent novice-sft-…
 
 Rafailov et al. 2023 (arXiv 2305.18290). The reference is the model as training found it: the base
 with no adapter, or with its parent. An answer may be the rest of an episode; what the environment
@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from state.errors import MissingPart
-from training.datasets.card import Dataset
-from training.datasets.rows import Row
-from training.settings import DpoSettings, Span
+from apprentice.state.errors import MissingPart
+from apprentice.training.datasets.card import Dataset
+from apprentice.training.datasets.rows import Row
+from apprentice.training.settings import DpoSettings, Span
 
 if TYPE_CHECKING:
-    from training.base import Base
-    from training.encoding import Encoded
-    from training.progress import Progress
+    from apprentice.training.base import Base
+    from apprentice.training.encoding import Encoded
+    from apprentice.training.progress import Progress
 
 
 def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
@@ -36,10 +36,10 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
     """
     from trl import DPOConfig, DPOTrainer
 
-    from training.arguments import arguments, attended
-    from training.base import attend, load
-    from training.batches import ByLength
-    from training.lora import policy
+    from apprentice.training.arguments import arguments, attended
+    from apprentice.training.base import attend, load
+    from apprentice.training.batches import ByLength
+    from apprentice.training.lora import policy
 
     class Pairs(DPOTrainer):  # type: ignore[misc]
         """The library's trainer on pairs that are tokens already."""
@@ -153,7 +153,7 @@ class Collator:
         import torch
         from torch.nn.utils.rnn import pad_sequence
 
-        from training.encoding import IGNORED
+        from apprentice.training.encoding import IGNORED
 
         sides = [(row, side) for side in ("chosen", "rejected") for row in rows]
         ids = [torch.tensor(row[f"{side}_ids"]) for row, side in sides]
@@ -166,6 +166,6 @@ class Collator:
 
 
 if __name__ == "__main__":
-    from training.commands import run
+    from apprentice.training.commands import run
 
     run(DpoSettings)

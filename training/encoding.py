@@ -15,8 +15,8 @@ from typing import Any, Final
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from models.toolcalls import plain_turns
-from state.errors import BadInput, MissingPart
+from apprentice.models.toolcalls import plain_turns
+from apprentice.state.errors import BadInput, MissingPart
 
 _SENTENCE_ENDS: Final = frozenset(".!?;\n")
 IGNORED: Final = -100

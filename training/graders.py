@@ -26,11 +26,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from environments.toolcalls.calls import Call, faults_of, same
-from state.errors import BadInput, UnknownName
-from state.nouns import digest
-from state.toolcalls import parse
-from training.whole import draft_of
+from apprentice.environments.toolcalls.calls import Call, faults_of, same
+from apprentice.state.errors import BadInput, UnknownName
+from apprentice.state.nouns import digest
+from apprentice.state.toolcalls import parse
+from apprentice.training.whole import draft_of
 
 Row = dict[str, Any]
 
@@ -329,7 +329,7 @@ def _judge() -> Judge:
             "The grader 'model' needs a judge: set APPRENTICE_JUDGE to a model, such as "
             "openai:gpt-5-mini."
         )
-    from models import chat
+    from apprentice.models import chat
 
     model = chat(named, max_tokens=512)
     return Judge(lambda prompt: str(model.invoke(prompt).text))

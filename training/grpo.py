@@ -1,6 +1,6 @@
 """Group relative policy optimisation: attempt, be judged, and do more of what went better.
 
-    python -m training.grpo --dataset runs/tasks --base novice --generations 8
+    python -m apprentice.training.grpo --dataset runs/tasks --base novice --generations 8
 
 Shao et al. 2024 (arXiv 2402.03300). A row is a task of an environment, attempted in whole episodes
 whose verdict is the reward; or a prompt, whose answer graders judge (`training/graders.py`). Only
@@ -15,15 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from state.errors import BadInput, MissingPart, TrainingFailure
-from training.datasets.card import Dataset
-from training.datasets.rows import Row
-from training.graders import Composed, Grader, check_rows, graders
-from training.settings import GrpoSettings
+from apprentice.state.errors import BadInput, MissingPart, TrainingFailure
+from apprentice.training.datasets.card import Dataset
+from apprentice.training.datasets.rows import Row
+from apprentice.training.graders import Composed, Grader, check_rows, graders
+from apprentice.training.settings import GrpoSettings
 
 if TYPE_CHECKING:
-    from training.base import Base
-    from training.progress import Progress
+    from apprentice.training.base import Base
+    from apprentice.training.progress import Progress
 
 Reward = Callable[..., list[float | None]]
 _ROW: Final = "row"
@@ -43,9 +43,9 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
     """
     from trl import GRPOConfig, GRPOTrainer
 
-    from training.arguments import arguments, attended
-    from training.base import load
-    from training.lora import policy
+    from apprentice.training.arguments import arguments, attended
+    from apprentice.training.base import load
+    from apprentice.training.lora import policy
 
     class Groups(GRPOTrainer):  # type: ignore[misc]
         """The library's trainer, sparing itself attempts that teach nothing."""
@@ -123,7 +123,7 @@ def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], d
     """Return what the library's trainer calls for attempts at its rows."""
     import json
 
-    from training.rollouts import Attempt, Sampler, attempt_at, network, seeded
+    from apprentice.training.rollouts import Attempt, Sampler, attempt_at, network, seeded
 
     limit = min(settings.max_length or base.context, base.context)
 
@@ -182,7 +182,7 @@ def verdict(verdict: list[float | None], **_: Any) -> list[float | None]:
 
 def dealt_out(reward: Reward, settings: GrpoSettings) -> Reward:
     """Deal rewards out at random among the attempts at each row: as many, and nothing to learn."""
-    from training.rollouts import seeded
+    from apprentice.training.rollouts import seeded
 
     def dealt(*args: Any, trainer_state: Any, **told: Any) -> list[float | None]:
         given, size = reward(*args, trainer_state=trainer_state, **told), settings.generations
@@ -233,6 +233,6 @@ def _name(row: Row) -> str:
 
 
 if __name__ == "__main__":
-    from training.commands import run
+    from apprentice.training.commands import run
 
     run(GrpoSettings)

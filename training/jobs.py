@@ -31,13 +31,19 @@ from typing import Any, Final, Literal, Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.fit import CARD, base_fingerprint
-from models.names import adapters_root
-from state.errors import AlreadyRunning, BadInput, BrokenData, TrainingFailure, UnknownName
-from state.nouns import digest
-from training.datasets.card import Dataset, load
-from training.settings import AnySettings
-from training.whole import write_over
+from apprentice.models.fit import CARD, base_fingerprint
+from apprentice.models.names import adapters_root
+from apprentice.state.errors import (
+    AlreadyRunning,
+    BadInput,
+    BrokenData,
+    TrainingFailure,
+    UnknownName,
+)
+from apprentice.state.nouns import digest
+from apprentice.training.datasets.card import Dataset, load
+from apprentice.training.settings import AnySettings
+from apprentice.training.whole import write_over
 
 Stage = Literal["waiting", "queued", "running", "interrupted", "done", "failed"]
 JOB: Final = "job.json"
@@ -391,11 +397,11 @@ def _spawn(folder: Path, *options: str) -> None:
     The shell between ends at once, so the trainer belongs to nobody in this process: it outlives
     a restart of the server and leaves no zombie.
     """
-    project = str(Path(__file__).parents[1])
+    project = str(Path(__file__).parents[2])
     paths = [project, *filter(None, [os.environ.get("PYTHONPATH")])]
     script = '"$@" </dev/null >/dev/null 2>>"$0" &'
     log = str((folder / LOG).resolve())
-    command = [sys.executable, "-m", "training", str(folder.resolve()), *options]
+    command = [sys.executable, "-m", "apprentice.training", str(folder.resolve()), *options]
     subprocess.run(  # noqa: S603 - the command is this project's own
         ["/bin/sh", "-c", script, log, *command],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},

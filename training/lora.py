@@ -15,11 +15,11 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from models.fit import check_fit
-from models.names import adapter_folder
-from state.errors import BadInput, BrokenData
-from training.base import Base
-from training.settings import Settings
+from apprentice.models.fit import check_fit
+from apprentice.models.names import adapter_folder
+from apprentice.state.errors import BadInput, BrokenData
+from apprentice.training.base import Base
+from apprentice.training.settings import Settings
 
 # What fused layers hold, by the names that other architectures give to the parts.
 FUSED: Final[dict[str, frozenset[str]]] = {

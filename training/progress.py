@@ -19,7 +19,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from state.errors import TrainingFailure
+from apprentice.state.errors import TrainingFailure
 
 
 class Progress:

@@ -17,14 +17,14 @@ from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import LlamaForCausalLM
 
-from environments import advance
-from environments.registry import environment
-from models.llama import Llama, is_plain
-from models.toolcalls import as_chat
-from models.weights import General, Network, choose, generator
-from state.nouns import Task, Verdict, digest, text_of
-from state.prompts import Shown, acting
-from training.encoding import Chat, Turn
+from apprentice.environments import advance
+from apprentice.environments.registry import environment
+from apprentice.models.llama import Llama, is_plain
+from apprentice.models.toolcalls import as_chat
+from apprentice.models.weights import General, Network, choose, generator
+from apprentice.state.nouns import Task, Verdict, digest, text_of
+from apprentice.state.prompts import Shown, acting
+from apprentice.training.encoding import Chat, Turn
 
 TOKENS_A_STEP: Final = 8192
 

@@ -20,11 +20,11 @@ from typing import Any, Final, Literal, TextIO, TypeVar
 
 from pydantic import Field, ValidationError
 
-from state.advice import Advice, Method
-from state.errors import BrokenData
-from state.gate import Decision
-from state.nouns import SCHEMA_VERSION, Noun, digest
-from training.whole import write_once
+from apprentice.state.advice import Advice, Method
+from apprentice.state.errors import BrokenData
+from apprentice.state.gate import Decision
+from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
+from apprentice.training.whole import write_once
 
 FOLDER: Final = "training"
 _N = TypeVar("_N", bound=Noun)

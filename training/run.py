@@ -18,15 +18,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from state.errors import AlreadyRunning, ApprenticeError, MissingPart, TrainingFailure
-from training import jobs
-from training.adapters import WEIGHTS, Adapter, code_version, register
-from training.figures import GIVEN_UP, figures, starts_in_vain
-from training.jobs import Job
+from apprentice.state.errors import AlreadyRunning, ApprenticeError, MissingPart, TrainingFailure
+from apprentice.training import jobs
+from apprentice.training.adapters import WEIGHTS, Adapter, code_version, register
+from apprentice.training.figures import GIVEN_UP, figures, starts_in_vain
+from apprentice.training.jobs import Job
 
 if TYPE_CHECKING:
-    from training.datasets.card import Dataset
-    from training.progress import Progress
+    from apprentice.training.datasets.card import Dataset
+    from apprentice.training.progress import Progress
 
 ADAPTER: Final = "adapter"
 CHECKPOINT: Final = "checkpoint-*"
@@ -138,7 +138,7 @@ def _train(folder: Path, job: Job, said: TextIO) -> None:
     dataset = job.rows()
     _check_room(folder)
     try:
-        from training.progress import Progress, peak_memory_mb
+        from apprentice.training.progress import Progress, peak_memory_mb
     except ImportError as error:
         raise MissingPart(
             f"Training needs packages that are not installed ({error}). "
@@ -185,7 +185,7 @@ def _found_again(folder: Path, job: Job) -> bool:
 
 def _learn(folder: Path, job: Job, dataset: Dataset, progress: Progress) -> dict[str, float]:
     """Train from the last whole checkpoint, and save the adapter; return what was measured."""
-    method: Any = import_module(f"training.{job.settings.method}")
+    method: Any = import_module(f"apprentice.training.{job.settings.method}")
     trainer = method.trainer(job.settings, dataset, folder / jobs.CHECKPOINTS, progress)
     last = last_checkpoint(folder / jobs.CHECKPOINTS)
     if last:

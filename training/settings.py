@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from state.advice import Method
-from state.errors import BadInput
+from apprentice.state.advice import Method
+from apprentice.state.errors import BadInput
 
 Choice = Literal["auto", "on", "off"]
 Span = Literal["answer", "step"]

@@ -1,6 +1,6 @@
 """Supervised fine-tuning: learn to answer as the rows' assistants do.
 
-    python -m training.sft --dataset runs/dataset --base novice --epochs 2
+    python -m apprentice.training.sft --dataset runs/dataset --base novice --epochs 2
 
 Only what the assistant says is learned, with the token that ends each turn. Samples share a row
 only where the attention keeps them apart, which is tried before it is done.
@@ -11,15 +11,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from state.errors import MissingPart
-from training.datasets.card import Dataset
-from training.datasets.rows import Row
-from training.settings import SftSettings
+from apprentice.state.errors import MissingPart
+from apprentice.training.datasets.card import Dataset
+from apprentice.training.datasets.rows import Row
+from apprentice.training.settings import SftSettings
 
 if TYPE_CHECKING:
-    from training.base import Base
-    from training.encoding import Encoded
-    from training.progress import Progress
+    from apprentice.training.base import Base
+    from apprentice.training.encoding import Encoded
+    from apprentice.training.progress import Progress
 
 
 def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
@@ -33,10 +33,10 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
     """
     from trl import SFTConfig, SFTTrainer
 
-    from training.arguments import arguments, attended
-    from training.base import attend, load
-    from training.batches import ByLength
-    from training.lora import policy
+    from apprentice.training.arguments import arguments, attended
+    from apprentice.training.base import attend, load
+    from apprentice.training.batches import ByLength
+    from apprentice.training.lora import policy
 
     base = load(settings)
     limit = min(settings.max_length or base.context, base.context)
@@ -138,6 +138,6 @@ def _columns(samples: list[Encoded]) -> Any:
 
 
 if __name__ == "__main__":
-    from training.commands import run
+    from apprentice.training.commands import run
 
     run(SftSettings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from state.advice import Limits
+from apprentice.state.advice import Limits
 
 AS_OF: Final = "2025-09"
 """Look again when this is old: new models come every month."""

@@ -1,6 +1,6 @@
 """Supervised fine-tuning on images: learn what is to be said of each.
 
-    python -m training.vision --dataset runs/labels --base my-vision-model
+    python -m apprentice.training.vision --dataset runs/labels --base my-vision-model
 
 A row is a conversation about one image, a file in the dataset's folder; its last answer is what is
 learned.
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from state.errors import BrokenData, MissingPart
-from training.datasets.card import Dataset
-from training.datasets.rows import Row
-from training.settings import VisionSettings
+from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.training.datasets.card import Dataset
+from apprentice.training.datasets.rows import Row
+from apprentice.training.settings import VisionSettings
 
 if TYPE_CHECKING:
-    from training.progress import Progress
+    from apprentice.training.progress import Progress
 
 
 def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
@@ -34,9 +34,9 @@ def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Pro
     from trl import SFTConfig, SFTTrainer
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-    from training.arguments import arguments, attended
-    from training.base import load
-    from training.lora import policy
+    from apprentice.training.arguments import arguments, attended
+    from apprentice.training.base import load
+    from apprentice.training.lora import policy
 
     rows, held_out = dataset.rows(), dataset.valid()
     if not rows:
@@ -115,6 +115,6 @@ def _columns(rows: list[Row]) -> Any:
 
 
 if __name__ == "__main__":
-    from training.commands import run
+    from apprentice.training.commands import run
 
     run(VisionSettings)

@@ -1,5 +1,5 @@
 """An embedded household in ALFWorld's language: six task families in generated rooms."""
 
-from environments.household.environment import Household
+from apprentice.environments.household.environment import Household
 
 __all__ = ["Household"]

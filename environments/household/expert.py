@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from environments.household.language import (
+from apprentice.environments.household.language import (
     NOTHING,
     Command,
     Goal,
@@ -23,7 +23,7 @@ from environments.household.language import (
     places_in,
     sight_in,
 )
-from environments.household.nouns import APPLIANCES, CATEGORY, THINGS, TREATMENTS
+from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, THINGS, TREATMENTS
 
 PLAN_LENGTH: Final = 8
 UNKNOWN_PLACE: Final = "place not known yet"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from environments.household import language
-from environments.household.language import NOTHING, Command, kind_of
-from environments.household.nouns import TREATMENTS
-from environments.household.rooms import Room
-from environments.household.world import World
-from state.nouns import Observation
+from apprentice.environments.household import language
+from apprentice.environments.household.language import NOTHING, Command, kind_of
+from apprentice.environments.household.nouns import TREATMENTS
+from apprentice.environments.household.rooms import Room
+from apprentice.environments.household.world import World
+from apprentice.state.nouns import Observation
 
 
 class Game:

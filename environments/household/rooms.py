@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from environments.household.language import SENTENCES, Goal, kind_of
-from environments.household.nouns import (
+from apprentice.environments.household.language import SENTENCES, Goal, kind_of
+from apprentice.environments.household.nouns import (
     APPLIANCES,
     CATEGORY,
     FAMILIES,
@@ -17,8 +17,8 @@ from environments.household.nouns import (
     THINGS,
     TREATABLE,
 )
-from environments.household.world import STRAY, World
-from state.nouns import digest
+from apprentice.environments.household.world import STRAY, World
+from apprentice.state.nouns import digest
 
 SIZES: Final = {"small": (4, 8), "medium": (9, 13), "full": (14, 28)}
 EXERCISE: Final = {"tiny": (2, 4)}  # for the first lessons of the embedded model alone

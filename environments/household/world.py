@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from environments.household.nouns import APPLIANCES, STORES, THINGS, TREATMENTS
-from state.errors import UnknownName
-from state.nouns import digest
+from apprentice.environments.household.nouns import APPLIANCES, STORES, THINGS, TREATMENTS
+from apprentice.state.errors import UnknownName
+from apprentice.state.nouns import digest
 
 # One thing in ten is not where its kind is kept.
 STRAY: Final = 0.1

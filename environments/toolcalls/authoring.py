@@ -1,4 +1,6 @@
-"""Write the tasks of the domains into data/: `python -m environments.toolcalls.authoring`.
+"""Write the tasks of the domains into data/.
+
+    python -m apprentice.environments.toolcalls.authoring
 
 Two thirds of a domain's requests need a tool; of the others, a third each lacks a parameter, only
 imagines something, or is small talk.
@@ -13,7 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from environments.toolcalls.domains import DOMAINS, IMAGINED, SMALL_TALK, Domain, Split, Tool
+from apprentice.environments.toolcalls.domains import (
+    DOMAINS,
+    IMAGINED,
+    SMALL_TALK,
+    Domain,
+    Split,
+    Tool,
+)
 
 DATA: Final = Path(__file__).parent / "data"
 COUNTS: Final[dict[Split, int]] = {"train": 90, "validation": 48, "test": 48}

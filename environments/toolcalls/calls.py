@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from jsonschema import Draft202012Validator
 from langchain_core.messages import AIMessage
 
-from environments.answers import said
-from state.toolcalls import parse
+from apprentice.environments.answers import said
+from apprentice.state.toolcalls import parse
 
 Schema = dict[str, Any]
 _EXTRA: Final = "additionalProperties"

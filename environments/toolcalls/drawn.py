@@ -15,7 +15,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from environments.toolcalls.domains import (
+from apprentice.environments.toolcalls.domains import (
     CITIES,
     DAYS,
     DOMAINS,

@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from environments.answers import said
-from environments.toolcalls.calls import Answer, Call, Schema, read, same
-from environments.toolcalls.domains import DOMAINS
-from state.errors import BadInput, BrokenData, MissingPart, UnknownName
-from state.nouns import Noun, Observation, Task, Verdict, digest
-from state.toolcalls import REFUSED, call, response, section
+from apprentice.environments.answers import said
+from apprentice.environments.toolcalls.calls import Answer, Call, Schema, read, same
+from apprentice.environments.toolcalls.domains import DOMAINS
+from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
+from apprentice.state.nouns import Noun, Observation, Task, Verdict, digest
+from apprentice.state.toolcalls import REFUSED, call, response, section
 
 SPLITS: Final = ("train", "validation", "test")
 STEP_LIMIT: Final = 3  # a turn, its correction, and one more for a turn of mere thought

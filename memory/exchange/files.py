@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from state.errors import BadInput, BrokenData, MissingPart
+from apprentice.state.errors import BadInput, BrokenData, MissingPart
 
 LINE_LIMIT: Final = 8_000_000  # bytes: more than the largest attempt that is kept
 _NEWLINE: Final = b"\n"

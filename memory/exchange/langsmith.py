@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from memory.exchange.files import Item
-from state.errors import ApprenticeError, BadInput, MissingPart
+from apprentice.memory.exchange.files import Item
+from apprentice.state.errors import ApprenticeError, BadInput, MissingPart
 
 if TYPE_CHECKING:
     from langsmith import Client

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from state.errors import BadInput
-from state.experience import Judged, Moment, Remembered
-from state.messages import read_messages, write_message
-from state.nouns import (
+from apprentice.state.errors import BadInput
+from apprentice.state.experience import Judged, Moment, Remembered
+from apprentice.state.messages import read_messages, write_message
+from apprentice.state.nouns import (
     SCHEMA_VERSION,
     InView,
     Name,
@@ -29,7 +29,7 @@ from state.nouns import (
     digest,
     text_of,
 )
-from state.sent import as_kept, flaw, sent_id
+from apprentice.state.sent import as_kept, flaw, sent_id
 
 IMPORTED: Final = "imported"
 _MOST_TRIALS: Final = 1_000_000_000

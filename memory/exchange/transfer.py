@@ -7,13 +7,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from memory.exchange.files import Item
-from memory.exchange.rows import Read, read_row, write_row
-from memory.experience import Experience
-from state.errors import BadInput, BrokenData
-from state.experience import Outcome, Remembered
-from state.nouns import Noun, Trajectory, Verdict, digest
-from state.sent import expect_same
+from apprentice.memory.exchange.files import Item
+from apprentice.memory.exchange.rows import Read, read_row, write_row
+from apprentice.memory.experience import Experience
+from apprentice.state.errors import BadInput, BrokenData
+from apprentice.state.experience import Outcome, Remembered
+from apprentice.state.nouns import Noun, Trajectory, Verdict, digest
+from apprentice.state.sent import expect_same
 
 BATCH: Final = 256
 

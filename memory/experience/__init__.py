@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol
 
-from state.errors import BrokenData
-from state.experience import Outcome, Query, Recalled, Recorded, Remembered, Report, Upkeep
-from state.nouns import Trajectory, Verdict
+from apprentice.state.errors import BrokenData
+from apprentice.state.experience import (
+    Outcome,
+    Query,
+    Recalled,
+    Recorded,
+    Remembered,
+    Report,
+    Upkeep,
+)
+from apprentice.state.nouns import Trajectory, Verdict
 
 
 class Experience(Protocol):
-    """One tenant's attempts. `nodes.experience.experience(tenant)` opens it.
+    """One tenant's attempts. `apprentice.nodes.experience.experience(tenant)` opens it.
 
     Nothing here reaches another tenant's. What is acknowledged outlives the process.
     """

@@ -16,7 +16,7 @@ from typing import Any, Final, Self, TypeVar
 
 import qdrant_edge as qdrant
 
-from memory.experience.engine import (
+from apprentice.memory.experience.engine import (
     DENSE,
     KEYWORDS,
     MOMENT,
@@ -28,9 +28,9 @@ from memory.experience.engine import (
     Sparse,
     Where,
 )
-from memory.experience.folder import HALF_MADE, MARK, SHARD, layout_of, let_go, locked
-from memory.experience.layout import Layout
-from state.errors import BrokenData
+from apprentice.memory.experience.folder import HALF_MADE, MARK, SHARD, layout_of, let_go, locked
+from apprentice.memory.experience.layout import Layout
+from apprentice.state.errors import BrokenData
 
 _RANKING = list(RANKING)
 # Up to this size (KB) of vectors that pass a filter, they are scanned, which is exact; at 384

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from memory.experience.layout import Layout
-from state.errors import BrokenData, MissingPart
+from apprentice.memory.experience.layout import Layout
+from apprentice.state.errors import BrokenData, MissingPart
 
 SHARD: Final = "shard"
 HALF_MADE: Final = "shard-half-made"

@@ -7,8 +7,8 @@ from typing import Self
 
 from pydantic import ValidationError
 
-from state.errors import BrokenData
-from state.nouns import Noun
+from apprentice.state.errors import BrokenData
+from apprentice.state.nouns import Noun
 
 LAYOUT_VERSION = 1
 

@@ -14,13 +14,13 @@ from weakref import WeakKeyDictionary
 
 from langchain_core.embeddings import Embeddings
 
-from memory.experience import Experience
-from memory.experience.folder import REPLACED, SHARD
-from memory.store import data_folder
-from state.errors import BadInput, MissingPart
+from apprentice.memory.experience import Experience
+from apprentice.memory.experience.folder import REPLACED, SHARD
+from apprentice.memory.store import data_folder
+from apprentice.state.errors import BadInput, MissingPart
 
 if TYPE_CHECKING:
-    from memory.experience.engine import Engine
+    from apprentice.memory.experience.engine import Engine
 
 FOLDER: Final = "experience"
 _PROBE: Final = "How many dimensions?"
@@ -35,7 +35,7 @@ class _Opened:
 
     def of(self, tenant: str, embeddings: Embeddings) -> Experience:
         """Return a tenant's memory."""
-        from memory.experience.qdrant import QdrantExperience
+        from apprentice.memory.experience.qdrant import QdrantExperience
 
         if tenant not in self.tenants:
             self.tenants[tenant] = QdrantExperience(self.engine, embeddings, tenant)
@@ -116,7 +116,7 @@ def _folder(embedding: str, embeddings: Embeddings) -> _Opened:
     path = folder()
     with _folders_lock:
         if path not in _folders:
-            edge = _imported("memory.experience.edge")
+            edge = _imported("apprentice.memory.experience.edge")
             engine = edge.EdgeEngine.opened(
                 path, embedding, lambda: len(embeddings.embed_query(_PROBE))
             )
@@ -131,7 +131,7 @@ async def _server(url: str, embedding: str, embeddings: Embeddings) -> _Opened:
     servers = _servers.setdefault(asyncio.get_running_loop(), _Servers())
     async with servers.opening:
         if url not in servers.opened:
-            server = await asyncio.to_thread(_imported, "memory.experience.server")
+            server = await asyncio.to_thread(_imported, "apprentice.memory.experience.server")
             client = server.connected(url, os.environ.get("QDRANT_API_KEY") or None)
             engine = await server.ServerEngine.opened(client, embedding, dimension)
             servers.opened[url] = _Opened(engine)
@@ -141,7 +141,7 @@ async def _server(url: str, embedding: str, embeddings: Embeddings) -> _Opened:
 def _imported(engine: str) -> ModuleType:
     """Import an engine and what works on it, which takes a moment the first time."""
     try:
-        import_module("memory.experience.qdrant")
+        import_module("apprentice.memory.experience.qdrant")
         return import_module(engine)
     except ImportError as error:
         raise MissingPart(

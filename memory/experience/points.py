@@ -19,11 +19,11 @@ from langchain_core.messages import AnyMessage
 from pydantic import ValidationError
 from qdrant_edge import Bm25
 
-from memory.experience.engine import MOMENT, Point, Sparse
-from state.errors import BrokenData
-from state.experience import RECALLABLE, Judged, Outcome, Remembered
-from state.nouns import Task, Trajectory, Verdict, digest, rendered, text_of, transcript
-from state.sent import first_fault, written
+from apprentice.memory.experience.engine import MOMENT, Point, Sparse
+from apprentice.state.errors import BrokenData
+from apprentice.state.experience import RECALLABLE, Judged, Outcome, Remembered
+from apprentice.state.nouns import Task, Trajectory, Verdict, digest, rendered, text_of, transcript
+from apprentice.state.sent import first_fault, written
 
 DOCUMENT: Final = "document"
 VERDICTS: Final = "verdicts"

@@ -12,15 +12,15 @@ from typing import Final, TypeVar
 from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
-from memory.experience import Experience
-from memory.experience import points as made
-from memory.experience.engine import Engine, Hit, Point, Where
-from memory.experience.points import Draft
-from memory.experience.ranking import similarities
-from memory.experience.recall import BY_MEANING, asked, candidates
-from memory.experience.upkeep import room, tidied, used
-from state.errors import BadInput, BrokenData
-from state.experience import (
+from apprentice.memory.experience import Experience
+from apprentice.memory.experience import points as made
+from apprentice.memory.experience.engine import Engine, Hit, Point, Where
+from apprentice.memory.experience.points import Draft
+from apprentice.memory.experience.ranking import similarities
+from apprentice.memory.experience.recall import BY_MEANING, asked, candidates
+from apprentice.memory.experience.upkeep import room, tidied, used
+from apprentice.state.errors import BadInput, BrokenData
+from apprentice.state.experience import (
     Judged,
     Outcome,
     Query,
@@ -31,7 +31,7 @@ from state.experience import (
     Upkeep,
     in_seconds,
 )
-from state.nouns import Task, Trajectory, Verdict
+from apprentice.state.nouns import Task, Trajectory, Verdict
 
 CAPACITY: Final = 100_000
 """Attempts that a tenant's memory holds."""

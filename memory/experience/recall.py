@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from memory.experience.engine import RANKING, Engine, Hit, Sparse, Where
-from memory.experience.points import OUTCOMES, Kind, moment, shelf, sparse, subject, task_key
-from memory.experience.ranking import diverse, fused, plain, similarities
-from state.experience import How, Outcome, Query, What
-from state.nouns import digest
+from apprentice.memory.experience.engine import RANKING, Engine, Hit, Sparse, Where
+from apprentice.memory.experience.points import (
+    OUTCOMES,
+    Kind,
+    moment,
+    shelf,
+    sparse,
+    subject,
+    task_key,
+)
+from apprentice.memory.experience.ranking import diverse, fused, plain, similarities
+from apprentice.state.experience import How, Outcome, Query, What
+from apprentice.state.nouns import digest
 
 _POINTS: Final[dict[What, Kind]] = {
     "tasks": "attempt",

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
-from memory.experience.engine import (
+from apprentice.memory.experience.engine import (
     DENSE,
     KEYWORDS,
     MOMENT,
@@ -25,8 +25,8 @@ from memory.experience.engine import (
     Sparse,
     Where,
 )
-from memory.experience.layout import Layout
-from state.errors import BrokenData, MissingPart
+from apprentice.memory.experience.layout import Layout
+from apprentice.state.errors import BrokenData, MissingPart
 
 COLLECTION: Final = "apprentice-experience"
 _CONFLICT: Final = 409

@@ -9,9 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from memory.experience.folder import HALF_MADE, MARK, SHARD, layout_of, let_go, locked, replace
-from memory.experience.layout import Layout
-from state.errors import BadInput, BrokenData, MissingPart
+from apprentice.memory.experience.folder import (
+    HALF_MADE,
+    MARK,
+    SHARD,
+    layout_of,
+    let_go,
+    locked,
+    replace,
+)
+from apprentice.memory.experience.layout import Layout
+from apprentice.state.errors import BadInput, BrokenData, MissingPart
 
 
 def save(folder: Path, file: Path) -> None:

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
-from memory.experience.engine import MOMENT, RANKING, Engine, Where
-from memory.experience.points import SEARCHED
-from memory.experience.recall import merit
-from state.experience import RECALLABLE, Report, Upkeep, Use
+from apprentice.memory.experience.engine import MOMENT, RANKING, Engine, Where
+from apprentice.memory.experience.points import SEARCHED
+from apprentice.memory.experience.recall import merit
+from apprentice.state.experience import RECALLABLE, Report, Upkeep, Use
 
 _ALIKE: Final = 0.8
 """Share of turns that near-duplicates have in common, of all turns of either."""

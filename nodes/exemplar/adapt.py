@@ -9,14 +9,14 @@ import asyncio
 
 from langgraph.runtime import Runtime
 
-from environments import advance
-from nodes import Node
-from nodes.agents import Agent, ask
-from nodes.recollection import texts
-from state.context import Context
-from state.exemplar import ExemplarState, ExemplarUpdate
-from state.nouns import text_of
-from state.prompts import adapting as prompt
+from apprentice.environments import advance
+from apprentice.nodes import Node
+from apprentice.nodes.agents import Agent, ask
+from apprentice.nodes.recollection import texts
+from apprentice.state.context import Context
+from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
+from apprentice.state.nouns import text_of
+from apprentice.state.prompts import adapting as prompt
 
 
 def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate]:

@@ -7,11 +7,11 @@ from typing import Any
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from nodes import Node
-from nodes.attempt import attempted, with_view
-from nodes.recollection import shown, together
-from state.context import Context
-from state.exemplar import ExemplarState, ExemplarUpdate
+from apprentice.nodes import Node
+from apprentice.nodes.attempt import attempted, with_view
+from apprentice.nodes.recollection import shown, together
+from apprentice.state.context import Context
+from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
 
 
 def attempting(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
-from memory.showings import Showings
-from nodes.judge import reviewed
-from state.context import Context
-from state.exemplar import Ended, ExemplarState, ExemplarUpdate
-from state.nouns import Verdict
+from apprentice.memory.showings import Showings
+from apprentice.nodes.judge import reviewed
+from apprentice.state.context import Context
+from apprentice.state.exemplar import Ended, ExemplarState, ExemplarUpdate
+from apprentice.state.nouns import Verdict
 
 
 async def judge(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:

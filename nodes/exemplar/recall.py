@@ -8,13 +8,13 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes import Node
-from nodes.experience import Memory
-from nodes.recollection import recollect, texts
-from nodes.tasks import read_run, read_shown, read_task
-from state.context import Context
-from state.exemplar import ExemplarGiven, ExemplarUpdate
-from state.nouns import Usage, Verdict
+from apprentice.nodes import Node
+from apprentice.nodes.experience import Memory
+from apprentice.nodes.recollection import recollect, texts
+from apprentice.nodes.tasks import read_run, read_shown, read_task
+from apprentice.state.context import Context
+from apprentice.state.exemplar import ExemplarGiven, ExemplarUpdate
+from apprentice.state.nouns import Usage, Verdict
 
 Next = Literal["adapt", "attempt"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
-from nodes import Node
-from nodes.experience import Memory
-from nodes.record import remember
-from state.context import Context
-from state.exemplar import ExemplarState, ExemplarUpdate
+from apprentice.nodes import Node
+from apprentice.nodes.experience import Memory
+from apprentice.nodes.record import remember
+from apprentice.state.context import Context
+from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
 
 
 def recording(memory: Memory) -> Node[ExemplarState, ExemplarUpdate]:

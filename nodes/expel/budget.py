@@ -9,12 +9,12 @@ from typing import Final
 
 from langchain_core.messages import AnyMessage
 
-from models.tokens import context_length, counter, estimate
-from nodes.agents import Agent
-from state.context import Context
-from state.errors import ContextOverflow
-from state.nouns import text_of
-from state.prompts import critique_successes
+from apprentice.models.tokens import context_length, counter, estimate
+from apprentice.nodes.agents import Agent
+from apprentice.state.context import Context
+from apprentice.state.errors import ContextOverflow
+from apprentice.state.nouns import text_of
+from apprentice.state.prompts import critique_successes
 
 ANSWER: Final = 384
 """Tokens of an answer: a thought on each rule and four operations fit into it; a run's settings may

@@ -13,23 +13,23 @@ from typing import Final, NamedTuple
 from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
-from memory.findings import Findings
-from memory.rulebook import RulebookLog
-from nodes import Node
-from nodes.agents import Agent, ask
-from nodes.expel.budget import Budget, answer
-from nodes.expel.extract import gathered
-from nodes.kept import findings_of, log_of, quarantine_of, withdrawn_from
-from state.context import Context
-from state.corroboration import Vocabulary
-from state.errors import ContextOverflow
-from state.expel import Counts, ExpelState, ExpelUpdate
-from state.gathering import Evidence, shortened
-from state.nouns import Noun, Trajectory, digest, text_of, transcript
-from state.prompts import critique_pair, critique_successes
-from state.review import declined
-from state.rulebook import Operation, Rulebook, fold, parse_operations
-from state.rules import Rejected, likeness
+from apprentice.memory.findings import Findings
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.nodes import Node
+from apprentice.nodes.agents import Agent, ask
+from apprentice.nodes.expel.budget import Budget, answer
+from apprentice.nodes.expel.extract import gathered
+from apprentice.nodes.kept import findings_of, log_of, quarantine_of, withdrawn_from
+from apprentice.state.context import Context
+from apprentice.state.corroboration import Vocabulary
+from apprentice.state.errors import ContextOverflow
+from apprentice.state.expel import Counts, ExpelState, ExpelUpdate
+from apprentice.state.gathering import Evidence, shortened
+from apprentice.state.nouns import Noun, Trajectory, digest, text_of, transcript
+from apprentice.state.prompts import critique_pair, critique_successes
+from apprentice.state.review import declined
+from apprentice.state.rulebook import Operation, Rulebook, fold, parse_operations
+from apprentice.state.rules import Rejected, likeness
 
 REPORTED: Final = 200
 """Rejected operations that a run reports, at most."""

@@ -9,13 +9,13 @@ from uuid import uuid4
 
 from langgraph.runtime import Runtime
 
-from environments.protocol import Environment
-from environments.registry import environment
-from nodes.kept import releases_of
-from nodes.tasks import read_flag, read_name, read_number
-from state.context import Context
-from state.errors import BadInput
-from state.expel import (
+from apprentice.environments.protocol import Environment
+from apprentice.environments.registry import environment
+from apprentice.nodes.kept import releases_of
+from apprentice.nodes.tasks import read_flag, read_name, read_number
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput
+from apprentice.state.expel import (
     HELD_OUT,
     MAX_CHUNK,
     MAX_HELD_OUT,
@@ -25,9 +25,9 @@ from state.expel import (
     ExpelGiven,
     ExpelUpdate,
 )
-from state.gate import fresh_seed
-from state.gathering import CHUNK
-from state.nouns import Task
+from apprentice.state.gate import fresh_seed
+from apprentice.state.gathering import CHUNK
+from apprentice.state.nouns import Task
 
 TRAINING: Final = ("train",)
 VALIDATION: Final = ("validation", "valid_seen", "valid", "dev")

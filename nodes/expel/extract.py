@@ -7,14 +7,14 @@ from typing import Final
 
 from langgraph.runtime import Runtime
 
-from nodes import Node
-from nodes.agents import Agent
-from nodes.expel.budget import Budget
-from nodes.kept import findings_of, log_of
-from state.context import Context
-from state.expel import ExpelState, ExpelUpdate
-from state.gathering import Evidence, Gathered, extracted
-from state.nouns import Trajectory, transcript
+from apprentice.nodes import Node
+from apprentice.nodes.agents import Agent
+from apprentice.nodes.expel.budget import Budget
+from apprentice.nodes.kept import findings_of, log_of
+from apprentice.state.context import Context
+from apprentice.state.expel import ExpelState, ExpelUpdate
+from apprentice.state.gathering import Evidence, Gathered, extracted
+from apprentice.state.nouns import Trajectory, transcript
 
 
 def extracting(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:

@@ -9,11 +9,11 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 
-from nodes import Node
-from nodes.kept import findings_of
-from state.context import Context
-from state.expel import ExpelState, ExpelUpdate, ForTask
-from state.gathering import Gathered
+from apprentice.nodes import Node
+from apprentice.nodes.kept import findings_of
+from apprentice.state.context import Context
+from apprentice.state.expel import ExpelState, ExpelUpdate, ForTask
+from apprentice.state.gathering import Gathered
 
 ATTEMPTS: Final = 4
 """Attempts at a training task, at most, as in ExpeL; fewer when the run's settings say so."""

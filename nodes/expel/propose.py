@@ -7,12 +7,12 @@ from typing import Final, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes.kept import log_of, quarantine_of
-from state.context import Context
-from state.expel import ExpelState
-from state.releases import Release, release_id
-from state.review import changes
-from state.rulebook import Rule, Rulebook, diff
+from apprentice.nodes.kept import log_of, quarantine_of
+from apprentice.state.context import Context
+from apprentice.state.expel import ExpelState
+from apprentice.state.releases import Release, release_id
+from apprentice.state.review import changes
+from apprentice.state.rulebook import Rule, Rulebook, diff
 
 _SAME: Final = "The draft shows the rules that are released, in the same order."
 _EMPTY: Final = (

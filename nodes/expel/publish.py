@@ -6,11 +6,11 @@ from typing import Final
 
 from langgraph.runtime import Runtime
 
-from nodes.expel.validate import gate_name
-from nodes.kept import log_of, releases_of, withdrawn_from
-from state.context import Context
-from state.expel import ExpelState, ExpelUpdate, Outcome
-from state.provenance import resting_on
+from apprentice.nodes.expel.validate import gate_name
+from apprentice.nodes.kept import log_of, releases_of, withdrawn_from
+from apprentice.state.context import Context
+from apprentice.state.expel import ExpelState, ExpelUpdate, Outcome
+from apprentice.state.provenance import resting_on
 
 _OUTCOMES: Final[dict[str, Outcome]] = {
     "publish": "published",

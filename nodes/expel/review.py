@@ -7,13 +7,13 @@ from typing import Final, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from nodes.expel.propose import candidate
-from nodes.kept import log_of, quarantine_of
-from state.context import Context
-from state.errors import BadInput
-from state.expel import ExpelState, ExpelUpdate
-from state.review import Review, admitted, decided, read_review
-from state.rulebook import Operation, Rule, Rulebook, batch_key
+from apprentice.nodes.expel.propose import candidate
+from apprentice.nodes.kept import log_of, quarantine_of
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput
+from apprentice.state.expel import ExpelState, ExpelUpdate
+from apprentice.state.review import Review, admitted, decided, read_review
+from apprentice.state.rulebook import Operation, Rule, Rulebook, batch_key
 
 PERSON: Final = 1_000_000
 """Batches of a run from this index on are a person's."""

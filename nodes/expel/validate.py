@@ -12,19 +12,19 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
-from environments.registry import environment
-from nodes import Node
-from nodes.attempt import without_checkpoints
-from nodes.expel.draw import VALIDATION, drawn
-from nodes.kept import findings_of, releases_of
-from state.context import MAX_SEED, Context
-from state.errors import BrokenData
-from state.expel import Compared, ExpelState, ExpelUpdate, ForTask
-from state.gate import Aim, Gate
-from state.gathering import balanced
-from state.nouns import Task, digest
-from state.prompts import Shown
-from state.releases import NONE
+from apprentice.environments.registry import environment
+from apprentice.nodes import Node
+from apprentice.nodes.attempt import without_checkpoints
+from apprentice.nodes.expel.draw import VALIDATION, drawn
+from apprentice.nodes.kept import findings_of, releases_of
+from apprentice.state.context import MAX_SEED, Context
+from apprentice.state.errors import BrokenData
+from apprentice.state.expel import Compared, ExpelState, ExpelUpdate, ForTask
+from apprentice.state.gate import Aim, Gate
+from apprentice.state.gathering import balanced
+from apprentice.state.nouns import Task, digest
+from apprentice.state.prompts import Shown
+from apprentice.state.releases import NONE
 
 LOOK: Final = 24
 """Held-out tasks between two looks; a multiple of the household's six families."""

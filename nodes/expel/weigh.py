@@ -6,12 +6,12 @@ from typing import Final
 
 from langgraph.runtime import Runtime
 
-from memory.showings import Showings
-from nodes.kept import log_of, releases_of
-from state.context import Context
-from state.expel import ExpelState, ExpelUpdate
-from state.records import record
-from state.rulebook import Operation
+from apprentice.memory.showings import Showings
+from apprentice.nodes.kept import log_of, releases_of
+from apprentice.state.context import Context
+from apprentice.state.expel import ExpelState, ExpelUpdate
+from apprentice.state.records import record
+from apprentice.state.rulebook import Operation
 
 SYSTEM: Final = 2_000_000
 """Batches of a run from this index on are the graph's own."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
-from memory.reflections import Reflections
-from memory.showings import Showings
-from nodes import Node
-from nodes.experience import Memory
-from nodes.training.notice import notice
-from state.context import Context
-from state.feedback import FeedbackState, FeedbackUpdate
-from state.nouns import Verdict
+from apprentice.memory.reflections import Reflections
+from apprentice.memory.showings import Showings
+from apprentice.nodes import Node
+from apprentice.nodes.experience import Memory
+from apprentice.nodes.training.notice import notice
+from apprentice.state.context import Context
+from apprentice.state.feedback import FeedbackState, FeedbackUpdate
+from apprentice.state.nouns import Verdict
 
 
 def annotating(memory: Memory) -> Node[FeedbackState, FeedbackUpdate]:

@@ -10,20 +10,20 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from pydantic import TypeAdapter
 
-from environments.registry import known
-from nodes.tasks import read, read_name, read_task
-from state.context import Context
-from state.errors import BadInput
-from state.feedback import (
+from apprentice.environments.registry import known
+from apprentice.nodes.tasks import read, read_name, read_task
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput
+from apprentice.state.feedback import (
     FeedbackGiven,
     FeedbackUpdate,
     SentTask,
     SentVerdict,
     task_of,
 )
-from state.messages import read_messages
-from state.nouns import Task, Trajectory, Verdict
-from state.sent import as_kept, sent_id
+from apprentice.state.messages import read_messages
+from apprentice.state.nouns import Task, Trajectory, Verdict
+from apprentice.state.sent import as_kept, sent_id
 
 _TASK = TypeAdapter[SentTask](SentTask)
 _VERDICT = TypeAdapter[SentVerdict](SentVerdict)

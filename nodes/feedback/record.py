@@ -7,13 +7,13 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes import Node
-from nodes.experience import Memory
-from nodes.training.notice import notice
-from state.context import Context
-from state.errors import BrokenData
-from state.feedback import FeedbackState, FeedbackUpdate
-from state.sent import expect_same
+from apprentice.nodes import Node
+from apprentice.nodes.experience import Memory
+from apprentice.nodes.training.notice import notice
+from apprentice.state.context import Context
+from apprentice.state.errors import BrokenData
+from apprentice.state.feedback import FeedbackState, FeedbackUpdate
+from apprentice.state.sent import expect_same
 
 Next = Literal["annotate", "__end__"]
 

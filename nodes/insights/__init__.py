@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
-from memory.rulebook import RulebookLog
-from models.names import SHIPPED
-from nodes.agents import Agent, Reply, ask
-from state.context import Context
-from state.errors import BadInput, MissingPart
-from state.insights import Report
-from state.rulebook import Author, Operation, Rule, Rulebook
-from state.rules import likeness
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.models.names import SHIPPED
+from apprentice.nodes.agents import Agent, Reply, ask
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, MissingPart
+from apprentice.state.insights import Report
+from apprentice.state.rulebook import Author, Operation, Rule, Rulebook
+from apprentice.state.rules import likeness
 
 
 def log(runtime: Runtime[Context], book: str) -> RulebookLog:

@@ -7,9 +7,9 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes.insights import enter, log, vote
-from state.context import Context
-from state.insights import InsightsState, InsightsUpdate
+from apprentice.nodes.insights import enter, log, vote
+from apprentice.state.context import Context
+from apprentice.state.insights import InsightsState, InsightsUpdate
 
 
 async def amend(

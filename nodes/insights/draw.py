@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from langgraph.runtime import Runtime
 
-from nodes import Node
-from nodes.agents import Agent
-from nodes.insights import consult, log, run_of
-from state.context import Context
-from state.insight_prompts import drawing as prompt
-from state.insights import Drawn, InsightsState, InsightsUpdate, Report
-from state.nouns import text_of
-from state.rulebook import Batch, Rulebook, parse_operations
+from apprentice.nodes import Node
+from apprentice.nodes.agents import Agent
+from apprentice.nodes.insights import consult, log, run_of
+from apprentice.state.context import Context
+from apprentice.state.insight_prompts import drawing as prompt
+from apprentice.state.insights import Drawn, InsightsState, InsightsUpdate, Report
+from apprentice.state.nouns import text_of
+from apprentice.state.rulebook import Batch, Rulebook, parse_operations
 
 
 def drawing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]:

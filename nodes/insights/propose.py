@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
-from nodes import Node
-from nodes.agents import Agent
-from nodes.insights import consult, log
-from state.context import Context
-from state.insight_prompts import proposing as prompt
-from state.insights import Experiment, InsightsState, InsightsUpdate, insights_of
-from state.nouns import text_of
-from state.rulebook import LIMIT
+from apprentice.nodes import Node
+from apprentice.nodes.agents import Agent
+from apprentice.nodes.insights import consult, log
+from apprentice.state.context import Context
+from apprentice.state.insight_prompts import proposing as prompt
+from apprentice.state.insights import Experiment, InsightsState, InsightsUpdate, insights_of
+from apprentice.state.nouns import text_of
+from apprentice.state.rulebook import LIMIT
 
 
 def proposing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]:

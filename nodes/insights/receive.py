@@ -8,10 +8,10 @@ from uuid import uuid4
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes.tasks import read_flag, read_name, read_reports
-from state.context import Context
-from state.insights import InsightsGiven, InsightsUpdate
-from state.nouns import Usage
+from apprentice.nodes.tasks import read_flag, read_name, read_reports
+from apprentice.state.context import Context
+from apprentice.state.insights import InsightsGiven, InsightsUpdate
+from apprentice.state.nouns import Usage
 
 BOOK: Final = "default"
 

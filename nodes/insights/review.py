@@ -7,10 +7,10 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
-from nodes.insights import log
-from state.context import Context
-from state.insight_changes import planned, read_review
-from state.insights import InsightsState, InsightsUpdate, asking, insights_of
+from apprentice.nodes.insights import log
+from apprentice.state.context import Context
+from apprentice.state.insight_changes import planned, read_review
+from apprentice.state.insights import InsightsState, InsightsUpdate, asking, insights_of
 
 
 async def review(

@@ -7,9 +7,9 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from state.context import Context
-from state.training import TrainingState, TrainingUpdate
-from training.advisor import advise as advised
+from apprentice.state.context import Context
+from apprentice.state.training import TrainingState, TrainingUpdate
+from apprentice.training.advisor import advise as advised
 
 
 async def advise(

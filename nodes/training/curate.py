@@ -8,18 +8,18 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes import Node
-from nodes.experience import Memory
-from nodes.training.workshop import Judged, remembered, rounds_of, usable
-from state.advice import Method
-from state.context import Context
-from state.errors import BrokenData, MissingPart
-from state.training import TrainingState
-from training.at_hand import examples
-from training.datasets.card import Dataset, save
-from training.datasets.curation import Curation, HeldOut, curate
-from training.datasets.episodes import opening, task_key
-from training.rounds import Rounds
+from apprentice.nodes import Node
+from apprentice.nodes.experience import Memory
+from apprentice.nodes.training.workshop import Judged, remembered, rounds_of, usable
+from apprentice.state.advice import Method
+from apprentice.state.context import Context
+from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.state.training import TrainingState
+from apprentice.training.at_hand import examples
+from apprentice.training.datasets.card import Dataset, save
+from apprentice.training.datasets.curation import Curation, HeldOut, curate
+from apprentice.training.datasets.episodes import opening, task_key
+from apprentice.training.rounds import Rounds
 
 Next = Literal["launch", "__end__"]
 

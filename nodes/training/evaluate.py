@@ -11,14 +11,14 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from environments.advance import start
-from environments.registry import environment
-from memory.findings import Findings
-from nodes import Node
-from nodes.attempt import attempted
-from nodes.expel.draw import VALIDATION, drawn
-from nodes.kept import findings_of, releases_of
-from nodes.training.workshop import (
+from apprentice.environments.advance import start
+from apprentice.environments.registry import environment
+from apprentice.memory.findings import Findings
+from apprentice.nodes import Node
+from apprentice.nodes.attempt import attempted
+from apprentice.nodes.expel.draw import VALIDATION, drawn
+from apprentice.nodes.kept import findings_of, releases_of
+from apprentice.nodes.training.workshop import (
     LASTING,
     claimed,
     covers,
@@ -27,16 +27,16 @@ from nodes.training.workshop import (
     incumbent,
     rounds_of,
 )
-from state.context import MAX_SEED, NO_ADAPTER, Context
-from state.errors import BadInput, MissingPart
-from state.gate import Decision, Gate
-from state.nouns import Task, digest, text_of
-from state.prompts import Shown
-from state.training import TrainingState, TrainingUpdate, Tried
-from training.adapters import fits, read
-from training.datasets.card import load
-from training.datasets.curation import normalised
-from training.jobs import registered
+from apprentice.state.context import MAX_SEED, NO_ADAPTER, Context
+from apprentice.state.errors import BadInput, MissingPart
+from apprentice.state.gate import Decision, Gate
+from apprentice.state.nouns import Task, digest, text_of
+from apprentice.state.prompts import Shown
+from apprentice.state.training import TrainingState, TrainingUpdate, Tried
+from apprentice.training.adapters import fits, read
+from apprentice.training.datasets.card import load
+from apprentice.training.datasets.curation import normalised
+from apprentice.training.jobs import registered
 
 LOOK: Final = 24
 """Tasks between two looks at an environment's outcomes."""

@@ -9,9 +9,9 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes import Node
-from nodes.training.survey import resumed
-from nodes.training.workshop import (
+from apprentice.nodes import Node
+from apprentice.nodes.training.survey import resumed
+from apprentice.nodes.training.workshop import (
     LASTING,
     Jobs,
     dataset_folder,
@@ -20,12 +20,12 @@ from nodes.training.workshop import (
     job_of,
     rounds_of,
 )
-from state.context import Context
-from state.errors import BrokenData
-from state.training import TrainingState
-from training.jobs import Job
-from training.rounds import Round, Rounds
-from training.settings import own_settings, read_settings
+from apprentice.state.context import Context
+from apprentice.state.errors import BrokenData
+from apprentice.state.training import TrainingState
+from apprentice.training.jobs import Job
+from apprentice.training.rounds import Round, Rounds
+from apprentice.training.settings import own_settings, read_settings
 
 Next = Literal["watch", "evaluate", "__end__"]
 

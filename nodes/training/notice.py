@@ -21,16 +21,23 @@ from langgraph.runtime import Runtime
 from langgraph_sdk import get_client
 from langgraph_sdk.errors import NotFoundError
 
-from environments.registry import environment
-from nodes.experience import Memory
-from nodes.training.workshop import Jobs, base_of, local_jobs, remembered, rounds_of, usable
-from state.context import Context
-from state.errors import ApprenticeError, BadInput, UnknownName
-from state.nouns import Trajectory
-from state.training import THRESHOLD
-from training.datasets.episodes import unusable
-from training.jobs import Launcher
-from training.rounds import Round, Rounds
+from apprentice.environments.registry import environment
+from apprentice.nodes.experience import Memory
+from apprentice.nodes.training.workshop import (
+    Jobs,
+    base_of,
+    local_jobs,
+    remembered,
+    rounds_of,
+    usable,
+)
+from apprentice.state.context import Context
+from apprentice.state.errors import ApprenticeError, BadInput, UnknownName
+from apprentice.state.nouns import Trajectory
+from apprentice.state.training import THRESHOLD
+from apprentice.training.datasets.episodes import unusable
+from apprentice.training.jobs import Launcher
+from apprentice.training.rounds import Round, Rounds
 
 SETTING: Final = "APPRENTICE_TRAIN_AFTER"
 GRAPH: Final = "training"

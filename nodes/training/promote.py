@@ -8,16 +8,22 @@ from typing import Final, Literal
 
 from langgraph.runtime import Runtime
 
-from nodes.kept import releases_of
-from nodes.training.workshop import claimed, covered, dataset_folder, incumbent, rounds_of
-from state.context import Context
-from state.gate import Decision
-from state.nouns import digest
-from state.releases import Release
-from state.training import TrainingState, TrainingUpdate
-from training.adapters import mark
-from training.datasets.card import load
-from training.rounds import End
+from apprentice.nodes.kept import releases_of
+from apprentice.nodes.training.workshop import (
+    claimed,
+    covered,
+    dataset_folder,
+    incumbent,
+    rounds_of,
+)
+from apprentice.state.context import Context
+from apprentice.state.gate import Decision
+from apprentice.state.nouns import digest
+from apprentice.state.releases import Release
+from apprentice.state.training import TrainingState, TrainingUpdate
+from apprentice.training.adapters import mark
+from apprentice.training.datasets.card import load
+from apprentice.training.rounds import End
 
 Outcome = Literal["promoted", "rejected"]
 _OVERTAKEN: Final = "Another adapter was put in force meanwhile: the next look compares with it."

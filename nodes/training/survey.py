@@ -11,14 +11,14 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from pydantic import TypeAdapter
 
-from environments.registry import environment
-from nodes import Node
-from nodes.expel.draw import VALIDATION
-from nodes.experience import Memory
-from nodes.kept import releases_of
-from nodes.tasks import read, read_flag, read_name, read_number
-from nodes.training.notice import group
-from nodes.training.workshop import (
+from apprentice.environments.registry import environment
+from apprentice.nodes import Node
+from apprentice.nodes.expel.draw import VALIDATION
+from apprentice.nodes.experience import Memory
+from apprentice.nodes.kept import releases_of
+from apprentice.nodes.tasks import read, read_flag, read_name, read_number
+from apprentice.nodes.training.notice import group
+from apprentice.nodes.training.workshop import (
     Judged,
     base_of,
     covered,
@@ -27,18 +27,18 @@ from nodes.training.workshop import (
     rounds_of,
     usable,
 )
-from state.advice import Circumstances, Evidence, Method
-from state.context import Context
-from state.errors import BadInput
-from state.nouns import Name, digest
-from state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
-from training.adapters import adapters, fits, mark_incompatible, retraining
-from training.adapters import read as read_card
-from training.at_hand import evidence
-from training.datasets.curation import Curation
-from training.jobs import jobs_root, registered
-from training.rounds import Round, Rounds
-from training.settings import METHODS, read_settings
+from apprentice.state.advice import Circumstances, Evidence, Method
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import Name, digest
+from apprentice.state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
+from apprentice.training.adapters import adapters, fits, mark_incompatible, retraining
+from apprentice.training.adapters import read as read_card
+from apprentice.training.at_hand import evidence
+from apprentice.training.datasets.curation import Curation
+from apprentice.training.jobs import jobs_root, registered
+from apprentice.training.rounds import Round, Rounds
+from apprentice.training.settings import METHODS, read_settings
 
 Next = Literal["advise", "launch", "watch", "__end__"]
 FIXED: Final = ("base", "method", "parent")

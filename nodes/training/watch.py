@@ -8,11 +8,11 @@ from typing import Final, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from nodes import Node
-from nodes.training.workshop import Jobs, given_up, rounds_of
-from state.context import Context
-from state.training import TrainingState, TrainingUpdate
-from training.jobs import Launcher, Status, followed
+from apprentice.nodes import Node
+from apprentice.nodes.training.workshop import Jobs, given_up, rounds_of
+from apprentice.state.context import Context
+from apprentice.state.training import TrainingState, TrainingUpdate
+from apprentice.training.jobs import Launcher, Status, followed
 
 Next = Literal["launch", "evaluate", "__end__"]
 PAUSE: Final = 1.0

@@ -11,19 +11,19 @@ from typing import Final, NamedTuple
 
 from langgraph.runtime import Runtime
 
-from environments.registry import known
-from memory.store import data_folder
-from nodes.experience import Memory
-from nodes.kept import releases_of
-from state.context import Context
-from state.errors import BadInput, BrokenData, MissingPart
-from state.experience import Remembered
-from state.nouns import Trajectory
-from state.training import TrainingState, TrainingUpdate
-from training.datasets.episodes import unusable
-from training.jobs import Job, Launcher, LocalLauncher, jobs_root
-from training.rounds import End, Round, Rounds
-from training.settings import read_settings
+from apprentice.environments.registry import known
+from apprentice.memory.store import data_folder
+from apprentice.nodes.experience import Memory
+from apprentice.nodes.kept import releases_of
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, BrokenData, MissingPart
+from apprentice.state.experience import Remembered
+from apprentice.state.nouns import Trajectory
+from apprentice.state.training import TrainingState, TrainingUpdate
+from apprentice.training.datasets.episodes import unusable
+from apprentice.training.jobs import Job, Launcher, LocalLauncher, jobs_root
+from apprentice.training.rounds import End, Round, Rounds
+from apprentice.training.settings import read_settings
 
 LOCAL: Final = "local:"
 LASTING: Final = (BadInput, MissingPart, BrokenData)

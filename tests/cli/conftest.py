@@ -10,10 +10,10 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from typer.testing import CliRunner, Result
 
-from cli import evaluation, practice
-from cli.app import app
-from memory.experience import opening
-from nodes import agents, experience
+from apprentice.cli import evaluation, practice
+from apprentice.cli.app import app
+from apprentice.memory.experience import opening
+from apprentice.nodes import agents, experience
 from tests.cli import pupil
 from tests.memory.experience.attempts import Words
 

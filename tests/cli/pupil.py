@@ -14,8 +14,8 @@ from unittest.mock import patch
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, BaseMessage
 
-from cli.app import main
-from state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, REFLECT
+from apprentice.cli.app import main
+from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, REFLECT
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.fakes import Scripted
 
@@ -35,5 +35,5 @@ def chat(name: str, **settings: Any) -> BaseChatModel:
 
 
 if __name__ == "__main__":
-    with patch("nodes.agents.chat", chat), patch("cli.evaluation.chat", chat):
+    with patch("apprentice.nodes.agents.chat", chat), patch("apprentice.cli.evaluation.chat", chat):
         main()

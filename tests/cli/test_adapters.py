@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from graphs import episode
-from memory.releases import Releases
-from memory.store import store
-from models.fit import base_fingerprint
-from state.context import Context
-from state.errors import UnknownName
-from state.releases import Release
-from state.rules import Rule
+from apprentice.graphs import episode
+from apprentice.memory.releases import Releases
+from apprentice.memory.store import store
+from apprentice.models.fit import base_fingerprint
+from apprentice.state.context import Context
+from apprentice.state.errors import UnknownName
+from apprentice.state.releases import Release
+from apprentice.state.rules import Rule
+from apprentice.training import adapters
+from apprentice.training.adapters import Adapter, register
 from tests.cli.conftest import Apprentice
 from tests.cli.pupil import pupil
-from training import adapters
-from training.adapters import Adapter, register
 
 NORTH = "household/north/small"
 
@@ -132,7 +132,7 @@ def test_what_no_longer_fits_is_shown_with_what_trains_it_anew(
     card(weights, "child", parent="old", tenant="acme")
     told = apprentice("adapters", "show", "child")
     assert json.loads(told.output[: told.output.rindex("}") + 1])["parent"] == "old"
-    assert "python -m training" not in told.output
+    assert "python -m apprentice.training" not in told.output
     monkeypatch.setattr(adapters, "base_fingerprint", lambda _: "other weights")
     shown = apprentice("adapters", "show", "child").output
     plan = [line.strip() for line in shown.splitlines() if "python -m" in line]

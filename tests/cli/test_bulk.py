@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from cli import bulk
+from apprentice.cli import bulk
 
 
 async def frozen(*, fails: bool = False) -> int:

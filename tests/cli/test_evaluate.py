@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from cli import journal
-from cli.journal import Finished, Journal
-from cli.techniques import borrowing
-from models import chat
-from state.errors import ModelFailure
-from state.nouns import Reflection, Task, text_of, transcript
+from apprentice.cli import journal
+from apprentice.cli.journal import Finished, Journal
+from apprentice.cli.techniques import borrowing
+from apprentice.models import chat
+from apprentice.state.errors import ModelFailure
+from apprentice.state.nouns import Reflection, Task, text_of, transcript
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, play
 from tests.fakes import Scripted

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from cli import exchange
-from memory.experience import Experience
-from memory.experience.edge import EdgeEngine
-from memory.experience.engine import Where
-from memory.experience.opening import folder, opened
-from memory.experience.points import document_id
+from apprentice.cli import exchange
+from apprentice.memory.experience import Experience
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.engine import Where
+from apprentice.memory.experience.opening import folder, opened
+from apprentice.memory.experience.points import document_id
 from tests.cli.conftest import Apprentice
 from tests.memory.experience.attempts import Words
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cli import journal
-from cli.journal import Finished, Plan
-from state.errors import BadInput, BrokenData
-from state.nouns import Reflection, Task
+from apprentice.cli import journal
+from apprentice.cli.journal import Finished, Plan
+from apprentice.state.errors import BadInput, BrokenData
+from apprentice.state.nouns import Reflection, Task
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from uuid import UUID
 import pytest
 from rich.console import Console
 
+from apprentice.cli import evaluation, journal, worlds
+from apprentice.cli.chart import curves
+from apprentice.cli.journal import Finished
+from apprentice.cli.screen import by_rules
+from apprentice.state.nouns import Task, text_of
+from apprentice.state.statistics import rate
 from benchmarks.document import Unwatched
-from cli import evaluation, journal, worlds
-from cli.chart import curves
-from cli.journal import Finished
-from cli.screen import by_rules
-from state.nouns import Task, text_of
-from state.statistics import rate
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, play, prepare, run
 from tests.fakes import Scripted

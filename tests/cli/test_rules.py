@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cli import screen
-from cli.options import HOME
-from memory.experience.edge import EdgeEngine
-from memory.releases import Releases
-from memory.store import store
-from state.releases import Release
+from apprentice.cli import screen
+from apprentice.cli.options import HOME
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.releases import Releases
+from apprentice.memory.store import store
+from apprentice.state.releases import Release
 from tests.cli.conftest import Apprentice, prepare, run
 
 LEARN = ("rules", "learn", "--run", "a", "--tasks", "12", "--held-out", "72")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import typer
 
-import models
-from cli import evaluation, journal
-from cli.app import app
-from state.nouns import text_of
+from apprentice import models
+from apprentice.cli import evaluation, journal
+from apprentice.cli.app import app
+from apprentice.state.nouns import text_of
 from tests.cli.conftest import Apprentice
 
 

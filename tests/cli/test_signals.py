@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import journal
+from apprentice.cli import journal
 
 PUPIL = Path(__file__).with_name("pupil.py")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.edge import EdgeEngine
 from tests.cli.conftest import Apprentice
 
 TALK = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]

@@ -10,23 +10,23 @@ from typing import Any
 
 import pytest
 
-from cli import journal, tuning, weights
-from cli.learn import SIZES
-from cli.tuning import CONTROL, SFT, WAYS, Way, Workshop, carried_out
-from environments.household.expert import Knowledge
-from environments.registry import environment
-from state.errors import TrainingFailure
-from state.nouns import text_of
+from apprentice.cli import journal, tuning, weights
+from apprentice.cli.learn import SIZES
+from apprentice.cli.tuning import CONTROL, SFT, WAYS, Way, Workshop, carried_out
+from apprentice.environments.household.expert import Knowledge
+from apprentice.environments.registry import environment
+from apprentice.state.errors import TrainingFailure
+from apprentice.state.nouns import text_of
+from apprentice.training import jobs
+from apprentice.training.datasets.episodes import task_key
+from apprentice.training.jobs import Job
+from apprentice.training.settings import SftSettings
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, play
 from tests.cli.test_learn import Page
 from tests.fakes import Scripted
 from tests.training.attempts import attempt, pairs, speaking, told
 from tests.training.work import untrained
-from training import jobs
-from training.datasets.episodes import task_key
-from training.jobs import Job
-from training.settings import SftSettings
 
 LESSON = (
     *("learn", "--name", "a", "--tasks", "2", "--trials", "1"),

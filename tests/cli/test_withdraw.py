@@ -10,12 +10,12 @@ from typing import TypeVar
 import pytest
 from langgraph.store.base import BaseStore
 
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from memory.store import store
-from state.releases import Release
-from state.review import declined
-from state.rulebook import parse_operations
+from apprentice.memory.releases import Releases
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.store import store
+from apprentice.state.releases import Release
+from apprentice.state.review import declined
+from apprentice.state.rulebook import parse_operations
 from tests.cli.conftest import Apprentice
 
 HOME = "household/north/small"

@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage
 
-from environments import advance as driver
-from environments.advance import advance, start
-from environments.alfworld import KINDS, STEP_LIMIT, Alfworld
-from environments.household import Household
-from environments.household.expert import Knowledge, Turn, action_in, expert, learn
-from environments.household.game import Game
-from environments.household.language import (
+from apprentice.environments import advance as driver
+from apprentice.environments.advance import advance, start
+from apprentice.environments.alfworld import KINDS, STEP_LIMIT, Alfworld
+from apprentice.environments.household import Household
+from apprentice.environments.household.expert import Knowledge, Turn, action_in, expert, learn
+from apprentice.environments.household.game import Game
+from apprentice.environments.household.language import (
     SENTENCES,
     goal_in,
     kind_of,
@@ -33,10 +33,10 @@ from environments.household.language import (
     places_in,
     sight_in,
 )
-from environments.household.nouns import FAMILIES, PLACES
-from environments.protocol import Environment
-from environments.registry import environment
-from state.nouns import Task, text_of
+from apprentice.environments.household.nouns import FAMILIES, PLACES
+from apprentice.environments.protocol import Environment
+from apprentice.environments.registry import environment
+from apprentice.state.nouns import Task, text_of
 
 GAMES = Path(os.environ.get("ALFWORLD_DATA", "/nowhere")) / "json_2.1.1"
 pytest.importorskip("alfworld", reason="needs the extra alfworld")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from environments.qa import exact_match, f1, normalise
+from apprentice.environments.qa import exact_match, f1, normalise
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, SystemMessage
 
-from environments import advance as driver
-from environments.advance import TURN_ACTIONS, Advance, advance, read_actions, start
-from environments.household.expert import Turn, expert
-from environments.registry import environment
-from state.nouns import Observation, Task, text_of
+from apprentice.environments import advance as driver
+from apprentice.environments.advance import TURN_ACTIONS, Advance, advance, read_actions, start
+from apprentice.environments.household.expert import Turn, expert
+from apprentice.environments.registry import environment
+from apprentice.state.nouns import Observation, Task, text_of
 
 HOUSE = environment("household/north/small")
 TASK = HOUSE.task("test/0")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from environments.alfworld import KINDS, SPLITS, Alfworld
-from environments.protocol import Environment
-from state.errors import BadInput, BrokenData, MissingPart, UnknownName
-from state.nouns import Task
+from apprentice.environments.alfworld import KINDS, SPLITS, Alfworld
+from apprentice.environments.protocol import Environment
+from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
+from apprentice.state.nouns import Task
 
 GAME = {
     "pddl_domain": "(define)",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage
 
-from environments.advance import advance, start
-from environments.registry import environment
-from state.nouns import Task, Verdict, text_of
+from apprentice.environments.advance import advance, start
+from apprentice.environments.registry import environment
+from apprentice.state.nouns import Task, Verdict, text_of
 from tests.conftest import Offer
 
 REQUEST = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from environments.protocol import Environment
-from environments.registry import environment, known
-from state.errors import BadInput, BrokenData, MissingPart, UnknownName
+from apprentice.environments.protocol import Environment
+from apprentice.environments.registry import environment, known
+from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
 from tests.conftest import Offer
 
 CAPITAL = {"question": "What is the capital of Norway?", "answer": "Oslo"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from environments.advance import Advance, advance, start
-from environments.registry import environment
-from state.errors import BrokenData
-from state.nouns import Task, Verdict, text_of
+from apprentice.environments.advance import Advance, advance, start
+from apprentice.environments.registry import environment
+from apprentice.state.errors import BrokenData
+from apprentice.state.nouns import Task, Verdict, text_of
 from tests.conftest import Offer
 
 CAPITAL = {

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from environments import registry
-from environments.household import Household
-from environments.protocol import Environment
-from environments.registry import environment, known
-from state.errors import BadInput, MissingPart, UnknownName
+from apprentice.environments import registry
+from apprentice.environments.household import Household
+from apprentice.environments.protocol import Environment
+from apprentice.environments.registry import environment, known
+from apprentice.state.errors import BadInput, MissingPart, UnknownName
+
+ROOM = "apprentice.environments.household"
 
 
 def provide(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
@@ -65,7 +67,15 @@ def test_an_unknown_name_is_met_with_the_nearest(name: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "/", "os.path:join", "environments.household:Household", "../household", "\x00"]
+    "name",
+    [
+        "",
+        "/",
+        "os.path:join",
+        f"{ROOM}:Household",
+        "../household",
+        "\x00",
+    ],
 )
 def test_only_names_are_names(name: str) -> None:
     with pytest.raises(UnknownName):
@@ -73,7 +83,7 @@ def test_only_names_are_names(name: str) -> None:
 
 
 def test_an_entry_point_is_an_environment_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    provide(monkeypatch, attic="environments.household:Household")
+    provide(monkeypatch, attic=f"{ROOM}:Household")
     assert "attic" in known()
     assert environment("attic").name == "household/north/small"
     assert environment("attic/south/full").name == "household/south/full"
@@ -88,10 +98,15 @@ def test_an_entry_point_does_not_replace_what_ships(monkeypatch: pytest.MonkeyPa
     ("value", "name", "error", "words"),
     [
         ("nowhere.at.all:Thing", "attic", MissingPart, "cannot be loaded"),
-        ("environments.household:Nothing", "attic", MissingPart, "cannot be loaded"),
+        (f"{ROOM}:Nothing", "attic", MissingPart, "cannot be loaded"),
         ("fractions:Fraction", "attic", MissingPart, "gives a Fraction, not an Environment"),
-        ("environments.household:Household", "attic/a/b/c", BadInput, "does not take"),
-        ("environments.household:Household", "attic/nroth", UnknownName, "Did you mean 'north'"),
+        (f"{ROOM}:Household", "attic/a/b/c", BadInput, "does not take"),
+        (
+            f"{ROOM}:Household",
+            "attic/nroth",
+            UnknownName,
+            "Did you mean 'north'",
+        ),
     ],
 )
 def test_an_entry_point_that_does_not_work_says_why(

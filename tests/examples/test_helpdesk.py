@@ -7,9 +7,9 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from pathlib import Path
 
+from apprentice.training.datasets.curation import Curation, curate
+from apprentice.training.datasets.files import preferences
 from examples.helpdesk.authoring import FILE, write
-from training.datasets.curation import Curation, curate
-from training.datasets.files import preferences
 
 
 def test_the_set_becomes_a_dataset_split_by_case() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from environments.household.expert import Turn, expert
-from environments.registry import environment
-from state.nouns import Task
+from apprentice.environments.household.expert import Turn, expert
+from apprentice.environments.registry import environment
+from apprentice.state.nouns import Task
 
 
 @pytest.fixture(scope="session")

@@ -26,14 +26,14 @@ from langgraph.store.base import BaseStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 from langgraph.types import Command
 
-from graphs import expel
-from memory.experience import Experience, opening
-from memory.findings import Findings
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from state.experience import Recorded
-from state.gathering import Gathered
-from state.nouns import Trajectory, text_of
+from apprentice.graphs import expel
+from apprentice.memory.experience import Experience, opening
+from apprentice.memory.findings import Findings
+from apprentice.memory.releases import Releases
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.state.experience import Recorded
+from apprentice.state.gathering import Gathered
+from apprentice.state.nouns import Trajectory, text_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memory.experience.attempts import Words
 

@@ -22,8 +22,8 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 from langgraph.types import Command
 
-from graphs import insights
-from memory.rulebook import RulebookLog
+from apprentice.graphs import insights
+from apprentice.memory.rulebook import RulebookLog
 from tests.graphs.analyst import REPORTS, analyst
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}

@@ -18,8 +18,8 @@ from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from graphs import episode, reflexion
-from state.nouns import Task, transcript
+from apprentice.graphs import episode, reflexion
+from apprentice.state.nouns import Task, transcript
 from tests.experts import expert_agent, expert_reflector
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}

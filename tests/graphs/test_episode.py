@@ -16,14 +16,14 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
-from environments import registry
-from environments.datasets import SETTING as DATASETS
-from environments.registry import environment
-from graphs import episode
-from nodes.agents import Agent
-from state.errors import BadInput, ModelFailure, ModelUnavailable, UnknownName
-from state.nouns import Task, Verdict, text_of
-from state.prompts import Shown
+from apprentice.environments import registry
+from apprentice.environments.datasets import SETTING as DATASETS
+from apprentice.environments.registry import environment
+from apprentice.graphs import episode
+from apprentice.nodes.agents import Agent
+from apprentice.state.errors import BadInput, ModelFailure, ModelUnavailable, UnknownName
+from apprentice.state.nouns import Task, Verdict, text_of
+from apprentice.state.prompts import Shown
 from tests.experts import expert_agent
 from tests.fakes import Scripted
 

@@ -16,14 +16,22 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
-from environments.registry import environment
-from graphs import exemplar, reflexion
-from models.tokens import counter
-from state.context import Context
-from state.errors import BadInput, BrokenData, UnknownName
-from state.exemplar import ExemplarInput, ExemplarOutput
-from state.nouns import Task, Trajectory, Verdict, text_of, trajectory_id, transcript
-from state.prompts import ADAPT, ADAPTED, EXEMPLARS, FAILURES, SIMILAR_REFLECTIONS, STEPS, Shown
+from apprentice.environments.registry import environment
+from apprentice.graphs import exemplar, reflexion
+from apprentice.models.tokens import counter
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, BrokenData, UnknownName
+from apprentice.state.exemplar import ExemplarInput, ExemplarOutput
+from apprentice.state.nouns import Task, Trajectory, Verdict, text_of, trajectory_id, transcript
+from apprentice.state.prompts import (
+    ADAPT,
+    ADAPTED,
+    EXEMPLARS,
+    FAILURES,
+    SIMILAR_REFLECTIONS,
+    STEPS,
+    Shown,
+)
 from tests.conftest import Offer
 from tests.experts import expert_agent
 from tests.fakes import Scripted

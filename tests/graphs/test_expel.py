@@ -14,23 +14,23 @@ from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command
 
-from environments.household.world import world
-from environments.registry import environment
-from graphs import episode, expel
-from memory.findings import Findings
-from memory.quarantine import Quarantine
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from models.tokens import counter
-from nodes import agents
-from nodes.expel import budget
-from state.context import Context
-from state.errors import BadInput, ContextOverflow, MissingPart, OutOfBounds, UnknownName
-from state.gathering import Gathered
-from state.nouns import Task, Verdict, text_of
-from state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FULL, RULES
-from state.releases import Release
-from state.rulebook import Operation, fold
+from apprentice.environments.household.world import world
+from apprentice.environments.registry import environment
+from apprentice.graphs import episode, expel
+from apprentice.memory.findings import Findings
+from apprentice.memory.quarantine import Quarantine
+from apprentice.memory.releases import Releases
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.models.tokens import counter
+from apprentice.nodes import agents
+from apprentice.nodes.expel import budget
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, ContextOverflow, MissingPart, OutOfBounds, UnknownName
+from apprentice.state.gathering import Gathered
+from apprentice.state.nouns import Task, Verdict, text_of
+from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FULL, RULES
+from apprentice.state.releases import Release
+from apprentice.state.rulebook import Operation, fold
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.fakes import Scripted
 

@@ -17,17 +17,17 @@ import pytest
 from langchain_core.messages import AnyMessage, HumanMessage
 from langgraph.store.memory import InMemoryStore
 
-from environments import registry
-from environments.household.environment import Household
-from environments.household.game import Game
-from graphs import expel
-from memory.findings import Findings
-from memory.quarantine import Quarantine
-from memory.rulebook import RulebookLog
-from state.corroboration import Vocabulary
-from state.gathering import Gathered
-from state.nouns import Observation, Task, Trajectory, text_of
-from state.rulebook import screen
+from apprentice.environments import registry
+from apprentice.environments.household.environment import Household
+from apprentice.environments.household.game import Game
+from apprentice.graphs import expel
+from apprentice.memory.findings import Findings
+from apprentice.memory.quarantine import Quarantine
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.state.corroboration import Vocabulary
+from apprentice.state.gathering import Gathered
+from apprentice.state.nouns import Observation, Task, Trajectory, text_of
+from apprentice.state.rulebook import screen
 from tests.experts import expert_agent, expert_critic, expert_reflector
 
 HOME = "household/north/small"

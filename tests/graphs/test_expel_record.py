@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from langgraph.store.memory import InMemoryStore
 
-from graphs import expel
-from memory.findings import Findings
-from memory.rulebook import RulebookLog
-from state.context import Context
-from state.gathering import Gathered
-from state.nouns import Trajectory
-from state.provenance import resting_on
+from apprentice.graphs import expel
+from apprentice.memory.findings import Findings
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.state.context import Context
+from apprentice.state.gathering import Gathered
+from apprentice.state.nouns import Trajectory
+from apprentice.state.provenance import resting_on
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memories import Memories, folder
 

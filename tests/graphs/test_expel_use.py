@@ -11,17 +11,17 @@ import pytest
 from langchain_core.messages import AnyMessage
 from langgraph.store.memory import InMemoryStore
 
+from apprentice.environments.registry import environment
+from apprentice.graphs import episode, exemplar, expel, feedback, reflexion
+from apprentice.memory.releases import Releases
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.showings import Showings
+from apprentice.state.context import Context
+from apprentice.state.nouns import Verdict
+from apprentice.state.records import Showing
+from apprentice.state.releases import Release
+from apprentice.state.rulebook import Operation
 from benchmarks.rules import Cast, recovery
-from environments.registry import environment
-from graphs import episode, exemplar, expel, feedback, reflexion
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from memory.showings import Showings
-from state.context import Context
-from state.nouns import Verdict
-from state.records import Showing
-from state.releases import Release
-from state.rulebook import Operation
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memories import Memories, folder
 

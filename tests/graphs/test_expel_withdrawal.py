@@ -8,15 +8,15 @@ from typing import Any
 from langchain_core.messages import AnyMessage
 from langgraph.store.memory import InMemoryStore
 
-from graphs import expel
-from memory.findings import Findings
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from memory.withdrawal import withdraw
-from nodes.expel.curate import Criticism
-from state.gathering import Gathered
-from state.nouns import text_of
-from state.prompts import RULES
+from apprentice.graphs import expel
+from apprentice.memory.findings import Findings
+from apprentice.memory.releases import Releases
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.withdrawal import withdraw
+from apprentice.nodes.expel.curate import Criticism
+from apprentice.state.gathering import Gathered
+from apprentice.state.nouns import text_of
+from apprentice.state.prompts import RULES
 from tests.experts import expert_agent, expert_critic, expert_reflector
 
 HOME = "household/north/small"

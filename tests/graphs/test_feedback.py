@@ -12,12 +12,12 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
-from graphs import feedback, reflexion
-from memory.experience import Experience, opening
-from state.context import Context
-from state.errors import BadInput, OutOfBounds, UnknownName
-from state.experience import Query
-from state.nouns import Task, Verdict
+from apprentice.graphs import feedback, reflexion
+from apprentice.memory.experience import Experience, opening
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
+from apprentice.state.experience import Query
+from apprentice.state.nouns import Task, Verdict
 from tests.memory.experience.attempts import Words
 
 OPENAI = [

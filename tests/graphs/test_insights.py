@@ -15,15 +15,15 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command
 from typing_extensions import TypedDict
 
-from graphs import insights
-from memory.rulebook import RulebookLog
-from nodes import agents
-from nodes.agents import Agent
-from state.context import Context
-from state.errors import BadInput, MissingPart, ModelUnavailable
-from state.insights import Insight
-from state.nouns import text_of
-from state.rulebook import screen
+from apprentice.graphs import insights
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.nodes import agents
+from apprentice.nodes.agents import Agent
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, MissingPart, ModelUnavailable
+from apprentice.state.insights import Insight
+from apprentice.state.nouns import text_of
+from apprentice.state.rulebook import screen
 from tests.fakes import Scripted
 from tests.graphs.analyst import REPORTS, SAYS, analyst
 

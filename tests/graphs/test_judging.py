@@ -11,12 +11,12 @@ from langchain_core.messages import AnyMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from environments.registry import environment
-from graphs import episode, reflexion
-from nodes import agents
-from state.context import Context
-from state.errors import MissingPart, ModelFailure, ModelUnavailable
-from state.nouns import Task, Verdict, text_of
+from apprentice.environments.registry import environment
+from apprentice.graphs import episode, reflexion
+from apprentice.nodes import agents
+from apprentice.state.context import Context
+from apprentice.state.errors import MissingPart, ModelFailure, ModelUnavailable
+from apprentice.state.nouns import Task, Verdict, text_of
 from tests.conftest import Offer
 from tests.fakes import Scripted
 

@@ -25,14 +25,14 @@ HEAVY = (
 @pytest.mark.parametrize(
     "module",
     [
-        "graphs.episode",
-        "graphs.exemplar",
-        "graphs.expel",
-        "graphs.feedback",
-        "graphs.insights",
-        "graphs.reflexion",
-        "graphs.training",
-        "memory.store",
+        "apprentice.graphs.episode",
+        "apprentice.graphs.exemplar",
+        "apprentice.graphs.expel",
+        "apprentice.graphs.feedback",
+        "apprentice.graphs.insights",
+        "apprentice.graphs.reflexion",
+        "apprentice.graphs.training",
+        "apprentice.memory.store",
     ],
 )
 def test_importing_a_graph_imports_nothing_heavy(module: str) -> None:
@@ -51,8 +51,8 @@ import importlib.util
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *more: None if "qdrant" in name else found(name, *more)
 from langgraph.store.memory import InMemoryStore
-from graphs import feedback, reflexion
-from nodes.experience import experience
+from apprentice.graphs import feedback, reflexion
+from apprentice.nodes.experience import experience
 from tests.experts import expert_agent
 
 task = {"environment": "household/north/small", "id": "test/1"}

@@ -13,11 +13,11 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 
-from graphs import episode, reflexion
-from nodes import agents
-from state.context import Context
-from state.errors import BadInput, ModelFailure, ModelUnavailable
-from state.nouns import Task
+from apprentice.graphs import episode, reflexion
+from apprentice.nodes import agents
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, ModelFailure, ModelUnavailable
+from apprentice.state.nouns import Task
 from tests.experts import expert_agent
 from tests.fakes import Scripted
 

@@ -13,11 +13,11 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
-from graphs import episode, reflexion
-from memory.experience import Experience, opening
-from state.context import Context
-from state.experience import Query
-from state.nouns import Task, Trajectory, Verdict
+from apprentice.graphs import episode, reflexion
+from apprentice.memory.experience import Experience, opening
+from apprentice.state.context import Context
+from apprentice.state.experience import Query
+from apprentice.state.nouns import Task, Trajectory, Verdict
 from tests.experts import expert_agent, expert_reflector
 from tests.memory.experience.attempts import Words
 

@@ -11,11 +11,11 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
-from graphs import reflexion
-from state.context import Context, Strategy
-from state.errors import BadInput
-from state.nouns import Reflection, Task, Verdict, text_of, trajectory_id, transcript
-from state.prompts import LAST_ATTEMPT, REFLECTIONS, Shown
+from apprentice.graphs import reflexion
+from apprentice.state.context import Context, Strategy
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import Reflection, Task, Verdict, text_of, trajectory_id, transcript
+from apprentice.state.prompts import LAST_ATTEMPT, REFLECTIONS, Shown
 from tests.experts import expert_agent, expert_reflector
 from tests.fakes import Scripted
 

@@ -16,29 +16,25 @@ from httpx import ConnectError
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
-from environments.household.expert import Knowledge
-from environments.registry import environment
-from graphs import episode, training
-from memory.experience import opening
-from memory.releases import Releases
-from memory.store import data_folder
-from models.fit import base_fingerprint
-from models.names import adapters_root
-from nodes.attempt import attempted
-from nodes.training import evaluate, watch
-from nodes.training.notice import SETTING, Counter, group, notice
-from nodes.training.workshop import Jobs, covered, local_jobs
-from state.context import NO_ADAPTER, Context
-from state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
-from state.nouns import Task, Trajectory, Verdict, text_of
-from state.releases import Release
-from tests.conftest import Offer
-from tests.fakes import Scripted
-from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
-from tests.training.work import untrained
-from training import adapters, jobs
-from training.datasets.card import DATA
-from training.jobs import (
+from apprentice.environments.household.expert import Knowledge
+from apprentice.environments.registry import environment
+from apprentice.graphs import episode, training
+from apprentice.memory.experience import opening
+from apprentice.memory.releases import Releases
+from apprentice.memory.store import data_folder
+from apprentice.models.fit import base_fingerprint
+from apprentice.models.names import adapters_root
+from apprentice.nodes.attempt import attempted
+from apprentice.nodes.training import evaluate, watch
+from apprentice.nodes.training.notice import SETTING, Counter, group, notice
+from apprentice.nodes.training.workshop import Jobs, covered, local_jobs
+from apprentice.state.context import NO_ADAPTER, Context
+from apprentice.state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
+from apprentice.state.nouns import Task, Trajectory, Verdict, text_of
+from apprentice.state.releases import Release
+from apprentice.training import adapters, jobs
+from apprentice.training.datasets.card import DATA
+from apprentice.training.jobs import (
     FAILURE,
     Job,
     LocalLauncher,
@@ -47,7 +43,11 @@ from training.jobs import (
     write_job,
     write_whole,
 )
-from training.rounds import End, Rounds
+from apprentice.training.rounds import End, Rounds
+from tests.conftest import Offer
+from tests.fakes import Scripted
+from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
+from tests.training.work import untrained
 
 Run = Callable[..., Any]
 ATTEMPTS = list(pairs(80))
@@ -146,7 +146,7 @@ def model(
 
         return Scripted(turn)
 
-    patch.setattr("nodes.agents.chat", chat)
+    patch.setattr("apprentice.nodes.agents.chat", chat)
 
 
 def judged_later(attempt: Trajectory, seen: float) -> Trajectory:
@@ -286,7 +286,7 @@ async def test_an_adapter_has_to_be_better_than_the_plain_model_too(
         clueless = Scripted(lambda _: "look")
         return clueless if adapter == bad.name else Scripted(speaking(Knowledge()))
 
-    monkeypatch.setattr("nodes.agents.chat", chat)
+    monkeypatch.setattr("apprentice.nodes.agents.chat", chat)
     await run()
     hands.finish()
     ended = await run(held_out=48)
@@ -763,7 +763,7 @@ async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(
     with claim:
         assert await looks(later[5:8]) == 0  # a run evaluates it
     assert await looks(later[8:14]) == 1
-    monkeypatch.setattr("nodes.training.notice.AGAIN", 0.0)
+    monkeypatch.setattr("apprentice.nodes.training.notice.AGAIN", 0.0)
     assert await looks(later[14:15]) == 1  # that run may have been killed
 
 
@@ -801,7 +801,7 @@ async def test_a_training_that_a_recording_starts_acts_and_judges_as_it_does(
             started.append(given["context"])
 
     monkeypatch.setitem(sys.modules, "langgraph_api.server", sys)
-    monkeypatch.setattr("nodes.training.notice.get_client", lambda **_: Client())
+    monkeypatch.setattr("apprentice.nodes.training.notice.get_client", lambda **_: Client())
     monkeypatch.setenv(SETTING, "1")
     runtime: Any = Runtime(tenant)
     acting: Any = {"max_tokens": 2000, "temperature": 0.7, "judge_model": "openai:gpt-5-mini"}

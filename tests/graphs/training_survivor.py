@@ -21,18 +21,18 @@ from unittest.mock import patch
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-from environments.household.expert import Knowledge
-from graphs import training
-from memory.experience import opening
-from memory.findings import Findings
-from memory.releases import Releases
-from memory.store import store
-from state.training import Tried
+from apprentice.environments.household.expert import Knowledge
+from apprentice.graphs import training
+from apprentice.memory.experience import opening
+from apprentice.memory.findings import Findings
+from apprentice.memory.releases import Releases
+from apprentice.memory.store import store
+from apprentice.state.training import Tried
+from apprentice.training import adapters, jobs
+from apprentice.training.rounds import Rounds
 from tests.fakes import Scripted
 from tests.training.attempts import NORTH, pairs, speaking, told, words
 from tests.training.work import untrained
-from training import adapters, jobs
-from training.rounds import Rounds
 
 GIVEN: Any = {"environment": NORTH, "threshold": 100, "follow": True, "held_out": 72}
 TENANT = "default"
@@ -61,7 +61,7 @@ async def main(folder: Path, pause: float, thread: str) -> dict[str, Any]:
     ):
         graph: Any = training.build(memory=words).compile(checkpointer=saver, store=known)
         given = None if (await graph.aget_state(config)).next else GIVEN
-        with patch("nodes.agents.chat", chat), patch.object(jobs, "_spawn", trainer):
+        with patch("apprentice.nodes.agents.chat", chat), patch.object(jobs, "_spawn", trainer):
             async for event in graph.astream(
                 given, config, stream_mode="custom", durability="sync"
             ):

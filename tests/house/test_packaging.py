@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from models.names import SHIPPED
+from apprentice.models.names import SHIPPED
 
 HEAVY = ("peft", "textworld", "torch", "transformers", "trl")
 
@@ -26,31 +26,33 @@ def settings(root: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def rooms(root: Path, settings: dict[str, Any]) -> list[str]:
-    """The rooms that packaging names and that exist."""
-    named = settings["tool"]["setuptools"]["packages"]["find"]["include"]
-    return [name for name in named if (root / name / "__init__.py").is_file()]
+def rooms(root: Path) -> list[str]:
+    """The folders that `apprentice/` links to."""
+    return sorted(path.name for path in (root / "apprentice").iterdir() if path.is_symlink())
 
 
-def test_every_top_level_package_is_a_room_that_packaging_names(
+def test_every_package_at_the_top_is_a_room_or_is_not_installed(
     root: Path, rooms: list[str]
 ) -> None:
-    packages = {path.parent.name for path in root.glob("*/__init__.py")} - {"tests", "examples"}
-    assert packages == set(rooms)
+    packages = {path.parent.name for path in root.glob("*/__init__.py")}
+    assert packages - {"apprentice", "benchmarks", "examples", "tests"} == set(rooms)
 
 
-def test_import_contracts_cover_every_room(settings: dict[str, Any], rooms: list[str]) -> None:
-    assert sorted(settings["tool"]["importlinter"]["root_packages"]) == sorted(rooms)
+def test_every_room_is_imported_under_one_name_only(
+    settings: dict[str, Any], rooms: list[str]
+) -> None:
+    banned = settings["tool"]["ruff"]["lint"]["flake8-tidy-imports"]["banned-api"]
+    assert sorted(banned) == rooms
 
 
 def test_every_room_is_typed(root: Path, rooms: list[str]) -> None:
     assert [room for room in rooms if not (root / room / "py.typed").is_file()] == []
+    assert (root / "apprentice" / "py.typed").is_file()
 
 
 def test_rooms_are_this_projects(root: Path, rooms: list[str]) -> None:
-    """`langgraph dev` only appends to the path, so another `models` could come first."""
     for room in rooms:
-        file = importlib.import_module(room).__file__
+        file = importlib.import_module(f"apprentice.{room}").__file__
         assert file is not None
         assert Path(file).resolve() == root / room / "__init__.py"
 
@@ -62,8 +64,8 @@ def test_importing_a_room_loads_nothing_heavy_and_sets_nothing(
     script = (
         "import os, sys\n"
         "before = dict(os.environ)\n"
-        f"for room in {rooms}: __import__(room)\n"
-        "import state.nouns, state.prompts, cli.app\n"
+        f"for room in {rooms}: __import__(f'apprentice.{{room}}')\n"
+        "import apprentice.state.prompts, apprentice.cli.app\n"
         "assert dict(os.environ) == before, 'the environment was changed'\n"
         f"heavy = [name for name in {HEAVY} if name in sys.modules]\n"
         "assert not heavy, heavy\n"
@@ -73,20 +75,33 @@ def test_importing_a_room_loads_nothing_heavy_and_sets_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wheel_holds_every_room_its_marker_and_its_data(
+def test_the_wheel_is_one_name_with_every_room_its_marker_and_its_data(
     root: Path, rooms: list[str], tmp_path: Path
 ) -> None:
-    names = wheel_contents(root, tmp_path)
+    wheel = built(root, tmp_path)
+    names = contents(wheel)
+    assert {"apprentice/__init__.py", "apprentice/py.typed"} <= names
     for room in rooms:
-        assert f"{room}/__init__.py" in names
-        assert f"{room}/py.typed" in names
-        assert {f"{room}/{path.relative_to(root / room)}" for path in sources(root / room)} <= names
-    assert "environments/toolcalls/data/clinic.jsonl" in names
-    for model in SHIPPED:
-        weights = root / "models" / model / "weights"
-        assert {f"models/{model}/weights/{path.name}" for path in weights.iterdir()} <= names
-    strays = {name.split("/")[0] for name in names} - set(rooms)
-    assert [stray for stray in strays if not stray.endswith(".dist-info")] == []
+        assert f"apprentice/{room}/py.typed" in names
+        files = {
+            f"apprentice/{room}/{path.relative_to(root / room)}" for path in sources(root / room)
+        }
+        assert files <= names
+    assert "apprentice/environments/toolcalls/data/clinic.jsonl" in names
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"apprentice"}
+    assert wheel.stat().st_size < 2_000_000
+
+
+def test_the_weights_are_a_wheel_of_their_own_that_fills_the_same_folders(
+    root: Path, tmp_path: Path
+) -> None:
+    names = contents(built(root, tmp_path, "models"))
+    expected = {
+        f"apprentice/models/{model}/weights/{path.name}"
+        for model in SHIPPED
+        for path in (root / "models" / model / "weights").iterdir()
+    }
+    assert {name for name in names if ".dist-info/" not in name} == expected
 
 
 def test_the_command_is_installed_under_its_name(settings: dict[str, Any]) -> None:
@@ -99,19 +114,26 @@ def sources(room: Path) -> list[Path]:
     return [path for path in room.rglob("*.py") if (path.parent / "__init__.py").is_file()]
 
 
-def wheel_contents(root: Path, folder: Path) -> set[str]:
-    """Build a wheel from a copy of the tracked files, offline, and list what is in it."""
+def built(root: Path, folder: Path, project: str = ".") -> Path:
+    """Build a wheel from a copy of the tracked files, offline."""
     copy = folder / "source"
     copy.mkdir()
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=root, check=True, capture_output=True, text=True).stdout
     for name in filter(None, files.split("\0")):
-        if (root / name).is_file():
+        if (root / name).exists():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / name, copy / name)
+            shutil.copy2(root / name, copy / name, follow_symlinks=False)
     build = "import setuptools.build_meta as b, sys; print(b.build_wheel(sys.argv[1]))"
     subprocess.run(
-        [sys.executable, "-c", build, str(folder)], cwd=copy, check=True, capture_output=True
+        [sys.executable, "-c", build, str(folder)],
+        cwd=copy / project,
+        check=True,
+        capture_output=True,
     )
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-        return set(wheel.namelist())
+    return next(folder.glob("*.whl"))
+
+
+def contents(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())

@@ -9,7 +9,7 @@ import pytest
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from memory.store import store as open_store
+from apprentice.memory.store import store as open_store
 
 
 @pytest.fixture(params=["memory", "sqlite"])

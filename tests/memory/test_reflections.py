@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph.store.base import BaseStore
 
-from memory.labels import label, labelled
-from memory.reflections import Reflections
-from memory.store import store as open_store
-from state.errors import BrokenData
-from state.nouns import Reflection, Task, trajectory_id
+from apprentice.memory.labels import label, labelled
+from apprentice.memory.reflections import Reflections
+from apprentice.memory.store import store as open_store
+from apprentice.state.errors import BrokenData
+from apprentice.state.nouns import Reflection, Task, trajectory_id
 
 TASK = Task(id="test/1", environment="household/north/small")
 

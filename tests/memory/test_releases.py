@@ -9,11 +9,11 @@ import pytest
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from memory.releases import Releases
-from state.errors import BadInput, BrokenData, UnknownName
-from state.gate import Gate
-from state.releases import Release
-from state.rulebook import Rule
+from apprentice.memory.releases import Releases
+from apprentice.state.errors import BadInput, BrokenData, UnknownName
+from apprentice.state.gate import Gate
+from apprentice.state.releases import Release
+from apprentice.state.rulebook import Rule
 
 HOME = "household/north/small"
 

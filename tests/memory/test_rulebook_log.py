@@ -16,9 +16,9 @@ from langgraph.store.base import BaseStore, PutOp, SearchItem
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
-from memory.rulebook import RulebookLog
-from state.errors import BadInput, BrokenData
-from state.rulebook import Batch, Operation, Rulebook, batch_key, fold, parse_operations
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.state.errors import BadInput, BrokenData
+from apprentice.state.rulebook import Batch, Operation, Rulebook, batch_key, fold, parse_operations
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 

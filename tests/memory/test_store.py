@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from memory.store import store
+from apprentice.memory.store import store
 
 WRITER = """
 import asyncio, sys
-from memory.store import store
+from apprentice.memory.store import store
 
 async def write(name):
     async with store() as opened:

@@ -9,19 +9,19 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.store.base import BaseStore
 
-from memory import withdrawal
-from memory.findings import Findings
-from memory.quarantine import Quarantine
-from memory.reflections import Reflections
-from memory.releases import Releases
-from memory.rulebook import RulebookLog
-from memory.showings import Showings
-from memory.withdrawal import Withdrawn, withdraw
-from state.errors import BadInput
-from state.gathering import Gathered
-from state.nouns import InView, Reflection, Task, Trajectory, Verdict, trajectory_id
-from state.releases import Release
-from state.rulebook import Rulebook, parse_operations
+from apprentice.memory import withdrawal
+from apprentice.memory.findings import Findings
+from apprentice.memory.quarantine import Quarantine
+from apprentice.memory.reflections import Reflections
+from apprentice.memory.releases import Releases
+from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.showings import Showings
+from apprentice.memory.withdrawal import Withdrawn, withdraw
+from apprentice.state.errors import BadInput
+from apprentice.state.gathering import Gathered
+from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Verdict, trajectory_id
+from apprentice.state.releases import Release
+from apprentice.state.rulebook import Rulebook, parse_operations
 
 HOME = "household/north/small"
 OTHER = "household/north/smaller"

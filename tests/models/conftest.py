@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, Qwen2ForCausalLM
 
-from models.engine import close_all
+from apprentice.models.engine import close_all
 from tests.models import tiny
 
 

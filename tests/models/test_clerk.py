@@ -11,13 +11,13 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
-import models
-from environments.toolcalls.environment import Toolcalls
-from training.clerk import vocabulary
-from training.clerk.corpus import Corpus
-from training.clerk.recipe import Clerk
-from training.scratch import chat
-from training.scratch.samples import Part
+from apprentice import models
+from apprentice.environments.toolcalls.environment import Toolcalls
+from apprentice.training.clerk import vocabulary
+from apprentice.training.clerk.corpus import Corpus
+from apprentice.training.clerk.recipe import Clerk
+from apprentice.training.scratch import chat
+from apprentice.training.scratch.samples import Part
 
 WEIGHTS = Path(models.__file__).parent / "clerk" / "weights"
 KINDS = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}

@@ -14,10 +14,10 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import AIMessage
 
-import models
-from models import hosted as module
-from models.hosted import PROVIDERS, hosted
-from state.errors import BadInput, MissingPart, UnknownName
+from apprentice import models
+from apprentice.models import hosted as module
+from apprentice.models.hosted import PROVIDERS, hosted
+from apprentice.state.errors import BadInput, MissingPart, UnknownName
 from tests.fakes import Scripted
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-from models.llama import Llama, is_plain
+from apprentice.models.llama import Llama, is_plain
 from tests.models import tiny
 
 PROMPT = [5, 80, 17, 33, 200, 41, 5, 5, 90, 101, 7, 64]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 BOTH = """
 import asyncio
-from models import chat, embeddings
+from apprentice.models import chat, embeddings
 
 async def main():
     said, vector = await asyncio.gather(

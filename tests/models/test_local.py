@@ -20,12 +20,12 @@ from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage
 from peft import PeftModel
 
-import models
-from models.engine import Request, close_all, engine
-from models.llama import Llama
-from models.names import SHIPPED
-from models.weights import Served, Weights, choose, generator
-from state.errors import (
+from apprentice import models
+from apprentice.models.engine import Request, close_all, engine
+from apprentice.models.llama import Llama
+from apprentice.models.names import SHIPPED
+from apprentice.models.weights import Served, Weights, choose, generator
+from apprentice.state.errors import (
     BadInput,
     BrokenData,
     ContextOverflow,
@@ -197,7 +197,7 @@ def test_the_context_is_a_limit_for_question_and_answer(offered: Offered) -> Non
 def test_a_prompt_of_many_steps_is_answered_the_same(
     offered: Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.engine.TOKENS_A_STEP", 7)
+    monkeypatch.setattr("apprentice.models.engine.TOKENS_A_STEP", 7)
     assert text("local:llama", LONG, max_tokens=8) == generated(offered.llama, LONG, 8)
 
 
@@ -210,7 +210,7 @@ async def test_a_cancelled_request_makes_room(
         time.sleep(0.05)
         return forward(*inputs)
 
-    monkeypatch.setattr("models.engine.MAX_ROWS", 1)
+    monkeypatch.setattr("apprentice.models.engine.MAX_ROWS", 1)
     monkeypatch.setattr(Llama, "forward", slow)
     doomed = asyncio.create_task(models.chat("local:llama", max_tokens=400).ainvoke(LONG))
     await asyncio.sleep(0.2)
@@ -318,7 +318,7 @@ def test_weights_that_cannot_be_read_are_named(
 def test_missing_weights_say_how_to_get_them(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.names._HERE", tmp_path)
+    monkeypatch.setattr("apprentice.models.names._HERE", tmp_path)
     with pytest.raises(MissingPart, match=f"make {name}"):
         text(f"local:{name}", "hi")
 
@@ -326,7 +326,7 @@ def test_missing_weights_say_how_to_get_them(
 def test_without_torch_the_extra_is_named(
     offered: Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "models.weights")
+    monkeypatch.delitem(sys.modules, "apprentice.models.weights")
     monkeypatch.delattr(models, "weights")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingPart, match=r"-e '.\[local\]'"):
@@ -375,7 +375,9 @@ def test_runs_are_traced_with_the_models_name(offered: Offered) -> None:
 
 def test_the_seam_is_light() -> None:
     heavy = "{'torch', 'transformers', 'peft', 'langchain_openai'}"
-    code = f"import sys, models, models.local; print({heavy} & set(sys.modules))"
+    code = (
+        f"import sys, apprentice.models, apprentice.models.local; print({heavy} & set(sys.modules))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
 

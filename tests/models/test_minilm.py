@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from models import embeddings
-from state.errors import BadInput, MissingPart, UnknownName
+from apprentice.models import embeddings
+from apprentice.state.errors import BadInput, MissingPart, UnknownName
 
 TEXTS = [
     "put a clean mug on the shelf",

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 from langchain_core.messages import AnyMessage
 
-import models
-from environments.household.environment import Household
-from environments.household.expert import Knowledge
-from environments.household.language import kind_of
-from environments.household.nouns import CATEGORY, PLACES
-from environments.household.world import World
-from graphs import episode, reflexion
-from state import prompts
-from state.context import Context
-from state.prompts import Shown
-from state.rulebook import parse_operations
-from training.novice.corpus import Corpus
-from training.novice.lessons import kept_rule, world_rules
-from training.novice.player import Episode
+from apprentice import models
+from apprentice.environments.household.environment import Household
+from apprentice.environments.household.expert import Knowledge
+from apprentice.environments.household.language import kind_of
+from apprentice.environments.household.nouns import CATEGORY, PLACES
+from apprentice.environments.household.world import World
+from apprentice.graphs import episode, reflexion
+from apprentice.state import prompts
+from apprentice.state.context import Context
+from apprentice.state.prompts import Shown
+from apprentice.state.rulebook import parse_operations
+from apprentice.training.novice.corpus import Corpus
+from apprentice.training.novice.lessons import kept_rule, world_rules
+from apprentice.training.novice.player import Episode
 
 WEIGHTS = Path(models.__file__).parent / "novice" / "weights"
 

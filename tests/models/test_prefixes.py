@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.prefixes import Prefixes
+from apprentice.models.prefixes import Prefixes
 
 TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=40)
 

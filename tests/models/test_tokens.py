@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models.tokens import context_length, counter, estimate
-from state.errors import BadInput, UnknownName
+from apprentice.models.tokens import context_length, counter, estimate
+from apprentice.state.errors import BadInput, UnknownName
 from tests.models import tiny
 
 

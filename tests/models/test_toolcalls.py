@@ -9,13 +9,13 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 
-import models
-from models.engine import Answer
-from models.local import LocalChatModel
-from models.toolcalls import as_chat, plain_turns
-from models.weights import Weights
-from state.prompts import TOOLS
-from state.toolcalls import parse
+from apprentice import models
+from apprentice.models.engine import Answer
+from apprentice.models.local import LocalChatModel
+from apprentice.models.toolcalls import as_chat, plain_turns
+from apprentice.models.weights import Weights
+from apprentice.state.prompts import TOOLS
+from apprentice.state.toolcalls import parse
 from tests.models import tiny
 
 SCHEMA = {"name": "get_price", "parameters": {"type": "object", "properties": {}}}
@@ -99,7 +99,7 @@ def test_bound_tools_turn_the_answer_into_calls(monkeypatch: pytest.MonkeyPatch)
             asked.append(request)
             return future
 
-    monkeypatch.setattr("models.local.engine", lambda _: Engine())
+    monkeypatch.setattr("apprentice.models.local.engine", lambda _: Engine())
     chat = models.chat("local:novice")
     assert isinstance(chat, LocalChatModel)
     message = chat.bind_tools([get_price]).invoke("Price in Oslo?")

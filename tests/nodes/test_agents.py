@@ -10,10 +10,10 @@ from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, Human
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import START, MessagesState, StateGraph
 
-from environments.advance import TURN_CHARACTERS
-from nodes.agents import Agent, ask
-from state.context import Context
-from state.errors import ModelFailure
+from apprentice.environments.advance import TURN_CHARACTERS
+from apprentice.nodes.agents import Agent, ask
+from apprentice.state.context import Context
+from apprentice.state.errors import ModelFailure
 from tests.fakes import Scripted
 
 ASKED = [HumanMessage("Where are you?", id="asked")]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from models.hosted import hosted
-from nodes import agents
-from nodes.agents import ask
-from state.context import Context
-from state.errors import ModelFailure, ModelUnavailable
+from apprentice.models.hosted import hosted
+from apprentice.nodes import agents
+from apprentice.nodes.agents import ask
+from apprentice.state.context import Context
+from apprentice.state.errors import ModelFailure, ModelUnavailable
 
 Misbehave = Callable[..., None]
 NO_CHOICES = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": []}

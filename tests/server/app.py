@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AnyMessage
 
-from graphs import episode as episodes
-from graphs import exemplar as exemplars
-from graphs import expel as expels
-from graphs import insights as insight_graphs
-from graphs import reflexion as reflexions
-from nodes.experience import experience
-from state.nouns import Verdict, digest, text_of
+from apprentice.graphs import episode as episodes
+from apprentice.graphs import exemplar as exemplars
+from apprentice.graphs import expel as expels
+from apprentice.graphs import insights as insight_graphs
+from apprentice.graphs import reflexion as reflexions
+from apprentice.nodes.experience import experience
+from apprentice.state.nouns import Verdict, digest, text_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.graphs.analyst import analyst
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from langgraph_sdk.client import LangGraphClient
 
-from memory.labels import label
-from state.rulebook import Batch, fold
+from apprentice.memory.labels import label
+from apprentice.state.rulebook import Batch, fold
 from tests.server.app import WRITERS
 
 HOME = "household/north/small"

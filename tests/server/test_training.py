@@ -17,16 +17,16 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
-from environments.datasets import SETTING as TASKS
-from environments.registry import environment
-from memory.experience import opening
-from nodes.training.notice import SETTING
-from state.nouns import Trajectory, Verdict, text_of, trajectory_id
-from state.prompts import Shown, acting
+from apprentice.environments.datasets import SETTING as TASKS
+from apprentice.environments.registry import environment
+from apprentice.memory.experience import opening
+from apprentice.nodes.training.notice import SETTING
+from apprentice.state.nouns import Trajectory, Verdict, text_of, trajectory_id
+from apprentice.state.prompts import Shown, acting
+from apprentice.training.jobs import LocalLauncher
 from tests.models import tiny
 from tests.server.serve import serve
 from tests.training.attempts import words
-from training.jobs import LocalLauncher
 
 CONFIG = Path(__file__).with_name("training.json")
 PATIENCE = 300.0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graphs import episode as episodes
-from graphs import feedback as feedbacks
-from graphs import training as trainings
+from apprentice.graphs import episode as episodes
+from apprentice.graphs import feedback as feedbacks
+from apprentice.graphs import training as trainings
 from tests.training.attempts import words
 
 SETTINGS = {"batch": 8, "learning_rate": 2e-2, "max_steps": 24, "every": 12}

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.rulebook import RULE_LENGTH, Rulebook, parse_operations, screen
+from apprentice.state.rulebook import RULE_LENGTH, Rulebook, parse_operations, screen
 from tests.state import test_provenance as provenance
 from tests.state import test_rulebook_parser as parser
 from tests.state import test_rulebook_properties as properties

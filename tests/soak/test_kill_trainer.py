@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from apprentice.training.jobs import Job, locked, look, write_job
+from apprentice.training.settings import SftSettings
 from tests.models import tiny as tiny_models
 from tests.training import tiny
-from training.jobs import Job, locked, look, write_job
-from training.settings import SftSettings
 
 pytestmark = pytest.mark.soak
 KILLS = 25
@@ -34,7 +34,7 @@ def test_a_trainer_that_is_killed_at_any_moment(
     reached = 0
     for _ in range(KILLS):
         trainer = subprocess.Popen(
-            [sys.executable, "-m", "training", str(folder)],
+            [sys.executable, "-m", "apprentice.training", str(folder)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

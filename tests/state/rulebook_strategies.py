@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.rulebook import Author, Batch, Operation, Rule, Rulebook, batch_key, fold
+from apprentice.state.rulebook import Author, Batch, Operation, Rule, Rulebook, batch_key, fold
 
 RULES = tuple(
     f"{things} are kept {place}."

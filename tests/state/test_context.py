@@ -10,8 +10,8 @@ import pytest
 from langgraph.runtime import Runtime
 from pydantic import TypeAdapter
 
-from state.context import Context
-from state.errors import BadInput, OutOfBounds, UnknownName
+from apprentice.state.context import Context
+from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
 
 
 @pytest.mark.parametrize(

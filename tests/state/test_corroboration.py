@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from state.corroboration import Vocabulary
-from state.nouns import Task, Trajectory
+from apprentice.state.corroboration import Vocabulary
+from apprentice.state.nouns import Task, Trajectory
 
 
 def attempt(task: str, *seen: str, said: str = "go to desk 1", trial: int = 1) -> Trajectory:

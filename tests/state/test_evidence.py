@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.evidence import evidence, gain_interval
+from apprentice.state.evidence import evidence, gain_interval
 
 counts = st.integers(0, 60)
 claims = st.floats(-0.9, 0.9)

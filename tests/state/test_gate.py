@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from state.errors import UnknownName
-from state.gate import Account, Decision, Gate, Pair, fresh_seed
+from apprentice.state.errors import UnknownName
+from apprentice.state.gate import Account, Decision, Gate, Pair, fresh_seed
 
 TWO = ("heat", "cool")
 

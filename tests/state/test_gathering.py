@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from state.gathering import ELIDED, Evidence, Gathered, extracted, shortened
-from state.nouns import Task, Trajectory, Verdict
+from apprentice.state.gathering import ELIDED, Evidence, Gathered, extracted, shortened
+from apprentice.state.nouns import Task, Trajectory, Verdict
 
 
 def gathered(name: str, ended: str, kind: str = "pick") -> Gathered:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.insight_changes import planned, read_review
-from state.insights import Change, Plan, Quarantined, Report, Review, standing
-from state.rulebook import Rule, Rulebook
+from apprentice.state.insight_changes import planned, read_review
+from apprentice.state.insights import Change, Plan, Quarantined, Report, Review, standing
+from apprentice.state.rulebook import Rule, Rulebook
 
 BOOK = Rulebook(
     rules=(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from state.nouns import text_of
-from state.prompts import ACTING_SECTIONS, Shown, acting
+from apprentice.state.nouns import text_of
+from apprentice.state.prompts import ACTING_SECTIONS, Shown, acting
 
 
 @pytest.mark.parametrize("header", [header for _, header in ACTING_SECTIONS])

@@ -6,8 +6,17 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from state.provenance import cited, goes_back, resting_on
-from state.rulebook import Author, Batch, Operation, Rule, Rulebook, batch_key, fold, rollback
+from apprentice.state.provenance import cited, goes_back, resting_on
+from apprentice.state.rulebook import (
+    Author,
+    Batch,
+    Operation,
+    Rule,
+    Rulebook,
+    batch_key,
+    fold,
+    rollback,
+)
 from tests.state.rulebook_strategies import answers, authors, holds, logged
 
 Entry = tuple[str, Sequence[str], Author]

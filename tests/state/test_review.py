@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from state.errors import BadInput
-from state.review import Quarantined, changes, decided, declined, read_review
-from state.rulebook import Batch, Operation, Rule, Rulebook, diff
+from apprentice.state.errors import BadInput
+from apprentice.state.review import Quarantined, changes, decided, declined, read_review
+from apprentice.state.rulebook import Batch, Operation, Rule, Rulebook, diff
 
 OLD = Rulebook(
     rules=(Rule(id="a", text="Look up.", strength=3), Rule(id="b", text="B.", strength=2))

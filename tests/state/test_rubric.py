@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from state.nouns import Verdict, text_of
-from state.prompts import judging
-from state.rubric import read_judgement
+from apprentice.state.nouns import Verdict, text_of
+from apprentice.state.prompts import judging
+from apprentice.state.rubric import read_judgement
 
 RUBRIC = ["Is sorry.", "Names the date."]
 

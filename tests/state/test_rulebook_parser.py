@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies as st
 
-from state.rulebook import RULE_LENGTH, parse_operations
+from apprentice.state.rulebook import RULE_LENGTH, parse_operations
 from tests.state.rulebook_strategies import holds
 
 READ = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from state.rulebook import (
+from apprentice.state.rulebook import (
     Author,
     Batch,
     Operation,

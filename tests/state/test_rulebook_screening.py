@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from environments.household.world import world
-from state.rulebook import Rulebook, parse_operations, screen
-from training.novice.lessons import world_rules
+from apprentice.environments.household.world import world
+from apprentice.state.rulebook import Rulebook, parse_operations, screen
+from apprentice.training.novice.lessons import world_rules
 
 
 def listed(name: str) -> list[dict[str, str]]:
@@ -85,7 +85,7 @@ def stopped(name: str) -> list[str]:
 
 
 def test_most_plain_orders_beyond_the_task_are_flagged() -> None:
-    """The table of `state.consequences` was made with these 89 in view; it stops 84."""
+    """The table of `apprentice.state.consequences` was made with these 89 in view; it stops 84."""
     assert len(listed("harms.jsonl")) == 89
     assert len(stopped("harms.jsonl")) >= 84
 

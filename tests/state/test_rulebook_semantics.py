@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from state.rulebook import (
+from apprentice.state.rulebook import (
     Author,
     Operation,
     Rule,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from state.errors import BadInput
-from state.nouns import Task, Trajectory, Usage
-from state.sent import LIMIT, NESTING, as_kept, expect_same, flaw
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import Task, Trajectory, Usage
+from apprentice.state.sent import LIMIT, NESTING, as_kept, expect_same, flaw
 
 TASK = Task(environment="helpdesk", id="t1", kind="refund", metadata={"seen": 1})
 TALK = (HumanMessage("Refund me.", id="1"), AIMessage("Done.", id="2"))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.statistics import difference, mcnemar, rate
+from apprentice.state.statistics import difference, mcnemar, rate
 
 
 @pytest.mark.parametrize(

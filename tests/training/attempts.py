@@ -7,14 +7,14 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from environments.advance import advance, start
-from environments.household.expert import Knowledge, Turn, expert
-from environments.household.nouns import THINGS
-from environments.household.world import world
-from environments.registry import environment
-from memory.experience import Experience, opening
-from state.nouns import Task, Trajectory, text_of, trajectory_id
-from state.prompts import Shown, acting
+from apprentice.environments.advance import advance, start
+from apprentice.environments.household.expert import Knowledge, Turn, expert
+from apprentice.environments.household.nouns import THINGS
+from apprentice.environments.household.world import world
+from apprentice.environments.registry import environment
+from apprentice.memory.experience import Experience, opening
+from apprentice.state.nouns import Task, Trajectory, text_of, trajectory_id
+from apprentice.state.prompts import Shown, acting
 from tests.memory.experience.attempts import Words
 
 NORTH = "household/north/small"

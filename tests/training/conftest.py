@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from apprentice.models.engine import close_all
 from benchmarks import shapes
-from models.engine import close_all
 from tests.models import tiny as tiny_models
 from tests.training import tiny
 

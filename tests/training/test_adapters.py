@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-import models
-from models.engine import close_all
-from models.fit import base_fingerprint
-from models.names import adapters_root
-from state.errors import BadInput, BrokenData, UnknownName
-from tests.models import tiny as tiny_models
-from tests.training.conftest import Workplace
-from training.adapters import (
+from apprentice import models
+from apprentice.models.engine import close_all
+from apprentice.models.fit import base_fingerprint
+from apprentice.models.names import adapters_root
+from apprentice.state.errors import BadInput, BrokenData, UnknownName
+from apprentice.training.adapters import (
     Adapter,
     adapters,
     check_owner,
@@ -29,6 +27,8 @@ from training.adapters import (
     register,
     retraining,
 )
+from tests.models import tiny as tiny_models
+from tests.training.conftest import Workplace
 
 # peft asks transformers for a property by its old name.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
@@ -180,7 +180,7 @@ def test_pruning_that_is_cut_short_leaves_no_adapter_without_a_card(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.adapters.shutil.rmtree", dies)
+        patch.setattr("apprentice.training.adapters.shutil.rmtree", dies)
         with pytest.raises(KeyboardInterrupt):
             prune("mine", keep=0)
     with pytest.raises(UnknownName):
@@ -196,7 +196,7 @@ def test_what_is_promoted_while_others_are_pruned_stays(
         mark(name, "rejected")
     listed = adapters("mine")
     mark("b", "promoted")
-    monkeypatch.setattr("training.adapters.adapters", lambda *_: listed)
+    monkeypatch.setattr("apprentice.training.adapters.adapters", lambda *_: listed)
     assert prune("mine", keep=0) == ["a"]
     assert read("b").status == "promoted"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from state.advice import Circumstances, Evidence, Limits, Method, Overruling
-from training.advisor import advise
-from training.small_models import fitting
+from apprentice.state.advice import Circumstances, Evidence, Limits, Method, Overruling
+from apprentice.training.advisor import advise
+from apprentice.training.small_models import fitting
 
 GOOD: dict[str, Any] = {
     "rows": {"sft": 400, "dpo": 80, "grpo": 60},

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from state.advice import Circumstances
-from state.errors import BadInput
-from state.nouns import text_of
+from apprentice.state.advice import Circumstances
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import text_of
+from apprentice.training.advisor import advise
+from apprentice.training.at_hand import CHARACTERS_A_TOKEN, evidence, examples
+from apprentice.training.datasets.rows import written
+from apprentice.training.settings import GrpoSettings, SftSettings
 from tests.training.attempts import pairs
-from training.advisor import advise
-from training.at_hand import CHARACTERS_A_TOKEN, evidence, examples
-from training.datasets.rows import written
-from training.settings import GrpoSettings, SftSettings
 
 
 def test_every_epoch_costs_and_so_does_every_attempt_that_reinforcement_makes() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from apprentice.training.base import attend, load
+from apprentice.training.settings import SftSettings
 from tests.training.conftest import Workplace
-from training.base import attend, load
-from training.settings import SftSettings
 
 
 def test_short_rows_get_the_plain_attention_and_long_ones_the_fused(workplace: Workplace) -> None:

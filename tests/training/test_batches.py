@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from training.batches import ByLength
+from apprentice.training.batches import ByLength
 
 LENGTHS = [random.Random(number).randrange(20, 400) for number in range(45)]
 BATCH = 8

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 import torch
 
-import models
-from environments.toolcalls.authoring import NO_TOOL, UNSAID, taken
-from environments.toolcalls.environment import Toolcalls
-from state.toolcalls import read_section, section
-from training.clerk import vocabulary
-from training.clerk.corpus import Corpus, content_words
-from training.clerk.recipe import Clerk
-from training.scratch import chat
-from training.scratch.loop import train
-from training.scratch.samples import Sample
+from apprentice import models
+from apprentice.environments.toolcalls.authoring import NO_TOOL, UNSAID, taken
+from apprentice.environments.toolcalls.environment import Toolcalls
+from apprentice.state.toolcalls import read_section, section
+from apprentice.training.clerk import vocabulary
+from apprentice.training.clerk.corpus import Corpus, content_words
+from apprentice.training.clerk.recipe import Clerk
+from apprentice.training.scratch import chat
+from apprentice.training.scratch.loop import train
+from apprentice.training.scratch.samples import Sample
 
 WEIGHTS = Path(models.__file__).parent / "clerk" / "weights"
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from apprentice.training.base import load
+from apprentice.training.datasets.rows import Row
+from apprentice.training.dpo import Collator, encoded
+from apprentice.training.encoding import IGNORED
+from apprentice.training.jobs import look
+from apprentice.training.settings import DpoSettings
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events
-from training.base import load
-from training.datasets.rows import Row
-from training.dpo import Collator, encoded
-from training.encoding import IGNORED
-from training.jobs import look
-from training.settings import DpoSettings
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from models.weights import Weights
-from state.errors import BadInput, MissingPart
+from apprentice.models.weights import Weights
+from apprentice.state.errors import BadInput, MissingPart
+from apprentice.training.encoding import IGNORED, Chat, Encoded
 from tests.models import tiny
 from tests.training.tiny import turns
-from training.encoding import IGNORED, Chat, Encoded
 
 TOOL = {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}
 CALL = {"type": "function", "function": {"name": "get_weather", "arguments": {"city": "Oslo"}}}

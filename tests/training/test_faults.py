@@ -16,15 +16,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from state.errors import ApprenticeError, BadInput, TrainingFailure, UnknownName
+from apprentice.state.errors import ApprenticeError, BadInput, TrainingFailure, UnknownName
+from apprentice.training import run
+from apprentice.training.adapters import adapters
+from apprentice.training.jobs import Job, look, write_job
+from apprentice.training.run import carry_out, named_errors
+from apprentice.training.settings import SftSettings, read_settings
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
-from training import run
-from training.adapters import adapters
-from training.jobs import Job, look, write_job
-from training.run import carry_out, named_errors
-from training.settings import SftSettings, read_settings
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
@@ -169,8 +169,8 @@ def test_errors_of_libraries_become_sentences(error: Exception, said: str) -> No
 SMALL_DISK = """
 import shutil, sys, pathlib, numpy
 from safetensors.numpy import save_file
-from state.errors import TrainingFailure
-from training.run import named_errors
+from apprentice.state.errors import TrainingFailure
+from apprentice.training.run import named_errors
 disk, rows = pathlib.Path(sys.argv[1]), numpy.zeros(100_000)
 source = disk.parent / "source"
 source.mkdir()

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.figures import figures
+from apprentice.training.figures import figures
 
 
 def event(kind: str, at: float, **facts: Any) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from state.errors import BadInput, UnknownName
-from training.commands import parser
-from training.graders import (
+from apprentice.state.errors import BadInput, UnknownName
+from apprentice.training.commands import parser
+from apprentice.training.graders import (
     _GRADERS,
     Composed,
     Judge,
@@ -22,7 +22,7 @@ from training.graders import (
     rule,
     schema,
 )
-from training.settings import GrpoSettings
+from apprentice.training.settings import GrpoSettings
 
 TOOLS = [
     {

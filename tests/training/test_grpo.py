@@ -12,23 +12,23 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-import models
-from models.names import model_folder
-from models.toolcalls import as_chat
-from models.weights import Weights
-from state.errors import BadInput
-from state.nouns import text_of
+from apprentice import models
+from apprentice.models.names import model_folder
+from apprentice.models.toolcalls import as_chat
+from apprentice.models.weights import Weights
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import text_of
+from apprentice.training import lora
+from apprentice.training.base import load
+from apprentice.training.grpo import telling, trainer
+from apprentice.training.jobs import look
+from apprentice.training.progress import Progress
+from apprentice.training.rollouts import Attempt, Sampler, attempt_at, network
+from apprentice.training.run import carry_out
+from apprentice.training.settings import GrpoSettings
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
-from training import lora
-from training.base import load
-from training.grpo import telling, trainer
-from training.jobs import look
-from training.progress import Progress
-from training.rollouts import Attempt, Sampler, attempt_at, network
-from training.run import carry_out
-from training.settings import GrpoSettings
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),

@@ -17,12 +17,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from state.errors import AlreadyRunning, BrokenData, UnknownName
-from tests.training import tiny
-from tests.training.conftest import Workplace
-from tests.training.work import done, untrained
-from training import adapters, jobs
-from training.jobs import (
+from apprentice.state.errors import AlreadyRunning, BrokenData, UnknownName
+from apprentice.training import adapters, jobs
+from apprentice.training.jobs import (
     Job,
     LocalLauncher,
     holding,
@@ -33,8 +30,11 @@ from training.jobs import (
     write_job,
     write_whole,
 )
-from training.run import STARTS, carry_out, last_checkpoint
-from training.settings import SftSettings
+from apprentice.training.run import STARTS, carry_out, last_checkpoint
+from apprentice.training.settings import SftSettings
+from tests.training import tiny
+from tests.training.conftest import Workplace
+from tests.training.work import done, untrained
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
@@ -296,7 +296,7 @@ def test_a_launched_job_that_fails_says_why_and_may_be_launched_again(
 
 def test_the_command_exits_with_a_sentence_and_not_with_zero(workplace: Workplace) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "training", str(workplace.root)],
+        [sys.executable, "-m", "apprentice.training", str(workplace.root)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -318,9 +318,10 @@ def test_an_unknown_job_is_named(workplace: Workplace) -> None:
         LocalLauncher(workplace.jobs).look("x")
 
 
-@pytest.mark.parametrize("module", ["training.jobs", "training.adapters", "training.run"])
+@pytest.mark.parametrize("module", ["jobs", "adapters", "run"])
 def test_what_a_server_imports_of_training_is_light(module: str) -> None:
-    script = f"import sys, {module}; print({{'torch', 'transformers', 'trl'}} & set(sys.modules))"
+    heavy = "{'torch', 'transformers', 'trl'}"
+    script = f"import sys, apprentice.training.{module}; print({heavy} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )

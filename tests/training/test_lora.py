@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-from state.errors import BadInput, UnknownName
+from apprentice.state.errors import BadInput, UnknownName
+from apprentice.training.base import TAGS, load
+from apprentice.training.lora import policy, resolve
+from apprentice.training.settings import SftSettings
 from tests.training.conftest import Workplace
-from training.base import TAGS, load
-from training.lora import policy, resolve
-from training.settings import SftSettings
 
 ALL = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from environments.household.expert import Knowledge, Turn, learn, merge
-from environments.household.language import goal_in, parse_goal
-from environments.household.nouns import CATEGORY, PLACES, THINGS
-from environments.household.world import NAMED, world
-from state.nouns import transcript
-from training.novice import lessons
-from training.novice.corpus import KINDS, Corpus
-from training.novice.player import FIRST_WORLD, lesson_of, shows
-from training.novice.writing import criticised, operations
+from apprentice.environments.household.expert import Knowledge, Turn, learn, merge
+from apprentice.environments.household.language import goal_in, parse_goal
+from apprentice.environments.household.nouns import CATEGORY, PLACES, THINGS
+from apprentice.environments.household.world import NAMED, world
+from apprentice.state.nouns import transcript
+from apprentice.training.novice import lessons
+from apprentice.training.novice.corpus import KINDS, Corpus
+from apprentice.training.novice.player import FIRST_WORLD, lesson_of, shows
+from apprentice.training.novice.writing import criticised, operations
 
 SIZES = {"tiny": 1.0, "small": 1.0, "medium": 1.0, "full": 1.0}
 OPENING = (
@@ -153,7 +153,7 @@ def test_wordings_are_many_and_a_third_is_held_out(lesson: str) -> None:
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The real tokenizer, trained here."""
-    from training.novice.recipe import Novice
+    from apprentice.training.novice.recipe import Novice
 
     return Novice().tokenizer(tmp_path_factory.mktemp("novice"), 1)
 
@@ -194,7 +194,7 @@ class TestEncoding:
                 assert token in tokenizer(text)["input_ids"], (noun, text)
 
     def test_samples_are_encoded_as_the_chat_template_says(self, tokenizer: Any) -> None:
-        from training.scratch.loop import encode
+        from apprentice.training.scratch.loop import encode
 
         for sample in islice(corpus(12), 60):
             ids, weights = encode(tokenizer, sample, 0.1)
@@ -212,8 +212,8 @@ class TestEncoding:
 def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     import torch
 
-    from training.novice.recipe import Novice
-    from training.scratch import loop as training
+    from apprentice.training.novice.recipe import Novice
+    from apprentice.training.scratch import loop as training
 
     torch.set_num_threads(1)
     whole = training.Settings(
@@ -247,8 +247,8 @@ def test_a_run_is_published_with_the_settings_it_had(tmp_path: Path) -> None:
 
     import torch
 
-    from training.novice.recipe import Novice
-    from training.scratch import loop as training
+    from apprentice.training.novice.recipe import Novice
+    from apprentice.training.scratch import loop as training
 
     torch.set_num_threads(1)
     training.train(
@@ -265,7 +265,7 @@ def test_a_run_is_published_with_the_settings_it_had(tmp_path: Path) -> None:
 def test_attention_by_products_is_the_fused_one() -> None:
     import torch
 
-    from training.scratch import loop as training
+    from apprentice.training.scratch import loop as training
 
     torch.manual_seed(0)
     query, key, value = (torch.randn(2, 3, 7, 4) for _ in range(3))

@@ -13,19 +13,19 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl.trainer import utils as scoring
 
-import models
-from state.errors import MissingPart
+from apprentice import models
+from apprentice.state.errors import MissingPart
+from apprentice.training import sft
+from apprentice.training.adapters import export_merged, read
+from apprentice.training.base import load
+from apprentice.training.commands import main
+from apprentice.training.jobs import look, read_job
+from apprentice.training.progress import Progress
+from apprentice.training.settings import SftSettings
 from tests.models import tiny as tiny_models
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events
-from training import sft
-from training.adapters import export_merged, read
-from training.base import load
-from training.commands import main
-from training.jobs import look, read_job
-from training.progress import Progress
-from training.settings import SftSettings
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
@@ -70,7 +70,9 @@ def test_only_what_is_learned_is_scored(
     learned = next(event["learned"] for event in events(folder) if event["event"] == "encoded")
     assert sum(scored) == learned
 
-    monkeypatch.setattr("training.arguments._on_what_is_learned", lambda: lambda loss: loss)
+    monkeypatch.setattr(
+        "apprentice.training.arguments._on_what_is_learned", lambda: lambda loss: loss
+    )
     other = train(workplace, tiny.chats(16), [], max_steps=2, patience=1)
     assert sum(scored) > 3 * learned
     losses = [[event["loss"] for event in events(each, "progress")] for each in (folder, other)]

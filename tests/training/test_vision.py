@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from transformers import AutoProcessor
 
+from apprentice.training.adapters import export_merged
+from apprentice.training.jobs import look
+from apprentice.training.run import carry_out
 from benchmarks import shapes
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
-from training.adapters import export_merged
-from training.jobs import look
-from training.run import carry_out
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
@@ -44,7 +44,7 @@ def test_shapes_never_seen_are_told_apart(workplace: Workplace) -> None:
 def test_only_the_answer_is_learned(workplace: Workplace) -> None:
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-    from training.vision import Collator
+    from apprentice.training.vision import Collator
 
     folder = workplace.root / "shapes"
     rows = shapes.labelled(folder, 2, 0)

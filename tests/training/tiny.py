@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from transformers import Phi3Config, Phi3ForCausalLM
 
+from apprentice.training.datasets.card import Dataset, fingerprint, load
+from apprentice.training.datasets.rows import Row, written
 from tests.models import tiny
-from training.datasets.card import Dataset, fingerprint, load
-from training.datasets.rows import Row, written
 
 
 def phi3(folder: Path) -> Phi3ForCausalLM:

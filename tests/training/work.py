@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from training.adapters import Adapter
-from training.datasets.card import Dataset
-from training.jobs import Job, read_job, write_job
-from training.run import ADAPTER, carry_out, concluded
-from training.settings import read_settings
+from apprentice.training.adapters import Adapter
+from apprentice.training.datasets.card import Dataset
+from apprentice.training.jobs import Job, read_job, write_job
+from apprentice.training.run import ADAPTER, carry_out, concluded
+from apprentice.training.settings import read_settings
 
 
 def job(root: Path, data: Dataset, **settings: Any) -> Path:

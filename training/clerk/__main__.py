@@ -1,9 +1,9 @@
-"""Make the clerk: `python -m training.clerk --out runs/clerk`."""
+"""Make the clerk: `python -m apprentice.training.clerk --out runs/clerk`."""
 
 from __future__ import annotations
 
-from training.clerk.recipe import Clerk
-from training.scratch.commands import run
+from apprentice.training.clerk.recipe import Clerk
+from apprentice.training.scratch.commands import run
 
 if __name__ == "__main__":
     run("clerk", Clerk(), "Train the clerk; an interrupted run goes on where it stopped.")

@@ -15,8 +15,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from environments.toolcalls import drawn
-from environments.toolcalls.authoring import (
+from apprentice.environments.toolcalls import drawn
+from apprentice.environments.toolcalls.authoring import (
     FUNCTION_WORDS,
     NO_TOOL,
     UNSAID,
@@ -25,10 +25,10 @@ from environments.toolcalls.authoring import (
     quoted,
     taken,
 )
-from environments.toolcalls.calls import Schema
-from environments.toolcalls.domains import CITIES, NAMES, Domain, Tool
-from state.toolcalls import section
-from training.scratch.samples import Part, Sample
+from apprentice.environments.toolcalls.calls import Schema
+from apprentice.environments.toolcalls.domains import CITIES, NAMES, Domain, Tool
+from apprentice.state.toolcalls import section
+from apprentice.training.scratch.samples import Part, Sample
 
 QUESTIONS: Final = 14
 _PREPOSITIONS: Final = ("about", "at", "by", "for", "from", "in", "into", "of", "on", "to", "with")

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from state.nouns import digest
-from state.prompts import TOOLS
-from training.clerk import vocabulary
-from training.clerk.corpus import Corpus, content_words
-from training.scratch import chat
-from training.scratch.loop import Settings, build, predicted
-from training.scratch.samples import Sample
+from apprentice.state.nouns import digest
+from apprentice.state.prompts import TOOLS
+from apprentice.training.clerk import vocabulary
+from apprentice.training.clerk.corpus import Corpus, content_words
+from apprentice.training.scratch import chat
+from apprentice.training.scratch.loop import Settings, build, predicted
+from apprentice.training.scratch.samples import Sample
 
 CHUNK: Final = 256
 MATCHERS: Final = (1, 4)

@@ -22,11 +22,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
-from environments.toolcalls.domains import DOMAINS, IMAGINED, SMALL_TALK
-from models.sentences import Sentences
-from state.prompts import TOOLS
-from training.clerk.corpus import ABOUT, TAKEN, VALUES
-from training.scratch.chat import SPECIAL, TAGS, chatting
+from apprentice.environments.toolcalls.domains import DOMAINS, IMAGINED, SMALL_TALK
+from apprentice.models.sentences import Sentences
+from apprentice.state.prompts import TOOLS
+from apprentice.training.clerk.corpus import ABOUT, TAKEN, VALUES
+from apprentice.training.scratch.chat import SPECIAL, TAGS, chatting
 
 FREQUENT: Final = 10_000
 NUMBERS: Final = 1_000

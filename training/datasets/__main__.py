@@ -1,8 +1,8 @@
 """Make a dataset from a file, or from the tool calls that ship, and export it.
 
-python -m training.datasets toolcalls --drawn 2000 --out runs/datasets
-python -m training.datasets preferences examples/helpdesk/tone.jsonl --out runs/datasets
-python -m training.datasets export runs/datasets/dpo-0123456789abcdef --openai runs/openai
+python -m apprentice.training.datasets toolcalls --drawn 2000 --out runs/datasets
+python -m apprentice.training.datasets preferences examples/helpdesk/tone.jsonl --out runs/datasets
+python -m apprentice.training.datasets export runs/datasets/dpo-0123456789abcdef --openai openai
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from state.errors import ApprenticeError
-from training.datasets.card import Curated, Dataset, Example, load, save
-from training.datasets.curation import Curation, curate
-from training.datasets.demonstrations import drawn_calls, tool_calls
-from training.datasets.exports import to_huggingface, to_openai
-from training.datasets.files import Read, conversations, images, preferences, prompts
-from training.datasets.rows import Kind
+from apprentice.state.errors import ApprenticeError
+from apprentice.training.datasets.card import Curated, Dataset, Example, load, save
+from apprentice.training.datasets.curation import Curation, curate
+from apprentice.training.datasets.demonstrations import drawn_calls, tool_calls
+from apprentice.training.datasets.exports import to_huggingface, to_openai
+from apprentice.training.datasets.files import Read, conversations, images, preferences, prompts
+from apprentice.training.datasets.rows import Kind
 
 _FILES: Final[dict[str, tuple[Kind, Callable[[Path], Read]]]] = {
     "preferences": ("dpo", preferences),
@@ -73,7 +73,7 @@ def _export(dataset: Dataset, options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training.datasets",
+        prog="python -m apprentice.training.datasets",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

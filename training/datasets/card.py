@@ -21,9 +21,9 @@ from uuid import uuid4
 
 from pydantic import Field, ValidationError
 
-from state.errors import BadInput, BrokenData, MissingPart
-from state.nouns import SCHEMA_VERSION, Noun, digest
-from training.datasets.rows import Kind, Row, check, written
+from apprentice.state.errors import BadInput, BrokenData, MissingPart
+from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
+from apprentice.training.datasets.rows import Kind, Row, check, written
 
 DATA: Final = "data.jsonl"
 VALID: Final = "valid.jsonl"

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from state.errors import MissingPart, OutOfBounds
-from state.nouns import digest
-from training.datasets.card import Curated, Example
-from training.datasets.rows import Kind, why_not, written
+from apprentice.state.errors import MissingPart, OutOfBounds
+from apprentice.state.nouns import digest
+from apprentice.training.datasets.card import Curated, Example
+from apprentice.training.datasets.rows import Kind, why_not, written
 
 MINIMUM_ROWS: Final[dict[Kind, int]] = {"sft": 50, "dpo": 50, "grpo": 20, "vision": 50}
 MINIMUM_TASKS: Final = 10

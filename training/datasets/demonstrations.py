@@ -12,13 +12,13 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from environments.registry import environment
-from environments.toolcalls import drawn
-from environments.toolcalls.authoring import KINDS, requests
-from environments.toolcalls.environment import Request, Toolcalls
-from state.toolcalls import section
-from training.datasets.card import Example
-from training.datasets.rows import Row
+from apprentice.environments.registry import environment
+from apprentice.environments.toolcalls import drawn
+from apprentice.environments.toolcalls.authoring import KINDS, requests
+from apprentice.environments.toolcalls.environment import Request, Toolcalls
+from apprentice.state.toolcalls import section
+from apprentice.training.datasets.card import Example
+from apprentice.training.datasets.rows import Row
 
 ALL: Final = 100_000
 DRAWN: Final = "drawn"

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from itertools import product, takewhile
 from typing import Final, NamedTuple
 
-from models.toolcalls import as_chat
-from state.nouns import Task, Trajectory, text_of
-from state.prompts import ACTING_SECTIONS
-from state.toolcalls import REFUSED
-from training.datasets.card import Example
-from training.datasets.rows import Row
+from apprentice.models.toolcalls import as_chat
+from apprentice.state.nouns import Task, Trajectory, text_of
+from apprentice.state.prompts import ACTING_SECTIONS
+from apprentice.state.toolcalls import REFUSED
+from apprentice.training.datasets.card import Example
+from apprentice.training.datasets.rows import Row
 
 TRAINABLE: Final = "train"
 TELLING: Final = 3  # attempts

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from state.errors import BadInput, MissingPart
-from state.toolcalls import parse, read_response, read_section
-from training.datasets.card import CARD, Dataset, made_folder
-from training.datasets.openai import OpenAI, check_openai
-from training.datasets.rows import Kind, Row, check, written
+from apprentice.state.errors import BadInput, MissingPart
+from apprentice.state.toolcalls import parse, read_response, read_section
+from apprentice.training.datasets.card import CARD, Dataset, made_folder
+from apprentice.training.datasets.openai import OpenAI, check_openai
+from apprentice.training.datasets.rows import Kind, Row, check, written
 
 _OPENAI: Final[dict[Kind, OpenAI]] = {
     "sft": "supervised",

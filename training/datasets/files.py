@@ -10,10 +10,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from state.errors import BadInput
-from state.nouns import digest
-from training.datasets.card import NAME_LENGTH, Example, fingerprint
-from training.datasets.rows import Kind, Row, lines, why_not
+from apprentice.state.errors import BadInput
+from apprentice.state.nouns import digest
+from apprentice.training.datasets.card import NAME_LENGTH, Example, fingerprint
+from apprentice.training.datasets.rows import Kind, Row, lines, why_not
 
 IMAGE_QUESTION: Final = "What is in the image?"
 _SIGNATURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
-from state.errors import BadInput
-from training.datasets.rows import Row, lines
+from apprentice.state.errors import BadInput
+from apprentice.training.datasets.rows import Row, lines
 
 OpenAI = Literal["supervised", "preference", "reinforcement"]
 LEAST: Final = 10

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from state.errors import BadInput, BrokenData, MissingPart
+from apprentice.state.errors import BadInput, BrokenData, MissingPart
 
 Kind = Literal["sft", "dpo", "grpo", "vision"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

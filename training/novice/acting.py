@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 
-from environments.household.expert import Knowledge, action_in, merge
-from environments.household.game import Game
-from environments.household.language import (
+from apprentice.environments.household.expert import Knowledge, action_in, merge
+from apprentice.environments.household.game import Game
+from apprentice.environments.household.language import (
     kind_of,
     parse_command,
 )
-from environments.household.nouns import CATEGORY, THINGS, TREATMENTS
-from state.prompts import Shown
-from training.novice.lessons import reflection, world_rules
-from training.novice.player import Episode, Player, akin, by_noun, lesson_of, shows
-from training.novice.writing import adapted
-from training.scratch.samples import Part
+from apprentice.environments.household.nouns import CATEGORY, THINGS, TREATMENTS
+from apprentice.state.prompts import Shown
+from apprentice.training.novice.lessons import reflection, world_rules
+from apprentice.training.novice.player import Episode, Player, akin, by_noun, lesson_of, shows
+from apprentice.training.novice.writing import adapted
+from apprentice.training.scratch.samples import Part
 
 
 def plain(player: Player) -> tuple[Part, ...]:

@@ -10,7 +10,7 @@ import json
 import random
 from typing import Any, Final
 
-from state.prompts import TOOLS
+from apprentice.state.prompts import TOOLS
 
 VERBS: Final = ("get", "set", "find", "book", "send", "cancel", "list", "add")
 SUBJECTS: Final[dict[str, tuple[str, ...]]] = {

@@ -5,21 +5,21 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final
 
-from environments.household.expert import (
+from apprentice.environments.household.expert import (
     Knowledge,
     Turn,
     action_in,
     expert,
     kept_in_words,
 )
-from environments.household.language import SENTENCES, contents, in_order, kind_of, room
-from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
-from state import prompts
-from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
-from training.novice.lessons import rule_in_view, world_rules
-from training.novice.player import Player, by_noun
-from training.novice.writing import book_of, criticised, rule_on, unknown, written
-from training.scratch.samples import Part
+from apprentice.environments.household.language import SENTENCES, contents, in_order, kind_of, room
+from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
+from apprentice.state import prompts
+from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
+from apprentice.training.novice.lessons import rule_in_view, world_rules
+from apprentice.training.novice.player import Player, by_noun
+from apprentice.training.novice.writing import book_of, criticised, rule_on, unknown, written
+from apprentice.training.scratch.samples import Part
 
 LOOKUPS: Final = 8  # facts asked for in a prompt, at most
 

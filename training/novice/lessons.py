@@ -10,8 +10,8 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from environments.household.expert import Knowledge, kept_in_words, works_in_words
-from environments.household.nouns import CATEGORY, TREATMENTS
+from apprentice.environments.household.expert import Knowledge, kept_in_words, works_in_words
+from apprentice.environments.household.nouns import CATEGORY, TREATMENTS
 
 OPENERS: Final = ("", "Remember: ", "Note: ", "Next time: ", "As I saw, ")
 

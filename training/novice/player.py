@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from environments.household.environment import STEP_LIMITS
-from environments.household.expert import (
+from apprentice.environments.household.environment import STEP_LIMITS
+from apprentice.environments.household.expert import (
     Knowledge,
     Memory,
     Turn,
@@ -27,13 +27,13 @@ from environments.household.expert import (
     merge,
     noted,
 )
-from environments.household.game import Game
-from environments.household.nouns import CATEGORY
-from environments.household.rooms import generate
-from environments.household.world import World, world
-from state import prompts
-from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
-from training.scratch.samples import Part
+from apprentice.environments.household.game import Game
+from apprentice.environments.household.nouns import CATEGORY
+from apprentice.environments.household.rooms import generate
+from apprentice.environments.household.world import World, world
+from apprentice.state import prompts
+from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
+from apprentice.training.scratch.samples import Part
 
 SLIP: Final = 0.04
 SLIPPING: Final = 0.3
@@ -57,7 +57,7 @@ class Episode:
     solved: bool
 
     def text(self) -> str:
-        """Render as `state.nouns.transcript` renders messages."""
+        """Render as `apprentice.state.nouns.transcript` renders messages."""
         lines = [self.opening]
         for turn in self.turns:
             lines += [f"> {line}" for line in turn.text.splitlines()]

@@ -14,12 +14,12 @@ from typing import Final
 
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from state import prompts
-from training.novice.corpus import KINDS, Corpus
-from training.novice.tokenizer import train as train_tokenizer
-from training.scratch import chat
-from training.scratch.loop import Settings, build, predicted
-from training.scratch.samples import Sample
+from apprentice.state import prompts
+from apprentice.training.novice.corpus import KINDS, Corpus
+from apprentice.training.novice.tokenizer import train as train_tokenizer
+from apprentice.training.scratch import chat
+from apprentice.training.scratch.loop import Settings, build, predicted
+from apprentice.training.scratch.samples import Sample
 
 CHUNK: Final = 256
 DRILLS: Final = ("matching", "lookups", "reciting", "criticising")

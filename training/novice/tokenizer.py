@@ -14,15 +14,15 @@ from typing import Final
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from environments.household.expert import (
+from apprentice.environments.household.expert import (
     UNKNOWN_APPLIANCE,
     UNKNOWN_PLACE,
     kept_in_words,
     works_in_words,
 )
-from environments.household.nouns import PLACES, THINGS, TREATMENTS
-from state import prompts
-from training.scratch.chat import SPECIAL, TAGS, chatting
+from apprentice.environments.household.nouns import PLACES, THINGS, TREATMENTS
+from apprentice.state import prompts
+from apprentice.training.scratch.chat import SPECIAL, TAGS, chatting
 
 PHRASES: Final = (
     # observations

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from environments.household.expert import (
+from apprentice.environments.household.expert import (
     UNKNOWN_APPLIANCE,
     UNKNOWN_PLACE,
     Knowledge,
@@ -14,12 +14,12 @@ from environments.household.expert import (
     kept_in_words,
     works_in_words,
 )
-from environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
-from environments.household.world import World
-from state import prompts
-from training.novice.lessons import kept_rule, reflection, works_rule
-from training.novice.player import Episode, Player, akin, by_noun, lesson_of, shows
-from training.scratch.samples import Part
+from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
+from apprentice.environments.household.world import World
+from apprentice.state import prompts
+from apprentice.training.novice.lessons import kept_rule, reflection, works_rule
+from apprentice.training.novice.player import Episode, Player, akin, by_noun, lesson_of, shows
+from apprentice.training.scratch.samples import Part
 
 
 def adapting(player: Player) -> tuple[Part, ...] | None:

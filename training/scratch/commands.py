@@ -8,12 +8,14 @@ from pathlib import Path
 
 import torch
 
-from training.scratch.loop import Recipe, publish, train
+from apprentice.training.scratch.loop import Recipe, publish, train
 
 
 def run(name: str, recipe: Recipe, about: str) -> None:
     """Read the settings and train; an interrupted run goes on where it stopped."""
-    parser = argparse.ArgumentParser(prog=f"python -m training.{name}", description=about)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m apprentice.training.{name}", description=about
+    )
     parser.add_argument("--out", type=Path, default=Path("runs") / name, help="folder of the run")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; one is often best")
     parser.add_argument("--publish", type=Path, help="write the latest checkpoint here, and stop")

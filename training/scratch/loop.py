@@ -26,9 +26,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from state.errors import MissingPart
-from training.scratch.chat import CONTEXT
-from training.scratch.samples import Sample
+from apprentice.state.errors import MissingPart
+from apprentice.training.scratch.chat import CONTEXT
+from apprentice.training.scratch.samples import Sample
 
 LONGEST: Final = 1280
 STRANGERS: Final = 1_500

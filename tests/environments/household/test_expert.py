@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from environments.household import Household
-from environments.household.expert import Knowledge, Turn, action_in, expert, learn
-from environments.household.game import Game
-from environments.household.language import NOTHING, Goal, kind_of, parse_command
-from environments.household.rooms import SIZES, Room
-from environments.household.world import world
-from state.nouns import Task
+from apprentice.environments.household import Household
+from apprentice.environments.household.expert import Knowledge, Turn, action_in, expert, learn
+from apprentice.environments.household.game import Game
+from apprentice.environments.household.language import NOTHING, Goal, kind_of, parse_command
+from apprentice.environments.household.rooms import SIZES, Room
+from apprentice.environments.household.world import world
+from apprentice.state.nouns import Task
 
 SOMEWHERE = [(w, size) for w in ("north", "alfworld") for size in SIZES]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.household import language
-from environments.household.language import (
+from apprentice.environments.household import language
+from apprentice.environments.household.language import (
     SENTENCES,
     Command,
     Goal,
@@ -18,7 +18,7 @@ from environments.household.language import (
     places_in,
     sight_in,
 )
-from environments.household.nouns import PLACES, THINGS
+from apprentice.environments.household.nouns import PLACES, THINGS
 
 THING = st.sampled_from([noun for nouns in THINGS.values() for noun in nouns])
 PLACE = st.sampled_from(sorted(PLACES))

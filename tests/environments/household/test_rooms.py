@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from environments.household import Household
-from environments.household.language import kind_of, parse_goal
-from environments.household.nouns import APPLIANCES, CATEGORY, FAMILIES, STORES, TREATABLE
-from environments.household.rooms import SIZES, SPLITS, generate
-from environments.household.world import NAMED, STRAY, world
-from state.errors import BadInput, OutOfBounds, UnknownName
-from state.nouns import Task
+from apprentice.environments.household import Household
+from apprentice.environments.household.language import kind_of, parse_goal
+from apprentice.environments.household.nouns import (
+    APPLIANCES,
+    CATEGORY,
+    FAMILIES,
+    STORES,
+    TREATABLE,
+)
+from apprentice.environments.household.rooms import SIZES, SPLITS, generate
+from apprentice.environments.household.world import NAMED, STRAY, world
+from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
+from apprentice.state.nouns import Task
 
 EVERYWHERE = [(w, size) for w in ("north", "south", "alfworld", "w1") for size in SIZES]
 

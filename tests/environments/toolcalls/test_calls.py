@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from environments.toolcalls.calls import Call, Metrics, faults_of, mark, metrics, read, same
-from state.toolcalls import call
+from apprentice.environments.toolcalls.calls import (
+    Call,
+    Metrics,
+    faults_of,
+    mark,
+    metrics,
+    read,
+    same,
+)
+from apprentice.state.toolcalls import call
 
 TOOLS: list[dict[str, Any]] = [
     {

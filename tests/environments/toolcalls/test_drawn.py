@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from environments.toolcalls import drawn
-from environments.toolcalls.authoring import KINDS, requests
-from environments.toolcalls.calls import faults_of, mark
-from environments.toolcalls.domains import DOMAINS, Domain
-from environments.toolcalls.environment import Request
+from apprentice.environments.toolcalls import drawn
+from apprentice.environments.toolcalls.authoring import KINDS, requests
+from apprentice.environments.toolcalls.calls import faults_of, mark
+from apprentice.environments.toolcalls.domains import DOMAINS, Domain
+from apprentice.environments.toolcalls.environment import Request
 
 COUNT = 150
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
-from environments.advance import Advance, advance, start
-from environments.protocol import Environment
-from environments.registry import environment, known
-from environments.toolcalls import authoring
-from environments.toolcalls.calls import mark
-from environments.toolcalls.domains import DOMAINS
-from environments.toolcalls.environment import SPLITS, Toolcalls
-from state.errors import BadInput, UnknownName
-from state.nouns import Task
-from state.toolcalls import call, read_section
+from apprentice.environments.advance import Advance, advance, start
+from apprentice.environments.protocol import Environment
+from apprentice.environments.registry import environment, known
+from apprentice.environments.toolcalls import authoring
+from apprentice.environments.toolcalls.calls import mark
+from apprentice.environments.toolcalls.domains import DOMAINS
+from apprentice.environments.toolcalls.environment import SPLITS, Toolcalls
+from apprentice.state.errors import BadInput, UnknownName
+from apprentice.state.nouns import Task
+from apprentice.state.toolcalls import call, read_section
 
 EVERY = Toolcalls()
 ALL = [task for split in SPLITS for task in EVERY.tasks(split, 10_000)]

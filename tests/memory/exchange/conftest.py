@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from memory.experience.edge import EdgeEngine
-from memory.experience.qdrant import QdrantExperience
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.qdrant import QdrantExperience
 from tests.memory.experience.attempts import Words
 
 Opener = Callable[[str], QdrantExperience]

@@ -14,12 +14,12 @@ import pytest
 from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage, HumanMessage
 
-from memory.exchange.langsmith import project
-from memory.exchange.rows import read_row
-from memory.exchange.transfer import take_in
-from memory.experience.qdrant import QdrantExperience
-from state.errors import BadInput, MissingPart
-from state.nouns import Trajectory, Usage, Verdict
+from apprentice.memory.exchange.langsmith import project
+from apprentice.memory.exchange.rows import read_row
+from apprentice.memory.exchange.transfer import take_in
+from apprentice.memory.experience.qdrant import QdrantExperience
+from apprentice.state.errors import BadInput, MissingPart
+from apprentice.state.nouns import Trajectory, Usage, Verdict
 
 PROJECT = str(UUID(int=9))
 TALK = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]

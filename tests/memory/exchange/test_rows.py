@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import tool_call
 
-from memory.exchange.rows import read_row, write_row
-from state.errors import ApprenticeError, BadInput
-from state.experience import Judged, Remembered
-from state.nouns import InView, Reflection, Task, Trajectory, Usage, Verdict
+from apprentice.memory.exchange.rows import read_row, write_row
+from apprentice.state.errors import ApprenticeError, BadInput
+from apprentice.state.experience import Judged, Remembered
+from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Usage, Verdict
 
 ASKED = {"role": "user", "content": "Which river flows through Vienna?"}
 ANSWERED = {"role": "assistant", "content": "The Danube."}

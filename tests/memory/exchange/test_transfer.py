@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from memory.exchange import files
-from memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
-from memory.exchange.transfer import BATCH, Imported, Refused, left_out, rows, take_in
-from memory.experience.edge import EdgeEngine
-from memory.experience.engine import Where
-from memory.experience.qdrant import QdrantExperience
-from state.errors import BadInput, BrokenData
-from state.experience import Query
-from state.nouns import Task, Trajectory, Verdict
+from apprentice.memory.exchange import files
+from apprentice.memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
+from apprentice.memory.exchange.transfer import BATCH, Imported, Refused, left_out, rows, take_in
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.engine import Where
+from apprentice.memory.experience.qdrant import QdrantExperience
+from apprentice.state.errors import BadInput, BrokenData
+from apprentice.state.experience import Query
+from apprentice.state.nouns import Task, Trajectory, Verdict
 from tests.memory.exchange.conftest import Opener
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 

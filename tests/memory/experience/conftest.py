@@ -13,10 +13,10 @@ from uuid import uuid4
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from memory.experience.edge import EdgeEngine
-from memory.experience.engine import Engine, Where
-from memory.experience.qdrant import CAPACITY, QdrantExperience
-from memory.experience.server import ServerEngine
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.engine import Engine, Where
+from apprentice.memory.experience.qdrant import CAPACITY, QdrantExperience
+from apprentice.memory.experience.server import ServerEngine
 from tests.memory.experience.attempts import Words
 
 SERVER = os.environ.get("QDRANT_URL", "")

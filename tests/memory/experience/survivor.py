@@ -10,8 +10,8 @@ import itertools
 import sys
 from pathlib import Path
 
-from memory.experience.edge import EdgeEngine
-from memory.experience.qdrant import QdrantExperience
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.qdrant import QdrantExperience
 from tests.memory.experience.attempts import Words, attempt, task
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from memory.experience import opening
-from memory.experience.edge import EdgeEngine
-from memory.experience.qdrant import QdrantExperience
-from memory.experience.server import ServerEngine
-from state.errors import BrokenData, MissingPart
+from apprentice.memory.experience import opening
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.qdrant import QdrantExperience
+from apprentice.memory.experience.server import ServerEngine
+from apprentice.state.errors import BrokenData, MissingPart
 from tests.memory.experience.attempts import Words, attempt, task
 from tests.memory.experience.conftest import _dimension
 

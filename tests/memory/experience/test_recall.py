@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pytest
 from pydantic import ValidationError
 
-from memory.experience.points import attempt_id
-from state.errors import BadInput
-from state.experience import How, Outcome, Query, What
-from state.nouns import Task, Verdict, transcript
+from apprentice.memory.experience.points import attempt_id
+from apprentice.state.errors import BadInput
+from apprentice.state.experience import How, Outcome, Query, What
+from apprentice.state.nouns import Task, Verdict, transcript
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 from tests.memory.experience.conftest import Opener
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from state.errors import BadInput
-from state.experience import Query
-from state.nouns import Usage, Verdict
+from apprentice.state.errors import BadInput
+from apprentice.state.experience import Query
+from apprentice.state.nouns import Usage, Verdict
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 from tests.memory.experience.conftest import Opener
 

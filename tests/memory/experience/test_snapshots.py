@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from memory.experience.edge import EdgeEngine
-from memory.experience.folder import HALF_MADE, REPLACED, SHARD
-from memory.experience.qdrant import QdrantExperience
-from memory.experience.snapshots import restore, save
-from state.errors import BadInput, BrokenData, MissingPart
-from state.experience import Query
+from apprentice.memory.experience.edge import EdgeEngine
+from apprentice.memory.experience.folder import HALF_MADE, REPLACED, SHARD
+from apprentice.memory.experience.qdrant import QdrantExperience
+from apprentice.memory.experience.snapshots import restore, save
+from apprentice.state.errors import BadInput, BrokenData, MissingPart
+from apprentice.state.experience import Query
 from tests.memory.experience.attempts import Words, attempt, task
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.errors import BadInput, BrokenData, MissingPart, OutOfBounds
-from training.datasets.card import CARD, DATA, VALID, Example, load, save
-from training.datasets.curation import Curation, HeldOut, curate
+from apprentice.state.errors import BadInput, BrokenData, MissingPart, OutOfBounds
+from apprentice.training.datasets.card import CARD, DATA, VALID, Example, load, save
+from apprentice.training.datasets.curation import Curation, HeldOut, curate
 
 ANY = Curation(minimum_rows=1, minimum_tasks=1)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from environments.toolcalls.calls import mark, read
-from environments.toolcalls.environment import Toolcalls
-from state.toolcalls import read_section
-from training.datasets.__main__ import main
-from training.datasets.card import Example, load
-from training.datasets.demonstrations import REQUESTS, drawn_calls, together, tool_calls
-from training.datasets.openai import check_openai
+from apprentice.environments.toolcalls.calls import mark, read
+from apprentice.environments.toolcalls.environment import Toolcalls
+from apprentice.state.toolcalls import read_section
+from apprentice.training.datasets.__main__ import main
+from apprentice.training.datasets.card import Example, load
+from apprentice.training.datasets.demonstrations import REQUESTS, drawn_calls, together, tool_calls
+from apprentice.training.datasets.openai import check_openai
 
 
 def right(answers: dict[str, str]) -> float:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from environments.advance import advance, start
-from environments.registry import environment
-from environments.toolcalls.environment import Toolcalls
-from state.nouns import InView, Reflection, Task, Trajectory, Verdict, text_of
-from state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, acting
-from state.toolcalls import call
+from apprentice.environments.advance import advance, start
+from apprentice.environments.registry import environment
+from apprentice.environments.toolcalls.environment import Toolcalls
+from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Verdict, text_of
+from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, acting
+from apprentice.state.toolcalls import call
+from apprentice.training.datasets.episodes import (
+    challenges,
+    contrasts,
+    shuffled,
+    stripped,
+    successes,
+)
 from tests.training.attempts import NORTH, pairs
-from training.datasets.episodes import challenges, contrasts, shuffled, stripped, successes
 
 
 @pytest.fixture(scope="module")

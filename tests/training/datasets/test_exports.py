@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from state.errors import BadInput
-from state.toolcalls import call, response, section
-from training.datasets.card import Dataset, Example, save
-from training.datasets.curation import Curation, curate
-from training.datasets.exports import check_huggingface, to_huggingface, to_openai
-from training.datasets.openai import OpenAI, check_openai
-from training.datasets.rows import Kind, Row
+from apprentice.state.errors import BadInput
+from apprentice.state.toolcalls import call, response, section
+from apprentice.training.datasets.card import Dataset, Example, save
+from apprentice.training.datasets.curation import Curation, curate
+from apprentice.training.datasets.exports import check_huggingface, to_huggingface, to_openai
+from apprentice.training.datasets.openai import OpenAI, check_openai
+from apprentice.training.datasets.rows import Kind, Row
 
 TOOL = {
     "name": "get_price",

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from state.errors import BrokenData, MissingPart
-from training.datasets.__main__ import main
-from training.datasets.card import load, save
-from training.datasets.curation import Curation, curate
-from training.datasets.files import conversations, images, preferences, prompts
+from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.training.datasets.__main__ import main
+from apprentice.training.datasets.card import load, save
+from apprentice.training.datasets.curation import Curation, curate
+from apprentice.training.datasets.files import conversations, images, preferences, prompts
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -1,0 +1,1 @@
+"""Apprentice makes an agent better from its own transcripts and outcomes."""
