@@ -35,7 +35,7 @@ from apprentice.state.prompts import Shown
 from apprentice.state.training import TrainingState, TrainingUpdate, Tried
 from apprentice.training.adapters import fits, read
 from apprentice.training.datasets.card import load
-from apprentice.training.datasets.curation import normalised
+from apprentice.training.datasets.curation import text_key
 from apprentice.training.jobs import registered
 
 LOOK: Final = 24
@@ -214,12 +214,12 @@ def _held_out(name: str, state: TrainingState, runtime: Runtime[Context]) -> lis
     tasks = drawn(environment(name), VALIDATION, state.job, state.most)
     dataset = load(dataset_folder(rounds_of(runtime, state.environment), state))
     told = {
-        normalised(str(turn["content"]))
+        text_key(str(turn["content"]))
         for row in dataset.rows()
         for turn in row.get("messages") or row.get("prompt") or ()
         if turn["role"] == "user"
     }
-    found = [task for task in tasks if normalised(text_of(start(task))) not in told]
+    found = [task for task in tasks if text_key(text_of(start(task))) not in told]
     if not found:
         raise MissingPart(
             f"Every held-out task of {name} says what a row of {dataset.folder} says, so there is "

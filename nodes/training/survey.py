@@ -34,8 +34,8 @@ from apprentice.state.nouns import Name, digest
 from apprentice.state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
 from apprentice.training.adapters import adapters, fits, mark_incompatible, retraining
 from apprentice.training.adapters import read as read_card
-from apprentice.training.at_hand import evidence
 from apprentice.training.datasets.curation import Curation
+from apprentice.training.evidence import evidence
 from apprentice.training.jobs import jobs_root, registered
 from apprentice.training.rounds import Round, Rounds
 from apprentice.training.settings import METHODS, read_settings

@@ -14,7 +14,7 @@ from examples.helpdesk.authoring import FILE, write
 
 def test_the_set_becomes_a_dataset_split_by_case() -> None:
     read = preferences(FILE)
-    assert read.refused == []
+    assert read.refusals == []
     made = curate("dpo", read.examples, Curation(cap=6))
     assert len(made.train) + len(made.valid) >= 200
     assert made.filters == {}

@@ -8,8 +8,8 @@ from apprentice.state.advice import Circumstances
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import text_of
 from apprentice.training.advisor import advise
-from apprentice.training.at_hand import CHARACTERS_A_TOKEN, evidence, examples
-from apprentice.training.datasets.rows import written
+from apprentice.training.datasets.rows import to_jsonl
+from apprentice.training.evidence import CHARACTERS_A_TOKEN, evidence, examples
 from apprentice.training.settings import GrpoSettings, SftSettings
 from tests.training.attempts import pairs
 
@@ -17,7 +17,7 @@ from tests.training.attempts import pairs
 def test_every_epoch_costs_and_so_does_every_attempt_that_reinforcement_makes() -> None:
     attempts = list(pairs(30))
     found = evidence(attempts, cap=4, last="dpo", graded=True)
-    rows = written([example.row for example in examples("sft", attempts).examples])
+    rows = to_jsonl([example.row for example in examples("sft", attempts).examples])
     assert found.tokens["sft"] == pytest.approx(
         len(rows) / CHARACTERS_A_TOKEN * SftSettings().epochs, rel=0.01
     )
