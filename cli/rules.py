@@ -28,9 +28,9 @@ from apprentice.memory.experience.opening import close
 from apprentice.memory.store import store
 from apprentice.nodes.experience import experience, installed
 from apprentice.state.context import Context
+from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput, MissingPart
 from apprentice.state.expel import HELD_OUT, TASKS
-from apprentice.state.gathering import CHUNK
 from apprentice.state.records import record as record_of
 from apprentice.state.releases import CURRENT, NONE
 from apprentice.state.rulebook import Difference, Rule, Rulebook, diff, parse_operations

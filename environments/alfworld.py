@@ -60,7 +60,7 @@ class Alfworld:
     instructions = HOUSEHOLD_INSTRUCTIONS
 
     def __init__(self) -> None:
-        self._idle: deque[_Engine] = deque()
+        self._idle: deque[_TextGame] = deque()
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
         """Yield tasks in an order drawn by the seed; families take turns while they last.
@@ -89,7 +89,7 @@ class Alfworld:
         try:
             engine = self._idle.pop()
         except IndexError:
-            engine = _Engine()
+            engine = _TextGame()
         engine.load(file, data)
         game = Game(engine)
         # An engine costs a copy of the planner's library that is never unloaded: reuse it.
@@ -104,7 +104,7 @@ class Alfworld:
 class Game:
     """One episode of one game, its wording normalised as in ReAct's reference code."""
 
-    def __init__(self, engine: _Engine) -> None:
+    def __init__(self, engine: _TextGame) -> None:
         self._engine = engine
         self._last = self._take_in(engine.opening.partition("\n\n")[2].strip())
 
@@ -126,7 +126,7 @@ class Game:
         return Observation(text=text, score=float(won), done=won, admissible=admissible)
 
 
-class _Engine:
+class _TextGame:
     """One TextWorld interpreter, and the copy of the planner's library that it works with."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent, ask
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
-from apprentice.state.prompts import acting as prompt
+from apprentice.state.prompts import act_prompt as prompt
 
 
 def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:

@@ -14,7 +14,7 @@ from apprentice.nodes.agents import Agent, ask
 from apprentice.nodes.experience import Memory, kept
 from apprentice.state.context import Context
 from apprentice.state.nouns import Reflection, Verdict, text_of, transcript
-from apprentice.state.prompts import reflecting
+from apprentice.state.prompts import reflect_prompt
 from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
 
 
@@ -31,7 +31,7 @@ def writing(
         context = Context.of(runtime)
         failed = state.attempts[-1]
         earlier = [reflection.text for reflection in state.reflections[-context.window :]]
-        prompt = reflecting(transcript(failed.messages), earlier, feedback(failed.verdict))
+        prompt = reflect_prompt(transcript(failed.messages), earlier, feedback(failed.verdict))
         reply = await ask(
             reflector, prompt, context, graph="reflexion", environment=state.task.environment
         )

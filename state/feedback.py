@@ -28,7 +28,7 @@ from apprentice.state.nouns import (
 ELSEWHERE: Final = "elsewhere"
 """The environment of attempts whose sender names none."""
 
-Kept = Literal["recorded", "known", "judged", "unchanged"]
+FeedbackEffect = Literal["recorded", "known", "judged", "unchanged"]
 
 
 class SentTask(Noun):
@@ -148,14 +148,14 @@ class FeedbackUpdate(TypedDict, total=False):
     said: list[str]
     judgement: SentVerdict
     latest: Verdict
-    kept: Kept
+    kept: FeedbackEffect
 
 
 class FeedbackOutput(TypedDict):
     """What is kept now."""
 
     id: Annotated[str, Field(title="Id", description="Of the trajectory, for a later verdict.")]
-    kept: Annotated[Kept, Field(title="Kept", description="What this run changed.")]
+    kept: Annotated[FeedbackEffect, Field(title="Kept", description="What this run changed.")]
     latest: Annotated[Verdict, Field(title="Verdict", description="The one that counts.")]
 
 
@@ -171,7 +171,7 @@ class FeedbackState:
     attempt: Trajectory | None = None
     said: list[str] = field(default_factory=list)
     latest: Verdict = Verdict()
-    kept: Kept = "unchanged"
+    kept: FeedbackEffect = "unchanged"
 
 
 def task_of(sent: SentTask, messages: Sequence[AnyMessage]) -> Task:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal, Required
+from typing import Annotated, Any, ClassVar, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from apprentice.state.advice import Advice, Circumstances, Evidence
+from apprentice.state.advice import Advice, AvailableData, Circumstances
 from apprentice.state.gate import Decision, Pair
 from apprentice.state.nouns import Name, Noun
 
@@ -121,7 +121,7 @@ class TrainingUpdate(TypedDict, total=False):
     most: int
     kept: list[str]
     following: bool
-    evidence: Evidence
+    evidence: AvailableData
     seen: float
     advice: Advice | None
     dataset: str
@@ -142,7 +142,7 @@ class TrainingOutput(TypedDict):
 
     stage: Annotated[Stage, Field(title="Stage", description="Where the training stands.")]
     reason: Annotated[str, Field(title="Reason", description="Why, in a sentence or a few.")]
-    evidence: Evidence
+    evidence: AvailableData
     advice: Annotated[Advice | None, Field(title="Advice")]
     dataset: Annotated[str, Field(title="Dataset", description="Its folder's name.")]
     job: Annotated[str, Field(title="Job")]
@@ -174,7 +174,7 @@ class TrainingState:
     most: int = HELD_OUT
     kept: list[str] = field(default_factory=list)
     following: bool = False
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: AvailableData = field(default_factory=AvailableData)
     seen: float = 0.0
     advice: Advice | None = None
     dataset: str = ""
@@ -190,13 +190,15 @@ class TrainingState:
     reason: str = ""
 
 
-class Tried(Noun):
+class AdapterComparison(Noun):
     """How one held-out task ended without the new adapter, with it, and with none at all.
 
     `against` is the adapter that was in force, '' for none.
     `control` is None where the new adapter has only to be no worse. It is not `judged` where an
     attempt has no verdict; then how it ended says nothing.
     """
+
+    stored_as: ClassVar[str] = "tried"
 
     task: str
     family: str

@@ -16,7 +16,7 @@ from apprentice.nodes.recollection import texts
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
 from apprentice.state.nouns import text_of
-from apprentice.state.prompts import adapting as prompt
+from apprentice.state.prompts import adapt_prompt as prompt
 
 
 def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate]:

@@ -14,6 +14,7 @@ from apprentice.environments.registry import environment
 from apprentice.nodes.kept import releases_of
 from apprentice.nodes.tasks import read_flag, read_name, read_number
 from apprentice.state.context import Context
+from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput
 from apprentice.state.expel import (
     HELD_OUT,
@@ -21,12 +22,11 @@ from apprentice.state.expel import (
     MAX_HELD_OUT,
     MAX_TASKS,
     TASKS,
-    Counts,
     ExpelGiven,
     ExpelUpdate,
+    OperationCounts,
 )
 from apprentice.state.gate import fresh_seed
-from apprentice.state.gathering import CHUNK
 from apprentice.state.nouns import Task
 
 TRAINING: Final = ("train",)
@@ -57,7 +57,7 @@ async def draw(state: ExpelGiven, runtime: Runtime[Context]) -> ExpelUpdate:
         "reviewed": read_flag("review", state.review),
         "incumbent": await releases_of(runtime, where.name).current(),
         "evidence": [],
-        "operations": Counts(),
+        "operations": OperationCounts(),
         "rejected": [],
         "candidate": None,
         "proposed": [],

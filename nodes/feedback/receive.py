@@ -23,7 +23,7 @@ from apprentice.state.feedback import (
 )
 from apprentice.state.messages import read_messages
 from apprentice.state.nouns import Task, Trajectory, Verdict
-from apprentice.state.sent import as_kept, sent_id
+from apprentice.state.submission import as_stored, sent_id
 
 _TASK = TypeAdapter[SentTask](SentTask)
 _VERDICT = TypeAdapter[SentVerdict](SentVerdict)
@@ -55,7 +55,7 @@ def _read_attempt(
 ) -> Trajectory:
     messages = read_messages(state.messages)
     task = _looked_up(sent) if _is_here(sent.environment) else task_of(sent, messages)
-    return as_kept(
+    return as_stored(
         Trajectory(
             id=sent_id(context.tenant, task, messages, name),
             tenant=context.tenant,

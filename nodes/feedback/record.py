@@ -13,7 +13,7 @@ from apprentice.nodes.training.notice import notice
 from apprentice.state.context import Context
 from apprentice.state.errors import BrokenData
 from apprentice.state.feedback import FeedbackState, FeedbackUpdate
-from apprentice.state.sent import expect_same
+from apprentice.state.submission import expect_same
 
 Next = Literal["annotate", "__end__"]
 

@@ -8,7 +8,7 @@ from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent
 from apprentice.nodes.insights import consult, log
 from apprentice.state.context import Context
-from apprentice.state.insight_prompts import proposing as prompt
+from apprentice.state.insight_prompts import propose_prompt as prompt
 from apprentice.state.insights import Experiment, InsightsState, InsightsUpdate, insights_of
 from apprentice.state.nouns import text_of
 from apprentice.state.rulebook import LIMIT

@@ -9,8 +9,8 @@ from langgraph.types import Command, interrupt
 
 from apprentice.nodes.insights import log
 from apprentice.state.context import Context
-from apprentice.state.insight_changes import planned, read_review
-from apprentice.state.insights import InsightsState, InsightsUpdate, asking, insights_of
+from apprentice.state.insight_changes import plan_changes, read_review
+from apprentice.state.insights import InsightsState, InsightsUpdate, insights_of, review_question
 
 
 async def review(
@@ -20,8 +20,8 @@ async def review(
     memory = log(runtime, state.book_name)
     book = await memory.load()
     insights = insights_of(book, await memory.batches())
-    answer = read_review(interrupt(asking(insights, state.quarantined, state.problems)))
-    plan = answer if isinstance(answer, str) else planned(answer, book, state.quarantined)
+    answer = read_review(interrupt(review_question(insights, state.quarantined, state.problems)))
+    plan = answer if isinstance(answer, str) else plan_changes(answer, book, state.quarantined)
     if isinstance(plan, (str, list)):
         problems = [plan] if isinstance(plan, str) else plan
         runtime.stream_writer({"type": "insights.misunderstood", "problems": problems})

@@ -9,7 +9,7 @@ from langgraph.types import Command
 
 from apprentice.nodes.insights import enter, log, vote
 from apprentice.state.context import Context
-from apprentice.state.insights import InsightsState, InsightsUpdate, Quarantined, standing
+from apprentice.state.insights import InsightsState, InsightsUpdate, QuarantinedInsight, standing_of
 
 
 async def weigh(
@@ -24,7 +24,7 @@ async def weigh(
     quarantined = state.quarantined
     event = {"report": state.done + 1, "of": len(state.reports)}
     if problem:
-        stopped = Quarantined(text=drawn.text, reason=problem, report=report)
+        stopped = QuarantinedInsight(text=drawn.text, reason=problem, report=report)
         quarantined = [*quarantined, stopped]
         runtime.stream_writer(
             {**event, "type": "insights.quarantined", "text": drawn.text, "reason": problem}
@@ -38,7 +38,7 @@ async def weigh(
                 "insight": rule.id,
                 "text": rule.text,
                 "hit_target": report.hit_target,
-                "standing": standing(rule.strength),
+                "standing": standing_of(rule.strength),
             }
         )
     done = state.done + 1

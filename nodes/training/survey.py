@@ -27,7 +27,7 @@ from apprentice.nodes.training.workshop import (
     rounds_of,
     usable,
 )
-from apprentice.state.advice import Circumstances, Evidence, Method
+from apprentice.state.advice import AvailableData, Circumstances, Method
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Name, digest
@@ -154,7 +154,7 @@ def summed(
     context: Context,
     environment_name: str,
     settings: Mapping[str, Any],
-) -> Evidence:
+) -> AvailableData:
     """Sum up what is at hand, for the advisor; what it costs depends on the job's settings."""
     return evidence(
         [one.attempt for one in found],
@@ -175,7 +175,7 @@ def resumed(begun: Round, kept: list[str]) -> TrainingUpdate:
         "job": begun.job,
         "adapter": begun.adapter,
         "advice": begun.advice,
-        "evidence": Evidence(),
+        "evidence": AvailableData(),
     }
 
 

@@ -25,8 +25,8 @@ from apprentice.models.tokens import counter
 from apprentice.nodes import agents
 from apprentice.nodes.expel import budget
 from apprentice.state.context import Context
+from apprentice.state.critique import TaskAttempts
 from apprentice.state.errors import BadInput, ContextOverflow, MissingPart, OutOfBounds, UnknownName
-from apprentice.state.gathering import Gathered
 from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FULL, RULES
 from apprentice.state.releases import Release
@@ -492,7 +492,7 @@ async def test_no_question_is_longer_than_the_model_reads(monkeypatch: pytest.Mo
     assert max(lengths) <= 900 - budget.ANSWER
     assert ended["operations"].applied > 10
     assert ended["rejected"] == []
-    found = await Findings(store, "default", HOME, "one", Gathered).all()
+    found = await Findings(store, "default", HOME, "one", TaskAttempts).all()
     solved = {attempt.id for each in found for attempt in each.ended(True)}
     batches = await RulebookLog(store, book=HOME).batches()
     chunks = [batch for batch in batches if batch.reason.startswith("Successes")]

@@ -14,7 +14,7 @@ from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.withdrawal import withdraw
 from apprentice.nodes.expel.curate import Criticism
-from apprentice.state.gathering import Gathered
+from apprentice.state.critique import TaskAttempts
 from apprentice.state.nouns import text_of
 from apprentice.state.prompts import RULES
 from tests.experts import expert_agent, expert_critic, expert_reflector
@@ -24,7 +24,7 @@ GIVEN: Any = {"environment": HOME, "tasks": 8, "held_out": 0, "run": "one"}
 
 
 async def withdraw_all(store: InMemoryStore) -> None:
-    found = await Findings(store, "default", HOME, "one", Gathered).all()
+    found = await Findings(store, "default", HOME, "one", TaskAttempts).all()
     names = [attempt.id for each in found for attempt in each.attempts]
     await withdraw(store, "default", HOME, names, "It is private.")
 
