@@ -297,7 +297,7 @@ def curate(
         wanted = [operation for each in parsed for operation in each.operations]
         draft = await book.log.load()
         judged = draft.apply(wanted, author="person")
-        if refused := [*(no for each in parsed for no in each.rejected), *judged.rejected]:
+        if refused := [*(no for each in parsed for no in each.rejections), *judged.rejections]:
             listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
             raise BadInput(f"Nothing was done, because not all of it can be. {listed}")
         applied = await book.log.record(

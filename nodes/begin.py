@@ -49,7 +49,7 @@ async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate
         "usage": Usage(),
         "in_view": in_view,
         "view": shown,
-        "moments": [],
+        "similar_steps": [],
         "adapter": await adapter_for(context, release, releases),
     }
 

@@ -38,7 +38,7 @@ async def recall(
         "trials": 0,
         "verdict": Verdict(),
         "outcome": None,
-        "reflecting": Usage(),
+        "reflection_usage": Usage(),
     }
     outcome: ReflexionOutcome | None = None
     if read_flag("skip", state.skip):

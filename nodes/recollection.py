@@ -29,17 +29,17 @@ async def recollect(memory: Memory, task: Task, context: Context) -> list[Recoll
     asked: list[tuple[What, OutcomeFilter, int]] = [
         ("tasks", "successes", context.exemplars),
         ("tasks", "failures", context.failures),
-        ("reflections", "failures", context.lessons),
+        ("reflections", "failures", context.similar_reflections),
     ]
     return await _ask(memory, task, context, "", asked)
 
 
-async def moments(
+async def similar_steps(
     memory: Memory, task: Task, context: Context, observation: str
 ) -> list[Recollection]:
     """Return what was done in other tasks when something like this was seen."""
     text = observation[-_OBSERVATION:]
-    return await _ask(memory, task, context, text, [("steps", "successes", context.moments)])
+    return await _ask(memory, task, context, text, [("steps", "successes", context.similar_steps)])
 
 
 def shown(recalled: Sequence[Recollection], plan: str = "") -> Shown:
@@ -118,5 +118,5 @@ def _budget(context: Context) -> int:
 
 async def _source(memory: Memory, context: Context) -> Source:
     if context.recall == "fixed":
-        return await asyncio.to_thread(Fixed.named, context.fixed)
+        return await asyncio.to_thread(Fixed.named, context.exemplar_set)
     return await memory(context.tenant)

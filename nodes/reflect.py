@@ -38,16 +38,16 @@ def writing(
         text = text_of(reply.message).strip()
         event = {"type": "reflexion.reflection", "task": state.task.id, "trial": failed.trial}
         runtime.stream_writer({**event, "text": text})
-        spent = state.reflecting + reply.usage
+        spent = state.reflection_usage + reply.usage
         if not text:
-            return {"reflecting": spent}
+            return {"reflection_usage": spent}
         reflection = Reflection(text=text, trial=failed.trial)
         own = Reflections(runtime.store, context.tenant, state.task)
         await own.add(state.run_name, reflection)
         if experience := await kept(memory, runtime):
             await experience.record([failed])
             await experience.reflect(failed.id, text)
-        return {"reflections": [*state.reflections, reflection], "reflecting": spent}
+        return {"reflections": [*state.reflections, reflection], "reflection_usage": spent}
 
     return reflect
 

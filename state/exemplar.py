@@ -53,9 +53,9 @@ class ExemplarUpdate(TypedDict, total=False):
     task: Task
     run_name: str
     background: Shown
-    recalled: list[Recollection]
+    recollections: list[Recollection]
     plan: str
-    adapting: Usage
+    plan_usage: Usage
     attempts: list[Trajectory]
     verdict: Verdict
     outcome: ExemplarOutcome | None
@@ -70,7 +70,7 @@ class ExemplarOutput(TypedDict):
     ]
     verdict: Verdict
     attempts: Annotated[list[Trajectory], Field(title="Attempts", description="The one attempt.")]
-    recalled: Recollections
+    recollections: Recollections
     plan: Annotated[str, Field(title="Plan", description="Adapted from the best exemplar.")]
 
 
@@ -84,9 +84,9 @@ class ExemplarState:
     task: Task
     run_name: str = ""
     background: Shown = field(default_factory=Shown)
-    recalled: list[Recollection] = field(default_factory=list)
+    recollections: list[Recollection] = field(default_factory=list)
     plan: str = ""
-    adapting: Usage = field(default_factory=Usage)
+    plan_usage: Usage = field(default_factory=Usage)
     attempts: list[Trajectory] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
     outcome: ExemplarOutcome | None = None

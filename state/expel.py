@@ -133,11 +133,11 @@ class ExpelUpdate(TypedDict, total=False):
     tasks_drawn: list[Task]
     most_held_out: int
     chunk_size: int
-    reviewed: bool
+    ask_person: bool
     incumbent: Release | None
     evidence: list[CritiqueEvidence]
     operations: OperationCounts
-    rejected: list[Rejection]
+    rejections: list[Rejection]
     candidate: Release | None
     proposed: list[RuleChange]
     waiting: list[QuarantinedOperation]
@@ -155,7 +155,7 @@ class ExpelOutput(TypedDict):
     outcome: Annotated[ExpelOutcome, Field(title="Outcome", description="How the run ended.")]
     reason: Annotated[str, Field(title="Reason", description="Why, as a sentence.")]
     operations: OperationCounts
-    rejected: list[Rejection]
+    rejections: list[Rejection]
     candidate: Release | None
     validation: Decision | None
 
@@ -169,11 +169,11 @@ class ExpelState:
     tasks_drawn: list[Task] = field(default_factory=list)
     most_held_out: int = HELD_OUT
     chunk_size: int = CHUNK
-    reviewed: bool = False
+    ask_person: bool = False
     incumbent: Release | None = None
     evidence: list[CritiqueEvidence] = field(default_factory=list)
     operations: OperationCounts = field(default_factory=OperationCounts)
-    rejected: list[Rejection] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
     candidate: Release | None = None
     proposed: list[RuleChange] = field(default_factory=list)
     waiting: list[QuarantinedOperation] = field(default_factory=list)

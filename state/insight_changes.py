@@ -45,22 +45,22 @@ def plan_changes(
     """Return what an answer comes to on a book, or everything that is wrong with it."""
     known = {rule.id: rule for rule in (*book.rules, *book.retired)}
     operations: list[Operation] = []
-    admitted: list[Admission] = []
+    admissions: list[Admission] = []
     problems: list[str] = []
     for number, change in enumerate(review.changes, 1):
         outcome = _outcome(change, known, quarantined)
         if isinstance(outcome, Operation):
             operations.append(outcome)
         elif isinstance(outcome, Admission):
-            admitted.append(outcome)
+            admissions.append(outcome)
         else:
             problems.append(f"Change {number}, {change.action}: {outcome}")
-    problems = problems or _impossible(operations, admitted, book)
+    problems = problems or _impossible(operations, admissions, book)
     if problems:
         return problems
     return Plan(
         operations=tuple(operations),
-        admitted=tuple(admitted),
+        admissions=tuple(admissions),
         reason=review.reason,
         done=review.done,
     )
@@ -78,15 +78,15 @@ def _outcome(
 
 
 def _impossible(
-    operations: Sequence[Operation], admitted: Sequence[Admission], book: Rulebook
+    operations: Sequence[Operation], admissions: Sequence[Admission], book: Rulebook
 ) -> list[str]:
     """Say which changes cannot be done together on a book."""
-    if len({each.number for each in admitted}) < len(admitted):
+    if len({each.number for each in admissions}) < len(admissions):
         return ["The same is admitted twice."]
-    additions = [Operation(kind="ADD", text=each.text) for each in admitted]
+    additions = [Operation(kind="ADD", text=each.text) for each in admissions]
     applied = book.apply([*operations, *additions], author="person")
-    if applied.rejected:
-        return [f"{each.written}: {each.reason}" for each in applied.rejected]
+    if applied.rejections:
+        return [f"{each.written}: {each.reason}" for each in applied.rejections]
     after = {rule.id: rule for rule in (*applied.rulebook.rules, *applied.rulebook.retired)}
     twice = [
         each.text

@@ -124,7 +124,7 @@ class Plan(Noun):
     """What a person's answer comes to: what is done to the book, and what is let in."""
 
     operations: tuple[Operation, ...] = ()
-    admitted: tuple[Admission, ...] = ()
+    admissions: tuple[Admission, ...] = ()
     reason: str = ""
     done: bool = True
 
@@ -151,7 +151,7 @@ class InsightsInput(TypedDict, total=False):
     """What was reported. All but the reports are values of one run alone."""
 
     reports: Required[GivenReports]
-    book: Annotated[
+    collection: Annotated[
         Name,
         Field(title="Book", description="Name of the collection of insights."),
         EphemeralValue(str),
@@ -168,7 +168,7 @@ class InsightsGiven:
     """An input as it arrives, before anything in it is checked."""
 
     reports: object = None
-    book: object = None
+    collection: object = None
     review: object = None
 
 
@@ -176,11 +176,11 @@ class InsightsUpdate(TypedDict, total=False):
     """What a node of insights changes."""
 
     reports: list[InsightReport]
-    book_name: str
+    collection_name: str
     run_name: str
-    reviewed: bool
-    done: int
-    drawn: InsightDraft
+    ask_person: bool
+    reports_done: int
+    draft: InsightDraft
     quarantined: list[QuarantinedInsight]
     rounds: int
     problems: list[str]
@@ -208,11 +208,11 @@ class InsightsState:
     """A run so far: how many reports are done, what waits for a person, how things stand."""
 
     reports: list[InsightReport] = field(default_factory=list)
-    book_name: str = ""
+    collection_name: str = ""
     run_name: str = ""
-    reviewed: bool = True
-    done: int = 0
-    drawn: InsightDraft = field(default_factory=InsightDraft)
+    ask_person: bool = True
+    reports_done: int = 0
+    draft: InsightDraft = field(default_factory=InsightDraft)
     quarantined: list[QuarantinedInsight] = field(default_factory=list)
     rounds: int = 0
     problems: list[str] = field(default_factory=list)

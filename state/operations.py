@@ -21,7 +21,7 @@ class ParsedOperations(Noun):
     """The operations found in a text, in order, and the lines that meant to be one but are not."""
 
     operations: tuple[Operation, ...] = ()
-    rejected: tuple[Rejection, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
 
 
 class _Entry(NamedTuple):
@@ -51,16 +51,18 @@ _DIGITS: Final = 6
 def parse_operations(text: str) -> ParsedOperations:
     """Read rule operations from what a model wrote. No text raises."""
     operations: list[Operation] = []
-    rejected: list[Rejection] = []
+    rejections: list[Rejection] = []
     for entry in _entries(_decodable(text)):
         outcome = _read(entry)
         if isinstance(outcome, Operation):
             operations.append(outcome)
         else:
-            rejected.append(outcome)
-    if not operations and not rejected:
-        rejected.append(_refuse(text, "No operation was found: write lines such as 'ADD: <rule>'."))
-    return ParsedOperations(operations=tuple(operations), rejected=tuple(rejected))
+            rejections.append(outcome)
+    if not operations and not rejections:
+        rejections.append(
+            _refuse(text, "No operation was found: write lines such as 'ADD: <rule>'.")
+        )
+    return ParsedOperations(operations=tuple(operations), rejections=tuple(rejections))
 
 
 def plain(text: str) -> str:

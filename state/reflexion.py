@@ -68,7 +68,7 @@ class ReflexionUpdate(TypedDict, total=False):
     trials: int
     verdict: Verdict
     outcome: ReflexionOutcome | None
-    reflecting: Usage
+    reflection_usage: Usage
 
 
 class ReflexionOutput(TypedDict):
@@ -80,7 +80,7 @@ class ReflexionOutput(TypedDict):
     trials: Annotated[int, Field(title="Trials", description="Attempts made in this run.")]
     attempts: list[Trajectory]
     reflections: list[Reflection]
-    reflecting: Annotated[
+    reflection_usage: Annotated[
         Usage, Field(title="Reflecting", description="What writing this run's reflections cost.")
     ]
 
@@ -97,4 +97,4 @@ class ReflexionState:
     trials: int = 0
     verdict: Verdict = field(default_factory=Verdict)
     outcome: ReflexionOutcome | None = None
-    reflecting: Usage = field(default_factory=Usage)
+    reflection_usage: Usage = field(default_factory=Usage)

@@ -121,7 +121,7 @@ class Rulebook(Noun):
         folding = _thaw(self)
         folding.take(accepted, author)
         return ApplyResult(
-            rulebook=_freeze(folding), operations=accepted, rejected=tuple(bench.rejected)
+            rulebook=_freeze(folding), operations=accepted, rejections=tuple(bench.rejections)
         )
 
 
@@ -136,7 +136,7 @@ class ApplyResult(Noun):
 
     rulebook: Rulebook
     operations: tuple[Operation, ...] = ()
-    rejected: tuple[Rejection, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
 
 
 class Batch(Noun):

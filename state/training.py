@@ -117,18 +117,18 @@ class TrainingUpdate(TypedDict, total=False):
     base: str
     situation: Circumstances
     job_settings: dict[str, Any]
-    stripped: bool
+    strip_views: bool
     most: int
-    kept: list[str]
-    following: bool
+    other_environments: list[str]
+    follow_job: bool
     evidence: AvailableData
-    seen: float
+    surveyed_until: float
     advice: Advice | None
     dataset: str
     job: str
     adapter: str
     progress: dict[str, Any]
-    launched: bool
+    job_launched: bool
     number: int
     incumbent: str
     looks: int
@@ -170,18 +170,18 @@ class TrainingState:
     base: str = ""
     situation: Circumstances = field(default_factory=Circumstances)
     job_settings: dict[str, Any] = field(default_factory=dict)
-    stripped: bool = True
+    strip_views: bool = True
     most: int = HELD_OUT
-    kept: list[str] = field(default_factory=list)
-    following: bool = False
+    other_environments: list[str] = field(default_factory=list)
+    follow_job: bool = False
     evidence: AvailableData = field(default_factory=AvailableData)
-    seen: float = 0.0
+    surveyed_until: float = 0.0
     advice: Advice | None = None
     dataset: str = ""
     job: str = ""
     adapter: str = ""
     progress: dict[str, Any] = field(default_factory=dict)
-    launched: bool = False
+    job_launched: bool = False
     number: int = 0
     incumbent: str = ""
     looks: int = 0

@@ -47,7 +47,7 @@ class OperationValidator:
         overfull: bool,
         origin: str,
     ) -> None:
-        self.rejected: list[Rejection] = []
+        self.rejections: list[Rejection] = []
         self._rules = rules
         self._known = {rule.id: rule for rule in (*rules, *retired)}
         self._merged = merged
@@ -71,7 +71,7 @@ class OperationValidator:
             if isinstance(outcome, Operation):
                 passed.append(outcome)
             else:
-                self.rejected.append(outcome)
+                self.rejections.append(outcome)
         return passed
 
     def _address(self, operation: Operation) -> Operation | Rejection:

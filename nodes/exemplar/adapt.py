@@ -24,7 +24,7 @@ def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate
 
     async def adapt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
         """Adapt the most relevant solution to the new task; an empty plan leaves it as it is."""
-        case = texts(state.recalled, "tasks", success=True)[0]
+        case = texts(state.recollections, "tasks", success=True)[0]
         opening = await asyncio.to_thread(advance.start, state.task)
         reply = await ask(
             planner,
@@ -35,6 +35,6 @@ def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate
         )
         plan = text_of(reply.message).strip()
         runtime.stream_writer({"type": "exemplar.adapted", "task": state.task.id, "plan": plan})
-        return {"plan": plan, "adapting": reply.usage}
+        return {"plan": plan, "plan_usage": reply.usage}
 
     return adapt

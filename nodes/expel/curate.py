@@ -81,7 +81,7 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
                 continue
             counts += found.counts
             rejected += found.rejected
-        return {"operations": counts, "rejected": rejected[:REPORTED]}
+        return {"operations": counts, "rejections": rejected[:REPORTED]}
 
     return curate
 
@@ -146,7 +146,7 @@ class _Desk:
         stand = [rule.text for rule in before.rules]
         doubt = _Doubt(declined_rules(batches, book), self.words, book, stand)
         operations, refused = doubt.sorted_out(parsed.operations)
-        refused += book.apply(operations).rejected
+        refused += book.apply(operations).rejections
         # What is stopped is kept first: a batch that is logged is never looked at again.
         stopped = await quarantine_of(self.runtime, self.state.environment).add(
             refused, run=run, evidence=piece.trajectories
@@ -159,7 +159,7 @@ class _Desk:
             reason=reason(piece, self.attempts),
             seen=book,
         )
-        rejected = (*parsed.rejected, *refused)
+        rejected = (*parsed.rejections, *refused)
         counts = OperationCounts(
             applied=len(applied.operations),
             rejected=len(rejected) - len(stopped),

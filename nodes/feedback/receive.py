@@ -46,7 +46,7 @@ async def receive(
     sent = SentTask() if state.task is None else read(_TASK, "task", state.task)
     attempt = await asyncio.to_thread(_read_attempt, state, sent, name, given, Context.of(runtime))
     said = [field for field in sorted(sent.model_fields_set) if getattr(sent, field)]
-    update = {"id": attempt.id, "judgement": given, "attempt": attempt, "said": said}
+    update = {"id": attempt.id, "judgement": given, "attempt": attempt, "named_fields": said}
     return Command(update=update, goto="record")
 
 

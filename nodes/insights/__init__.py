@@ -68,7 +68,7 @@ async def enter(
     )
     if applied.operations:
         return applied.operations[0].rule, ""
-    rejected = applied.rejected[0]
+    rejected = applied.rejections[0]
     known = None if rejected.flagged else _holder(text, applied.rulebook.rules)
     return (known, "") if known else ("", rejected.reason)
 

@@ -21,8 +21,8 @@ def drawing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]
 
     async def draw(state: InsightsState, runtime: Runtime[Context]) -> InsightsUpdate:
         """Draw an insight from the next report; one that was drawn before is looked up."""
-        report = state.reports[state.done]
-        memory = log(runtime, state.book_name)
+        report = state.reports[state.reports_done]
+        memory = log(runtime, state.collection_name)
         usage = state.usage
         drawn = drawn_before(report, await memory.batches())
         if drawn is None:
@@ -30,9 +30,13 @@ def drawing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]
             shown = [rule.text for rule in book.shown()]
             reply = await consult(analyst, prompt(report, shown), Context.of(runtime))
             drawn, usage = read_drawn(text_of(reply.message), book), usage + reply.usage
-        event = {"type": "insights.drawn", "report": state.done + 1, "of": len(state.reports)}
+        event = {
+            "type": "insights.drawn",
+            "report": state.reports_done + 1,
+            "of": len(state.reports),
+        }
         runtime.stream_writer({**event, **drawn.model_dump()})
-        return {"drawn": drawn, "usage": usage}
+        return {"draft": drawn, "usage": usage}
 
     return draw
 
@@ -48,8 +52,8 @@ def drawn_before(report: InsightReport, batches: Iterable[Batch]) -> InsightDraf
 def read_drawn(text: str, book: Rulebook) -> InsightDraft:
     """Read the one operation that a report calls for: an insight to ADD, or a number to AGREE."""
     parsed = parse_operations(text)
-    if parsed.rejected:
-        first = parsed.rejected[0]
+    if parsed.rejections:
+        first = parsed.rejections[0]
         return InsightDraft(text=first.written, problem=first.reason)
     operation, *more = parsed.operations
     if more or operation.kind not in ("ADD", "AGREE"):
@@ -61,6 +65,6 @@ def read_drawn(text: str, book: Rulebook) -> InsightDraft:
         problem = f"There is no insight {operation.number}; {len(book.shown())} were shown."
         return InsightDraft(text=str(operation), problem=problem)
     applied = book.apply([operation])
-    if applied.rejected:
-        return InsightDraft(text=str(operation), problem=applied.rejected[0].reason)
+    if applied.rejections:
+        return InsightDraft(text=str(operation), problem=applied.rejections[0].reason)
     return InsightDraft(insight=applied.operations[0].rule)

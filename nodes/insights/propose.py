@@ -19,7 +19,7 @@ def proposing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdat
 
     async def propose(state: InsightsState, runtime: Runtime[Context]) -> InsightsUpdate:
         """Propose one experiment from the promoted insights, if there are any."""
-        memory = log(runtime, state.book_name)
+        memory = log(runtime, state.collection_name)
         book = await memory.load()
         update: InsightsUpdate = {
             "insights": insights_of(book, await memory.batches()),

@@ -17,7 +17,7 @@ async def review(
     state: InsightsState, runtime: Runtime[Context]
 ) -> Command[Literal["review", "amend", "propose"]]:
     """Ask a person, and ask again with what is wrong while the answer cannot be done."""
-    memory = log(runtime, state.book_name)
+    memory = log(runtime, state.collection_name)
     book = await memory.load()
     insights = insights_of(book, await memory.batches())
     answer = read_review(interrupt(review_question(insights, state.quarantined, state.problems)))
@@ -27,6 +27,6 @@ async def review(
         runtime.stream_writer({"type": "insights.misunderstood", "problems": problems})
         return Command(update=InsightsUpdate(problems=problems), goto="review")
     update: InsightsUpdate = {"plan": plan, "problems": []}
-    if plan.operations or plan.admitted:
+    if plan.operations or plan.admissions:
         return Command(update=update, goto="amend")
     return Command(update=update, goto="propose" if plan.done else "review")

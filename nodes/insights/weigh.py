@@ -16,13 +16,13 @@ async def weigh(
     state: InsightsState, runtime: Runtime[Context]
 ) -> Command[Literal["draw", "review", "propose"]]:
     """Log what was drawn and what its outcome says, or keep it from the book for a person."""
-    report, drawn = state.reports[state.done], state.drawn
-    memory = log(runtime, state.book_name)
+    report, drawn = state.reports[state.reports_done], state.draft
+    memory = log(runtime, state.collection_name)
     insight, problem = drawn.insight, drawn.problem
     if not insight and not problem:
         insight, problem = await enter(memory, report, drawn.text, author="model")
     quarantined = state.quarantined
-    event = {"report": state.done + 1, "of": len(state.reports)}
+    event = {"report": state.reports_done + 1, "of": len(state.reports)}
     if problem:
         stopped = QuarantinedInsight(text=drawn.text, reason=problem, report=report)
         quarantined = [*quarantined, stopped]
@@ -41,8 +41,8 @@ async def weigh(
                 "standing": standing_of(rule.strength),
             }
         )
-    done = state.done + 1
-    update: InsightsUpdate = {"done": done, "quarantined": quarantined}
+    done = state.reports_done + 1
+    update: InsightsUpdate = {"reports_done": done, "quarantined": quarantined}
     if done < len(state.reports):
         return Command(update=update, goto="draw")
-    return Command(update=update, goto="review" if state.reviewed else "propose")
+    return Command(update=update, goto="review" if state.ask_person else "propose")

@@ -77,7 +77,7 @@ def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
             # The run that released it was ended before its last word: the gate has decided.
             decisions[state.environment] = current.validation
             return Command(update=told(current.validation.reason), goto="promote")
-        for name in (state.environment, *state.kept):
+        for name in (state.environment, *state.other_environments):
             if name in decisions:
                 continue
             tasks = await asyncio.to_thread(_held_out, name, state, runtime)

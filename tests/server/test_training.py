@@ -103,8 +103,8 @@ async def send(client: LangGraphClient, one: Trajectory) -> None:
         "task": {"environment": one.task.environment, "id": one.task.id},
         "verdict": {"success": one.verdict.success},
     }
-    kept: Any = await client.runs.wait(None, "feedback", input=given, context=MODEL)
-    assert kept["kept"] == "recorded"
+    sent: Any = await client.runs.wait(None, "feedback", input=given, context=MODEL)
+    assert sent["effect"] == "recorded"
 
 
 async def answered(client: LangGraphClient, **settings: Any) -> tuple[str, str]:

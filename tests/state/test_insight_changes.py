@@ -71,9 +71,9 @@ def test_an_answer_is_done_whole_or_not_at_all(wanted: list[InsightChange]) -> N
         assert plan
         assert all(problem.endswith((".", "'")) for problem in plan)
         return
-    assert len(plan.operations) + len(plan.admitted) == len(wanted)
+    assert len(plan.operations) + len(plan.admissions) == len(wanted)
     applied = BOOK.apply(plan.operations, author="person")
-    assert applied.rejected == ()
+    assert applied.rejections == ()
     found = {rule.id: rule for rule in (*applied.rulebook.rules, *applied.rulebook.retired)}
     assert len({rule.text.casefold() for rule in applied.rulebook.rules}) == len(
         applied.rulebook.rules

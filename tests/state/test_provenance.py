@@ -168,7 +168,7 @@ def test_no_withdrawn_words_are_left_and_nothing_else_is_touched(
     before = fold(batches)
     resting = dependents_of(batches, names)
     applied = before.apply(resting.operations(), author="system")
-    assert applied.rejected == ()
+    assert applied.rejections == ()
     after = {rule.id: rule for rule in applied.rulebook.rules}
     assert not any(resting.bars(rule) for rule in after.values())
     touched = {rule.id for rule in (*resting.alone, *resting.partly)}
