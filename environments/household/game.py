@@ -19,16 +19,16 @@ class Game:
         self.world = world
         self.room = room
         self.at = ""
-        self.held = ""
+        self.in_hand = ""
         self.open = {place: not door for place, door in room.places.items()}
         self.things: dict[str, set[str]] = defaultdict(set)
         for thing, place in room.things.items():
             self.things[place].add(thing)
         self.states: dict[str, set[str]] = defaultdict(set)
-        self.lit: set[str] = set()
-        self.done = False
+        self.lamps_on: set[str] = set()
+        self.over = False
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the room and the task's sentence."""
         text = f"{language.room(self.room.places)}\n\nYour task is to: {self.room.sentence}"
         return Observation(text=text, admissible=self.admissible())
@@ -37,16 +37,16 @@ class Game:
         """Carry out one command; what cannot be done changes nothing and says so."""
         command = language.parse_command(action)
         text = NOTHING if command is None else getattr(self, f"_{command.verb}")(command)
-        self.done = self.done or (text != NOTHING and self._solved())
-        return Observation(text=text, score=float(self.done), done=self.done)
+        self.over = self.over or (text != NOTHING and self._goal_reached())
+        return Observation(text=text, score=float(self.over), done=self.over)
 
     def admissible(self) -> tuple[str, ...]:
         """List every command that does something here, sorted."""
         here = [place for place in self.room.places if self._here(place)]
         commands = [f"go to {place}" for place in self.room.places if place not in here]
         commands += ["look", "inventory", *(f"examine {place}" for place in here)]
-        if self.held:
-            commands.append(f"examine {self.held}")
+        if self.in_hand:
+            commands.append(f"examine {self.in_hand}")
         for place in here:
             commands += self._commands_at(place)
         return tuple(sorted(commands))
@@ -59,14 +59,14 @@ class Game:
             seen = self.things[place]
             commands += [f"examine {thing}" for thing in seen]
             commands += [f"use {thing}" for thing in seen if kind_of(thing).endswith("lamp")]
-            if self.held:
-                commands.append(f"put {self.held} in/on {place}")
+            if self.in_hand:
+                commands.append(f"put {self.in_hand} in/on {place}")
             else:
                 commands += [f"take {thing} from {place}" for thing in seen]
-        if self.held:
+        if self.in_hand:
             treats = self.world.treats
             verbs = [verb for verb in TREATMENTS if treats[verb] == kind_of(place)]
-            commands += [f"{verb} {self.held} with {place}" for verb in verbs]
+            commands += [f"{verb} {self.in_hand} with {place}" for verb in verbs]
         return commands
 
     def _see(self, place: str) -> str:
@@ -95,18 +95,18 @@ class Game:
     def _take(self, command: Command) -> str:
         thing, place = command.first, command.second
         reachable = self._here(place) and self.open.get(place, False)
-        if self.held or not reachable or thing not in self.things[place]:
+        if self.in_hand or not reachable or thing not in self.things[place]:
             return NOTHING
         self.things[place].remove(thing)
-        self.held = thing
+        self.in_hand = thing
         return f"You pick up the {thing} from the {place}."
 
     def _put(self, command: Command) -> str:
         thing, place = command.first, command.second
-        if thing != self.held or not self._here(place) or not self.open.get(place, False):
+        if thing != self.in_hand or not self._here(place) or not self.open.get(place, False):
             return NOTHING
         self.things[place].add(thing)
-        self.held = ""
+        self.in_hand = ""
         return f"You put the {thing} in/on the {place}."
 
     def _open(self, command: Command) -> str:
@@ -127,16 +127,16 @@ class Game:
         thing = command.first
         if not self._visible(thing) or not kind_of(thing).endswith("lamp"):
             return NOTHING
-        if thing in self.lit:
-            self.lit.remove(thing)
+        if thing in self.lamps_on:
+            self.lamps_on.remove(thing)
             return f"You turn off the {thing}."
-        self.lit.add(thing)
+        self.lamps_on.add(thing)
         return f"You turn on the {thing}."
 
     def _treat(self, command: Command) -> str:
         thing, place = command.first, command.second
         works = self.world.treats[command.verb] == kind_of(place)
-        if thing != self.held or not self._here(place) or not works:
+        if thing != self.in_hand or not self._here(place) or not works:
             return NOTHING
         states = self.states[thing]
         states.add(command.verb)
@@ -152,10 +152,10 @@ class Game:
         item = command.first
         if item in self.room.places and self._here(item):
             return self._see(item)
-        if item != self.held and not self._visible(item):
+        if item != self.in_hand and not self._visible(item):
             return NOTHING
         if kind_of(item).endswith("lamp"):
-            return f"This {item} is {'on' if item in self.lit else 'off'}."
+            return f"This {item} is {'on' if item in self.lamps_on else 'off'}."
         words = {"heat": "hot", "clean": "clean", "cool": "cold"}
         states = [word for verb, word in words.items() if verb in self.states[item]]
         if states == ["clean", "cold"]:
@@ -167,18 +167,20 @@ class Game:
     def _look(self, command: Command) -> str:
         if not self.at:
             return language.room(self.room.places)
-        return language.facing(place for place in self.room.places if self._here(place))
+        return language.position(place for place in self.room.places if self._here(place))
 
     def _inventory(self, command: Command) -> str:
         return (
-            f"You are carrying: a {self.held}." if self.held else "You are not carrying anything."
+            f"You are carrying: a {self.in_hand}."
+            if self.in_hand
+            else "You are not carrying anything."
         )
 
-    def _solved(self) -> bool:
+    def _goal_reached(self) -> bool:
         goal = self.room.goal
         if goal.family == "light":
-            lamps = {lamp for lamp in self.lit if kind_of(lamp) == goal.target}
-            return kind_of(self.held) == goal.thing and any(map(self._visible, lamps))
+            lamps = {lamp for lamp in self.lamps_on if kind_of(lamp) == goal.target}
+            return kind_of(self.in_hand) == goal.thing and any(map(self._visible, lamps))
         need = 2 if goal.family == "two" else 1
         state = goal.family if goal.family in TREATMENTS else None
         for place, things in self.things.items():

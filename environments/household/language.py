@@ -65,18 +65,18 @@ def in_order(items: Iterable[str]) -> list[str]:
     return sorted(items, key=lambda item: (kind_of(item), -int(item.rpartition(" ")[2])))
 
 
-def listing(items: Iterable[str]) -> str:
+def item_list(items: Iterable[str]) -> str:
     """Write 'a mug 1, a pen 2, and a pen 1', or 'nothing'."""
     names = [f"a {item}" for item in items]
-    return _joined(names) if names else "nothing"
+    return _join(names) if names else "nothing"
 
 
-def facing(places: Iterable[str]) -> str:
+def position(places: Iterable[str]) -> str:
     """Say in front of what one stands: places that share a spot are all named."""
-    return f"You are facing the {_joined(in_order(places))}. Next to it, you see nothing."
+    return f"You are facing the {_join(in_order(places))}. Next to it, you see nothing."
 
 
-def _joined(names: list[str]) -> str:
+def _join(names: list[str]) -> str:
     *others, last = names
     return f"{', '.join(others)}, and {last}" if others else last
 
@@ -85,7 +85,7 @@ def room(places: Iterable[str]) -> str:
     """Say what places there are."""
     return (
         "You are in the middle of a room. Looking quickly around you, "
-        f"you see {listing(in_order(places))}."
+        f"you see {item_list(in_order(places))}."
     )
 
 
@@ -93,7 +93,7 @@ def contents(place: str, things: Iterable[str], *, door: bool, open_: bool) -> s
     """Say what can be seen at a place."""
     if door and not open_:
         return f"The {place} is closed."
-    seen = listing(in_order(things))
+    seen = item_list(in_order(things))
     if door:
         return f"The {place} is open. In it, you see {seen}."
     return f"On the {place}, you see {seen}."
@@ -104,15 +104,15 @@ def items_in(text: str) -> list[str]:
     return _LISTED.findall(text)
 
 
-def places_in(opening: str) -> list[str]:
+def places_in(first_text: str) -> list[str]:
     """Return the places that an episode's opening lists, in order."""
-    match = _ROOM.search(opening)
+    match = _ROOM.search(first_text)
     return items_in(match[1]) if match else []
 
 
-def goal_in(opening: str) -> str:
+def goal_in(first_text: str) -> str:
     """Return the task sentence of an episode's opening, without 'Your task is to:'."""
-    match = _TASK.search(opening)
+    match = _TASK.search(first_text)
     return match[1] if match else ""
 
 
