@@ -1,8 +1,8 @@
-"""The expert: explores sensibly when it doesn't know, acts directly when it does.
+"""The expert: it explores while it lacks knowledge, and acts directly once it has it.
 
-It sees what an agent sees, the opening and the observations so far, and whatever knowledge it
-is handed; never the simulator. So it can be asked at any state, after anybody's actions, and
-what it would do is a pure function of the transcript and the knowledge.
+It sees the first observation, the turns so far and the knowledge that the caller passes; it never
+sees the simulator. Its next turn is a pure function of these three, so a caller can ask for it in
+any state, whoever acted before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _APPLIANCE_NOTE = re.compile(r"^think: To (clean|cool|heat) a thing, use the ([a
 
 
 class Turn(NamedTuple):
-    """One exchange: what the agent wrote and what came back."""
+    """One exchange: the agent's text and the observation that followed."""
 
     text: str
     observation: str
@@ -42,7 +42,7 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What reflections, rules and examples tell.
+    """The facts that reflections, rules and examples state.
 
     Attributes:
         storage: thing's noun -> kind of place that stores such things (rules, examples).
@@ -58,17 +58,17 @@ class Knowledge:
 
 
 def storage_rule(category: str, kind: str) -> str:
-    """Word where a category of things is kept, the same in a thought as in a rule."""
+    """Write which kind of place stores a category; thoughts and rules share this wording."""
     return f"Look for {category} in/on a {kind}."
 
 
 def appliance_rule(verb: str, kind: str) -> str:
-    """Word which appliance performs a treatment, the same in a thought as in a rule."""
+    """Write which appliance performs a treatment; thoughts and rules share this wording."""
     return f"To {verb} a thing, use the {kind}."
 
 
 def knowledge_in(turns: Iterable[Turn]) -> Knowledge:
-    """Return what the thoughts of an attempt say it found out, on kinds of things and places."""
+    """Return the facts about storage and appliances that the thoughts of an attempt state."""
     storage: dict[str, str] = {}
     appliances: dict[str, str] = {}
     for turn in turns:
@@ -88,7 +88,7 @@ def action_in(text: str) -> str:
 
 @dataclass
 class Memory:
-    """What a transcript tells: the room, what was seen where, and how far the task is.
+    """The state that a transcript implies: the room, the contents of places, the progress.
 
     Attributes:
         goal: what the task asks for.
@@ -126,7 +126,7 @@ class Memory:
 
     @classmethod
     def of(cls, first_text: str, turns: Sequence[Turn]) -> Memory | None:
-        """Read a transcript; None when its task is not a household task."""
+        """Read a transcript; return None if its task is not a household task."""
         goal = parse_goal(goal_in(first_text))
         if goal is None:
             return None
@@ -136,7 +136,7 @@ class Memory:
         return memory
 
     def read(self, turn: Turn) -> None:
-        """Take in one exchange."""
+        """Update the memory with one exchange."""
         if "Plan:" in turn.text:
             self.plan = plan_in(turn.text)
         if match := _AIM.search(turn.text):
@@ -193,13 +193,13 @@ class Memory:
             self.searched_places.append(place)
 
     def unknown(self, place: str) -> bool:
-        """Tell whether not even the outside of a place has been seen."""
+        """Return whether the agent has seen neither the contents nor the door of a place."""
         return (
             place in self.places and place not in self.contents and place not in self.closed_places
         )
 
     def sightings(self, noun: str) -> list[tuple[str, str]]:
-        """Return (thing, place) of every remembered thing of a noun, deliveries left out."""
+        """Return (thing, place) for every thing of a noun in memory, except deliveries."""
         return [
             (thing, place)
             for place, things in self.contents.items()
@@ -208,7 +208,7 @@ class Memory:
         ]
 
     def first_of(self, kind: str) -> str:
-        """Return the first place of a kind in the room's list, '' when there is none."""
+        """Return the first place of a kind in the room's list; '' if there is none."""
         return next((place for place in self.places if kind_of(place) == kind), "")
 
 
@@ -219,7 +219,7 @@ def plan_in(text: str) -> tuple[str, ...]:
 
 
 def expert(first_text: str, turns: Sequence[Turn], knowledge: Knowledge = Knowledge()) -> str:
-    """Return the expert's next turn: usually a thought, always a command on the last line."""
+    """Return the expert's next turn: a command on the last line, usually after a thought."""
     memory = Memory.of(first_text, turns)
     if memory is None:
         return "look"
@@ -283,7 +283,7 @@ def _candidates(memory: Memory, places: Iterable[str]) -> list[str]:
 
 
 def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
-    """Look for a thing: take it (or use the lamp) when it is in sight, else go on searching."""
+    """Take a visible thing (or use a visible lamp); otherwise continue the search."""
     here = memory.contents.get(memory.at, ()) if memory.at not in memory.closed_places else ()
     for thing in here:
         if kind_of(thing) == noun and thing not in memory.deliveries:
@@ -326,17 +326,17 @@ def _search_plan(memory: Memory, knowledge: Knowledge, noun: str) -> tuple[list[
     return unseen[:PLAN_LENGTH], storage_rule(category, UNKNOWN_PLACE)
 
 
-def merge(lessons: Sequence[Knowledge]) -> Knowledge:
-    """Put several lessons together: the newest counts, and a find ends a search."""
+def merge(parts: Sequence[Knowledge]) -> Knowledge:
+    """Merge several pieces of knowledge; later ones win, and a known location ends a search."""
     storage: dict[str, str] = {}
     locations: dict[str, tuple[str, ...]] = {}
     candidates: dict[str, tuple[str, ...]] = {}
     appliances: dict[str, str] = {}
-    for lesson in lessons:
-        storage |= lesson.storage
-        locations |= lesson.locations
-        candidates |= lesson.candidates
-        appliances |= lesson.appliances
+    for part in parts:
+        storage |= part.storage
+        locations |= part.locations
+        candidates |= part.candidates
+        appliances |= part.appliances
     left = {
         aim: p for aim, p in candidates.items() if aim not in locations and aim not in appliances
     }
@@ -344,10 +344,10 @@ def merge(lessons: Sequence[Knowledge]) -> Knowledge:
 
 
 def learn(first_text: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge()) -> Knowledge:
-    """Return what one failed attempt teaches about its own room.
+    """Add to `earlier` what one failed attempt shows about its own room.
 
-    Only what the transcript shows counts: where things were seen, which places come after the
-    last one searched, which appliance worked and which are left to try.
+    The transcript shows where things are, which places come after the last place that was
+    searched, which appliance performed the treatment, and which appliances are still untried.
     """
     memory = Memory.of(first_text, turns)
     if memory is None:

@@ -1,4 +1,4 @@
-"""The household's simulator: a room, the agent in it, and what each command does."""
+"""The simulator of the household: the state of a room and the effect of each command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ from apprentice.state.nouns import Observation
 
 
 class Game:
-    """One episode in one room. Holds no randomness: the same commands give the same answers."""
+    """One episode in one room; the same commands always give the same observations.
+
+    Attributes:
+        world: the conventions of the household.
+        room: the room as it was at the start.
+        at: the place at which the agent stands; '' at the start.
+        in_hand: the thing that the agent carries, or ''.
+        open: place -> whether it is open.
+        things: place -> the things there.
+        states: thing -> the treatments in effect.
+        lamps_on: the lamps that are on.
+        over: whether the goal has been reached.
+    """
 
     def __init__(self, world: World, room: Room) -> None:
         self.world = world
@@ -34,14 +46,14 @@ class Game:
         return Observation(text=text, admissible=self.admissible())
 
     def step(self, action: str) -> Observation:
-        """Carry out one command; what cannot be done changes nothing and says so."""
+        """Execute one command; an impossible one changes nothing and is answered all the same."""
         command = language.parse_command(action)
         text = NOTHING if command is None else getattr(self, f"_{command.verb}")(command)
         self.over = self.over or (text != NOTHING and self._goal_reached())
         return Observation(text=text, score=float(self.over), done=self.over)
 
     def admissible(self) -> tuple[str, ...]:
-        """List every command that does something here, sorted."""
+        """List every command that has an effect in the present state, sorted."""
         here = [place for place in self.room.places if self._here(place)]
         commands = [f"go to {place}" for place in self.room.places if place not in here]
         commands += ["look", "inventory", *(f"examine {place}" for place in here)]
@@ -56,13 +68,13 @@ class Game:
         if self.room.places[place]:
             commands.append(f"{'close' if self.open[place] else 'open'} {place}")
         if self.open[place]:
-            seen = self.things[place]
-            commands += [f"examine {thing}" for thing in seen]
-            commands += [f"use {thing}" for thing in seen if kind_of(thing).endswith("lamp")]
+            things = self.things[place]
+            commands += [f"examine {thing}" for thing in things]
+            commands += [f"use {thing}" for thing in things if kind_of(thing).endswith("lamp")]
             if self.in_hand:
                 commands.append(f"put {self.in_hand} in/on {place}")
             else:
-                commands += [f"take {thing} from {place}" for thing in seen]
+                commands += [f"take {thing} from {place}" for thing in things]
         if self.in_hand:
             treats = self.world.treats
             verbs = [verb for verb in TREATMENTS if treats[verb] == kind_of(place)]
@@ -75,7 +87,7 @@ class Game:
         )
 
     def _here(self, place: str) -> bool:
-        """Tell whether a place can be reached from where the agent stands."""
+        """Return whether the agent stands at a place or at one that shares its spot."""
         spots = self.room.spots
         return bool(self.at) and spots.get(place, place) == spots.get(self.at, self.at)
 
@@ -170,11 +182,9 @@ class Game:
         return language.position(place for place in self.room.places if self._here(place))
 
     def _inventory(self, command: Command) -> str:
-        return (
-            f"You are carrying: a {self.in_hand}."
-            if self.in_hand
-            else "You are not carrying anything."
-        )
+        if not self.in_hand:
+            return "You are not carrying anything."
+        return f"You are carrying: a {self.in_hand}."
 
     def _goal_reached(self) -> bool:
         goal = self.room.goal
