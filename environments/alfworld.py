@@ -106,9 +106,9 @@ class Game:
 
     def __init__(self, engine: _TextGame) -> None:
         self._engine = engine
-        self._last = self._take_in(engine.opening.partition("\n\n")[2].strip())
+        self._last = self._take_in(engine.first_observation.partition("\n\n")[2].strip())
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the room and the task's sentence, without the welcome banner."""
         return self._last
 
@@ -148,7 +148,7 @@ class _TextGame:
         with self._interpreting():
             self._env.load(game)
             self._state = self._env.reset()
-        self.opening: str = self._state.feedback
+        self.first_observation: str = self._state.feedback
 
     def step(self, command: str) -> str:
         with self._interpreting():
