@@ -23,8 +23,8 @@ from apprentice.graphs import expel
 from apprentice.memory.store import data_folder
 from apprentice.nodes.experience import Memory
 from apprentice.state.context import Context
+from apprentice.state.critique import CHUNK
 from apprentice.state.expel import ExpelInput, ExpelState, ForTask
-from apprentice.state.gathering import CHUNK
 from apprentice.state.nouns import digest
 from apprentice.state.reflexion import ReflexionState
 

@@ -21,10 +21,10 @@ from apprentice.environments.advance import start
 from apprentice.state.advice import Method
 from apprentice.state.errors import TrainingFailure
 from apprentice.state.nouns import Task, Trajectory, text_of
+from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
 from apprentice.training.datasets.curation import Curation, HoldOut, curate
 from apprentice.training.datasets.episodes import shuffle_verdicts, task_key
-from apprentice.training.evidence import examples
 from apprentice.training.jobs import Job, Launcher, LocalLauncher, Status, followed
 from apprentice.training.settings import read_settings
 

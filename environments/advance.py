@@ -30,7 +30,7 @@ from apprentice.environments.protocol import Environment, Simulator, TurnReader
 from apprentice.environments.registry import environment
 from apprentice.state.messages import REASONING
 from apprentice.state.nouns import Observation, Task, Verdict
-from apprentice.state.toolcalls import spoken
+from apprentice.state.toolcalls import text_with_calls
 
 TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10
@@ -131,12 +131,12 @@ def start(task: Task) -> HumanMessage:
     """
     episode = _begin(task)
     if environment(task.environment).replayable:
-        opening = HumanMessage(episode.last.text)
+        first_observation = HumanMessage(episode.last.text)
         _cache.put(_key(task, "", []), episode)
     else:
-        opening = HumanMessage(episode.last.text, id=str(uuid4()))
-        _sessions.put(_key(task, str(opening.id), []), episode)
-    return opening
+        first_observation = HumanMessage(episode.last.text, id=str(uuid4()))
+        _sessions.put(_key(task, str(first_observation.id), []), episode)
+    return first_observation
 
 
 def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Advance:
@@ -176,7 +176,7 @@ def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Adva
 
 def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
     """Return the actions of a turn: as the environment reads them, else its commands."""
-    text = spoken(turn)
+    text = text_with_calls(turn)
     return where.read_turn(text) if isinstance(where, TurnReader) else read_actions(text)
 
 
@@ -229,7 +229,7 @@ def _session(messages: Sequence[AnyMessage]) -> str:
 
 def _begin(task: Task) -> _Episode:
     simulator = environment(task.environment).reset(task)
-    return _Episode(simulator, simulator.opening())
+    return _Episode(simulator, simulator.first_observation())
 
 
 def _replay(task: Task, actions: Sequence[str]) -> _Episode:

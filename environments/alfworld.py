@@ -60,7 +60,7 @@ class Alfworld:
     instructions = HOUSEHOLD_INSTRUCTIONS
 
     def __init__(self) -> None:
-        self._idle: deque[_Engine] = deque()
+        self._idle: deque[_TextGame] = deque()
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
         """Yield tasks in an order drawn by the seed; families take turns while they last.
@@ -89,7 +89,7 @@ class Alfworld:
         try:
             engine = self._idle.pop()
         except IndexError:
-            engine = _Engine()
+            engine = _TextGame()
         engine.load(file, data)
         game = Game(engine)
         # An engine costs a copy of the planner's library that is never unloaded: reuse it.
@@ -104,11 +104,11 @@ class Alfworld:
 class Game:
     """One episode of one game, its wording normalised as in ReAct's reference code."""
 
-    def __init__(self, engine: _Engine) -> None:
+    def __init__(self, engine: _TextGame) -> None:
         self._engine = engine
-        self._last = self._take_in(engine.opening.partition("\n\n")[2].strip())
+        self._last = self._take_in(engine.first_observation.partition("\n\n")[2].strip())
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the room and the task's sentence, without the welcome banner."""
         return self._last
 
@@ -126,7 +126,7 @@ class Game:
         return Observation(text=text, score=float(won), done=won, admissible=admissible)
 
 
-class _Engine:
+class _TextGame:
     """One TextWorld interpreter, and the copy of the planner's library that it works with."""
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ class _Engine:
         with self._interpreting():
             self._env.load(game)
             self._state = self._env.reset()
-        self.opening: str = self._state.feedback
+        self.first_observation: str = self._state.feedback
 
     def step(self, command: str) -> str:
         with self._interpreting():

@@ -21,7 +21,7 @@ from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
 from apprentice.state.errors import ApprenticeError, BadInput, ModelFailure, ModelUnavailable
 from apprentice.state.nouns import Task, Verdict, text_of
-from apprentice.state.prompts import judging
+from apprentice.state.prompts import grade_prompt
 from apprentice.state.rubric import RUBRIC, is_open, read_judgement, unknown
 
 Judge = (
@@ -103,7 +103,7 @@ async def by_rubric(
         max_tokens=JUDGEMENT_TOKENS,
     )
     reply = await ask(
-        agent, judging(messages, rubric), settings, graph="judge", environment=task.environment
+        agent, grade_prompt(messages, rubric), settings, graph="judge", environment=task.environment
     )
     return read_judgement(text_of(reply.message), rubric)
 

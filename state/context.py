@@ -88,7 +88,7 @@ class Context:
             "them, by type of task, at random, or from a fixed set.",
         ),
     ] = "hybrid"
-    fixed: Annotated[
+    exemplar_set: Annotated[
         str,
         Field(
             title="Fixed set",
@@ -109,7 +109,7 @@ class Context:
             le=MAX_SHOWN,
         ),
     ] = 0
-    moments: Annotated[
+    similar_steps: Annotated[
         int,
         Field(
             title="Moments",
@@ -119,7 +119,7 @@ class Context:
             le=MAX_SHOWN,
         ),
     ] = 0
-    lessons: Annotated[
+    similar_reflections: Annotated[
         int,
         Field(
             title="Lessons",

@@ -34,16 +34,16 @@ def recalling(memory: Memory) -> Node[ExemplarGiven, Command[Next]]:
             {
                 "type": "exemplar.recalled",
                 "task": task.id,
-                "recalled": [each.model_dump(include=about) for each in recalled],
+                "recollections": [each.model_dump(include=about) for each in recalled],
             }
         )
         update: ExemplarUpdate = {
             "task": task,
             "run_name": run,
             "background": shown,
-            "recalled": recalled,
+            "recollections": recalled,
             "plan": "",
-            "adapting": Usage(),
+            "plan_usage": Usage(),
             "attempts": [],
             "verdict": Verdict(),
             "outcome": None,

@@ -15,10 +15,10 @@ from apprentice.state.advice import Method
 from apprentice.state.context import Context
 from apprentice.state.errors import BrokenData, MissingPart
 from apprentice.state.training import TrainingState
+from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
 from apprentice.training.datasets.curation import Curation, HoldOut, curate
 from apprentice.training.datasets.episodes import opening_of, task_key
-from apprentice.training.evidence import examples
 from apprentice.training.rounds import Rounds
 
 Next = Literal["launch", "__end__"]
@@ -35,7 +35,7 @@ def curating(memory: Memory) -> Node[TrainingState, Command[Next]]:
         judged = await remembered(memory, Context.of(runtime).tenant, state.environment)
         rounds = rounds_of(runtime, state.environment)
         try:
-            dataset = await asyncio.to_thread(made, method, judged, rounds, strip=state.stripped)
+            dataset = await asyncio.to_thread(made, method, judged, rounds, strip=state.strip_views)
         except MissingPart as too_little:
             reason = f"{state.reason}\n{too_little}".strip()
             return Command(update={"stage": "refused", "reason": reason}, goto="__end__")

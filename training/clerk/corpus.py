@@ -3,9 +3,9 @@
 A form is a list of tools as JSON Schema. A question asks which tool a sentence is about, or what
 the sentence says about a parameter. A bare sentence asks for both, and for the filled-in form.
 
-The tools are sampled (`environments.toolcalls.drawn`), and most of their words are replaced with
-other English words, so that the model cannot memorise them. Half of the sentences use words that
-are only similar to the words of the form. Some name their tool only by other words of its
+The tools are sampled (`environments.toolcalls.random_domains`). Most of their words are replaced
+with other English words, so that the model cannot memorise them. Half of the sentences use words
+that are only similar to the words of the form. Some name their tool only by other words of its
 description, or only by its parameters.
 """
 
@@ -17,18 +17,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from apprentice.environments.toolcalls import drawn
-from apprentice.environments.toolcalls.authoring import (
-    FUNCTION_WORDS,
-    NO_TOOL,
-    UNSAID,
-    filled,
-    own_words,
-    quoted,
-    taken,
-)
+from apprentice.environments.toolcalls import random_domains
 from apprentice.environments.toolcalls.calls import Schema
 from apprentice.environments.toolcalls.domains import CITIES, NAMES, Domain, Tool
+from apprentice.environments.toolcalls.task_writer import (
+    FUNCTION_WORDS,
+    NO_TOOL,
+    NOT_STATED,
+    distinctive_words,
+    fill,
+    parameter_list,
+    quote,
+)
 from apprentice.state.toolcalls import section
 from apprentice.training.scratch.samples import Part, Sample
 
@@ -93,7 +93,7 @@ class Corpus:
 
     def read_sample(self) -> Sample:
         """Return questions about a form and about sentences, with their answers."""
-        domain = drawn.domain(self.rng)
+        domain = random_domains.sample_domain(self.rng)
         other = self._other_words()
         tools = {name: _with_words(tool.schema(name), other) for name, tool in domain.tools.items()}
         if any(_clash(tools[name], tool) for name, tool in domain.tools.items()):
@@ -134,7 +134,7 @@ class Corpus:
         elif (
             alone and value_words.isdisjoint((tool_verb, thing)) and rng.random() < DESCRIBED_SHARE
         ):
-            description_words = own_words(description, others)
+            description_words = distinctive_words(description, others)
             sentence = _swap(
                 sentence,
                 {tool_verb: rng.choice(_GENERAL), thing: rng.choice([thing, *description_words])},
@@ -143,25 +143,25 @@ class Corpus:
             sentence = self._blur(sentence, keep=FUNCTION_WORDS | value_words)
         roll = rng.random()
         if roll < 0.6:
-            quote = quoted(description, others, sentence)
+            quotation = quote(description, others, sentence)
             if roll < 0.15:
-                return f"Which? {sentence}", f"{quote} {name}"
+                return f"Which? {sentence}", f"{quotation} {name}"
             complete = set(tools[function]["parameters"]["required"]) <= set(values)
             arguments = {key: values[key] for key in parameters if key in values}
             end = f" {json.dumps(arguments)}" if complete else ""
-            return sentence, f"{quote} {name}. {taken(parameters, values)}.{end}"
+            return sentence, f"{quotation} {name}. {parameter_list(parameters, values)}.{end}"
         if roll < 0.68:
             return self._elsewhere(domain), NO_TOOL
         if roll < 0.88:
-            return f"{name}? {sentence}", taken(parameters, values)
+            return f"{name}? {sentence}", parameter_list(parameters, values)
         parameter = rng.choice(list(parameters))
-        return f"{parameter}? {sentence}", str(values.get(parameter, UNSAID))
+        return f"{parameter}? {sentence}", str(values.get(parameter, NOT_STATED))
 
     def _elsewhere(self, domain: Domain) -> str:
         """Sample a sentence that is about none of a domain's tools."""
         words = {word for tool in domain.tools.values() for word in _about(tool)}
         while True:
-            other = drawn.domain(self.rng)
+            other = random_domains.sample_domain(self.rng)
             function, sentence, values = _sentence(other, self.rng)
             if words.isdisjoint(_about(other.tools[function])) and not _tools_that_take(
                 values, domain
@@ -246,9 +246,9 @@ class Corpus:
         kinds: tuple[Callable[[], str], ...] = (
             lambda: " ".join(map(self._capital, rng.choices(self.words, k=rng.randint(1, 4)))),
             lambda: "_".join(rng.choices(self.words, k=rng.randint(2, 3))),
-            lambda: drawn.words(rng),
+            lambda: random_domains.sample_words(rng),
             lambda: str(rng.choice((rng.randint(0, 999), rng.randint(1_000, 20_000)))),
-            lambda: drawn.coined(rng),
+            lambda: random_domains.invent_name(rng),
         )
         return rng.choices(kinds, (50, 15, 15, 10, 10))[0]()
 
@@ -273,9 +273,9 @@ def _sentence(domain: Domain, rng: random.Random) -> tuple[str, str, dict[str, A
     name, tool = rng.choice(list(domain.tools.items()))
     if rng.random() < GAP_SHARE:
         gap, ask = rng.choice(list(tool.lacks.items()))
-        sentence, values = filled(ask, tool, rng)
+        sentence, values = fill(ask, tool, rng)
         return name, sentence, {key: value for key, value in values.items() if key != gap}
-    return name, *filled(rng.choice(tool.asks), tool, rng)
+    return name, *fill(rng.choice(tool.asks), tool, rng)
 
 
 def _about(tool: Tool) -> tuple[str, str]:
@@ -325,9 +325,25 @@ def _with_case_of(word: str, like: str) -> str:
     return word.capitalize() if like[0].isupper() else word
 
 
-TOOL_WORDS: Final = (*drawn.VERBS, *drawn.NOUNS)
-PARAMETER_WORDS: Final = sorted({*drawn.UNITS, *drawn.NUMBERED, *drawn.PEOPLE, *drawn.PLACES,
-                        *drawn.COMPANIES, *drawn.TITLED, *drawn.TOPICS, *drawn.CHOICES,
-                        "day", "hour"})  # fmt: skip
-VALUE_WORDS: Final = sorted({value.lower() for values in (CITIES, NAMES, *drawn.CHOICES.values())
-                         for value in values})  # fmt: skip
+TOOL_WORDS: Final = (*random_domains.VERBS, *random_domains.NOUNS)
+PARAMETER_WORDS: Final = sorted(
+    {
+        *random_domains.UNITS,
+        *random_domains.NUMBER_NOUNS,
+        *random_domains.PEOPLE,
+        *random_domains.PLACES,
+        *random_domains.COMPANIES,
+        *random_domains.TITLE_NOUNS,
+        *random_domains.TOPICS,
+        *random_domains.CHOICES,
+        "day",
+        "hour",
+    }
+)
+VALUE_WORDS: Final = sorted(
+    {
+        value.lower()
+        for values in (CITIES, NAMES, *random_domains.CHOICES.values())
+        for value in values
+    }
+)

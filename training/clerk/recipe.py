@@ -20,7 +20,7 @@ from apprentice.state.prompts import TOOLS
 from apprentice.training.clerk import vocabulary
 from apprentice.training.clerk.corpus import Corpus, content_words
 from apprentice.training.scratch import chat
-from apprentice.training.scratch.loop import LoopSettings, build, predict_turns
+from apprentice.training.scratch.loop import ScratchSettings, build, predict_turns
 from apprentice.training.scratch.samples import Sample
 
 CHUNK: Final = 256
@@ -33,7 +33,7 @@ PROBES: Final = 60
 class Clerk:
     """The recipe of the model that reads forms."""
 
-    settings = LoopSettings(
+    settings = ScratchSettings(
         tokens=60_000_000, batch=8_192, hidden=vocabulary.WIDTH, muon_rate=3e-3, cooldown=0.5
     )
     other_weight = 0.0
@@ -50,7 +50,7 @@ class Clerk:
         return chat.load(folder)
 
     def network(
-        self, settings: LoopSettings, tokenizer: PreTrainedTokenizerFast
+        self, settings: ScratchSettings, tokenizer: PreTrainedTokenizerFast
     ) -> LlamaForCausalLM:
         """Return the untrained model; the vectors of its words stay fixed."""
         model = build(settings, len(tokenizer), MATCHERS)

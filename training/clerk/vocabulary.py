@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
-from apprentice.environments.toolcalls.domains import DOMAINS, IMAGINED, SMALL_TALK
+from apprentice.environments.toolcalls.domains import DOMAINS, HYPOTHETICALS, SMALL_TALK
 from apprentice.models.sentences import Sentences
 from apprentice.state.prompts import TOOLS
 from apprentice.training.clerk.corpus import PARAMETER_WORDS, TOOL_WORDS, VALUE_WORDS
@@ -139,12 +139,19 @@ def _words() -> list[str]:
     """Return the words that become tokens: frequent English ones, and those of training tasks."""
     entries = (Path(get_model_path()) / "vocab.txt").read_text("utf-8").split("\n")
     frequent = [w for w in entries if re.fullmatch("[a-z]+", w) and (len(w) > 1 or w in "ai")]
-    texts = [TOOLS, *IMAGINED, *SMALL_TALK["train"], *TOOL_WORDS, *PARAMETER_WORDS, *VALUE_WORDS]
+    texts = [
+        TOOLS,
+        *HYPOTHETICALS,
+        *SMALL_TALK["train"],
+        *TOOL_WORDS,
+        *PARAMETER_WORDS,
+        *VALUE_WORDS,
+    ]
     for domain in DOMAINS.values():
         for name, tool in domain.tools.items() if domain.split == "train" else ():
             values = (str(value) for values in tool.takes.values() for value in values)
             texts += [json.dumps(tool.schema(name)), *tool.asks, *tool.lacks.values(), *values]
-            texts.append(tool.doing)
+            texts.append(tool.action)
     own = {word for word in re.findall("[a-z]+", " ".join(texts).lower()) if len(word) > 1}
     return list(dict.fromkeys([*frequent[:FREQUENT], *sorted(own)]))
 

@@ -14,9 +14,9 @@ from itertools import chain
 from typing import Final
 
 from apprentice.environments.registry import environment
-from apprentice.environments.toolcalls import drawn
-from apprentice.environments.toolcalls.authoring import KINDS, requests
+from apprentice.environments.toolcalls import random_domains
 from apprentice.environments.toolcalls.environment import Request, Toolcalls
+from apprentice.environments.toolcalls.task_writer import KINDS, requests
 from apprentice.state.toolcalls import section
 from apprentice.training.datasets.card import Example
 from apprentice.training.datasets.rows import Row
@@ -85,7 +85,11 @@ def sampled_calls(rows: int, seed: int = 0, *, shuffle_seed: int | None = None) 
     examples = []
     for number in range(rows):
         rng = random.Random(f"{seed}:{number}")
-        domain = drawn.mixed(rng) if rng.random() < MIXED_SHARE else drawn.domain(rng)
+        domain = (
+            random_domains.recombine_tools(rng)
+            if rng.random() < MIXED_SHARE
+            else random_domains.sample_domain(rng)
+        )
         tools = [tool.schema(name) for name, tool in domain.tools.items()]
         kinds = rng.choices(list(KINDS), list(KINDS.values()), k=REQUESTS)
         sampled_requests = [

@@ -41,7 +41,7 @@ def act_with_lesson(player: Player) -> tuple[Part, ...]:
     appliances = {goal.family: game.world.treats[goal.family]} if goal.family in TREATMENTS else {}
     if appliances and player.rng.random() < 0.3:
         appliances = {}
-    knowledge = Knowledge(found=locations, works=appliances)
+    knowledge = Knowledge(locations=locations, appliances=appliances)
     return player.act(game, Shown(reflections=(reflection(knowledge, player.rng),)), knowledge)
 
 
@@ -100,10 +100,10 @@ def act_with_similar_reflections(player: Player) -> tuple[Part, ...] | None:
         if text := reflection(lesson, player.rng):
             kinds = {
                 kin: kind_of(places[0])
-                for noun, places in lesson.found.items()
+                for noun, places in lesson.locations.items()
                 for kin in THINGS[CATEGORY[noun]]
             }
-            knowledge = merge([knowledge, Knowledge(kinds, works=lesson.works)])
+            knowledge = merge([knowledge, Knowledge(kinds, appliances=lesson.appliances)])
             texts.append(text)
         if len(texts) == 2:
             break
@@ -122,7 +122,7 @@ def act_with_rules(player: Player) -> tuple[Part, ...]:
         treats[goal.family] = home.treats[goal.family]
     rules = world_rules(keeps, treats, None if rng.random() < 0.3 else rng)
     rng.shuffle(rules)
-    knowledge = Knowledge(by_noun(keeps), works=treats)
+    knowledge = Knowledge(by_noun(keeps), appliances=treats)
     view = Shown(rules=rules)
     if rng.random() < 0.2 and (failures := player.failures(game, 1)):
         lesson = lesson_of(failures[0])
@@ -181,7 +181,7 @@ def act_with_plan(player: Player) -> tuple[Part, ...] | None:
     case = player.success(game.world, category_test(game))
     if case is None:
         return None
-    plan, knowledge = plan_from_case(game.opening().text, case)
+    plan, knowledge = plan_from_case(game.first_observation().text, case)
     return player.act(game, Shown(plan=(plan,)), knowledge)
 
 

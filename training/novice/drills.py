@@ -10,7 +10,7 @@ from apprentice.environments.household.expert import (
     Turn,
     action_in,
     expert,
-    kept_in_words,
+    storage_rule,
 )
 from apprentice.environments.household.language import SENTENCES, contents, in_order, kind_of, room
 from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
@@ -54,7 +54,7 @@ def match_places(player: Player) -> tuple[Part, ...]:
         )
         parts.append(Part("user", sight, False))
         if here:
-            rule = kept_in_words(CATEGORY[noun], kind_of(place))
+            rule = storage_rule(CATEGORY[noun], kind_of(place))
             turn = f"think: The {target} is here. {rule}\ntake {target} from {place}"
             return (*parts, Part("assistant", turn, True))
         turn = f"think: The {noun} is not here.\ngo to {next_place}"
@@ -76,8 +76,8 @@ def look_up_rules(player: Player) -> tuple[Part, ...]:
     )
     rules = world_rules(keeps, treats, None if rng.random() < 0.3 else rng)
     rng.shuffle(rules)
-    knowledge = Knowledge(by_noun(keeps), works=treats)
-    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
+    knowledge = Knowledge(by_noun(keeps), appliances=treats)
+    system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
     parts = [Part("system", str(system.content), False)]
     asked_about: set[str] = set()
     for _ in range(4 * LOOKUPS):
@@ -87,7 +87,7 @@ def look_up_rules(player: Player) -> tuple[Part, ...]:
         if about & asked_about or len(asked_about) >= LOOKUPS:
             continue
         asked_about |= about
-        opening_text = game.opening().text
+        opening_text = game.first_observation().text
         parts.append(Part("user", opening_text, False))
         turns: list[Turn] = []
         for _ in range(6):
@@ -113,7 +113,7 @@ def recite_rules(player: Player) -> tuple[Part, ...]:
     names = rng.sample(list(kinds), rng.randint(4, len(kinds)))
     first_wording = rng.random() < 0.5
     rules = [rule_in_view(name, kinds[name], None if first_wording else rng) for name in names]
-    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
+    system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
     parts = [Part("system", str(system.content), False)]
     if rng.random() < 0.5:
         numbers = rng.sample(range(1, len(names) + 1), min(LOOKUPS + 4, len(names)))

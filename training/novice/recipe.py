@@ -18,7 +18,7 @@ from apprentice.state import prompts
 from apprentice.training.novice.corpus import KINDS, Corpus
 from apprentice.training.novice.tokenizer import train as train_tokenizer
 from apprentice.training.scratch import chat
-from apprentice.training.scratch.loop import LoopSettings, build, predict_turns
+from apprentice.training.scratch.loop import ScratchSettings, build, predict_turns
 from apprentice.training.scratch.samples import Sample
 
 CHUNK: Final = 256
@@ -78,7 +78,7 @@ STAGES: Final = (
 class Novice:
     """The recipe of the model that plays the household."""
 
-    settings = LoopSettings()
+    settings = ScratchSettings()
     other_weight = 0.1
 
     def tokenizer(self, out: Path, seed: int) -> PreTrainedTokenizerFast:
@@ -91,7 +91,7 @@ class Novice:
         return chat.load(folder)
 
     def network(
-        self, settings: LoopSettings, tokenizer: PreTrainedTokenizerFast
+        self, settings: ScratchSettings, tokenizer: PreTrainedTokenizerFast
     ) -> LlamaForCausalLM:
         """Return the untrained model."""
         return build(settings, len(tokenizer), MATCHERS)

@@ -11,8 +11,8 @@ from apprentice.environments.household.expert import (
     UNKNOWN_PLACE,
     Knowledge,
     Memory,
-    kept_in_words,
-    works_in_words,
+    appliance_rule,
+    storage_rule,
 )
 from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from apprentice.environments.household.world import World
@@ -35,9 +35,9 @@ def write_plan(player: Player) -> tuple[Part, ...] | None:
     case = player.success(game.world, category_test(game))
     if case is None:
         return None
-    opening_text = game.opening().text
+    opening_text = game.first_observation().text
     return exercise(
-        prompts.adapting(opening_text, case.text()), plan_from_case(opening_text, case)[0]
+        prompts.adapt_prompt(opening_text, case.text()), plan_from_case(opening_text, case)[0]
     )
 
 
@@ -52,7 +52,7 @@ def write_reflection(player: Player) -> tuple[Part, ...] | None:
     feedback = player.rng.choice(
         ("", f"Out of steps: all {steps} were used, and the task is not solved.")
     )
-    return exercise(prompts.reflecting(failures[-1].text(), earlier[-3:], feedback), text)
+    return exercise(prompts.reflect_prompt(failures[-1].text(), earlier[-3:], feedback), text)
 
 
 def write_rules(player: Player) -> tuple[Part, ...] | None:
@@ -68,7 +68,7 @@ def write_rules(player: Player) -> tuple[Part, ...] | None:
             return None
         knowledge = lesson_of(failures[0])
         if rng.random() < 0.6:
-            knowledge = Knowledge(by_noun(home.keeps), works=dict(home.treats))
+            knowledge = Knowledge(by_noun(home.keeps), appliances=dict(home.treats))
         episode = player.play(player.restart(game), knowledge, 20)
         successes = [episode] if episode.success else []
     else:
@@ -96,22 +96,22 @@ def plan_from_case(opening_text: str, case: Episode) -> tuple[str, Knowledge]:
     category = CATEGORY[goal.thing]
     sentences = [f"I look for a {goal.thing}."]
     places, appliances = {}, {}
-    if kind := lesson.kept.get(goal.thing):
+    if kind := lesson.storage.get(goal.thing):
         places = dict.fromkeys(THINGS[CATEGORY[goal.thing]], kind)
-        sentences.append(kept_in_words(category, kind))
+        sentences.append(storage_rule(category, kind))
     else:
-        sentences.append(kept_in_words(category, UNKNOWN_PLACE))
+        sentences.append(storage_rule(category, UNKNOWN_PLACE))
     if goal.family in TREATMENTS:
-        if kind := lesson.works.get(goal.family):
+        if kind := lesson.appliances.get(goal.family):
             appliances = {goal.family: kind}
-            sentences.append(works_in_words(goal.family, kind))
+            sentences.append(appliance_rule(goal.family, kind))
         else:
-            sentences.append(works_in_words(goal.family, UNKNOWN_APPLIANCE))
+            sentences.append(appliance_rule(goal.family, UNKNOWN_APPLIANCE))
     if goal.family == "light":
         sentences.append(f"Then use the {goal.target}.")
     else:
         sentences.append(f"Then put it in/on a {goal.target}.")
-    return " ".join(sentences), Knowledge(places, works=appliances)
+    return " ".join(sentences), Knowledge(places, appliances=appliances)
 
 
 WRONG: Final = 0.15
@@ -124,7 +124,9 @@ def operations(episodes: Sequence[Episode], rules: Sequence[Entry]) -> list[str]
     evidence: dict[str, str] = {}
     for episode in episodes:
         lesson = world_knowledge(episode)
-        evidence |= {CATEGORY[noun]: kind for noun, kind in lesson.kept.items()} | lesson.works
+        evidence |= {
+            CATEGORY[noun]: kind for noun, kind in lesson.storage.items()
+        } | lesson.appliances
     return operations_on(evidence, rules)
 
 
@@ -163,7 +165,7 @@ def placeholder(about: str) -> str:
 
 def rule_on(about: str, kind: str) -> str:
     """Return a convention as a rule, in the expert's words."""
-    return works_in_words(about, kind) if about in TREATMENTS else kept_in_words(about, kind)
+    return appliance_rule(about, kind) if about in TREATMENTS else storage_rule(about, kind)
 
 
 def rule_text(about: str, kind: str, rng: random.Random | None) -> str:
@@ -201,12 +203,12 @@ def sample_rules(
 def _sample_conventions(player: Player, episodes: Sequence[Episode]) -> list[str]:
     """Sample about half of the conventions that the attempts show."""
     lessons = [world_knowledge(episode) for episode in episodes]
-    about = [name for each in lessons for name in (*_categories(each), *each.works)]
+    about = [name for each in lessons for name in (*_categories(each), *each.appliances)]
     return [name for name in dict.fromkeys(about) if player.rng.random() < 0.5]
 
 
 def _categories(lesson: Knowledge) -> list[str]:
-    return list(dict.fromkeys(CATEGORY[noun] for noun in lesson.kept))
+    return list(dict.fromkeys(CATEGORY[noun] for noun in lesson.storage))
 
 
 def exercise(request: Sequence[object], text: str) -> tuple[Part, ...]:

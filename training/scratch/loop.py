@@ -36,7 +36,7 @@ STRANGERS: Final = 1_500
 
 
 @dataclass(frozen=True)
-class LoopSettings:
+class ScratchSettings:
     """The settings of a run: its length, seed, learning rates, and the sizes of the network."""
 
     tokens: int = 32_000_000
@@ -62,14 +62,14 @@ class Recipe(Protocol):
             a token that it has to write has weight 1.
     """
 
-    settings: LoopSettings
+    settings: ScratchSettings
     other_weight: float
 
     def tokenizer(self, out: Path, seed: int) -> PreTrainedTokenizerFast:
         """Return the tokenizer of a run's folder; make and save it first if there is none."""
 
     def network(
-        self, settings: LoopSettings, tokenizer: PreTrainedTokenizerFast
+        self, settings: ScratchSettings, tokenizer: PreTrainedTokenizerFast
     ) -> LlamaForCausalLM:
         """Return the untrained model."""
 
@@ -87,7 +87,9 @@ class Recipe(Protocol):
         """Return shares of turns that the model predicts exactly, for the log."""
 
 
-def train(out: Path, recipe: Recipe, settings: LoopSettings, *, save_every: float = 120.0) -> None:
+def train(
+    out: Path, recipe: Recipe, settings: ScratchSettings, *, save_every: float = 120.0
+) -> None:
     """Train on `settings.tokens` tokens, and resume from the checkpoint if there is one.
 
     Args:
@@ -163,7 +165,7 @@ def publish(out: Path, recipe: Recipe, folder: Path) -> None:
     if not (out / "state.pt").exists():
         raise MissingPart(f"{out} has no checkpoint. Train first, with --out {out}.")
     checkpoint = torch.load(out / "state.pt", weights_only=True, map_location="cpu")
-    settings = LoopSettings(**checkpoint["settings"])
+    settings = ScratchSettings(**checkpoint["settings"])
     tokenizer = recipe.tokenizer(out, settings.seed)
     model = recipe.network(settings, tokenizer)
     model.load_state_dict(checkpoint["model"])
@@ -177,7 +179,7 @@ def publish(out: Path, recipe: Recipe, folder: Path) -> None:
     (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def build(settings: LoopSettings, vocabulary: int, matchers: Sequence[int]) -> LlamaForCausalLM:
+def build(settings: ScratchSettings, vocabulary: int, matchers: Sequence[int]) -> LlamaForCausalLM:
     """Return an untrained model of the Llama architecture.
 
     Args:
@@ -323,7 +325,7 @@ def predict_turns(
     return turns
 
 
-def _optimizers(model: LlamaForCausalLM, settings: LoopSettings) -> list[torch.optim.Optimizer]:
+def _optimizers(model: LlamaForCausalLM, settings: ScratchSettings) -> list[torch.optim.Optimizer]:
     parameters = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     matrices = [p for n, p in parameters if p.ndim == 2 and "embed" not in n]
     rest = [p for n, p in parameters if p.ndim != 2 or "embed" in n]
@@ -334,7 +336,7 @@ def _optimizers(model: LlamaForCausalLM, settings: LoopSettings) -> list[torch.o
     return [muon, adam]
 
 
-def _rate(step: int, tokens_seen: int, settings: LoopSettings) -> float:
+def _rate(step: int, tokens_seen: int, settings: ScratchSettings) -> float:
     share_left = 1 - tokens_seen / settings.tokens
     return min(1.0, (step + 1) / settings.warmup, max(share_left, 0.0) / settings.cooldown)
 
@@ -342,7 +344,7 @@ def _rate(step: int, tokens_seen: int, settings: LoopSettings) -> float:
 def _batches(
     recipe: Recipe,
     tokenizer: PreTrainedTokenizerFast,
-    settings: LoopSettings,
+    settings: ScratchSettings,
     chunk: int,
     tokens_seen: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from apprentice.state.advice import Evidence, Method
+from apprentice.state.advice import AvailableData, Method
 from apprentice.state.nouns import Trajectory, text_of
 from apprentice.training.datasets.card import Example
 from apprentice.training.datasets.curation import limit_per_task
@@ -33,7 +33,7 @@ def examples(method: Method, attempts: Sequence[Trajectory], *, strip: bool = Tr
     return make(attempts, strip=strip) if make else Extraction.nothing()
 
 
-def evidence(
+def available_data(
     attempts: Sequence[Trajectory],
     *,
     cap: int,
@@ -41,7 +41,7 @@ def evidence(
     graded: bool = False,
     hosted: bool = False,
     settings: Mapping[str, Any] | None = None,
-) -> Evidence:
+) -> AvailableData:
     """Summarise attempts for the advisor.
 
     Args:
@@ -60,7 +60,7 @@ def evidence(
         method: limit_per_task(examples(method, usable).examples, cap) for method in FROM_ATTEMPTS
     }
     view_sizes = [len(view_text(attempt)) for attempt in usable]
-    return Evidence(
+    return AvailableData(
         rows={method: len(rows) for method, rows in examples_by_method.items()},
         tasks=len({task_key(attempt.task) for attempt in usable}),
         attempts=len(usable),
