@@ -175,7 +175,7 @@ def test_rows_longer_than_the_context_are_cut_and_those_without_an_answer_left_o
 ) -> None:
     base = load(SftSettings(base="llama"))
     rows = [{"messages": tiny.turns("x" * 300, ":-)")}, *tiny.chats(1)]
-    (kept,) = sft.encoded(base, rows, 40)
+    (kept,) = sft.encode(base, rows, 40)
     assert len(kept.ids) <= 40
     with pytest.raises(MissingPart, match="fits into 40 tokens"):
         sft.trainer(
