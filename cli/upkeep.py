@@ -13,11 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from apprentice.cli.options import Tenant
+from apprentice.cli.options import Tenant, current_workspace
 from apprentice.cli.words import counted
 from apprentice.memory.experience import Experience, snapshots
-from apprentice.memory.experience.opening import begun, close, folder, none_yet
-from apprentice.nodes.experience import experience
 from apprentice.state.context import Context
 from apprentice.state.experience import Report
 
@@ -37,10 +35,13 @@ app = typer.Typer(
 def report(tenant: Tenant = "default") -> None:
     """Print what is remembered, and how what was shown fared."""
     Context(tenant=tenant)
-    if begun():
+    memories = current_workspace().experiences
+    if memories.begun():
         _print(Console(), _with(tenant, lambda kept: kept.report()))
     else:
-        Console().print(f"Nothing is remembered: {none_yet()}", markup=False, soft_wrap=True)
+        Console().print(
+            f"Nothing is remembered: {memories.none_yet()}", markup=False, soft_wrap=True
+        )
 
 
 @app.command()
@@ -64,7 +65,7 @@ def tidy(
 @app.command()
 def optimize() -> None:
     """Build the indexes anew, for all tenants; recall is faster then."""
-    folder()  # a server does it by itself, and says so
+    _ = current_workspace().experiences.folder  # a server does it by itself, and says so
     began = time.monotonic()
     console = Console()
     with console.status("Building the indexes …"):
@@ -77,7 +78,7 @@ def snapshot(
     file: Annotated[Path, typer.Argument(help="A new file, such as monday.tar.gz.")],
 ) -> None:
     """Write the whole memory, of all tenants, into one file."""
-    snapshots.save(folder(), file)
+    snapshots.save(current_workspace().experiences.folder, file)
     size = file.stat().st_size / 2**20
     Console().print(f"{escape(str(file))}, {size:.1f} MiB.", soft_wrap=True)
 
@@ -90,7 +91,7 @@ def restore(
     ] = False,
 ) -> None:
     """Bring back what a snapshot holds, whole or not at all."""
-    snapshots.restore(file, folder(), over=replace)
+    snapshots.restore(file, current_workspace().experiences.folder, over=replace)
     Console().print(f"The memory is that of {escape(str(file))}.", soft_wrap=True)
 
 
@@ -101,14 +102,15 @@ def _with(tenant: str, job: Callable[[Experience], Awaitable[T]]) -> T:
         MissingPart: there is no memory.
     """
     Context(tenant=tenant)
-    if not begun():
-        raise none_yet()
+    workspace = current_workspace()
+    if not workspace.experiences.begun():
+        raise workspace.experiences.none_yet()
 
     async def opened() -> T:
         try:
-            return await job(await experience(tenant))
+            return await job(await workspace.experience(tenant))
         finally:
-            await close()
+            await workspace.close()
 
     return asyncio.run(opened())
 
