@@ -46,6 +46,7 @@ FIXED: Final = ("method", "base", "parent")
 
 @app.command("list")
 def list_adapters(
+    ctx: typer.Context,
     base: Annotated[str, typer.Option(metavar="NAME", help="Only those of one local model.")] = "",
     tenant: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only those that one tenant may use.")
@@ -53,7 +54,7 @@ def list_adapters(
 ) -> None:
     """List the adapters, the oldest first."""
     table = Table("name", "method", "base", "tenant", "status", "made", "reason")
-    for each in current_workspace().adapters.all(base, tenant=tenant):
+    for each in current_workspace(ctx).adapters.all(base, tenant=tenant):
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created))
         whose = each.tenant or "everybody"
         table.add_row(each.name, each.method, each.base, whose, each.status, made, each.reason)
@@ -61,9 +62,9 @@ def list_adapters(
 
 
 @app.command()
-def show(name: Name) -> None:
+def show(ctx: typer.Context, name: Name) -> None:
     """Tell where an adapter comes from, how it fared, and what would train it anew."""
-    console, workspace = Console(), current_workspace()
+    console, workspace = Console(), current_workspace(ctx)
     registry = workspace.adapters
     card = registry.read(name)
     console.print_json(card.model_dump_json())
@@ -74,9 +75,11 @@ def show(name: Name) -> None:
 
 
 @app.command()
-def promote(name: Name, environment: Where = HOME, tenant: Tenant = "default") -> None:
+def promote(
+    ctx: typer.Context, name: Name, environment: Where = HOME, tenant: Tenant = "default"
+) -> None:
     """Put an adapter in force without a gate: your own decision, kept as such."""
-    workspace = current_workspace()
+    workspace = current_workspace(ctx)
     registry, environments = workspace.adapters, workspace.environments
     registry.check_owner(name, tenant)
     found = environments.covered(environments.get(environment).name)
@@ -86,9 +89,9 @@ def promote(name: Name, environment: Where = HOME, tenant: Tenant = "default") -
 
 
 @app.command()
-def rollback(environment: Where = HOME, tenant: Tenant = "default") -> None:
+def rollback(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "default") -> None:
     """Go back to the adapter that acted before, or to none; the rules stay as they are."""
-    workspace = current_workspace()
+    workspace = current_workspace(ctx)
     registry = workspace.adapters
     steps = asyncio.run(_back(workspace, environment, tenant))
     known = {each.name for each in registry.all()}
@@ -102,6 +105,7 @@ def rollback(environment: Where = HOME, tenant: Tenant = "default") -> None:
 
 @app.command()
 def prune(
+    ctx: typer.Context,
     base: Annotated[str, typer.Option(metavar="NAME", help="The local model.")] = NOVICE,
     keep: Annotated[
         int, typer.Option(metavar="N", min=0, help="How many that may go are kept.")
@@ -111,18 +115,20 @@ def prune(
 
     What acts for anybody is kept, whatever its card says.
     """
-    workspace = current_workspace()
+    workspace = current_workspace(ctx)
     gone = workspace.adapters.prune(base, keep, asyncio.run(_acting(workspace)))
     Console().print(f"Deleted: {', '.join(gone)}" if gone else "There was nothing to delete.")
 
 
 @app.command()
 def export(
-    name: Name, out: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")]
+    ctx: typer.Context,
+    name: Name,
+    out: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
 ) -> None:
     """Write the base with an adapter merged in, as vLLM and others load it."""
     Console().print(
-        f"Written: {current_workspace().adapters.export_merged(name, out)}", soft_wrap=True
+        f"Written: {current_workspace(ctx).adapters.export_merged(name, out)}", soft_wrap=True
     )
 
 

@@ -117,6 +117,7 @@ app.command("learn")(course.learn)
     f"Techniques, and what a further attempt has that the first had not:\n\n{_METHODS}"
 )
 def evaluate(
+    ctx: typer.Context,
     environment: Annotated[
         str,
         typer.Option(
@@ -189,7 +190,7 @@ def evaluate(
     concurrency: Concurrency = evaluation.CONCURRENCY,
 ) -> None:
     """Measure one technique on tasks of one environment, with 95 % intervals."""
-    workspace = current_workspace()
+    workspace = current_workspace(ctx)
     plan = _plan(
         workspace,
         environment=environment,
@@ -253,6 +254,7 @@ def evaluate(
 
 @app.command()
 def show(
+    ctx: typer.Context,
     file: Annotated[
         Path,
         typer.Argument(
@@ -268,7 +270,7 @@ def show(
     _, finished = journal.read(file)
     console = Console()
     if not id:
-        console.print(screen.attempts(finished, current_workspace()))
+        console.print(screen.attempts(finished, current_workspace(ctx)))
         return
     every = [attempt for done in finished for attempt in done.attempts]
     found = [attempt for attempt in every if attempt.id.startswith(id)]

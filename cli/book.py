@@ -96,9 +96,11 @@ class Book:
         return await self.workspace.experience(self.tenant) if there else None
 
 
-def with_book(environment: str, memory: str, job: Callable[[Book], Awaitable[T]]) -> T:
+def with_book(
+    ctx: typer.Context, environment: str, memory: str, job: Callable[[Book], Awaitable[T]]
+) -> T:
     """Open a book, and do a job with it."""
-    workspace = current_workspace()
+    workspace = current_workspace(ctx)
     name = workspace.environment(environment).name
     tenant = Context(tenant=memory).tenant
 

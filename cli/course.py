@@ -36,6 +36,7 @@ from apprentice.state.errors import ApprenticeError, BadInput
 
 
 def learn(
+    ctx: typer.Context,
     tasks: Annotated[
         int,
         typer.Option(
@@ -89,7 +90,7 @@ def learn(
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    workspace = tuning_in(current_workspace(), folder / "weights")
+    workspace = tuning_in(current_workspace(ctx), folder / "weights")
     lesson = Lesson(
         workspace,
         folder,

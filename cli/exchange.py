@@ -31,6 +31,7 @@ _SHOWN: Final = 20  # refused rows that are printed
 
 
 def import_attempts(
+    ctx: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -61,7 +62,7 @@ def import_attempts(
     """
     Context(tenant=tenant)
     console = Console()
-    items, workspace = _items(source, feedback, limit), current_workspace()
+    items, workspace = _items(source, feedback, limit), current_workspace(ctx)
     with console.status("Importing …") as status:
         done = asyncio.run(
             _import(
@@ -84,6 +85,7 @@ def import_attempts(
 
 
 def export_attempts(
+    ctx: typer.Context,
     target: Annotated[
         Path, typer.Argument(help="A .jsonl file, or a new folder for a Hugging Face data set.")
     ],
@@ -111,7 +113,7 @@ def export_attempts(
     if outcome and outcome not in get_args(Outcome):
         raise UnknownName("outcome", outcome, get_args(Outcome))
     wanted = {"environment": environment, "kind": kind, "outcome": outcome or None}
-    count = asyncio.run(_export(current_workspace(), target, tenant, wanted))
+    count = asyncio.run(_export(current_workspace(ctx), target, tenant, wanted))
     Console().print(f"{counted(count, 'attempt')}: {escape(str(target))}", soft_wrap=True)
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 import typer
-from click import get_current_context
 
 from apprentice.workspace import Workspace, default
 
 
-def current_workspace() -> Workspace:
-    """Return the workspace that the command was invoked with, else that of this process."""
-    return get_current_context().find_object(Workspace) or default()
+def current_workspace(ctx: typer.Context) -> Workspace:
+    """Return the workspace that a command was invoked with, else that of this process."""
+    return ctx.find_object(Workspace) or default()
 
 
 HOME: Final = "household/north/small"

@@ -54,6 +54,7 @@ app = typer.Typer(
 
 @app.command("learn")
 def learn_rules(
+    ctx: typer.Context,
     environment: Where = HOME,
     memory: Memory = "default",
     tasks: Annotated[
@@ -94,7 +95,7 @@ def learn_rules(
             "what is clean is tried and released; `apprentice rules show` lists what waits. Or "
             "review in LangGraph Studio (`make serve`), in the graph `expel`."
         )
-    workspace = current_workspace()
+    workspace = current_workspace(ctx)
     named = workspace.check_model(model)
     context = Context(tenant=memory, model=named, record=record and installed())
     name = run or time.strftime("%Y%m%d-%H%M%S")
@@ -199,7 +200,7 @@ def _word(console: Console, rest: str) -> tuple[Any, str]:
 
 
 @app.command()
-def show(environment: Where = HOME, memory: Memory = "default") -> None:
+def show(ctx: typer.Context, environment: Where = HOME, memory: Memory = "default") -> None:
     """Print the released rules with their record, the draft, and what waits for a person."""
 
     async def read(book: Book) -> None:
@@ -233,7 +234,7 @@ def show(environment: Where = HOME, memory: Memory = "default") -> None:
         if promotions:
             console.print(EVIDENCE, style="dim")
 
-    with_book(environment, memory, read)
+    with_book(ctx, environment, memory, read)
 
 
 def _table(title: str, *more: str) -> Table:
@@ -253,6 +254,7 @@ def _cells(number: int, rule: Rule) -> tuple[str, ...]:
 
 @app.command("diff")
 def compare(
+    ctx: typer.Context,
     before: Annotated[str, typer.Argument(help=f"{SETS} Those in force when left out.")] = CURRENT,
     after: Annotated[str, typer.Argument(help="As BEFORE; the draft when left out.")] = DRAFT,
     environment: Where = HOME,
@@ -273,11 +275,12 @@ def compare(
         if not differences:
             console.print("They are the same.")
 
-    with_book(environment, memory, read)
+    with_book(ctx, environment, memory, read)
 
 
 @app.command()
 def curate(
+    ctx: typer.Context,
     operations: Annotated[
         list[str],
         typer.Argument(
@@ -312,18 +315,19 @@ def curate(
         for each in diff(draft, applied.rulebook):
             console.print(_difference(each))
 
-    with_book(environment, memory, write)
+    with_book(ctx, environment, memory, write)
 
 
 @app.command("rollback")
 def roll_back(
+    ctx: typer.Context,
     release: Annotated[str, typer.Argument(help="A release, or none for no rules at all.")],
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:
     """Put an earlier release in force again, its adapter too, and make its rules the draft."""
 
-    workspace = current_workspace()
+    workspace = current_workspace(ctx)
 
     async def write(book: Book) -> None:
         earlier = await book.releases.chosen(release)
@@ -338,7 +342,7 @@ def roll_back(
         await book.releases.promote(name, run=run, author="person", reason=reason)
         Console().print(f"In force: {name[:8] or NONE}, {counted(len(rules), 'rule')}.")
 
-    with_book(environment, memory, write)
+    with_book(ctx, environment, memory, write)
 
 
 def _difference(each: Difference) -> Text:

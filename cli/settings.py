@@ -14,6 +14,7 @@ from apprentice.settings import example as example_file
 
 
 def settings(
+    ctx: typer.Context,
     example: Annotated[
         bool, typer.Option("--example", help="Print the text of `.env.example` instead.")
     ] = False,
@@ -25,7 +26,9 @@ def settings(
     if example:
         typer.echo(example_file(), nl=False)
         return
-    table = Table("setting", "value", "from", "what it is for")
-    for each in current_workspace().settings.listed():
-        table.add_row(each.name, escape(each.value), each.source, each.description)
+    table = Table()
+    for name in ("setting", "value", "from"):
+        table.add_column(name, no_wrap=name != "value", overflow="fold")
+    for each in current_workspace(ctx).settings.listed():
+        table.add_row(each.name, escape(each.value), each.source)
     Console().print(table)
