@@ -25,7 +25,7 @@ async def test_a_call_that_cannot_be_is_a_sentence(name: str) -> None:
         graph.invoke(given)
     with pytest.raises(BadInput, match=f"'{name}' is asynchronous.*`await graph.astream"):
         graph.stream(given)
-    with pytest.raises(UnknownName, match="Unknown setting 'tennant'. Did you mean 'tenant'"):
+    with pytest.raises(UnknownName, match=r"Unknown setting 'tennant'\. Did you mean 'tenant'"):
         await graph.ainvoke(given, context={"tennant": "mine"})
 
 
