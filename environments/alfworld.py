@@ -214,7 +214,11 @@ def _kind(task_id: str) -> str:
 
 def _file(task_id: str) -> Path:
     file = _data() / task_id / _GAME_FILE
-    if not _ID.fullmatch(task_id) or not _kind(task_id) or not file.is_file():
+    # Where a file system takes 'Trial' for 'trial', a task would have two ids: ask for its names.
+    written_so = _ID.fullmatch(task_id) and all(
+        folder.is_dir() and folder.name in os.listdir(folder.parent) for folder in file.parents[:2]
+    )
+    if not written_so or not _kind(task_id) or not file.is_file():
         raise BadInput(
             f"There is no ALFWorld task {task_id[:200]!r}. Ids look like "
             "'valid_unseen/<task folder>/<trial folder>'."
