@@ -193,7 +193,7 @@ async def operations(figures: Figures) -> None:
             lines = [line for line in text.splitlines() if line.strip()]
             written += len([line for line in lines if not line.startswith("think:")])
             parsed += len(found.operations)
-            applied += len(found.operations) - len(done.rejected)
+            applied += len(found.operations) - len(done.rejections)
             right += sum(_true(place, operation.text) for operation in done.operations)
     figures.table(
         ["operations", "share in %"],
@@ -213,7 +213,7 @@ def _pair(corpus: Corpus, place: Household) -> tuple[str, str] | None:
     failed = corpus.failures(game, 1)
     world = place.world
     kept = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
-    won = corpus.play(corpus.again(game), Knowledge(kept, works=dict(world.treats)), 20)
+    won = corpus.play(corpus.again(game), Knowledge(kept, appliances=dict(world.treats)), 20)
     return (won.text(), failed[0].text()) if failed and won.solved else None
 
 

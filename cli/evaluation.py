@@ -61,7 +61,7 @@ class Watch(Protocol):
         """Hear what learning rules from training tasks does, before the first task."""
 
 
-class Row(Noun):
+class ResultRow(Noun):
     """One attempt, as the JSON lists it."""
 
     id: str
@@ -253,7 +253,7 @@ async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def rows(finished: Sequence[Finished], workspace: Workspace) -> list[Row]:
+def rows(finished: Sequence[Finished], workspace: Workspace) -> list[ResultRow]:
     """Return a row an attempt."""
     return [_row(attempt, workspace) for done in finished for attempt in done.attempts]
 
@@ -265,9 +265,9 @@ def steps(attempt: Trajectory, workspace: Workspace) -> int:
     return sum(max(1, len(actions_of(where, turn))) for turn in turns)
 
 
-def _row(attempt: Trajectory, workspace: Workspace) -> Row:
+def _row(attempt: Trajectory, workspace: Workspace) -> ResultRow:
     usage = attempt.usage
-    return Row(
+    return ResultRow(
         id=attempt.id,
         task=attempt.task.id,
         environment=attempt.task.environment,

@@ -22,7 +22,7 @@ from apprentice.memory.exchange.transfer import Imported, left_out, take_in
 from apprentice.memory.exchange.transfer import rows as rows_of
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
-from apprentice.state.experience import Outcome
+from apprentice.state.experience import OutcomeFilter
 from apprentice.workspace import Workspace
 
 LANGSMITH: Final = "langsmith:"
@@ -110,8 +110,8 @@ def export_attempts(
     """
     Context(tenant=tenant)
     _check_free(target, replace)
-    if outcome and outcome not in get_args(Outcome):
-        raise UnknownName("outcome", outcome, get_args(Outcome))
+    if outcome and outcome not in get_args(OutcomeFilter):
+        raise UnknownName("outcome", outcome, get_args(OutcomeFilter))
     wanted = {"environment": environment, "kind": kind, "outcome": outcome or None}
     count = asyncio.run(_export(current_workspace(ctx), target, tenant, wanted))
     Console().print(f"{counted(count, 'attempt')}: {escape(str(target))}", soft_wrap=True)

@@ -17,7 +17,7 @@ from apprentice.cli.options import Tenant, current_workspace
 from apprentice.cli.words import counted
 from apprentice.memory.experience import Experience, snapshots
 from apprentice.state.context import Context
-from apprentice.state.experience import Report
+from apprentice.state.experience import ExperienceReport
 
 T = TypeVar("T")
 _SHOWN: Final = 10
@@ -118,7 +118,7 @@ def _with(ctx: typer.Context, tenant: str, job: Callable[[Experience], Awaitable
     return asyncio.run(opened())
 
 
-def _print(console: Console, found: Report) -> None:
+def _print(console: Console, found: ExperienceReport) -> None:
     unjudged = found.attempts - found.successes - found.failures
     console.print(
         f"{counted(found.attempts, 'attempt')} of at most {found.capacity:,}: "

@@ -29,7 +29,7 @@ from apprentice.environments.answers import THOUGHT
 from apprentice.environments.protocol import Environment, Simulator, TurnReader
 from apprentice.state.messages import REASONING
 from apprentice.state.nouns import Observation, Task, Verdict
-from apprentice.state.toolcalls import spoken
+from apprentice.state.toolcalls import text_with_calls
 
 TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10
@@ -185,7 +185,7 @@ class Episodes:
 
 def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
     """Return the actions of a turn: as the environment reads them, else its commands."""
-    text = spoken(turn)
+    text = text_with_calls(turn)
     return where.read_turn(text) if isinstance(where, TurnReader) else read_actions(text)
 
 
@@ -238,7 +238,7 @@ def _session(messages: Sequence[AnyMessage]) -> str:
 
 def _begin(where: Environment, task: Task) -> _Episode:
     simulator = where.reset(task)
-    return _Episode(simulator, simulator.opening())
+    return _Episode(simulator, simulator.first_observation())
 
 
 def _replay(where: Environment, task: Task, actions: Sequence[str]) -> _Episode:

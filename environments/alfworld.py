@@ -7,6 +7,7 @@ Needs the extra `alfworld` and the games' data, as `alfworld-download` leaves th
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import weakref
@@ -60,7 +61,7 @@ class Alfworld:
 
     def __init__(self, data: Path | None = None) -> None:
         self._data = data or Path(_DEFAULT_DATA)
-        self._idle: deque[_Engine] = deque()
+        self._idle: deque[_TextGame] = deque()
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
         """Yield tasks in an order drawn by the seed; families take turns while they last.
@@ -89,7 +90,7 @@ class Alfworld:
         try:
             engine = self._idle.pop()
         except IndexError:
-            engine = _Engine()
+            engine = _TextGame()
         engine.load(file, data)
         game = Game(engine)
         # An engine costs a copy of the planner's library that is never unloaded: reuse it.
@@ -120,11 +121,11 @@ class Alfworld:
 class Game:
     """One episode of one game, its wording normalised as in ReAct's reference code."""
 
-    def __init__(self, engine: _Engine) -> None:
+    def __init__(self, engine: _TextGame) -> None:
         self._engine = engine
-        self._last = self._take_in(engine.opening.partition("\n\n")[2].strip())
+        self._last = self._take_in(engine.first_observation.partition("\n\n")[2].strip())
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the room and the task's sentence, without the welcome banner."""
         return self._last
 
@@ -142,7 +143,7 @@ class Game:
         return Observation(text=text, score=float(won), done=won, admissible=admissible)
 
 
-class _Engine:
+class _TextGame:
     """One TextWorld interpreter, and the copy of the planner's library that it works with."""
 
     def __init__(self) -> None:
@@ -164,7 +165,7 @@ class _Engine:
         with self._interpreting():
             self._env.load(game)
             self._state = self._env.reset()
-        self.opening: str = self._state.feedback
+        self.first_observation: str = self._state.feedback
 
     def step(self, command: str) -> str:
         with self._interpreting():
@@ -216,7 +217,11 @@ def _kind(task_id: str) -> str:
 
 def _file(root: Path, task_id: str) -> Path:
     file = root / task_id / _GAME_FILE
-    if not _ID.fullmatch(task_id) or not _kind(task_id) or not file.is_file():
+    # Where a file system takes 'Trial' for 'trial', a task would have two ids: ask for its names.
+    written_so = _ID.fullmatch(task_id) and all(
+        folder.is_dir() and folder.name in os.listdir(folder.parent) for folder in file.parents[:2]
+    )
+    if not written_so or not _kind(task_id) or not file.is_file():
         raise BadInput(
             f"There is no ALFWorld task {task_id[:200]!r}. Ids look like "
             "'valid_unseen/<task folder>/<trial folder>'."

@@ -11,8 +11,9 @@ With `recall_from`, steps of similar tasks are recalled in every turn: ... remin
 
 from __future__ import annotations
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
+from apprentice.graphs.technique import Technique
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes.act import act_with
 from apprentice.nodes.agents import RETRY, Agent
@@ -25,7 +26,7 @@ from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeInput, EpisodeOutput, EpisodeState
 from apprentice.workspace import Workspace, default
 
-Episode = StateGraph[EpisodeState, Context, EpisodeInput, EpisodeOutput]
+Episode = Technique[EpisodeState, EpisodeInput, EpisodeOutput]
 
 
 def build(
@@ -55,7 +56,7 @@ def build(
     last, turn = "record" if record_to else END, "remind" if recall_from else "act"
     after = "grade" if judge else last
     graph = (
-        StateGraph(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
+        Technique(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
         .add_node("begin", begin_in(own))
         .add_node("act", act_with(agent, own), retry_policy=RETRY)
         .add_node("step", step_in(own, after, turn), destinations=(turn, "grade", last))

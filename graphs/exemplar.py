@@ -13,9 +13,10 @@ Sources: retrieved demonstrations, Liu et al. 2022 (arXiv 2101.06804) and, for a
 
 from __future__ import annotations
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
 from apprentice.graphs import episode
+from apprentice.graphs.technique import Technique
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.exemplar.adapt import adapt_with
@@ -28,7 +29,7 @@ from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarInput, ExemplarOutput, ExemplarState
 from apprentice.workspace import Workspace, default
 
-Exemplar = StateGraph[ExemplarState, Context, ExemplarInput, ExemplarOutput]
+Exemplar = Technique[ExemplarState, ExemplarInput, ExemplarOutput]
 
 
 def build(
@@ -58,8 +59,8 @@ def build(
         name="episode", checkpointer=False
     )
     return (
-        StateGraph(ExemplarState, Context, input_schema=ExemplarInput, output_schema=ExemplarOutput)
-        .add_node("recall", recall_with(source, own), destinations=("adapt", "attempt"))
+        Technique(ExemplarState, Context, input_schema=ExemplarInput, output_schema=ExemplarOutput)
+        .add_node("recall", recall_with(source, target, own), destinations=("adapt", "attempt"))
         .add_node("adapt", adapt_with(planner, own), retry_policy=RETRY)
         .add_node("attempt", attempt_with(attempted, own))
         .add_node("judge", decide)

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
 from apprentice.graphs import episode, reflexion
+from apprentice.graphs.technique import Technique
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.expel.curate import curate_with
@@ -39,7 +40,7 @@ from apprentice.state.expel import ExpelInput, ExpelOutput, ExpelState
 from apprentice.workspace import Workspace, default
 
 CONCURRENCY: Final = 16
-Expel = StateGraph[ExpelState, Context, ExpelInput, ExpelOutput]
+Expel = Technique[ExpelState, ExpelInput, ExpelOutput]
 
 
 def build(
@@ -70,7 +71,7 @@ def build(
         name="episode", checkpointer=False
     )
     return (
-        StateGraph(ExpelState, Context, input_schema=ExpelInput, output_schema=ExpelOutput)
+        Technique(ExpelState, Context, input_schema=ExpelInput, output_schema=ExpelOutput)
         .add_node("draw", draw_in(own))
         .add_node(weigh)
         .add_node("gather", gather_with(tried))

@@ -11,8 +11,9 @@ changes nothing.
 
 from __future__ import annotations
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
+from apprentice.graphs.technique import Technique
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes.feedback.annotate import annotate_in
 from apprentice.nodes.feedback.receive import receive_in
@@ -21,7 +22,7 @@ from apprentice.state.context import Context
 from apprentice.state.feedback import FeedbackInput, FeedbackOutput, FeedbackState
 from apprentice.workspace import Workspace, default
 
-Feedback = StateGraph[FeedbackState, Context, FeedbackInput, FeedbackOutput]
+Feedback = Technique[FeedbackState, FeedbackInput, FeedbackOutput]
 
 
 def build(
@@ -36,7 +37,7 @@ def build(
     own = workspace or default()
     target = record_to or own.experience
     return (
-        StateGraph(FeedbackState, Context, input_schema=FeedbackInput, output_schema=FeedbackOutput)
+        Technique(FeedbackState, Context, input_schema=FeedbackInput, output_schema=FeedbackOutput)
         .add_node("receive", receive_in(own))
         .add_node("record", record_in(target, own), destinations=("annotate", END))
         .add_node("annotate", annotate_in(target, own))

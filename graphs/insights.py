@@ -15,8 +15,9 @@ Source: the aggregation of insights across experiences, Zhao et al. 2023, arXiv 
 
 from __future__ import annotations
 
-from langgraph.graph import START, StateGraph
+from langgraph.graph import START
 
+from apprentice.graphs.technique import Technique
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.insights.amend import amend
 from apprentice.nodes.insights.draw import draw_with
@@ -28,7 +29,7 @@ from apprentice.state.context import Context
 from apprentice.state.insights import InsightsInput, InsightsOutput, InsightsState
 from apprentice.workspace import Workspace, default
 
-Insights = StateGraph[InsightsState, Context, InsightsInput, InsightsOutput]
+Insights = Technique[InsightsState, InsightsInput, InsightsOutput]
 
 
 def build(*, workspace: Workspace | None = None, analyst: Agent | None = None) -> Insights:
@@ -41,7 +42,7 @@ def build(*, workspace: Workspace | None = None, analyst: Agent | None = None) -
     """
     own = workspace or default()
     return (
-        StateGraph(InsightsState, Context, input_schema=InsightsInput, output_schema=InsightsOutput)
+        Technique(InsightsState, Context, input_schema=InsightsInput, output_schema=InsightsOutput)
         .add_node(receive)
         .add_node("draw", draw_with(analyst, own), retry_policy=RETRY)
         .add_node(weigh)

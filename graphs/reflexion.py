@@ -13,9 +13,10 @@ Source: Shinn et al. 2023, arXiv 2303.11366.
 
 from __future__ import annotations
 
-from langgraph.graph import START, StateGraph
+from langgraph.graph import START
 
 from apprentice.graphs import episode
+from apprentice.graphs.technique import Technique
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.attempt import attempt_with
@@ -28,7 +29,7 @@ from apprentice.state.context import Context
 from apprentice.state.reflexion import ReflexionInput, ReflexionOutput, ReflexionState
 from apprentice.workspace import Workspace, default
 
-Reflexion = StateGraph[ReflexionState, Context, ReflexionInput, ReflexionOutput]
+Reflexion = Technique[ReflexionState, ReflexionInput, ReflexionOutput]
 
 
 def build(
@@ -54,7 +55,7 @@ def build(
         name="episode", checkpointer=False
     )
     graph = (
-        StateGraph(
+        Technique(
             ReflexionState, Context, input_schema=ReflexionInput, output_schema=ReflexionOutput
         )
         .add_node("recall", recall_in(own))

@@ -20,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
 from apprentice.graphs import episode
+from apprentice.graphs.technique import Technique
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.grade import Judge
@@ -38,7 +39,7 @@ from apprentice.state.context import Context
 from apprentice.state.training import TrainingInput, TrainingOutput, TrainingState
 from apprentice.workspace import Workspace, default
 
-Training = StateGraph[TrainingState, Context, TrainingInput, TrainingOutput]
+Training = Technique[TrainingState, TrainingInput, TrainingOutput]
 
 
 def build(
@@ -66,7 +67,7 @@ def build(
         name="episode", checkpointer=False
     )
     return (
-        StateGraph(TrainingState, Context, input_schema=TrainingInput, output_schema=TrainingOutput)
+        Technique(TrainingState, Context, input_schema=TrainingInput, output_schema=TrainingOutput)
         .add_node("survey", survey_with(source, settings or {}, own))
         .add_node(advise)
         .add_node("curate", curate_from(source, own))

@@ -15,7 +15,7 @@ from apprentice.nodes.tasks import read_run, read_shown, read_task
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.episode import EpisodeGiven, EpisodeUpdate
 from apprentice.state.nouns import InView, Usage, text_of
-from apprentice.state.prompts import acting
+from apprentice.state.prompts import act_prompt
 from apprentice.state.releases import Release
 from apprentice.workspace import Workspace
 
@@ -38,7 +38,7 @@ def begin_in(workspace: Workspace) -> Node[EpisodeGiven, EpisodeUpdate]:
             in_view = InView(rules=rules, rulebook_version=release.rulebook)
         where = workspace.environment(task.environment)
         opening = await asyncio.to_thread(workspace.episodes.start, where, task)
-        system, _ = acting(where.instructions, shown, text_of(opening))
+        system, _ = act_prompt(where.instructions, shown, text_of(opening))
         return {
             "task": task,
             "run_name": run,
@@ -53,7 +53,7 @@ def begin_in(workspace: Workspace) -> Node[EpisodeGiven, EpisodeUpdate]:
             "usage": Usage(),
             "in_view": in_view,
             "view": shown,
-            "moments": [],
+            "similar_steps": [],
             "adapter": await adapter_for(context, release, releases),
         }
 

@@ -13,7 +13,7 @@ from apprentice.nodes import Node
 from apprentice.nodes.tasks import read_flag, read_run, read_shown, read_task
 from apprentice.state.context import Context
 from apprentice.state.nouns import Usage, Verdict
-from apprentice.state.reflexion import Outcome, ReflexionGiven, ReflexionUpdate
+from apprentice.state.reflexion import ReflexionGiven, ReflexionOutcome, ReflexionUpdate
 from apprentice.workspace import Workspace
 
 Next = Literal["attempt", "__end__"]
@@ -42,9 +42,9 @@ def recall_in(workspace: Workspace) -> Node[ReflexionGiven, Command[Next]]:
             "trials": 0,
             "verdict": Verdict(),
             "outcome": None,
-            "reflecting": Usage(),
+            "reflection_usage": Usage(),
         }
-        outcome: Outcome | None = None
+        outcome: ReflexionOutcome | None = None
         if read_flag("skip", state.skip):
             outcome = "skipped"
         elif solved_by:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from apprentice.memory.experience import OpenExperience
 from apprentice.state.context import Context
-from apprentice.state.experience import Outcome, Query, Recalled, What
+from apprentice.state.experience import OutcomeFilter, Query, Recollection, What
 from apprentice.state.nouns import Task, digest
 from apprentice.state.prompts import Shown
 from apprentice.workspace import Workspace
@@ -19,36 +19,36 @@ _OBSERVATION: Final = 20_000  # characters of it that are searched with
 class Source(Protocol):
     """Whoever can be asked what helps: the memory, or a fixed set."""
 
-    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         """Return what helps with a task, the most relevant first."""
 
 
 async def recollect(
     recall_from: OpenExperience, task: Task, context: Context, workspace: Workspace
-) -> list[Recalled]:
+) -> list[Recollection]:
     """Return what is shown from the start of an attempt: exemplars, failures, lessons."""
-    asked: list[tuple[What, Outcome, int]] = [
+    asked: list[tuple[What, OutcomeFilter, int]] = [
         ("tasks", "successes", context.exemplars),
         ("tasks", "failures", context.failures),
-        ("reflections", "failures", context.lessons),
+        ("reflections", "failures", context.similar_reflections),
     ]
     return await _ask(recall_from, task, context, workspace, "", asked)
 
 
-async def moments(
+async def similar_steps(
     recall_from: OpenExperience,
     task: Task,
     context: Context,
     workspace: Workspace,
     observation: str,
-) -> list[Recalled]:
+) -> list[Recollection]:
     """Return what was done in other tasks when something like this was seen."""
     text = observation[-_OBSERVATION:]
-    asked: list[tuple[What, Outcome, int]] = [("steps", "successes", context.moments)]
+    asked: list[tuple[What, OutcomeFilter, int]] = [("steps", "successes", context.similar_steps)]
     return await _ask(recall_from, task, context, workspace, text, asked)
 
 
-def shown(recalled: Sequence[Recalled], plan: str = "") -> Shown:
+def shown(recalled: Sequence[Recollection], plan: str = "") -> Shown:
     """Put what was recalled where the prompt has a place for it.
 
     A plan stands in the place of the exemplar that it was adapted from, the most relevant one.
@@ -69,7 +69,7 @@ def together(first: Shown, then: Shown) -> Shown:
     )
 
 
-def texts(recalled: Sequence[Recalled], what: What, success: bool | None = None) -> list[str]:
+def texts(recalled: Sequence[Recollection], what: What, success: bool | None = None) -> list[str]:
     """Return the texts of one sort of memories; of attempts, those that ended so."""
     return [
         each.text
@@ -84,8 +84,8 @@ async def _ask(
     context: Context,
     workspace: Workspace,
     text: str,
-    asked: Sequence[tuple[What, Outcome, int]],
-) -> list[Recalled]:
+    asked: Sequence[tuple[What, OutcomeFilter, int]],
+) -> list[Recollection]:
     """Put questions one after the other, within one budget of tokens."""
     wanted = [question for question in asked if question[2]]
     if not wanted:
@@ -93,7 +93,7 @@ async def _ask(
     source = await _source(recall_from, context, workspace)
     budget = await asyncio.to_thread(_budget, context, workspace)
     count = await asyncio.to_thread(workspace.count_tokens, context.model) if budget else len
-    found: list[Recalled] = []
+    found: list[Recollection] = []
     for what, outcome, limit in wanted:
         left = budget - sum(each.tokens for each in found)
         if budget and left <= 0:
@@ -125,5 +125,5 @@ def _budget(context: Context, workspace: Workspace) -> int:
 
 async def _source(recall_from: OpenExperience, context: Context, workspace: Workspace) -> Source:
     if context.recall == "fixed":
-        return await asyncio.to_thread(workspace.fixed, context.fixed)
+        return await asyncio.to_thread(workspace.fixed, context.exemplar_set)
     return await recall_from(context.tenant)

@@ -13,16 +13,16 @@ from apprentice.settings import Settings as Deployment
 from apprentice.state.errors import ApprenticeError
 from apprentice.training.jobs import Job, write_job
 from apprentice.training.run import carry_out
-from apprentice.training.settings import Settings, read_settings
+from apprentice.training.settings import JobSettings, read_settings
 from apprentice.training.workbench import Workbench
 
 
-def run(kind: type[Settings]) -> None:
+def run(kind: type[JobSettings]) -> None:
     """Read a job from the command line and carry it out in this process."""
     sys.exit(main(kind, sys.argv[1:]))
 
 
-def main(kind: type[Settings], arguments: list[str], bench: Workbench | None = None) -> int:
+def main(kind: type[JobSettings], arguments: list[str], bench: Workbench | None = None) -> int:
     """Carry out the job that command-line arguments describe; return the exit status.
 
     The same arguments name the same job, so an interrupted one goes on where it stopped.
@@ -47,7 +47,7 @@ def main(kind: type[Settings], arguments: list[str], bench: Workbench | None = N
     return carry_out(folder, bench)
 
 
-def parser(kind: type[Settings]) -> argparse.ArgumentParser:
+def parser(kind: type[JobSettings]) -> argparse.ArgumentParser:
     """Return the parser of a method's options."""
     method = kind.model_fields["method"].default
     made = argparse.ArgumentParser(

@@ -98,7 +98,7 @@ class Composed:
 
 
 @dataclass(frozen=True)
-class Judge:
+class ModelGrader:
     """Another model's judgement.
 
     Attributes:
@@ -321,7 +321,7 @@ def _request(row: Row) -> str:
     return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
 
 
-def _judge(bench: Workbench) -> Judge:
+def _judge(bench: Workbench) -> ModelGrader:
     """Return the judge that the deployment's settings name."""
     if not bench.judge:
         raise BadInput(
@@ -329,7 +329,7 @@ def _judge(bench: Workbench) -> Judge:
             "openai:gpt-5-mini."
         )
     model = bench.models.chat(bench.judge, max_tokens=512)
-    return Judge(lambda prompt: str(model.invoke(prompt).text))
+    return ModelGrader(lambda prompt: str(model.invoke(prompt).text))
 
 
 _READS: Final[dict[str, Callable[[Row], str]]] = {

@@ -22,7 +22,7 @@ from apprentice.models.llama import Llama, is_plain
 from apprentice.models.toolcalls import as_chat
 from apprentice.models.weights import General, Network, choose, generator
 from apprentice.state.nouns import Verdict, digest, text_of
-from apprentice.state.prompts import Shown, acting
+from apprentice.state.prompts import Shown, act_prompt
 from apprentice.training.encoding import Chat, Turn
 from apprentice.training.workbench import Workbench
 
@@ -207,7 +207,7 @@ def attempt_at(bench: Workbench, environment: str, task_id: str, seed: int) -> A
     """Begin an attempt at an environment's task, with nothing in view beside it."""
     where = bench.environments.get(environment)
     task = where.task(task_id)
-    opening = acting(where.instructions, Shown(), text_of(bench.episodes.start(where, task)))
+    opening = act_prompt(where.instructions, Shown(), text_of(bench.episodes.start(where, task)))
 
     def step(transcript: list[AnyMessage], turn: AIMessage) -> Advance:
         return bench.episodes.advance(where, task, transcript, turn)

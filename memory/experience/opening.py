@@ -21,7 +21,7 @@ from apprentice.memory.experience.layout import Layout
 from apprentice.state.errors import BadInput, MissingPart
 
 if TYPE_CHECKING:
-    from apprentice.memory.experience.engine import Engine
+    from apprentice.memory.experience.engine import SearchEngine
 
 _PROBE: Final = "How many dimensions?"
 
@@ -37,7 +37,7 @@ class Embedder(NamedTuple):
 class _Open:
     """An open engine, and who uses it."""
 
-    engine: Engine
+    engine: SearchEngine
     embedding: str
     users: set[int] = field(default_factory=set)
 
@@ -74,10 +74,8 @@ class ExperienceStores:
         self._key = key
         self._tenants: dict[tuple[int, str], Experience] = {}
         # Connections belong to their event loop.
-        self._servers: WeakKeyDictionary[asyncio.AbstractEventLoop, Engine] = WeakKeyDictionary()
-        self._connecting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
-            WeakKeyDictionary()
-        )
+        self._servers = WeakKeyDictionary[asyncio.AbstractEventLoop, SearchEngine]()
+        self._connecting = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]()
 
     async def open(self, tenant: str) -> Experience:
         """Return a tenant's memory, opening it if it is not open yet.
@@ -140,7 +138,7 @@ class ExperienceStores:
             f"There is no experience memory in {self.folder}. Record or import attempts."
         )
 
-    def _opened(self, embedder: Embedder) -> Engine:
+    def _opened(self, embedder: Embedder) -> SearchEngine:
         path = self._folder.resolve()
         with _folders_lock:
             if path not in _folders:
@@ -155,7 +153,7 @@ class ExperienceStores:
             found.users.add(id(self))
             return found.engine
 
-    async def _server(self, embedder: Embedder) -> Engine:
+    async def _server(self, embedder: Embedder) -> SearchEngine:
         async def dimension() -> int:
             return len(await embedder.model.aembed_query(_PROBE))
 

@@ -21,7 +21,7 @@ Next = Literal["adapt", "attempt"]
 
 
 def recall_with(
-    recall_from: OpenExperience, workspace: Workspace
+    recall_from: OpenExperience, record_to: OpenExperience, workspace: Workspace
 ) -> Node[ExemplarGiven, Command[Next]]:
     """Return the node that asks the memory what helps with a task."""
 
@@ -32,22 +32,25 @@ def recall_with(
         shown = read_shown(state.shown)
         run = read_run(state.run, runtime)
         task = await asyncio.to_thread(read_task, state.task, workspace)
+        if context.record:
+            # An attempt that cannot be remembered is not begun.
+            await record_to(context.tenant)
         recalled = await recollect(recall_from, task, context, workspace)
         about = {"what", "trajectory", "success", "score", "tokens"}
         runtime.stream_writer(
             {
                 "type": "exemplar.recalled",
                 "task": task.id,
-                "recalled": [each.model_dump(include=about) for each in recalled],
+                "recollections": [each.model_dump(include=about) for each in recalled],
             }
         )
         update: ExemplarUpdate = {
             "task": task,
             "run_name": run,
             "background": shown,
-            "recalled": recalled,
+            "recollections": recalled,
             "plan": "",
-            "adapting": Usage(),
+            "plan_usage": Usage(),
             "attempts": [],
             "verdict": Verdict(),
             "outcome": None,

@@ -42,6 +42,6 @@ def annotate_in(
                 "changed": changed,
             }
         )
-        return {"kept": "judged" if changed else "unchanged", "latest": verdict}
+        return {"effect": "judged" if changed else "unchanged", "latest": verdict}
 
     return annotate

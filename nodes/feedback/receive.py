@@ -23,7 +23,7 @@ from apprentice.state.feedback import (
 )
 from apprentice.state.messages import read_messages
 from apprentice.state.nouns import Task, Trajectory, Verdict
-from apprentice.state.sent import as_kept, sent_id
+from apprentice.state.submission import as_stored, sent_id
 from apprentice.workspace import Workspace
 
 Next = Literal["record", "annotate"]
@@ -51,7 +51,7 @@ def receive_in(workspace: Workspace) -> Node[FeedbackGiven, Command[Next]]:
             _read_attempt, state, sent, name, given, Context.of(runtime), workspace
         )
         said = [field for field in sorted(sent.model_fields_set) if getattr(sent, field)]
-        update = {"id": attempt.id, "judgement": given, "attempt": attempt, "said": said}
+        update = {"id": attempt.id, "judgement": given, "attempt": attempt, "named_fields": said}
         return Command(update=update, goto="record")
 
     return receive
@@ -68,7 +68,7 @@ def _read_attempt(
     messages = read_messages(state.messages)
     here = _is_here(sent.environment, workspace)
     task = _looked_up(sent, workspace) if here else task_of(sent, messages)
-    return as_kept(
+    return as_stored(
         Trajectory(
             id=sent_id(context.tenant, task, messages, name),
             tenant=context.tenant,

@@ -39,7 +39,7 @@ def curate_from(
         judged = await remembered(recall_from, Context.of(runtime).tenant, state.environment)
         rounds = rounds_of(runtime, state.environment, workspace)
         try:
-            dataset = await asyncio.to_thread(made, method, judged, rounds, strip=state.stripped)
+            dataset = await asyncio.to_thread(made, method, judged, rounds, strip=state.strip_views)
         except MissingPart as too_little:
             reason = f"{state.reason}\n{too_little}".strip()
             return Command(update={"stage": "refused", "reason": reason}, goto="__end__")

@@ -41,7 +41,7 @@ def launch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command
         rounds = rounds_of(runtime, state.environment, workspace)
         parent = await incumbent(state, runtime)
         begun = await asyncio.to_thread(_begun, state, rounds, parent, workspace.local_models)
-        known = resumed(begun, state.kept)
+        known = resumed(begun, state.other_environments)
         try:
             job = await asyncio.to_thread(_same_job, begun, rounds, workspace.local_models)
             if await asyncio.to_thread(rounds.ended, begun.number):  # by another run, meanwhile
@@ -53,7 +53,7 @@ def launch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command
         runtime.stream_writer(
             {"type": "training.launched", "job": begun.job, "method": begun.method}
         )
-        return Command(update={**known, "launched": True}, goto="watch")
+        return Command(update={**known, "job_launched": True}, goto="watch")
 
     return launch
 
@@ -92,8 +92,8 @@ def _begun(state: TrainingState, rounds: Rounds, parent: str, models: LocalModel
             job=job.id,
             adapter=job.adapter,
             advice=state.advice,
-            kept=state.kept,
-            seen=state.seen,
+            kept=state.other_environments,
+            seen=state.surveyed_until,
             begun=time.time(),
         )
     )

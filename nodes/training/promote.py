@@ -25,7 +25,7 @@ from apprentice.training.datasets.card import load
 from apprentice.training.rounds import End
 from apprentice.workspace import Workspace
 
-Outcome = Literal["promoted", "rejected"]
+PromotionOutcome = Literal["promoted", "rejected"]
 _OVERTAKEN: Final = "Another adapter was put in force meanwhile: the next look compares with it."
 
 
@@ -89,14 +89,14 @@ async def _release(
     await releases.publish((current or empty).model_copy(update=changed), reason=state.reason)
 
 
-async def _mark(outcome: Outcome, state: TrainingState, workspace: Workspace) -> None:
+async def _mark(outcome: PromotionOutcome, state: TrainingState, workspace: Workspace) -> None:
     numbers = _figures(state.decisions)
     mark = workspace.adapters.mark
     await asyncio.to_thread(mark, state.adapter, outcome, state.reason, numbers)
 
 
 async def _end(
-    outcome: Outcome, state: TrainingState, runtime: Runtime[Context], workspace: Workspace
+    outcome: PromotionOutcome, state: TrainingState, runtime: Runtime[Context], workspace: Workspace
 ) -> TrainingUpdate:
     decision = state.decisions.get(state.environment)
     if decision:
