@@ -80,7 +80,8 @@ class Workspace:
         embeddings: what finds similar tasks: an embedding model, or a name; that of the settings
             when None.
         chat_models: makes chat models by name, where they do not come from LangChain's providers.
-        environments: by name; those that ship, and those that packages provide, when None.
+        environments: further ones by name, each by what makes it, beside those that ship and those
+            that packages provide.
         spawn: starts the process of a training job; a process of this machine when None.
 
     Example:
@@ -97,7 +98,7 @@ class Workspace:
         settings: Settings | None = None,
         embeddings: Embeddings | str | None = None,
         chat_models: ChatModels | None = None,
-        environments: Environments | None = None,
+        environments: Mapping[str, Callable[..., Environment]] | None = None,
         spawn: Spawn | None = None,
     ) -> None:
         self._data = None if data is None else Path(data)
@@ -105,7 +106,7 @@ class Workspace:
         self._settings = settings
         self._embeddings = embeddings
         self._chat_models = chat_models
-        self._environments = environments
+        self._own_environments = environments
         self._spawn = spawn
         self.trained = Counter()
         """What has been recorded since a training was last started."""
@@ -126,7 +127,7 @@ class Workspace:
             settings=self.settings.model_copy(update=changed),
             embeddings=self._embeddings,
             chat_models=self._chat_models,
-            environments=self._environments,
+            environments=self._own_environments,
             spawn=self._spawn,
         )
 
@@ -185,7 +186,8 @@ class Workspace:
     @cached_property
     def environments(self) -> Environments:
         """The environments by name."""
-        return self._environments or Environments(self.settings.tasks, self.settings.alfworld)
+        settings = self.settings
+        return Environments(settings.tasks, settings.alfworld, self._own_environments)
 
     def environment(self, name: str) -> Environment:
         """Return the environment of a name; blocks on files.

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -50,6 +51,19 @@ class Provider(Protocol):
         """Return the callable that makes the environment."""
 
 
+@dataclass(frozen=True)
+class Provided:
+    """An environment that code offers, in the place of a package's entry point."""
+
+    name: str
+    make: Callable[..., Environment]
+    value: str = "code of your own"
+
+    def load(self) -> Callable[..., Environment]:
+        """Return the callable that makes the environment."""
+        return self.make
+
+
 def installed() -> Iterable[Provider]:
     """Return what installed packages offer."""
     return entry_points(group=GROUP)
@@ -61,6 +75,7 @@ class Environments:
     Args:
         tasks: the folder of datasets, `qa/<name>.jsonl` and `chat/<name>.jsonl`; None for none.
         alfworld: the folder of the ALFWorld games; their usual place when None.
+        own: further environments, each by what makes it; they are asked for as entry points are.
         providers: what packages offer, looked up whenever a name is.
     """
 
@@ -68,10 +83,12 @@ class Environments:
         self,
         tasks: Path | None = None,
         alfworld: Path | None = None,
+        own: Mapping[str, Callable[..., Environment]] | None = None,
         providers: Callable[[], Iterable[Provider]] = installed,
     ) -> None:
         self.tasks = tasks
         self.alfworld = alfworld
+        self._own = [Provided(name, make) for name, make in (own or {}).items()]
         self._providers = providers
         self._made: OrderedDict[str, Environment] = OrderedDict()
         self._lock = Lock()
@@ -100,7 +117,7 @@ class Environments:
         """List the names that exist, sorted; entry points appear without arguments."""
         households = {f"household/{world}/{size}" for world in NAMED for size in SIZES}
         datasets = {name for kind in DATASETS for name in offered(self.tasks, kind)}
-        provided = {point.name for point in self._providers()}
+        provided = set(self._provided())
         toolcalls = {"toolcalls", *(f"toolcalls/{domain}" for domain in DOMAINS)}
         return tuple(
             sorted({"alfworld", "household", *households, *toolcalls, *datasets, *provided})
@@ -109,6 +126,9 @@ class Environments:
     def covered(self, name: str) -> list[str]:
         """List an environment and those beneath it; blocks on files."""
         return sorted({name, *(each for each in self.known() if covers(name, each))})
+
+    def _provided(self) -> dict[str, Provider]:
+        return {point.name: point for point in (*self._providers(), *self._own)}
 
     def _make(self, name: str) -> Environment:
         first, *rest = name.split("/")
@@ -125,7 +145,7 @@ class Environments:
             return Toolcalls(*rest)
         if first in DATASETS and len(rest) == 1:
             return Qa(rest[0], self.tasks) if first == "qa" else Chat(rest[0], self.tasks)
-        provided = {point.name: point for point in self._providers()}
+        provided = self._provided()
         if first not in provided:
             raise UnknownName("environment", name, self.known())
         return _provided(provided[first], rest)

@@ -23,13 +23,13 @@ from apprentice.workspace import Workspace
 def adapt_with(planner: Agent | None, workspace: Workspace) -> Node[ExemplarState, ExemplarUpdate]:
     """Return the node in which a model, or the caller's own planner, adapts the best case."""
 
-    def opened(task: Task) -> HumanMessage:
+    def start(task: Task) -> HumanMessage:
         return workspace.episodes.start(workspace.environment(task.environment), task)
 
     async def adapt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
         """Adapt the most relevant solution to the new task; an empty plan leaves it as it is."""
         case = texts(state.recollections, "tasks", success=True)[0]
-        opening = await asyncio.to_thread(opened, state.task)
+        opening = await asyncio.to_thread(start, state.task)
         reply = await ask(
             planner,
             prompt(text_of(opening), case),
