@@ -26,7 +26,7 @@ def extracting(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
         found = {each.task.id: each for each in await gathered(state, runtime)}
         ordered = [found[task.id] for task in state.tasks_drawn if task.id in found]
         evidence = await _evidence(ordered, state, runtime, await Budget.of(critic, context))
-        solved = sum(bool(each.ended(True)) for each in ordered)
+        solved = sum(bool(each.with_success(True)) for each in ordered)
         pairs = sum(each.kind == "pair" for each in evidence)
         runtime.stream_writer(
             {

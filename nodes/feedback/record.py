@@ -34,7 +34,7 @@ def recording(memory: Memory) -> Node[FeedbackState, Command[Next]]:
         runtime.stream_writer({"type": "feedback.recorded", "trajectory": state.id, "new": new})
         if new:
             await notice([state.attempt], runtime, memory)
-        if done.known and state.judgement:
+        if done.duplicates and state.judgement:
             return Command(goto="annotate")
         update: FeedbackUpdate = {
             "effect": "recorded" if new else "known",

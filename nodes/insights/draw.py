@@ -27,7 +27,7 @@ def drawing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]
         drawn = drawn_before(report, await memory.batches())
         if drawn is None:
             book = await memory.load()
-            shown = [rule.text for rule in book.shown()]
+            shown = [rule.text for rule in book.strongest()]
             reply = await consult(analyst, prompt(report, shown), Context.of(runtime))
             drawn, usage = read_drawn(text_of(reply.message), book), usage + reply.usage
         event = {
@@ -61,8 +61,8 @@ def read_drawn(text: str, book: Rulebook) -> InsightDraft:
         return InsightDraft(text=str(operation), problem=problem)
     if operation.kind == "ADD":
         return InsightDraft(text=operation.text)
-    if (operation.number or 0) > len(book.shown()):
-        problem = f"There is no insight {operation.number}; {len(book.shown())} were shown."
+    if (operation.number or 0) > len(book.strongest()):
+        problem = f"There is no insight {operation.number}; {len(book.strongest())} were shown."
         return InsightDraft(text=str(operation), problem=problem)
     applied = book.apply([operation])
     if applied.rejections:
