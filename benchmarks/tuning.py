@@ -158,12 +158,15 @@ def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tune
 
     A model that never called anything would be right where no call is wanted, so it has a row.
     """
-    wanted = [one.wanted for one in marks[weights.BASE]]
+    needs = [one.needs_call for one in marks[weights.BASE]]
     never = [
-        Marks(need, valid=True, called=False, named=not need, right=not need) for need in wanted
+        Marks(need, valid=True, has_call=False, functions=not need, right=not need)
+        for need in needs
     ]
     right = {name: [one.right for one in each] for name, each in (marks | {NEVER: never}).items()}
-    named = {name: [one.named for one in each if one.wanted] for name, each in marks.items()}
+    functions = {
+        name: [one.functions for one in each if one.needs_call] for name, each in marks.items()
+    }
     against = {weights.BASE: "base", SHUFFLED: "shuffled", NEVER: NEVER}
     study.say("", "## Function calls with held-out tools", "")
     study.say(
@@ -184,17 +187,17 @@ def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tune
     study.table(
         [
             *("weights", "calls", "arguments", "no call", "form"),
-            *(f"all right, {len(wanted)} requests", *(f"above {one}" for one in against.values())),
+            *(f"all right, {len(needs)} requests", *(f"above {one}" for one in against.values())),
             *("rows", "steps", "seconds", "peak MB"),
         ],
         rows,
     )
     base, shuffled = (
-        _gap(difference(named[SFT], named[name])) for name in (weights.BASE, SHUFFLED)
+        _gap(difference(functions[SFT], functions[name])) for name in (weights.BASE, SHUFFLED)
     )
     study.say(
         "",
-        f"The right function of {sum(wanted)} that a request needs, SFT above base: {base}; above "
+        f"The right function of {sum(needs)} that a request needs, SFT above base: {base}; above "
         f"shuffled labels: {shuffled}.",
     )
 
@@ -228,7 +231,7 @@ async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
     for done in finished:
         said = next(each for each in done.attempts[0].messages if each.type == "ai")
         tools = Toolcalls(done.task.environment.partition("/")[2]).tools
-        found.append(mark(text_of(said), every.request(done.task.id).wanted, tools))
+        found.append(mark(text_of(said), every.request(done.task.id).reference_calls, tools))
     return found
 
 

@@ -131,12 +131,12 @@ def start(task: Task) -> HumanMessage:
     """
     episode = _begin(task)
     if environment(task.environment).replayable:
-        opening = HumanMessage(episode.last.text)
+        first_observation = HumanMessage(episode.last.text)
         _cache.put(_key(task, "", []), episode)
     else:
-        opening = HumanMessage(episode.last.text, id=str(uuid4()))
-        _sessions.put(_key(task, str(opening.id), []), episode)
-    return opening
+        first_observation = HumanMessage(episode.last.text, id=str(uuid4()))
+        _sessions.put(_key(task, str(first_observation.id), []), episode)
+    return first_observation
 
 
 def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Advance:
@@ -229,7 +229,7 @@ def _session(messages: Sequence[AnyMessage]) -> str:
 
 def _begin(task: Task) -> _Episode:
     simulator = environment(task.environment).reset(task)
-    return _Episode(simulator, simulator.opening())
+    return _Episode(simulator, simulator.first_observation())
 
 
 def _replay(task: Task, actions: Sequence[str]) -> _Episode:

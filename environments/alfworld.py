@@ -106,9 +106,9 @@ class Game:
 
     def __init__(self, engine: _TextGame) -> None:
         self._engine = engine
-        self._last = self._take_in(engine.opening.partition("\n\n")[2].strip())
+        self._last = self._take_in(engine.first_observation.partition("\n\n")[2].strip())
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the room and the task's sentence, without the welcome banner."""
         return self._last
 
@@ -148,7 +148,7 @@ class _TextGame:
         with self._interpreting():
             self._env.load(game)
             self._state = self._env.reset()
-        self.opening: str = self._state.feedback
+        self.first_observation: str = self._state.feedback
 
     def step(self, command: str) -> str:
         with self._interpreting():
@@ -214,7 +214,11 @@ def _kind(task_id: str) -> str:
 
 def _file(task_id: str) -> Path:
     file = _data() / task_id / _GAME_FILE
-    if not _ID.fullmatch(task_id) or not _kind(task_id) or not file.is_file():
+    # Where a file system takes 'Trial' for 'trial', a task would have two ids: ask for its names.
+    written_so = _ID.fullmatch(task_id) and all(
+        folder.is_dir() and folder.name in os.listdir(folder.parent) for folder in file.parents[:2]
+    )
+    if not written_so or not _kind(task_id) or not file.is_file():
         raise BadInput(
             f"There is no ALFWorld task {task_id[:200]!r}. Ids look like "
             "'valid_unseen/<task folder>/<trial folder>'."

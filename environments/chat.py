@@ -33,7 +33,7 @@ class Request(Entry):
     rubric: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...]:
         """The request."""
         return (self.request,)
 
@@ -68,7 +68,7 @@ class Chat:
 
     def read_turn(self, text: str) -> list[str]:
         """Return the whole turn, without what was only thought."""
-        given = answers.said(text)
+        given = answers.without_thoughts(text)
         return [given] if given else []
 
 
@@ -78,7 +78,7 @@ class Exchange:
     def __init__(self, request: Request) -> None:
         self._request = request
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the request."""
         return Observation(text=self._request.request)
 

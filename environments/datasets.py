@@ -41,7 +41,7 @@ class Entry(Noun):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...]:
         """What makes two tasks the same."""
         raise NotImplementedError
 
@@ -126,7 +126,7 @@ class Dataset(Generic[E]):
             return ": ".join([".".join(str(part) for part in first["loc"]) or "it", first["msg"]])
         if of_split and entry.split not in (None, of_split):
             return f"its split is {entry.split!r}, but the file's is {of_split!r}"
-        task_id = entry.id or digest(*entry.asked)[:12]
+        task_id = entry.id or digest(*entry.identity)[:12]
         if task_id in self.entries:
             return f"the task {task_id!r} is there already"
         self.entries[task_id] = entry

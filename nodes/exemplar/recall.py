@@ -28,6 +28,9 @@ def recalling(memory: Memory) -> Node[ExemplarGiven, Command[Next]]:
         shown = read_shown(state.shown)
         run = read_run(state.run, runtime)
         task = await asyncio.to_thread(read_task, state.task)
+        if context.record:
+            # An attempt that cannot be remembered is not begun.
+            await memory(context.tenant)
         recalled = await recollect(memory, task, context)
         about = {"what", "trajectory", "success", "score", "tokens"}
         runtime.stream_writer(

@@ -114,7 +114,7 @@ def _wins(corpus: Corpus, home: World) -> Iterator[Episode]:
         spot = game.room.things.get(f"{game.room.goal.thing} 1", "")
         if kind_of(spot) == home.keeps[CATEGORY[game.room.goal.thing]]:
             kept = {noun: home.keeps[category] for noun, category in CATEGORY.items()}
-            win = corpus.play(game, Knowledge(kept, works=dict(home.treats)), 20)
+            win = corpus.play(game, Knowledge(kept, appliances=dict(home.treats)), 20)
             if win.solved:
                 yield win
 

@@ -53,7 +53,7 @@ def attempts() -> list[Trajectory]:
     for number, task in enumerate(where.tasks("train", SPLITS["train"])):
         right = bool(number % 6)
         said = {"type": "ai", "content": ANSWER if right else "so so"}
-        asked = act_prompt(where.instructions, Shown(), where.reset(task).opening().text)
+        asked = act_prompt(where.instructions, Shown(), where.reset(task).first_observation().text)
         given = [message.model_dump() for message in asked]
         made.append(
             Trajectory.model_validate(

@@ -40,7 +40,7 @@ def told(name: str) -> Knowledge:
     """Return all there is to know of a world."""
     home = world(name)
     kept = {noun: home.keeps[category] for category, nouns in THINGS.items() for noun in nouns}
-    return Knowledge(kept, works=dict(home.treats))
+    return Knowledge(kept, appliances=dict(home.treats))
 
 
 def attempt(

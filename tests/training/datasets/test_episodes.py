@@ -90,7 +90,7 @@ def called(task: Task, *turns: str) -> Trajectory:
 def test_a_call_that_was_refused_is_not_imitated() -> None:
     every = Toolcalls()
     task = next(one for one in every.tasks("train", 500) if one.kind == "call")
-    wanted = every.request(task.id).wanted[0]
+    wanted = every.request(task.id).reference_calls[0]
     right, wrong = call(*wanted), call(wanted.name, {**wanted.arguments, "bogus": 1})
     corrected, refused = called(task, wrong, right), called(task, wrong, "<tool_call>")
     assert (corrected.verdict.success, refused.verdict.success) == (True, False)
