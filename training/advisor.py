@@ -57,7 +57,7 @@ def advise(evidence: AvailableData, circumstances: Circumstances | None = None) 
         cost=cost,
         model=f"{models[0].name} (table of {AS_OF})" if models else "",
     )
-    override = facts.overruling
+    override = facts.override
     if override is None:
         return advice
     method_used = (override.method or method or "sft") if override.tune else None
@@ -71,7 +71,7 @@ def choose_method(evidence: AvailableData, circumstances: Circumstances) -> Meth
     Imitation comes first. Preference and reward refine its result.
     """
     enough = {kind for kind, count in evidence.rows.items() if count >= MINIMUM_ROWS[kind]}
-    if not evidence.graded:
+    if not evidence.can_grade:
         enough.discard("grpo")
     order: list[Method] = ["sft", "vision", "dpo", "grpo"]
     if circumstances.limits.vision:
@@ -109,8 +109,8 @@ def _grounds(evidence: AvailableData, circumstances: Circumstances) -> Iterator[
     """Yield the reasons for a fine-tune; available data alone is not a reason."""
     for need in circumstances.needs:
         yield _for(need, _NEEDS[need])
-    failures = evidence.attempts - evidence.solved
-    if evidence.attempts and failures / evidence.attempts >= ROOM and evidence.solved:
+    failures = evidence.attempts - evidence.successes
+    if evidence.attempts and failures / evidence.attempts >= ROOM and evidence.successes:
         yield _for(
             "room",
             f"{failures} of {evidence.attempts} attempts failed, and the successes show how to "
@@ -132,7 +132,7 @@ def _data(evidence: AvailableData, method: Method | None) -> Iterator[Reason]:
 def _cons(
     evidence: AvailableData, circumstances: Circumstances, method: Method | None, cost: Cost
 ) -> Iterator[Reason]:
-    if evidence.hosted:
+    if evidence.is_hosted:
         yield _against(
             "hosted",
             "The base model does not run on this machine. Export the dataset, and train the model "
@@ -146,7 +146,7 @@ def _cons(
             f"The rows come from {evidence.tasks} tasks. At least {MINIMUM_TASKS} are needed, or "
             "the model memorises them.",
         )
-    if evidence.attempts and evidence.solved == evidence.attempts and not circumstances.needs:
+    if evidence.attempts and evidence.successes == evidence.attempts and not circumstances.needs:
         yield _against("all_solved", "Every attempt succeeded: there is nothing to correct.")
     if circumstances.prototype:
         yield _against("prototype", "This is a prototype, and its requirements will still change.")
@@ -181,7 +181,7 @@ def _unpaid(circumstances: Circumstances, cost: Cost) -> Iterator[Reason]:
 
 
 def _no_need(evidence: AvailableData) -> str:
-    failures = evidence.attempts - evidence.solved
+    failures = evidence.attempts - evidence.successes
     return (
         f"Nothing shows that prompts do not suffice: {failures} of {evidence.attempts} attempts "
         "failed, and no need was named. Keep using prompts."

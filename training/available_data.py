@@ -38,8 +38,8 @@ def available_data(
     *,
     cap: int,
     last: Method | None = None,
-    graded: bool = False,
-    hosted: bool = False,
+    can_grade: bool = False,
+    is_hosted: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> AvailableData:
     """Summarise attempts for the advisor.
@@ -48,8 +48,8 @@ def available_data(
         attempts: all recorded attempts.
         cap: the most rows that one task may have.
         last: the method of the adapter in use.
-        graded: whether attempts can be graded again.
-        hosted: whether the base model runs on somebody else's server.
+        can_grade: whether attempts can be graded again.
+        is_hosted: whether the base model runs on somebody else's server.
         settings: the settings of a job; each method ignores those that it does not have.
 
     Raises:
@@ -64,15 +64,15 @@ def available_data(
         rows={method: len(rows) for method, rows in examples_by_method.items()},
         tasks=len({task_key(attempt.task) for attempt in usable}),
         attempts=len(usable),
-        solved=sum(bool(attempt.verdict.success) for attempt in usable),
+        successes=sum(bool(attempt.verdict.success) for attempt in usable),
         shown_tokens=sum(view_sizes) // max(1, len(view_sizes)) // CHARACTERS_A_TOKEN,
         tokens={
             method: _tokens(_job_settings(method, settings or {}), rows, usable)
             for method, rows in examples_by_method.items()
         },
         last=last,
-        graded=graded,
-        hosted=hosted,
+        can_grade=can_grade,
+        is_hosted=is_hosted,
     )
 
 

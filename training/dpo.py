@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from apprentice.training.base import Base
     from apprentice.training.encoding import Encoding
     from apprentice.training.progress import Progress
+    from apprentice.training.workbench import Workbench
 
 
-def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+def trainer(
+    settings: DpoSettings, dataset: Dataset, out: Path, progress: Progress, bench: Workbench
+) -> Any:
     """Return the trainer of a job.
 
     Args:
@@ -34,6 +37,7 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
         dataset: rows with `prompt`, `chosen` and `rejected`.
         out: the folder of the checkpoints.
         progress: the writer of progress events.
+        bench: the workbench of the job.
 
     Raises:
         MissingPart: no pair fits.
@@ -54,7 +58,7 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
         def _get_train_sampler(self, _: Any = None) -> Any:
             return ByLength(lengths, settings.batch, settings.seed)
 
-    base = load(settings)
+    base = load(settings, bench.local)
     limit = min(settings.max_length or base.context, base.context)
     rows, span = dataset.rows(), settings.span
     held_out = encode_pairs(base, dataset.valid(), limit, span)
@@ -81,7 +85,7 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
         remove_unused_columns=False,
     )
     dpo_trainer = Pairs(
-        **policy(base, settings),
+        **policy(base, settings, bench.local),
         args=config,
         data_collator=Collator(base.tokenizer.pad_token_id),
         train_dataset=_columns(pairs),

@@ -24,12 +24,15 @@ from apprentice.training.settings import GrpoSettings
 if TYPE_CHECKING:
     from apprentice.training.base import Base
     from apprentice.training.progress import Progress
+    from apprentice.training.workbench import Workbench
 
 Reward = Callable[..., list[float | None]]
 _ROW: Final = "row"
 
 
-def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+def trainer(
+    settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progress, bench: Workbench
+) -> Any:
     """Return the trainer of a job.
 
     Args:
@@ -37,6 +40,7 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
         dataset: tasks (`environment`, `task`), or prompts with the fields that graders read.
         out: the folder of the checkpoints.
         progress: the writer of progress events.
+        bench: the workbench of the job.
 
     Raises:
         BadInput: the batch does not divide into groups, or the graders do not fit the rows.
@@ -56,7 +60,7 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
             return super()._compute_loss(model, select_with_advantage(inputs) if skip else inputs)
 
     rows, held_out = dataset.rows(), dataset.valid()
-    rewards, weights = _rewards(settings, [*rows, *held_out])
+    rewards, weights = _rewards(settings, [*rows, *held_out], bench)
     if settings.shuffled:
         rewards = [shuffle_rewards(reward, settings) for reward in rewards]
     if settings.batch * settings.accumulate % settings.generations:
@@ -70,7 +74,7 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
             f"The dataset {dataset.folder} has no rows, so there is nothing to attempt. "
             "Make a dataset with rows."
         )
-    base = load(settings)
+    base = load(settings, bench.local)
     options = arguments(
         settings,
         base,
@@ -91,9 +95,9 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
         reward_weights=weights,
         max_completion_length=base.context,
     )
-    play = _rollout(settings, base)
+    play = _rollout(settings, base, bench)
     grpo_trainer = Groups(
-        **policy(base, settings),
+        **policy(base, settings, bench.local),
         args=config,
         reward_funcs=rewards,
         rollout_func=play,
@@ -124,7 +128,9 @@ def select_with_advantage(inputs: dict[str, Any]) -> dict[str, Any]:
     return rows
 
 
-def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], dict[str, Any]]:
+def _rollout(
+    settings: GrpoSettings, base: Base, bench: Workbench
+) -> Callable[[list[Any], Any], dict[str, Any]]:
     """Return the function that makes attempts at rows for the library's trainer."""
     import json
 
@@ -134,7 +140,7 @@ def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], d
 
     def begin(row: Row, seed: int) -> Attempt:
         if row.get("environment"):
-            return attempt_at(row["environment"], row["task"], seed)
+            return attempt_at(bench, row["environment"], row["task"], seed)
         return Attempt(row["prompt"], tools=row.get("tools") or (), seed=seed)
 
     def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
@@ -162,7 +168,9 @@ def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], d
     return rollout
 
 
-def _rewards(settings: GrpoSettings, rows: list[Row]) -> tuple[list[Reward], list[float]]:
+def _rewards(
+    settings: GrpoSettings, rows: list[Row], bench: Workbench
+) -> tuple[list[Reward], list[float]]:
     """Return the reward functions and their weights: verdicts of episodes, or graders."""
     episodes = [bool(row.get("environment")) for row in rows]
     if all(episodes):
@@ -176,7 +184,7 @@ def _rewards(settings: GrpoSettings, rows: list[Row]) -> tuple[list[Reward], lis
         raise BadInput("Some rows are tasks and some are prompts. Make a dataset of each kind.")
     if not settings.graders:
         raise BadInput("Prompts need graders. Set them, such as --graders schema:0.8 format:0.2.")
-    parts = graders(settings.graders)
+    parts = graders(settings.graders, bench)
     check_rows(parts, rows)
     return [_reward_of(Composed(parts))], [1.0]
 

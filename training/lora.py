@@ -7,7 +7,6 @@ an error.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from peft import LoraConfig, PeftModel
@@ -17,7 +16,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from apprentice.models.fit import check_fit
-from apprentice.models.names import adapter_folder
+from apprentice.models.names import LocalModels
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.training.base import Base
 from apprentice.training.settings import JobSettings
@@ -30,7 +29,7 @@ FUSED: Final[dict[str, frozenset[str]]] = {
 }
 
 
-def policy(base: Base, settings: JobSettings) -> dict[str, Any]:
+def policy(base: Base, settings: JobSettings, models: LocalModels) -> dict[str, Any]:
     """Return a trainer's arguments for the model: the base with a new adapter or with the parent.
 
     The trainer initialises a new adapter, because it sets the seed first.
@@ -40,7 +39,7 @@ def policy(base: Base, settings: JobSettings) -> dict[str, Any]:
         BrokenData: the parent cannot be read.
     """
     if settings.parent:
-        return {"model": _parent(base, settings.parent)}
+        return {"model": _parent(base, settings.parent, models)}
     tokens = _tokens(base, settings)
     config = LoraConfig(
         r=settings.rank,
@@ -125,9 +124,9 @@ def _linears(model: nn.Module) -> set[str]:
     return {end for end in ends if not end.isdigit()}
 
 
-def _parent(base: Base, name: str) -> PeftModel:
-    folder: Path = adapter_folder(name)
-    check_fit(folder, base.name)
+def _parent(base: Base, name: str, models: LocalModels) -> PeftModel:
+    folder = models.adapter(name)
+    check_fit(folder, base.name, models.folder(base.name))
     try:
         model: Any = PeftModel.from_pretrained(base.model, folder, is_trainable=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

@@ -6,7 +6,7 @@ of them. A shared beginning is read once, and a conversation's cache is reused i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,14 +17,14 @@ from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import LlamaForCausalLM
 
-from apprentice.environments import advance
-from apprentice.environments.registry import environment
+from apprentice.environments.advance import Advance
 from apprentice.models.llama import Llama, is_plain
 from apprentice.models.toolcalls import as_chat
 from apprentice.models.weights import General, Network, choose, generator
-from apprentice.state.nouns import Task, Verdict, digest, text_of
+from apprentice.state.nouns import Verdict, digest, text_of
 from apprentice.state.prompts import Shown, act_prompt
 from apprentice.training.encoding import Chat, Turn
+from apprentice.training.workbench import Workbench
 
 TOKENS_A_STEP: Final = 8192
 
@@ -35,7 +35,8 @@ class Attempt:
 
     Attributes:
         messages: the conversation so far.
-        task: the task of an environment; None for a prompt that graders judge.
+        step: the function with which the environment answers a turn; None for a prompt that
+            graders judge.
         tools: JSON Schemas of the tools that the model sees.
         seed: the seed of its random choices.
         ids: all its tokens.
@@ -43,7 +44,7 @@ class Attempt:
         prompt: the number of tokens before the policy's first turn.
         rewrites: how often the policy's tokens changed when its turn became part of the
             conversation.
-        answer: the policy's answer, if there is no task.
+        answer: the policy's answer to a prompt.
         over: whether the attempt has ended.
         verdict: the environment's verdict; None for an answer that graders judge.
         cache: the network's cache of its tokens.
@@ -51,7 +52,7 @@ class Attempt:
     """
 
     messages: list[Turn]
-    task: Task | None = None
+    step: Callable[[list[AnyMessage], AIMessage], Advance] | None = None
     tools: Sequence[Turn] = ()
     seed: int = 0
     ids: list[int] = field(default_factory=list)
@@ -215,12 +216,16 @@ def _can_be_added(base: Any) -> bool:
     )
 
 
-def attempt_at(environment_name: str, task_id: str, seed: int) -> Attempt:
+def attempt_at(bench: Workbench, environment: str, task_id: str, seed: int) -> Attempt:
     """Return a new attempt at a task, with no rules, exemplars or reflections in its prompt."""
-    where = environment(environment_name)
+    where = bench.environments.get(environment)
     task = where.task(task_id)
-    messages = act_prompt(where.instructions, Shown(), text_of(advance.start(task)))
-    return Attempt(as_chat(messages), task=task, seed=seed, transcript=list(messages))
+    messages = act_prompt(where.instructions, Shown(), text_of(bench.episodes.start(where, task)))
+
+    def step(transcript: list[AnyMessage], turn: AIMessage) -> Advance:
+        return bench.episodes.advance(where, task, transcript, turn)
+
+    return Attempt(as_chat(messages), step=step, seed=seed, transcript=list(messages))
 
 
 def attempt_seed(seed: int, *parts: int) -> int:
@@ -230,11 +235,11 @@ def attempt_seed(seed: int, *parts: int) -> int:
 
 def _respond(attempt: Attempt, text: str) -> None:
     """Add a turn to an attempt, with the environment's reply."""
-    if attempt.task is None:
+    if attempt.step is None:
         attempt.answer, attempt.over = text, True
         return
     turn = AIMessage(text)
-    step = advance.advance(attempt.task, attempt.transcript, turn)
+    step = attempt.step(attempt.transcript, turn)
     attempt.transcript += [turn, step.reply]
     attempt.messages = as_chat(attempt.transcript)
     if step.verdict is not None:

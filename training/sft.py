@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from apprentice.training.base import Base
     from apprentice.training.encoding import Encoding
     from apprentice.training.progress import Progress
+    from apprentice.training.workbench import Workbench
 
 
-def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+def trainer(
+    settings: SftSettings, dataset: Dataset, out: Path, progress: Progress, bench: Workbench
+) -> Any:
     """Return the trainer of a job.
 
     Args:
@@ -30,6 +33,7 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
         dataset: rows with `messages` and optionally `tools`.
         out: the folder of the checkpoints.
         progress: the writer of progress events.
+        bench: the workbench of the job.
 
     Raises:
         MissingPart: no row fits, or packing is on and the model cannot pack.
@@ -41,7 +45,7 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
     from apprentice.training.batches import ByLength
     from apprentice.training.lora import policy
 
-    base = load(settings)
+    base = load(settings, bench.local)
     limit = min(settings.max_length or base.context, base.context)
     samples = encode(base, dataset.rows(), limit)
     held_out = encode(base, dataset.valid(), limit)
@@ -78,7 +82,7 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
         eval_packing=False,
     )
     sft_trainer = Conversations(
-        **policy(base, settings),
+        **policy(base, settings, bench.local),
         args=config,
         train_dataset=_columns(samples),
         eval_dataset=_columns(held_out) if held_out else None,

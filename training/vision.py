@@ -20,9 +20,12 @@ from apprentice.training.settings import VisionSettings
 
 if TYPE_CHECKING:
     from apprentice.training.progress import Progress
+    from apprentice.training.workbench import Workbench
 
 
-def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+def trainer(
+    settings: VisionSettings, dataset: Dataset, out: Path, progress: Progress, bench: Workbench
+) -> Any:
     """Return the trainer of a job.
 
     Args:
@@ -30,6 +33,7 @@ def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Pro
         dataset: rows with `messages` and `image`.
         out: the folder of the checkpoints.
         progress: the writer of progress events.
+        bench: the workbench of the job.
 
     Raises:
         MissingPart: the dataset has no rows.
@@ -47,7 +51,7 @@ def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Pro
             f"The dataset {dataset.folder} has no rows, so there is nothing to learn. "
             "Make a dataset with rows."
         )
-    base = load(settings, sees=True)
+    base = load(settings, bench.local, sees=True)
     progress.say("encoded", samples=len(rows), held_out=len(held_out))
     config = SFTConfig(
         **arguments(settings, base, out, rows=len(rows), held_out=len(held_out)),
@@ -56,7 +60,7 @@ def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Pro
     )
     batch = DataCollatorForVisionLanguageModeling(base.processor, completion_only_loss=True)
     vision_trainer = SFTTrainer(
-        **policy(base, settings),
+        **policy(base, settings, bench.local),
         args=config,
         data_collator=Collator(dataset.folder, batch),
         train_dataset=_columns(rows),

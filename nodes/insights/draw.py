@@ -14,9 +14,10 @@ from apprentice.state.insight_prompts import draw_prompt as prompt
 from apprentice.state.insights import InsightDraft, InsightReport, InsightsState, InsightsUpdate
 from apprentice.state.nouns import text_of
 from apprentice.state.rulebook import Batch, Rulebook, parse_operations
+from apprentice.workspace import Workspace
 
 
-def drawing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]:
+def draw_with(analyst: Agent | None, workspace: Workspace) -> Node[InsightsState, InsightsUpdate]:
     """Return the node in which a model, or the caller's own analyst, draws an insight."""
 
     async def draw(state: InsightsState, runtime: Runtime[Context]) -> InsightsUpdate:
@@ -27,8 +28,9 @@ def drawing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]
         drawn = drawn_before(report, await memory.batches())
         if drawn is None:
             book = await memory.load()
-            shown = [rule.text for rule in book.shown()]
-            reply = await consult(analyst, prompt(report, shown), Context.of(runtime))
+            shown = [rule.text for rule in book.strongest()]
+            asked = prompt(report, shown)
+            reply = await consult(analyst, asked, Context.of(runtime), workspace)
             drawn, usage = read_drawn(text_of(reply.message), book), usage + reply.usage
         event = {
             "type": "insights.drawn",
@@ -61,8 +63,8 @@ def read_drawn(text: str, book: Rulebook) -> InsightDraft:
         return InsightDraft(text=str(operation), problem=problem)
     if operation.kind == "ADD":
         return InsightDraft(text=operation.text)
-    if (operation.number or 0) > len(book.shown()):
-        problem = f"There is no insight {operation.number}; {len(book.shown())} were shown."
+    if (operation.number or 0) > len(book.strongest()):
+        problem = f"There is no insight {operation.number}; {len(book.strongest())} were shown."
         return InsightDraft(text=str(operation), problem=problem)
     applied = book.apply([operation])
     if applied.rejections:

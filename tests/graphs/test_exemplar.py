@@ -18,9 +18,10 @@ from langgraph.types import Command
 
 from apprentice.environments.registry import environment
 from apprentice.graphs import exemplar, reflexion
+from apprentice.memory.experience import Experience
 from apprentice.models.tokens import counter
 from apprentice.state.context import Context
-from apprentice.state.errors import BadInput, BrokenData, UnknownName
+from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
 from apprentice.state.exemplar import ExemplarInput, ExemplarOutput
 from apprentice.state.nouns import Task, Trajectory, Verdict, text_of, trajectory_id, transcript
 from apprentice.state.prompts import (
@@ -100,6 +101,20 @@ async def test_every_attempt_is_remembered_with_its_outcome() -> None:
     ]
     assert kept[1].in_view.exemplars == (kept[0].id,)
     assert kept[1].usage.calls == sum(message.type == "ai" for message in kept[1].messages)
+
+
+async def test_where_no_memory_can_be_opened_no_attempt_is_made() -> None:
+    async def none(tenant: str) -> Experience:
+        raise MissingPart("The packages of the memory are not installed.")
+
+    agent = always("look")
+    graph = exemplar.build(agent, memory=none).compile()
+    settings: Any = {"exemplars": 0}
+    with pytest.raises(MissingPart, match="not installed"):
+        await graph.ainvoke({"task": task("train/1")}, context=settings)
+    assert agent.prompts == []
+    ended = await graph.ainvoke({"task": task("train/1")}, context=settings | {"record": False})
+    assert len(ended["attempts"]) == 1
 
 
 async def test_the_same_run_again_is_remembered_once(memory: Memories) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from apprentice.environments.registry import environment
+from apprentice.environments.registry import Environments
 from apprentice.environments.toolcalls import random_domains
 from apprentice.environments.toolcalls.environment import Request, Toolcalls
 from apprentice.environments.toolcalls.task_writer import KINDS, requests
@@ -39,13 +39,13 @@ def tool_calls(split: str = "train", *, shuffle_seed: int | None = None) -> list
         split: the split of the tasks; train on `train` only.
         shuffle_seed: the seed of a control in which every request has the answer of another one.
     """
-    every = Toolcalls()
+    every, environments = Toolcalls(), Environments()
     examples: list[Example] = []
     for task in every.tasks(split, ALL):
         exchanges = [(task.instruction, every.request(task.id).ideal)]
         examples.append(
             Example(
-                row=_row(environment(task.environment).instructions, exchanges),
+                row=_row(environments.get(task.environment).instructions, exchanges),
                 task=f"{task.environment}#{task.id}",
                 opening=task.instruction,
                 environment=task.environment,
