@@ -12,7 +12,7 @@ from apprentice.nodes import Node
 from apprentice.nodes.training.workshop import Jobs, given_up, rounds_of
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingState, TrainingUpdate
-from apprentice.training.jobs import PATIENCE, Launcher, Status, followed
+from apprentice.training.jobs import PATIENCE, Launcher, Status, follow
 from apprentice.workspace import Workspace
 
 Next = Literal["launch", "evaluate", "__end__"]
@@ -41,7 +41,7 @@ def watch_with(
 
         status = await look()
         if state.follow_job and (state.job_launched or status.alive):
-            async for status in followed(look, pause, patience):  # noqa: B007 - the last one counts
+            async for status in follow(look, pause, patience):  # noqa: B007 - the last one counts
                 pass
         update: TrainingUpdate = {"progress": status.latest, "stage": "training"}
         if status.stage == "done":

@@ -9,7 +9,7 @@ from typing import Any
 from apprentice.training.adapters import Adapter
 from apprentice.training.datasets.card import Dataset
 from apprentice.training.jobs import Job, read_job, write_job
-from apprentice.training.run import ADAPTER, carry_out, concluded
+from apprentice.training.run import ADAPTER, carry_out, conclude
 from apprentice.training.settings import read_settings
 
 
@@ -32,7 +32,7 @@ def untrained(folder: Path) -> Adapter:
     (folder / ADAPTER).mkdir(exist_ok=True)
     (folder / ADAPTER / "adapter_config.json").write_text("{}")
     figures = {"steps": float(job.settings.max_steps), "seconds": 1.5, "memory_mb": 100.0}
-    return concluded(folder, job, figures)
+    return conclude(folder, job, figures)
 
 
 def events(folder: Path, kind: str = "") -> list[dict[str, Any]]:
