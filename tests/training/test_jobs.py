@@ -98,7 +98,7 @@ def test_a_training_that_is_killed_again_and_again_is_given_up_and_can_be_taken_
     record.write_text(started * 9 + checkpoint + started * STARTS)
 
     assert carry_out(folder) == 1
-    assert "started 5 times without coming to its next checkpoint" in look(folder).outcome["error"]
+    assert "started 5 times without reaching its next checkpoint" in look(folder).outcome["error"]
 
     assert carry_out(folder) == 0  # as who launches it again has it
     assert look(folder).stage == "done"
@@ -303,13 +303,13 @@ def test_the_command_exits_with_a_sentence_and_not_with_zero(workplace: Workplac
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == f"{workplace.root} is no job: it has no job.json.\n"
+    assert f"{workplace.root} contains no job: job.json is missing." in done.stderr
 
 
 def test_a_replaced_dataset_is_noticed(workplace: Workplace) -> None:
     wanted = job(workplace)
     tiny.dataset(workplace.root / "data", "sft", tiny.chats(3))
-    with pytest.raises(BrokenData, match="was replaced since job"):
+    with pytest.raises(BrokenData, match="has changed since job"):
         wanted.rows()
 
 
