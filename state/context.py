@@ -227,10 +227,10 @@ def check_names(settings: Iterable[str]) -> None:
     Raises:
         UnknownName: there is no such setting.
     """
-    known = [field.name for field in fields(Context)]
+    names = [field.name for field in fields(Context)]
     for name in settings:
-        if name not in known:
-            raise UnknownName("setting", name, known)
+        if name not in names:
+            raise UnnamesName("setting", name, known)
 
 
 @cache

@@ -9,7 +9,7 @@ from langchain_core.messages import AnyMessage, RemoveMessage
 from langgraph.channels import EphemeralValue
 from langgraph.graph.message import add_messages
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.nouns import InView, Name, Task, Usage, Verdict
@@ -85,7 +85,7 @@ class EpisodeOutput(TypedDict):
     ]
 
 
-@validated
+@pydantic_dataclass
 class EpisodeState:
     """An attempt so far. The messages are the whole state of its environment.
 

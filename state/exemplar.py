@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
@@ -74,7 +74,7 @@ class ExemplarOutput(TypedDict):
     plan: Annotated[str, Field(title="Plan", description="Adapted from the best exemplar.")]
 
 
-@validated
+@pydantic_dataclass
 class ExemplarState:
     """A run so far. Without a plan, what was recalled is shown as it is.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from langchain_core.messages import AnyMessage
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.experience import RECALLABLE
@@ -159,7 +159,7 @@ class FeedbackOutput(TypedDict):
     latest: Annotated[Verdict, Field(title="Verdict", description="The one that counts.")]
 
 
-@validated
+@pydantic_dataclass
 class FeedbackState:
     """What was received, and what became of it.
 

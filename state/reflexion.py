@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
@@ -85,7 +85,7 @@ class ReflexionOutput(TypedDict):
     ]
 
 
-@validated
+@pydantic_dataclass
 class ReflexionState:
     """A run so far. `reflections` holds those of earlier runs too, the oldest first."""
 
