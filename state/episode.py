@@ -89,8 +89,8 @@ class EpisodeOutput(TypedDict):
 class EpisodeState:
     """An attempt so far. The messages are the whole state of its environment.
 
-    `view` is what the first message shows; `moments` are shown with it in the next turn alone, and
-    are no part of the transcript.
+    `view` is what the first message shows. `similar_steps` are shown with it in the next turn only
+    and are not part of the transcript.
 
     Validated, because a state also comes from people's edits and from checkpointers that hand
     back plain JSON.

@@ -18,7 +18,7 @@ from apprentice.state.prompts import Shown
 ExemplarOutcome = Literal["solved", "failed", "unjudged"]
 Recollections = Annotated[
     list[Recollection],
-    Field(title="Recalled", description="What memory offered, the most relevant first."),
+    Field(title="Recollections", description="What was recalled, the most relevant first."),
 ]
 
 
@@ -76,9 +76,9 @@ class ExemplarOutput(TypedDict):
 
 @pydantic_dataclass
 class ExemplarState:
-    """A run so far. Without a plan, what was recalled is shown as it is.
+    """A run so far. Without a plan, recollections are shown unchanged.
 
-    `adapting` is what making the plan cost; it is part of what the attempt cost.
+    `plan_usage` is what the plan cost. It is part of the attempt's usage.
     """
 
     task: Task

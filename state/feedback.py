@@ -152,10 +152,10 @@ class FeedbackUpdate(TypedDict, total=False):
 
 
 class FeedbackOutput(TypedDict):
-    """What is kept now."""
+    """The stored attempt and the verdict that counts."""
 
     id: Annotated[str, Field(title="Id", description="Of the trajectory, for a later verdict.")]
-    effect: Annotated[FeedbackEffect, Field(title="Kept", description="What this run changed.")]
+    effect: Annotated[FeedbackEffect, Field(title="Effect", description="What this run changed.")]
     latest: Annotated[Verdict, Field(title="Verdict", description="The one that counts.")]
 
 
@@ -163,7 +163,7 @@ class FeedbackOutput(TypedDict):
 class FeedbackState:
     """What was received, and what became of it.
 
-    `said` are the fields of its task that the sender named.
+    `named_fields` are the fields of the task that the sender gave.
     """
 
     id: str

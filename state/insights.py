@@ -153,7 +153,7 @@ class InsightsInput(TypedDict, total=False):
     reports: Required[GivenReports]
     collection: Annotated[
         Name,
-        Field(title="Book", description="Name of the collection of insights."),
+        Field(title="Collection", description="Name of the collection of insights."),
         EphemeralValue(str),
     ]
     review: Annotated[

@@ -81,7 +81,7 @@ class ReflexionOutput(TypedDict):
     attempts: list[Trajectory]
     reflections: list[Reflection]
     reflection_usage: Annotated[
-        Usage, Field(title="Reflecting", description="What writing this run's reflections cost.")
+        Usage, Field(title="Reflection usage", description="What this run's reflections cost.")
     ]
 
 
