@@ -11,6 +11,7 @@ A model judges it by the rubric, a person does, or feedback that arrives later.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -44,8 +45,8 @@ class Chat:
     replayable = True
     instructions = CHAT_INSTRUCTIONS
 
-    def __init__(self, dataset: str) -> None:
-        self._dataset = Dataset("chat", dataset, Request)
+    def __init__(self, dataset: str, tasks: Path | None) -> None:
+        self._dataset = Dataset(tasks, "chat", dataset, Request)
         self.name = self._dataset.name
         self.splits = self._dataset.split_names
 
