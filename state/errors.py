@@ -35,7 +35,7 @@ class UnknownName(BadInput):
     Args:
         what: the kind of thing that was named, such as "environment".
         name: the name that was given.
-        known: the names that exist.
+        choices: the names that exist.
     """
 
     def __init__(self, what: str, name: str, choices: Iterable[str]) -> None:
