@@ -1,4 +1,4 @@
-"""What the feedback graph reads, passes on and returns."""
+"""Types of the feedback graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class FeedbackInput(TypedDict, total=False):
 
 @dataclass
 class FeedbackGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     messages: object = None
     trajectory: object = ""
