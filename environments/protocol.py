@@ -10,7 +10,14 @@ from apprentice.state.nouns import Observation, Task
 
 @runtime_checkable
 class Simulator(Protocol):
-    """One live episode. Where it is replayable, the same actions give the same observations."""
+    """One live episode. Where it is replayable, the same actions give the same observations.
+
+    Example:
+        >>> environment = Workspace().environment("household/north/small")
+        >>> simulator = environment.reset(environment.task("test/6"))
+        >>> simulator.step("go to the moon").text
+        'Nothing happens.'
+    """
 
     def first_observation(self) -> Observation:
         """Return the first observation; it contains the task's sentence."""
@@ -29,6 +36,11 @@ class Environment(Protocol):
         splits: names of its splits.
         replayable: whether a lost episode can be rebuilt by repeating its actions; where it
             cannot (live tools, people), an attempt that loses its episode is interrupted.
+
+    Example:
+        >>> environment = Workspace().environment("household/north/small")
+        >>> environment.task("test/6").kind
+        'pick'
     """
 
     name: str
