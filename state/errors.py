@@ -55,12 +55,12 @@ class UnknownName(BadInput):
         Unknown environment 'alfword'. Did you mean 'alfworld'? Known: alfworld, household.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+    def __init__(self, what: str, name: str, choices: Iterable[str]) -> None:
+        names = sorted(choices)
         near = get_close_matches(name, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        known_names = ", ".join(names) if names else "none"
-        super().__init__(f"Unknown {what} {name[:80]!r}.{hint} Known: {known_names}.")
+        listed_names = ", ".join(names) if names else "none"
+        super().__init__(f"Unknown {what} {name[:80]!r}.{hint} Known: {listed_names}.")
 
 
 class OutOfBounds(BadInput):
