@@ -1,4 +1,4 @@
-"""The one function that drives an episode, for the graphs, the gate and the trainer alike.
+"""What drives an episode, for the graphs, the gate and the trainer alike.
 
 An episode is a pure function of its task and the actions so far. A live simulator is only a
 cache of them: it is kept under its task and action prefix, handed out to one caller at a time,
@@ -27,10 +27,9 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from apprentice.environments.answers import THOUGHT
 from apprentice.environments.protocol import Environment, Simulator, TurnReader
-from apprentice.environments.registry import environment
 from apprentice.state.messages import REASONING
 from apprentice.state.nouns import Observation, Task, Verdict
-from apprentice.state.toolcalls import spoken
+from apprentice.state.toolcalls import text_with_calls
 
 TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10
@@ -120,63 +119,73 @@ class _Cache:
         return alike.pop()
 
 
-_cache = _Cache(LIVE_EPISODES)
-_sessions = _Cache(LIVE_SESSIONS)  # apart, so that what can be rebuilt does not crowd them out
-
-
-def start(task: Task) -> HumanMessage:
-    """Begin an attempt: return what the environment shows first.
-
-    The message's id stays with the attempt where its environment cannot be replayed.
-    """
-    episode = _begin(task)
-    if environment(task.environment).replayable:
-        opening = HumanMessage(episode.last.text)
-        _cache.put(_key(task, "", []), episode)
-    else:
-        opening = HumanMessage(episode.last.text, id=str(uuid4()))
-        _sessions.put(_key(task, str(opening.id), []), episode)
-    return opening
-
-
-def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Advance:
-    """Carry out one turn of the agent.
+class Episodes:
+    """The episodes under way: begins them, and carries out turn after turn of the agent.
 
     Args:
-        task: what the attempt is at, as its environment returned it.
-        messages: the transcript before the turn.
-        turn: what the agent wrote: thoughts, and usually one command.
+        live: simulators that are kept, at most; one that is gone is rebuilt when it is needed.
+        sessions: episodes that cannot be rebuilt and are kept, at most. They are apart, so that
+            what can be rebuilt does not crowd them out.
     """
-    where = environment(task.environment)
-    past = [actions_of(where, message) for message in messages if message.type == "ai"]
-    done = [action for each in past for action in each]
-    steps = sum(max(1, len(each)) for each in past)
-    session = "" if where.replayable else _session(messages)
-    cache = _cache if where.replayable else _sessions
-    episode = cache.take(_key(task, session, done))
-    if episode is None and where.replayable:
-        episode = _replay(task, done)
-    if episode is None:
-        return _interrupted(steps)
-    limit = where.step_limit(task)
-    actions = actions_of(where, turn)
-    answers: list[str] = []
-    for action in actions[: max(0, limit - steps)]:
-        answers.append(episode.step(action))
-        if episode.last.over or episode.stuck():
-            break
-    steps += max(1, len(answers))
-    if not actions:
-        answers = [THOUGHT_REPLY]
-    verdict = _verdict(episode, steps, limit)
-    if verdict is None:
-        cache.put(_key(task, session, episode.actions), episode)
-    return Advance(HumanMessage("\n".join(answers)), steps, verdict)
+
+    def __init__(self, live: int = LIVE_EPISODES, sessions: int = LIVE_SESSIONS) -> None:
+        self._cache = _Cache(live)
+        self._sessions = _Cache(sessions)
+
+    def start(self, where: Environment, task: Task) -> HumanMessage:
+        """Begin an attempt: return what the environment shows first.
+
+        The message's id stays with the attempt where its environment cannot be replayed.
+        """
+        episode = _begin(where, task)
+        if where.replayable:
+            opening = HumanMessage(episode.last.text)
+            self._cache.put(_key(task, "", []), episode)
+        else:
+            opening = HumanMessage(episode.last.text, id=str(uuid4()))
+            self._sessions.put(_key(task, str(opening.id), []), episode)
+        return opening
+
+    def advance(
+        self, where: Environment, task: Task, messages: Sequence[AnyMessage], turn: AIMessage
+    ) -> Advance:
+        """Carry out one turn of the agent.
+
+        Args:
+            where: the task's environment.
+            task: what the attempt is at, as its environment returned it.
+            messages: the transcript before the turn.
+            turn: what the agent wrote: thoughts, and usually one command.
+        """
+        past = [actions_of(where, message) for message in messages if message.type == "ai"]
+        done = [action for each in past for action in each]
+        steps = sum(max(1, len(each)) for each in past)
+        session = "" if where.replayable else _session(messages)
+        cache = self._cache if where.replayable else self._sessions
+        episode = cache.take(_key(task, session, done))
+        if episode is None and where.replayable:
+            episode = _replay(where, task, done)
+        if episode is None:
+            return _interrupted(steps)
+        limit = where.step_limit(task)
+        actions = actions_of(where, turn)
+        answers: list[str] = []
+        for action in actions[: max(0, limit - steps)]:
+            answers.append(episode.step(action))
+            if episode.last.over or episode.stuck():
+                break
+        steps += max(1, len(answers))
+        if not actions:
+            answers = [THOUGHT_REPLY]
+        verdict = _verdict(episode, steps, limit)
+        if verdict is None:
+            cache.put(_key(task, session, episode.actions), episode)
+        return Advance(HumanMessage("\n".join(answers)), steps, verdict)
 
 
 def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
     """Return the actions of a turn: as the environment reads them, else its commands."""
-    text = spoken(turn)
+    text = text_with_calls(turn)
     return where.read_turn(text) if isinstance(where, TurnReader) else read_actions(text)
 
 
@@ -227,14 +236,14 @@ def _session(messages: Sequence[AnyMessage]) -> str:
     return next((message.id or "" for message in messages if message.type == "human"), "")
 
 
-def _begin(task: Task) -> _Episode:
-    simulator = environment(task.environment).reset(task)
-    return _Episode(simulator, simulator.opening())
+def _begin(where: Environment, task: Task) -> _Episode:
+    simulator = where.reset(task)
+    return _Episode(simulator, simulator.first_observation())
 
 
-def _replay(task: Task, actions: Sequence[str]) -> _Episode:
+def _replay(where: Environment, task: Task, actions: Sequence[str]) -> _Episode:
     """Rebuild an episode from its actions."""
-    episode = _begin(task)
+    episode = _begin(where, task)
     for action in actions:
         episode.step(action)
     return episode

@@ -59,8 +59,9 @@ class Alfworld:
     replayable = True
     instructions = HOUSEHOLD_INSTRUCTIONS
 
-    def __init__(self) -> None:
-        self._idle: deque[_Engine] = deque()
+    def __init__(self, data: Path | None = None) -> None:
+        self._data = data or Path(_DEFAULT_DATA)
+        self._idle: deque[_TextGame] = deque()
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
         """Yield tasks in an order drawn by the seed; families take turns while they last.
@@ -70,26 +71,26 @@ class Alfworld:
         """
         if split not in SPLITS:
             raise UnknownName("alfworld split", split, SPLITS)
-        for task_id in _in_turns(_ids(split), seed):
+        for task_id in _in_turns(_ids(self._root, split), seed):
             if limit <= 0:
                 return
-            game = _read(_file(task_id))
+            game = _read(_file(self._root, task_id))
             if game["solvable"]:
                 limit -= 1
                 yield _task(task_id, game)
 
     def task(self, task_id: str) -> Task:
         """Return the task of an id."""
-        return _task(task_id, _read(_file(task_id)))
+        return _task(task_id, _read(_file(self._root, task_id)))
 
     def reset(self, task: Task) -> Game:
         """Start an episode: 0.5 to 3 seconds, most of it translating the game's PDDL."""
-        file = _file(task.id)
+        file = _file(self._root, task.id)
         data = _read(file)
         try:
             engine = self._idle.pop()
         except IndexError:
-            engine = _Engine()
+            engine = _TextGame()
         engine.load(file, data)
         game = Game(engine)
         # An engine costs a copy of the planner's library that is never unloaded: reuse it.
@@ -100,15 +101,31 @@ class Alfworld:
         """Return how many actions an attempt may take: the same for every task."""
         return STEP_LIMIT
 
+    @property
+    def _root(self) -> Path:
+        """The folder that holds the splits.
+
+        Raises:
+            MissingPart: it is not there.
+        """
+        folder = self._data.expanduser() / "json_2.1.1"
+        if not folder.is_dir():
+            raise MissingPart(
+                f"There are no ALFWorld games at {folder}. Install the extra (pip install "
+                "'.[alfworld]'), run alfworld-download, and set ALFWORLD_DATA to the "
+                "folder that contains json_2.1.1."
+            )
+        return folder
+
 
 class Game:
     """One episode of one game, its wording normalised as in ReAct's reference code."""
 
-    def __init__(self, engine: _Engine) -> None:
+    def __init__(self, engine: _TextGame) -> None:
         self._engine = engine
-        self._last = self._take_in(engine.opening.partition("\n\n")[2].strip())
+        self._last = self._take_in(engine.first_observation.partition("\n\n")[2].strip())
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the room and the task's sentence, without the welcome banner."""
         return self._last
 
@@ -126,7 +143,7 @@ class Game:
         return Observation(text=text, score=float(won), done=won, admissible=admissible)
 
 
-class _Engine:
+class _TextGame:
     """One TextWorld interpreter, and the copy of the planner's library that it works with."""
 
     def __init__(self) -> None:
@@ -148,7 +165,7 @@ class _Engine:
         with self._interpreting():
             self._env.load(game)
             self._state = self._env.reset()
-        self.opening: str = self._state.feedback
+        self.first_observation: str = self._state.feedback
 
     def step(self, command: str) -> str:
         with self._interpreting():
@@ -176,22 +193,8 @@ class _Engine:
                 sys.argv = arguments
 
 
-def _data() -> Path:
-    """Return the folder that holds the splits."""
-    named = os.environ.get("ALFWORLD_DATA")
-    folder = Path(named or _DEFAULT_DATA).expanduser() / "json_2.1.1"
-    if not folder.is_dir():
-        raise MissingPart(
-            f"There are no ALFWorld games at {folder}. Install the extra (pip install "
-            "'.[alfworld]'), run alfworld-download, and set ALFWORLD_DATA to the "
-            "folder that contains json_2.1.1."
-        )
-    return folder
-
-
-def _ids(split: str) -> Iterator[str]:
+def _ids(root: Path, split: str) -> Iterator[str]:
     """Yield the ids of a split's supported tasks, sorted."""
-    root = _data()
     for file in sorted((root / split).glob(f"*/*/{_GAME_FILE}")):
         task_id = file.parent.relative_to(root).as_posix()
         supported = "movable" not in task_id and "Sliced" not in task_id
@@ -212,9 +215,13 @@ def _kind(task_id: str) -> str:
     return KINDS.get(task_id.split("/")[1].partition("-")[0], "")
 
 
-def _file(task_id: str) -> Path:
-    file = _data() / task_id / _GAME_FILE
-    if not _ID.fullmatch(task_id) or not _kind(task_id) or not file.is_file():
+def _file(root: Path, task_id: str) -> Path:
+    file = root / task_id / _GAME_FILE
+    # Where a file system takes 'Trial' for 'trial', a task would have two ids: ask for its names.
+    written_so = _ID.fullmatch(task_id) and all(
+        folder.is_dir() and folder.name in os.listdir(folder.parent) for folder in file.parents[:2]
+    )
+    if not written_so or not _kind(task_id) or not file.is_file():
         raise BadInput(
             f"There is no ALFWorld task {task_id[:200]!r}. Ids look like "
             "'valid_unseen/<task folder>/<trial folder>'."
@@ -240,7 +247,10 @@ def _read(file: Path) -> dict[str, Any]:
 def _task(task_id: str, game: dict[str, Any]) -> Task:
     sentence = _SENTENCE.search(game["grammar"])
     if sentence is None:
-        raise _broken(_file(task_id), "it has no task sentence")
+        raise BrokenData(
+            f"The ALFWorld game {task_id} cannot be played: it has no task sentence. Delete it and "
+            "run alfworld-download."
+        )
     return Task(
         id=task_id,
         environment=Alfworld.name,

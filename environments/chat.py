@@ -11,6 +11,7 @@ A model judges it by the rubric, a person does, or feedback that arrives later.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -33,7 +34,7 @@ class Request(Entry):
     rubric: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...]:
         """The request."""
         return (self.request,)
 
@@ -44,8 +45,8 @@ class Chat:
     replayable = True
     instructions = CHAT_INSTRUCTIONS
 
-    def __init__(self, dataset: str) -> None:
-        self._dataset = Dataset("chat", dataset, Request)
+    def __init__(self, dataset: str, tasks: Path | None) -> None:
+        self._dataset = Dataset(tasks, "chat", dataset, Request)
         self.name = self._dataset.name
         self.splits = self._dataset.split_names
 
@@ -68,7 +69,7 @@ class Chat:
 
     def read_turn(self, text: str) -> list[str]:
         """Return the whole turn, without what was only thought."""
-        given = answers.said(text)
+        given = answers.without_thoughts(text)
         return [given] if given else []
 
 
@@ -78,7 +79,7 @@ class Exchange:
     def __init__(self, request: Request) -> None:
         self._request = request
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the request."""
         return Observation(text=self._request.request)
 

@@ -12,7 +12,7 @@ from apprentice.state.nouns import Observation, Task
 class Simulator(Protocol):
     """One live episode. Where it is replayable, the same actions give the same observations."""
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the first observation; it contains the task's sentence."""
 
     def step(self, action: str) -> Observation:

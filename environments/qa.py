@@ -17,6 +17,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
@@ -72,7 +73,7 @@ class Question(Entry):
     context: str = Field(default="", max_length=200_000)
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def identity(self) -> tuple[str, ...]:
         """The question and what is shown with it."""
         return self.question, self.context
 
@@ -82,7 +83,7 @@ class Question(Entry):
         return (self.answer,) if isinstance(self.answer, str) else self.answer
 
     @property
-    def opening(self) -> str:
+    def prompt(self) -> str:
         """What the agent is shown first."""
         return f"{self.context}\n\n{self.question}".lstrip()
 
@@ -93,8 +94,8 @@ class Qa:
     replayable = True
     instructions = QA_INSTRUCTIONS
 
-    def __init__(self, dataset: str) -> None:
-        self._dataset = Dataset("qa", dataset, Question)
+    def __init__(self, dataset: str, tasks: Path | None) -> None:
+        self._dataset = Dataset(tasks, "qa", dataset, Question)
         self.name = self._dataset.name
         self.splits = self._dataset.split_names
 
@@ -126,9 +127,9 @@ class Questioning:
     def __init__(self, question: Question) -> None:
         self._question = question
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the question, below its context."""
-        return Observation(text=self._question.opening)
+        return Observation(text=self._question.prompt)
 
     def step(self, action: str) -> Observation:
         """Take the answer. What is said of it does not give the right one away."""

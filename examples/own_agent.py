@@ -56,7 +56,7 @@ def reflector(messages: Sequence[AnyMessage]) -> str:
 
 async def main() -> dict[str, Any]:
     """Try up to four times."""
-    graph = build(agent, judge, reflector).compile(name="reflexion")
+    graph = build(agent=agent, judge=judge, reflector=reflector).compile(name="reflexion")
     ended = await graph.ainvoke({"task": TASK}, context=Context(max_trials=4))
     print(f"{ended['task'].instruction} -> {ended['outcome']} after {ended['trials']} trials")
     for attempt in ended["attempts"]:

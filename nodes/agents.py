@@ -38,11 +38,11 @@ from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import RetryPolicy
 
 from apprentice.environments.advance import TURN_CHARACTERS
-from apprentice.models import chat
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import ApprenticeError, ModelFailure, ModelUnavailable
 from apprentice.state.nouns import Usage, text_of
-from apprentice.training.adapters import check_owner
+from apprentice.state.redaction import public_message
+from apprentice.workspace import LOCAL, Workspace
 
 Agent = (
     Runnable[Any, Any]
@@ -81,7 +81,11 @@ class Reply(NamedTuple):
 
 
 async def ask(
-    agent: Agent | None, messages: Sequence[AnyMessage], context: Context, **about: str
+    agent: Agent | None,
+    messages: Sequence[AnyMessage],
+    context: Context,
+    workspace: Workspace,
+    **about: str,
 ) -> Reply:
     """Ask an agent, or the context's model when there is none, for its next turn.
 
@@ -89,16 +93,19 @@ async def ask(
         agent: the caller's own, if any.
         messages: the conversation so far.
         context: names the model and how to sample from it.
+        workspace: has the models.
         about: what the call is for; metadata of its trace, such as the graph and the environment.
 
     Raises:
+        MissingPart: if there is no agent, and nobody names a model.
         ModelUnavailable: if the model cannot answer for now.
         ModelFailure: if it cannot answer at all, or the answer is no turn.
     """
     began = perf_counter()
     given = list(messages)
     if agent is None:
-        answer = await _ask_model(given, context, about)
+        await workspace.ready()
+        answer = await _ask_model(given, workspace.resolved(context), workspace, about)
     elif isinstance(agent, PregelProtocol):
         answer = await agent.ainvoke({"messages": given}, _traced(about))
     elif isinstance(agent, Runnable):
@@ -118,12 +125,14 @@ async def call(function: Callable[..., Any], *arguments: Any) -> Any:
     return await answer if isawaitable(answer) else answer
 
 
-async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[str, str]) -> Any:
+async def _ask_model(
+    messages: list[AnyMessage], context: Context, workspace: Workspace, about: dict[str, str]
+) -> Any:
     adapter = "" if context.adapter == NO_ADAPTER else context.adapter
     if adapter:
-        await asyncio.to_thread(check_owner, adapter, context.tenant)
+        await asyncio.to_thread(workspace.adapters.check_owner, adapter, context.tenant)
     named = partial(
-        chat,
+        workspace.chat,
         context.model,
         adapter=adapter,
         temperature=context.temperature,
@@ -131,7 +140,7 @@ async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[s
         seed=context.seed,
     )
     # A hosted provider's package may have to be imported; a local model waits in its own thread.
-    local = context.model.startswith("local:")
+    local = context.model.startswith(LOCAL)
     model = named() if local else await asyncio.to_thread(named)
     about = {**about, "model": context.model, "adapter": context.adapter}
     try:
@@ -144,7 +153,7 @@ async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[s
     except (ValueError, TypeError, LookupError) as error:  # what parsing an odd answer raises
         raise ModelFailure(
             f"The model {context.model!r} answered with something that is no chat message "
-            f"({_said_by(error)}). Check that its address is that of a chat model's API."
+            f"({public_message(error)}). Check that its address is that of a chat model's API."
         ) from error
 
 
@@ -156,16 +165,13 @@ def _traced(about: dict[str, str]) -> RunnableConfig:
 
 def _failure(model: str, error: Exception) -> ModelFailure:
     advice = next(advice for kinds, advice in _ADVICE if isinstance(error, kinds))
+    reason = public_message(error)
     if getattr(error, "is_retryable", True):
         return ModelUnavailable(
-            f"The model {model!r} did not answer ({_said_by(error)}). {advice} What was done so "
-            "far is kept: run it again to go on."
+            f"The model {model!r} did not answer ({reason}). {advice} What was done so far is "
+            "kept: run it again to go on."
         )
-    return ModelFailure(f"The model {model!r} refused to answer ({_said_by(error)}). {advice}")
-
-
-def _said_by(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+    return ModelFailure(f"The model {model!r} refused to answer ({reason}). {advice}")
 
 
 def _said(answer: object, given: Sequence[AnyMessage]) -> list[AIMessage]:

@@ -37,7 +37,7 @@ class Limits(Noun):
     vision: bool = Field(default=False, title="Vision", description="It has to read images.")
 
 
-class Overruling(Noun):
+class Override(Noun):
     """A person's decision against the advice, which is kept with it."""
 
     tune: bool = Field(default=True, title="Fine-tune")
@@ -80,10 +80,10 @@ class Circumstances(Noun):
         default=None, title="Budget", description="For one training; none for any."
     )
     limits: Limits = Limits()
-    overruling: Overruling | None = Field(default=None, title="Overrule the advice")
+    override: Override | None = Field(default=None, title="Overrule the advice")
 
 
-class Evidence(Noun):
+class AvailableData(Noun):
     """What is at hand to learn from.
 
     Attributes:
@@ -101,12 +101,12 @@ class Evidence(Noun):
     rows: dict[Method, int] = Field(default_factory=dict)
     tasks: int = 0
     attempts: int = 0
-    solved: int = 0
+    successes: int = 0
     shown_tokens: int = 0
     tokens: dict[Method, int] = Field(default_factory=dict)
     last: Method | None = None
-    graded: bool = False
-    hosted: bool = False
+    can_grade: bool = False
+    is_hosted: bool = False
 
 
 class Reason(Noun):
@@ -134,7 +134,7 @@ class Advice(Noun):
     reasons: tuple[Reason, ...]
     cost: Cost
     model: str = ""
-    overruled: Overruling | None = None
+    overruled: Override | None = None
 
     def sentences(self) -> str:
         """Return the advice as a person reads it."""
@@ -142,5 +142,5 @@ class Advice(Noun):
         if self.overruled:
             by = f" by {self.overruled.by}" if self.overruled.by else ""
             head += f" (Overruled{by}: {self.overruled.why})"
-        listed = [f"{'+' if one.speaks == 'for' else '-'} {one.text}" for one in self.reasons]
-        return "\n".join([head, *listed])
+        reasons = [f"{'+' if one.speaks == 'for' else '-'} {one.text}" for one in self.reasons]
+        return "\n".join([head, *reasons])

@@ -28,7 +28,7 @@ from apprentice.state.nouns import (
 ELSEWHERE: Final = "elsewhere"
 """The environment of attempts whose sender names none."""
 
-Kept = Literal["recorded", "known", "judged", "unchanged"]
+FeedbackEffect = Literal["recorded", "known", "judged", "unchanged"]
 
 
 class SentTask(Noun):
@@ -145,17 +145,17 @@ class FeedbackUpdate(TypedDict, total=False):
 
     id: str
     attempt: Trajectory | None
-    said: list[str]
+    named_fields: list[str]
     judgement: SentVerdict
     latest: Verdict
-    kept: Kept
+    effect: FeedbackEffect
 
 
 class FeedbackOutput(TypedDict):
     """What is kept now."""
 
     id: Annotated[str, Field(title="Id", description="Of the trajectory, for a later verdict.")]
-    kept: Annotated[Kept, Field(title="Kept", description="What this run changed.")]
+    effect: Annotated[FeedbackEffect, Field(title="Kept", description="What this run changed.")]
     latest: Annotated[Verdict, Field(title="Verdict", description="The one that counts.")]
 
 
@@ -169,19 +169,19 @@ class FeedbackState:
     id: str
     judgement: SentVerdict
     attempt: Trajectory | None = None
-    said: list[str] = field(default_factory=list)
+    named_fields: list[str] = field(default_factory=list)
     latest: Verdict = Verdict()
-    kept: Kept = "unchanged"
+    effect: FeedbackEffect = "unchanged"
 
 
-def task_of(sent: SentTask, messages: Sequence[AnyMessage]) -> Task:
+def task_of(sender_task: SentTask, messages: Sequence[AnyMessage]) -> Task:
     """Return the task of an attempt from outside: what was asked for is its id, if it has none."""
-    asked = (text_of(message) for message in messages if message.type == "human")
-    instruction = sent.instruction or next(asked, "")[:20_000]
+    requests = (text_of(message) for message in messages if message.type == "human")
+    instruction = sender_task.instruction or next(requests, "")[:20_000]
     return Task(
-        id=sent.id or digest(instruction),
-        environment=sent.environment,
+        id=sender_task.id or digest(instruction),
+        environment=sender_task.environment,
         instruction=instruction,
-        kind=sent.kind,
-        split=sent.split,
+        kind=sender_task.kind,
+        split=sender_task.split,
     )

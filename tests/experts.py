@@ -61,7 +61,7 @@ def _ruled(text: str) -> Knowledge:
             kept |= dict.fromkeys(THINGS[about], kind)
         elif about in TREATMENTS:
             works[about] = kind
-    return Knowledge(kept, works=works)
+    return Knowledge(kept, appliances=works)
 
 
 def _entries(text: str) -> Iterator[Entry]:
@@ -74,13 +74,13 @@ def _entries(text: str) -> Iterator[Entry]:
 def _knowledge(text: str) -> Knowledge:
     """Read the last reflection in a text."""
     listed = [line.removeprefix("- ") for line in text.splitlines()]
-    lines = [line for line in listed if line.startswith('{"kept"')]
+    lines = [line for line in listed if line.startswith('{"storage"')]
     if not lines:
         return Knowledge()
     fields = json.loads(lines[-1])
-    found = {noun: tuple(places) for noun, places in fields["found"].items()}
-    untried = {noun: tuple(places) for noun, places in fields["untried"].items()}
-    return Knowledge(fields["kept"], found, untried, fields["works"])
+    found = {noun: tuple(places) for noun, places in fields["locations"].items()}
+    untried = {noun: tuple(places) for noun, places in fields["candidates"].items()}
+    return Knowledge(fields["storage"], found, untried, fields["appliances"])
 
 
 def _turns(transcript: str) -> tuple[str, list[Turn]]:

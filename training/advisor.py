@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from apprentice.state.advice import Advice, Circumstances, Cost, Evidence, Method, Need, Reason
+from apprentice.state.advice import Advice, AvailableData, Circumstances, Cost, Method, Need, Reason
 from apprentice.training.datasets.curation import MINIMUM_ROWS, MINIMUM_TASKS
 from apprentice.training.small_models import AS_OF, fitting
 
@@ -32,7 +32,7 @@ _METHODS: Final[dict[Method, str]] = {
 }
 
 
-def advise(evidence: Evidence, circumstances: Circumstances | None = None) -> Advice:
+def advise(evidence: AvailableData, circumstances: Circumstances | None = None) -> Advice:
     """Advise for or against a fine-tune.
 
     Args:
@@ -55,7 +55,7 @@ def advise(evidence: Evidence, circumstances: Circumstances | None = None) -> Ad
         cost=cost,
         model=f"{models[0].name} (table of {AS_OF})" if models else "",
     )
-    overruling = given.overruling
+    overruling = given.override
     if overruling is None:
         return advice
     chosen = (overruling.method or method or "sft") if overruling.tune else None
@@ -63,13 +63,13 @@ def advise(evidence: Evidence, circumstances: Circumstances | None = None) -> Ad
     return advice.model_copy(update=update)
 
 
-def choose_method(evidence: Evidence, given: Circumstances) -> Method | None:
+def choose_method(evidence: AvailableData, given: Circumstances) -> Method | None:
     """Return the method that suits the data and the needs; None when there is too little.
 
     Imitation comes first; preference and reward refine what it has brought about.
     """
     enough = {kind for kind, count in evidence.rows.items() if count >= MINIMUM_ROWS[kind]}
-    if not evidence.graded:
+    if not evidence.can_grade:
         enough.discard("grpo")
     order: list[Method] = ["sft", "vision", "dpo", "grpo"]
     if given.limits.vision:
@@ -85,7 +85,7 @@ def choose_method(evidence: Evidence, given: Circumstances) -> Method | None:
     return next((method for method in order if method in enough), None)
 
 
-def estimate(evidence: Evidence, given: Circumstances, method: Method | None) -> Cost:
+def estimate(evidence: AvailableData, given: Circumstances, method: Method | None) -> Cost:
     """Return what a fine-tune costs and saves, in the currency of the prices."""
     tokens = evidence.tokens.get(method, 0) if method else 0
     training = tokens / 1e6 * given.hours_per_million * given.price_per_hour
@@ -103,12 +103,12 @@ def estimate(evidence: Evidence, given: Circumstances, method: Method | None) ->
     )
 
 
-def _grounds(evidence: Evidence, given: Circumstances) -> Iterator[Reason]:
+def _grounds(evidence: AvailableData, given: Circumstances) -> Iterator[Reason]:
     """Say what there is to gain. That there is data to learn from is no gain yet."""
     for need in given.needs:
         yield _for(need, _NEEDS[need])
-    failing = evidence.attempts - evidence.solved
-    if evidence.attempts and failing / evidence.attempts >= ROOM and evidence.solved:
+    failing = evidence.attempts - evidence.successes
+    if evidence.attempts and failing / evidence.attempts >= ROOM and evidence.successes:
         yield _for(
             "room",
             f"{failing} of {evidence.attempts} attempts failed, and the others show how it is "
@@ -122,15 +122,15 @@ def _grounds(evidence: Evidence, given: Circumstances) -> Iterator[Reason]:
         )
 
 
-def _data(evidence: Evidence, method: Method | None) -> Iterator[Reason]:
+def _data(evidence: AvailableData, method: Method | None) -> Iterator[Reason]:
     if method:
         yield _for(f"data_{method}", f"{evidence.rows[method]} rows. {_METHODS[method]}")
 
 
 def _cons(
-    evidence: Evidence, given: Circumstances, method: Method | None, cost: Cost
+    evidence: AvailableData, given: Circumstances, method: Method | None, cost: Cost
 ) -> Iterator[Reason]:
-    if evidence.hosted:
+    if evidence.is_hosted:
         yield _against(
             "hosted",
             "The base model is not on this machine: export the dataset and train it where it is.",
@@ -143,7 +143,7 @@ def _cons(
             f"The rows come from {evidence.tasks} tasks; at least {MINIMUM_TASKS} are needed, or "
             "they are learned by heart.",
         )
-    if evidence.attempts and evidence.solved == evidence.attempts and not given.needs:
+    if evidence.attempts and evidence.successes == evidence.attempts and not given.needs:
         yield _against("all_solved", "Every attempt succeeded: there is nothing to correct.")
     if given.prototype:
         yield _against("prototype", "It is a prototype: what is asked of it will still change.")
@@ -175,15 +175,15 @@ def _unpaid(given: Circumstances, cost: Cost) -> Iterator[Reason]:
         )
 
 
-def _no_need(evidence: Evidence) -> str:
-    failing = evidence.attempts - evidence.solved
+def _no_need(evidence: AvailableData) -> str:
+    failing = evidence.attempts - evidence.successes
     return (
         f"Nothing shows that prompts do not suffice: {failing} of {evidence.attempts} attempts "
         "failed, and no need was named. Keep to prompts."
     )
 
 
-def _too_little(evidence: Evidence) -> str:
+def _too_little(evidence: AvailableData) -> str:
     counts = ", ".join(
         f"{evidence.rows.get(method, 0)} of {least} for {method}"
         for method, least in MINIMUM_ROWS.items()

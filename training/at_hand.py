@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from apprentice.state.advice import Evidence, Method
+from apprentice.state.advice import AvailableData, Method
 from apprentice.state.nouns import Trajectory, text_of
 from apprentice.training.datasets.card import Example
 from apprentice.training.datasets.curation import capped
@@ -38,18 +38,18 @@ def evidence(
     *,
     cap: int,
     last: Method | None = None,
-    graded: bool = False,
-    hosted: bool = False,
+    can_grade: bool = False,
+    is_hosted: bool = False,
     settings: Mapping[str, Any] | None = None,
-) -> Evidence:
+) -> AvailableData:
     """Sum attempts up for the advisor.
 
     Args:
         attempts: all that are remembered.
         cap: rows that one task may have.
         last: the method of the adapter in use.
-        graded: whether attempts can be graded again.
-        hosted: whether the base model is somebody else's server.
+        can_grade: whether attempts can be graded again.
+        is_hosted: whether the base model is somebody else's server.
         settings: what a job would be told; what a method does not have is not for it.
 
     Raises:
@@ -58,19 +58,19 @@ def evidence(
     judged = [attempt for attempt in attempts if not unusable(attempt)]
     found = {method: capped(examples(method, judged).examples, cap) for method in FROM_ATTEMPTS}
     beside = [len(shown(attempt)) for attempt in judged]
-    return Evidence(
+    return AvailableData(
         rows={method: len(made) for method, made in found.items()},
         tasks=len({task_key(attempt.task) for attempt in judged}),
         attempts=len(judged),
-        solved=sum(bool(attempt.verdict.success) for attempt in judged),
+        successes=sum(bool(attempt.verdict.success) for attempt in judged),
         shown_tokens=sum(beside) // max(1, len(beside)) // CHARACTERS_A_TOKEN,
         tokens={
             method: _tokens(_told(method, settings or {}), made, judged)
             for method, made in found.items()
         },
         last=last,
-        graded=graded,
-        hosted=hosted,
+        can_grade=can_grade,
+        is_hosted=is_hosted,
     )
 
 

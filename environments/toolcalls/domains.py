@@ -37,7 +37,7 @@ class Tool:
     takes: dict[str, Values]
     asks: tuple[str, ...]
     lacks: dict[str, str]
-    doing: str
+    action: str
     choices: tuple[str, ...] = ()
 
     def optional(self) -> set[str]:
@@ -387,7 +387,7 @@ DOMAINS: Final[dict[str, Domain]] = {
     "clinic": _CLINIC,
 }
 
-IMAGINED: Final = (
+HYPOTHETICALS: Final = (
     "Imagine {doing}. Would that be good?",
     "What would you think of {doing}? Don't do anything.",
     "Just as a thought: {doing}. Sensible?",

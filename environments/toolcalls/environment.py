@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from apprentice.environments.answers import said
+from apprentice.environments.answers import without_thoughts
 from apprentice.environments.toolcalls.calls import Answer, Call, Schema, read, same
 from apprentice.environments.toolcalls.domains import DOMAINS
 from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
@@ -27,7 +27,7 @@ STEP_LIMIT: Final = 3  # a turn, its correction, and one more for a turn of mere
 _DATA: Final = Path(__file__).parent / "data"
 
 
-class Wanted(Noun):
+class ReferenceCall(Noun):
     """A call that a request wants."""
 
     name: str
@@ -46,11 +46,11 @@ class Request(Noun):
     kind: str
     request: str
     thought: str = ""
-    calls: tuple[Wanted, ...] = ()
+    calls: tuple[ReferenceCall, ...] = ()
     answer: str = ""
 
     @property
-    def wanted(self) -> tuple[Call, ...]:
+    def reference_calls(self) -> tuple[Call, ...]:
         """The calls as they are compared."""
         return tuple(Call(one.name, one.arguments) for one in self.calls)
 
@@ -58,7 +58,7 @@ class Request(Noun):
     def ideal(self) -> str:
         """A turn as it should be."""
         thought = f"<think>{self.thought}</think>" if self.thought else ""
-        return thought + "".join(call(*one) for one in self.wanted) + self.answer
+        return thought + "".join(call(*one) for one in self.reference_calls) + self.answer
 
 
 class Toolcalls:
@@ -109,7 +109,7 @@ class Toolcalls:
 
     def read_turn(self, text: str) -> list[str]:
         """Return the whole turn; none if it was only thought."""
-        given = said(text)
+        given = without_thoughts(text)
         return [given] if given else []
 
     def request(self, task_id: str) -> Request:
@@ -135,7 +135,7 @@ class Desk:
         self._tools = tools
         self._corrected = False
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the request."""
         return Observation(text=self._request.request)
 
@@ -151,7 +151,7 @@ class Desk:
         return Observation(text=response(f"{REFUSED} {faults} Correct it."))
 
     def _taken(self, answer: Answer) -> Observation:
-        right = same(answer.calls, self._request.wanted)
+        right = same(answer.calls, self._request.reference_calls)
         told = "Done." if answer.calls else "Received."
         if right:
             return _over(told, success=True, feedback="Solved.")

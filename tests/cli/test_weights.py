@@ -50,7 +50,7 @@ def chat(
     if not adapter:
         return Scripted(pupil.pupil)
     blind = temperature > 0 and seed % 2
-    return Scripted(speaking(Knowledge() if blind else Knowledge(told("north").kept)))
+    return Scripted(speaking(Knowledge() if blind else Knowledge(told("north").storage)))
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def learning(task: Task) -> Played:
 def tour(where: Environment, task: Task, steps: int, rng: random.Random) -> Played:
     """Walk through a game by commands not yet used, the rarer verbs first."""
     simulator = where.reset(task)
-    observation = simulator.opening()
+    observation = simulator.first_observation()
     played = Played(task, observation.text)
     for _ in range(steps):
         # The household lists what is admissible when it is asked, not after every step.
@@ -295,7 +295,7 @@ def walk(
 ) -> tuple[int, str, list[Turn]]:
     """Let the expert act, by its own limit; return its steps (limit + 1 when unsolved)."""
     simulator = home.reset(task)
-    opening, turns = simulator.opening().text, list[Turn]()
+    opening, turns = simulator.first_observation().text, list[Turn]()
     for step in range(1, limit + 1):
         text = expert(opening, turns, knowledge)
         observation = simulator.step(action_in(text))

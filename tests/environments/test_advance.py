@@ -20,7 +20,7 @@ from apprentice.state.nouns import Observation, Task, text_of
 
 HOUSE = environment("household/north/small")
 TASK = HOUSE.task("test/0")
-ROOM = HOUSE.reset(TASK).opening()
+ROOM = HOUSE.reset(TASK).first_observation()
 PLACES = [c.removeprefix("go to ") for c in ROOM.admissible if c.startswith("go to ")]
 LIMIT = HOUSE.step_limit(TASK)
 
@@ -347,7 +347,7 @@ class Session:
     def __init__(self) -> None:
         self.said = 0
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         return Observation(text="hello")
 
     def step(self, action: str) -> Observation:

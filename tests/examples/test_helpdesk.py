@@ -9,7 +9,7 @@ from pathlib import Path
 
 from apprentice.training.datasets.curation import Curation, curate
 from apprentice.training.datasets.files import preferences
-from examples.helpdesk.authoring import FILE, write
+from examples.helpdesk.tone import FILE, write
 
 
 def test_the_set_becomes_a_dataset_split_by_case() -> None:

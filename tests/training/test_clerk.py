@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from apprentice import models
-from apprentice.environments.toolcalls.authoring import NO_TOOL, UNSAID, taken
 from apprentice.environments.toolcalls.environment import Toolcalls
+from apprentice.environments.toolcalls.task_writer import NO_TOOL, NOT_STATED, parameter_list
 from apprentice.state.toolcalls import read_section, section
 from apprentice.training.clerk import vocabulary
 from apprentice.training.clerk.corpus import Corpus, content_words
@@ -117,14 +117,19 @@ def test_every_answer_stands_in_the_form_or_in_the_sentence(samples: list[Sample
             lacks = set(by[about]["parameters"]["required"]) & set(re.findall(r"(\w+): -", told))
             assert bool(lacks) != bool(filled_in)
             if filled_in:
-                written = taken(by[about]["parameters"]["properties"], json.loads(filled_in))
+                written = parameter_list(
+                    by[about]["parameters"]["properties"], json.loads(filled_in)
+                )
                 assert written == told
         pairs = [(about, told)]
         if about in by:
             pairs = [(name, value) for name, value in re.findall(r"(?:^|; )(\w+): ([^;]+)", told)]
             assert [name for name, _ in pairs] == list(by[about]["parameters"]["properties"])
-        seen["unsaid"] += sum(value == UNSAID for _, value in pairs)
-        assert all(value in sentence for _, value in pairs if value != UNSAID), (question, answer)
+        seen["unsaid"] += sum(value == NOT_STATED for _, value in pairs)
+        assert all(value in sentence for _, value in pairs if value != NOT_STATED), (
+            question,
+            answer,
+        )
     assert min(seen[kind] for kind in ("nothing", "which", "all", "unsaid")) > 100, seen
 
 

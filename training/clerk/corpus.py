@@ -2,9 +2,9 @@
 
 A form is a list of tools as JSON Schema. It is asked which of them a sentence is about, and what
 the sentence says of a parameter; of a sentence alone it says both, and fills the form in. The tools
-are drawn (environments.toolcalls.drawn), mostly with other English words in place of their own, so
-that there is nothing to know by heart; half of the sentences say things in words that are only near
-to the form's, some only in other words of a description, or by their parameters alone.
+are random (environments.toolcalls.random_domains), mostly with other English words in place of
+their own, so that there is nothing to know by heart; half of the sentences say things in words that
+are only near to the form's, some only in other words of a description, or by parameters alone.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from apprentice.environments.toolcalls import drawn
-from apprentice.environments.toolcalls.authoring import (
-    FUNCTION_WORDS,
-    NO_TOOL,
-    UNSAID,
-    filled,
-    own_words,
-    quoted,
-    taken,
-)
+from apprentice.environments.toolcalls import random_domains
 from apprentice.environments.toolcalls.calls import Schema
 from apprentice.environments.toolcalls.domains import CITIES, NAMES, Domain, Tool
+from apprentice.environments.toolcalls.task_writer import (
+    FUNCTION_WORDS,
+    NO_TOOL,
+    NOT_STATED,
+    distinctive_words,
+    fill,
+    parameter_list,
+    quote,
+)
 from apprentice.state.toolcalls import section
 from apprentice.training.scratch.samples import Part, Sample
 
@@ -89,7 +89,7 @@ class Corpus:
 
     def read(self) -> Sample:
         """Answer questions about a form and sentences."""
-        domain = drawn.domain(self.rng)
+        domain = random_domains.sample_domain(self.rng)
         other = self._other_words()
         tools = {name: _renamed(tool.schema(name), other) for name, tool in domain.tools.items()}
         if any(_clash(tools[name], tool) for name, tool in domain.tools.items()):
@@ -126,31 +126,31 @@ class Corpus:
         if told_apart and told.isdisjoint((doing, thing)) and rng.random() < UNNAMED:
             said = _swapped(said, {doing: rng.choice(self.words), thing: rng.choice(self.words)})
         elif alone and told.isdisjoint((doing, thing)) and rng.random() < DESCRIBED:
-            own = own_words(does, others)
+            own = distinctive_words(does, others)
             said = _swapped(said, {doing: rng.choice(_GENERAL), thing: rng.choice([thing, *own])})
         if rng.random() < 0.5:
             said = self._blurred(said, keep=FUNCTION_WORDS | told)
         roll = rng.random()
         if roll < 0.6:
-            quote = quoted(does, others, said)
+            quotation = quote(does, others, said)
             if roll < 0.15:
-                return f"Which? {said}", f"{quote} {name}"
+                return f"Which? {said}", f"{quotation} {name}"
             told_all = set(tools[function]["parameters"]["required"]) <= set(values)
             filled_in = {key: values[key] for key in parameters if key in values}
             end = f" {json.dumps(filled_in)}" if told_all else ""
-            return said, f"{quote} {name}. {taken(parameters, values)}.{end}"
+            return said, f"{quotation} {name}. {parameter_list(parameters, values)}.{end}"
         if roll < 0.68:
             return self._elsewhere(domain), NO_TOOL
         if roll < 0.88:
-            return f"{name}? {said}", taken(parameters, values)
+            return f"{name}? {said}", parameter_list(parameters, values)
         asked = rng.choice(list(parameters))
-        return f"{asked}? {said}", str(values.get(asked, UNSAID))
+        return f"{asked}? {said}", str(values.get(asked, NOT_STATED))
 
     def _elsewhere(self, domain: Domain) -> str:
         """Draw a sentence that is about none of a domain's tools."""
         known = {word for tool in domain.tools.values() for word in _about(tool)}
         while True:
-            other = drawn.domain(self.rng)
+            other = random_domains.sample_domain(self.rng)
             function, said, values = _sentence(other, self.rng)
             if known.isdisjoint(_about(other.tools[function])) and not _taking(values, domain):
                 return _swapped(said, self._other_words()) if self.rng.random() < 0.5 else said
@@ -226,9 +226,9 @@ class Corpus:
         kinds: tuple[Callable[[], str], ...] = (
             lambda: " ".join(map(self._capital, rng.choices(self.words, k=rng.randint(1, 4)))),
             lambda: "_".join(rng.choices(self.words, k=rng.randint(2, 3))),
-            lambda: drawn.words(rng),
+            lambda: random_domains.sample_words(rng),
             lambda: str(rng.choice((rng.randint(0, 999), rng.randint(1_000, 20_000)))),
-            lambda: drawn.coined(rng),
+            lambda: random_domains.invent_name(rng),
         )
         return rng.choices(kinds, (50, 15, 15, 10, 10))[0]()
 
@@ -253,9 +253,9 @@ def _sentence(domain: Domain, rng: random.Random) -> tuple[str, str, dict[str, A
     name, tool = rng.choice(list(domain.tools.items()))
     if rng.random() < LACKING:
         missing, ask = rng.choice(list(tool.lacks.items()))
-        said, values = filled(ask, tool, rng)
+        said, values = fill(ask, tool, rng)
         return name, said, {key: value for key, value in values.items() if key != missing}
-    return name, *filled(rng.choice(tool.asks), tool, rng)
+    return name, *fill(rng.choice(tool.asks), tool, rng)
 
 
 def _about(tool: Tool) -> tuple[str, str]:
@@ -305,9 +305,25 @@ def _cased(word: str, like: str) -> str:
     return word.capitalize() if like[0].isupper() else word
 
 
-ABOUT: Final = (*drawn.VERBS, *drawn.NOUNS)
-TAKEN: Final = sorted({*drawn.UNITS, *drawn.NUMBERED, *drawn.PEOPLE, *drawn.PLACES,
-                        *drawn.COMPANIES, *drawn.TITLED, *drawn.TOPICS, *drawn.CHOICES,
-                        "day", "hour"})  # fmt: skip
-VALUES: Final = sorted({value.lower() for values in (CITIES, NAMES, *drawn.CHOICES.values())
-                         for value in values})  # fmt: skip
+ABOUT: Final = (*random_domains.VERBS, *random_domains.NOUNS)
+TAKEN: Final = sorted(
+    {
+        *random_domains.UNITS,
+        *random_domains.NUMBER_NOUNS,
+        *random_domains.PEOPLE,
+        *random_domains.PLACES,
+        *random_domains.COMPANIES,
+        *random_domains.TITLE_NOUNS,
+        *random_domains.TOPICS,
+        *random_domains.CHOICES,
+        "day",
+        "hour",
+    }
+)
+VALUES: Final = sorted(
+    {
+        value.lower()
+        for values in (CITIES, NAMES, *random_domains.CHOICES.values())
+        for value in values
+    }
+)

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
-from apprentice.environments.toolcalls.domains import DOMAINS, IMAGINED, SMALL_TALK
+from apprentice.environments.toolcalls.domains import DOMAINS, HYPOTHETICALS, SMALL_TALK
 from apprentice.models.sentences import Sentences
 from apprentice.state.prompts import TOOLS
 from apprentice.training.clerk.corpus import ABOUT, TAKEN, VALUES
@@ -137,12 +137,12 @@ def _words() -> list[str]:
     """Return the words of a token each: English by frequency, and those of the training tasks."""
     listed = (Path(get_model_path()) / "vocab.txt").read_text("utf-8").split("\n")
     frequent = [w for w in listed if re.fullmatch("[a-z]+", w) and (len(w) > 1 or w in "ai")]
-    told = [TOOLS, *IMAGINED, *SMALL_TALK["train"], *ABOUT, *TAKEN, *VALUES]
+    told = [TOOLS, *HYPOTHETICALS, *SMALL_TALK["train"], *ABOUT, *TAKEN, *VALUES]
     for domain in DOMAINS.values():
         for name, tool in domain.tools.items() if domain.split == "train" else ():
             values = (str(value) for values in tool.takes.values() for value in values)
             told += [json.dumps(tool.schema(name)), *tool.asks, *tool.lacks.values(), *values]
-            told.append(tool.doing)
+            told.append(tool.action)
     own = {word for word in re.findall("[a-z]+", " ".join(told).lower()) if len(word) > 1}
     return list(dict.fromkeys([*frequent[:FREQUENT], *sorted(own)]))
 

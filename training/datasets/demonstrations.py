@@ -12,10 +12,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from apprentice.environments.registry import environment
-from apprentice.environments.toolcalls import drawn
-from apprentice.environments.toolcalls.authoring import KINDS, requests
+from apprentice.environments.registry import Environments
+from apprentice.environments.toolcalls import random_domains
 from apprentice.environments.toolcalls.environment import Request, Toolcalls
+from apprentice.environments.toolcalls.task_writer import KINDS, requests
 from apprentice.state.toolcalls import section
 from apprentice.training.datasets.card import Example
 from apprentice.training.datasets.rows import Row
@@ -38,13 +38,13 @@ def tool_calls(split: str = "train", *, shuffled: int | None = None) -> list[Exa
         split: train, unless something is to be compared with.
         shuffled: the seed of a control, in which every request has another one's answer.
     """
-    every = Toolcalls()
+    every, environments = Toolcalls(), Environments()
     made: list[Example] = []
     for task in every.tasks(split, ALL):
         said = [(task.instruction, every.request(task.id).ideal)]
         made.append(
             Example(
-                row=_row(environment(task.environment).instructions, said),
+                row=_row(environments.get(task.environment).instructions, said),
                 task=f"{task.environment}#{task.id}",
                 opening=task.instruction,
                 environment=task.environment,
@@ -83,7 +83,9 @@ def drawn_calls(rows: int, seed: int = 0, *, shuffled: int | None = None) -> lis
     made = []
     for number in range(rows):
         rng = random.Random(f"{seed}:{number}")
-        domain = drawn.mixed(rng) if rng.random() < MIXED else drawn.domain(rng)
+        recombine = rng.random() < MIXED
+        sample = random_domains.recombine_tools if recombine else random_domains.sample_domain
+        domain = sample(rng)
         tools = [tool.schema(name) for name, tool in domain.tools.items()]
         kinds = rng.choices(list(KINDS), list(KINDS.values()), k=REQUESTS)
         asked = [Request(id="", kind=kind, **next(requests(kind, domain, rng))) for kind in kinds]

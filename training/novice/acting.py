@@ -34,7 +34,7 @@ def told(player: Player) -> tuple[Part, ...]:
     works = {goal.family: game.world.treats[goal.family]} if goal.family in TREATMENTS else {}
     if works and player.rng.random() < 0.3:
         works = {}
-    known = Knowledge(found=found, works=works)
+    known = Knowledge(locations=found, appliances=works)
     return player.acted(game, Shown(reflections=(reflection(known, player.rng),)), known)
 
 
@@ -92,10 +92,10 @@ def similar(player: Player) -> tuple[Part, ...] | None:
         if text := reflection(lesson, player.rng):
             kinds = {
                 kin: kind_of(places[0])
-                for noun, places in lesson.found.items()
+                for noun, places in lesson.locations.items()
                 for kin in THINGS[CATEGORY[noun]]
             }
-            known = merge([known, Knowledge(kinds, works=lesson.works)])
+            known = merge([known, Knowledge(kinds, appliances=lesson.appliances)])
             texts.append(text)
         if len(texts) == 2:
             break
@@ -114,7 +114,7 @@ def ruled(player: Player) -> tuple[Part, ...]:
         treats[goal.family] = home.treats[goal.family]
     rules = world_rules(keeps, treats, None if rng.random() < 0.3 else rng)
     rng.shuffle(rules)
-    known = Knowledge(by_noun(keeps), works=treats)
+    known = Knowledge(by_noun(keeps), appliances=treats)
     shown = Shown(rules=rules)
     if rng.random() < 0.2 and (failed := player.failures(game, 1)):
         lesson = lesson_of(failed[0])
@@ -171,7 +171,7 @@ def planned(player: Player) -> tuple[Part, ...] | None:
     case = player.success(game.world, akin(game))
     if case is None:
         return None
-    plan, known = adapted(game.opening().text, case)
+    plan, known = adapted(game.first_observation().text, case)
     return player.acted(game, Shown(plan=(plan,)), known)
 
 

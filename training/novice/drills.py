@@ -10,7 +10,7 @@ from apprentice.environments.household.expert import (
     Turn,
     action_in,
     expert,
-    kept_in_words,
+    storage_rule,
 )
 from apprentice.environments.household.language import SENTENCES, contents, in_order, kind_of, room
 from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
@@ -44,7 +44,7 @@ def matching(player: Player) -> tuple[Part, ...]:
         sight = contents(place, {*seen, wanted} if here else set(seen), door=False, open_=True)
         parts.append(Part("user", sight, False))
         if here:
-            noted = kept_in_words(CATEGORY[noun], kind_of(place))
+            noted = storage_rule(CATEGORY[noun], kind_of(place))
             turn = f"think: The {wanted} is here. {noted}\ntake {wanted} from {place}"
             return (*parts, Part("assistant", turn, True))
         turn = f"think: The {noun} is not here.\ngo to {following}"
@@ -66,8 +66,8 @@ def lookups(player: Player) -> tuple[Part, ...]:
     )
     rules = world_rules(keeps, treats, None if rng.random() < 0.3 else rng)
     rng.shuffle(rules)
-    known = Knowledge(by_noun(keeps), works=treats)
-    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
+    known = Knowledge(by_noun(keeps), appliances=treats)
+    system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
     parts = [Part("system", str(system.content), False)]
     asked: set[str] = set()
     for _ in range(4 * LOOKUPS):
@@ -77,7 +77,7 @@ def lookups(player: Player) -> tuple[Part, ...]:
         if about & asked or len(asked) >= LOOKUPS:
             continue
         asked |= about
-        opening = game.opening().text
+        opening = game.first_observation().text
         parts.append(Part("user", opening, False))
         turns: list[Turn] = []
         for _ in range(6):
@@ -103,7 +103,7 @@ def reciting(player: Player) -> tuple[Part, ...]:
     told = rng.sample(list(drawn), rng.randint(4, len(drawn)))
     own = rng.random() < 0.5
     rules = [rule_in_view(name, drawn[name], None if own else rng) for name in told]
-    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
+    system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
     parts = [Part("system", str(system.content), False)]
     if rng.random() < 0.5:
         numbers = rng.sample(range(1, len(told) + 1), min(LOOKUPS + 4, len(told)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from apprentice.environments.household.expert import Knowledge, kept_in_words, works_in_words
+from apprentice.environments.household.expert import Knowledge, appliance_rule, storage_rule
 from apprentice.environments.household.nouns import CATEGORY, TREATMENTS
 
 OPENERS: Final = ("", "Remember: ", "Note: ", "Next time: ", "As I saw, ")
@@ -51,7 +51,7 @@ CORES: Final[dict[str, tuple[str, ...]]] = {
         "The {noun} may be at {places}.",
     ),
     "kept": (
-        kept_in_words("{category}", "{kind}"),
+        storage_rule("{category}", "{kind}"),
         "The place for {category} is a {kind}.",
         "To find {category}, go to a {kind} first.",
         "For {category}: see each {kind} first.",
@@ -62,7 +62,7 @@ CORES: Final[dict[str, tuple[str, ...]]] = {
         "Here {category} is stored with the {kind}.",
     ),
     "works": (
-        works_in_words("{verb}", "{kind}"),
+        appliance_rule("{verb}", "{kind}"),
         "You {verb} things with the {kind}.",
         "If something is to {verb}, take it to the {kind}.",
         "In order to {verb}: go to the {kind}.",
@@ -122,13 +122,13 @@ def reflection(
 ) -> str:
     """Word what one attempt taught: where things are, what is left to try, what works."""
     says: list[str] = []
-    for noun, spots in knowledge.found.items():
+    for noun, spots in knowledge.locations.items():
         if len(spots) > 1 and spots[0] != spots[1]:
             fields = {"noun": noun, "place": spots[0], "other": spots[1]}
             says.append(wording(rng, "found_two", held_out=held_out, **fields))
         else:
             says.append(wording(rng, "found", held_out=held_out, noun=noun, place=spots[0]))
-    for aim, places in knowledge.untried.items():
+    for aim, places in knowledge.candidates.items():
         if not places:
             continue
         listed = "; ".join(places)
@@ -137,7 +137,7 @@ def reflection(
         else:
             text = wording(rng, "untried_treatment", held_out=held_out, verb=aim, places=listed)
             says.append(text)
-    for verb, kind in knowledge.works.items():
+    for verb, kind in knowledge.appliances.items():
         says.append(wording(rng, "works", held_out=held_out, verb=verb, kind=kind))
     return " ".join(says)
 

@@ -23,9 +23,9 @@ from apprentice.environments.household.expert import (
     Turn,
     action_in,
     expert,
+    knowledge_in,
     learn,
     merge,
-    noted,
 )
 from apprentice.environments.household.game import Game
 from apprentice.environments.household.nouns import CATEGORY
@@ -88,16 +88,16 @@ class Player:
     ) -> Episode:
         """Let the expert play, with slips in a share of the episodes."""
         slips_occur = self.rng.random() < slipping
-        opening = game.opening().text
+        opening = game.first_observation().text
         turns: list[Turn] = []
         slips: set[int] = set()
-        while len(turns) < limit and not game.done:
+        while len(turns) < limit and not game.over:
             text = expert(opening, turns, known)
             if slips_occur and (slip := self._slip(game, text, opening, turns)):
                 text = slip
                 slips.add(len(turns))
             turns.append(Turn(text, game.step(action_in(text)).text))
-        return Episode(game.world, opening, tuple(turns), frozenset(slips), game.done)
+        return Episode(game.world, opening, tuple(turns), frozenset(slips), game.over)
 
     def _slip(self, game: Game, text: str, opening: str, turns: Sequence[Turn]) -> str:
         """Return what is done in place of the expert's turn, mostly nothing ('')."""
@@ -111,7 +111,7 @@ class Player:
             return ""
         if chance < OVERSIGHT:
             memory = Memory.of(opening, turns)
-            rest = [p for p in memory.plan if p not in memory.searched] if memory else []
+            rest = [p for p in memory.plan if p not in memory.searched_places] if memory else []
             return f"think: The {found[1]} is not here.\ngo to {rest[0]}" if rest else ""
         if chance > 1 - MIX_UP:
             return re.sub(r" [0-9]+(?= is here| from)", f" {self.rng.randint(1, 4)}", text)
@@ -146,7 +146,8 @@ class Player:
             game = self.game(home, "tiny" if self.rng.random() < 0.5 else "small")
             if want(game):
                 known = Knowledge(
-                    {noun: home.keeps[c] for noun, c in CATEGORY.items()}, works=dict(home.treats)
+                    {noun: home.keeps[c] for noun, c in CATEGORY.items()},
+                    appliances=dict(home.treats),
                 )
                 if self.rng.random() < 0.4:
                     known = Knowledge()
@@ -158,7 +159,7 @@ class Player:
     def acted(self, game: Game, shown: Shown, known: Knowledge) -> tuple[Part, ...]:
         """Act with something in view, on what it tells."""
         episode = self.play(self.again(game), known, self.limit(game) + 4)
-        system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, shown, episode.opening)[0]
+        system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, shown, episode.opening)[0]
         parts = [Part("system", str(system.content), False), Part("user", episode.opening, False)]
         for number, turn in enumerate(self._cut(episode)):
             parts.append(Part("assistant", turn.text, number not in episode.slips))
@@ -182,7 +183,7 @@ def lesson_of(episode: Episode) -> Knowledge:
 
 def shows(episode: Episode) -> Knowledge:
     """Return what a solved task shows about its world: where kinds of things are, what works."""
-    return noted(episode.turns)
+    return knowledge_in(episode.turns)
 
 
 def akin(game: Game) -> Callable[[Game], bool]:

@@ -17,8 +17,8 @@ from transformers import PreTrainedTokenizerFast
 from apprentice.environments.household.expert import (
     UNKNOWN_APPLIANCE,
     UNKNOWN_PLACE,
-    kept_in_words,
-    works_in_words,
+    appliance_rule,
+    storage_rule,
 )
 from apprentice.environments.household.nouns import PLACES, THINGS, TREATMENTS
 from apprentice.state import prompts
@@ -92,8 +92,8 @@ def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
     words += [
         f" {told.rpartition(' ')[0]}"
         for told in (
-            *(kept_in_words(category, "place") for category in THINGS),
-            *(works_in_words(verb, "appliance") for verb in TREATMENTS),
+            *(storage_rule(category, "place") for category in THINGS),
+            *(appliance_rule(verb, "appliance") for verb in TREATMENTS),
         )
     ]
     words += [f" {UNKNOWN_PLACE}", f" {UNKNOWN_APPLIANCE}", ";"]

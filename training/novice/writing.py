@@ -11,8 +11,8 @@ from apprentice.environments.household.expert import (
     UNKNOWN_PLACE,
     Knowledge,
     Memory,
-    kept_in_words,
-    works_in_words,
+    appliance_rule,
+    storage_rule,
 )
 from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from apprentice.environments.household.world import World
@@ -28,8 +28,8 @@ def adapting(player: Player) -> tuple[Part, ...] | None:
     case = player.success(game.world, akin(game))
     if case is None:
         return None
-    opening = game.opening().text
-    return written(prompts.adapting(opening, case.text()), adapted(opening, case)[0])
+    opening = game.first_observation().text
+    return written(prompts.adapt_prompt(opening, case.text()), adapted(opening, case)[0])
 
 
 def reflecting(player: Player) -> tuple[Part, ...] | None:
@@ -43,7 +43,7 @@ def reflecting(player: Player) -> tuple[Part, ...] | None:
     feedback = player.rng.choice(
         ("", f"Out of steps: all {steps} were used, and the task is not solved.")
     )
-    return written(prompts.reflecting(failed[-1].text(), earlier[-3:], feedback), text)
+    return written(prompts.reflect_prompt(failed[-1].text(), earlier[-3:], feedback), text)
 
 
 def critic(player: Player) -> tuple[Part, ...] | None:
@@ -59,7 +59,7 @@ def critic(player: Player) -> tuple[Part, ...] | None:
             return None
         known = lesson_of(failed[0])
         if rng.random() < 0.6:
-            known = Knowledge(by_noun(home.keeps), works=dict(home.treats))
+            known = Knowledge(by_noun(home.keeps), appliances=dict(home.treats))
         won = player.play(player.again(game), known, 20)
         successes = [won] if won.solved else []
     else:
@@ -87,22 +87,22 @@ def adapted(opening: str, case: Episode) -> tuple[str, Knowledge]:
     category = CATEGORY[goal.thing]
     says = [f"I look for a {goal.thing}."]
     kept, works = {}, {}
-    if kind := lesson.kept.get(goal.thing):
+    if kind := lesson.storage.get(goal.thing):
         kept = dict.fromkeys(THINGS[CATEGORY[goal.thing]], kind)
-        says.append(kept_in_words(category, kind))
+        says.append(storage_rule(category, kind))
     else:
-        says.append(kept_in_words(category, UNKNOWN_PLACE))
+        says.append(storage_rule(category, UNKNOWN_PLACE))
     if goal.family in TREATMENTS:
-        if kind := lesson.works.get(goal.family):
+        if kind := lesson.appliances.get(goal.family):
             works = {goal.family: kind}
-            says.append(works_in_words(goal.family, kind))
+            says.append(appliance_rule(goal.family, kind))
         else:
-            says.append(works_in_words(goal.family, UNKNOWN_APPLIANCE))
+            says.append(appliance_rule(goal.family, UNKNOWN_APPLIANCE))
     if goal.family == "light":
         says.append(f"Then use the {goal.target}.")
     else:
         says.append(f"Then put it in/on a {goal.target}.")
-    return " ".join(says), Knowledge(kept, works=works)
+    return " ".join(says), Knowledge(kept, appliances=works)
 
 
 WRONG: Final = 0.15
@@ -115,7 +115,9 @@ def operations(episodes: Sequence[Episode], book: Sequence[Entry]) -> list[str]:
     evidence: dict[str, str] = {}
     for episode in episodes:
         lesson = shows(episode)
-        evidence |= {CATEGORY[noun]: kind for noun, kind in lesson.kept.items()} | lesson.works
+        evidence |= {
+            CATEGORY[noun]: kind for noun, kind in lesson.storage.items()
+        } | lesson.appliances
     return criticised(evidence, book)
 
 
@@ -153,7 +155,7 @@ def unknown(about: str) -> str:
 
 def rule_on(about: str, kind: str) -> str:
     """Word a convention as a rule."""
-    return works_in_words(about, kind) if about in TREATMENTS else kept_in_words(about, kind)
+    return appliance_rule(about, kind) if about in TREATMENTS else storage_rule(about, kind)
 
 
 def worded(about: str, kind: str, rng: random.Random | None) -> str:
@@ -191,12 +193,12 @@ def book_of(
 def _shown(player: Player, episodes: Sequence[Episode]) -> list[str]:
     """Return half of the conventions that attempts show."""
     lessons = [shows(episode) for episode in episodes]
-    about = [name for each in lessons for name in (*_categories(each), *each.works)]
+    about = [name for each in lessons for name in (*_categories(each), *each.appliances)]
     return [name for name in dict.fromkeys(about) if player.rng.random() < 0.5]
 
 
 def _categories(lesson: Knowledge) -> list[str]:
-    return list(dict.fromkeys(CATEGORY[noun] for noun in lesson.kept))
+    return list(dict.fromkeys(CATEGORY[noun] for noun in lesson.storage))
 
 
 def written(asked: Sequence[object], text: str) -> tuple[Part, ...]:

@@ -23,7 +23,7 @@ NONE = Knowledge()
 
 def attempt(house: Game, limit: int, knowledge: Knowledge = NONE) -> tuple[bool, list[Turn]]:
     """Let the expert act until it is done or out of steps."""
-    opening, turns = house.opening().text, list[Turn]()
+    opening, turns = house.first_observation().text, list[Turn]()
     for _ in range(limit):
         text = expert(opening, turns, knowledge)
         observation = house.step(action_in(text))
@@ -38,7 +38,7 @@ def exact(home: Household, task: Task) -> Knowledge:
     room = home.reset(task).room
     nouns = (room.goal.thing, room.goal.target)
     found = {n: tuple(p for t, p in room.things.items() if kind_of(t) == n) for n in nouns}
-    return Knowledge(found=found, works=dict(home.world.treats))
+    return Knowledge(locations=found, appliances=dict(home.world.treats))
 
 
 def rate(outcomes: Iterable[bool]) -> float:
@@ -67,7 +67,7 @@ def test_its_own_lessons_solve_what_it_failed() -> None:
             if done:
                 solved += 1
                 break
-            knowledge = learn(home.reset(task).opening().text, turns, knowledge)
+            knowledge = learn(home.reset(task).first_observation().text, turns, knowledge)
     assert solved / len(tasks) >= 0.95
 
 
@@ -102,7 +102,7 @@ def test_it_acts_sensibly_after_anybodys_actions() -> None:
     home = Household("north", "small")
     for task in home.tasks("test", 60):
         house = home.reset(task)
-        opening, turns = house.opening().text, list[Turn]()
+        opening, turns = house.first_observation().text, list[Turn]()
         for command in ("sing", house.admissible()[0], "look", house.admissible()[-1]):
             turns.append(Turn(command, house.step(command).text))
         for _ in range(60):
@@ -133,9 +133,9 @@ def test_a_second_thing_is_searched_on_from_where_the_search_stopped() -> None:
     house = Game(world("north"), ROOM)
     _, turns = attempt(house, limit=4)
     assert action_in(turns[-1].text) == "put pen 2 in/on shelf 1"
-    lesson = learn(house.opening().text, turns)
-    assert lesson.found == {"pen": ("bed 1",)}
-    assert lesson.untried == {"pen": ("sofa 1", "desk 1")}
+    lesson = learn(house.first_observation().text, turns)
+    assert lesson.locations == {"pen": ("bed 1",)}
+    assert lesson.candidates == {"pen": ("sofa 1", "desk 1")}
     done, turns = attempt(Game(world("north"), ROOM), 10, lesson)
     assert done
     assert [action_in(turn.text) for turn in turns[4:6]] == ["go to sofa 1", "go to desk 1"]

@@ -22,7 +22,9 @@ def right(answers: dict[str, str]) -> float:
     marks = []
     for task in every.tasks("train", 10_000):
         domain = Toolcalls(task.environment.split("/")[1])
-        marks.append(mark(answers[task.id], every.request(task.id).wanted, domain.tools).right)
+        marks.append(
+            mark(answers[task.id], every.request(task.id).reference_calls, domain.tools).right
+        )
     return sum(marks) / len(marks)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from apprentice.state.nouns import Noun, Task, Trajectory
-from apprentice.state.reflexion import Outcome
+from apprentice.state.reflexion import ReflexionOutcome
 
 CHUNK: Final = 8
 """Successes that are looked at together."""
@@ -19,19 +19,21 @@ ELIDED: Final = "…"
 """Stands for the lines that a transcript had no room for."""
 
 
-class Gathered(Noun):
+class TaskAttempts(Noun):
     """Every attempt that a run made at one task."""
 
+    stored_as: ClassVar[str] = "gathered"
+
     task: Task
-    outcome: Outcome
+    outcome: ReflexionOutcome
     attempts: tuple[Trajectory, ...] = ()
 
-    def ended(self, success: bool) -> list[Trajectory]:
+    def with_success(self, success: bool) -> list[Trajectory]:
         """Return the attempts that succeeded, or those that failed."""
         return [attempt for attempt in self.attempts if attempt.verdict.success is success]
 
 
-class Evidence(Noun):
+class CritiqueEvidence(Noun):
     """What one question to the critic rests on.
 
     Attributes:
@@ -42,22 +44,22 @@ class Evidence(Noun):
     kind: Literal["pair", "successes"]
     trajectories: tuple[str, ...]
 
-    def halves(self) -> tuple[Evidence, ...]:
+    def halves(self) -> tuple[CritiqueEvidence, ...]:
         """Return the evidence in two parts; a pair, or a single success, cannot be divided."""
         count = len(self.trajectories)
         if self.kind == "pair" or count < 2:
             return ()
         parts = (self.trajectories[: count // 2], self.trajectories[count // 2 :])
-        return tuple(Evidence(kind="successes", trajectories=part) for part in parts)
+        return tuple(CritiqueEvidence(kind="successes", trajectories=part) for part in parts)
 
 
-def extracted(
-    gathered: Sequence[Gathered],
+def extract_evidence(
+    task_attempts: Sequence[TaskAttempts],
     seed: int,
     chunk: int = CHUNK,
     size: Callable[[Trajectory], int] = lambda _: 0,
     room: int | None = None,
-) -> list[Evidence]:
+) -> list[CritiqueEvidence]:
     """Return the evidence in what was gathered: pairs, then chunks of successes.
 
     Args:
@@ -68,17 +70,23 @@ def extracted(
         room: tokens a chunk, at most; a success that has more is alone. None for any.
     """
     pairs = [
-        Evidence(kind="pair", trajectories=(success.id, failure.id))
-        for each in gathered
-        for success in each.ended(True)
-        for failure in each.ended(False)
+        CritiqueEvidence(kind="pair", trajectories=(success.id, failure.id))
+        for each in task_attempts
+        for success in each.with_success(True)
+        for failure in each.with_success(False)
     ]
-    by_task = {each.task.id: each.ended(True) for each in gathered if each.ended(True)}
-    solved = [each.task for each in gathered if each.task.id in by_task]
-    ordered = [success for task in balanced(solved, Random(seed)) for success in by_task[task.id]]
+    by_task = {
+        each.task.id: each.with_success(True) for each in task_attempts if each.with_success(True)
+    }
+    solved_tasks = [each.task for each in task_attempts if each.task.id in by_task]
+    successes = [
+        success
+        for task in alternate_kinds(solved_tasks, Random(seed))
+        for success in by_task[task.id]
+    ]
     return pairs + [
-        Evidence(kind="successes", trajectories=tuple(success.id for success in part))
-        for part in _chunks(ordered, chunk, size, room)
+        CritiqueEvidence(kind="successes", trajectories=tuple(success.id for success in part))
+        for part in _chunks(successes, chunk, size, room)
     ]
 
 
@@ -90,19 +98,19 @@ def _chunks(
 ) -> Iterator[list[Trajectory]]:
     """Put successes together in their order, as many as may be and have room."""
     part: list[Trajectory] = []
-    taken = 0
+    tokens = 0
     for success in successes:
         more = size(success)
-        if part and (len(part) == most or (room is not None and taken + more > room)):
+        if part and (len(part) == most or (room is not None and tokens + more > room)):
             yield part
-            part, taken = [], 0
+            part, tokens = [], 0
         part.append(success)
-        taken += more
+        tokens += more
     if part:
         yield part
 
 
-def shortened(texts: Sequence[str], count: Callable[[str], int], room: int) -> list[str]:
+def shorten(texts: Sequence[str], count: Callable[[str], int], room: int) -> list[str]:
     """Return transcripts that have room together: the longest lose lines from their middle.
 
     Args:
@@ -110,24 +118,26 @@ def shortened(texts: Sequence[str], count: Callable[[str], int], room: int) -> l
         count: counts a text's tokens.
         room: tokens that all may have together.
     """
-    shown, left = list(texts), room
+    results, left = list(texts), room
     places = sorted(range(len(texts)), key=lambda place: count(texts[place]))
-    for done, place in enumerate(places):
-        shown[place] = _cut(texts[place], count, left // (len(places) - done))
-        left -= count(shown[place])
-    return shown
+    for number, place in enumerate(places):
+        results[place] = _cut(texts[place], count, left // (len(places) - number))
+        left -= count(results[place])
+    return results
 
 
 def _cut(text: str, count: Callable[[str], int], room: int) -> str:
     lines, cut = text.splitlines(), text
-    for kept in range(len(lines) - 1, -1, -1):
+    for line_count in range(len(lines) - 1, -1, -1):
         if count(cut) <= room:
             break
-        cut = "\n".join([*lines[: kept - kept // 2], ELIDED, *lines[len(lines) - kept // 2 :]])
+        cut = "\n".join(
+            [*lines[: line_count - line_count // 2], ELIDED, *lines[len(lines) - line_count // 2 :]]
+        )
     return cut
 
 
-def balanced(tasks: Iterable[Task], rng: Random) -> Iterator[Task]:
+def alternate_kinds(tasks: Iterable[Task], rng: Random) -> Iterator[Task]:
     """Shuffle tasks so that kinds take turns for as long as they last."""
     by_kind: dict[str, list[Task]] = {}
     for task in tasks:

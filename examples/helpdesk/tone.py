@@ -1,6 +1,6 @@
 """Write tone.jsonl: how a help desk answers, and how it does not.
 
-    python -m examples.helpdesk.authoring
+    python -m examples.helpdesk.tone
 
 Forty cases, each met in six moods. The preferred answer names the feeling once, gives the cause
 and one next step, and says what happens then. The other has the same facts and one fault of tone.
