@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 TARGETS = {
-    "bench", "check", "clerk", "figures", "format", "help", "install", "learn", "novice", "serve",
+    "alfworld", "bench", "check", "clerk", "figures", "format", "help", "install", "learn", "novice", "serve",
     "soak", "test",
 }  # fmt: skip
 
