@@ -1,6 +1,6 @@
 """The real ALFWorld games (Shridhar et al., ICLR 2021), through the official packages.
 
-Needs the extra `alfworld` and the games' data, as `alfworld-download` leaves them:
+The module needs the extra `alfworld` and the games' data, as `alfworld-download` stores them:
 `$ALFWORLD_DATA/json_2.1.1/<split>/<task>/<trial>/game.tw-pddl`.
 """
 
@@ -24,9 +24,9 @@ from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownNa
 from apprentice.state.nouns import Observation, Task, digest
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS
 
-# Actions an attempt may take. On 36 games of valid_unseen the expert that knows where things are
-# needs at most 9; one that knows nothing solves 39 % within 10 actions, 53 % within 12, 67 %
-# within 16, 86 % within 20 and all within 50, the limit of the papers.
+# Actions an attempt may take. On 36 games of valid_unseen, an expert that knows where things are
+# needs at most 9 actions. An expert that knows nothing solves 39 % within 10 actions, 53 % within
+# 12, 67 % within 16, 86 % within 20, and all within 50, the limit of the papers.
 STEP_LIMIT: Final = 12
 
 KINDS: Final = {
@@ -39,20 +39,20 @@ KINDS: Final = {
 }
 SPLITS: Final = ("train", "valid_seen", "valid_unseen")
 
-_DEFAULT_DATA: Final = "~/.cache/alfworld"  # where alfworld-download puts it unless told
+_DEFAULT_DATA: Final = "~/.cache/alfworld"  # the default of alfworld-download
 _GAME_FILE: Final = "game.tw-pddl"
 _FOLDER = r"(?!\.)[A-Za-z0-9_.-]+"
 _ID = re.compile(rf"({'|'.join(SPLITS)})/({_FOLDER})/({_FOLDER})")
 _SENTENCE = re.compile(r'"Your task is to: ([^"]+)"')
 _ARRIVAL = re.compile(r"^You arrive at loc \d+\. ")
 
-# Translating a game's PDDL goes through global options and, for a while, replaces sys.argv and
-# sys.stdout: one game at a time, and what other threads print meanwhile is lost.
+# The translation of a game's PDDL uses global options and replaces sys.argv and sys.stdout for a
+# while. So one game is translated at a time, and output of other threads is lost meanwhile.
 _engine_lock = Lock()
 
 
 class Alfworld:
-    """The games as tasks; an id is `<split>/<task folder>/<trial folder>`."""
+    """The games as tasks; a task's id is `<split>/<task folder>/<trial folder>`."""
 
     name = "alfworld"
     splits: tuple[str, ...] = SPLITS
@@ -63,9 +63,9 @@ class Alfworld:
         self._idle: deque[_Engine] = deque()
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
-        """Yield tasks in an order drawn by the seed; families take turns while they last.
+        """Yield tasks in an order that the seed determines, the families in turn.
 
-        Left out, as by the official loader, are games that cannot be solved and tasks with
+        Like the official loader, this leaves out games that cannot be solved and tasks with
         movable receptacles or sliced things.
         """
         if split not in SPLITS:
@@ -79,11 +79,11 @@ class Alfworld:
                 yield _task(task_id, game)
 
     def task(self, task_id: str) -> Task:
-        """Return the task of an id."""
+        """Return the task of an id, or raise BadInput."""
         return _task(task_id, _read(_file(task_id)))
 
     def reset(self, task: Task) -> Game:
-        """Start an episode: 0.5 to 3 seconds, most of it translating the game's PDDL."""
+        """Start an episode. This takes 0.5 to 3 s, mostly for the translation of the PDDL."""
         file = _file(task.id)
         data = _read(file)
         try:
@@ -92,7 +92,7 @@ class Alfworld:
             engine = _Engine()
         engine.load(file, data)
         game = Game(engine)
-        # An engine costs a copy of the planner's library that is never unloaded: reuse it.
+        # Each engine loads a copy of the planner's library and never unloads it, so reuse engines.
         weakref.finalize(game, self._idle.append, engine).atexit = False
         return game
 
@@ -102,18 +102,18 @@ class Alfworld:
 
 
 class Game:
-    """One episode of one game, its wording normalised as in ReAct's reference code."""
+    """One episode of one game, with the wording of ReAct's reference code."""
 
     def __init__(self, engine: _Engine) -> None:
         self._engine = engine
         self._last = self._take_in(engine.first_observation.partition("\n\n")[2].strip())
 
     def first_observation(self) -> Observation:
-        """Return the room and the task's sentence, without the welcome banner."""
+        """Return the room and the task sentence, without the welcome banner."""
         return self._last
 
     def step(self, action: str) -> Observation:
-        """Carry out one command, worded as this game's data or older and newer data word it."""
+        """Execute one command, in the wording of older or newer game data."""
         command = self._commands.get(parse_command(action))
         if command is None:
             return self._last.model_copy(update={"text": NOTHING})
@@ -127,7 +127,7 @@ class Game:
 
 
 class _Engine:
-    """One TextWorld interpreter, and the copy of the planner's library that it works with."""
+    """One TextWorld interpreter and its copy of the planner's library."""
 
     def __init__(self) -> None:
         try:
@@ -169,7 +169,7 @@ class _Engine:
             arguments = sys.argv
             try:
                 yield
-            # The interpreter's parsers raise a dozen kinds of errors over a damaged file.
+            # A damaged file makes the interpreter's parsers raise a dozen kinds of errors.
             except (Exception, SystemExit) as error:
                 raise _broken(self._file, str(error) or type(error).__name__) from error
             finally:
@@ -200,7 +200,7 @@ def _ids(split: str) -> Iterator[str]:
 
 
 def _in_turns(ids: Iterator[str], seed: int) -> Iterator[str]:
-    """Order ids by the seed, the families taking turns."""
+    """Order ids by the seed, the families in turn."""
     families: dict[str, list[str]] = {kind: [] for kind in KINDS.values()}
     for task_id in sorted(ids, key=lambda task_id: digest(seed, task_id)):
         families[_kind(task_id)].append(task_id)
@@ -223,7 +223,7 @@ def _file(task_id: str) -> Path:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """Read a game file far enough to know that it is one."""
+    """Read a game file and check the parts that a task needs."""
     try:
         game: Any = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

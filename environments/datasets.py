@@ -26,13 +26,13 @@ Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
 
 
 class Entry(Noun):
-    """A line of a file of tasks: what every kind of task has.
+    """A line of a file of tasks, with the fields that all kinds of tasks have.
 
     Attributes:
-        id: the task's id; derived from what is asked when left out.
-        kind: the type of task.
-        split: where the file is not named for one; `train` when left out.
-        metadata: kept with the task, and never shown to the agent.
+        id: the task's id; by default a hash of `identity`.
+        kind: the type of the task.
+        split: the split of the task, by default `train`; a file named for a split overrides it.
+        metadata: data that belongs to the task; the agent never sees it.
     """
 
     id: Name | None = None
@@ -42,7 +42,7 @@ class Entry(Noun):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What makes two tasks the same."""
+        """The texts that identify the task: two tasks with the same texts are the same."""
         raise NotImplementedError
 
 
@@ -50,17 +50,17 @@ E = TypeVar("E", bound=Entry)
 
 
 class Dataset(Generic[E]):
-    """The entries of one dataset, read whole; a file that changes is read again by a new process.
+    """All entries of one dataset, read at once. Only a new process sees a change of the file.
 
     Attributes:
-        name: such as `qa/hotpot`.
-        entries: by task id.
-        splits: the split of every entry, by task id.
+        name: a name such as `qa/hotpot`.
+        entries: task id -> entry.
+        splits: task id -> split.
 
     Raises:
-        MissingPart: if no datasets of this kind are offered.
-        UnknownName: if this one is not.
-        BrokenData: if a line cannot be read; tells which, and why.
+        MissingPart: if there are no datasets of this kind.
+        UnknownName: if there is no dataset of this name.
+        BrokenData: if a line cannot be read; the message names the line and the reason.
     """
 
     def __init__(self, kind: str, name: str, form: type[E]) -> None:
@@ -77,7 +77,7 @@ class Dataset(Generic[E]):
         if faults:
             raise BrokenData(_told(self.name, faults))
         if not self.entries:
-            raise BrokenData(f"{self.name} holds no tasks. Add a line for each.")
+            raise BrokenData(f"{self.name} has no tasks. Add a line for each task.")
 
     @property
     def split_names(self) -> tuple[str, ...]:
@@ -85,10 +85,10 @@ class Dataset(Generic[E]):
         return tuple(sorted(set(self.splits.values())))
 
     def drawn(self, split: str, limit: int, seed: int) -> Iterator[str]:
-        """Yield ids of a split's tasks, in an order drawn by the seed.
+        """Yield ids of a split's tasks in an order that the seed determines.
 
         Raises:
-            UnknownName: if no task is of that split.
+            UnknownName: if the dataset has no such split.
         """
         if split not in self.split_names:
             raise UnknownName(f"{self.name} split", split, self.split_names)
@@ -97,16 +97,16 @@ class Dataset(Generic[E]):
 
     def entry(self, task_id: str) -> E:
         """Return a task's entry, or raise BadInput."""
-        found = self.entries.get(task_id)
-        if found is None:
+        entry = self.entries.get(task_id)
+        if entry is None:
             raise BadInput(
                 f"There is no {self.name} task {task_id[:200]!r}. Ids look like "
                 f"{next(iter(self.entries))!r}."
             )
-        return found
+        return entry
 
     def task(self, task_id: str, instruction: str, **metadata: Any) -> Task:
-        """Return the task of an id, with what else its judges need to know."""
+        """Return the task of an id, with additional metadata for its judges."""
         entry = self.entry(task_id)
         return Task(
             id=task_id,
@@ -118,7 +118,7 @@ class Dataset(Generic[E]):
         )
 
     def _read(self, line: bytes, form: type[E], of_split: str) -> str | None:
-        """Take a line in; return what is wrong with it, if anything."""
+        """Add the entry of a line; return the line's fault, or None."""
         try:
             entry = form.model_validate_json(line)
         except ValidationError as error:
