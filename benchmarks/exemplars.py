@@ -44,7 +44,7 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
     "one, by type": {**ONE, "recall": "type"},
     "one, at random": {**ONE, "recall": "random"},
     "one, adapted into a plan": {**ONE, "adapt": True},
-    "moments in every turn": {"exemplars": 0, "moments": 3},
+    "moments in every turn": {"exemplars": 0, "similar_steps": 3},
 }
 
 

@@ -193,7 +193,7 @@ async def operations(figures: Figures) -> None:
             lines = [line for line in text.splitlines() if line.strip()]
             written += len([line for line in lines if not line.startswith("think:")])
             parsed += len(found.operations)
-            applied += len(found.operations) - len(done.rejected)
+            applied += len(found.operations) - len(done.rejections)
             right += sum(_true(place, operation.text) for operation in done.operations)
     figures.table(
         ["operations", "share in %"],

@@ -66,7 +66,7 @@ class Watch(Protocol):
         """Hear what learning rules from training tasks does, before the first task."""
 
 
-class Row(Noun):
+class ResultRow(Noun):
     """One attempt, as the JSON lists it."""
 
     id: str
@@ -259,7 +259,7 @@ async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def rows(finished: Sequence[Finished]) -> list[Row]:
+def rows(finished: Sequence[Finished]) -> list[ResultRow]:
     """Return a row an attempt."""
     return [_row(attempt) for done in finished for attempt in done.attempts]
 
@@ -271,9 +271,9 @@ def steps(attempt: Trajectory) -> int:
     return sum(max(1, len(actions_of(where, turn))) for turn in turns)
 
 
-def _row(attempt: Trajectory) -> Row:
+def _row(attempt: Trajectory) -> ResultRow:
     usage = attempt.usage
-    return Row(
+    return ResultRow(
         id=attempt.id,
         task=attempt.task.id,
         environment=attempt.task.environment,

@@ -24,7 +24,7 @@ from apprentice.memory.experience.opening import begun, close, none_yet
 from apprentice.nodes.experience import experience
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
-from apprentice.state.experience import Outcome
+from apprentice.state.experience import OutcomeFilter
 
 LANGSMITH: Final = "langsmith:"
 JSONL: Final = ".jsonl"
@@ -105,8 +105,8 @@ def export_attempts(
     """
     Context(tenant=tenant)
     _check_free(target, replace)
-    if outcome and outcome not in get_args(Outcome):
-        raise UnknownName("outcome", outcome, get_args(Outcome))
+    if outcome and outcome not in get_args(OutcomeFilter):
+        raise UnknownName("outcome", outcome, get_args(OutcomeFilter))
     wanted = {"environment": environment, "kind": kind, "outcome": outcome or None}
     count = asyncio.run(_export(target, tenant, wanted))
     Console().print(f"{counted(count, 'attempt')}: {escape(str(target))}", soft_wrap=True)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.state.nouns import SCHEMA_VERSION, Noun, Reflection, Task, Trajectory, Usage
-from apprentice.state.reflexion import Outcome
+from apprentice.state.reflexion import ReflexionOutcome
 
 _N = TypeVar("_N", bound=Noun)
 
@@ -57,7 +57,7 @@ class Finished(Noun):
     """One task with every attempt at it, and what writing its reflections cost."""
 
     task: Task
-    outcome: Outcome
+    outcome: ReflexionOutcome
     attempts: tuple[Trajectory, ...] = ()
     reflections: tuple[Reflection, ...] = ()
     reflecting: Usage = Usage()

@@ -18,7 +18,7 @@ from apprentice.memory.findings import attempts
 from apprentice.memory.withdrawal import withdraw as withdraw_from
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Trajectory
-from apprentice.state.provenance import cited, resting_on, speakers
+from apprentice.state.provenance import cited_trajectories, dependents_of, supporters
 from apprentice.state.rulebook import Batch, Rule
 
 
@@ -99,7 +99,7 @@ def evidence(
 
 async def _named(begins: str, book: Book) -> list[str]:
     """Return the attempts that the log names, whose ids begin so."""
-    every = cited(await book.log.batches())
+    every = cited_trajectories(await book.log.batches())
     return sorted(each for each in every if each.startswith(begins))
 
 
@@ -117,7 +117,7 @@ async def _whole(begins: str, book: Book) -> str:
 async def _behind(rule: Rule, book: Book) -> None:
     """Print the attempts that a rule rests on."""
     batches = await book.log.batches()
-    spoke = speakers(batches, await book.log.load()).get(rule.id, [])
+    spoke = supporters(batches, await book.log.load()).get(rule.id, [])
     ids = list(dict.fromkeys(each for batch in spoke for each in batch.evidence))
     found = await _attempts(ids, book)
     table = Table("attempt", "task", "trial", "ended", title=escape(rule.text))
@@ -136,7 +136,7 @@ async def _upon(attempt: str, book: Book) -> None:
     console = Console()
     found = (await _attempts([attempt], book)).get(attempt)
     console.print(screen.transcript(found) if found else f"{attempt} is not kept any more.")
-    resting = resting_on(await book.log.batches(), [attempt])
+    resting = dependents_of(await book.log.batches(), [attempt])
     for what, rules in (("alone", resting.alone), ("and others", resting.partly)):
         for rule in rules:
             console.print(f"[bold]Rests on it {what}:[/] {rule.id[:8]}  {escape(rule.text)}")

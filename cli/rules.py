@@ -28,9 +28,9 @@ from apprentice.memory.experience.opening import close
 from apprentice.memory.store import store
 from apprentice.nodes.experience import experience, installed
 from apprentice.state.context import Context
+from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput, MissingPart
 from apprentice.state.expel import HELD_OUT, TASKS
-from apprentice.state.gathering import CHUNK
 from apprentice.state.records import record as record_of
 from apprentice.state.releases import CURRENT, NONE
 from apprentice.state.rulebook import Difference, Rule, Rulebook, diff, parse_operations
@@ -297,7 +297,7 @@ def curate(
         wanted = [operation for each in parsed for operation in each.operations]
         draft = await book.log.load()
         judged = draft.apply(wanted, author="person")
-        if refused := [*(no for each in parsed for no in each.rejected), *judged.rejected]:
+        if refused := [*(no for each in parsed for no in each.rejections), *judged.rejections]:
             listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
             raise BadInput(f"Nothing was done, because not all of it can be. {listed}")
         applied = await book.log.record(

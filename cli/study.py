@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast, get_args, get_type_hints
+from typing import Any, Protocol, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.store.base import BaseStore
 from langgraph.types import Command
@@ -20,13 +19,13 @@ from rich.progress import Progress, TaskID
 
 from apprentice.cli.words import counted
 from apprentice.graphs import expel
+from apprentice.memory.checkpoints import CheckpointSerializer
 from apprentice.memory.store import data_folder
 from apprentice.nodes.experience import Memory
 from apprentice.state.context import Context
-from apprentice.state.expel import ExpelInput, ExpelState, ForTask
-from apprentice.state.gathering import CHUNK
+from apprentice.state.critique import CHUNK
+from apprentice.state.expel import ExpelInput
 from apprentice.state.nouns import digest
-from apprentice.state.reflexion import ReflexionState
 
 
 @dataclass(frozen=True)
@@ -122,21 +121,8 @@ async def _checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
     """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with AsyncSqliteSaver.from_conn_string(str(folder / "run.sqlite")) as saver:
-        # Checkpoints hold the project's own types, and no others are made of what is in the file.
-        own = [pair for state in (ExpelState, ReflexionState, ForTask) for pair in _types(state)]
-        saver.serde = JsonPlusSerializer(allowed_msgpack_modules=own)
+        saver.serde = CheckpointSerializer()
         yield saver
-
-
-def _types(hint: Any) -> Iterator[tuple[str, str]]:
-    """Yield the project's classes that a type is made of, as (module, name)."""
-    for part in get_args(hint):
-        yield from _types(part)
-    if isinstance(hint, type) and hint.__module__.startswith("state."):
-        yield hint.__module__, hint.__name__
-        if is_dataclass(hint):
-            for field in get_type_hints(hint).values():
-                yield from _types(field)
 
 
 class Stages:

@@ -19,7 +19,7 @@ from apprentice.memory.experience import Experience, snapshots
 from apprentice.memory.experience.opening import begun, close, folder, none_yet
 from apprentice.nodes.experience import experience
 from apprentice.state.context import Context
-from apprentice.state.experience import Report
+from apprentice.state.experience import ExperienceReport
 
 T = TypeVar("T")
 _SHOWN: Final = 10
@@ -113,7 +113,7 @@ def _with(tenant: str, job: Callable[[Experience], Awaitable[T]]) -> T:
     return asyncio.run(opened())
 
 
-def _print(console: Console, found: Report) -> None:
+def _print(console: Console, found: ExperienceReport) -> None:
     unjudged = found.attempts - found.successes - found.failures
     console.print(
         f"{counted(found.attempts, 'attempt')} of at most {found.capacity:,}: "

@@ -30,7 +30,7 @@ from apprentice.environments.protocol import Environment, Simulator, TurnReader
 from apprentice.environments.registry import environment
 from apprentice.state.messages import REASONING
 from apprentice.state.nouns import Observation, Task, Verdict
-from apprentice.state.toolcalls import spoken
+from apprentice.state.toolcalls import text_with_calls
 
 TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10
@@ -177,7 +177,7 @@ def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Adva
 
 def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
     """Return the actions of a turn, as the environment reads them; else the commands."""
-    text = spoken(turn)
+    text = text_with_calls(turn)
     return where.read_turn(text) if isinstance(where, TurnReader) else read_actions(text)
 
 

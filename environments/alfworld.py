@@ -60,7 +60,7 @@ class Alfworld:
     instructions = HOUSEHOLD_INSTRUCTIONS
 
     def __init__(self) -> None:
-        self._idle: deque[_Engine] = deque()
+        self._idle: deque[_TextGame] = deque()
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
         """Yield tasks in an order that the seed determines, the families in turn.
@@ -89,7 +89,7 @@ class Alfworld:
         try:
             engine = self._idle.pop()
         except IndexError:
-            engine = _Engine()
+            engine = _TextGame()
         engine.load(file, data)
         game = Game(engine)
         # Each engine loads a copy of the planner's library and never unloads it, so reuse engines.
@@ -104,7 +104,7 @@ class Alfworld:
 class Game:
     """One episode of one game, with the wording of ReAct's reference code."""
 
-    def __init__(self, engine: _Engine) -> None:
+    def __init__(self, engine: _TextGame) -> None:
         self._engine = engine
         self._last = self._take_in(engine.first_observation.partition("\n\n")[2].strip())
 
@@ -126,7 +126,7 @@ class Game:
         return Observation(text=text, score=float(won), done=won, admissible=admissible)
 
 
-class _Engine:
+class _TextGame:
     """One TextWorld interpreter and its copy of the planner's library."""
 
     def __init__(self) -> None:
@@ -214,7 +214,11 @@ def _kind(task_id: str) -> str:
 
 def _file(task_id: str) -> Path:
     file = _data() / task_id / _GAME_FILE
-    if not _ID.fullmatch(task_id) or not _kind(task_id) or not file.is_file():
+    # Where a file system takes 'Trial' for 'trial', a task would have two ids: ask for its names.
+    written_so = _ID.fullmatch(task_id) and all(
+        folder.is_dir() and folder.name in os.listdir(folder.parent) for folder in file.parents[:2]
+    )
+    if not written_so or not _kind(task_id) or not file.is_file():
         raise BadInput(
             f"There is no ALFWorld task {task_id[:200]!r}. Ids look like "
             "'valid_unseen/<task folder>/<trial folder>'."

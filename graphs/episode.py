@@ -11,8 +11,9 @@ With a memory, what was done at similar moments is recalled in every turn: ... r
 
 from __future__ import annotations
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
+from apprentice.graphs.technique import Technique
 from apprentice.nodes.act import acting
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.begin import begin
@@ -24,7 +25,7 @@ from apprentice.nodes.step import stepping
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeInput, EpisodeOutput, EpisodeState
 
-Episode = StateGraph[EpisodeState, Context, EpisodeInput, EpisodeOutput]
+Episode = Technique[EpisodeState, EpisodeInput, EpisodeOutput]
 
 
 def build(
@@ -51,7 +52,7 @@ def build(
     last, turn = "record" if record else END, "remind" if memory else "act"
     after = "grade" if judge else last
     graph = (
-        StateGraph(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
+        Technique(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
         .add_node(begin)
         .add_node("act", acting(agent), retry_policy=RETRY)
         .add_node("step", stepping(after, turn), destinations=(turn, "grade", last))

@@ -13,9 +13,10 @@ Sources: retrieved demonstrations, Liu et al. 2022 (arXiv 2101.06804) and, for a
 
 from __future__ import annotations
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
 from apprentice.graphs import episode
+from apprentice.graphs.technique import Technique
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.exemplar.adapt import adapting
 from apprentice.nodes.exemplar.attempt import attempting
@@ -27,7 +28,7 @@ from apprentice.nodes.grade import Judge
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarInput, ExemplarOutput, ExemplarState
 
-Exemplar = StateGraph[ExemplarState, Context, ExemplarInput, ExemplarOutput]
+Exemplar = Technique[ExemplarState, ExemplarInput, ExemplarOutput]
 
 
 def build(
@@ -46,7 +47,7 @@ def build(
     """
     attempted = episode.build(agent, judge, memory).compile(name="episode", checkpointer=False)
     return (
-        StateGraph(ExemplarState, Context, input_schema=ExemplarInput, output_schema=ExemplarOutput)
+        Technique(ExemplarState, Context, input_schema=ExemplarInput, output_schema=ExemplarOutput)
         .add_node("recall", recalling(memory), destinations=("adapt", "attempt"))
         .add_node("adapt", adapting(planner), retry_policy=RETRY)
         .add_node("attempt", attempting(attempted))

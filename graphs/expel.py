@@ -19,9 +19,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
 from apprentice.graphs import episode, reflexion
+from apprentice.graphs.technique import Technique
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.expel.curate import curating
 from apprentice.nodes.expel.draw import draw
@@ -38,7 +39,7 @@ from apprentice.state.context import Context
 from apprentice.state.expel import ExpelInput, ExpelOutput, ExpelState
 
 CONCURRENCY: Final = 16
-Expel = StateGraph[ExpelState, Context, ExpelInput, ExpelOutput]
+Expel = Technique[ExpelState, ExpelInput, ExpelOutput]
 
 
 def build(
@@ -61,7 +62,7 @@ def build(
     tried = reflexion.build(agent, judge, reflector, memory).compile(name="reflexion")
     attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
     return (
-        StateGraph(ExpelState, Context, input_schema=ExpelInput, output_schema=ExpelOutput)
+        Technique(ExpelState, Context, input_schema=ExpelInput, output_schema=ExpelOutput)
         .add_node(draw)
         .add_node(weigh)
         .add_node("gather", gathering(tried))

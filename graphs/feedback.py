@@ -11,8 +11,9 @@ changes nothing.
 
 from __future__ import annotations
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
+from apprentice.graphs.technique import Technique
 from apprentice.nodes.experience import Memory, experience
 from apprentice.nodes.feedback.annotate import annotating
 from apprentice.nodes.feedback.receive import receive
@@ -20,7 +21,7 @@ from apprentice.nodes.feedback.record import recording
 from apprentice.state.context import Context
 from apprentice.state.feedback import FeedbackInput, FeedbackOutput, FeedbackState
 
-Feedback = StateGraph[FeedbackState, Context, FeedbackInput, FeedbackOutput]
+Feedback = Technique[FeedbackState, FeedbackInput, FeedbackOutput]
 
 
 def build(memory: Memory = experience) -> Feedback:
@@ -30,7 +31,7 @@ def build(memory: Memory = experience) -> Feedback:
         memory: opens a tenant's experience; the one that this process keeps when none is given.
     """
     return (
-        StateGraph(FeedbackState, Context, input_schema=FeedbackInput, output_schema=FeedbackOutput)
+        Technique(FeedbackState, Context, input_schema=FeedbackInput, output_schema=FeedbackOutput)
         .add_node(receive)
         .add_node("record", recording(memory), destinations=("annotate", END))
         .add_node("annotate", annotating(memory))

@@ -15,8 +15,9 @@ Source: the aggregation of insights across experiences, Zhao et al. 2023, arXiv 
 
 from __future__ import annotations
 
-from langgraph.graph import START, StateGraph
+from langgraph.graph import START
 
+from apprentice.graphs.technique import Technique
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.insights.amend import amend
 from apprentice.nodes.insights.draw import drawing
@@ -27,7 +28,7 @@ from apprentice.nodes.insights.weigh import weigh
 from apprentice.state.context import Context
 from apprentice.state.insights import InsightsInput, InsightsOutput, InsightsState
 
-Insights = StateGraph[InsightsState, Context, InsightsInput, InsightsOutput]
+Insights = Technique[InsightsState, InsightsInput, InsightsOutput]
 
 
 def build(analyst: Agent | None = None) -> Insights:
@@ -38,7 +39,7 @@ def build(analyst: Agent | None = None) -> Insights:
             names when none is given.
     """
     return (
-        StateGraph(InsightsState, Context, input_schema=InsightsInput, output_schema=InsightsOutput)
+        Technique(InsightsState, Context, input_schema=InsightsInput, output_schema=InsightsOutput)
         .add_node(receive)
         .add_node("draw", drawing(analyst), retry_policy=RETRY)
         .add_node(weigh)

@@ -13,9 +13,10 @@ Source: Shinn et al. 2023, arXiv 2303.11366.
 
 from __future__ import annotations
 
-from langgraph.graph import START, StateGraph
+from langgraph.graph import START
 
 from apprentice.graphs import episode
+from apprentice.graphs.technique import Technique
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.attempt import attempting
 from apprentice.nodes.experience import Memory, experience
@@ -27,7 +28,7 @@ from apprentice.nodes.reflect import writing
 from apprentice.state.context import Context
 from apprentice.state.reflexion import ReflexionInput, ReflexionOutput, ReflexionState
 
-Reflexion = StateGraph[ReflexionState, Context, ReflexionInput, ReflexionOutput]
+Reflexion = Technique[ReflexionState, ReflexionInput, ReflexionOutput]
 
 
 def build(
@@ -47,7 +48,7 @@ def build(
     """
     attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
     graph = (
-        StateGraph(
+        Technique(
             ReflexionState, Context, input_schema=ReflexionInput, output_schema=ReflexionOutput
         )
         .add_node(recall)

@@ -20,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START
 
 from apprentice.graphs import episode
+from apprentice.graphs.technique import Technique
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.experience import Memory, experience
 from apprentice.nodes.grade import Judge
@@ -37,7 +38,7 @@ from apprentice.nodes.training.workshop import Jobs, local_jobs
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingInput, TrainingOutput, TrainingState
 
-Training = StateGraph[TrainingState, Context, TrainingInput, TrainingOutput]
+Training = Technique[TrainingState, TrainingInput, TrainingOutput]
 
 
 def build(
@@ -58,7 +59,7 @@ def build(
     """
     attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
     return (
-        StateGraph(TrainingState, Context, input_schema=TrainingInput, output_schema=TrainingOutput)
+        Technique(TrainingState, Context, input_schema=TrainingInput, output_schema=TrainingOutput)
         .add_node("survey", surveying(memory, settings or {}))
         .add_node(advise)
         .add_node("curate", curating(memory))

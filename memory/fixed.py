@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from apprentice.memory.store import data_folder
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
-from apprentice.state.experience import RECALLABLE, Outcome, Query, Recalled
+from apprentice.state.experience import RECALLABLE, OutcomeFilter, Query, Recollection
 from apprentice.state.messages import read_messages
 from apprentice.state.nouns import Name, Task, Verdict, digest, transcript
 
@@ -37,7 +37,7 @@ class Chosen(BaseModel):
 class Fixed:
     """A set of chosen attempts, that answers as a memory does."""
 
-    attempts: Sequence[Recalled]
+    attempts: Sequence[Recollection]
 
     @classmethod
     def named(cls, name: str) -> Fixed:
@@ -52,11 +52,11 @@ class Fixed:
             raise UnknownName("fixed set of exemplars", name, offered)
         return cls(tuple(_read(offered[name])))
 
-    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         """Return the first attempts that may be shown; steps and reflections are not chosen."""
         if query.what != "tasks":
             return []
-        shown: list[Recalled] = []
+        shown: list[Recollection] = []
         left = query.tokens
         for attempt in self.attempts:
             if len(shown) == query.limit:
@@ -68,7 +68,7 @@ class Fixed:
         return shown
 
 
-def _admits(query: Query, attempt: Recalled) -> bool:
+def _admits(query: Query, attempt: Recollection) -> bool:
     """Tell whether a query's task may be shown an attempt, as the memory would."""
     task, places = attempt.task, query.environments or (query.task.environment,)
     return (
@@ -80,7 +80,7 @@ def _admits(query: Query, attempt: Recalled) -> bool:
     )
 
 
-def _is(outcome: Outcome, success: bool | None) -> bool:
+def _is(outcome: OutcomeFilter, success: bool | None) -> bool:
     return outcome == "any" or success is (outcome == "successes")
 
 
@@ -88,7 +88,7 @@ def _folder() -> Path:
     return Path(os.environ.get(SETTING) or data_folder() / "exemplars")
 
 
-def _read(path: Path) -> Iterator[Recalled]:
+def _read(path: Path) -> Iterator[Recollection]:
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if not line.strip():
             continue
@@ -100,7 +100,7 @@ def _read(path: Path) -> Iterator[Recalled]:
             raise BrokenData(
                 f"Line {number} of the exemplars {path.stem!r} cannot be read: {why} Correct it."
             ) from error
-        yield Recalled(
+        yield Recollection(
             trajectory=chosen.id or digest(chosen.task.environment, chosen.task.id, text),
             task=chosen.task,
             what="tasks",

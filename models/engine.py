@@ -70,7 +70,7 @@ Inbox = SimpleQueue["tuple[Request, Future[Answer]] | None"]
 
 
 @dataclass
-class _Row:
+class _Conversation:
     """A conversation at work."""
 
     request: Request
@@ -92,7 +92,7 @@ class _Row:
         return self.tokens[at:] + self.written
 
 
-class Engine:
+class InferenceEngine:
     """A local model in a thread of its own; it loads with the first request.
 
     Args:
@@ -140,7 +140,7 @@ class Engine:
 
     def _run(self) -> None:
         """Work until closed. The thread's boundary: every error becomes its requesters' error."""
-        rows: list[_Row] = []
+        rows: list[_Conversation] = []
         end: ApprenticeError | None = None
         try:
             _Worker(self.name, self._inbox, rows).work(self._closing)
@@ -164,7 +164,7 @@ class Engine:
 class _Worker:
     """The loop inside the thread."""
 
-    def __init__(self, name: str, inbox: Inbox, rows: list[_Row]) -> None:
+    def __init__(self, name: str, inbox: Inbox, rows: list[_Conversation]) -> None:
         self._rows = rows
         self._inbox = inbox
         folder = model_folder(name)
@@ -209,7 +209,7 @@ class _Worker:
             except Exception as error:  # the request's fault: only its own future hears of it
                 _fail(future, _sentence(self._weights.name, error))
 
-    def _begin(self, request: Request, future: Future[Answer]) -> _Row:
+    def _begin(self, request: Request, future: Future[Answer]) -> _Conversation:
         weights = self._weights
         if not request.messages:
             raise BadInput(f"local:{weights.name} was asked with no message. Send at least one.")
@@ -218,7 +218,7 @@ class _Worker:
         if len(tokens) >= weights.context:
             raise ContextOverflow(f"local:{weights.name}", len(tokens), weights.context - 1)
         cache = self._prefixes.take(served.key, tokens) or served.network.cache()
-        return _Row(
+        return _Conversation(
             request=request,
             future=future,
             served=served,
@@ -229,9 +229,9 @@ class _Worker:
             remembered=cache.length,
         )
 
-    def _step(self, rows: list[_Row]) -> None:
+    def _step(self, rows: list[_Conversation]) -> None:
         """Advance conversations of one network, as many as a step has room for."""
-        batch: list[tuple[_Row, Sequence[int]]] = []
+        batch: list[tuple[_Conversation, Sequence[int]]] = []
         room = TOKENS_A_STEP
         for row in rows:
             tokens = row.unread[:room]
@@ -250,7 +250,7 @@ class _Worker:
         for number, token in zip(ready, chosen, strict=True):
             self._write(batch[number][0], token)
 
-    def _write(self, row: _Row, token: int) -> None:
+    def _write(self, row: _Conversation, token: int) -> None:
         """Append a token; answer when it ends the turn."""
         words = row.served.words
         if token in words.ends:
@@ -266,14 +266,14 @@ class _Worker:
         if len(row.written) >= row.limit:
             self._answer(row, words.decode(row.written), "length")
 
-    def _answer(self, row: _Row, text: str, finish: Literal["stop", "length"]) -> None:
+    def _answer(self, row: _Conversation, text: str, finish: Literal["stop", "length"]) -> None:
         if row.future.set_running_or_notify_cancel():  # from here on it cannot be cancelled
             self._release(row)
             row.future.set_result(
                 Answer(text, finish, len(row.tokens), len(row.written), row.remembered)
             )
 
-    def _release(self, row: _Row) -> None:
+    def _release(self, row: _Conversation) -> None:
         """Keep what the network has read of a conversation."""
         read = (row.tokens + row.written)[: row.cache.length]
         self._prefixes.keep(row.served.key, read, row.cache)
@@ -300,16 +300,16 @@ def _sentence(name: str, error: Exception) -> ApprenticeError:
     return failure
 
 
-_engines: dict[str, Engine] = {}
+_engines: dict[str, InferenceEngine] = {}
 _engines_lock = threading.Lock()
 
 
-def engine(name: str) -> Engine:
+def engine(name: str) -> InferenceEngine:
     """Return the running engine of a model; start one where there is none, or it has died."""
     with _engines_lock:
         running = _engines.get(name)
         if running is None or not running.alive:
-            running = _engines[name] = Engine(name)
+            running = _engines[name] = InferenceEngine(name)
         return running
 
 

@@ -20,6 +20,7 @@ from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
 
 from apprentice.state.errors import MissingPart, UnknownName
+from apprentice.state.redaction import redact
 
 # Providers whose integration is chosen by name alone, and the variables that may hold their key.
 # Not among them: `huggingface`, which would load whatever weights a caller names into this
@@ -123,10 +124,10 @@ def _set_up(
             f"{provider}:{model} needs a package that is not installed: {error}"
         ) from error
     except Exception as error:  # each provider's constructor raises what it likes
-        reason = (str(error).strip().splitlines() or [f"{type(error).__name__}."])[0]
+        first, *_ = str(error).strip().splitlines() or [f"{type(error).__name__}."]
         raise MissingPart(
-            f"{provider}:{model} is not set up: {reason} See LangChain's page on {provider} for "
-            "the environment variables that it reads."
+            f"{provider}:{model} is not set up: {redact(first)} See LangChain's page on "
+            f"{provider} for the environment variables that it reads."
         ) from error
 
 

@@ -12,7 +12,7 @@ from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent, ask
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
-from apprentice.state.prompts import acting as prompt
+from apprentice.state.prompts import act_prompt as prompt
 
 
 def acting(agent: Agent | None = None) -> Node[EpisodeState, EpisodeUpdate]:
@@ -41,8 +41,8 @@ def seen(state: EpisodeState) -> list[AnyMessage]:
     They are there as in any prompt that shows steps, and gone in the next turn. The transcript
     holds none of them, so an episode is replayed, forked and learned from as without.
     """
-    if not state.moments:
+    if not state.similar_steps:
         return state.messages
-    view = replace(state.view, steps=[*state.view.steps, *state.moments])
+    view = replace(state.view, steps=[*state.view.steps, *state.similar_steps])
     instructions = environment(state.task.environment).instructions
     return [prompt(instructions, view, "")[0], *state.messages[1:]]

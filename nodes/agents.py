@@ -42,6 +42,7 @@ from apprentice.models import chat
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import ApprenticeError, ModelFailure, ModelUnavailable
 from apprentice.state.nouns import Usage, text_of
+from apprentice.state.redaction import public_message
 from apprentice.training.adapters import check_owner
 
 Agent = (
@@ -144,7 +145,7 @@ async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[s
     except (ValueError, TypeError, LookupError) as error:  # what parsing an odd answer raises
         raise ModelFailure(
             f"The model {context.model!r} answered with something that is no chat message "
-            f"({_said_by(error)}). Check that its address is that of a chat model's API."
+            f"({public_message(error)}). Check that its address is that of a chat model's API."
         ) from error
 
 
@@ -156,16 +157,13 @@ def _traced(about: dict[str, str]) -> RunnableConfig:
 
 def _failure(model: str, error: Exception) -> ModelFailure:
     advice = next(advice for kinds, advice in _ADVICE if isinstance(error, kinds))
+    reason = public_message(error)
     if getattr(error, "is_retryable", True):
         return ModelUnavailable(
-            f"The model {model!r} did not answer ({_said_by(error)}). {advice} What was done so "
-            "far is kept: run it again to go on."
+            f"The model {model!r} did not answer ({reason}). {advice} What was done so far is "
+            "kept: run it again to go on."
         )
-    return ModelFailure(f"The model {model!r} refused to answer ({_said_by(error)}). {advice}")
-
-
-def _said_by(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+    return ModelFailure(f"The model {model!r} refused to answer ({reason}). {advice}")
 
 
 def _said(answer: object, given: Sequence[AnyMessage]) -> list[AIMessage]:

@@ -16,7 +16,7 @@ from apprentice.nodes.tasks import read_run, read_shown, read_task
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.episode import EpisodeGiven, EpisodeUpdate
 from apprentice.state.nouns import InView, Usage, text_of
-from apprentice.state.prompts import acting
+from apprentice.state.prompts import act_prompt
 from apprentice.state.releases import Release
 
 
@@ -34,7 +34,7 @@ async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate
         in_view = InView(rules=rules, rulebook_version=release.rulebook)
     opening = await asyncio.to_thread(advance.start, task)
     instructions = environment(task.environment).instructions
-    system, _ = acting(instructions, shown, text_of(opening))
+    system, _ = act_prompt(instructions, shown, text_of(opening))
     return {
         "task": task,
         "run_name": run,
@@ -49,7 +49,7 @@ async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate
         "usage": Usage(),
         "in_view": in_view,
         "view": shown,
-        "moments": [],
+        "similar_steps": [],
         "adapter": await adapter_for(context, release, releases),
     }
 

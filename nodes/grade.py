@@ -21,7 +21,8 @@ from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
 from apprentice.state.errors import ApprenticeError, BadInput, ModelFailure, ModelUnavailable
 from apprentice.state.nouns import Task, Verdict, text_of
-from apprentice.state.prompts import judging
+from apprentice.state.prompts import grade_prompt
+from apprentice.state.redaction import public_message
 from apprentice.state.rubric import RUBRIC, is_open, read_judgement, unknown
 
 Judge = (
@@ -59,7 +60,8 @@ def grading(
         except Exception as error:  # a judge is anybody's code: it may raise what it likes
             if _to_raise(error, runtime):
                 raise
-            verdict = unknown(f"The judge failed ({type(error).__name__}: {_short(error)}).")
+            reason = public_message(error)
+            verdict = unknown(f"The judge failed ({type(error).__name__}: {reason}).")
         if not isinstance(verdict, Verdict):
             raise BadInput(
                 f"The judge returned a {type(verdict).__name__}, but must return a Verdict."
@@ -103,7 +105,7 @@ async def by_rubric(
         max_tokens=JUDGEMENT_TOKENS,
     )
     reply = await ask(
-        agent, judging(messages, rubric), settings, graph="judge", environment=task.environment
+        agent, grade_prompt(messages, rubric), settings, graph="judge", environment=task.environment
     )
     return read_judgement(text_of(reply.message), rubric)
 
@@ -114,7 +116,3 @@ def _to_raise(error: Exception, runtime: Runtime[Context]) -> bool:
         info = runtime.execution_info
         return info is not None and info.node_attempt < RETRY.max_attempts
     return isinstance(error, ApprenticeError) and not isinstance(error, ModelFailure)
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

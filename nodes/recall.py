@@ -12,7 +12,7 @@ from apprentice.memory.reflections import Reflections
 from apprentice.nodes.tasks import read_flag, read_run, read_shown, read_task
 from apprentice.state.context import Context
 from apprentice.state.nouns import Usage, Verdict
-from apprentice.state.reflexion import Outcome, ReflexionGiven, ReflexionUpdate
+from apprentice.state.reflexion import ReflexionGiven, ReflexionOutcome, ReflexionUpdate
 
 WHY = {
     "skipped": "Skipped, as was asked; not attempted.",
@@ -38,9 +38,9 @@ async def recall(
         "trials": 0,
         "verdict": Verdict(),
         "outcome": None,
-        "reflecting": Usage(),
+        "reflection_usage": Usage(),
     }
-    outcome: Outcome | None = None
+    outcome: ReflexionOutcome | None = None
     if read_flag("skip", state.skip):
         outcome = "skipped"
     elif solved_by:

@@ -10,7 +10,7 @@ from apprentice.memory.fixed import Fixed
 from apprentice.models.tokens import context_length, counter
 from apprentice.nodes.experience import Memory
 from apprentice.state.context import Context
-from apprentice.state.experience import Outcome, Query, Recalled, What
+from apprentice.state.experience import OutcomeFilter, Query, Recollection, What
 from apprentice.state.nouns import Task, digest
 from apprentice.state.prompts import Shown
 
@@ -20,27 +20,29 @@ _OBSERVATION: Final = 20_000  # characters of it that are searched with
 class Source(Protocol):
     """Whoever can be asked what helps: the memory, or a fixed set."""
 
-    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         """Return what helps with a task, the most relevant first."""
 
 
-async def recollect(memory: Memory, task: Task, context: Context) -> list[Recalled]:
+async def recollect(memory: Memory, task: Task, context: Context) -> list[Recollection]:
     """Return what is shown from the start of an attempt: exemplars, failures, lessons."""
-    asked: list[tuple[What, Outcome, int]] = [
+    asked: list[tuple[What, OutcomeFilter, int]] = [
         ("tasks", "successes", context.exemplars),
         ("tasks", "failures", context.failures),
-        ("reflections", "failures", context.lessons),
+        ("reflections", "failures", context.similar_reflections),
     ]
     return await _ask(memory, task, context, "", asked)
 
 
-async def moments(memory: Memory, task: Task, context: Context, observation: str) -> list[Recalled]:
+async def similar_steps(
+    memory: Memory, task: Task, context: Context, observation: str
+) -> list[Recollection]:
     """Return what was done in other tasks when something like this was seen."""
     text = observation[-_OBSERVATION:]
-    return await _ask(memory, task, context, text, [("steps", "successes", context.moments)])
+    return await _ask(memory, task, context, text, [("steps", "successes", context.similar_steps)])
 
 
-def shown(recalled: Sequence[Recalled], plan: str = "") -> Shown:
+def shown(recalled: Sequence[Recollection], plan: str = "") -> Shown:
     """Put what was recalled where the prompt has a place for it.
 
     A plan stands in the place of the exemplar that it was adapted from, the most relevant one.
@@ -61,7 +63,7 @@ def together(first: Shown, then: Shown) -> Shown:
     )
 
 
-def texts(recalled: Sequence[Recalled], what: What, success: bool | None = None) -> list[str]:
+def texts(recalled: Sequence[Recollection], what: What, success: bool | None = None) -> list[str]:
     """Return the texts of one sort of memories; of attempts, those that ended so."""
     return [
         each.text
@@ -75,8 +77,8 @@ async def _ask(
     task: Task,
     context: Context,
     text: str,
-    asked: Sequence[tuple[What, Outcome, int]],
-) -> list[Recalled]:
+    asked: Sequence[tuple[What, OutcomeFilter, int]],
+) -> list[Recollection]:
     """Put questions one after the other, within one budget of tokens."""
     wanted = [question for question in asked if question[2]]
     if not wanted:
@@ -84,7 +86,7 @@ async def _ask(
     source = await _source(memory, context)
     budget = await asyncio.to_thread(_budget, context)
     count = await asyncio.to_thread(counter, context.model) if budget else len
-    found: list[Recalled] = []
+    found: list[Recollection] = []
     for what, outcome, limit in wanted:
         left = budget - sum(each.tokens for each in found)
         if budget and left <= 0:
@@ -116,5 +118,5 @@ def _budget(context: Context) -> int:
 
 async def _source(memory: Memory, context: Context) -> Source:
     if context.recall == "fixed":
-        return await asyncio.to_thread(Fixed.named, context.fixed)
+        return await asyncio.to_thread(Fixed.named, context.exemplar_set)
     return await memory(context.tenant)

@@ -14,7 +14,7 @@ from apprentice.nodes.agents import Agent, ask
 from apprentice.nodes.experience import Memory, kept
 from apprentice.state.context import Context
 from apprentice.state.nouns import Reflection, Verdict, text_of, transcript
-from apprentice.state.prompts import reflecting
+from apprentice.state.prompts import reflect_prompt
 from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
 
 
@@ -31,23 +31,23 @@ def writing(
         context = Context.of(runtime)
         failed = state.attempts[-1]
         earlier = [reflection.text for reflection in state.reflections[-context.window :]]
-        prompt = reflecting(transcript(failed.messages), earlier, feedback(failed.verdict))
+        prompt = reflect_prompt(transcript(failed.messages), earlier, feedback(failed.verdict))
         reply = await ask(
             reflector, prompt, context, graph="reflexion", environment=state.task.environment
         )
         text = text_of(reply.message).strip()
         event = {"type": "reflexion.reflection", "task": state.task.id, "trial": failed.trial}
         runtime.stream_writer({**event, "text": text})
-        spent = state.reflecting + reply.usage
+        spent = state.reflection_usage + reply.usage
         if not text:
-            return {"reflecting": spent}
+            return {"reflection_usage": spent}
         reflection = Reflection(text=text, trial=failed.trial)
         own = Reflections(runtime.store, context.tenant, state.task)
         await own.add(state.run_name, reflection)
         if experience := await kept(memory, runtime):
             await experience.record([failed])
             await experience.reflect(failed.id, text)
-        return {"reflections": [*state.reflections, reflection], "reflecting": spent}
+        return {"reflections": [*state.reflections, reflection], "reflection_usage": spent}
 
     return reflect
 

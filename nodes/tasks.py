@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from apprentice.environments.registry import environment
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
-from apprentice.state.insights import GivenReports, Report
+from apprentice.state.insights import GivenReports, InsightReport
 from apprentice.state.nouns import Name, Task
 from apprentice.state.prompts import ACTING_SECTIONS, Shown
 
@@ -20,7 +20,7 @@ _SHOWN: Final = TypeAdapter[Shown](Shown)
 _FLAG: Final = TypeAdapter[bool](bool)
 _NAME: Final = TypeAdapter[str](Name)
 _NUMBER: Final = TypeAdapter[int](int)
-_REPORTS: Final = TypeAdapter[list[Report]](GivenReports)
+_REPORTS: Final = TypeAdapter[list[InsightReport]](GivenReports)
 _T = TypeVar("_T")
 
 
@@ -89,7 +89,7 @@ def read_number(what: str, given: object, default: int, low: int, high: int) -> 
     return number
 
 
-def read_reports(given: object) -> list[Report]:
+def read_reports(given: object) -> list[InsightReport]:
     """Return reports; an empty list is one, nothing is none.
 
     Raises:

@@ -37,7 +37,7 @@ class Limits(Noun):
     vision: bool = Field(default=False, title="Vision", description="It has to read images.")
 
 
-class Overruling(Noun):
+class Override(Noun):
     """A person's decision against the advice, which is kept with it."""
 
     tune: bool = Field(default=True, title="Fine-tune")
@@ -80,10 +80,10 @@ class Circumstances(Noun):
         default=None, title="Budget", description="For one training; none for any."
     )
     limits: Limits = Limits()
-    overruling: Overruling | None = Field(default=None, title="Overrule the advice")
+    overruling: Override | None = Field(default=None, title="Overrule the advice")
 
 
-class Evidence(Noun):
+class AvailableData(Noun):
     """What is at hand to learn from.
 
     Attributes:
@@ -134,7 +134,7 @@ class Advice(Noun):
     reasons: tuple[Reason, ...]
     cost: Cost
     model: str = ""
-    overruled: Overruling | None = None
+    overruled: Override | None = None
 
     def sentences(self) -> str:
         """Return the advice as a person reads it."""

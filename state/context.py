@@ -3,15 +3,16 @@
 What a caller of the API may set is a name or a bounded number, never a path or code. Titles,
 descriptions, choices and bounds are part of the type, because Studio makes a form of them.
 
-A number outside its limits raises OutOfBounds, a choice that does not exist UnknownName, a value of
-the wrong kind BadInput.
+A number outside its limits raises OutOfBounds, a setting or a choice that does not exist
+UnknownName, a value of the wrong kind BadInput.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, cast, get_args, get_origin, get_type_hints
 
 from langgraph.runtime import Runtime
 from pydantic import Field, TypeAdapter, ValidationError
@@ -88,7 +89,7 @@ class Context:
             "them, by type of task, at random, or from a fixed set.",
         ),
     ] = "hybrid"
-    fixed: Annotated[
+    exemplar_set: Annotated[
         str,
         Field(
             title="Fixed set",
@@ -109,7 +110,7 @@ class Context:
             le=MAX_SHOWN,
         ),
     ] = 0
-    moments: Annotated[
+    similar_steps: Annotated[
         int,
         Field(
             title="Moments",
@@ -119,7 +120,7 @@ class Context:
             le=MAX_SHOWN,
         ),
     ] = 0
-    lessons: Annotated[
+    similar_reflections: Annotated[
         int,
         Field(
             title="Lessons",
@@ -195,6 +196,11 @@ class Context:
         ),
     ] = True
 
+    def __new__(cls, *_: object, **settings: object) -> Self:
+        """Refuse names that are no settings, before the dataclass raises a TypeError."""
+        check_names(settings)
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         for field in fields(self):
             _check(field.name, getattr(self, field.name))
@@ -213,6 +219,18 @@ class Context:
     def of(cls, runtime: Runtime[Any]) -> Context:
         """Return the run's settings; none given, or a foreign parent's, means the defaults."""
         return runtime.context if isinstance(runtime.context, cls) else _defaults()
+
+
+def check_names(settings: Iterable[str]) -> None:
+    """Refuse a name that is no setting, and name the nearest one.
+
+    Raises:
+        UnknownName: there is no such setting.
+    """
+    known = [field.name for field in fields(Context)]
+    for name in settings:
+        if name not in known:
+            raise UnknownName("setting", name, known)
 
 
 @cache

@@ -60,7 +60,7 @@ class EpisodeUpdate(TypedDict, total=False):
     usage: Usage
     in_view: InView
     view: Shown
-    moments: list[str]
+    similar_steps: list[str]
     adapter: str
     trajectory: str
 
@@ -104,6 +104,6 @@ class EpisodeState:
     usage: Usage = field(default_factory=Usage)
     in_view: InView = field(default_factory=InView)
     view: Shown = field(default_factory=Shown)
-    moments: list[str] = field(default_factory=list)
+    similar_steps: list[str] = field(default_factory=list)
     adapter: str = ""
     trajectory: str = ""

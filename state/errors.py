@@ -12,14 +12,16 @@ ApprenticeError
 │   └── AlreadyRunning    another process is at the same job
 └── BrokenData        stored data that cannot be read as what it claims to be
 
-Each message says what was wrong, with which value, and what to do.
+Each message says what was wrong, with which value, and what to do. The LangGraph server shows its
+callers only the messages of built-in kinds of errors, so every error here is also a RuntimeError.
+What another program said goes into a message by `apprentice.state.redaction.public_message`.
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-class ApprenticeError(Exception):
+class ApprenticeError(RuntimeError):
     """Base of all errors raised on purpose; the command line prints it as a sentence."""
 
 

@@ -11,13 +11,13 @@ from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
-from apprentice.state.experience import Recalled
+from apprentice.state.experience import Recollection
 from apprentice.state.nouns import Name, Task, Trajectory, Usage, Verdict
 from apprentice.state.prompts import Shown
 
-Ended = Literal["solved", "failed", "unjudged"]
-Recollection = Annotated[
-    list[Recalled],
+ExemplarOutcome = Literal["solved", "failed", "unjudged"]
+Recollections = Annotated[
+    list[Recollection],
     Field(title="Recalled", description="What memory offered, the most relevant first."),
 ]
 
@@ -53,22 +53,24 @@ class ExemplarUpdate(TypedDict, total=False):
     task: Task
     run_name: str
     background: Shown
-    recalled: list[Recalled]
+    recollections: list[Recollection]
     plan: str
-    adapting: Usage
+    plan_usage: Usage
     attempts: list[Trajectory]
     verdict: Verdict
-    outcome: Ended | None
+    outcome: ExemplarOutcome | None
 
 
 class ExemplarOutput(TypedDict):
     """How it went, and what was shown."""
 
     task: Task
-    outcome: Annotated[Ended, Field(title="Outcome", description="How the attempt ended.")]
+    outcome: Annotated[
+        ExemplarOutcome, Field(title="Outcome", description="How the attempt ended.")
+    ]
     verdict: Verdict
     attempts: Annotated[list[Trajectory], Field(title="Attempts", description="The one attempt.")]
-    recalled: Recollection
+    recollections: Recollections
     plan: Annotated[str, Field(title="Plan", description="Adapted from the best exemplar.")]
 
 
@@ -82,9 +84,9 @@ class ExemplarState:
     task: Task
     run_name: str = ""
     background: Shown = field(default_factory=Shown)
-    recalled: list[Recalled] = field(default_factory=list)
+    recollections: list[Recollection] = field(default_factory=list)
     plan: str = ""
-    adapting: Usage = field(default_factory=Usage)
+    plan_usage: Usage = field(default_factory=Usage)
     attempts: list[Trajectory] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
-    outcome: Ended | None = None
+    outcome: ExemplarOutcome | None = None

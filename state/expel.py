@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, Required
+from typing import Annotated, ClassVar, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
+from apprentice.state.critique import CHUNK, CritiqueEvidence
 from apprentice.state.gate import Decision, Pair
-from apprentice.state.gathering import CHUNK, Evidence
 from apprentice.state.nouns import Name, Noun, Task
 from apprentice.state.releases import Release
-from apprentice.state.review import Change, Quarantined
-from apprentice.state.rules import Rejected, Rule
+from apprentice.state.review import QuarantinedOperation, RuleChange
+from apprentice.state.rules import Rejection, Rule
 
 TASKS: Final = 24
 MAX_TASKS: Final = 2_000
@@ -23,7 +23,7 @@ HELD_OUT: Final = 240
 MAX_HELD_OUT: Final = 5_000
 MAX_CHUNK: Final = 32
 
-Outcome = Literal["published", "rejected", "undecided", "unchanged", "declined", "overtaken"]
+ExpelOutcome = Literal["published", "rejected", "undecided", "unchanged", "declined", "overtaken"]
 
 
 class ExpelInput(TypedDict, total=False):
@@ -89,11 +89,13 @@ class ExpelGiven:
     run: object = ""
 
 
-class Compared(Noun):
+class RuleComparison(Noun):
     """How one held-out task ended under the incumbent, the candidate and no rules at all.
 
     It is not `judged` where an attempt has no verdict; then how it ended says nothing.
     """
+
+    stored_as: ClassVar[str] = "compared"
 
     task: str
     family: str
@@ -108,15 +110,15 @@ class Compared(Noun):
         return Pair(self.family, self.incumbent, self.candidate, self.control, self.judged)
 
 
-class Counts(Noun):
+class OperationCounts(Noun):
     """What became of the operations that the critic wrote."""
 
     applied: int = 0
     rejected: int = 0
     quarantined: int = 0
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
+    def __add__(self, other: OperationCounts) -> OperationCounts:
+        return OperationCounts(
             applied=self.applied + other.applied,
             rejected=self.rejected + other.rejected,
             quarantined=self.quarantined + other.quarantined,
@@ -131,18 +133,18 @@ class ExpelUpdate(TypedDict, total=False):
     tasks_drawn: list[Task]
     most_held_out: int
     chunk_size: int
-    reviewed: bool
+    ask_person: bool
     incumbent: Release | None
-    evidence: list[Evidence]
-    operations: Counts
-    rejected: list[Rejected]
+    evidence: list[CritiqueEvidence]
+    operations: OperationCounts
+    rejections: list[Rejection]
     candidate: Release | None
-    proposed: list[Change]
-    waiting: list[Quarantined]
+    proposed: list[RuleChange]
+    waiting: list[QuarantinedOperation]
     level: float
     looks: int
     validation: Decision | None
-    outcome: Outcome | None
+    outcome: ExpelOutcome | None
     reason: str
 
 
@@ -150,10 +152,10 @@ class ExpelOutput(TypedDict):
     """What a run came to."""
 
     run_name: Annotated[str, Field(title="Run", description="The run's name.")]
-    outcome: Annotated[Outcome, Field(title="Outcome", description="How the run ended.")]
+    outcome: Annotated[ExpelOutcome, Field(title="Outcome", description="How the run ended.")]
     reason: Annotated[str, Field(title="Reason", description="Why, as a sentence.")]
-    operations: Counts
-    rejected: list[Rejected]
+    operations: OperationCounts
+    rejections: list[Rejection]
     candidate: Release | None
     validation: Decision | None
 
@@ -167,18 +169,18 @@ class ExpelState:
     tasks_drawn: list[Task] = field(default_factory=list)
     most_held_out: int = HELD_OUT
     chunk_size: int = CHUNK
-    reviewed: bool = False
+    ask_person: bool = False
     incumbent: Release | None = None
-    evidence: list[Evidence] = field(default_factory=list)
-    operations: Counts = field(default_factory=Counts)
-    rejected: list[Rejected] = field(default_factory=list)
+    evidence: list[CritiqueEvidence] = field(default_factory=list)
+    operations: OperationCounts = field(default_factory=OperationCounts)
+    rejections: list[Rejection] = field(default_factory=list)
     candidate: Release | None = None
-    proposed: list[Change] = field(default_factory=list)
-    waiting: list[Quarantined] = field(default_factory=list)
+    proposed: list[RuleChange] = field(default_factory=list)
+    waiting: list[QuarantinedOperation] = field(default_factory=list)
     level: float = 0.0
     looks: int = 0
     validation: Decision | None = None
-    outcome: Outcome | None = None
+    outcome: ExpelOutcome | None = None
     reason: str = ""
 
     @property

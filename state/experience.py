@@ -11,7 +11,7 @@ from apprentice.state.nouns import Name, Noun, Split, Task, Trajectory, Verdict
 
 What = Literal["tasks", "steps", "reflections"]
 How = Literal["hybrid", "meaning", "text", "type", "random"]
-Outcome = Literal["successes", "failures", "any"]
+OutcomeFilter = Literal["successes", "failures", "any"]
 
 RECALLABLE: Final[Split] = "train"
 """The one split whose attempts are ever shown to other tasks; all others are held out."""
@@ -31,7 +31,7 @@ def in_seconds(at: float) -> float:
     return at
 
 
-Moment = Annotated[float, AfterValidator(in_seconds)]
+Timestamp = Annotated[float, AfterValidator(in_seconds)]
 """Unix time in seconds, given from outside."""
 
 
@@ -62,7 +62,7 @@ class Query(Noun):
     text: str = Field(default="", max_length=100_000)
     what: What = "tasks"
     how: How = "hybrid"
-    outcome: Outcome = "successes"
+    outcome: OutcomeFilter = "successes"
     environments: tuple[Name, ...] = Field(default=(), max_length=20)
     kind: str = Field(default="", max_length=80)
     limit: int = Field(default=3, ge=1, le=50)
@@ -72,7 +72,7 @@ class Query(Noun):
     seed: int = 0
 
 
-class Recalled(Noun):
+class Recollection(Noun):
     """One thing remembered, ready to be shown.
 
     Attributes:
@@ -94,14 +94,14 @@ class Recalled(Noun):
     tokens: int
 
 
-class Recorded(NamedTuple):
+class RecordReceipt(NamedTuple):
     """Ids of trajectories that were kept now, and of those that were known before."""
 
     new: tuple[str, ...]
     known: tuple[str, ...]
 
 
-class Judged(Noun):
+class DatedVerdict(Noun):
     """A verdict and when it was given, in Unix time in seconds, to the millisecond.
 
     That are as many digits as every store reads back as they were, so the same is known again.
@@ -111,11 +111,11 @@ class Judged(Noun):
     at: Annotated[FiniteFloat, AfterValidator(lambda at: round(at, 3))]
 
 
-class Remembered(Noun):
+class StoredAttempt(Noun):
     """A trajectory with its latest verdict, and every verdict it had, the oldest first."""
 
     trajectory: Trajectory
-    verdicts: tuple[Judged, ...]
+    verdicts: tuple[DatedVerdict, ...]
 
 
 class Use(Noun):
@@ -131,7 +131,7 @@ class Use(Noun):
         return (self.helped + 1) / (self.shown + 2)
 
 
-class Report(Noun):
+class ExperienceReport(Noun):
     """What a tenant's memory holds, and how it is used.
 
     Attributes:

@@ -28,7 +28,7 @@ from apprentice.state.nouns import (
 ELSEWHERE: Final = "elsewhere"
 """The environment of attempts whose sender names none."""
 
-Kept = Literal["recorded", "known", "judged", "unchanged"]
+FeedbackEffect = Literal["recorded", "known", "judged", "unchanged"]
 
 
 class SentTask(Noun):
@@ -145,17 +145,17 @@ class FeedbackUpdate(TypedDict, total=False):
 
     id: str
     attempt: Trajectory | None
-    said: list[str]
+    named_fields: list[str]
     judgement: SentVerdict
     latest: Verdict
-    kept: Kept
+    effect: FeedbackEffect
 
 
 class FeedbackOutput(TypedDict):
     """What is kept now."""
 
     id: Annotated[str, Field(title="Id", description="Of the trajectory, for a later verdict.")]
-    kept: Annotated[Kept, Field(title="Kept", description="What this run changed.")]
+    effect: Annotated[FeedbackEffect, Field(title="Kept", description="What this run changed.")]
     latest: Annotated[Verdict, Field(title="Verdict", description="The one that counts.")]
 
 
@@ -169,9 +169,9 @@ class FeedbackState:
     id: str
     judgement: SentVerdict
     attempt: Trajectory | None = None
-    said: list[str] = field(default_factory=list)
+    named_fields: list[str] = field(default_factory=list)
     latest: Verdict = Verdict()
-    kept: Kept = "unchanged"
+    effect: FeedbackEffect = "unchanged"
 
 
 def task_of(sent: SentTask, messages: Sequence[AnyMessage]) -> Task:

@@ -40,7 +40,7 @@ from apprentice.state.evidence import evidence, gain_interval
 from apprentice.state.nouns import Noun, digest
 
 Aim = Literal["better", "no_worse"]
-Outcome = Literal["publish", "reject", "undecided"]
+GateOutcome = Literal["publish", "reject", "undecided"]
 _MOST_ODDS: Final = 10**9
 """Beyond so much evidence, figures say nothing more."""
 
@@ -149,7 +149,7 @@ class Numbers(Noun):
 class Decision(Noun):
     """What the gate says, with a sentence for people and the numbers."""
 
-    outcome: Outcome
+    outcome: GateOutcome
     reason: str
     numbers: Numbers
 
@@ -234,7 +234,7 @@ class Gate(Noun):
         """The gain to be exceeded, and the gain not to be missed."""
         return (0.0, self.margin) if self.aim == "better" else (-self.margin, 0.0)
 
-    def _judge(self) -> tuple[Outcome, str]:
+    def _judge(self) -> tuple[GateOutcome, str]:
         floor, target = self._zone
         points = f"{100 * self.margin:.0f} points"
         better = self.aim == "better"

@@ -11,14 +11,22 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from apprentice.state.insights import DEMOTED, PROMOTED, Admitted, Change, Plan, Quarantined, Review
+from apprentice.state.insights import (
+    DEMOTED,
+    PROMOTED,
+    Admission,
+    InsightChange,
+    InsightReview,
+    Plan,
+    QuarantinedInsight,
+)
 from apprentice.state.operations import plain
 from apprentice.state.rulebook import RULE_LENGTH, Operation, Rule, Rulebook
 
-_REVIEW: Final = TypeAdapter[Review](Review)
+_REVIEW: Final = TypeAdapter[InsightReview](InsightReview)
 
 
-def read_review(answer: object) -> Review | str:
+def read_review(answer: object) -> InsightReview | str:
     """Read a person's answer, or say what is wrong with it; no answer changes nothing."""
     try:
         return _REVIEW.validate_python({} if answer in (None, "") else answer)
@@ -31,34 +39,36 @@ def read_review(answer: object) -> Review | str:
         )
 
 
-def planned(review: Review, book: Rulebook, quarantined: Sequence[Quarantined]) -> Plan | list[str]:
+def plan_changes(
+    review: InsightReview, book: Rulebook, quarantined: Sequence[QuarantinedInsight]
+) -> Plan | list[str]:
     """Return what an answer comes to on a book, or everything that is wrong with it."""
     known = {rule.id: rule for rule in (*book.rules, *book.retired)}
     operations: list[Operation] = []
-    admitted: list[Admitted] = []
+    admissions: list[Admission] = []
     problems: list[str] = []
     for number, change in enumerate(review.changes, 1):
         outcome = _outcome(change, known, quarantined)
         if isinstance(outcome, Operation):
             operations.append(outcome)
-        elif isinstance(outcome, Admitted):
-            admitted.append(outcome)
+        elif isinstance(outcome, Admission):
+            admissions.append(outcome)
         else:
             problems.append(f"Change {number}, {change.action}: {outcome}")
-    problems = problems or _impossible(operations, admitted, book)
+    problems = problems or _impossible(operations, admissions, book)
     if problems:
         return problems
     return Plan(
         operations=tuple(operations),
-        admitted=tuple(admitted),
+        admissions=tuple(admissions),
         reason=review.reason,
         done=review.done,
     )
 
 
 def _outcome(
-    change: Change, known: Mapping[str, Rule], quarantined: Sequence[Quarantined]
-) -> Operation | Admitted | str:
+    change: InsightChange, known: Mapping[str, Rule], quarantined: Sequence[QuarantinedInsight]
+) -> Operation | Admission | str:
     """Return what a change comes to, or why it can't be done."""
     if change.action == "admit":
         return _admitted(change, quarantined)
@@ -68,15 +78,15 @@ def _outcome(
 
 
 def _impossible(
-    operations: Sequence[Operation], admitted: Sequence[Admitted], book: Rulebook
+    operations: Sequence[Operation], admissions: Sequence[Admission], book: Rulebook
 ) -> list[str]:
     """Say which changes cannot be done together on a book."""
-    if len({each.number for each in admitted}) < len(admitted):
+    if len({each.number for each in admissions}) < len(admissions):
         return ["The same is admitted twice."]
-    additions = [Operation(kind="ADD", text=each.text) for each in admitted]
+    additions = [Operation(kind="ADD", text=each.text) for each in admissions]
     applied = book.apply([*operations, *additions], author="person")
-    if applied.rejected:
-        return [f"{each.written}: {each.reason}" for each in applied.rejected]
+    if applied.rejections:
+        return [f"{each.written}: {each.reason}" for each in applied.rejections]
     after = {rule.id: rule for rule in (*applied.rulebook.rules, *applied.rulebook.retired)}
     twice = [
         each.text
@@ -90,16 +100,16 @@ def _is(rule: Rule | None, wanted: Operation) -> bool:
     return rule is not None and (rule.text, rule.strength) == (wanted.text, wanted.weight)
 
 
-def _admitted(change: Change, quarantined: Sequence[Quarantined]) -> Admitted | str:
+def _admitted(change: InsightChange, quarantined: Sequence[QuarantinedInsight]) -> Admission | str:
     if not 1 <= change.quarantined <= len(quarantined):
         return f"nothing is quarantined as number {change.quarantined}."
     text = change.text or quarantined[change.quarantined - 1].text
     if len(text) > RULE_LENGTH:
         return f"it has {len(text)} characters; give a text of at most {RULE_LENGTH}."
-    return Admitted(number=change.quarantined, text=plain(text))
+    return Admission(number=change.quarantined, text=plain(text))
 
 
-def _changed(change: Change, known: Mapping[str, Rule]) -> Operation | str:
+def _changed(change: InsightChange, known: Mapping[str, Rule]) -> Operation | str:
     """Return the operation that a change of a known insight comes to, or why there is none."""
     rule = known.get(change.insight)
     if rule is None:

@@ -28,10 +28,10 @@ DEMOTED: Final = 1
 
 Standing = Literal["promoted", "open", "demoted", "retired"]
 Action = Literal["promote", "demote", "edit", "add", "remove", "admit"]
-Outcome = Literal["proposed", "nothing_promoted", "unanswered"]
+InsightsOutcome = Literal["proposed", "nothing_promoted", "unanswered"]
 
 
-class Report(Noun):
+class InsightReport(Noun):
     """What was reported, and whether the figure reached its target."""
 
     text: str = Field(
@@ -68,7 +68,7 @@ class Insight(Noun):
     because: tuple[str, ...] = ()
 
 
-class Quarantined(Noun):
+class QuarantinedInsight(Noun):
     """What a model wrote about a report and what reaches no prompt unless a person admits it.
 
     Attributes:
@@ -79,10 +79,10 @@ class Quarantined(Noun):
 
     text: str
     reason: str
-    report: Report
+    report: InsightReport
 
 
-class Drawn(Noun):
+class InsightDraft(Noun):
     """What a model made of a report.
 
     Attributes:
@@ -96,7 +96,7 @@ class Drawn(Noun):
     problem: str = ""
 
 
-class Change(Noun):
+class InsightChange(Noun):
     """One thing that a person wants changed."""
 
     action: Action
@@ -105,15 +105,15 @@ class Change(Noun):
     quarantined: int = Field(default=0, ge=0, description="For admit: its number, from 1.")
 
 
-class Review(Noun):
+class InsightReview(Noun):
     """A person's answer. With `done` false, the result is shown for another round."""
 
-    changes: tuple[Change, ...] = Field(default=(), max_length=100)
+    changes: tuple[InsightChange, ...] = Field(default=(), max_length=100)
     reason: str = Field(default="", max_length=1_000)
     done: bool = True
 
 
-class Admitted(Noun):
+class Admission(Noun):
     """A quarantined insight that a person lets in, as it was or reworded."""
 
     number: int
@@ -124,7 +124,7 @@ class Plan(Noun):
     """What a person's answer comes to: what is done to the book, and what is let in."""
 
     operations: tuple[Operation, ...] = ()
-    admitted: tuple[Admitted, ...] = ()
+    admissions: tuple[Admission, ...] = ()
     reason: str = ""
     done: bool = True
 
@@ -137,7 +137,7 @@ class Experiment(Noun):
 
 
 GivenReports = Annotated[
-    list[Report],
+    list[InsightReport],
     Field(
         title="Reports",
         max_length=MOST_REPORTS,
@@ -151,7 +151,7 @@ class InsightsInput(TypedDict, total=False):
     """What was reported. All but the reports are values of one run alone."""
 
     reports: Required[GivenReports]
-    book: Annotated[
+    collection: Annotated[
         Name,
         Field(title="Book", description="Name of the collection of insights."),
         EphemeralValue(str),
@@ -168,37 +168,37 @@ class InsightsGiven:
     """An input as it arrives, before anything in it is checked."""
 
     reports: object = None
-    book: object = None
+    collection: object = None
     review: object = None
 
 
 class InsightsUpdate(TypedDict, total=False):
     """What a node of insights changes."""
 
-    reports: list[Report]
-    book_name: str
+    reports: list[InsightReport]
+    collection_name: str
     run_name: str
-    reviewed: bool
-    done: int
-    drawn: Drawn
-    quarantined: list[Quarantined]
+    ask_person: bool
+    reports_done: int
+    draft: InsightDraft
+    quarantined: list[QuarantinedInsight]
     rounds: int
     problems: list[str]
     plan: Plan
     insights: list[Insight]
     version: str
     experiment: Experiment | None
-    outcome: Outcome | None
+    outcome: InsightsOutcome | None
     usage: Usage
 
 
 class InsightsOutput(TypedDict):
     """How it went: every insight as it stands, what was stopped, and what to try next."""
 
-    outcome: Annotated[Outcome, Field(title="Outcome", description="How the run ended.")]
+    outcome: Annotated[InsightsOutcome, Field(title="Outcome", description="How the run ended.")]
     experiment: Experiment | None
     insights: list[Insight]
-    quarantined: list[Quarantined]
+    quarantined: list[QuarantinedInsight]
     version: Annotated[str, Field(title="Version", description="The rulebook's version.")]
     usage: Usage
 
@@ -207,24 +207,24 @@ class InsightsOutput(TypedDict):
 class InsightsState:
     """A run so far: how many reports are done, what waits for a person, how things stand."""
 
-    reports: list[Report] = field(default_factory=list)
-    book_name: str = ""
+    reports: list[InsightReport] = field(default_factory=list)
+    collection_name: str = ""
     run_name: str = ""
-    reviewed: bool = True
-    done: int = 0
-    drawn: Drawn = field(default_factory=Drawn)
-    quarantined: list[Quarantined] = field(default_factory=list)
+    ask_person: bool = True
+    reports_done: int = 0
+    draft: InsightDraft = field(default_factory=InsightDraft)
+    quarantined: list[QuarantinedInsight] = field(default_factory=list)
     rounds: int = 0
     problems: list[str] = field(default_factory=list)
     plan: Plan = field(default_factory=Plan)
     insights: list[Insight] = field(default_factory=list)
     version: str = ""
     experiment: Experiment | None = None
-    outcome: Outcome | None = None
+    outcome: InsightsOutcome | None = None
     usage: Usage = field(default_factory=Usage)
 
 
-def standing(strength: int) -> Standing:
+def standing_of(strength: int) -> Standing:
     """Return how an insight of a strength stands."""
     if strength >= PROMOTED:
         return "promoted"
@@ -255,13 +255,13 @@ def _insight(rule: Rule, because: Mapping[str, list[str]]) -> Insight:
         id=rule.id,
         text=rule.text,
         strength=rule.strength,
-        standing=standing(rule.strength),
+        standing=standing_of(rule.strength),
         because=tuple(because.get(rule.id, ())),
     )
 
 
-def asking(
-    insights: Iterable[Insight], quarantined: Iterable[Quarantined], problems: Iterable[str]
+def review_question(
+    insights: Iterable[Insight], quarantined: Iterable[QuarantinedInsight], problems: Iterable[str]
 ) -> dict[str, Any]:
     """Return what a person is shown, as plain JSON, with how to answer."""
     return {

@@ -30,7 +30,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
-from apprentice.state.sent import flaw
+from apprentice.state.submission import flaw
 
 MESSAGE_LIMIT: Final = 2_000
 CHARACTER_LIMIT: Final = 2_000_000  # of the transcript as JSON

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from langchain_core.messages import AnyMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
@@ -24,7 +24,13 @@ Source = Literal["environment", "rule", "schema", "model", "human", "late"]
 
 
 class Noun(BaseModel):
-    """Base of the nouns: immutable, and strict about unknown fields."""
+    """Base of the nouns: immutable, and strict about unknown fields.
+
+    Attributes:
+        stored_as: the kind that the Store files it under; its class name where empty.
+    """
+
+    stored_as: ClassVar[str] = ""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -152,10 +158,10 @@ def text_of(message: AnyMessage) -> str:
 
 def transcript(messages: Sequence[AnyMessage]) -> str:
     """Render an episode as text: the agent's lines behind '> ', the environment's as they are."""
-    return rendered((message.type, text_of(message)) for message in messages)
+    return render_turns((message.type, text_of(message)) for message in messages)
 
 
-def rendered(said: Iterable[tuple[str, str]]) -> str:
+def render_turns(said: Iterable[tuple[str, str]]) -> str:
     """Render an episode of which the types and texts of its messages are known."""
     lines: list[str] = []
     for kind, body in said:

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple, cast
 
 from apprentice.state.nouns import Noun
-from apprentice.state.rules import RULE_LENGTH, Kind, Operation, Rejected
+from apprentice.state.rules import RULE_LENGTH, Kind, Operation, Rejection
 
 
 class ParsedOperations(Noun):
     """The operations found in a text, in order, and the lines that meant to be one but are not."""
 
     operations: tuple[Operation, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
 
 
 class _Entry(NamedTuple):
@@ -51,16 +51,18 @@ _DIGITS: Final = 6
 def parse_operations(text: str) -> ParsedOperations:
     """Read rule operations from what a model wrote. No text raises."""
     operations: list[Operation] = []
-    rejected: list[Rejected] = []
+    rejections: list[Rejection] = []
     for entry in _entries(_decodable(text)):
         outcome = _read(entry)
         if isinstance(outcome, Operation):
             operations.append(outcome)
         else:
-            rejected.append(outcome)
-    if not operations and not rejected:
-        rejected.append(_refuse(text, "No operation was found: write lines such as 'ADD: <rule>'."))
-    return ParsedOperations(operations=tuple(operations), rejected=tuple(rejected))
+            rejections.append(outcome)
+    if not operations and not rejections:
+        rejections.append(
+            _refuse(text, "No operation was found: write lines such as 'ADD: <rule>'.")
+        )
+    return ParsedOperations(operations=tuple(operations), rejections=tuple(rejections))
 
 
 def plain(text: str) -> str:
@@ -109,7 +111,7 @@ def _continues(rest: str, line: str) -> bool:
     return bool(_EMPTY.search(rest[-8:])) or bool(line and not _ENDED.search(rest[-8:]))
 
 
-def _read(entry: _Entry) -> Operation | Rejected:
+def _read(entry: _Entry) -> Operation | Rejection:
     """Read one operation, or say why it is none."""
     written = f"{entry.verb}{entry.rest}"
     if not entry.verb:
@@ -156,5 +158,5 @@ def _unwrapped(text: str) -> str:
     return rule.strip(" *_")
 
 
-def _refuse(written: str, reason: str) -> Rejected:
-    return Rejected(written=plain(_decodable(written[:2_000]))[:200], reason=reason)
+def _refuse(written: str, reason: str) -> Rejection:
+    return Rejection(written=plain(_decodable(written[:2_000]))[:200], reason=reason)

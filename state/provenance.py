@@ -22,7 +22,7 @@ Wording = tuple[str, str]
 """A rule's id, and the `likeness` of words that it has or had."""
 
 
-class Resting(Noun):
+class Dependents(Noun):
     """What rests on certain trajectories.
 
     Attributes:
@@ -53,7 +53,7 @@ class Resting(Noun):
 
     def bars(self, rule: Rule) -> bool:
         """Tell whether a rule, as a release shows it, may not be shown any more."""
-        return worded(rule) in self.wordings
+        return wording_of(rule) in self.wordings
 
 
 class _Word(NamedTuple):
@@ -63,19 +63,19 @@ class _Word(NamedTuple):
     batch: Batch
 
 
-def worded(rule: Rule) -> Wording:
+def wording_of(rule: Rule) -> Wording:
     """Return a rule's words as withdrawals compare them."""
     return rule.id, likeness(rule.text)
 
 
-def goes_back(batch: Batch) -> bool:
+def is_rollback(batch: Batch) -> bool:
     """Tell whether a batch is a rollback: it says nothing about any one rule."""
     return _restores(batch) and any(name.startswith(VERSION) for name in batch.evidence)
 
 
-def cited(batches: Iterable[Batch]) -> set[str]:
+def cited_trajectories(batches: Iterable[Batch]) -> set[str]:
     """Return the ids of the trajectories that a log rests on."""
-    own = (each for each in batches if not goes_back(each) and not _takes_away(each))
+    own = (each for each in batches if not is_rollback(each) and not _takes_away(each))
     return {name for batch in own for name in batch.evidence}
 
 
@@ -88,7 +88,7 @@ def _restores(batch: Batch) -> bool:
     return batch.author != "model" and all(each.kind == "SET" for each in batch.operations)
 
 
-def speakers(batches: Sequence[Batch], book: Rulebook) -> dict[str, list[Batch]]:
+def supporters(batches: Sequence[Batch], book: Rulebook) -> dict[str, list[Batch]]:
     """Return the batches that spoke for each rule, by its id."""
     spoke: dict[str, list[Batch]] = {}
     for (rule, _), batch in _spoken(batches, book):
@@ -116,7 +116,7 @@ def _spoken(batches: Iterable[Batch], book: Rulebook) -> Iterator[_Word]:
                 now[rule] = text
 
 
-def resting_on(batches: Sequence[Batch], trajectories: Collection[str]) -> Resting:
+def dependents_of(batches: Sequence[Batch], trajectories: Collection[str]) -> Dependents:
     """Return what rests on trajectories, by their ids: all of it, or a part.
 
     A batch rests on every trajectory that it names, so one that is withdrawn takes all of the
@@ -130,17 +130,17 @@ def resting_on(batches: Sequence[Batch], trajectories: Collection[str]) -> Resti
     tainted = {word.wording[0] for word in words if gone & set(word.batch.evidence)}
     touched = [rule for rule in book.rules if rule.id in tainted]
     clean = _without(batches, gone, lost, book)
-    held = {likeness(rule.text) for rule in book.rules if worded(rule) not in lost}
+    held = {likeness(rule.text) for rule in book.rules if wording_of(rule) not in lost}
     alone: list[Rule] = []
     pairs: list[tuple[Rule, Rule]] = []
     for rule in touched:
-        left = _left(rule, clean.get(rule.id), held, worded(rule) in lost)
+        left = _left(rule, clean.get(rule.id), held, wording_of(rule) in lost)
         if left is None:
             alone.append(rule)
         else:
             held.add(likeness(left.text))
             pairs.append((rule, left))
-    return Resting(
+    return Dependents(
         alone=tuple(alone),
         partly=tuple(rule for rule, _ in pairs),
         left=tuple(left for _, left in pairs),
@@ -175,7 +175,7 @@ def _without(
     known: set[str] = set()
     kept: list[Batch] = []
     for batch in batches:
-        if set(gone) & set(batch.evidence) or goes_back(batch) or _takes_away(batch):
+        if set(gone) & set(batch.evidence) or is_rollback(batch) or _takes_away(batch):
             continue
         operations = []
         for operation in batch.operations:

@@ -14,7 +14,7 @@ from apprentice.state.episode import GivenTask
 from apprentice.state.nouns import Name, Reflection, Task, Trajectory, Usage, Verdict
 from apprentice.state.prompts import Shown
 
-Outcome = Literal["solved", "failed", "unjudged", "skipped", "solved_before"]
+ReflexionOutcome = Literal["solved", "failed", "unjudged", "skipped", "solved_before"]
 
 
 class ReflexionInput(TypedDict, total=False):
@@ -67,20 +67,20 @@ class ReflexionUpdate(TypedDict, total=False):
     reflections: list[Reflection]
     trials: int
     verdict: Verdict
-    outcome: Outcome | None
-    reflecting: Usage
+    outcome: ReflexionOutcome | None
+    reflection_usage: Usage
 
 
 class ReflexionOutput(TypedDict):
     """How it went: every attempt of this run, and every reflection known by now."""
 
     task: Task
-    outcome: Annotated[Outcome, Field(title="Outcome", description="How the run ended.")]
+    outcome: Annotated[ReflexionOutcome, Field(title="Outcome", description="How the run ended.")]
     verdict: Verdict
     trials: Annotated[int, Field(title="Trials", description="Attempts made in this run.")]
     attempts: list[Trajectory]
     reflections: list[Reflection]
-    reflecting: Annotated[
+    reflection_usage: Annotated[
         Usage, Field(title="Reflecting", description="What writing this run's reflections cost.")
     ]
 
@@ -96,5 +96,5 @@ class ReflexionState:
     reflections: list[Reflection] = field(default_factory=list)
     trials: int = 0
     verdict: Verdict = field(default_factory=Verdict)
-    outcome: Outcome | None = None
-    reflecting: Usage = field(default_factory=Usage)
+    outcome: ReflexionOutcome | None = None
+    reflection_usage: Usage = field(default_factory=Usage)

@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun
-from apprentice.state.provenance import goes_back
+from apprentice.state.provenance import is_rollback
 from apprentice.state.rulebook import Batch, Difference, Operation, Rule, Rulebook, in_order
 from apprentice.state.rules import RuleText, likeness
 
@@ -17,7 +17,7 @@ BEHIND: Final = 50
 """Pieces of evidence that a change names, at most; the newest."""
 
 
-class Change(Noun):
+class RuleChange(Noun):
     """One rule that a release would show differently, and the trajectories behind that."""
 
     rule: Name
@@ -34,7 +34,7 @@ class Change(Noun):
         return rule.text if rule else ""
 
 
-class Quarantined(Noun):
+class QuarantinedOperation(Noun):
     """An operation that the screening stopped: in no book and no prompt until a person lets it in.
 
     Attributes:
@@ -59,7 +59,7 @@ class Edit(Noun):
 Word = Literal["approve", "reject"]
 
 
-class Review(Noun):
+class RuleReview(Noun):
     """A person's answer.
 
     Attributes:
@@ -72,17 +72,19 @@ class Review(Noun):
     changes: dict[str, Word | Edit] = Field(default_factory=dict)
     quarantined: dict[str, Word | Edit] = Field(default_factory=dict)
 
-    def on(self, change: Change) -> Word | Edit:
+    def on(self, change: RuleChange) -> Word | Edit:
         """Return the word on one change."""
         return self.changes.get(change.rule, self.all)
 
 
-_REVIEW: Final = TypeAdapter[Review](
-    Annotated[Review, Field(title="Review", description="A person's answer to a review.")]
+_REVIEW: Final = TypeAdapter[RuleReview](
+    Annotated[RuleReview, Field(title="Review", description="A person's answer to a review.")]
 )
 
 
-def read_review(given: Any, changes: Sequence[Change], waiting: Sequence[Quarantined]) -> Review:
+def read_review(
+    given: Any, changes: Sequence[RuleChange], waiting: Sequence[QuarantinedOperation]
+) -> RuleReview:
     """Read a person's answer: 'approve', 'reject', or a Review.
 
     Raises:
@@ -110,7 +112,7 @@ def read_review(given: Any, changes: Sequence[Change], waiting: Sequence[Quarant
     return review
 
 
-def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list[Change]:
+def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list[RuleChange]:
     """Return differences with the evidence and the reasons that the log has for each."""
     touched = support(batches)
     found = []
@@ -122,7 +124,7 @@ def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list
         evidence = dict.fromkeys(name for batch in behind for name in batch.evidence)
         reasons = dict.fromkeys(f"{batch.author}: {batch.reason}" for batch in behind)
         found.append(
-            Change(
+            RuleChange(
                 rule=rule.id,
                 kind=each.kind,
                 before=each.before,
@@ -143,7 +145,7 @@ def support(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
     return touched
 
 
-def declined(batches: Iterable[Batch], book: Rulebook) -> set[str]:
+def declined_rules(batches: Iterable[Batch], book: Rulebook) -> set[str]:
     """Return the rules that a person took out, by `likeness` of their texts.
 
     A model may word a rule again that others voted down. A person's no is not undone by asking
@@ -153,7 +155,7 @@ def declined(batches: Iterable[Batch], book: Rulebook) -> set[str]:
     last = {
         operation.rule: (batch, operation)
         for batch in in_order(batches)
-        if not goes_back(batch)
+        if not is_rollback(batch)
         for operation in batch.operations
         if operation.rule in retired
     }
@@ -164,7 +166,7 @@ def declined(batches: Iterable[Batch], book: Rulebook) -> set[str]:
     }
 
 
-def decided(review: Review, asked: Sequence[Change]) -> list[Operation]:
+def review_operations(review: RuleReview, asked: Sequence[RuleChange]) -> list[Operation]:
     """Return the operations that carry out a review: what was rejected goes back."""
     operations = []
     for change in asked:
@@ -183,7 +185,9 @@ def decided(review: Review, asked: Sequence[Change]) -> list[Operation]:
     return operations
 
 
-def admitted(review: Review, waiting: Mapping[str, Quarantined]) -> dict[str, Operation]:
+def admitted_operations(
+    review: RuleReview, waiting: Mapping[str, QuarantinedOperation]
+) -> dict[str, Operation]:
     """Return, by key, the quarantined operations that a review lets in, as it words them."""
     let_in = {}
     for key, word in review.quarantined.items():

@@ -7,8 +7,8 @@ order. Numbers exist in prompts alone, the log speaks of ids:
 
     text --parse--> operations on numbers --judge--> operations on ids --fold--> rulebook
 
-The steps are in `state/operations.py`, `state/judging.py` (with `state/screening.py`) and
-`state/folding.py`; this module is what the other rooms import.
+The steps are in `state/operations.py`, `state/validator.py` (with `state/screen.py`) and
+`state/fold.py`; this module is what the other rooms import.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from apprentice.state.folding import Fold
-from apprentice.state.judging import BATCH_LIMIT, Bench
+from apprentice.state.fold import Fold
 from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun, digest
 from apprentice.state.operations import ParsedOperations, parse_operations
-from apprentice.state.prompts import NO_RULES, numbered
-from apprentice.state.rules import RULE_LENGTH, Author, Event, Kind, Operation, Rejected, Rule
-from apprentice.state.screening import screen
+from apprentice.state.prompts import NO_RULES, number_lines
+from apprentice.state.rules import RULE_LENGTH, Author, Event, Kind, Operation, Rejection, Rule
+from apprentice.state.screen import screen
+from apprentice.state.validator import BATCH_LIMIT, OperationValidator
 
 __all__ = [
     "BATCH_LIMIT",
     "LIMIT",
     "OVERFULL",
     "RULE_LENGTH",
-    "Applied",
+    "ApplyResult",
     "Author",
     "Batch",
     "Difference",
@@ -40,7 +40,7 @@ __all__ = [
     "Kind",
     "Operation",
     "ParsedOperations",
-    "Rejected",
+    "Rejection",
     "Rule",
     "Rulebook",
     "batch_key",
@@ -89,7 +89,7 @@ class Rulebook(Noun):
 
     def listing(self) -> str:
         """Return the rules as prompts number them."""
-        return numbered([rule.text for rule in self.rules]) if self.rules else NO_RULES
+        return number_lines([rule.text for rule in self.rules]) if self.rules else NO_RULES
 
     def apply(
         self,
@@ -98,7 +98,7 @@ class Rulebook(Noun):
         author: Author = "model",
         limit: int = LIMIT,
         origin: str = "",
-    ) -> Applied:
+    ) -> ApplyResult:
         """Judge operations against this book and do those that stand.
 
         Args:
@@ -109,7 +109,7 @@ class Rulebook(Noun):
             origin: the key of the batch to be, from which new rules' ids are derived; by default
                 this book's version.
         """
-        bench = Bench(
+        bench = OperationValidator(
             self.rules,
             self.retired,
             self.merged,
@@ -120,12 +120,12 @@ class Rulebook(Noun):
         accepted = bench.judge(operations)
         folding = _thaw(self)
         folding.take(accepted, author)
-        return Applied(
-            rulebook=_freeze(folding), operations=accepted, rejected=tuple(bench.rejected)
+        return ApplyResult(
+            rulebook=_freeze(folding), operations=accepted, rejections=tuple(bench.rejections)
         )
 
 
-class Applied(Noun):
+class ApplyResult(Noun):
     """What came of operations.
 
     Attributes:
@@ -136,7 +136,7 @@ class Applied(Noun):
 
     rulebook: Rulebook
     operations: tuple[Operation, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
 
 
 class Batch(Noun):

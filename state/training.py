@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal, Required
+from typing import Annotated, Any, ClassVar, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
 from pydantic.dataclasses import dataclass as validated
 from typing_extensions import TypedDict
 
-from apprentice.state.advice import Advice, Circumstances, Evidence
+from apprentice.state.advice import Advice, AvailableData, Circumstances
 from apprentice.state.gate import Decision, Pair
 from apprentice.state.nouns import Name, Noun
 
@@ -117,18 +117,18 @@ class TrainingUpdate(TypedDict, total=False):
     base: str
     situation: Circumstances
     job_settings: dict[str, Any]
-    stripped: bool
+    strip_views: bool
     most: int
-    kept: list[str]
-    following: bool
-    evidence: Evidence
-    seen: float
+    other_environments: list[str]
+    follow_job: bool
+    evidence: AvailableData
+    surveyed_until: float
     advice: Advice | None
     dataset: str
     job: str
     adapter: str
     progress: dict[str, Any]
-    launched: bool
+    job_launched: bool
     number: int
     incumbent: str
     looks: int
@@ -142,7 +142,7 @@ class TrainingOutput(TypedDict):
 
     stage: Annotated[Stage, Field(title="Stage", description="Where the training stands.")]
     reason: Annotated[str, Field(title="Reason", description="Why, in a sentence or a few.")]
-    evidence: Evidence
+    evidence: AvailableData
     advice: Annotated[Advice | None, Field(title="Advice")]
     dataset: Annotated[str, Field(title="Dataset", description="Its folder's name.")]
     job: Annotated[str, Field(title="Job")]
@@ -170,18 +170,18 @@ class TrainingState:
     base: str = ""
     situation: Circumstances = field(default_factory=Circumstances)
     job_settings: dict[str, Any] = field(default_factory=dict)
-    stripped: bool = True
+    strip_views: bool = True
     most: int = HELD_OUT
-    kept: list[str] = field(default_factory=list)
-    following: bool = False
-    evidence: Evidence = field(default_factory=Evidence)
-    seen: float = 0.0
+    other_environments: list[str] = field(default_factory=list)
+    follow_job: bool = False
+    evidence: AvailableData = field(default_factory=AvailableData)
+    surveyed_until: float = 0.0
     advice: Advice | None = None
     dataset: str = ""
     job: str = ""
     adapter: str = ""
     progress: dict[str, Any] = field(default_factory=dict)
-    launched: bool = False
+    job_launched: bool = False
     number: int = 0
     incumbent: str = ""
     looks: int = 0
@@ -190,13 +190,15 @@ class TrainingState:
     reason: str = ""
 
 
-class Tried(Noun):
+class AdapterComparison(Noun):
     """How one held-out task ended without the new adapter, with it, and with none at all.
 
     `against` is the adapter that was in force, '' for none.
     `control` is None where the new adapter has only to be no worse. It is not `judged` where an
     attempt has no verdict; then how it ended says nothing.
     """
+
+    stored_as: ClassVar[str] = "tried"
 
     task: str
     family: str

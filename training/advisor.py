@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from apprentice.state.advice import Advice, Circumstances, Cost, Evidence, Method, Need, Reason
+from apprentice.state.advice import Advice, AvailableData, Circumstances, Cost, Method, Need, Reason
 from apprentice.training.datasets.curation import MINIMUM_ROWS, MINIMUM_TASKS
 from apprentice.training.small_models import AS_OF, fitting
 
@@ -32,7 +32,7 @@ _METHODS: Final[dict[Method, str]] = {
 }
 
 
-def advise(evidence: Evidence, circumstances: Circumstances | None = None) -> Advice:
+def advise(evidence: AvailableData, circumstances: Circumstances | None = None) -> Advice:
     """Advise for or against a fine-tune.
 
     Args:
@@ -63,7 +63,7 @@ def advise(evidence: Evidence, circumstances: Circumstances | None = None) -> Ad
     return advice.model_copy(update=update)
 
 
-def choose_method(evidence: Evidence, given: Circumstances) -> Method | None:
+def choose_method(evidence: AvailableData, given: Circumstances) -> Method | None:
     """Return the method that suits the data and the needs; None when there is too little.
 
     Imitation comes first; preference and reward refine what it has brought about.
@@ -85,7 +85,7 @@ def choose_method(evidence: Evidence, given: Circumstances) -> Method | None:
     return next((method for method in order if method in enough), None)
 
 
-def estimate(evidence: Evidence, given: Circumstances, method: Method | None) -> Cost:
+def estimate(evidence: AvailableData, given: Circumstances, method: Method | None) -> Cost:
     """Return what a fine-tune costs and saves, in the currency of the prices."""
     tokens = evidence.tokens.get(method, 0) if method else 0
     training = tokens / 1e6 * given.hours_per_million * given.price_per_hour
@@ -103,7 +103,7 @@ def estimate(evidence: Evidence, given: Circumstances, method: Method | None) ->
     )
 
 
-def _grounds(evidence: Evidence, given: Circumstances) -> Iterator[Reason]:
+def _grounds(evidence: AvailableData, given: Circumstances) -> Iterator[Reason]:
     """Say what there is to gain. That there is data to learn from is no gain yet."""
     for need in given.needs:
         yield _for(need, _NEEDS[need])
@@ -122,13 +122,13 @@ def _grounds(evidence: Evidence, given: Circumstances) -> Iterator[Reason]:
         )
 
 
-def _data(evidence: Evidence, method: Method | None) -> Iterator[Reason]:
+def _data(evidence: AvailableData, method: Method | None) -> Iterator[Reason]:
     if method:
         yield _for(f"data_{method}", f"{evidence.rows[method]} rows. {_METHODS[method]}")
 
 
 def _cons(
-    evidence: Evidence, given: Circumstances, method: Method | None, cost: Cost
+    evidence: AvailableData, given: Circumstances, method: Method | None, cost: Cost
 ) -> Iterator[Reason]:
     if evidence.hosted:
         yield _against(
@@ -175,7 +175,7 @@ def _unpaid(given: Circumstances, cost: Cost) -> Iterator[Reason]:
         )
 
 
-def _no_need(evidence: Evidence) -> str:
+def _no_need(evidence: AvailableData) -> str:
     failing = evidence.attempts - evidence.solved
     return (
         f"Nothing shows that prompts do not suffice: {failing} of {evidence.attempts} attempts "
@@ -183,7 +183,7 @@ def _no_need(evidence: Evidence) -> str:
     )
 
 
-def _too_little(evidence: Evidence) -> str:
+def _too_little(evidence: AvailableData) -> str:
     counts = ", ".join(
         f"{evidence.rows.get(method, 0)} of {least} for {method}"
         for method, least in MINIMUM_ROWS.items()

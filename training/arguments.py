@@ -15,11 +15,11 @@ from trl.trainer import utils as scoring
 from apprentice.training.base import Base, bf16_pays
 from apprentice.training.lora import complete_head
 from apprentice.training.progress import Progress, Reporter
-from apprentice.training.settings import Settings
+from apprentice.training.settings import JobSettings
 
 
 def arguments(
-    settings: Settings, base: Base, out: Path, *, rows: int, held_out: int
+    settings: JobSettings, base: Base, out: Path, *, rows: int, held_out: int
 ) -> dict[str, Any]:
     """Return the arguments that every trainer takes.
 
@@ -74,7 +74,7 @@ def arguments(
     }
 
 
-def attended(trainer: Trainer, settings: Settings, progress: Progress) -> Trainer:
+def attended(trainer: Trainer, settings: JobSettings, progress: Progress) -> Trainer:
     """Let a trainer report, and end early when the held-out loss no longer falls."""
     complete_head(trainer.model)
     trainer.compute_loss = _on_what_is_learned()(trainer.compute_loss)  # type: ignore[method-assign]

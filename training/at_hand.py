@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from apprentice.state.advice import Evidence, Method
+from apprentice.state.advice import AvailableData, Method
 from apprentice.state.nouns import Trajectory, text_of
 from apprentice.training.datasets.card import Example
 from apprentice.training.datasets.curation import capped
@@ -41,7 +41,7 @@ def evidence(
     graded: bool = False,
     hosted: bool = False,
     settings: Mapping[str, Any] | None = None,
-) -> Evidence:
+) -> AvailableData:
     """Sum attempts up for the advisor.
 
     Args:
@@ -58,7 +58,7 @@ def evidence(
     judged = [attempt for attempt in attempts if not unusable(attempt)]
     found = {method: capped(examples(method, judged).examples, cap) for method in FROM_ATTEMPTS}
     beside = [len(shown(attempt)) for attempt in judged]
-    return Evidence(
+    return AvailableData(
         rows={method: len(made) for method, made in found.items()},
         tasks=len({task_key(attempt.task) for attempt in judged}),
         attempts=len(judged),

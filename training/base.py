@@ -26,7 +26,7 @@ from apprentice.models.names import adapter_folder, model_folder
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
 from apprentice.state.errors import BrokenData, MissingPart
 from apprentice.training.encoding import Chat
-from apprentice.training.settings import Settings
+from apprentice.training.settings import JobSettings
 
 SMALL: Final = 100_000_000  # parameters
 SCORES: Final = 64 << 20  # attention scores that may be held at once on a CPU, in numbers
@@ -63,7 +63,7 @@ class Base:
         return self.model.num_parameters() < SMALL
 
 
-def load(settings: Settings, *, sees: bool = False) -> Base:
+def load(settings: JobSettings, *, sees: bool = False) -> Base:
     """Load the base of a job.
 
     Args:

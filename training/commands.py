@@ -13,15 +13,15 @@ from apprentice.state.errors import ApprenticeError
 from apprentice.training.adapters import check_owner
 from apprentice.training.jobs import Job, jobs_root, write_job
 from apprentice.training.run import carry_out
-from apprentice.training.settings import Settings, read_settings
+from apprentice.training.settings import JobSettings, read_settings
 
 
-def run(kind: type[Settings]) -> None:
+def run(kind: type[JobSettings]) -> None:
     """Read a job from the command line and carry it out in this process."""
     sys.exit(main(kind, sys.argv[1:]))
 
 
-def main(kind: type[Settings], arguments: list[str]) -> int:
+def main(kind: type[JobSettings], arguments: list[str]) -> int:
     """Carry out the job that command-line arguments describe; return the exit status.
 
     The same arguments name the same job, so an interrupted one goes on where it stopped.
@@ -40,7 +40,7 @@ def main(kind: type[Settings], arguments: list[str]) -> int:
     return carry_out(folder)
 
 
-def parser(kind: type[Settings]) -> argparse.ArgumentParser:
+def parser(kind: type[JobSettings]) -> argparse.ArgumentParser:
     """Return the parser of a method's options."""
     method = kind.model_fields["method"].default
     made = argparse.ArgumentParser(

@@ -98,7 +98,7 @@ class Composed:
 
 
 @dataclass(frozen=True)
-class Judge:
+class ModelGrader:
     """Another model's judgement.
 
     Attributes:
@@ -321,7 +321,7 @@ def _request(row: Row) -> str:
     return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
 
 
-def _judge() -> Judge:
+def _judge() -> ModelGrader:
     """Return the judge that the server's settings name."""
     named = os.environ.get("APPRENTICE_JUDGE", "")
     if not named:
@@ -332,7 +332,7 @@ def _judge() -> Judge:
     from apprentice.models import chat
 
     model = chat(named, max_tokens=512)
-    return Judge(lambda prompt: str(model.invoke(prompt).text))
+    return ModelGrader(lambda prompt: str(model.invoke(prompt).text))
 
 
 def _queue() -> Queue:

@@ -19,7 +19,7 @@ from apprentice.models.fit import check_fit
 from apprentice.models.names import adapter_folder
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.training.base import Base
-from apprentice.training.settings import Settings
+from apprentice.training.settings import JobSettings
 
 # What fused layers hold, by the names that other architectures give to the parts.
 FUSED: Final[dict[str, frozenset[str]]] = {
@@ -29,7 +29,7 @@ FUSED: Final[dict[str, frozenset[str]]] = {
 }
 
 
-def policy(base: Base, settings: Settings) -> dict[str, Any]:
+def policy(base: Base, settings: JobSettings) -> dict[str, Any]:
     """Return what a trainer takes as its model: the base and a new adapter, or the parent's.
 
     A new adapter is left to the trainer to draw, after it has set the seed.
@@ -90,7 +90,7 @@ def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
     return sorted(resolved)
 
 
-def _tokens(base: Base, settings: Settings) -> list[int]:
+def _tokens(base: Base, settings: JobSettings) -> list[int]:
     """Return the tokens whose embeddings are learned."""
     if settings.embeddings:
         embeddings: Any = base.model.get_input_embeddings()

@@ -23,7 +23,7 @@ from apprentice.models.llama import Llama, is_plain
 from apprentice.models.toolcalls import as_chat
 from apprentice.models.weights import General, Network, choose, generator
 from apprentice.state.nouns import Task, Verdict, digest, text_of
-from apprentice.state.prompts import Shown, acting
+from apprentice.state.prompts import Shown, act_prompt
 from apprentice.training.encoding import Chat, Turn
 
 TOKENS_A_STEP: Final = 8192
@@ -206,7 +206,7 @@ def attempt_at(environment_name: str, task_id: str, seed: int) -> Attempt:
     """Begin an attempt at an environment's task, with nothing in view beside it."""
     where = environment(environment_name)
     task = where.task(task_id)
-    opening = acting(where.instructions, Shown(), text_of(advance.start(task)))
+    opening = act_prompt(where.instructions, Shown(), text_of(advance.start(task)))
     return Attempt(as_chat(opening), task=task, seed=seed, transcript=list(opening))
 
 

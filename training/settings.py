@@ -19,7 +19,7 @@ Span = Literal["answer", "step"]
 PLAIN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$"
 
 
-class Settings(BaseModel):
+class JobSettings(BaseModel):
     """What all methods share.
 
     A step is one update of the weights. Where 0 or "auto" stands, the trainer chooses, and its
@@ -71,7 +71,7 @@ class Settings(BaseModel):
     )
 
 
-class SftSettings(Settings):
+class SftSettings(JobSettings):
     """Supervised fine-tuning: prompts and ideal answers."""
 
     method: Literal["sft"] = "sft"
@@ -81,7 +81,7 @@ class SftSettings(Settings):
     ] = "auto"
 
 
-class DpoSettings(Settings):
+class DpoSettings(JobSettings):
     """Direct preference optimisation: a better and a worse answer to one prompt."""
 
     method: Literal["dpo"] = "dpo"
@@ -96,7 +96,7 @@ class DpoSettings(Settings):
     ] = "answer"
 
 
-class GrpoSettings(Settings):
+class GrpoSettings(JobSettings):
     """Group relative policy optimisation: answers or whole episodes, and their reward."""
 
     method: Literal["grpo"] = "grpo"
@@ -118,7 +118,7 @@ class GrpoSettings(Settings):
     ] = ()
 
 
-class VisionSettings(Settings):
+class VisionSettings(JobSettings):
     """Supervised fine-tuning on images and what is to be said of them."""
 
     method: Literal["vision"] = "vision"
@@ -128,7 +128,7 @@ class VisionSettings(Settings):
 AnySettings = Annotated[
     SftSettings | DpoSettings | GrpoSettings | VisionSettings, Field(discriminator="method")
 ]
-METHODS: Final[dict[str, type[Settings]]] = {
+METHODS: Final[dict[str, type[JobSettings]]] = {
     "sft": SftSettings,
     "dpo": DpoSettings,
     "grpo": GrpoSettings,

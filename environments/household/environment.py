@@ -58,11 +58,11 @@ class Household:
             yield self.task(f"{split}/{index}")
 
     def task(self, task_id: str) -> Task:
-        """Return the task of an id such as 'test/17', or raise BadInput."""
+        """Return the task of an id; 'train/06' is the task 'train/6'."""
         split, index = _parse(task_id)
         room = generate(self.world, self.size, split, index)
         return Task(
-            id=task_id,
+            id=f"{split}/{index}",
             environment=self.name,
             instruction=room.sentence,
             kind=room.goal.family,

@@ -99,7 +99,7 @@ _SOUTH = World(
     treats={"clean": "microwave", "cool": "sinkbasin", "heat": "fridge"},
 )
 NAMED: Final = {world.name: world for world in (_ALFWORLD, _NORTH, _SOUTH)}
-_SEEDED = re.compile(r"w(\d{1,9})$")
+_SEEDED = re.compile(r"w(0|[1-9]\d{0,8})", re.ASCII)
 
 
 @cache
@@ -115,7 +115,7 @@ def world(name: str) -> World:
     """
     if name in NAMED:
         return NAMED[name]
-    match = _SEEDED.match(name)
+    match = _SEEDED.fullmatch(name)
     if match is None:
         raise UnknownName("household world", name, [*NAMED, "w<seed>"])
     for attempt in range(1000):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apprentice.memory.exchange.files import Item
 from apprentice.state.errors import ApprenticeError, BadInput, MissingPart
+from apprentice.state.redaction import public_message
 
 if TYPE_CHECKING:
     from langsmith import Client
@@ -205,7 +206,7 @@ def _failure(error: Exception, name: str, address: str) -> ApprenticeError:
         LangSmithUserError,
     )
 
-    said = " ".join(str(error).split())[:200]
+    said = public_message(error, 200)
     if isinstance(error, LangSmithNotFoundError):
         return BadInput(f"LangSmith has no project {name[:80]!r} ({said}). Check its name.")
     if isinstance(error, LangSmithAuthError | LangSmithUserError):

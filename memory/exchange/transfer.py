@@ -11,9 +11,9 @@ from apprentice.memory.exchange.files import Item
 from apprentice.memory.exchange.rows import Read, read_row, write_row
 from apprentice.memory.experience import Experience
 from apprentice.state.errors import BadInput, BrokenData
-from apprentice.state.experience import Outcome, Remembered
+from apprentice.state.experience import OutcomeFilter, StoredAttempt
 from apprentice.state.nouns import Noun, Trajectory, Verdict, digest
-from apprentice.state.sent import expect_same
+from apprentice.state.submission import expect_same
 
 BATCH: Final = 256
 
@@ -187,7 +187,7 @@ class _Intake:
         ]
         return any(added)
 
-    async def _add_verdict(self, kept: Remembered, given: Verdict) -> bool:
+    async def _add_verdict(self, kept: StoredAttempt, given: Verdict) -> bool:
         """Give a known attempt the one verdict of its row, where it has none."""
         name, has = kept.trajectory.id, kept.trajectory.verdict
         if given in (Verdict(), has):
@@ -212,7 +212,7 @@ async def rows(
     *,
     environment: str = "",
     kind: str = "",
-    outcome: Outcome | None = None,
+    outcome: OutcomeFilter | None = None,
     unread: Callable[[BrokenData], None] = lambda error: None,
 ) -> AsyncIterator[dict[str, Any]]:
     """Yield what the memory keeps, a row an attempt; see `Experience.browse`."""

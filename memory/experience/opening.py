@@ -20,7 +20,7 @@ from apprentice.memory.store import data_folder
 from apprentice.state.errors import BadInput, MissingPart
 
 if TYPE_CHECKING:
-    from apprentice.memory.experience.engine import Engine
+    from apprentice.memory.experience.engine import SearchEngine
 
 FOLDER: Final = "experience"
 _PROBE: Final = "How many dimensions?"
@@ -30,7 +30,7 @@ _PROBE: Final = "How many dimensions?"
 class _Opened:
     """An open engine and each tenant's memory in it."""
 
-    engine: Engine
+    engine: SearchEngine
     tenants: dict[str, Experience] = field(default_factory=dict)
 
     def of(self, tenant: str, embeddings: Embeddings) -> Experience:

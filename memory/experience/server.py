@@ -27,6 +27,7 @@ from apprentice.memory.experience.engine import (
 )
 from apprentice.memory.experience.layout import Layout
 from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.state.redaction import public_message, redact
 
 COLLECTION: Final = "apprentice-experience"
 _CONFLICT: Final = 409
@@ -219,15 +220,15 @@ async def _spoken() -> AsyncIterator[None]:
                 "The Qdrant server at QDRANT_URL refuses the key. Set QDRANT_API_KEY to one that "
                 "may read and write."
             ) from error
-        reason = error.content.decode(errors="replace")[:300]
+        reason = redact(error.content.decode(errors="replace"))[:300]
         raise BrokenData(
             f"The Qdrant server answered {error.status_code} {error.reason_phrase}: {reason}"
         ) from error
     except (ApiException, ConnectionError, TimeoutError) as error:
         raise MissingPart(
-            f"The Qdrant server at QDRANT_URL cannot be reached ({error}). Start it, or unset "
-            "QDRANT_URL to keep experience in a folder. Nothing was lost: what is not "
-            "acknowledged can be recorded again."
+            f"The Qdrant server at QDRANT_URL cannot be reached ({public_message(error)}). "
+            "Start it, or unset QDRANT_URL to keep experience in a folder. Nothing was lost: "
+            "what is not acknowledged can be recorded again."
         ) from error
 
 

@@ -16,7 +16,7 @@ from apprentice.nodes.recollection import texts
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
 from apprentice.state.nouns import text_of
-from apprentice.state.prompts import adapting as prompt
+from apprentice.state.prompts import adapt_prompt as prompt
 
 
 def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate]:
@@ -24,7 +24,7 @@ def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate
 
     async def adapt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
         """Adapt the most relevant solution to the new task; an empty plan leaves it as it is."""
-        case = texts(state.recalled, "tasks", success=True)[0]
+        case = texts(state.recollections, "tasks", success=True)[0]
         opening = await asyncio.to_thread(advance.start, state.task)
         reply = await ask(
             planner,
@@ -35,6 +35,6 @@ def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate
         )
         plan = text_of(reply.message).strip()
         runtime.stream_writer({"type": "exemplar.adapted", "task": state.task.id, "plan": plan})
-        return {"plan": plan, "adapting": reply.usage}
+        return {"plan": plan, "plan_usage": reply.usage}
 
     return adapt

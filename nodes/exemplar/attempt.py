@@ -21,12 +21,12 @@ def attempting(
 
     async def attempt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
         """Attempt the task with what was recalled in view."""
-        view = together(state.background, shown(state.recalled, state.plan))
+        view = together(state.background, shown(state.recollections, state.plan))
         context = Context.of(runtime)
         done = await attempted(episode, state.task, view, context, run=state.run_name)
-        ids = [each.trajectory for each in state.recalled]
+        ids = [each.trajectory for each in state.recollections]
         seen = tuple(dict.fromkeys([*ids, *done.in_view.exemplars]))
-        spent = done.usage + state.adapting
+        spent = done.usage + state.plan_usage
         attempt = with_view(done, exemplars=seen).model_copy(update={"usage": spent})
         return {"attempts": [attempt]}
 

@@ -28,22 +28,25 @@ def recalling(memory: Memory) -> Node[ExemplarGiven, Command[Next]]:
         shown = read_shown(state.shown)
         run = read_run(state.run, runtime)
         task = await asyncio.to_thread(read_task, state.task)
+        if context.record:
+            # An attempt that cannot be remembered is not begun.
+            await memory(context.tenant)
         recalled = await recollect(memory, task, context)
         about = {"what", "trajectory", "success", "score", "tokens"}
         runtime.stream_writer(
             {
                 "type": "exemplar.recalled",
                 "task": task.id,
-                "recalled": [each.model_dump(include=about) for each in recalled],
+                "recollections": [each.model_dump(include=about) for each in recalled],
             }
         )
         update: ExemplarUpdate = {
             "task": task,
             "run_name": run,
             "background": shown,
-            "recalled": recalled,
+            "recollections": recalled,
             "plan": "",
-            "adapting": Usage(),
+            "plan_usage": Usage(),
             "attempts": [],
             "verdict": Verdict(),
             "outcome": None,

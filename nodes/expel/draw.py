@@ -14,6 +14,7 @@ from apprentice.environments.registry import environment
 from apprentice.nodes.kept import releases_of
 from apprentice.nodes.tasks import read_flag, read_name, read_number
 from apprentice.state.context import Context
+from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput
 from apprentice.state.expel import (
     HELD_OUT,
@@ -21,12 +22,11 @@ from apprentice.state.expel import (
     MAX_HELD_OUT,
     MAX_TASKS,
     TASKS,
-    Counts,
     ExpelGiven,
     ExpelUpdate,
+    OperationCounts,
 )
 from apprentice.state.gate import fresh_seed
-from apprentice.state.gathering import CHUNK
 from apprentice.state.nouns import Task
 
 TRAINING: Final = ("train",)
@@ -54,11 +54,11 @@ async def draw(state: ExpelGiven, runtime: Runtime[Context]) -> ExpelUpdate:
         "tasks_drawn": await asyncio.to_thread(drawn, where, TRAINING, run, tasks),
         "most_held_out": read_number("held_out", state.held_out, HELD_OUT, 0, MAX_HELD_OUT),
         "chunk_size": read_number("chunk", state.chunk, CHUNK, 1, MAX_CHUNK),
-        "reviewed": read_flag("review", state.review),
+        "ask_person": read_flag("review", state.review),
         "incumbent": await releases_of(runtime, where.name).current(),
         "evidence": [],
-        "operations": Counts(),
-        "rejected": [],
+        "operations": OperationCounts(),
+        "rejections": [],
         "candidate": None,
         "proposed": [],
         "waiting": [],

@@ -12,8 +12,8 @@ from apprentice.nodes.agents import Agent
 from apprentice.nodes.expel.budget import Budget
 from apprentice.nodes.kept import findings_of, log_of
 from apprentice.state.context import Context
+from apprentice.state.critique import CritiqueEvidence, TaskAttempts, extract_evidence
 from apprentice.state.expel import ExpelState, ExpelUpdate
-from apprentice.state.gathering import Evidence, Gathered, extracted
 from apprentice.state.nouns import Trajectory, transcript
 
 
@@ -48,8 +48,8 @@ STATUS: Final = 16
 
 
 async def _evidence(
-    ordered: list[Gathered], state: ExpelState, runtime: Runtime[Context], budget: Budget
-) -> list[Evidence]:
+    ordered: list[TaskAttempts], state: ExpelState, runtime: Runtime[Context], budget: Budget
+) -> list[CritiqueEvidence]:
     """Return the evidence: as many successes together as asked for, or as there is room for."""
     book = await log_of(runtime, state.environment).load()
     room = budget.transcripts([rule.text for rule in book.rules])
@@ -58,12 +58,12 @@ async def _evidence(
         return budget.count(transcript(attempt.messages)) + STATUS
 
     seed = Context.of(runtime).seed
-    return await asyncio.to_thread(extracted, ordered, seed, state.chunk_size, size, room)
+    return await asyncio.to_thread(extract_evidence, ordered, seed, state.chunk_size, size, room)
 
 
-async def gathered(state: ExpelState, runtime: Runtime[Context]) -> list[Gathered]:
+async def gathered(state: ExpelState, runtime: Runtime[Context]) -> list[TaskAttempts]:
     """Return every attempt that the run made."""
-    return await findings_of(runtime, state.environment, state.run_name, Gathered).all()
+    return await findings_of(runtime, state.environment, state.run_name, TaskAttempts).all()
 
 
 def _why(tasks: int) -> str:

@@ -40,7 +40,7 @@ async def propose(
     made = candidate(state, Context.of(runtime).tenant, rules)
     changed = made.texts != tuple(rule.text for rule in state.shown_now)
     reason = state.reason or (_SAME if rules else _EMPTY)
-    if state.reviewed and (changed or waiting):
+    if state.ask_person and (changed or waiting):
         goto: Literal["review", "validate", "publish"] = "review"
     else:
         goto = "validate" if changed else "publish"

@@ -18,10 +18,10 @@ from apprentice.nodes.attempt import without_checkpoints
 from apprentice.nodes.expel.draw import VALIDATION, drawn
 from apprentice.nodes.kept import findings_of, releases_of
 from apprentice.state.context import MAX_SEED, Context
+from apprentice.state.critique import alternate_kinds
 from apprentice.state.errors import BrokenData
-from apprentice.state.expel import Compared, ExpelState, ExpelUpdate, ForTask
+from apprentice.state.expel import ExpelState, ExpelUpdate, ForTask, RuleComparison
 from apprentice.state.gate import Aim, Gate
-from apprentice.state.gathering import balanced
 from apprentice.state.nouns import Task, digest
 from apprentice.state.prompts import Shown
 from apprentice.state.releases import NONE
@@ -39,7 +39,7 @@ async def validate(
     name = gate_name(state)
     level = state.level or await releases_of(runtime, state.environment).gate_level(name)
     tasks = await asyncio.to_thread(held_out, state)
-    findings = findings_of(runtime, state.environment, name, Compared)
+    findings = findings_of(runtime, state.environment, name, RuleComparison)
     known = {each.task: each for each in await findings.all()}
     seen = [known[task.id] for task in tasks[: state.looks * LOOK] if task.id in known]
     following = tasks[state.looks * LOOK : (state.looks + 1) * LOOK]
@@ -77,7 +77,7 @@ def comparing(
 
     async def compare(state: ForTask, runtime: Runtime[Context]) -> ExpelUpdate:
         """Attempt one held-out task under each arm, with the same seed; a restart repeats none."""
-        findings = findings_of(runtime, state.task.environment, state.run_name, Compared)
+        findings = findings_of(runtime, state.task.environment, state.run_name, RuleComparison)
         if await findings.get(state.task.id):
             return {}
         context = Context.of(runtime)
@@ -93,7 +93,7 @@ def comparing(
         outcomes = {arm: bool(ended[tuple(rules)]) for arm, rules in state.arms.items()}
         outcomes["judged"] = None not in ended.values()
         await findings.add(
-            state.task.id, Compared(task=state.task.id, family=state.task.kind, **outcomes)
+            state.task.id, RuleComparison(task=state.task.id, family=state.task.kind, **outcomes)
         )
         runtime.stream_writer({"type": "expel.compared", "task": state.task.id, **outcomes})
         return {}
@@ -127,7 +127,7 @@ def held_out(state: ExpelState) -> list[Task]:
     """Return the gate's own validation tasks, kinds taking turns; blocks while they are drawn."""
     where, name = environment(state.environment), gate_name(state)
     tasks = drawn(where, VALIDATION, name, state.most_held_out)
-    return list(balanced(tasks, Random(name)))
+    return list(alternate_kinds(tasks, Random(name)))
 
 
 def _seed(state: ForTask) -> int:

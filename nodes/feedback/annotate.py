@@ -39,6 +39,6 @@ def annotating(memory: Memory) -> Node[FeedbackState, FeedbackUpdate]:
                 "changed": changed,
             }
         )
-        return {"kept": "judged" if changed else "unchanged", "latest": verdict}
+        return {"effect": "judged" if changed else "unchanged", "latest": verdict}
 
     return annotate

@@ -23,7 +23,7 @@ from apprentice.state.feedback import (
 )
 from apprentice.state.messages import read_messages
 from apprentice.state.nouns import Task, Trajectory, Verdict
-from apprentice.state.sent import as_kept, sent_id
+from apprentice.state.submission import as_stored, sent_id
 
 _TASK = TypeAdapter[SentTask](SentTask)
 _VERDICT = TypeAdapter[SentVerdict](SentVerdict)
@@ -46,7 +46,7 @@ async def receive(
     sent = SentTask() if state.task is None else read(_TASK, "task", state.task)
     attempt = await asyncio.to_thread(_read_attempt, state, sent, name, given, Context.of(runtime))
     said = [field for field in sorted(sent.model_fields_set) if getattr(sent, field)]
-    update = {"id": attempt.id, "judgement": given, "attempt": attempt, "said": said}
+    update = {"id": attempt.id, "judgement": given, "attempt": attempt, "named_fields": said}
     return Command(update=update, goto="record")
 
 
@@ -55,7 +55,7 @@ def _read_attempt(
 ) -> Trajectory:
     messages = read_messages(state.messages)
     task = _looked_up(sent) if _is_here(sent.environment) else task_of(sent, messages)
-    return as_kept(
+    return as_stored(
         Trajectory(
             id=sent_id(context.tenant, task, messages, name),
             tenant=context.tenant,

@@ -13,7 +13,7 @@ from apprentice.nodes.training.notice import notice
 from apprentice.state.context import Context
 from apprentice.state.errors import BrokenData
 from apprentice.state.feedback import FeedbackState, FeedbackUpdate
-from apprentice.state.sent import expect_same
+from apprentice.state.submission import expect_same
 
 Next = Literal["annotate", "__end__"]
 
@@ -30,14 +30,14 @@ def recording(memory: Memory) -> Node[FeedbackState, Command[Next]]:
         new = bool(done.new)
         before = await kept.get(state.id)
         if before and not new:
-            expect_same(before.trajectory, state.attempt, state.said)
+            expect_same(before.trajectory, state.attempt, state.named_fields)
         runtime.stream_writer({"type": "feedback.recorded", "trajectory": state.id, "new": new})
         if new:
             await notice([state.attempt], runtime, memory)
         if done.known and state.judgement:
             return Command(goto="annotate")
         update: FeedbackUpdate = {
-            "kept": "recorded" if new else "known",
+            "effect": "recorded" if new else "known",
             "latest": (before.trajectory if before else state.attempt).verdict,
         }
         return Command(update=update, goto="__end__")

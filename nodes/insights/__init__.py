@@ -12,7 +12,7 @@ from apprentice.models.names import SHIPPED
 from apprentice.nodes.agents import Agent, Reply, ask
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, MissingPart
-from apprentice.state.insights import Report
+from apprentice.state.insights import InsightReport
 from apprentice.state.rulebook import Author, Operation, Rule, Rulebook
 from apprentice.state.rules import likeness
 
@@ -45,12 +45,14 @@ async def consult(analyst: Agent | None, prompt: Sequence[AnyMessage], context: 
     return await ask(analyst, prompt, context, graph="insights")
 
 
-def run_of(report: Report) -> str:
+def run_of(report: InsightReport) -> str:
     """Return the name under which a report's operations are logged, whichever run sent it."""
     return f"report {report.id}"
 
 
-async def enter(memory: RulebookLog, report: Report, text: str, author: Author) -> tuple[str, str]:
+async def enter(
+    memory: RulebookLog, report: InsightReport, text: str, author: Author
+) -> tuple[str, str]:
     """Add a report's insight; return its id, or why a person has to look at it.
 
     An insight that is known is not added twice: the id is that of the one that has the text.
@@ -66,12 +68,12 @@ async def enter(memory: RulebookLog, report: Report, text: str, author: Author) 
     )
     if applied.operations:
         return applied.operations[0].rule, ""
-    rejected = applied.rejected[0]
+    rejected = applied.rejections[0]
     known = None if rejected.flagged else _holder(text, applied.rulebook.rules)
     return (known, "") if known else ("", rejected.reason)
 
 
-async def vote(memory: RulebookLog, report: Report, insight: str) -> Rule:
+async def vote(memory: RulebookLog, report: InsightReport, insight: str) -> Rule:
     """Let a report's outcome count for or against its insight, once; return the insight.
 
     What a person has retired stays so.

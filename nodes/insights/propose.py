@@ -8,7 +8,7 @@ from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent
 from apprentice.nodes.insights import consult, log
 from apprentice.state.context import Context
-from apprentice.state.insight_prompts import proposing as prompt
+from apprentice.state.insight_prompts import propose_prompt as prompt
 from apprentice.state.insights import Experiment, InsightsState, InsightsUpdate, insights_of
 from apprentice.state.nouns import text_of
 from apprentice.state.rulebook import LIMIT
@@ -19,7 +19,7 @@ def proposing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdat
 
     async def propose(state: InsightsState, runtime: Runtime[Context]) -> InsightsUpdate:
         """Propose one experiment from the promoted insights, if there are any."""
-        memory = log(runtime, state.book_name)
+        memory = log(runtime, state.collection_name)
         book = await memory.load()
         update: InsightsUpdate = {
             "insights": insights_of(book, await memory.batches()),

@@ -35,7 +35,7 @@ def curating(memory: Memory) -> Node[TrainingState, Command[Next]]:
         judged = await remembered(memory, Context.of(runtime).tenant, state.environment)
         rounds = rounds_of(runtime, state.environment)
         try:
-            dataset = await asyncio.to_thread(made, method, judged, rounds, strip=state.stripped)
+            dataset = await asyncio.to_thread(made, method, judged, rounds, strip=state.strip_views)
         except MissingPart as too_little:
             reason = f"{state.reason}\n{too_little}".strip()
             return Command(update={"stage": "refused", "reason": reason}, goto="__end__")

@@ -32,7 +32,7 @@ from apprentice.state.errors import BadInput, MissingPart
 from apprentice.state.gate import Decision, Gate
 from apprentice.state.nouns import Task, digest, text_of
 from apprentice.state.prompts import Shown
-from apprentice.state.training import TrainingState, TrainingUpdate, Tried
+from apprentice.state.training import AdapterComparison, TrainingState, TrainingUpdate
 from apprentice.training.adapters import fits, read
 from apprentice.training.datasets.card import load
 from apprentice.training.datasets.curation import normalised
@@ -77,11 +77,11 @@ def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
             # The run that released it was ended before its last word: the gate has decided.
             decisions[state.environment] = current.validation
             return Command(update=told(current.validation.reason), goto="promote")
-        for name in (state.environment, *state.kept):
+        for name in (state.environment, *state.other_environments):
             if name in decisions:
                 continue
             tasks = await asyncio.to_thread(_held_out, name, state, runtime)
-            findings = findings_of(runtime, name, state.job, Tried)
+            findings = findings_of(runtime, name, state.job, AdapterComparison)
             known = await _known(findings, against)
             decision = await _decided(state, name, tasks, known, runtime)
             if decision.outcome == "undecided":
@@ -100,7 +100,7 @@ async def _decided(
     state: TrainingState,
     name: str,
     tasks: Sequence[Task],
-    known: dict[str, Tried],
+    known: dict[str, AdapterComparison],
     runtime: Runtime[Context],
 ) -> Decision:
     """Let the gate decide: better in the environment itself, no worse in those to be kept.
@@ -138,7 +138,7 @@ async def _attempt(
     state: TrainingState,
     against: str,
     tasks: Sequence[Task],
-    findings: Findings[Tried],
+    findings: Findings[AdapterComparison],
     runtime: Runtime[Context],
 ) -> None:
     """Attempt tasks with both adapters and with none, the same seed for all; keep how each went.
@@ -160,7 +160,7 @@ async def _attempt(
             ended = await attempted(episode, task, Shown(), settings, run=state.job)
         return ended.verdict.success
 
-    async def tried(task: Task) -> Tried:
+    async def tried(task: Task) -> AdapterComparison:
         here = covers(state.environment, task.environment)
         arms = {"incumbent": against or NO_ADAPTER, "candidate": state.adapter}
         arms |= {"control": NO_ADAPTER} if here else {}
@@ -169,7 +169,7 @@ async def _attempt(
         outcome = dict(zip(acting, ended, strict=True))
         how = {arm: bool(outcome[adapter]) for arm, adapter in arms.items()}
         how["judged"] = None not in ended
-        found = Tried(task=task.id, family=task.kind, against=against, **how)
+        found = AdapterComparison(task=task.id, family=task.kind, against=against, **how)
         if found.judged:
             await findings.add(_key(found), found)
         return found
@@ -186,11 +186,13 @@ async def _attempt(
             await findings.add(_key(one), one)
 
 
-def _key(tried: Tried) -> str:
+def _key(tried: AdapterComparison) -> str:
     return digest(tried.task, tried.against)
 
 
-async def _known(findings: Findings[Tried], against: str) -> dict[str, Tried]:
+async def _known(
+    findings: Findings[AdapterComparison], against: str
+) -> dict[str, AdapterComparison]:
     """Return how tasks went that were compared with an adapter, by task."""
     return {tried.task: tried for tried in await findings.all() if tried.against == against}
 

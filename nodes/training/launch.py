@@ -38,7 +38,7 @@ def launching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
         rounds = rounds_of(runtime, state.environment)
         parent = await incumbent(state, runtime)
         begun = await asyncio.to_thread(_begun, state, rounds, parent)
-        known = resumed(begun, state.kept)
+        known = resumed(begun, state.other_environments)
         try:
             job = await asyncio.to_thread(_same_job, begun, rounds)
             if await asyncio.to_thread(rounds.ended, begun.number):  # by another run, meanwhile
@@ -50,7 +50,7 @@ def launching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
         runtime.stream_writer(
             {"type": "training.launched", "job": begun.job, "method": begun.method}
         )
-        return Command(update={**known, "launched": True}, goto="watch")
+        return Command(update={**known, "job_launched": True}, goto="watch")
 
     return launch
 
@@ -89,8 +89,8 @@ def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
             job=job.id,
             adapter=job.adapter,
             advice=state.advice,
-            kept=state.kept,
-            seen=state.seen,
+            kept=state.other_environments,
+            seen=state.surveyed_until,
             begun=time.time(),
         )
     )

@@ -34,6 +34,7 @@ from apprentice.nodes.training.workshop import (
 from apprentice.state.context import Context
 from apprentice.state.errors import ApprenticeError, BadInput, UnknownName
 from apprentice.state.nouns import Trajectory
+from apprentice.state.redaction import redact
 from apprentice.state.training import THRESHOLD
 from apprentice.training.datasets.episodes import unusable
 from apprentice.training.jobs import Launcher
@@ -120,8 +121,9 @@ async def notice(
     try:
         return await _noticed(attempts, runtime, memory, start, counter, jobs)
     except (ApprenticeError, OSError, ValueError, HTTPError) as error:
-        _log.warning("No training can be started: %s", error)
-        runtime.stream_writer({"type": "training.notice", "reason": str(error)})
+        reason = redact(str(error))
+        _log.warning("No training can be started: %s", reason)
+        runtime.stream_writer({"type": "training.notice", "reason": reason})
         return False
 
 

@@ -25,7 +25,7 @@ from apprentice.training.adapters import mark
 from apprentice.training.datasets.card import load
 from apprentice.training.rounds import End
 
-Outcome = Literal["promoted", "rejected"]
+PromotionOutcome = Literal["promoted", "rejected"]
 _OVERTAKEN: Final = "Another adapter was put in force meanwhile: the next look compares with it."
 
 
@@ -74,12 +74,14 @@ async def _release(environment: str, state: TrainingState, runtime: Runtime[Cont
     await releases.publish((current or empty).model_copy(update=changed), reason=state.reason)
 
 
-async def _mark(outcome: Outcome, state: TrainingState) -> None:
+async def _mark(outcome: PromotionOutcome, state: TrainingState) -> None:
     numbers = _figures(state.decisions)
     await asyncio.to_thread(mark, state.adapter, outcome, state.reason, numbers)
 
 
-async def _end(outcome: Outcome, state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
+async def _end(
+    outcome: PromotionOutcome, state: TrainingState, runtime: Runtime[Context]
+) -> TrainingUpdate:
     decision = state.decisions.get(state.environment)
     if decision:
         await releases_of(runtime, state.environment).end_gate(state.job, decision)

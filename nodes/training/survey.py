@@ -27,7 +27,7 @@ from apprentice.nodes.training.workshop import (
     rounds_of,
     usable,
 )
-from apprentice.state.advice import Circumstances, Evidence, Method
+from apprentice.state.advice import AvailableData, Circumstances, Method
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Name, digest
@@ -71,11 +71,15 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
         rounds = rounds_of(runtime, update["environment"])
         last = await asyncio.to_thread(rounds.last)
         if last and last[1] is None:
-            return Command(update={**update, **resumed(last[0], update["kept"])}, goto="watch")
+            return Command(
+                update={**update, **resumed(last[0], update["other_environments"])}, goto="watch"
+            )
         if last and last[1] and last[1].outcome == "failed" and asked.again:
             taken_up = await asyncio.to_thread(once_more, last[0], rounds)
             begun = await asyncio.to_thread(rounds.begin, taken_up)
-            return Command(update={**update, **resumed(begun, update["kept"])}, goto="launch")
+            return Command(
+                update={**update, **resumed(begun, update["other_environments"])}, goto="launch"
+            )
         judged = await remembered(memory, context.tenant, update["environment"])
         found = usable(judged)
         seen = last[0].seen if last else 0.0
@@ -93,10 +97,10 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
                 f"recorded since the last training; {asked.threshold - new} more are needed."
             )
             return Command(update=update, goto="__end__")
-        tried_on = [update["environment"], *update["kept"]]
+        tried_on = [update["environment"], *update["other_environments"]]
         if lack := await asyncio.to_thread(no_held_out, tried_on):
             return Command(update={**update, "stage": "refused", "reason": lack}, goto="__end__")
-        update["seen"] = max(one.at for one in found)
+        update["surveyed_until"] = max(one.at for one in found)
         return Command(update=update, goto="advise")
 
     return survey
@@ -130,16 +134,18 @@ def read_asked(state: TrainingGiven, context: Context, defaults: Mapping[str, An
         "base": base_of(context),
         "situation": given,
         "job_settings": settings,
-        "stripped": read_flag("strip", True if state.strip is None else state.strip),
+        "strip_views": read_flag("strip", True if state.strip is None else state.strip),
         "most": read_number("held_out", state.held_out, HELD_OUT, 1, 5_000),
-        "kept": [environment(name).name for name in read(_NAMES, "keep", state.keep or [])],
-        "following": read_flag("follow", state.follow or False),
+        "other_environments": [
+            environment(name).name for name in read(_NAMES, "keep", state.keep or [])
+        ],
+        "follow_job": read_flag("follow", state.follow or False),
         "advice": None,
         "dataset": "",
         "job": "",
         "adapter": "",
         "progress": {},
-        "launched": False,
+        "job_launched": False,
         "looks": 0,
         "decisions": {},
         "reason": "",
@@ -154,7 +160,7 @@ def summed(
     context: Context,
     environment_name: str,
     settings: Mapping[str, Any],
-) -> Evidence:
+) -> AvailableData:
     """Sum up what is at hand, for the advisor; what it costs depends on the job's settings."""
     return evidence(
         [one.attempt for one in found],
@@ -169,13 +175,13 @@ def summed(
 def resumed(begun: Round, kept: list[str]) -> TrainingUpdate:
     """Return what a run has to know to go on with a round; what it was to keep, it is to keep."""
     return {
-        "kept": list(dict.fromkeys([*begun.kept, *kept])),
+        "other_environments": list(dict.fromkeys([*begun.kept, *kept])),
         "number": begun.number,
         "dataset": begun.dataset,
         "job": begun.job,
         "adapter": begun.adapter,
         "advice": begun.advice,
-        "evidence": Evidence(),
+        "evidence": AvailableData(),
     }
 
 

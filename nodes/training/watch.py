@@ -29,7 +29,7 @@ def watching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
             return await _look(jobs(), state, runtime)
 
         status = await look()
-        if state.following and (state.launched or status.alive):
+        if state.follow_job and (state.job_launched or status.alive):
             async for status in followed(look, PAUSE):  # noqa: B007 - the last one counts
                 pass
         update: TrainingUpdate = {"progress": status.latest, "stage": "training"}
@@ -40,7 +40,7 @@ def watching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
             rounds = rounds_of(runtime, state.environment)
             ended = await given_up(runtime, rounds, state.number, state.job, reason)
             return Command(update={**update, **ended}, goto="__end__")
-        if not (state.launched or status.alive):
+        if not (state.job_launched or status.alive):
             return Command(update=update, goto="launch")
         update["reason"] = f"The job {state.job} is {status.stage}."
         return Command(update=update, goto="__end__")

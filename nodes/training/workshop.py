@@ -17,7 +17,7 @@ from apprentice.nodes.experience import Memory
 from apprentice.nodes.kept import releases_of
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, MissingPart
-from apprentice.state.experience import Remembered
+from apprentice.state.experience import StoredAttempt
 from apprentice.state.nouns import Trajectory
 from apprentice.state.training import TrainingState, TrainingUpdate
 from apprentice.training.datasets.episodes import unusable
@@ -147,6 +147,6 @@ def usable(judged: list[Judged]) -> list[Judged]:
     return [one for one in judged if not unusable(one.attempt)]
 
 
-def _judged(one: Remembered) -> Judged:
+def _judged(one: StoredAttempt) -> Judged:
     at = one.verdicts[-1].at if one.verdicts else one.trajectory.ended_at
     return Judged(one.trajectory, at or 0.0)

@@ -25,8 +25,8 @@ from apprentice.models.tokens import counter
 from apprentice.nodes import agents
 from apprentice.nodes.expel import budget
 from apprentice.state.context import Context
+from apprentice.state.critique import TaskAttempts
 from apprentice.state.errors import BadInput, ContextOverflow, MissingPart, OutOfBounds, UnknownName
-from apprentice.state.gathering import Gathered
 from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FULL, RULES
 from apprentice.state.releases import Release
@@ -273,7 +273,7 @@ async def test_what_a_model_writes_instead_of_operations_changes_nothing(
     store = InMemoryStore()
     ended = await learned(store, {"tasks": 6}, critic=lambda _: said)
     assert (ended["outcome"], ended["operations"].applied) == ("unchanged", 0)
-    assert any(reason in each.reason for each in ended["rejected"])
+    assert any(reason in each.reason for each in ended["rejections"])
     assert await RulebookLog(store, book=HOME).batches() == []
 
 
@@ -440,7 +440,7 @@ async def test_a_rule_that_a_person_took_out_is_not_brought_back_by_a_model() ->
     await RulebookLog(store, book=HOME).record([gone], run="no", author="person")
     ended = await learned(store, {"tasks": 2, "held_out": 0}, critic=lambda _: "ADD: look twice")
     assert (ended["outcome"], ended["operations"].applied) == ("unchanged", 0)
-    assert "A person took this rule out." in {each.reason for each in ended["rejected"]}
+    assert "A person took this rule out." in {each.reason for each in ended["rejections"]}
     assert len(await Quarantine(store, "default", HOME).waiting()) > 0
 
 
@@ -467,7 +467,7 @@ async def test_evidence_that_is_too_long_for_the_model_is_divided() -> None:
     assert ended["operations"].applied > 0
     longer = await learned(InMemoryStore(), given, critic=blind)
     assert longer["outcome"] == "unchanged"
-    assert any("reads at most 9" in each.reason for each in longer["rejected"])
+    assert any("reads at most 9" in each.reason for each in longer["rejections"])
 
 
 def blind(messages: Sequence[AnyMessage]) -> str:
@@ -491,8 +491,8 @@ async def test_no_question_is_longer_than_the_model_reads(monkeypatch: pytest.Mo
     lengths = [sum(count(message.text) for message in messages) for messages in asked]
     assert max(lengths) <= 900 - budget.ANSWER
     assert ended["operations"].applied > 10
-    assert ended["rejected"] == []
-    found = await Findings(store, "default", HOME, "one", Gathered).all()
+    assert ended["rejections"] == []
+    found = await Findings(store, "default", HOME, "one", TaskAttempts).all()
     solved = {attempt.id for each in found for attempt in each.ended(True)}
     batches = await RulebookLog(store, book=HOME).batches()
     chunks = [batch for batch in batches if batch.reason.startswith("Successes")]

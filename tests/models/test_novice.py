@@ -81,8 +81,8 @@ def test_the_reflection_moves_with_the_object() -> None:
         # Rooms number a kind of place from 1, so what is moved goes to one that is not there yet.
         moved = next(f"{kind} 1" for kind in PLACES if f" {kind} " not in attempt.opening)
         spots += [(spot, moved), (moved, spot)]
-        asked.append(prompts.reflecting(attempt.text()))
-        asked.append(prompts.reflecting(attempt.text().replace(spot, moved)))
+        asked.append(prompts.reflect_prompt(attempt.text()))
+        asked.append(prompts.reflect_prompt(attempt.text().replace(spot, moved)))
     for (right, wrong), text in zip(spots, answers(asked), strict=True):
         told += right in text and wrong not in text
     assert told / len(asked) >= 0.8

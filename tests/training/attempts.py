@@ -14,7 +14,7 @@ from apprentice.environments.household.world import world
 from apprentice.environments.registry import environment
 from apprentice.memory.experience import Experience, opening
 from apprentice.state.nouns import Task, Trajectory, text_of, trajectory_id
-from apprentice.state.prompts import Shown, acting
+from apprentice.state.prompts import Shown, act_prompt
 from tests.memory.experience.attempts import Words
 
 NORTH = "household/north/small"
@@ -48,7 +48,7 @@ def attempt(
 ) -> Trajectory:
     """Let the expert attempt a task."""
     instructions = environment(task.environment).instructions
-    messages = acting(instructions, Shown(rules=rules), text_of(start(task)))
+    messages = act_prompt(instructions, Shown(rules=rules), text_of(start(task)))
     opening, turns = text_of(messages[1]), list[Turn]()
     while True:
         turn = AIMessage(expert(opening, turns, knowledge))

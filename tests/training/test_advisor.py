@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apprentice.state.advice import Circumstances, Evidence, Limits, Method, Overruling
+from apprentice.state.advice import AvailableData, Circumstances, Limits, Method, Override
 from apprentice.training.advisor import advise
 from apprentice.training.small_models import fitting
 
@@ -21,7 +21,7 @@ GOOD: dict[str, Any] = {
 
 
 def advice(evidence: dict[str, Any] | None = None, **circumstances: Any) -> Any:
-    return advise(Evidence(**{**GOOD, **(evidence or {})}), Circumstances(**circumstances))
+    return advise(AvailableData(**{**GOOD, **(evidence or {})}), Circumstances(**circumstances))
 
 
 def names(made: Any, speaks: str) -> set[str]:
@@ -78,7 +78,7 @@ def test_one_reason_against_is_enough_to_hold_off(
 
 
 def test_without_data_there_is_no_advice_for_it() -> None:
-    made = advise(Evidence())
+    made = advise(AvailableData())
     assert not made.tune
     assert "0 of 50 for sft" in made.sentences()
 
@@ -136,7 +136,7 @@ def test_what_pays_after_it_is_due_again_does_not_pay() -> None:
 
 @pytest.mark.parametrize("tune", [True, False])
 def test_people_may_overrule_it_and_that_is_kept(tune: bool) -> None:
-    overruling = Overruling(tune=tune, why="The launch is on Monday.", by="Ada")
+    overruling = Override(tune=tune, why="The launch is on Monday.", by="Ada")
     made = advice({"rows": {}} if tune else {}, overruling=overruling)
     assert made.tune is tune
     assert made.method == ("sft" if tune else None)

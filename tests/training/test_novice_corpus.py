@@ -216,7 +216,7 @@ def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path: Path)
     from apprentice.training.scratch import loop as training
 
     torch.set_num_threads(1)
-    whole = training.Settings(
+    whole = training.ScratchSettings(
         tokens=60_000, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2
     )
     training.train(tmp_path / "whole", Novice(), whole, save_every=0)
@@ -254,7 +254,9 @@ def test_a_run_is_published_with_the_settings_it_had(tmp_path: Path) -> None:
     training.train(
         tmp_path,
         Novice(),
-        training.Settings(tokens=1, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2),
+        training.ScratchSettings(
+            tokens=1, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2
+        ),
     )
     facts = json.loads((tmp_path / "model" / "training.json").read_text())
     assert facts["settings"]["layers"] == 1

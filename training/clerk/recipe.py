@@ -17,7 +17,7 @@ from apprentice.state.prompts import TOOLS
 from apprentice.training.clerk import vocabulary
 from apprentice.training.clerk.corpus import Corpus, content_words
 from apprentice.training.scratch import chat
-from apprentice.training.scratch.loop import Settings, build, predicted
+from apprentice.training.scratch.loop import ScratchSettings, build, predicted
 from apprentice.training.scratch.samples import Sample
 
 CHUNK: Final = 256
@@ -30,7 +30,7 @@ PROBED: Final = 60
 class Clerk:
     """The model that reads forms."""
 
-    settings = Settings(
+    settings = ScratchSettings(
         tokens=60_000_000, batch=8_192, hidden=vocabulary.WIDTH, muon_rate=3e-3, cooldown=0.5
     )
     other_weight = 0.0
@@ -46,7 +46,9 @@ class Clerk:
             vocabulary.tokenizer().save_pretrained(folder)
         return chat.load(folder)
 
-    def network(self, settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    def network(
+        self, settings: ScratchSettings, tokenizer: PreTrainedTokenizerFast
+    ) -> LlamaForCausalLM:
         """Return the fresh model; its words' vectors are not learned."""
         model = build(settings, len(tokenizer), MATCHERS)
         known = model.model.embed_tokens.weight

@@ -67,7 +67,7 @@ def lookups(player: Player) -> tuple[Part, ...]:
     rules = world_rules(keeps, treats, None if rng.random() < 0.3 else rng)
     rng.shuffle(rules)
     known = Knowledge(by_noun(keeps), appliances=treats)
-    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
+    system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
     parts = [Part("system", str(system.content), False)]
     asked: set[str] = set()
     for _ in range(4 * LOOKUPS):
@@ -103,7 +103,7 @@ def reciting(player: Player) -> tuple[Part, ...]:
     told = rng.sample(list(drawn), rng.randint(4, len(drawn)))
     own = rng.random() < 0.5
     rules = [rule_in_view(name, drawn[name], None if own else rng) for name in told]
-    system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
+    system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, Shown(rules=rules), "")[0]
     parts = [Part("system", str(system.content), False)]
     if rng.random() < 0.5:
         numbers = rng.sample(range(1, len(told) + 1), min(LOOKUPS + 4, len(told)))

@@ -159,7 +159,7 @@ class Player:
     def acted(self, game: Game, shown: Shown, known: Knowledge) -> tuple[Part, ...]:
         """Act with something in view, on what it tells."""
         episode = self.play(self.again(game), known, self.limit(game) + 4)
-        system = prompts.acting(HOUSEHOLD_INSTRUCTIONS, shown, episode.opening)[0]
+        system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, shown, episode.opening)[0]
         parts = [Part("system", str(system.content), False), Part("user", episode.opening, False)]
         for number, turn in enumerate(self._cut(episode)):
             parts.append(Part("assistant", turn.text, number not in episode.slips))

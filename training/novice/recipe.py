@@ -18,7 +18,7 @@ from apprentice.state import prompts
 from apprentice.training.novice.corpus import KINDS, Corpus
 from apprentice.training.novice.tokenizer import train as train_tokenizer
 from apprentice.training.scratch import chat
-from apprentice.training.scratch.loop import Settings, build, predicted
+from apprentice.training.scratch.loop import ScratchSettings, build, predicted
 from apprentice.training.scratch.samples import Sample
 
 CHUNK: Final = 256
@@ -71,7 +71,7 @@ STAGES: Final = (
 class Novice:
     """The model that plays the household."""
 
-    settings = Settings()
+    settings = ScratchSettings()
     other_weight = 0.1
 
     def tokenizer(self, out: Path, seed: int) -> PreTrainedTokenizerFast:
@@ -83,7 +83,9 @@ class Novice:
             train_tokenizer(texts).save_pretrained(folder)
         return chat.load(folder)
 
-    def network(self, settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    def network(
+        self, settings: ScratchSettings, tokenizer: PreTrainedTokenizerFast
+    ) -> LlamaForCausalLM:
         """Return the fresh model."""
         return build(settings, len(tokenizer), MATCHERS)
 

@@ -29,7 +29,7 @@ def adapting(player: Player) -> tuple[Part, ...] | None:
     if case is None:
         return None
     opening = game.first_observation().text
-    return written(prompts.adapting(opening, case.text()), adapted(opening, case)[0])
+    return written(prompts.adapt_prompt(opening, case.text()), adapted(opening, case)[0])
 
 
 def reflecting(player: Player) -> tuple[Part, ...] | None:
@@ -43,7 +43,7 @@ def reflecting(player: Player) -> tuple[Part, ...] | None:
     feedback = player.rng.choice(
         ("", f"Out of steps: all {steps} were used, and the task is not solved.")
     )
-    return written(prompts.reflecting(failed[-1].text(), earlier[-3:], feedback), text)
+    return written(prompts.reflect_prompt(failed[-1].text(), earlier[-3:], feedback), text)
 
 
 def critic(player: Player) -> tuple[Part, ...] | None:

@@ -36,7 +36,7 @@ STRANGERS: Final = 1_500
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScratchSettings:
     """How long, how fast, from which seed."""
 
     tokens: int = 32_000_000
@@ -61,13 +61,15 @@ class Recipe(Protocol):
         other_weight: what a token that nobody has to write counts in the loss, beside 1.
     """
 
-    settings: Settings
+    settings: ScratchSettings
     other_weight: float
 
     def tokenizer(self, out: Path, seed: int) -> PreTrainedTokenizerFast:
         """Return the tokenizer of a run's folder, made there if need be."""
 
-    def network(self, settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    def network(
+        self, settings: ScratchSettings, tokenizer: PreTrainedTokenizerFast
+    ) -> LlamaForCausalLM:
         """Return the fresh model."""
 
     def samples(
@@ -84,7 +86,9 @@ class Recipe(Protocol):
         """Return shares of turns that are right, for the log."""
 
 
-def train(out: Path, recipe: Recipe, settings: Settings, *, save_every: float = 120.0) -> None:
+def train(
+    out: Path, recipe: Recipe, settings: ScratchSettings, *, save_every: float = 120.0
+) -> None:
     """Train until all tokens are seen, writing checkpoints and a log; resumes by itself.
 
     Args:
@@ -160,7 +164,7 @@ def publish(out: Path, recipe: Recipe, folder: Path) -> None:
     if not (out / "state.pt").exists():
         raise MissingPart(f"{out} has no checkpoint. Train first, with --out {out}.")
     kept = torch.load(out / "state.pt", weights_only=True, map_location="cpu")
-    settings = Settings(**kept["settings"])
+    settings = ScratchSettings(**kept["settings"])
     tokenizer = recipe.tokenizer(out, settings.seed)
     model = recipe.network(settings, tokenizer)
     model.load_state_dict(kept["model"])
@@ -174,7 +178,7 @@ def publish(out: Path, recipe: Recipe, folder: Path) -> None:
     (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def build(settings: Settings, vocabulary: int, matchers: Sequence[int]) -> LlamaForCausalLM:
+def build(settings: ScratchSettings, vocabulary: int, matchers: Sequence[int]) -> LlamaForCausalLM:
     """Return a fresh Llama-architecture model.
 
     Args:
@@ -316,7 +320,7 @@ def predicted(
     return found
 
 
-def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
+def _optimizers(model: LlamaForCausalLM, settings: ScratchSettings) -> list[torch.optim.Optimizer]:
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     hidden = [p for n, p in named if p.ndim == 2 and "embed" not in n]
     rest = [p for n, p in named if p.ndim != 2 or "embed" in n]
@@ -327,13 +331,17 @@ def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim
     return [muon, adam]
 
 
-def _rate(step: int, seen: int, settings: Settings) -> float:
+def _rate(step: int, seen: int, settings: ScratchSettings) -> float:
     left = 1 - seen / settings.tokens
     return min(1.0, (step + 1) / settings.warmup, max(left, 0.0) / settings.cooldown)
 
 
 def _batches(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerFast, settings: Settings, chunk: int, seen: int
+    recipe: Recipe,
+    tokenizer: PreTrainedTokenizerFast,
+    settings: ScratchSettings,
+    chunk: int,
+    seen: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Draw a chunk of samples and yield it in batches of like lengths."""
     seed = settings.seed * 1_000_003 + chunk

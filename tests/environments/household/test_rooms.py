@@ -56,6 +56,12 @@ def test_an_id_determines_its_task_and_room() -> None:
         assert again.reset(task).room == home.reset(task).room
 
 
+@pytest.mark.parametrize("task_id", ["train/06", "train/000000000006"])
+def test_a_task_has_one_id(task_id: str) -> None:
+    home = Household()
+    assert home.task(task_id) == home.task("train/6")
+
+
 def test_families_take_turns() -> None:
     kinds = [task.kind for task in Household().tasks("test", 60, seed=7)]
     assert kinds == list(FAMILIES) * 10
@@ -142,6 +148,8 @@ def test_an_error_names_the_unknown_part() -> None:
         tasks(Household(), "tst")
     with pytest.raises(UnknownName, match=r"household world 'nrth'\. Did you mean 'north'"):
         Household("nrth")
+    with pytest.raises(UnknownName, match="household world 'w017'"):
+        Household("w017")
     with pytest.raises(UnknownName, match="household size 'huge'"):
         Household("north", "huge")
     with pytest.raises(OutOfBounds, match="seed is -1"):

@@ -9,7 +9,7 @@ from apprentice.environments.advance import advance, start
 from apprentice.environments.registry import environment
 from apprentice.environments.toolcalls.environment import Toolcalls
 from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Verdict, text_of
-from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, acting
+from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, act_prompt
 from apprentice.state.toolcalls import call
 from apprentice.training.datasets.episodes import (
     challenges,
@@ -79,7 +79,7 @@ def test_a_lesson_about_the_task_is_no_better_answer_either_without_it() -> None
 
 def called(task: Task, *turns: str) -> Trajectory:
     """Return an attempt at a tool-call task, as its environment answers."""
-    messages = acting(environment(task.environment).instructions, Shown(), text_of(start(task)))
+    messages = act_prompt(environment(task.environment).instructions, Shown(), text_of(start(task)))
     for turn in turns:
         done = advance(task, messages, AIMessage(turn))
         messages += [AIMessage(turn), done.reply]
@@ -112,7 +112,7 @@ def test_the_transcripts_themselves_are_not_changed(attempts: list[Trajectory]) 
 
 @pytest.mark.parametrize("section", ["rules", "exemplars", "reflections", "plan", "last_attempt"])
 def test_every_section_is_taken_out(section: str) -> None:
-    system = acting("Be good.", Shown(**{section: ["- something"]}), "Go.")[0]
+    system = act_prompt("Be good.", Shown(**{section: ["- something"]}), "Go.")[0]
     assert stripped(str(system.text)) == "Be good."
 
 

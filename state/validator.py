@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from apprentice.state.nouns import digest
-from apprentice.state.rules import ORDER, Author, Kind, Operation, Rejected, Rule, likeness
-from apprentice.state.screening import screen
+from apprentice.state.rules import ORDER, Author, Kind, Operation, Rejection, Rule, likeness
+from apprentice.state.screen import screen
 
 BATCH_LIMIT: Final = 4
 """Operations that a model may give at once."""
@@ -25,7 +25,7 @@ _SAME: Final = 0.8
 _DIFFERENT: Final = 0.5
 
 
-class Bench:
+class OperationValidator:
     """Judges one batch of operations.
 
     Args:
@@ -47,7 +47,7 @@ class Bench:
         overfull: bool,
         origin: str,
     ) -> None:
-        self.rejected: list[Rejected] = []
+        self.rejections: list[Rejection] = []
         self._rules = rules
         self._known = {rule.id: rule for rule in (*rules, *retired)}
         self._merged = merged
@@ -65,16 +65,16 @@ class Bench:
         addressed.sort(key=lambda operation: ORDER[operation.kind])
         return tuple(self._passed(map(self._word, addressed)))
 
-    def _passed(self, outcomes: Iterable[Operation | Rejected]) -> list[Operation]:
+    def _passed(self, outcomes: Iterable[Operation | Rejection]) -> list[Operation]:
         passed: list[Operation] = []
         for outcome in outcomes:
             if isinstance(outcome, Operation):
                 passed.append(outcome)
             else:
-                self.rejected.append(outcome)
+                self.rejections.append(outcome)
         return passed
 
-    def _address(self, operation: Operation) -> Operation | Rejected:
+    def _address(self, operation: Operation) -> Operation | Rejection:
         """Give an operation the id of the rule that it means."""
         target = self._target(operation)
         reason = self._unaddressed(operation, target)
@@ -146,7 +146,7 @@ class Bench:
         likeliest = max(self._rules, key=lambda rule: _overlap(words, rule))
         return likeliest if _overlap(words, likeliest) >= _SAME else None
 
-    def _word(self, operation: Operation) -> Operation | Rejected:
+    def _word(self, operation: Operation) -> Operation | Rejection:
         """Return an operation as it will be logged, if its text stands."""
         if operation.kind == "SET":
             return operation
@@ -165,7 +165,7 @@ class Bench:
         self._given.add(given)
         return operation.model_copy(update={"weight": _WEIGHTS[operation.kind]})
 
-    def _repeat(self, operation: Operation, holder: Rule) -> Operation | Rejected:
+    def _repeat(self, operation: Operation, holder: Rule) -> Operation | Rejection:
         """Judge an operation whose text is in the list: an EDIT is a vote for it, an ADD falls."""
         if operation.kind == "ADD":
             return _refuse(operation, "The rule is in the list already.")
@@ -180,9 +180,9 @@ class Bench:
         return Operation(kind=kind, rule=rule.id, text=rule.text, weight=weight)
 
 
-def _refuse(operation: Operation, reason: str, *, flagged: bool = False) -> Rejected:
+def _refuse(operation: Operation, reason: str, *, flagged: bool = False) -> Rejection:
     written = str(operation)[:200]
-    return Rejected(written=written, reason=reason, operation=operation, flagged=flagged)
+    return Rejection(written=written, reason=reason, operation=operation, flagged=flagged)
 
 
 def _overlap(words: set[str], rule: Rule) -> float:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from apprentice.state.nouns import Noun, Task, Trajectory
-from apprentice.state.reflexion import Outcome
+from apprentice.state.reflexion import ReflexionOutcome
 
 CHUNK: Final = 8
 """Successes that are looked at together."""
@@ -19,11 +19,13 @@ ELIDED: Final = "…"
 """Stands for the lines that a transcript had no room for."""
 
 
-class Gathered(Noun):
+class TaskAttempts(Noun):
     """Every attempt that a run made at one task."""
 
+    stored_as: ClassVar[str] = "gathered"
+
     task: Task
-    outcome: Outcome
+    outcome: ReflexionOutcome
     attempts: tuple[Trajectory, ...] = ()
 
     def ended(self, success: bool) -> list[Trajectory]:
@@ -31,7 +33,7 @@ class Gathered(Noun):
         return [attempt for attempt in self.attempts if attempt.verdict.success is success]
 
 
-class Evidence(Noun):
+class CritiqueEvidence(Noun):
     """What one question to the critic rests on.
 
     Attributes:
@@ -42,22 +44,22 @@ class Evidence(Noun):
     kind: Literal["pair", "successes"]
     trajectories: tuple[str, ...]
 
-    def halves(self) -> tuple[Evidence, ...]:
+    def halves(self) -> tuple[CritiqueEvidence, ...]:
         """Return the evidence in two parts; a pair, or a single success, cannot be divided."""
         count = len(self.trajectories)
         if self.kind == "pair" or count < 2:
             return ()
         parts = (self.trajectories[: count // 2], self.trajectories[count // 2 :])
-        return tuple(Evidence(kind="successes", trajectories=part) for part in parts)
+        return tuple(CritiqueEvidence(kind="successes", trajectories=part) for part in parts)
 
 
-def extracted(
-    gathered: Sequence[Gathered],
+def extract_evidence(
+    gathered: Sequence[TaskAttempts],
     seed: int,
     chunk: int = CHUNK,
     size: Callable[[Trajectory], int] = lambda _: 0,
     room: int | None = None,
-) -> list[Evidence]:
+) -> list[CritiqueEvidence]:
     """Return the evidence in what was gathered: pairs, then chunks of successes.
 
     Args:
@@ -68,16 +70,18 @@ def extracted(
         room: tokens a chunk, at most; a success that has more is alone. None for any.
     """
     pairs = [
-        Evidence(kind="pair", trajectories=(success.id, failure.id))
+        CritiqueEvidence(kind="pair", trajectories=(success.id, failure.id))
         for each in gathered
         for success in each.ended(True)
         for failure in each.ended(False)
     ]
     by_task = {each.task.id: each.ended(True) for each in gathered if each.ended(True)}
     solved = [each.task for each in gathered if each.task.id in by_task]
-    ordered = [success for task in balanced(solved, Random(seed)) for success in by_task[task.id]]
+    ordered = [
+        success for task in alternate_kinds(solved, Random(seed)) for success in by_task[task.id]
+    ]
     return pairs + [
-        Evidence(kind="successes", trajectories=tuple(success.id for success in part))
+        CritiqueEvidence(kind="successes", trajectories=tuple(success.id for success in part))
         for part in _chunks(ordered, chunk, size, room)
     ]
 
@@ -102,7 +106,7 @@ def _chunks(
         yield part
 
 
-def shortened(texts: Sequence[str], count: Callable[[str], int], room: int) -> list[str]:
+def shorten(texts: Sequence[str], count: Callable[[str], int], room: int) -> list[str]:
     """Return transcripts that have room together: the longest lose lines from their middle.
 
     Args:
@@ -127,7 +131,7 @@ def _cut(text: str, count: Callable[[str], int], room: int) -> str:
     return cut
 
 
-def balanced(tasks: Iterable[Task], rng: Random) -> Iterator[Task]:
+def alternate_kinds(tasks: Iterable[Task], rng: Random) -> Iterator[Task]:
     """Shuffle tasks so that kinds take turns for as long as they last."""
     by_kind: dict[str, list[Task]] = {}
     for task in tasks:

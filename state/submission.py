@@ -29,7 +29,7 @@ def sent_id(tenant: str, task: Task, messages: Sequence[AnyMessage], given: str 
     return digest(tenant, task.environment, task.id, _said(messages))
 
 
-def written(attempt: Trajectory) -> str:
+def write_attempt(attempt: Trajectory) -> str:
     """Return an attempt as it is kept, as JSON.
 
     Raises:
@@ -49,13 +49,13 @@ def written(attempt: Trajectory) -> str:
     return text
 
 
-def as_kept(attempt: Trajectory) -> Trajectory:
+def as_stored(attempt: Trajectory) -> Trajectory:
     """Return an attempt as it will be read back, so that what is taken in can be read.
 
     Raises:
         BadInput: if it cannot be, or is too large.
     """
-    text = written(attempt)
+    text = write_attempt(attempt)
     try:
         return Trajectory.model_validate_json(text)
     except ValidationError as error:

@@ -1,0 +1,75 @@
+"""What all graphs have in common: how they are compiled, called and served.
+
+A technique's nodes are async, and its context is `Context`. Both have to be said in a sentence when
+somebody calls a graph in another way; LangGraph itself raises a TypeError or says nothing.
+"""
+
+# Annotations are not deferred here: the server reads those of `__call__` as they are.
+
+from typing import Any, Final, NoReturn, Self
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.typing import InputT, OutputT, StateT
+from langgraph_sdk.runtime import ServerRuntime
+
+from apprentice.state.context import Context, check_names
+from apprentice.state.errors import BadInput
+
+_NODE: Final = "langgraph_node"
+_RESERVED: Final = frozenset(
+    {"assistant_id", "checkpoint_id", "checkpoint_map", "checkpoint_ns", "cron_id", "graph_id"}
+    | {"run_id", "thread_id", "thread_ts", "user_id"}
+)
+"""What LangGraph and its server put beside the settings of a run."""
+_RESERVED_PREFIXES: Final = ("__", "langgraph_", "x-")
+
+
+class CompiledTechnique(CompiledStateGraph[StateT, Context, InputT, OutputT]):
+    """A compiled graph that tells its callers in a sentence how it is called."""
+
+    def __call__(self, runtime: ServerRuntime[Any], config: RunnableConfig) -> Self:
+        """Return the graph for a run on LangGraph's server, which takes it for a factory.
+
+        Only a factory sees the context as the caller sent it. The server drops the names that it
+        does not know before the graph sees any. A run that is a node of a graph elsewhere carries
+        that graph's configuration, so it is not checked.
+
+        The runtime comes first: of a first parameter LangGraph infers the input of a graph that is
+        a node of another.
+
+        Raises:
+            UnknownName: the context names a setting that does not exist.
+        """
+        run = runtime.execution_runtime
+        if run and isinstance(run.context, dict) and _NODE not in config.get("metadata", {}):
+            check_names(name for name in run.context if not _is_reserved(name))
+        return self
+
+    def invoke(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: the nodes are async."""
+        raise _only_async(self.name, "ainvoke")
+
+    def stream(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: the nodes are async."""
+        raise _only_async(self.name, "astream")
+
+
+class Technique(StateGraph[StateT, Context, InputT, OutputT]):
+    """A StateGraph that compiles to a `CompiledTechnique`."""
+
+    def compile(self, *args: Any, **kwargs: Any) -> CompiledTechnique[StateT, InputT, OutputT]:
+        """Compile the graph; takes what `StateGraph.compile` takes."""
+        return CompiledTechnique(**vars(super().compile(*args, **kwargs)))
+
+
+def _is_reserved(name: str) -> bool:
+    return name in _RESERVED or name.startswith(_RESERVED_PREFIXES)
+
+
+def _only_async(name: str, instead: str) -> BadInput:
+    return BadInput(
+        f"The graph {name!r} is asynchronous. Call it with `await graph.{instead}(...)`, or "
+        f"outside of async code with `asyncio.run(graph.ainvoke(...))`."
+    )
