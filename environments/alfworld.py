@@ -121,9 +121,9 @@ class Game:
         return self._last
 
     def _take_in(self, text: str) -> Observation:
-        admissible, won = self._engine.admissible, self._engine.won
+        admissible, success = self._engine.admissible, self._engine.success
         self._commands = {parse_command(command): command for command in admissible}
-        return Observation(text=text, score=float(won), done=won, admissible=admissible)
+        return Observation(text=text, score=float(success), done=success, admissible=admissible)
 
 
 class _TextGame:
@@ -145,13 +145,13 @@ class _TextGame:
 
     def load(self, file: Path, game: dict[str, Any]) -> None:
         self._file = file
-        with self._interpreting():
+        with self._interpret():
             self._env.load(game)
             self._state = self._env.reset()
         self.first_observation: str = self._state.feedback
 
     def step(self, command: str) -> str:
-        with self._interpreting():
+        with self._interpret():
             self._state, _, _ = self._env.step(command)
         return str(self._state.feedback)
 
@@ -160,11 +160,11 @@ class _TextGame:
         return tuple(self._state.admissible_commands)
 
     @property
-    def won(self) -> bool:
+    def success(self) -> bool:
         return bool(self._state.won)
 
     @contextmanager
-    def _interpreting(self) -> Iterator[None]:
+    def _interpret(self) -> Iterator[None]:
         with _engine_lock:
             arguments = sys.argv
             try:

@@ -19,7 +19,7 @@ from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownNa
 from apprentice.state.nouns import Name, Noun, Split, Task, digest
 
 SETTING: Final = "APPRENTICE_TASKS"
-_TOLD: Final = 5  # faults that a message lists
+_FAULT_LIMIT: Final = 5  # faults that a message lists
 _SPLIT: Final = re.compile(r"[a-z_]{1,40}")
 
 Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
@@ -75,7 +75,7 @@ class Dataset(Generic[E]):
                 if fault:
                     faults.append(f"{shown}, line {number}: {fault.rstrip('.')}.")
         if faults:
-            raise BrokenData(_told(self.name, faults))
+            raise BrokenData(_fault_report(self.name, faults))
         if not self.entries:
             raise BrokenData(f"{self.name} has no tasks. Add a line for each task.")
 
@@ -84,7 +84,7 @@ class Dataset(Generic[E]):
         """The splits that have tasks."""
         return tuple(sorted(set(self.splits.values())))
 
-    def drawn(self, split: str, limit: int, seed: int) -> Iterator[str]:
+    def sample_ids(self, split: str, limit: int, seed: int) -> Iterator[str]:
         """Yield ids of a split's tasks in an order that the seed determines.
 
         Raises:
@@ -175,7 +175,7 @@ def _files(kind: str, name: str) -> list[tuple[Path, str]]:
     return files
 
 
-def _told(name: str, faults: list[str]) -> str:
-    more = len(faults) - _TOLD
-    told = " ".join(faults[:_TOLD]) + (f" And {more} more." if more > 0 else "")
-    return f"Of {name}'s lines, {len(faults)} cannot be read. {told} Correct or remove them."
+def _fault_report(name: str, faults: list[str]) -> str:
+    more = len(faults) - _FAULT_LIMIT
+    sentences = " ".join(faults[:_FAULT_LIMIT]) + (f" And {more} more." if more > 0 else "")
+    return f"Of {name}'s lines, {len(faults)} cannot be read. {sentences} Correct or remove them."

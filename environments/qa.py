@@ -106,7 +106,7 @@ class Qa:
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
         """Yield tasks in an order that the seed determines."""
-        return map(self.task, self._dataset.drawn(split, limit, seed))
+        return map(self.task, self._dataset.sample_ids(split, limit, seed))
 
     def task(self, task_id: str) -> Task:
         """Return the task of an id; it does not contain the reference answers."""

@@ -222,9 +222,9 @@ def test_the_branches_of_a_fork_are_independent() -> None:
         for name, texts in (("left", left), ("right", right)):
             turn = AIMessage(texts[step])
             branches[name] += [turn, advance(TASK, branches[name], turn).reply]
-    texts = {name: text_of(branch[-1]) for name, branch in branches.items()}
-    assert texts == {"left": alone(*left), "right": alone(*right)}
-    assert texts["left"] != texts["right"]
+    ends = {name: text_of(branch[-1]) for name, branch in branches.items()}
+    assert ends == {"left": alone(*left), "right": alone(*right)}
+    assert ends["left"] != ends["right"]
 
 
 def test_the_same_turn_after_a_crash_has_the_same_result() -> None:
