@@ -26,8 +26,8 @@ $(STAMP): pyproject.toml constraints.txt
 learn: install ## See an agent fail, reflect and succeed (the main job; no key, no download, no GPU)
 	$(BIN)/apprentice learn
 
-serve: install ## Serve the graphs with Studio and an API on http://127.0.0.1:2024
-	$(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10
+serve: install ## Serve the graphs on http://127.0.0.1:2024 (APPRENTICE_MODEL is local:novice unless set)
+	APPRENTICE_MODEL=$${APPRENTICE_MODEL:-local:novice} $(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10
 
 test: install ## Run the quick, representative test suite
 	$(BIN)/python -m pytest --quiet

@@ -37,7 +37,7 @@ from apprentice.memory.experience.qdrant import QdrantExperience
 from apprentice.memory.experience.ranking import fused
 from apprentice.memory.experience.recall import allowed
 from apprentice.memory.experience.server import ServerEngine
-from apprentice.models import embeddings
+from apprentice.models.minilm import named
 from apprentice.state.experience import Query
 from apprentice.state.nouns import Task, Trajectory, Verdict
 
@@ -341,7 +341,7 @@ def _reopened(folder: Path) -> tuple[float, float]:
 
 async def embedding(folder: Path, console: Console) -> None:
     """Print what embedding adds, with the embedded model."""
-    model = embeddings("local:minilm")
+    model = named("minilm")
     await model.aembed_query("Load the weights.")
     rng = random.Random(1)
     asked = [_text(rng, 20) for _ in range(50)]

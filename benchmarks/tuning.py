@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,23 +22,22 @@ from apprentice.cli.evaluation import evaluate, planned
 from apprentice.cli.journal import Finished
 from apprentice.cli.learn import SIZES, Lesson
 from apprentice.cli.summary import compare, within
-from apprentice.cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop, offered
+from apprentice.cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop, tuning_in
 from apprentice.environments.toolcalls.calls import Marks, Metrics, mark, metrics
 from apprentice.environments.toolcalls.environment import Toolcalls
 from apprentice.models import names
 from apprentice.state.context import Context
 from apprentice.state.nouns import text_of
 from apprentice.state.statistics import Difference, difference, rate
-from apprentice.training.adapters import export_merged
 from apprentice.training.datasets.card import Dataset, Example, save
 from apprentice.training.datasets.curation import Curation, curate
 from apprentice.training.datasets.demonstrations import drawn_calls, together, tool_calls
+from apprentice.workspace import Workspace
 from benchmarks import shapes
 from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
 
 SHUFFLED: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
-MODELS: Final = "APPRENTICE_LOCAL_MODELS"
 CLERK: Final = f"local:{names.CLERK}"
 CALLING: Final = Way(
     "imitates ideal turns, with other tools together in each conversation",
@@ -70,7 +70,8 @@ class Study(Figures):
 
     def workshop(self, name: str, model: str = MODEL) -> Workshop:
         """Return where fine-tunes of that name are made."""
-        return Workshop(self.folder / name, model, self.steps)
+        folder = self.folder / name
+        return Workshop(tuning_in(self.workspace, folder), folder, model, self.steps)
 
 
 async def household(study: Study) -> None:
@@ -110,8 +111,10 @@ async def household(study: Study) -> None:
 
 
 async def _world(study: Study, world: str) -> tuple[list[Finished], weights.Results]:
+    folder = study.folder / f"weights-{world}"
     lesson = Lesson(
-        study.folder / f"weights-{world}",
+        tuning_in(study.workspace, folder / "weights"),
+        folder,
         world,
         max(1, study.tasks // len(WORLDS) // len(SIZES)),
         trials=1,
@@ -124,15 +127,14 @@ async def _world(study: Study, world: str) -> tuple[list[Finished], weights.Resu
         fresh=study.fresh,
     )
     nobody = Progress(disable=True)
-    with weights.workshop(lesson).registry():
-        known = await exemplars.practice(lesson, nobody, study.gate)
-        results = await weights.run(lesson, known, nobody, study.gate, WAYS | CONTROLS)
+    known = await exemplars.practice(lesson, nobody, study.gate)
+    results = await weights.run(lesson, known, nobody, study.gate, WAYS | CONTROLS)
     base: list[Finished] = []
     for size in SIZES:
         with journal.opened(
             lesson.folder / f"base-{size}.jsonl", lesson.plan("none", size)
         ) as kept:
-            base += await evaluate(kept, Unwatched(), study.gate)
+            base += await evaluate(lesson.workspace, kept, Unwatched(), study.gate)
     return base, results
 
 
@@ -144,12 +146,11 @@ async def function_calls(study: Study) -> None:
     async def taught(shuffled: int | None) -> Tuned:
         return await shop.tune(CALLING, await asyncio.to_thread(_demonstrated, shop, shuffled))
 
-    with shop.registry():
-        tuned = await asyncio.gather(*map(taught, ways.values()))
-        took = {name: [each] for name, each in zip(ways, tuned, strict=True)}
-        marks = {weights.BASE: await _marks(study, shop, "")}
-        for name, each in zip(ways, tuned, strict=True):
-            marks[name] = await _marks(study, shop, each.adapter)
+    tuned = await asyncio.gather(*map(taught, ways.values()))
+    took = {name: [each] for name, each in zip(ways, tuned, strict=True)}
+    marks = {weights.BASE: await _marks(study, shop, "")}
+    for name, each in zip(ways, tuned, strict=True):
+        marks[name] = await _marks(study, shop, each.adapter)
     _tell(study, marks, took)
 
 
@@ -214,6 +215,7 @@ def _gaps(series: dict[str, list[bool]], name: str, against: dict[str, str]) -> 
 async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
     """Let the model answer each test request; mark its first turns."""
     plan = planned(
+        shop.workspace,
         environment="toolcalls",
         split="test",
         technique="none",
@@ -225,7 +227,7 @@ async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
     )
     name = adapter or weights.BASE
     with journal.opened(shop.folder / f"{name}.jsonl", plan) as kept:
-        finished = await evaluate(kept, Unwatched(), study.gate)
+        finished = await evaluate(shop.workspace, kept, Unwatched(), study.gate)
     every = Toolcalls()
     found = []
     for done in finished:
@@ -244,20 +246,22 @@ def _demonstrated(shop: Workshop, shuffled: int | None) -> Dataset:
 async def vision(study: Study) -> None:
     """Shapes in images never seen, by a tiny random model with eyes."""
     shop = study.workshop("vision", f"local:{EYES}")
-    with offered(MODELS, str((shop.folder / "models").resolve())), shop.registry():
-        base = shop.folder / "models" / EYES
-        if not (base / "config.json").is_file():
-            await asyncio.to_thread(shapes.eyes, base)
-        data, images, wanted = await asyncio.to_thread(_drawn, shop.folder)
-        settings = {"learning_rate": 5e-3, "batch": 16}
-        tuned = await shop.tune(Way("", "vision", share=5, settings=settings), data)
-        merged = shop.folder / f"merged-{tuned.adapter}"
-        if not merged.is_dir():
-            await asyncio.to_thread(export_merged, tuned.adapter, merged)
-        arms = {}
-        for name, model in {weights.BASE: base, "vision sft": merged}.items():
-            said = await asyncio.to_thread(shapes.named, model, images)
-            arms[name] = [one == other for one, other in zip(said, wanted, strict=True)]
+    offered = {"local_models": (shop.folder / "models").resolve()}
+    settings_here = shop.workspace.settings.model_copy(update=offered)
+    shop = replace(shop, workspace=Workspace(study.workspace.data, settings=settings_here))
+    base = shop.folder / "models" / EYES
+    if not (base / "config.json").is_file():
+        await asyncio.to_thread(shapes.eyes, base)
+    data, images, wanted = await asyncio.to_thread(_drawn, shop.folder)
+    settings = {"learning_rate": 5e-3, "batch": 16}
+    tuned = await shop.tune(Way("", "vision", share=5, settings=settings), data)
+    merged = shop.folder / f"merged-{tuned.adapter}"
+    if not merged.is_dir():
+        await asyncio.to_thread(shop.workspace.adapters.export_merged, tuned.adapter, merged)
+    arms = {}
+    for name, model in {weights.BASE: base, "vision sft": merged}.items():
+        said = await asyncio.to_thread(shapes.named, model, images)
+        arms[name] = [one == other for one, other in zip(said, wanted, strict=True)]
     study.say("", "## Shapes in images", "")
     study.say(f"Which of {len(shapes.SHAPES)} shapes it is, in %; new images.")
     plain = arms[weights.BASE]

@@ -23,6 +23,7 @@ from apprentice.state.rulebook import Batch, Rule
 
 
 def history(
+    ctx: typer.Context,
     rule: Annotated[
         str,
         typer.Argument(
@@ -37,7 +38,7 @@ def history(
     async def read(book: Book) -> None:
         await (_of_rule(rule, book) if rule else _of_draft(book))
 
-    with_book(environment, memory, read)
+    with_book(ctx, environment, memory, read)
 
 
 async def _of_rule(name: str, book: Book) -> None:
@@ -72,6 +73,7 @@ def _moment(batch: Batch) -> str:
 
 
 def evidence(
+    ctx: typer.Context,
     name: Annotated[
         str, typer.Argument(help="The id of a rule, or of an attempt; or how it begins.")
     ],
@@ -94,7 +96,7 @@ def evidence(
         else:
             await _upon(named[0], book)
 
-    with_book(environment, memory, read)
+    with_book(ctx, environment, memory, read)
 
 
 async def _named(begins: str, book: Book) -> list[str]:
@@ -154,6 +156,7 @@ async def _attempts(ids: list[str], book: Book) -> dict[str, Trajectory]:
 
 
 def withdraw(
+    ctx: typer.Context,
     trajectories: Annotated[
         list[str],
         typer.Argument(help="Ids, as `rules evidence` names them; how one begins is enough."),
@@ -199,4 +202,4 @@ def withdraw(
         if done.resting.lessened:
             console.print("`apprentice rules learn --tasks 0` judges what is left.")
 
-    with_book(environment, memory, write)
+    with_book(ctx, environment, memory, write)

@@ -20,12 +20,12 @@ from rich.progress import Progress, TaskID
 from apprentice.cli.words import counted
 from apprentice.graphs import expel
 from apprentice.memory.checkpoints import CheckpointSerializer
-from apprentice.memory.store import data_folder
-from apprentice.nodes.experience import Memory
+from apprentice.memory.experience import OpenExperience
 from apprentice.state.context import Context
 from apprentice.state.critique import CHUNK
 from apprentice.state.expel import ExpelInput
 from apprentice.state.nouns import digest
+from apprentice.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class Question:
 
 
 async def learn(
+    workspace: Workspace,
     study: Study,
     context: Context,
     store: BaseStore,
@@ -80,25 +81,27 @@ async def learn(
     heard: Listener,
     reply: object = None,
     concurrency: int = expel.CONCURRENCY,
-    memory: Memory | None = None,
+    record_to: OpenExperience | None = None,
 ) -> dict[str, Any] | Question:
     """Run a study, or go on with it, and return how it ended; or what a person is asked.
 
     Args:
+        workspace: where it is learned.
         study: what is to be learned.
         context: the run's settings.
         store: where rules are kept.
         heard: who hears what happens.
         reply: a person's answer to the question that the last call returned.
         concurrency: tasks under way at once.
-        memory: where training attempts are remembered; when none is given, the run alone keeps
+        record_to: where training attempts are recorded; when none is given, the run alone keeps
             them.
     """
     name = digest(context.tenant, study.environment, study.run)
     config = RunnableConfig(configurable={"thread_id": name}, max_concurrency=concurrency)
-    folder = data_folder() / "checkpoints" / name
+    folder = workspace.data / "checkpoints" / name
     async with _checkpoints(folder) as saver:
-        graph = expel.build(memory=memory).compile(name="expel", checkpointer=saver, store=store)
+        built = expel.build(workspace=workspace, record_to=record_to)
+        graph = built.compile(name="expel", checkpointer=saver, store=store)
         begun = await graph.aget_state(config)
         given: Any = None if begun.next else study.given()
         if reply is not None:

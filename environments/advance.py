@@ -1,4 +1,4 @@
-"""The one function that drives an episode, for the graphs, the gate and the trainer alike.
+"""`Episodes` executes the turns of attempts; the graphs, the gate and the trainer all use it.
 
 An episode is a pure function of its task and its actions so far. A live simulator only caches that
 function. The cache stores it under its task and its actions and hands it to one caller at a time.
@@ -27,7 +27,6 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from apprentice.environments.answers import THOUGHT
 from apprentice.environments.protocol import Environment, Simulator, TurnReader
-from apprentice.environments.registry import environment
 from apprentice.state.messages import REASONING
 from apprentice.state.nouns import Observation, Task, Verdict
 from apprentice.state.toolcalls import text_with_calls
@@ -78,7 +77,7 @@ class _Episode:
         self.answers.append(self.last.text)
         return self.last.text
 
-    def stuck(self) -> bool:
+    def repeats_itself(self) -> bool:
         recent = list(zip(self.actions, self.answers, strict=True))[-REPEATS:]
         return len(recent) == REPEATS and len(set(recent)) == 1
 
@@ -121,58 +120,68 @@ class _Cache:
         return episodes.pop()
 
 
-_cache = _Cache(LIVE_EPISODES)
-_sessions = _Cache(LIVE_SESSIONS)  # apart, so that what can be rebuilt does not crowd them out
-
-
-def start(task: Task) -> HumanMessage:
-    """Begin an attempt: return what the environment shows first.
-
-    The message's id stays with the attempt where its environment cannot be replayed.
-    """
-    episode = _begin(task)
-    if environment(task.environment).replayable:
-        opening = HumanMessage(episode.last.text)
-        _cache.put(_key(task, "", []), episode)
-    else:
-        opening = HumanMessage(episode.last.text, id=str(uuid4()))
-        _sessions.put(_key(task, str(opening.id), []), episode)
-    return opening
-
-
-def advance(task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Advance:
-    """Carry out one turn of the agent.
+class Episodes:
+    """The episodes of the present attempts: it begins them and executes the agent's turns.
 
     Args:
-        task: what the attempt is at, as its environment returned it.
-        messages: the transcript before the turn.
-        turn: what the agent wrote: thoughts, and usually one command.
+        live: the most simulators in the cache. A replay rebuilds one that the cache dropped.
+        sessions: the most episodes that cannot be replayed. They have a cache of their own, so
+            that replayable episodes do not displace them.
     """
-    where = environment(task.environment)
-    past = [actions_of(where, message) for message in messages if message.type == "ai"]
-    done = [action for each in past for action in each]
-    steps = sum(max(1, len(each)) for each in past)
-    session = "" if where.replayable else _session(messages)
-    cache = _cache if where.replayable else _sessions
-    episode = cache.take(_key(task, session, done))
-    if episode is None and where.replayable:
-        episode = _replay(task, done)
-    if episode is None:
-        return _interrupted(steps)
-    limit = where.step_limit(task)
-    actions = actions_of(where, turn)
-    answers: list[str] = []
-    for action in actions[: max(0, limit - steps)]:
-        answers.append(episode.step(action))
-        if episode.last.over or episode.stuck():
-            break
-    steps += max(1, len(answers))
-    if not actions:
-        answers = [THOUGHT_REPLY]
-    verdict = _verdict(episode, steps, limit)
-    if verdict is None:
-        cache.put(_key(task, session, episode.actions), episode)
-    return Advance(HumanMessage("\n".join(answers)), steps, verdict)
+
+    def __init__(self, live: int = LIVE_EPISODES, sessions: int = LIVE_SESSIONS) -> None:
+        self._cache = _Cache(live)
+        self._sessions = _Cache(sessions)
+
+    def start(self, where: Environment, task: Task) -> HumanMessage:
+        """Begin an attempt and return its first message, the first observation.
+
+        If the environment cannot be replayed, the message's id identifies the attempt's session.
+        """
+        episode = _begin(where, task)
+        if where.replayable:
+            message = HumanMessage(episode.last.text)
+            self._cache.put(_key(task, "", []), episode)
+        else:
+            message = HumanMessage(episode.last.text, id=str(uuid4()))
+            self._sessions.put(_key(task, str(message.id), []), episode)
+        return message
+
+    def advance(
+        self, where: Environment, task: Task, messages: Sequence[AnyMessage], turn: AIMessage
+    ) -> Advance:
+        """Execute one turn of the agent.
+
+        Args:
+            where: the task's environment.
+            task: the task of the attempt, as its environment returned it.
+            messages: the transcript before the turn.
+            turn: the agent's message: thoughts, and usually one command.
+        """
+        turns = [actions_of(where, message) for message in messages if message.type == "ai"]
+        past_actions = [action for actions in turns for action in actions]
+        steps = sum(max(1, len(actions)) for actions in turns)
+        session = "" if where.replayable else _session(messages)
+        cache = self._cache if where.replayable else self._sessions
+        episode = cache.take(_key(task, session, past_actions))
+        if episode is None and where.replayable:
+            episode = _replay(where, task, past_actions)
+        if episode is None:
+            return _interruption(steps)
+        limit = where.step_limit(task)
+        actions = actions_of(where, turn)
+        answers: list[str] = []
+        for action in actions[: max(0, limit - steps)]:
+            answers.append(episode.step(action))
+            if episode.last.over or episode.repeats_itself():
+                break
+        steps += max(1, len(answers))
+        if not actions:
+            answers = [THOUGHT_REPLY]
+        verdict = _verdict(episode, steps, limit)
+        if verdict is None:
+            cache.put(_key(task, session, episode.actions), episode)
+        return Advance(HumanMessage("\n".join(answers)), steps, verdict)
 
 
 def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
@@ -229,14 +238,14 @@ def _session(messages: Sequence[AnyMessage]) -> str:
     return next((message.id or "" for message in messages if message.type == "human"), "")
 
 
-def _begin(task: Task) -> _Episode:
-    simulator = environment(task.environment).reset(task)
+def _begin(where: Environment, task: Task) -> _Episode:
+    simulator = where.reset(task)
     return _Episode(simulator, simulator.first_observation())
 
 
-def _replay(task: Task, actions: Sequence[str]) -> _Episode:
+def _replay(where: Environment, task: Task, actions: Sequence[str]) -> _Episode:
     """Rebuild an episode from its actions."""
-    episode = _begin(task)
+    episode = _begin(where, task)
     for action in actions:
         episode.step(action)
     return episode
@@ -250,7 +259,7 @@ def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
         success = score >= 1.0
         feedback = "Solved." if success else "The episode ended, and the task is not solved."
         return Verdict(success=success, score=score, feedback=feedback)
-    if episode.stuck():
+    if episode.repeats_itself():
         return Verdict(
             success=False,
             score=score,
@@ -265,6 +274,6 @@ def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
     return None
 
 
-def _interrupted(steps: int) -> Advance:
+def _interruption(steps: int) -> Advance:
     verdict = Verdict(feedback=_INTERRUPTION, interrupted=True)
     return Advance(HumanMessage(_INTERRUPTION), steps, verdict)

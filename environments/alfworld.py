@@ -59,7 +59,8 @@ class Alfworld:
     replayable = True
     instructions = HOUSEHOLD_INSTRUCTIONS
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path | None = None) -> None:
+        self._data = data or Path(_DEFAULT_DATA)
         self._idle: deque[_TextGame] = deque()
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
@@ -70,21 +71,21 @@ class Alfworld:
         """
         if split not in SPLITS:
             raise UnknownName("alfworld split", split, SPLITS)
-        for task_id in _in_turns(_ids(split), seed):
+        for task_id in _in_turns(_ids(self._root, split), seed):
             if limit <= 0:
                 return
-            game = _read(_file(task_id))
+            game = _read(_file(self._root, task_id))
             if game["solvable"]:
                 limit -= 1
                 yield _task(task_id, game)
 
     def task(self, task_id: str) -> Task:
         """Return the task of an id, or raise BadInput."""
-        return _task(task_id, _read(_file(task_id)))
+        return _task(task_id, _read(_file(self._root, task_id)))
 
     def reset(self, task: Task) -> Game:
         """Start an episode. This takes 0.5 to 3 s, mostly for the translation of the PDDL."""
-        file = _file(task.id)
+        file = _file(self._root, task.id)
         data = _read(file)
         try:
             engine = self._idle.pop()
@@ -99,6 +100,22 @@ class Alfworld:
     def step_limit(self, task: Task) -> int:
         """Return how many actions an attempt may take: the same for every task."""
         return STEP_LIMIT
+
+    @property
+    def _root(self) -> Path:
+        """The folder that holds the splits.
+
+        Raises:
+            MissingPart: if the folder does not exist.
+        """
+        folder = self._data.expanduser() / "json_2.1.1"
+        if not folder.is_dir():
+            raise MissingPart(
+                f"There are no ALFWorld games at {folder}. Install the extra (pip install "
+                "'.[alfworld]'), run alfworld-download, and set ALFWORLD_DATA to the "
+                "folder that contains json_2.1.1."
+            )
+        return folder
 
 
 class Game:
@@ -176,22 +193,8 @@ class _TextGame:
                 sys.argv = arguments
 
 
-def _data() -> Path:
-    """Return the folder that holds the splits."""
-    named = os.environ.get("ALFWORLD_DATA")
-    folder = Path(named or _DEFAULT_DATA).expanduser() / "json_2.1.1"
-    if not folder.is_dir():
-        raise MissingPart(
-            f"There are no ALFWorld games at {folder}. Install the extra (pip install "
-            "'.[alfworld]'), run alfworld-download, and set ALFWORLD_DATA to the "
-            "folder that contains json_2.1.1."
-        )
-    return folder
-
-
-def _ids(split: str) -> Iterator[str]:
+def _ids(root: Path, split: str) -> Iterator[str]:
     """Yield the ids of a split's supported tasks, sorted."""
-    root = _data()
     for file in sorted((root / split).glob(f"*/*/{_GAME_FILE}")):
         task_id = file.parent.relative_to(root).as_posix()
         supported = "movable" not in task_id and "Sliced" not in task_id
@@ -212,8 +215,8 @@ def _kind(task_id: str) -> str:
     return KINDS.get(task_id.split("/")[1].partition("-")[0], "")
 
 
-def _file(task_id: str) -> Path:
-    file = _data() / task_id / _GAME_FILE
+def _file(root: Path, task_id: str) -> Path:
+    file = root / task_id / _GAME_FILE
     # Where a file system takes 'Trial' for 'trial', a task would have two ids: ask for its names.
     written_so = _ID.fullmatch(task_id) and all(
         folder.is_dir() and folder.name in os.listdir(folder.parent) for folder in file.parents[:2]
@@ -244,7 +247,10 @@ def _read(file: Path) -> dict[str, Any]:
 def _task(task_id: str, game: dict[str, Any]) -> Task:
     sentence = _SENTENCE.search(game["grammar"])
     if sentence is None:
-        raise _broken(_file(task_id), "it has no task sentence")
+        raise BrokenData(
+            f"The ALFWorld game {task_id} cannot be played: it has no task sentence. Delete it and "
+            "run alfworld-download."
+        )
     return Task(
         id=task_id,
         environment=Alfworld.name,

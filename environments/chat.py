@@ -11,6 +11,7 @@ verdict comes later, from a model that grades the answer by the rubric, or from 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -49,8 +50,8 @@ class Chat:
     replayable = True
     instructions = CHAT_INSTRUCTIONS
 
-    def __init__(self, dataset: str) -> None:
-        self._dataset = Dataset("chat", dataset, Request)
+    def __init__(self, dataset: str, tasks: Path | None) -> None:
+        self._dataset = Dataset(tasks, "chat", dataset, Request)
         self.name = self._dataset.name
         self.splits = self._dataset.split_names
 

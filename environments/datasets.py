@@ -1,13 +1,12 @@
-"""Tasks from files, by the names that the server's own settings give them.
+"""Tasks from files, by the names that a folder of tasks gives them.
 
-APPRENTICE_TASKS names a folder. In it, the tasks of `qa/hotpot` are either
+The setting APPRENTICE_TASKS names the folder. In it, the tasks of `qa/hotpot` are either
 `qa/hotpot.jsonl`, each line of which may name its split, or the files of `qa/hotpot/`, one a split:
 `train.jsonl`, `test.jsonl` and so on. A line without a split is of the split `train`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,12 +62,12 @@ class Dataset(Generic[E]):
         BrokenData: if a line cannot be read; the message names the line and the reason.
     """
 
-    def __init__(self, kind: str, name: str, form: type[E]) -> None:
+    def __init__(self, root: Path | None, kind: str, name: str, form: type[E]) -> None:
         self.name = f"{kind}/{name}"
         self.entries: dict[str, E] = {}
         self.splits: dict[str, str] = {}
         faults: list[str] = []
-        for file, of_split in _files(kind, name):
+        for file, of_split in _files(root, kind, name):
             shown = f"{self.name}/{file.name}" if of_split else f"{kind}/{file.name}"
             for number, line in enumerate(file.read_bytes().splitlines(), 1):
                 fault = self._read(line, form, of_split) if line.strip() else None
@@ -134,23 +133,22 @@ class Dataset(Generic[E]):
         return None
 
 
-def offered(kind: str) -> tuple[str, ...]:
-    """List the datasets of a kind, such as `qa/hotpot`."""
-    return tuple(f"{kind}/{name}" for name in _offered(kind))
+def offered(root: Path | None, kind: str) -> tuple[str, ...]:
+    """List the datasets of a kind in a folder of tasks, such as `qa/hotpot`."""
+    return tuple(f"{kind}/{name}" for name in _offered(root, kind))
 
 
-def _offered(kind: str) -> dict[str, Path]:
+def _offered(root: Path | None, kind: str) -> dict[str, Path]:
     """Return each dataset's file or folder, by its name."""
-    root = os.environ.get(SETTING, "")
-    if not root:
+    if root is None:
         return {}
     folders = {file.parent.name: file.parent for file in Path(root, kind).glob("*/*.jsonl")}
     return {**folders, **{file.stem: file for file in sorted(Path(root, kind).glob("*.jsonl"))}}
 
 
-def _files(kind: str, name: str) -> list[tuple[Path, str]]:
+def _files(root: Path | None, kind: str, name: str) -> list[tuple[Path, str]]:
     """Return a dataset's files, each with the split that it holds; '' where its lines say."""
-    datasets = _offered(kind)
+    datasets = _offered(root, kind)
     if not datasets:
         raise MissingPart(
             f"There are no {kind} datasets here. Set {SETTING} to a folder that holds "

@@ -17,6 +17,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
@@ -99,8 +100,8 @@ class Qa:
     replayable = True
     instructions = QA_INSTRUCTIONS
 
-    def __init__(self, dataset: str) -> None:
-        self._dataset = Dataset("qa", dataset, Question)
+    def __init__(self, dataset: str, tasks: Path | None) -> None:
+        self._dataset = Dataset(tasks, "qa", dataset, Question)
         self.name = self._dataset.name
         self.splits = self._dataset.split_names
 

@@ -58,7 +58,7 @@ def reflector(messages: Sequence[AnyMessage]) -> str:
 
 async def main() -> dict[str, Any]:
     """Attempt the task up to four times and print each trial."""
-    graph = build(agent, judge, reflector).compile(name="reflexion")
+    graph = build(agent=agent, judge=judge, reflector=reflector).compile(name="reflexion")
     result = await graph.ainvoke({"task": TASK}, context=Context(max_trials=4))
     print(f"{result['task'].instruction} -> {result['outcome']} after {result['trials']} trials")
     for attempt in result["attempts"]:

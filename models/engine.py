@@ -15,11 +15,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from apprentice.models.loading import LOADING
-from apprentice.models.names import model_folder
+from apprentice.models.names import LocalModels
 from apprentice.models.prefixes import Prefixes
 from apprentice.state.errors import (
     ApprenticeError,
@@ -43,12 +44,13 @@ class Request:
     Attributes:
         messages: the conversation in the form that chat templates read.
         tools: JSON Schemas of functions, for templates that have a place for them.
+        adapter: the folder of a LoRA adapter; None for none.
         stop: texts at which the answer ends; they are not part of it.
     """
 
     messages: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]] = ()
-    adapter: str = ""
+    adapter: Path | None = None
     temperature: float = 0.0
     max_tokens: int = 128
     seed: int | None = None
@@ -97,10 +99,12 @@ class InferenceEngine:
 
     Args:
         name: the model's plain name.
+        models: where its weights are, and on which device it computes.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, models: LocalModels) -> None:
         self.name = name
+        self._models = models
         self._inbox: Inbox = SimpleQueue()
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -143,7 +147,7 @@ class InferenceEngine:
         rows: list[_Conversation] = []
         end: ApprenticeError | None = None
         try:
-            _Worker(self.name, self._inbox, rows).work(self._closing)
+            _Worker(self.name, self._models, self._inbox, rows).work(self._closing)
         except ApprenticeError as error:
             end = error
         except Exception as error:
@@ -164,10 +168,12 @@ class InferenceEngine:
 class _Worker:
     """The loop inside the thread."""
 
-    def __init__(self, name: str, inbox: Inbox, rows: list[_Conversation]) -> None:
+    def __init__(
+        self, name: str, models: LocalModels, inbox: Inbox, rows: list[_Conversation]
+    ) -> None:
         self._rows = rows
         self._inbox = inbox
-        folder = model_folder(name)
+        folder = models.folder(name)
         with LOADING:
             try:
                 from apprentice.models import weights
@@ -177,7 +183,7 @@ class _Worker:
                     "Install them with: pip install -c constraints.txt -e '.[local]'"
                 ) from error
             self._choose, self._generator = weights.choose, weights.generator
-            self._weights: Weights = weights.Weights(name, folder)
+            self._weights: Weights = weights.Weights(name, folder, models.device or "cpu")
         self._prefixes = Prefixes()
 
     def work(self, closing: threading.Event) -> None:
@@ -300,16 +306,20 @@ def _sentence(name: str, error: Exception) -> ApprenticeError:
     return failure
 
 
-_engines: dict[str, InferenceEngine] = {}
+_engines: dict[tuple[Path, str], InferenceEngine] = {}
 _engines_lock = threading.Lock()
 
 
-def engine(name: str) -> InferenceEngine:
-    """Return the running engine of a model; start one where there is none, or it has died."""
+def engine(name: str, models: LocalModels) -> InferenceEngine:
+    """Return the running engine of a model; start one where there is none, or it has died.
+
+    All that ask for the weights in one folder, on one device, share an engine.
+    """
+    key = (models.place(name), models.device)
     with _engines_lock:
-        running = _engines.get(name)
+        running = _engines.get(key)
         if running is None or not running.alive:
-            running = _engines[name] = InferenceEngine(name)
+            running = _engines[key] = InferenceEngine(name, models)
         return running
 
 

@@ -40,11 +40,11 @@ class Context:
         str,
         Field(
             title="Model",
-            description="provider:model, such as openai:gpt-5-mini, or local:<name>.",
-            min_length=1,
+            description="provider:model, such as openai:gpt-5-mini, or local:<name>; empty for the "
+            "deployment's own.",
             max_length=200,
         ),
-    ] = "local:novice"
+    ] = ""
     adapter: Annotated[
         str,
         Field(

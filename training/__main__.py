@@ -6,7 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from apprentice.settings import Settings
+from apprentice.state.errors import ApprenticeError
 from apprentice.training.run import carry_out
+from apprentice.training.workbench import Workbench
 
 
 def main() -> None:
@@ -17,7 +20,11 @@ def main() -> None:
         "--in-turn", action="store_true", help="wait until no other such job of its folder trains"
     )
     given = parser.parse_args()
-    sys.exit(carry_out(given.folder, in_turn=given.in_turn))
+    try:
+        bench = Workbench.of(Settings.of_process())
+    except ApprenticeError as error:
+        sys.exit(str(error))
+    sys.exit(carry_out(given.folder, bench, in_turn=given.in_turn))
 
 
 if __name__ == "__main__":

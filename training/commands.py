@@ -9,11 +9,12 @@ from typing import Any, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
+from apprentice.settings import Settings as Deployment
 from apprentice.state.errors import ApprenticeError
-from apprentice.training.adapters import check_owner
-from apprentice.training.jobs import Job, jobs_root, write_job
+from apprentice.training.jobs import Job, write_job
 from apprentice.training.run import carry_out
 from apprentice.training.settings import JobSettings, read_settings
+from apprentice.training.workbench import Workbench
 
 
 def run(kind: type[JobSettings]) -> None:
@@ -21,23 +22,29 @@ def run(kind: type[JobSettings]) -> None:
     sys.exit(main(kind, sys.argv[1:]))
 
 
-def main(kind: type[JobSettings], arguments: list[str]) -> int:
+def main(kind: type[JobSettings], arguments: list[str], bench: Workbench | None = None) -> int:
     """Carry out the job that command-line arguments describe; return the exit status.
 
     The same arguments name the same job, so an interrupted one goes on where it stopped.
+
+    Args:
+        kind: the settings of the method.
+        arguments: of the command line.
+        bench: what it works with; that of this process's settings when None.
     """
     given = vars(parser(kind).parse_args(arguments))
     dataset, root, tenant = (given.pop(name) for name in ("dataset", "jobs", "tenant"))
     method = kind.model_fields["method"].default
     try:
+        bench = bench or Workbench.of(Deployment.of_process())
         settings = read_settings({"method": method} | given)
         if settings.parent:
-            check_owner(settings.parent, tenant)
-        folder = write_job(root, Job.of(dataset, settings, tenant))
+            bench.adapters.check_owner(settings.parent, tenant)
+        folder = write_job(root or bench.jobs, Job.of(dataset, settings, bench.local, tenant))
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         return 1
-    return carry_out(folder)
+    return carry_out(folder, bench)
 
 
 def parser(kind: type[JobSettings]) -> argparse.ArgumentParser:
@@ -49,7 +56,7 @@ def parser(kind: type[JobSettings]) -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     made.add_argument("--dataset", type=Path, required=True, help="folder of the dataset")
-    made.add_argument("--jobs", type=Path, default=jobs_root(), help="folder of the jobs")
+    made.add_argument("--jobs", type=Path, help="folder of the jobs; `jobs` under APPRENTICE_DATA")
     made.add_argument(
         "--tenant", default="", help="who alone may use the adapter; none: everybody may"
     )

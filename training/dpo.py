@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from apprentice.training.base import Base
     from apprentice.training.encoding import Encoded
     from apprentice.training.progress import Progress
+    from apprentice.training.workbench import Workbench
 
 
-def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+def trainer(
+    settings: DpoSettings, dataset: Dataset, out: Path, progress: Progress, bench: Workbench
+) -> Any:
     """Return the trainer of a job.
 
     Args:
@@ -33,6 +36,7 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
         dataset: what is learned from: rows with `prompt`, `chosen` and `rejected`.
         out: folder of the checkpoints.
         progress: where the training is reported.
+        bench: what it works with.
     """
     from trl import DPOConfig, DPOTrainer
 
@@ -50,7 +54,7 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
         def _get_train_sampler(self, _: Any = None) -> Any:
             return ByLength(lengths, settings.batch, settings.seed)
 
-    base = load(settings)
+    base = load(settings, bench.local)
     limit = min(settings.max_length or base.context, base.context)
     given, span = dataset.rows(), settings.span
     held_out = encoded(base, dataset.valid(), limit, span)
@@ -77,7 +81,7 @@ def trainer(settings: DpoSettings, dataset: Dataset, out: Path, progress: Progre
         remove_unused_columns=False,
     )
     made = Pairs(
-        **policy(base, settings),
+        **policy(base, settings, bench.local),
         args=config,
         data_collator=Collator(base.tokenizer.pad_token_id),
         train_dataset=_columns(pairs),

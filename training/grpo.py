@@ -24,12 +24,15 @@ from apprentice.training.settings import GrpoSettings
 if TYPE_CHECKING:
     from apprentice.training.base import Base
     from apprentice.training.progress import Progress
+    from apprentice.training.workbench import Workbench
 
 Reward = Callable[..., list[float | None]]
 _ROW: Final = "row"
 
 
-def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+def trainer(
+    settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progress, bench: Workbench
+) -> Any:
     """Return the trainer of a job.
 
     Args:
@@ -37,6 +40,7 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
         dataset: tasks (`environment`, `task`), or prompts with what their graders need.
         out: folder of the checkpoints.
         progress: where the training is reported.
+        bench: what it works with.
 
     Raises:
         BadInput: the batch does not divide into groups, or the rows and the graders do not fit.
@@ -55,7 +59,7 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
             return super()._compute_loss(model, telling(inputs) if spared else inputs)
 
     rows, held_out = dataset.rows(), dataset.valid()
-    rewards, weights = _rewards(settings, [*rows, *held_out])
+    rewards, weights = _rewards(settings, [*rows, *held_out], bench)
     if settings.shuffled:
         rewards = [dealt_out(reward, settings) for reward in rewards]
     if settings.batch * settings.accumulate % settings.generations:
@@ -65,7 +69,7 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
         )
     if not rows:
         raise MissingPart(f"{dataset.folder} has no rows. There is nothing to attempt.")
-    base = load(settings)
+    base = load(settings, bench.local)
     told = arguments(
         settings,
         base,
@@ -86,9 +90,9 @@ def trainer(settings: GrpoSettings, dataset: Dataset, out: Path, progress: Progr
         reward_weights=weights,
         max_completion_length=base.context,
     )
-    play = _rollout(settings, base)
+    play = _rollout(settings, base, bench)
     made = Groups(
-        **policy(base, settings),
+        **policy(base, settings, bench.local),
         args=config,
         reward_funcs=rewards,
         rollout_func=play,
@@ -119,7 +123,9 @@ def telling(inputs: dict[str, Any]) -> dict[str, Any]:
     return rows
 
 
-def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], dict[str, Any]]:
+def _rollout(
+    settings: GrpoSettings, base: Base, bench: Workbench
+) -> Callable[[list[Any], Any], dict[str, Any]]:
     """Return what the library's trainer calls for attempts at its rows."""
     import json
 
@@ -129,7 +135,7 @@ def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], d
 
     def begin(row: Row, seed: int) -> Attempt:
         if row.get("environment"):
-            return attempt_at(row["environment"], row["task"], seed)
+            return attempt_at(bench, row["environment"], row["task"], seed)
         return Attempt(row["prompt"], tools=row.get("tools") or (), seed=seed)
 
     def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
@@ -157,7 +163,9 @@ def _rollout(settings: GrpoSettings, base: Base) -> Callable[[list[Any], Any], d
     return rollout
 
 
-def _rewards(settings: GrpoSettings, rows: list[Row]) -> tuple[list[Reward], list[float]]:
+def _rewards(
+    settings: GrpoSettings, rows: list[Row], bench: Workbench
+) -> tuple[list[Reward], list[float]]:
     """Return the rewards and their weights: the verdict of episodes, or graders of answers."""
     episodes = [bool(row.get("environment")) for row in rows]
     if all(episodes):
@@ -170,7 +178,7 @@ def _rewards(settings: GrpoSettings, rows: list[Row]) -> tuple[list[Reward], lis
         raise BadInput("Some rows are tasks and some are prompts. Make a dataset of each.")
     if not settings.graders:
         raise BadInput("Prompts need graders, such as --graders schema:0.8 format:0.2.")
-    named = graders(settings.graders)
+    named = graders(settings.graders, bench)
     check_rows(named, rows)
     return [_graded(Composed(named))], [1.0]
 

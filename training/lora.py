@@ -6,7 +6,6 @@ a fused model is trained on less than was asked for. Here it is an error, or the
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from peft import LoraConfig, PeftModel
@@ -16,7 +15,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from apprentice.models.fit import check_fit
-from apprentice.models.names import adapter_folder
+from apprentice.models.names import LocalModels
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.training.base import Base
 from apprentice.training.settings import JobSettings
@@ -29,7 +28,7 @@ FUSED: Final[dict[str, frozenset[str]]] = {
 }
 
 
-def policy(base: Base, settings: JobSettings) -> dict[str, Any]:
+def policy(base: Base, settings: JobSettings, models: LocalModels) -> dict[str, Any]:
     """Return what a trainer takes as its model: the base and a new adapter, or the parent's.
 
     A new adapter is left to the trainer to draw, after it has set the seed.
@@ -39,7 +38,7 @@ def policy(base: Base, settings: JobSettings) -> dict[str, Any]:
         BrokenData: the parent cannot be read.
     """
     if settings.parent:
-        return {"model": _parent(base, settings.parent)}
+        return {"model": _parent(base, settings.parent, models)}
     learned = _tokens(base, settings)
     config = LoraConfig(
         r=settings.rank,
@@ -121,9 +120,9 @@ def _linears(model: nn.Module) -> set[str]:
     return {end for end in ends if not end.isdigit()}
 
 
-def _parent(base: Base, name: str) -> PeftModel:
-    folder: Path = adapter_folder(name)
-    check_fit(folder, base.name)
+def _parent(base: Base, name: str, models: LocalModels) -> PeftModel:
+    folder = models.adapter(name)
+    check_fit(folder, base.name, models.folder(base.name))
     try:
         loaded: Any = PeftModel.from_pretrained(base.model, folder, is_trainable=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

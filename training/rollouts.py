@@ -6,7 +6,7 @@ them, what they share is read once, and what a conversation has read is kept for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,14 +17,14 @@ from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import LlamaForCausalLM
 
-from apprentice.environments import advance
-from apprentice.environments.registry import environment
+from apprentice.environments.advance import Advance
 from apprentice.models.llama import Llama, is_plain
 from apprentice.models.toolcalls import as_chat
 from apprentice.models.weights import General, Network, choose, generator
-from apprentice.state.nouns import Task, Verdict, digest, text_of
+from apprentice.state.nouns import Verdict, digest, text_of
 from apprentice.state.prompts import Shown, act_prompt
 from apprentice.training.encoding import Chat, Turn
+from apprentice.training.workbench import Workbench
 
 TOKENS_A_STEP: Final = 8192
 
@@ -35,6 +35,7 @@ class Attempt:
 
     Attributes:
         messages: the conversation so far.
+        step: lets the environment answer a turn; None for an answer that graders judge.
         ids: its tokens, in full.
         mine: which of them the policy wrote.
         prompt: how many of them were there before its first turn.
@@ -43,7 +44,7 @@ class Attempt:
     """
 
     messages: list[Turn]
-    task: Task | None = None
+    step: Callable[[list[AnyMessage], AIMessage], Advance] | None = None
     tools: Sequence[Turn] = ()
     seed: int = 0
     ids: list[int] = field(default_factory=list)
@@ -202,12 +203,16 @@ def _can_be_added(base: Any) -> bool:
     return plain and base.device.type == "cpu" and all(isinstance(one, LoraLayer) for one in tuned)
 
 
-def attempt_at(environment_name: str, task_id: str, seed: int) -> Attempt:
+def attempt_at(bench: Workbench, environment: str, task_id: str, seed: int) -> Attempt:
     """Begin an attempt at an environment's task, with nothing in view beside it."""
-    where = environment(environment_name)
+    where = bench.environments.get(environment)
     task = where.task(task_id)
-    opening = act_prompt(where.instructions, Shown(), text_of(advance.start(task)))
-    return Attempt(as_chat(opening), task=task, seed=seed, transcript=list(opening))
+    opening = act_prompt(where.instructions, Shown(), text_of(bench.episodes.start(where, task)))
+
+    def step(transcript: list[AnyMessage], turn: AIMessage) -> Advance:
+        return bench.episodes.advance(where, task, transcript, turn)
+
+    return Attempt(as_chat(opening), step=step, seed=seed, transcript=list(opening))
 
 
 def seeded(seed: int, *parts: int) -> int:
@@ -217,11 +222,11 @@ def seeded(seed: int, *parts: int) -> int:
 
 def _respond(attempt: Attempt, text: str) -> None:
     """Take a turn in, and let the environment answer it."""
-    if attempt.task is None:
+    if attempt.step is None:
         attempt.answer, attempt.over = text, True
         return
     turn = AIMessage(text)
-    step = advance.advance(attempt.task, attempt.transcript, turn)
+    step = attempt.step(attempt.transcript, turn)
     attempt.transcript += [turn, step.reply]
     attempt.messages = as_chat(attempt.transcript)
     if step.verdict is not None:

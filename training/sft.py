@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from apprentice.training.base import Base
     from apprentice.training.encoding import Encoded
     from apprentice.training.progress import Progress
+    from apprentice.training.workbench import Workbench
 
 
-def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+def trainer(
+    settings: SftSettings, dataset: Dataset, out: Path, progress: Progress, bench: Workbench
+) -> Any:
     """Return the trainer of a job.
 
     Args:
@@ -30,6 +33,7 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
         dataset: what is learned from: rows with `messages` and perhaps `tools`.
         out: folder of the checkpoints.
         progress: where the training is reported.
+        bench: what it works with.
     """
     from trl import SFTConfig, SFTTrainer
 
@@ -38,7 +42,7 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
     from apprentice.training.batches import ByLength
     from apprentice.training.lora import policy
 
-    base = load(settings)
+    base = load(settings, bench.local)
     limit = min(settings.max_length or base.context, base.context)
     samples = encoded(base, dataset.rows(), limit)
     held_out = encoded(base, dataset.valid(), limit)
@@ -75,7 +79,7 @@ def trainer(settings: SftSettings, dataset: Dataset, out: Path, progress: Progre
         eval_packing=False,
     )
     made = Conversations(
-        **policy(base, settings),
+        **policy(base, settings, bench.local),
         args=config,
         train_dataset=_columns(samples),
         eval_dataset=_columns(held_out) if held_out else None,

@@ -20,9 +20,12 @@ from apprentice.training.settings import VisionSettings
 
 if TYPE_CHECKING:
     from apprentice.training.progress import Progress
+    from apprentice.training.workbench import Workbench
 
 
-def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Progress) -> Any:
+def trainer(
+    settings: VisionSettings, dataset: Dataset, out: Path, progress: Progress, bench: Workbench
+) -> Any:
     """Return the trainer of a job.
 
     Args:
@@ -30,6 +33,7 @@ def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Pro
         dataset: what is learned from: rows with `messages` and `image`.
         out: folder of the checkpoints.
         progress: where the training is reported.
+        bench: what it works with.
     """
     from trl import SFTConfig, SFTTrainer
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
@@ -41,7 +45,7 @@ def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Pro
     rows, held_out = dataset.rows(), dataset.valid()
     if not rows:
         raise MissingPart(f"{dataset.folder} has no rows. There is nothing to learn from.")
-    base = load(settings, sees=True)
+    base = load(settings, bench.local, sees=True)
     progress.say("encoded", samples=len(rows), held_out=len(held_out))
     config = SFTConfig(
         **arguments(settings, base, out, rows=len(rows), held_out=len(held_out)),
@@ -50,7 +54,7 @@ def trainer(settings: VisionSettings, dataset: Dataset, out: Path, progress: Pro
     )
     batch = DataCollatorForVisionLanguageModeling(base.processor, completion_only_loss=True)
     made = SFTTrainer(
-        **policy(base, settings),
+        **policy(base, settings, bench.local),
         args=config,
         data_collator=Collator(dataset.folder, batch),
         train_dataset=_columns(rows),

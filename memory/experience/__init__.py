@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from apprentice.state.errors import BrokenData
@@ -19,7 +19,7 @@ from apprentice.state.nouns import Trajectory, Verdict
 
 
 class Experience(Protocol):
-    """One tenant's attempts. `apprentice.nodes.experience.experience(tenant)` opens it.
+    """One tenant's attempts. `workspace.experience(tenant)` opens it.
 
     Nothing here reaches another tenant's. What is acknowledged outlives the process.
     """
@@ -90,3 +90,7 @@ class Experience(Protocol):
 
     async def optimize(self) -> None:
         """Build the indexes of all tenants anew: for maintenance, since nothing else can run."""
+
+
+OpenExperience = Callable[[str], Awaitable[Experience]]
+"""Opens a tenant's experience memory, such as `workspace.experience`."""

@@ -30,6 +30,7 @@ from apprentice.state.prompts import critique_pair, critique_successes
 from apprentice.state.review import declined_rules
 from apprentice.state.rulebook import Operation, Rulebook, fold, parse_operations
 from apprentice.state.rules import Rejection, likeness
+from apprentice.workspace import Workspace
 
 REPORTED: Final = 200
 """Rejected operations that a run reports, at most."""
@@ -47,7 +48,7 @@ class Criticism(Noun):
     evidence: tuple[str, ...] = ()
 
 
-def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
+def curate_with(critic: Agent | None, workspace: Workspace) -> Node[ExpelState, ExpelUpdate]:
     """Return the node in which a model, or the caller's own critic, writes rule operations."""
 
     async def curate(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
@@ -58,8 +59,8 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
             for attempt in each.attempts
         }
         words = await asyncio.to_thread(Vocabulary.of, attempts.values())
-        budget = await Budget.of(critic, Context.of(runtime))
-        desk = _Desk(critic, state, runtime, attempts, words, budget)
+        budget = await Budget.of(critic, Context.of(runtime), workspace)
+        desk = _Desk(critic, workspace, state, runtime, attempts, words, budget)
         counts = OperationCounts()
         rejected: list[Rejection] = []
         pieces = list(enumerate(state.evidence))
@@ -97,6 +98,7 @@ class _Desk:
     """
 
     critic: Agent | None
+    workspace: Workspace
     state: ExpelState
     runtime: Runtime[Context]
     attempts: Mapping[str, Trajectory]
@@ -187,6 +189,7 @@ class _Desk:
             self.critic,
             asked,
             replace(context, max_tokens=answer(context)),
+            self.workspace,
             graph="expel",
             environment=self.state.environment,
         )

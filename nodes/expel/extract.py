@@ -15,9 +15,10 @@ from apprentice.state.context import Context
 from apprentice.state.critique import CritiqueEvidence, TaskAttempts, extract_evidence
 from apprentice.state.expel import ExpelState, ExpelUpdate
 from apprentice.state.nouns import Trajectory, transcript
+from apprentice.workspace import Workspace
 
 
-def extracting(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
+def extract_for(critic: Agent | None, workspace: Workspace) -> Node[ExpelState, ExpelUpdate]:
     """Return the node that makes evidence, in pieces that whoever criticises has room for."""
 
     async def extract(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
@@ -25,7 +26,9 @@ def extracting(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
         context = Context.of(runtime)
         found = {each.task.id: each for each in await gathered(state, runtime)}
         ordered = [found[task.id] for task in state.tasks_drawn if task.id in found]
-        evidence = await _evidence(ordered, state, runtime, await Budget.of(critic, context))
+        evidence = await _evidence(
+            ordered, state, runtime, await Budget.of(critic, context, workspace)
+        )
         solved = sum(bool(each.ended(True)) for each in ordered)
         pairs = sum(each.kind == "pair" for each in evidence)
         runtime.stream_writer(

@@ -26,7 +26,7 @@ def spread(state: ExpelState) -> list[Send] | str:
     return [Send("gather", ForTask(state.run_name, task)) for task in state.tasks_drawn]
 
 
-def gathering(
+def gather_with(
     reflexion: CompiledStateGraph[Any, Context, Any, Any],
 ) -> Node[ForTask, ExpelUpdate]:
     """Return the node that runs reflexion on one task as a subgraph."""

@@ -15,6 +15,7 @@ from apprentice.state.errors import BadInput, MissingPart
 from apprentice.state.insights import InsightReport
 from apprentice.state.rulebook import Author, Operation, Rule, Rulebook
 from apprentice.state.rules import likeness
+from apprentice.workspace import Workspace
 
 
 def log(runtime: Runtime[Context], book: str) -> RulebookLog:
@@ -31,18 +32,22 @@ def log(runtime: Runtime[Context], book: str) -> RulebookLog:
     return RulebookLog(runtime.store, Context.of(runtime).tenant, f"insights:{book}")
 
 
-async def consult(analyst: Agent | None, prompt: Sequence[AnyMessage], context: Context) -> Reply:
+async def consult(
+    analyst: Agent | None, prompt: Sequence[AnyMessage], context: Context, workspace: Workspace
+) -> Reply:
     """Ask the analyst, or the context's model when there is none.
 
     Raises:
         BadInput: if that is an embedded model.
     """
+    await workspace.ready()
+    context = workspace.resolved(context)
     if analyst is None and context.model in {f"local:{name}" for name in SHIPPED}:
         raise BadInput(
             f"The embedded model {context.model} knows one kind of task alone and cannot draw "
             "insights from reports. Name another model in the context, such as openai:gpt-4.1-mini."
         )
-    return await ask(analyst, prompt, context, graph="insights")
+    return await ask(analyst, prompt, context, workspace, graph="insights")
 
 
 def run_of(report: InsightReport) -> str:

@@ -14,9 +14,10 @@ from apprentice.state.insight_prompts import draw_prompt as prompt
 from apprentice.state.insights import InsightDraft, InsightReport, InsightsState, InsightsUpdate
 from apprentice.state.nouns import text_of
 from apprentice.state.rulebook import Batch, Rulebook, parse_operations
+from apprentice.workspace import Workspace
 
 
-def drawing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]:
+def draw_with(analyst: Agent | None, workspace: Workspace) -> Node[InsightsState, InsightsUpdate]:
     """Return the node in which a model, or the caller's own analyst, draws an insight."""
 
     async def draw(state: InsightsState, runtime: Runtime[Context]) -> InsightsUpdate:
@@ -28,7 +29,8 @@ def drawing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]
         if drawn is None:
             book = await memory.load()
             shown = [rule.text for rule in book.shown()]
-            reply = await consult(analyst, prompt(report, shown), Context.of(runtime))
+            asked = prompt(report, shown)
+            reply = await consult(analyst, asked, Context.of(runtime), workspace)
             drawn, usage = read_drawn(text_of(reply.message), book), usage + reply.usage
         event = {
             "type": "insights.drawn",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
-from apprentice.environments.registry import environment
+from apprentice.environments.registry import Environments
 from apprentice.environments.toolcalls import random_domains
 from apprentice.environments.toolcalls.environment import Request, Toolcalls
 from apprentice.environments.toolcalls.task_writer import KINDS, requests
@@ -38,13 +38,13 @@ def tool_calls(split: str = "train", *, shuffled: int | None = None) -> list[Exa
         split: train, unless something is to be compared with.
         shuffled: the seed of a control, in which every request has another one's answer.
     """
-    every = Toolcalls()
+    every, environments = Toolcalls(), Environments()
     made: list[Example] = []
     for task in every.tasks(split, ALL):
         said = [(task.instruction, every.request(task.id).ideal)]
         made.append(
             Example(
-                row=_row(environment(task.environment).instructions, said),
+                row=_row(environments.get(task.environment).instructions, said),
                 task=f"{task.environment}#{task.id}",
                 opening=task.instruction,
                 environment=task.environment,
