@@ -162,12 +162,12 @@ def evaluate(
             ".jsonl. Left out, a file under runs/ that the settings name.",
         ),
     ] = None,
-    memory: Annotated[
+    tenant: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Read and keep reflections and attempts under this name. Left out, nothing is "
-            "remembered.",
+            help="Whose reflections and attempts are read and recorded. Left out, nothing is "
+            "recorded.",
         ),
     ] = "",
     successes: Annotated[
@@ -204,7 +204,7 @@ def evaluate(
         limit=limit,
         max_tokens=max_tokens,
         window=window,
-        memory=memory,
+        tenant=tenant,
         training=training,
         donors=str(reflections or ""),
         successes=successes,
@@ -301,8 +301,10 @@ def _plan(
         settings["trials"] = 1
     elif settings["successes"]:
         raise BadInput(f"The technique {technique!r} shows no exemplars: leave out --successes.")
-    if settings["successes"] and settings["memory"]:
-        raise BadInput("A named memory holds what was recorded in it: leave out --successes.")
+    if settings["successes"] and settings["tenant"]:
+        raise BadInput(
+            "A tenant's exemplars are what was recorded for it: leave out --successes, or --tenant."
+        )
     plan = evaluation.planned(workspace, technique=technique, temperature=warmth, **settings)
     if chosen.borrows and not plan.donors:
         raise BadInput(

@@ -183,7 +183,7 @@ def withdraw(
         console = Console()
         for rule in done.resting.alone:
             console.print(changed("removed", rule.text, None))
-        for rule, left in done.resting.lessened:
+        for rule, left in done.resting.reductions:
             if left.text != rule.text:
                 console.print(changed("reworded", rule.text, left.text))
             else:
@@ -199,7 +199,7 @@ def withdraw(
         console.print(f"Erased: {erased or 'nothing that was not erased before'}.")
         if done.release:
             console.print(f"In force: {done.release[:8]}.")
-        if done.resting.lessened:
+        if done.resting.reductions:
             console.print("`apprentice rules learn --tasks 0` judges what is left.")
 
     with_book(ctx, environment, memory, write)

@@ -212,7 +212,7 @@ def show(ctx: typer.Context, environment: Where = HOME, memory: Memory = "defaul
         released = _table(title, "record")
         for number, rule in enumerate(current.rules if current else (), 1):
             found = record_of(showings, rule.id, since.get((rule.id, rule.text), 0.0))
-            fared = f"{found.succeeded} of {found.shown}" if found.shown else "not shown yet"
+            fared = f"{found.successes} of {found.shown}" if found.shown else "not shown yet"
             released.add_row(*_cells(number, rule), fared)
         console.print(released if released.row_count else title)
         draft = await book.log.load()

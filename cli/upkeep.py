@@ -59,7 +59,7 @@ def tidy(
     done = _with(ctx, tenant, lambda kept: kept.tidy(capacity))
     Console().print(
         f"Set aside, because they repeat a better one: {counted(done.set_aside, 'attempt')}. "
-        f"Let go: {len(done.evicted)}."
+        f"Let go: {len(done.evictions)}."
     )
 
 
@@ -138,5 +138,5 @@ def _print(console: Console, found: ExperienceReport) -> None:
     title = f"The most shown of {len(found.uses)}"
     table = Table("attempt", "shown", "then solved", title=title, title_justify="left")
     for use in found.uses[:_SHOWN]:
-        table.add_row(escape(use.trajectory), str(use.shown), str(use.helped))
+        table.add_row(escape(use.trajectory), str(use.shown), str(use.successes))
     console.print(table)

@@ -80,7 +80,7 @@ class Circumstances(Noun):
         default=None, title="Budget", description="For one training; none for any."
     )
     limits: Limits = Limits()
-    overruling: Override | None = Field(default=None, title="Overrule the advice")
+    override: Override | None = Field(default=None, title="Overrule the advice")
 
 
 class AvailableData(Noun):
@@ -101,12 +101,12 @@ class AvailableData(Noun):
     rows: dict[Method, int] = Field(default_factory=dict)
     tasks: int = 0
     attempts: int = 0
-    solved: int = 0
+    successes: int = 0
     shown_tokens: int = 0
     tokens: dict[Method, int] = Field(default_factory=dict)
     last: Method | None = None
-    graded: bool = False
-    hosted: bool = False
+    can_grade: bool = False
+    is_hosted: bool = False
 
 
 class Reason(Noun):
@@ -142,5 +142,5 @@ class Advice(Noun):
         if self.overruled:
             by = f" by {self.overruled.by}" if self.overruled.by else ""
             head += f" (Overruled{by}: {self.overruled.why})"
-        listed = [f"{'+' if one.speaks == 'for' else '-'} {one.text}" for one in self.reasons]
-        return "\n".join([head, *listed])
+        reasons = [f"{'+' if one.speaks == 'for' else '-'} {one.text}" for one in self.reasons]
+        return "\n".join([head, *reasons])

@@ -23,12 +23,12 @@ class _Act(NamedTuple):
     pattern: re.Pattern[str]
 
 
-def _words(listed: str) -> str:
+def _words(words: str) -> str:
     """Make a pattern of words: '*' is any ending, '~' an s or none, '_' a space, '.' any word."""
-    made = "|".join(listed.split())
-    for sign, pattern in (("*", r"[\w']*"), ("~", "s?"), (".", r"[\w']+"), ("_", r"[\s-]+")):
-        made = made.replace(sign, pattern)
-    return made
+    pattern = "|".join(words.split())
+    for sign, meaning in (("*", r"[\w']*"), ("~", "s?"), (".", r"[\w']+"), ("_", r"[\s-]+")):
+        pattern = pattern.replace(sign, meaning)
+    return pattern
 
 
 def _act(what: str, verbs: str, objects: str = "", within: int = 6) -> _Act:
@@ -313,10 +313,10 @@ def beyond_the_task(text: str) -> str | None:
         text: a rule in lower case, without accents.
     """
     for act in _ACTS:
-        found = act.pattern.search(text)
-        while found:
-            if not _FORBIDDEN.search(text[: found.start()]):
-                return f"{act.what}: {found[0][:60]!r}"
+        match = act.pattern.search(text)
+        while match:
+            if not _FORBIDDEN.search(text[: match.start()]):
+                return f"{act.what}: {match[0][:60]!r}"
             # What is forbidden may have taken its object from an order that follows it.
-            found = act.pattern.search(text, found.start() + 1)
+            match = act.pattern.search(text, match.start() + 1)
     return None

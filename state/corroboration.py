@@ -44,7 +44,7 @@ class Vocabulary:
     """
 
     tasks: int = 0
-    met: Counter[str] = field(default_factory=Counter)
+    tasks_by_word: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, attempts: Iterable[Trajectory]) -> Self:
@@ -52,10 +52,14 @@ class Vocabulary:
         by_task: dict[str, set[str]] = {}
         for attempt in attempts:
             words = by_task.setdefault(attempt.task.id, set())
-            words.update(word for told in map(text_of, _told(attempt)) for word in _words(told))
+            words.update(
+                word
+                for text in map(text_of, _environment_messages(attempt))
+                for word in _words(text)
+            )
         return cls(len(by_task), Counter(word for words in by_task.values() for word in words))
 
-    def planted(self, text: str, known: Iterable[str] = ()) -> str | None:
+    def suspicion(self, text: str, trusted_rules: Iterable[str] = ()) -> str | None:
         """Return why a rule may have been planted by one transcript, or None.
 
         Args:
@@ -64,20 +68,24 @@ class Vocabulary:
         """
         if self.tasks < FEWEST:
             return None
-        stand = {word for rule in known for word in _words(rule)}
-        own = {word: said for word, said in _words(text).items() if word not in stand}
-        borrowed = [said for word, said in own.items() if self.met[word] == 1]
-        if len(borrowed) < BORROWED:
+        stand = {word for rule in trusted_rules for word in _words(rule)}
+        own = {
+            word: written_form for word, written_form in _words(text).items() if word not in stand
+        }
+        rare_words = [
+            written_form for word, written_form in own.items() if self.tasks_by_word[word] == 1
+        ]
+        if len(rare_words) < BORROWED:
             return None
-        named = ", ".join(map(repr, borrowed[:4]))
-        return f"Only one of {self.tasks} tasks speaks of {named}, so the rule may be planted."
+        names = ", ".join(map(repr, rare_words[:4]))
+        return f"Only one of {self.tasks} tasks speaks of {names}, so the rule may be planted."
 
 
-def _told(attempt: Trajectory) -> Iterable[AnyMessage]:
+def _environment_messages(attempt: Trajectory) -> Iterable[AnyMessage]:
     return (each for each in attempt.messages if each.type not in ("ai", "system"))
 
 
 def _words(text: str) -> dict[str, str]:
     """Return a text's words as they are written, by what is left of them without endings."""
-    found = set(_WORD.findall(likeness(text))) - _COMMON
-    return {_ENDING.sub("", word): word for word in sorted(found)}
+    words = set(_WORD.findall(likeness(text))) - _COMMON
+    return {_ENDING.sub("", word): word for word in sorted(words)}

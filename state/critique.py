@@ -28,7 +28,7 @@ class TaskAttempts(Noun):
     outcome: ReflexionOutcome
     attempts: tuple[Trajectory, ...] = ()
 
-    def ended(self, success: bool) -> list[Trajectory]:
+    def with_success(self, success: bool) -> list[Trajectory]:
         """Return the attempts that succeeded, or those that failed."""
         return [attempt for attempt in self.attempts if attempt.verdict.success is success]
 
@@ -54,7 +54,7 @@ class CritiqueEvidence(Noun):
 
 
 def extract_evidence(
-    gathered: Sequence[TaskAttempts],
+    task_attempts: Sequence[TaskAttempts],
     seed: int,
     chunk: int = CHUNK,
     size: Callable[[Trajectory], int] = lambda _: 0,
@@ -71,18 +71,22 @@ def extract_evidence(
     """
     pairs = [
         CritiqueEvidence(kind="pair", trajectories=(success.id, failure.id))
-        for each in gathered
-        for success in each.ended(True)
-        for failure in each.ended(False)
+        for each in task_attempts
+        for success in each.with_success(True)
+        for failure in each.with_success(False)
     ]
-    by_task = {each.task.id: each.ended(True) for each in gathered if each.ended(True)}
-    solved = [each.task for each in gathered if each.task.id in by_task]
-    ordered = [
-        success for task in alternate_kinds(solved, Random(seed)) for success in by_task[task.id]
+    by_task = {
+        each.task.id: each.with_success(True) for each in task_attempts if each.with_success(True)
+    }
+    solved_tasks = [each.task for each in task_attempts if each.task.id in by_task]
+    successes = [
+        success
+        for task in alternate_kinds(solved_tasks, Random(seed))
+        for success in by_task[task.id]
     ]
     return pairs + [
         CritiqueEvidence(kind="successes", trajectories=tuple(success.id for success in part))
-        for part in _chunks(ordered, chunk, size, room)
+        for part in _chunks(successes, chunk, size, room)
     ]
 
 
@@ -94,14 +98,14 @@ def _chunks(
 ) -> Iterator[list[Trajectory]]:
     """Put successes together in their order, as many as may be and have room."""
     part: list[Trajectory] = []
-    taken = 0
+    tokens = 0
     for success in successes:
         more = size(success)
-        if part and (len(part) == most or (room is not None and taken + more > room)):
+        if part and (len(part) == most or (room is not None and tokens + more > room)):
             yield part
-            part, taken = [], 0
+            part, tokens = [], 0
         part.append(success)
-        taken += more
+        tokens += more
     if part:
         yield part
 
@@ -114,20 +118,22 @@ def shorten(texts: Sequence[str], count: Callable[[str], int], room: int) -> lis
         count: counts a text's tokens.
         room: tokens that all may have together.
     """
-    shown, left = list(texts), room
+    results, left = list(texts), room
     places = sorted(range(len(texts)), key=lambda place: count(texts[place]))
-    for done, place in enumerate(places):
-        shown[place] = _cut(texts[place], count, left // (len(places) - done))
-        left -= count(shown[place])
-    return shown
+    for number, place in enumerate(places):
+        results[place] = _cut(texts[place], count, left // (len(places) - number))
+        left -= count(results[place])
+    return results
 
 
 def _cut(text: str, count: Callable[[str], int], room: int) -> str:
     lines, cut = text.splitlines(), text
-    for kept in range(len(lines) - 1, -1, -1):
+    for line_count in range(len(lines) - 1, -1, -1):
         if count(cut) <= room:
             break
-        cut = "\n".join([*lines[: kept - kept // 2], ELIDED, *lines[len(lines) - kept // 2 :]])
+        cut = "\n".join(
+            [*lines[: line_count - line_count // 2], ELIDED, *lines[len(lines) - line_count // 2 :]]
+        )
     return cut
 
 

@@ -42,8 +42,8 @@ class UnknownName(BadInput):
         names = sorted(known)
         near = get_close_matches(name, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        listing = ", ".join(names) if names else "none"
-        super().__init__(f"Unknown {what} {name[:80]!r}.{hint} Known: {listing}.")
+        known_names = ", ".join(names) if names else "none"
+        super().__init__(f"Unknown {what} {name[:80]!r}.{hint} Known: {known_names}.")
 
 
 class OutOfBounds(BadInput):

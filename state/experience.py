@@ -98,7 +98,7 @@ class RecordReceipt(NamedTuple):
     """Ids of trajectories that were kept now, and of those that were known before."""
 
     new: tuple[str, ...]
-    known: tuple[str, ...]
+    duplicates: tuple[str, ...]
 
 
 class DatedVerdict(Noun):
@@ -123,12 +123,12 @@ class Use(Noun):
 
     trajectory: Name
     shown: int
-    helped: int
+    successes: int
 
     @property
     def rate(self) -> float:
         """Return how often it helps, as far as that can be told from few cases (Laplace)."""
-        return (self.helped + 1) / (self.shown + 2)
+        return (self.successes + 1) / (self.shown + 2)
 
 
 class ExperienceReport(Noun):
@@ -158,4 +158,4 @@ class Upkeep(Noun):
     """What tidying did: how many repeats are set aside now, and which attempts were let go."""
 
     set_aside: int
-    evicted: tuple[Name, ...]
+    evictions: tuple[Name, ...]

@@ -174,14 +174,14 @@ class FeedbackState:
     effect: FeedbackEffect = "unchanged"
 
 
-def task_of(sent: SentTask, messages: Sequence[AnyMessage]) -> Task:
+def task_of(sender_task: SentTask, messages: Sequence[AnyMessage]) -> Task:
     """Return the task of an attempt from outside: what was asked for is its id, if it has none."""
-    asked = (text_of(message) for message in messages if message.type == "human")
-    instruction = sent.instruction or next(asked, "")[:20_000]
+    requests = (text_of(message) for message in messages if message.type == "human")
+    instruction = sender_task.instruction or next(requests, "")[:20_000]
     return Task(
-        id=sent.id or digest(instruction),
-        environment=sent.environment,
+        id=sender_task.id or digest(instruction),
+        environment=sender_task.environment,
         instruction=instruction,
-        kind=sent.kind,
-        split=sent.split,
+        kind=sender_task.kind,
+        split=sender_task.split,
     )

@@ -51,38 +51,38 @@ class Fold:
 
     def take(self, operations: Iterable[Operation], author: Author) -> list[Event]:
         """Do one batch of logged operations, and return what each did."""
-        ordered = sorted(operations, key=lambda operation: ORDER[operation.kind])
+        in_order = sorted(operations, key=lambda operation: ORDER[operation.kind])
         self._left = {}
-        for operation in ordered:
+        for operation in in_order:
             if operation.kind == "SET":
                 self._lay_aside(operation)
-        events = [self._do(operation, author) for operation in ordered]
+        events = [self._do(operation, author) for operation in in_order]
         self._seat()
         return events
 
     def _lay_aside(self, operation: Operation) -> None:
         """Retire a rule that is about to be SET, so that rules may exchange their texts."""
-        if named := self._named(operation):
-            self._put(named.model_copy(update={"strength": 0}))
+        if target := self._target(operation):
+            self._put(target.model_copy(update={"strength": 0}))
 
     def _do(self, operation: Operation, author: Author) -> Event:
         """Do one operation, on the rule that has its text if there is one."""
-        named = self._named(operation)
-        if reason := _void(operation, named, author):
-            return Event(operation=operation, before=named, after=named, reason=reason)
+        target = self._target(operation)
+        if reason := _void(operation, target, author):
+            return Event(operation=operation, before=target, after=target, reason=reason)
         votes = operation.kind in ("AGREE", "REMOVE")
-        text = named.text if named and votes else operation.text
+        text = target.text if target and votes else operation.text
         holder = self._rules.get(self._holders.get(likeness(text), ""))
-        if holder and not named and operation.kind in ("ADD", "SET"):
+        if holder and not target and operation.kind in ("ADD", "SET"):
             self.merged[operation.rule] = holder.id
         if holder and operation.kind == "ADD":
             reason = "The rule was in the book already."
             return Event(operation=operation, before=holder, after=holder, reason=reason)
-        before = holder or named
+        before = holder or target
         strength = before.strength if before and operation.kind != "SET" else 0
         after = Rule(
             id=before.id if before else operation.rule,
-            text=holder.text if holder and holder != named else text,
+            text=holder.text if holder and holder != target else text,
             strength=max(0, strength + (operation.weight or 0)),
         )
         self._put(after)
@@ -92,7 +92,7 @@ class Fold:
             self._left[after.id] = None
         return Event(operation=operation, before=before, after=after)
 
-    def _named(self, operation: Operation) -> Rule | None:
+    def _target(self, operation: Operation) -> Rule | None:
         """Find the rule that an operation names; a SET means the very id, merged or not."""
         rule = operation.rule
         return self._rules.get(rule if operation.kind == "SET" else self.merged.get(rule, rule))
@@ -114,17 +114,17 @@ class Fold:
         rule that gained comes after those that had more.
         """
         first, last = self._places
-        known = {rule: seat for rule, seat in self._left.items() if seat is not None}
-        for rule in sorted(known, key=known.__getitem__):
+        seats_before = {rule: seat for rule, seat in self._left.items() if seat is not None}
+        for rule in sorted(seats_before, key=seats_before.__getitem__):
             weakness = -self._rules[rule].strength
-            if weakness == known[rule].weakness:
-                self._seats[rule] = known[rule]
-            elif weakness < known[rule].weakness:
+            if weakness == seats_before[rule].weakness:
+                self._seats[rule] = seats_before[rule]
+            elif weakness < seats_before[rule].weakness:
                 last += 1
                 self._seats[rule] = _Seat(weakness, last)
-        for rule in sorted(known, key=known.__getitem__, reverse=True):
+        for rule in sorted(seats_before, key=seats_before.__getitem__, reverse=True):
             weakness = -self._rules[rule].strength
-            if known[rule].weakness < weakness < 0:
+            if seats_before[rule].weakness < weakness < 0:
                 first -= 1
                 self._seats[rule] = _Seat(weakness, first)
         for rule, seat in self._left.items():
@@ -134,16 +134,16 @@ class Fold:
         self._places = (first, last)
 
 
-def _void(operation: Operation, named: Rule | None, author: Author) -> str | None:
+def _void(operation: Operation, target: Rule | None, author: Author) -> str | None:
     """Say why an operation can do nothing to the rule that it names, if it can't."""
     if operation.kind not in ("AGREE", "REMOVE") and not likeness(operation.text):
         return "The operation gives no rule."
     if operation.kind == "SET":
         return None
     if operation.kind == "ADD":
-        return "The rule was added before." if named and named.strength else None
-    if named is None:
+        return "The rule was added before." if target and target.strength else None
+    if target is None:
         return "There is no such rule."
-    if named.strength == 0 and (author == "model" or operation.kind == "REMOVE"):
+    if target.strength == 0 and (author == "model" or operation.kind == "REMOVE"):
         return "The rule is retired."
     return None

@@ -178,7 +178,7 @@ class Gate(Noun):
     level: float = Field(default=0.05, gt=0, lt=1)
     margin: float = Field(default=0.1, gt=0, lt=1)
     harm: float = Field(default=0.1, gt=0, lt=1)
-    missed: float = Field(default=0.1, gt=0, lt=1)
+    miss_rate: float = Field(default=0.1, gt=0, lt=1)
     doubt: float = Field(default=2.0, gt=0)
     least: int = Field(default=8, ge=1)
     most: int = Field(default=300, ge=1)
@@ -202,9 +202,9 @@ class Gate(Noun):
             if not pair.judged:
                 unjudged += 1
                 continue
-            incumbent[family] = _counted(incumbent, family, pair.candidate, pair.incumbent)
+            incumbent[family] = _count_pair(incumbent, family, pair.candidate, pair.incumbent)
             if pair.control is not None:
-                control[family] = _counted(control, family, pair.candidate, pair.control)
+                control[family] = _count_pair(control, family, pair.candidate, pair.control)
         return self.model_copy(
             update={
                 "against_incumbent": incumbent,
@@ -215,7 +215,7 @@ class Gate(Noun):
 
     def decide(self) -> Decision:
         """Say what the outcomes so far allow."""
-        outcome, reason = self._judge()
+        outcome, reason = self._verdict()
         return Decision(outcome=outcome, reason=reason, numbers=self._numbers())
 
     @property
@@ -226,37 +226,41 @@ class Gate(Noun):
     @property
     def _arms(self) -> tuple[Score, ...]:
         """What has to be beaten: repetition looks like learning, but not like taking away."""
-        controlled = self.aim == "better" and self.against_control
-        return (self.score, _sum(self.against_control)) if controlled else (self.score,)
+        has_control = self.aim == "better" and self.against_control
+        return (self.score, _sum(self.against_control)) if has_control else (self.score,)
 
     @property
     def _zone(self) -> tuple[float, float]:
         """The gain to be exceeded, and the gain not to be missed."""
         return (0.0, self.margin) if self.aim == "better" else (-self.margin, 0.0)
 
-    def _judge(self) -> tuple[GateOutcome, str]:
+    def _verdict(self) -> tuple[GateOutcome, str]:
         floor, target = self._zone
         points = f"{100 * self.margin:.0f} points"
         better = self.aim == "better"
         claim = "better" if better else f"less than {points} worse"
         hope = f"a gain of {points}" if better else "doing as well"
-        found, needed = self._evidence(floor), 1 / self.level
+        strength, threshold = self._evidence(floor), 1 / self.level
         control = f", control {_sum(self.against_control).theirs:.0%}" * bool(self.against_control)
-        told = f"{_told(self.score)}{control}; evidence {_odds(found)}, {_odds(needed)} needed."
+        odds = f"evidence {_odds(strength)}, {_odds(threshold)} needed"
+        figures = f"{_score_text(self.score)}{control}; {odds}."
         if self.unjudged:
-            told += f" Left out, without a verdict: {self.unjudged}."
+            figures += f" Left out, without a verdict: {self.unjudged}."
         if worse := self._worse():
-            return "reject", f"Significantly worse at {worse!r}: {_told(self._of(worse))}. {told}"
+            return (
+                "reject",
+                f"Significantly worse at {worse!r}: {_score_text(self._of(worse))}. {figures}",
+            )
         if self._hopeless(target):
-            return "reject", f"Not worth more tries: {hope} is ruled out. {told}"
-        spent = self.score.pairs + self.unjudged >= self.most
-        waiting = "" if spent else self._waiting()
-        if found >= needed and not waiting:
-            said = f"{claim.capitalize()} beyond chance, and no family is significantly worse."
-            return "publish", f"{said} {told}"
-        if spent:
-            return "reject", f"Not shown to be {claim} within {self.most} tasks. {told}"
-        return "undecided", f"Not decided yet. {told}{waiting}"
+            return "reject", f"Not worth more tries: {hope} is ruled out. {figures}"
+        is_exhausted = self.score.pairs + self.unjudged >= self.most
+        pending_note = "" if is_exhausted else self._pending_note()
+        if strength >= threshold and not pending_note:
+            finding = f"{claim.capitalize()} beyond chance, and no family is significantly worse."
+            return "publish", f"{finding} {figures}"
+        if is_exhausted:
+            return "reject", f"Not shown to be {claim} within {self.most} tasks. {figures}"
+        return "undecided", f"Not decided yet. {figures}{pending_note}"
 
     def _evidence(self, floor: float) -> float:
         """Return the evidence for the candidate, against the arm that it beats the least."""
@@ -264,10 +268,10 @@ class Gate(Noun):
 
     def _hopeless(self, target: float) -> bool:
         """Tell whether the gain not to be missed is excluded, against any arm."""
-        needed = len(self._arms) / self.missed
-        return any(arm.gain_under(target) >= needed for arm in self._arms)
+        threshold = len(self._arms) / self.miss_rate
+        return any(arm.gain_under(target) >= threshold for arm in self._arms)
 
-    def _waiting(self) -> str:
+    def _pending_note(self) -> str:
         """Name the families that need more pairs before anything is published."""
         names = [
             name
@@ -279,8 +283,8 @@ class Gate(Noun):
     def _worse(self) -> str | None:
         """Return a family that is significantly worse, the worst of them."""
         worst = max(self.families, key=lambda name: self._of(name).gain_under(0))
-        harmed = self._of(worst).gain_under(0) * self.harm >= len(self.families)
-        return worst if harmed else None
+        is_harmed = self._of(worst).gain_under(0) * self.harm >= len(self.families)
+        return worst if is_harmed else None
 
     def _of(self, family: str) -> Score:
         return self.against_incumbent.get(family, Score())
@@ -334,8 +338,8 @@ class Account(Noun):
 
     def add(self, decision: Decision) -> Account:
         """Return the account after one more candidate."""
-        passed = self.published + (decision.outcome == "publish")
-        return self.model_copy(update={"tried": self.tried + 1, "published": passed})
+        releases = self.published + (decision.outcome == "publish")
+        return self.model_copy(update={"tried": self.tried + 1, "published": releases})
 
 
 def fresh_seed(*about: str | int, below: int) -> int:
@@ -343,7 +347,7 @@ def fresh_seed(*about: str | int, below: int) -> int:
     return int(digest("gate", *about), 16) % below
 
 
-def _counted(scores: Mapping[str, Score], family: str, ours: bool, theirs: bool) -> Score:
+def _count_pair(scores: Mapping[str, Score], family: str, ours: bool, theirs: bool) -> Score:
     one = Score(
         wins=ours and not theirs,
         losses=theirs and not ours,
@@ -366,7 +370,7 @@ def _family(score: Score) -> Family:
     )
 
 
-def _told(score: Score) -> str:
+def _score_text(score: Score) -> str:
     """Put a score into words."""
     return (
         f"{score.ours:.0%} against {score.theirs:.0%} in {score.pairs} pairs, "
@@ -374,9 +378,9 @@ def _told(score: Score) -> str:
     )
 
 
-def _odds(found: float) -> str:
+def _odds(evidence_value: float) -> str:
     """Write evidence as people read it, to two figures: '27,000 to 1'."""
-    if found >= _MOST_ODDS:
+    if evidence_value >= _MOST_ODDS:
         return f"more than {_MOST_ODDS:,} to 1"
-    rounded = float(f"{found:.2g}")
-    return f"{rounded:,.0f} to 1" if rounded >= 10 else f"{rounded:g} to 1"
+    two_figures = float(f"{evidence_value:.2g}")
+    return f"{two_figures:,.0f} to 1" if two_figures >= 10 else f"{two_figures:g} to 1"

@@ -40,15 +40,15 @@ def read_review(answer: object) -> InsightReview | str:
 
 
 def plan_changes(
-    review: InsightReview, book: Rulebook, quarantined: Sequence[QuarantinedInsight]
+    review: InsightReview, book: Rulebook, quarantine: Sequence[QuarantinedInsight]
 ) -> Plan | list[str]:
     """Return what an answer comes to on a book, or everything that is wrong with it."""
-    known = {rule.id: rule for rule in (*book.rules, *book.retired)}
+    rules = {rule.id: rule for rule in (*book.rules, *book.retired)}
     operations: list[Operation] = []
     admissions: list[Admission] = []
     problems: list[str] = []
     for number, change in enumerate(review.changes, 1):
-        outcome = _outcome(change, known, quarantined)
+        outcome = _outcome(change, rules, quarantine)
         if isinstance(outcome, Operation):
             operations.append(outcome)
         elif isinstance(outcome, Admission):
@@ -67,14 +67,14 @@ def plan_changes(
 
 
 def _outcome(
-    change: InsightChange, known: Mapping[str, Rule], quarantined: Sequence[QuarantinedInsight]
+    change: InsightChange, rules: Mapping[str, Rule], quarantine: Sequence[QuarantinedInsight]
 ) -> Operation | Admission | str:
     """Return what a change comes to, or why it can't be done."""
     if change.action == "admit":
-        return _admitted(change, quarantined)
+        return _admission(change, quarantine)
     if change.action == "add":
         return Operation(kind="ADD", text=change.text)
-    return _changed(change, known)
+    return _operation(change, rules)
 
 
 def _impossible(
@@ -84,10 +84,10 @@ def _impossible(
     if len({each.number for each in admissions}) < len(admissions):
         return ["The same is admitted twice."]
     additions = [Operation(kind="ADD", text=each.text) for each in admissions]
-    applied = book.apply([*operations, *additions], author="person")
-    if applied.rejections:
-        return [f"{each.written}: {each.reason}" for each in applied.rejections]
-    after = {rule.id: rule for rule in (*applied.rulebook.rules, *applied.rulebook.retired)}
+    result = book.apply([*operations, *additions], author="person")
+    if result.rejections:
+        return [f"{each.written}: {each.reason}" for each in result.rejections]
+    after = {rule.id: rule for rule in (*result.rulebook.rules, *result.rulebook.retired)}
     twice = [
         each.text
         for each in operations
@@ -96,22 +96,22 @@ def _impossible(
     return [f"Two insights would say {text!r}; reword one." for text in dict.fromkeys(twice)]
 
 
-def _is(rule: Rule | None, wanted: Operation) -> bool:
-    return rule is not None and (rule.text, rule.strength) == (wanted.text, wanted.weight)
+def _is(rule: Rule | None, operation: Operation) -> bool:
+    return rule is not None and (rule.text, rule.strength) == (operation.text, operation.weight)
 
 
-def _admitted(change: InsightChange, quarantined: Sequence[QuarantinedInsight]) -> Admission | str:
-    if not 1 <= change.quarantined <= len(quarantined):
+def _admission(change: InsightChange, quarantine: Sequence[QuarantinedInsight]) -> Admission | str:
+    if not 1 <= change.quarantined <= len(quarantine):
         return f"nothing is quarantined as number {change.quarantined}."
-    text = change.text or quarantined[change.quarantined - 1].text
+    text = change.text or quarantine[change.quarantined - 1].text
     if len(text) > RULE_LENGTH:
         return f"it has {len(text)} characters; give a text of at most {RULE_LENGTH}."
     return Admission(number=change.quarantined, text=plain(text))
 
 
-def _changed(change: InsightChange, known: Mapping[str, Rule]) -> Operation | str:
+def _operation(change: InsightChange, rules: Mapping[str, Rule]) -> Operation | str:
     """Return the operation that a change of a known insight comes to, or why there is none."""
-    rule = known.get(change.insight)
+    rule = rules.get(change.insight)
     if rule is None:
         return f"there is no insight {change.insight[:80]!r}; give the id of one that is listed."
     if change.action == "edit":

@@ -34,9 +34,9 @@ MISSED: Final = "The target was missed."
 
 def draw_prompt(report: InsightReport, insights: Sequence[str]) -> list[AnyMessage]:
     """Ask for one insight from a report, given those that are known."""
-    known = number_lines(insights) if insights else NO_RULES
+    insight_lines = number_lines(insights) if insights else NO_RULES
     outcome = HIT if report.hit_target else MISSED
-    body = f"Insights:\n{known}\n\nReport:\n<report>\n{report.text}\n</report>\n{outcome}"
+    body = f"Insights:\n{insight_lines}\n\nReport:\n<report>\n{report.text}\n</report>\n{outcome}"
     return [SystemMessage(DRAW), HumanMessage(body)]
 
 

@@ -241,13 +241,13 @@ def insights_of(book: Rulebook, batches: Iterable[Batch]) -> list[Insight]:
 
 def reasons(book: Rulebook, batches: Iterable[Batch]) -> Mapping[str, list[str]]:
     """Return, by insight, the reasons of the batches that touched it, the oldest first."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    by_insight: defaultdict[str, list[str]] = defaultdict(list)
     for batch in batches:
         for operation in batch.operations:
-            told = found[book.merged.get(operation.rule, operation.rule)]
-            if batch.reason and batch.reason not in told:
-                told.append(batch.reason)
-    return found
+            insight_reasons = by_insight[book.merged.get(operation.rule, operation.rule)]
+            if batch.reason and batch.reason not in insight_reasons:
+                insight_reasons.append(batch.reason)
+    return by_insight
 
 
 def _insight(rule: Rule, because: Mapping[str, list[str]]) -> Insight:
@@ -261,7 +261,7 @@ def _insight(rule: Rule, because: Mapping[str, list[str]]) -> Insight:
 
 
 def review_question(
-    insights: Iterable[Insight], quarantined: Iterable[QuarantinedInsight], problems: Iterable[str]
+    insights: Iterable[Insight], quarantine: Iterable[QuarantinedInsight], problems: Iterable[str]
 ) -> dict[str, Any]:
     """Return what a person is shown, as plain JSON, with how to answer."""
     return {
@@ -269,8 +269,8 @@ def review_question(
         "problems": list(problems),
         "insights": [insight.model_dump(mode="json") for insight in insights],
         "quarantined": [
-            {"number": number, **stopped.model_dump(mode="json")}
-            for number, stopped in enumerate(quarantined, 1)
+            {"number": number, **insight.model_dump(mode="json")}
+            for number, insight in enumerate(quarantine, 1)
         ],
         "answer": {
             "changes": [

@@ -161,10 +161,10 @@ def transcript(messages: Sequence[AnyMessage]) -> str:
     return render_turns((message.type, text_of(message)) for message in messages)
 
 
-def render_turns(said: Iterable[tuple[str, str]]) -> str:
+def render_turns(turns: Iterable[tuple[str, str]]) -> str:
     """Render an episode of which the types and texts of its messages are known."""
     lines: list[str] = []
-    for kind, body in said:
+    for kind, body in turns:
         if kind == "ai":
             lines.extend(f"> {line}" for line in body.splitlines() if line.strip())
         elif kind != "system":

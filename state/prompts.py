@@ -169,14 +169,14 @@ def grade_prompt(messages: Sequence[AnyMessage], rubric: Sequence[str]) -> list[
 
     The marks around a turn are made of the turn, so that no turn can hold its own end.
     """
-    turns = [_marked(message) for message in messages if message.type != "system"]
+    turns = [_mark_turn(message) for message in messages if message.type != "system"]
     return [
         SystemMessage(JUDGE),
         HumanMessage("\n\n".join([*turns, f"Criteria:\n{number_lines(rubric)}", "Judgement:"])),
     ]
 
 
-def _marked(message: AnyMessage) -> str:
+def _mark_turn(message: AnyMessage) -> str:
     who = "agent" if message.type == "ai" else "request"
     text = text_of(message)
     mark = f"{who}-{digest(text)[:8]}"
@@ -185,8 +185,8 @@ def _marked(message: AnyMessage) -> str:
 
 def _critique(task: str, rules: Sequence[str], body: str, *, full: bool) -> list[AnyMessage]:
     system = f"{task} {OPERATIONS}" + (f"\n{LIST_FULL}" if full else "")
-    listed = number_lines(rules) if rules else NO_RULES
-    return [SystemMessage(system), HumanMessage(f"{body}\n\nRules:\n{listed}\n\nOperations:")]
+    rule_lines = number_lines(rules) if rules else NO_RULES
+    return [SystemMessage(system), HumanMessage(f"{body}\n\nRules:\n{rule_lines}\n\nOperations:")]
 
 
 def number_lines(rules: Sequence[str]) -> str:
@@ -214,7 +214,7 @@ _RENDER: Final = {
 def fingerprints() -> dict[str, str]:
     """Return each template's fingerprint, by name."""
     shown = Shown(*(("<entry>",) for _ in ACTING_SECTIONS))
-    filled = {
+    prompts = {
         "acting": act_prompt(HOUSEHOLD_INSTRUCTIONS, shown, "<opening>"),
         "reflect_prompt": reflect_prompt("<attempt>", ("<plan>",), "<feedback>"),
         "adapt_prompt": adapt_prompt("<opening>", "<case>"),
@@ -223,5 +223,5 @@ def fingerprints() -> dict[str, str]:
     }
     return {
         name: digest([(message.type, message.content) for message in messages])
-        for name, messages in filled.items()
+        for name, messages in prompts.items()
     }

@@ -83,7 +83,7 @@ _REVIEW: Final = TypeAdapter[RuleReview](
 
 
 def read_review(
-    given: Any, changes: Sequence[RuleChange], waiting: Sequence[QuarantinedOperation]
+    answer: Any, changes: Sequence[RuleChange], waiting: Sequence[QuarantinedOperation]
 ) -> RuleReview:
     """Read a person's answer: 'approve', 'reject', or a Review.
 
@@ -91,7 +91,7 @@ def read_review(
         BadInput: if it is neither, or names what was not asked about.
     """
     try:
-        review = _REVIEW.validate_python({"all": given} if isinstance(given, str) else given)
+        review = _REVIEW.validate_python({"all": answer} if isinstance(answer, str) else answer)
     except ValidationError as error:
         # Of a word and an edit, the one that was meant gets further before it fails.
         first = max(error.errors(), key=lambda each: len(each["loc"]))
@@ -100,30 +100,30 @@ def read_review(
             f"The review cannot be read at {where!r}: {first['msg']}. Answer 'approve', 'reject', "
             'or {"all": "approve", "changes": {"<rule id>": "reject"}}.'
         ) from error
-    asked = {"rule": {each.rule for each in changes}, "quarantined operation": set[str]()}
-    asked["quarantined operation"] |= {each.key for each in waiting}
-    named = {"rule": review.changes, "quarantined operation": review.quarantined}
-    for what, answers in named.items():
-        if unknown := sorted(answers.keys() - asked[what]):
+    questions = {"rule": {each.rule for each in changes}, "quarantined operation": set[str]()}
+    questions["quarantined operation"] |= {each.key for each in waiting}
+    answers_by_kind = {"rule": review.changes, "quarantined operation": review.quarantined}
+    for what, answers in answers_by_kind.items():
+        if unknown := sorted(answers.keys() - questions[what]):
             raise BadInput(
                 f"The review names the {what} {unknown[0]!r}, which was not asked about. Asked "
-                f"about: {', '.join(sorted(asked[what])) or 'none'}."
+                f"about: {', '.join(sorted(questions[what])) or 'none'}."
             )
     return review
 
 
 def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list[RuleChange]:
     """Return differences with the evidence and the reasons that the log has for each."""
-    touched = support(batches)
-    found = []
+    batches_by_rule = support(batches)
+    rule_changes = []
     for each in differences:
         rule = each.after or each.before
         if rule is None:
             continue
-        behind = touched.get(rule.id, [])
+        behind = batches_by_rule.get(rule.id, [])
         evidence = dict.fromkeys(name for batch in behind for name in batch.evidence)
         reasons = dict.fromkeys(f"{batch.author}: {batch.reason}" for batch in behind)
-        found.append(
+        rule_changes.append(
             RuleChange(
                 rule=rule.id,
                 kind=each.kind,
@@ -133,16 +133,16 @@ def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list
                 reasons=tuple(reasons)[-BEHIND:],
             )
         )
-    return found
+    return rule_changes
 
 
 def support(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
     """Return the batches that had a word on each rule, the oldest first."""
-    touched: dict[str, list[Batch]] = {}
+    batches_by_rule: dict[str, list[Batch]] = {}
     for batch in batches:
         for rule in {operation.rule for operation in batch.operations}:
-            touched.setdefault(rule, []).append(batch)
-    return touched
+            batches_by_rule.setdefault(rule, []).append(batch)
+    return batches_by_rule
 
 
 def declined_rules(batches: Iterable[Batch], book: Rulebook) -> set[str]:
@@ -151,25 +151,25 @@ def declined_rules(batches: Iterable[Batch], book: Rulebook) -> set[str]:
     A model may word a rule again that others voted down. A person's no is not undone by asking
     often enough. A rollback is no word on any rule: what it leaves out may be learned again.
     """
-    retired = {rule.id: rule for rule in book.retired}
+    retired_by_id = {rule.id: rule for rule in book.retired}
     last = {
         operation.rule: (batch, operation)
         for batch in in_order(batches)
         if not is_rollback(batch)
         for operation in batch.operations
-        if operation.rule in retired
+        if operation.rule in retired_by_id
     }
     return {
-        likeness(retired[rule].text)
+        likeness(retired_by_id[rule].text)
         for rule, (batch, operation) in last.items()
         if batch.author == "person" and operation.kind == "SET"
     }
 
 
-def review_operations(review: RuleReview, asked: Sequence[RuleChange]) -> list[Operation]:
+def review_operations(review: RuleReview, rule_changes: Sequence[RuleChange]) -> list[Operation]:
     """Return the operations that carry out a review: what was rejected goes back."""
     operations = []
-    for change in asked:
+    for change in rule_changes:
         word = review.on(change)
         if word == "approve":
             continue

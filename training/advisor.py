@@ -55,7 +55,7 @@ def advise(evidence: AvailableData, circumstances: Circumstances | None = None) 
         cost=cost,
         model=f"{models[0].name} (table of {AS_OF})" if models else "",
     )
-    overruling = given.overruling
+    overruling = given.override
     if overruling is None:
         return advice
     chosen = (overruling.method or method or "sft") if overruling.tune else None
@@ -69,7 +69,7 @@ def choose_method(evidence: AvailableData, given: Circumstances) -> Method | Non
     Imitation comes first; preference and reward refine what it has brought about.
     """
     enough = {kind for kind, count in evidence.rows.items() if count >= MINIMUM_ROWS[kind]}
-    if not evidence.graded:
+    if not evidence.can_grade:
         enough.discard("grpo")
     order: list[Method] = ["sft", "vision", "dpo", "grpo"]
     if given.limits.vision:
@@ -107,8 +107,8 @@ def _grounds(evidence: AvailableData, given: Circumstances) -> Iterator[Reason]:
     """Say what there is to gain. That there is data to learn from is no gain yet."""
     for need in given.needs:
         yield _for(need, _NEEDS[need])
-    failing = evidence.attempts - evidence.solved
-    if evidence.attempts and failing / evidence.attempts >= ROOM and evidence.solved:
+    failing = evidence.attempts - evidence.successes
+    if evidence.attempts and failing / evidence.attempts >= ROOM and evidence.successes:
         yield _for(
             "room",
             f"{failing} of {evidence.attempts} attempts failed, and the others show how it is "
@@ -130,7 +130,7 @@ def _data(evidence: AvailableData, method: Method | None) -> Iterator[Reason]:
 def _cons(
     evidence: AvailableData, given: Circumstances, method: Method | None, cost: Cost
 ) -> Iterator[Reason]:
-    if evidence.hosted:
+    if evidence.is_hosted:
         yield _against(
             "hosted",
             "The base model is not on this machine: export the dataset and train it where it is.",
@@ -143,7 +143,7 @@ def _cons(
             f"The rows come from {evidence.tasks} tasks; at least {MINIMUM_TASKS} are needed, or "
             "they are learned by heart.",
         )
-    if evidence.attempts and evidence.solved == evidence.attempts and not given.needs:
+    if evidence.attempts and evidence.successes == evidence.attempts and not given.needs:
         yield _against("all_solved", "Every attempt succeeded: there is nothing to correct.")
     if given.prototype:
         yield _against("prototype", "It is a prototype: what is asked of it will still change.")
@@ -176,7 +176,7 @@ def _unpaid(given: Circumstances, cost: Cost) -> Iterator[Reason]:
 
 
 def _no_need(evidence: AvailableData) -> str:
-    failing = evidence.attempts - evidence.solved
+    failing = evidence.attempts - evidence.successes
     return (
         f"Nothing shows that prompts do not suffice: {failing} of {evidence.attempts} attempts "
         "failed, and no need was named. Keep to prompts."

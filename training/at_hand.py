@@ -38,8 +38,8 @@ def evidence(
     *,
     cap: int,
     last: Method | None = None,
-    graded: bool = False,
-    hosted: bool = False,
+    can_grade: bool = False,
+    is_hosted: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> AvailableData:
     """Sum attempts up for the advisor.
@@ -48,8 +48,8 @@ def evidence(
         attempts: all that are remembered.
         cap: rows that one task may have.
         last: the method of the adapter in use.
-        graded: whether attempts can be graded again.
-        hosted: whether the base model is somebody else's server.
+        can_grade: whether attempts can be graded again.
+        is_hosted: whether the base model is somebody else's server.
         settings: what a job would be told; what a method does not have is not for it.
 
     Raises:
@@ -62,15 +62,15 @@ def evidence(
         rows={method: len(made) for method, made in found.items()},
         tasks=len({task_key(attempt.task) for attempt in judged}),
         attempts=len(judged),
-        solved=sum(bool(attempt.verdict.success) for attempt in judged),
+        successes=sum(bool(attempt.verdict.success) for attempt in judged),
         shown_tokens=sum(beside) // max(1, len(beside)) // CHARACTERS_A_TOKEN,
         tokens={
             method: _tokens(_told(method, settings or {}), made, judged)
             for method, made in found.items()
         },
         last=last,
-        graded=graded,
-        hosted=hosted,
+        can_grade=can_grade,
+        is_hosted=is_hosted,
     )
 
 

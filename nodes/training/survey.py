@@ -137,7 +137,7 @@ def read_asked(
     if fixed := sorted(set(settings) & set(FIXED)):
         raise BadInput(
             f"The job's {fixed[0]!r} is not for settings: the model is that of the run's context, "
-            "the method is the advisor's or in circumstances.overruling."
+            "the method is the advisor's or in circumstances.override."
         )
     _check_settings(settings)
     update: TrainingUpdate = {
@@ -177,8 +177,8 @@ def summed(
         [one.attempt for one in found],
         cap=Curation().cap,
         last=_last_method(rounds),
-        graded=where.replayable,
-        hosted=not base_of(context),
+        can_grade=where.replayable,
+        is_hosted=not base_of(context),
         settings=settings,
     )
 

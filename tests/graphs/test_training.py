@@ -577,7 +577,7 @@ async def test_one_task_repeated_is_refused_even_when_people_insist(
     task = ATTEMPTS[0].task
     await record(tenant, [attempt(task, told("north"), trial=number) for number in range(1, 13)])
     overruling = {"why": "It is urgent.", "by": "Ada", "method": "sft"}
-    ended = await run(threshold=5, circumstances={"overruling": overruling})
+    ended = await run(threshold=5, circumstances={"override": overruling})
     assert ended["stage"] == "refused"
     assert ended["advice"].overruled.by == "Ada"
     assert "needs at least 50 rows of 10 tasks" in ended["reason"]

@@ -137,7 +137,7 @@ def test_what_pays_after_it_is_due_again_does_not_pay() -> None:
 @pytest.mark.parametrize("tune", [True, False])
 def test_people_may_overrule_it_and_that_is_kept(tune: bool) -> None:
     overruling = Override(tune=tune, why="The launch is on Monday.", by="Ada")
-    made = advice({"rows": {}} if tune else {}, overruling=overruling)
+    made = advice({"rows": {}} if tune else {}, override=overruling)
     assert made.tune is tune
     assert made.method == ("sft" if tune else None)
     assert made.overruled == overruling

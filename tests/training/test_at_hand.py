@@ -16,7 +16,7 @@ from tests.training.attempts import pairs
 
 def test_every_epoch_costs_and_so_does_every_attempt_that_reinforcement_makes() -> None:
     attempts = list(pairs(30))
-    found = evidence(attempts, cap=4, last="dpo", graded=True)
+    found = evidence(attempts, cap=4, last="dpo", can_grade=True)
     rows = written([example.row for example in examples("sft", attempts).examples])
     assert found.tokens["sft"] == pytest.approx(
         len(rows) / CHARACTERS_A_TOKEN * SftSettings().epochs, rel=0.01
