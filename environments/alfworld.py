@@ -80,7 +80,7 @@ class Alfworld:
                 yield _task(task_id, game)
 
     def task(self, task_id: str) -> Task:
-        """Return the task of an id, or raise BadInput."""
+        """Return the task of an id."""
         return _task(task_id, _read(_file(self._root, task_id)))
 
     def reset(self, task: Task) -> Game:

@@ -133,12 +133,12 @@ class Dataset(Generic[E]):
         return None
 
 
-def offered(root: Path | None, kind: str) -> tuple[str, ...]:
+def dataset_names(root: Path | None, kind: str) -> tuple[str, ...]:
     """List the datasets of a kind in a folder of tasks, such as `qa/hotpot`."""
-    return tuple(f"{kind}/{name}" for name in _offered(root, kind))
+    return tuple(f"{kind}/{name}" for name in _paths(root, kind))
 
 
-def _offered(root: Path | None, kind: str) -> dict[str, Path]:
+def _paths(root: Path | None, kind: str) -> dict[str, Path]:
     """Return each dataset's file or folder, by its name."""
     if root is None:
         return {}
@@ -148,7 +148,7 @@ def _offered(root: Path | None, kind: str) -> dict[str, Path]:
 
 def _files(root: Path | None, kind: str, name: str) -> list[tuple[Path, str]]:
     """Return a dataset's files, each with the split that it holds; '' where its lines say."""
-    datasets = _offered(root, kind)
+    datasets = _paths(root, kind)
     if not datasets:
         raise MissingPart(
             f"There are no {kind} datasets here. Set {SETTING} to a folder that holds "

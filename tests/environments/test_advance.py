@@ -1,4 +1,4 @@
-"""Episodes: the semantics of turns, the ends of attempts, replay and forks, in the household."""
+"""The driver of episodes: turn semantics, ends, replay and forks, on the real household."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIMIT = HOUSE.step_limit(TASK)
 
 
 def play(task: Task, turns: Sequence[str]) -> list[Advance]:
-    """Play an attempt with fixed turns, as a graph would."""
+    """Drive an attempt with fixed turns, as a graph would."""
     messages: list[AnyMessage] = [SystemMessage("act"), start(task)]
     results = []
     for text in turns:
@@ -41,14 +41,14 @@ def replies(results: Sequence[Advance]) -> list[str]:
 
 
 def alone(*commands: str) -> str:
-    """Return the observation after the last of these commands in a separate game."""
+    """Say how a game of its own answers the last of these commands."""
     game = HOUSE.reset(TASK)
     return [game.step(command).text for command in commands][-1]
 
 
 @pytest.fixture
-def empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lose every live episode at once, as in another worker."""
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lose every live episode at once, as another worker would find it."""
     monkeypatch.setattr(driver, "_cache", driver._Cache(limit=0))
 
 
@@ -79,7 +79,7 @@ def empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
         ("x" * 5_000, ["x" * 4_000]),
     ],
 )
-def test_a_turn_is_read_as_commands(text: str, actions: list[str]) -> None:
+def test_reads_what_models_write(text: str, actions: list[str]) -> None:
     assert read_actions(text) == actions
 
 
@@ -87,7 +87,7 @@ PIECES = ["look", "think: ", "- ", "> ", "`", "\n", "<think>", "</think>", "Acti
 
 
 @given(st.text(max_size=300) | st.lists(st.sampled_from(PIECES)))
-def test_the_reader_accepts_any_text_and_returns_few_commands(text: str | list[str]) -> None:
+def test_reading_never_fails_and_is_bounded(text: str | list[str]) -> None:
     actions = read_actions("".join(text))
     assert len(actions) <= TURN_ACTIONS
     assert all("\n" not in action for action in actions)
@@ -95,23 +95,23 @@ def test_the_reader_accepts_any_text_and_returns_few_commands(text: str | list[s
 
 
 @given(st.lists(st.sampled_from(["look", "go to desk 1", "inventory", "open safe 2"]), min_size=1))
-def test_plain_commands_are_read_unchanged(commands: list[str]) -> None:
+def test_plain_commands_are_read_back(commands: list[str]) -> None:
     assert read_actions("\n".join(commands)) == commands[:TURN_ACTIONS]
 
 
-def test_an_attempt_begins_with_the_first_observation() -> None:
+def test_an_attempt_begins_with_the_environments_opening() -> None:
     assert text_of(start(TASK)) == ROOM.text
     assert TASK.instruction in ROOM.text
 
 
-def test_thoughts_beside_a_command_cost_no_step() -> None:
+def test_thoughts_beside_a_command_cost_nothing() -> None:
     (with_thought,) = play(TASK, [f"think: hm.\ngo to {PLACES[0]}"])
     (plain,) = play(TASK, [f"go to {PLACES[0]}"])
     assert with_thought == plain
     assert plain.steps == 1
 
 
-def test_a_turn_of_thoughts_gets_ok_and_costs_a_step() -> None:
+def test_a_turn_of_thoughts_is_acknowledged_and_counted() -> None:
     results = play(TASK, ["think: hm."] * LIMIT)
     assert replies(results) == ["OK."] * LIMIT
     assert [result.steps for result in results] == list(range(1, LIMIT + 1))
@@ -120,13 +120,13 @@ def test_a_turn_of_thoughts_gets_ok_and_costs_a_step() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "I would rather not.", "fly to the moon 1"])
-def test_the_environment_replies_to_text_that_is_no_command(text: str) -> None:
+def test_what_is_no_command_is_answered_by_the_environment(text: str) -> None:
     (result,) = play(TASK, [text])
     assert replies([result]) == ["Nothing happens."]
     assert (result.steps, result.verdict) == (1, None)
 
 
-def test_several_commands_in_a_turn_are_executed_in_order() -> None:
+def test_several_commands_in_a_turn_are_carried_out_in_order() -> None:
     commands = [f"go to {place}" for place in PLACES[:3]]
     (together,) = play(TASK, ["\n".join(commands)])
     apart = play(TASK, commands)
@@ -134,7 +134,7 @@ def test_several_commands_in_a_turn_are_executed_in_order() -> None:
     assert together.steps == apart[-1].steps == 3
 
 
-def test_the_step_limit_ends_an_attempt_within_a_turn() -> None:
+def test_an_attempt_ends_out_of_steps_in_the_middle_of_a_turn() -> None:
     steps = [f"go to {PLACES[i % 2]}" for i in range(LIMIT + 3)]
     first, second = play(TASK, ["\n".join(steps[: LIMIT - 1]), "\n".join(steps[LIMIT - 1 :])])
     assert (first.steps, first.verdict) == (LIMIT - 1, None)
@@ -146,7 +146,7 @@ def test_the_step_limit_ends_an_attempt_within_a_turn() -> None:
     assert (second.verdict.score, second.verdict.source) == (0.0, "environment")
 
 
-def test_three_equal_actions_with_equal_observations_end_the_attempt() -> None:
+def test_the_same_action_with_the_same_answer_three_times_is_stuck() -> None:
     *before, last = play(TASK, ["dance", "think: again.\ndance", "dance"])
     assert [result.verdict for result in before] == [None, None]
     assert last.verdict is not None
@@ -154,20 +154,20 @@ def test_three_equal_actions_with_equal_observations_end_the_attempt() -> None:
     assert last.verdict.feedback.startswith("Stuck: 'dance'")
 
 
-def test_three_equal_actions_within_one_turn_end_the_attempt() -> None:
+def test_stuck_within_one_turn_ends_it_there() -> None:
     (result,) = play(TASK, ["look\nlook\nlook\nlook\nlook"])
     assert result.steps == 3
     assert result.verdict is not None
 
 
-def test_equal_actions_with_a_difference_between_do_not_end_the_attempt() -> None:
+def test_the_same_action_with_another_answer_or_another_action_between_is_not_stuck() -> None:
     go = f"go to {PLACES[0]}"  # answered once, then 'Nothing happens.'
     assert play(TASK, [go, go, go])[-1].verdict is None
     assert play(TASK, ["look", "look", "inventory", "look", "look"])[-1].verdict is None
 
 
 def solve(task: Task) -> tuple[list[str], Advance]:
-    """Let the expert act; return its turns and the last result."""
+    """Let the expert act; return its turns and how the attempt ended."""
     messages: list[AnyMessage] = [start(task)]
     turns: list[Turn] = []
     while True:
@@ -180,8 +180,8 @@ def solve(task: Task) -> tuple[list[str], Advance]:
 
 
 @pytest.fixture(scope="module")
-def solution() -> tuple[Task, list[str]]:
-    """A task that the expert solves without knowledge, and its turns."""
+def solved() -> tuple[Task, list[str]]:
+    """A task that the unknowing expert solves, and its turns."""
     for task in HOUSE.tasks("test", 24):
         turns, result = solve(task)
         if result.verdict is not None and result.verdict.success:
@@ -189,29 +189,29 @@ def solution() -> tuple[Task, list[str]]:
     raise AssertionError("the expert solves none of 24 tasks")
 
 
-def test_a_successful_attempt_has_score_one(solution: tuple[Task, list[str]]) -> None:
-    task, turns = solution
+def test_a_solved_attempt_scores_one(solved: tuple[Task, list[str]]) -> None:
+    task, turns = solved
     last = play(task, turns)[-1]
     assert last.verdict is not None
     assert (last.verdict.success, last.verdict.score) == (True, 1.0)
     assert last.steps == len(turns)
 
 
-@pytest.mark.usefixtures("empty_cache")
-def test_a_replay_restores_a_lost_episode(solution: tuple[Task, list[str]]) -> None:
-    task, turns = solution
-    with_replay = play(task, turns)
+@pytest.mark.usefixtures("forgetful")
+def test_a_lost_episode_is_replayed(solved: tuple[Task, list[str]]) -> None:
+    task, turns = solved
+    replayed = play(task, turns)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driver, "_cache", driver._Cache(limit=8))
-        assert play(task, turns) == with_replay
+        assert play(task, turns) == replayed
 
 
-def test_equal_actions_count_after_a_replay_too(empty_cache: None) -> None:
+def test_the_stuck_rule_survives_a_lost_episode(forgetful: None) -> None:
     verdicts = [result.verdict for result in play(TASK, ["dance", "dance", "dance"])]
     assert [verdict is not None for verdict in verdicts] == [False, False, True]
 
 
-def test_the_branches_of_a_fork_are_independent() -> None:
+def test_a_fork_leaves_the_other_branch_alone() -> None:
     opening = start(TASK)
     trunk = AIMessage(f"go to {PLACES[0]}")
     messages: list[AnyMessage] = [opening, trunk, advance(TASK, [opening], trunk).reply]
@@ -222,18 +222,18 @@ def test_the_branches_of_a_fork_are_independent() -> None:
         for name, texts in (("left", left), ("right", right)):
             turn = AIMessage(texts[step])
             branches[name] += [turn, advance(TASK, branches[name], turn).reply]
-    ends = {name: text_of(branch[-1]) for name, branch in branches.items()}
-    assert ends == {"left": alone(*left), "right": alone(*right)}
-    assert ends["left"] != ends["right"]
+    seen = {name: text_of(branch[-1]) for name, branch in branches.items()}
+    assert seen == {"left": alone(*left), "right": alone(*right)}
+    assert seen["left"] != seen["right"]
 
 
-def test_the_same_turn_after_a_crash_has_the_same_result() -> None:
+def test_a_turn_that_is_repeated_after_a_crash_gives_the_same() -> None:
     opening = start(TASK)
     turn = AIMessage(f"go to {PLACES[0]}")
     assert advance(TASK, [opening], turn) == advance(TASK, [opening], turn)
 
 
-def test_parallel_callers_with_the_same_actions_are_independent() -> None:
+def test_many_callers_at_one_prefix_do_not_disturb_each_other() -> None:
     opening = start(TASK)
     trunk = AIMessage(f"go to {PLACES[0]}")
     messages: list[AnyMessage] = [opening, trunk, advance(TASK, [opening], trunk).reply]
@@ -246,8 +246,8 @@ def test_parallel_callers_with_the_same_actions_are_independent() -> None:
         return text_of(advance(TASK, [*messages, turn, reply], again).reply)
 
     with ThreadPoolExecutor(8) as pool:
-        texts = list(pool.map(visit, targets))
-    assert texts == [alone(f"go to {PLACES[0]}", f"go to {place}", "look") for place in targets]
+        seen = list(pool.map(visit, targets))
+    assert seen == [alone(f"go to {PLACES[0]}", f"go to {place}", "look") for place in targets]
 
 
 COMMANDS = st.sampled_from(
@@ -257,62 +257,59 @@ COMMANDS = st.sampled_from(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(COMMANDS, max_size=LIMIT - 1), st.data())
-def test_an_episode_depends_only_on_its_actions(commands: list[str], data: Any) -> None:
-    """Neither the split into turns nor a lost episode changes the observations."""
-    separate = play(TASK, commands)
-    end = next((i for i, result in enumerate(separate, 1) if result.verdict), len(separate))
-    separate = separate[:end]
+def test_an_episode_depends_on_its_actions_alone(commands: list[str], data: Any) -> None:
+    """However actions are spread over turns, and whatever is lost between, they say the same."""
+    singly = play(TASK, commands)
+    ended = next((i for i, result in enumerate(singly, 1) if result.verdict), len(singly))
+    singly = singly[:ended]
     turns: list[list[str]] = []
-    for command in commands[:end]:
+    for command in commands[:ended]:
         if turns and command and turns[-1] != [""] and data.draw(st.booleans()):
             turns[-1].append(command)
         else:
             turns.append([command])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driver, "_cache", driver._Cache(limit=data.draw(st.integers(0, 2))))
-        together = play(TASK, ["\n".join(turn) for turn in turns])
-    assert "\n".join(replies(together)) == "\n".join(replies(separate))
-    if separate:
-        assert (together[-1].steps, together[-1].verdict) == (
-            separate[-1].steps,
-            separate[-1].verdict,
-        )
+        grouped = play(TASK, ["\n".join(turn) for turn in turns])
+    assert "\n".join(replies(grouped)) == "\n".join(replies(singly))
+    if singly:
+        assert (grouped[-1].steps, grouped[-1].verdict) == (singly[-1].steps, singly[-1].verdict)
 
 
-def test_the_cache_never_exceeds_its_limit() -> None:
+def test_the_cache_keeps_no_more_than_its_limit() -> None:
     cache = driver._Cache(limit=2)
     simulator = environment("household").reset(TASK)
     for number in (0, 1, 2, 3, 4, 4):
         cache.put(("e", str(number), "", ()), driver._Episode(simulator, ROOM))
-    numbers = [n for n in (3, 4, 4, 4) if cache.take(("e", str(n), "", ()))]
-    assert numbers == [4, 4]
+    kept = [n for n in (3, 4, 4, 4) if cache.take(("e", str(n), "", ()))]
+    assert kept == [4, 4]
 
 
-def test_parallel_attempts_at_one_task_need_no_replay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They have the same actions, and the cache holds an episode for each."""
-    resets = 0
+def test_attempts_side_by_side_at_one_task_replay_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand at the same prefix, and each finds a live episode there."""
+    begun = 0
 
-    def count_reset(task: Task) -> Any:
-        nonlocal resets
-        resets += 1
+    def counting(task: Task) -> Any:
+        nonlocal begun
+        begun += 1
         return HOUSE.reset(task)
 
-    where = Stand(reset=count_reset)
+    where = Stand(reset=counting)
     monkeypatch.setattr(driver, "_cache", driver._Cache(limit=64))
     monkeypatch.setattr(driver, "environment", lambda name: where)
-    first_messages: list[AnyMessage] = [start(TASK) for _ in range(8)]
-    transcripts = [[message] for message in first_messages]
+    openings: list[AnyMessage] = [start(TASK) for _ in range(8)]
+    transcripts = [[opening] for opening in openings]
     for step in range(5):
         turn = AIMessage(f"go to {PLACES[step % 2]}")
         for transcript in transcripts:
             transcript += [turn, advance(TASK, transcript, turn).reply]
-    assert resets == 8
+    assert begun == 8
     assert len({tuple(map(text_of, transcript)) for transcript in transcripts}) == 1
 
 
 @dataclass
 class Stand:
-    """The household with a `reset` that a test passes."""
+    """The household, with its own way to begin an episode."""
 
     reset: Any
     replayable: bool = True
@@ -321,7 +318,10 @@ class Stand:
 
 @dataclass
 class Once:
-    """An environment that cannot be replayed; its episodes count their actions and score 0.5."""
+    """An environment whose episodes cannot be repeated: each counts what was said in it.
+
+    It ends with half a score.
+    """
 
     name: str = "once"
     instructions: str = ""
@@ -342,17 +342,17 @@ class Once:
 
 
 class Session:
-    """One live session of `Once`."""
+    """One live session of it."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.said = 0
 
     def first_observation(self) -> Observation:
         return Observation(text="hello")
 
     def step(self, action: str) -> Observation:
-        self.count += 1
-        return Observation(text=f"{action} {self.count}", score=0.5, done=action == "finish")
+        self.said += 1
+        return Observation(text=f"{action} {self.said}", score=0.5, done=action == "finish")
 
 
 @pytest.fixture
@@ -362,13 +362,13 @@ def once(monkeypatch: pytest.MonkeyPatch) -> Task:
     return where.task("only")
 
 
-def test_an_episode_may_end_without_success(once: Task) -> None:
+def test_an_episode_may_end_without_being_solved(once: Task) -> None:
     verdict = play(once, ["wait", "finish"])[-1].verdict
     assert verdict is not None
     assert (verdict.success, verdict.score) == (False, 0.5)
 
 
-def test_parallel_attempts_never_share_a_session(once: Task) -> None:
+def test_attempts_side_by_side_never_share_what_cannot_be_replayed(once: Task) -> None:
     one: list[AnyMessage] = [start(once)]
     two: list[AnyMessage] = [start(once)]
     for attempt in (one, two, two, one):  # the same actions, so the same prefixes
@@ -378,12 +378,12 @@ def test_parallel_attempts_never_share_a_session(once: Task) -> None:
     assert [text_of(m) for m in one if m.type == "human"] == ["hello", "wait 1", "wait 2"]
 
 
-@pytest.mark.parametrize("turns", [0, 1])
-def test_a_lost_session_interrupts_the_attempt(
-    turns: int, once: Task, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("done", [0, 1])
+def test_what_cannot_be_replayed_is_interrupted(
+    done: int, once: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[AnyMessage] = [start(once)]
-    for _ in range(turns):
+    for _ in range(done):
         turn = AIMessage("wait")
         messages += [turn, advance(once, messages, turn).reply]
     monkeypatch.setattr(driver, "_sessions", driver._Cache(limit=8))  # as in another worker
@@ -392,10 +392,10 @@ def test_a_lost_session_interrupts_the_attempt(
     assert result.verdict.interrupted
     assert result.verdict.success is None
     assert result.verdict.feedback.startswith("Interrupted")
-    assert result.steps == turns
+    assert result.steps == done
 
 
-def test_a_fork_of_a_session_interrupts_the_second_branch(once: Task) -> None:
+def test_a_fork_of_what_cannot_be_replayed_is_interrupted(once: Task) -> None:
     messages: list[AnyMessage] = [start(once)]
     turn = AIMessage("wait")
     first, fork = (advance(once, messages, turn) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The ALFWorld adapter with invented game files: its tasks and its errors."""
+"""The ALFWorld adapter without its games: what it lists, refuses and says."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GAME = {
 
 
 def write(root: Path, task_id: str, **changes: object) -> Path:
-    """Write one game file where alfworld-download would write it."""
+    """Lay out one game file as alfworld-download does."""
     file = root / "json_2.1.1" / task_id / "game.tw-pddl"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({**GAME, **changes}))
@@ -31,7 +31,7 @@ def write(root: Path, task_id: str, **changes: object) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of games: three of each family, and some that the adapter must leave out."""
+    """A folder of games, three a family, and some that are to be left out."""
     monkeypatch.setenv("ALFWORLD_DATA", str(tmp_path))
     for folder in KINDS:
         for trial in range(3):
@@ -44,7 +44,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("data")
-def test_families_take_turns_without_unsupported_games() -> None:
+def test_families_take_turns_and_unsupported_games_are_left_out() -> None:
     tasks = list(Alfworld().tasks("valid_seen", 100))
     assert [task.kind for task in tasks] == ["pick", "light", "clean", "heat", "cool", "two"] * 3
     assert len({task.id for task in tasks}) == 18
@@ -54,7 +54,7 @@ def test_families_take_turns_without_unsupported_games() -> None:
 
 
 @pytest.mark.usefixtures("data")
-def test_the_seed_determines_the_order_and_the_limit_the_number() -> None:
+def test_a_seed_fixes_the_order_and_a_limit_cuts_it() -> None:
     home = Alfworld()
     first = [task.id for task in home.tasks("valid_seen", 18, seed=1)]
     assert first == [task.id for task in home.tasks("valid_seen", 18, seed=1)]
@@ -64,7 +64,7 @@ def test_the_seed_determines_the_order_and_the_limit_the_number() -> None:
 
 
 @pytest.mark.usefixtures("data")
-def test_an_id_determines_its_task() -> None:
+def test_a_task_is_rebuilt_from_its_id() -> None:
     home = Alfworld()
     assert isinstance(home, Environment)
     for task in home.tasks("valid_seen", 6):
@@ -89,7 +89,7 @@ def test_an_id_determines_its_task() -> None:
     ],
 )
 @pytest.mark.usefixtures("data")
-def test_an_unknown_task_id_is_an_error(task_id: str) -> None:
+def test_a_task_that_does_not_exist_is_bad_input(task_id: str) -> None:
     home = Alfworld()
     with pytest.raises(BadInput, match="There is no ALFWorld task") as error:
         home.task(task_id)
@@ -97,7 +97,7 @@ def test_an_unknown_task_id_is_an_error(task_id: str) -> None:
 
 
 @pytest.mark.usefixtures("data")
-def test_an_error_suggests_the_nearest_split() -> None:
+def test_an_unknown_split_is_met_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"Did you mean 'valid_seen'"):
         list(Alfworld().tasks("valid_sen", 1))
 
@@ -133,7 +133,7 @@ def test_without_the_packages_it_says_how_to_install_them(
         json.dumps({**GAME, "grammar": ""}).encode(),
     ],
 )
-def test_an_error_names_a_damaged_game(data: Path, content: bytes) -> None:
+def test_a_damaged_game_is_named(data: Path, content: bytes) -> None:
     task_id = "valid_seen/pick_and_place_simple-Mug-None-Desk-1/trial_0"
     file = data / "json_2.1.1" / task_id / "game.tw-pddl"
     file.write_bytes(content)
@@ -141,7 +141,7 @@ def test_an_error_names_a_damaged_game(data: Path, content: bytes) -> None:
         Alfworld().task(task_id)
 
 
-def test_an_error_names_a_game_that_the_interpreter_cannot_read(data: Path) -> None:
+def test_a_game_that_the_interpreter_cannot_read_is_named(data: Path) -> None:
     pytest.importorskip("alfworld")
     arguments = sys.argv
     task = Task(

@@ -1,4 +1,4 @@
-"""Open tasks: any answer ends the attempt, and the verdict stays open."""
+"""Open tasks: an answer is taken as it is, and nobody pretends to know what it is worth."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def task(offer: Offer) -> Task:
     return environment("chat/letters").task("r")
 
 
-def test_a_task_has_its_rubric_in_its_metadata(task: Task) -> None:
+def test_a_task_brings_its_rubric(task: Task) -> None:
     assert (task.instruction, task.split) == ("Apologise.", "test")
     assert task.metadata == {"rubric": ["Is sorry.", "Is short."]}
     assert text_of(start(task)) == "Apologise."
@@ -34,11 +34,11 @@ def test_a_task_has_its_rubric_in_its_metadata(task: Task) -> None:
     "turn", ["I am sorry.", "Dear customer,\n\n- we are sorry\n- really\n\nI think you know.\n" * 9]
 )
 def test_any_answer_ends_the_attempt_without_a_verdict(task: Task, turn: str) -> None:
-    result = advance(task, [start(task)], AIMessage(f"<think>How?</think>{turn}"))
-    assert result.steps == 1
-    assert result.verdict == Verdict(success=None, feedback="Nobody has judged this answer yet.")
+    done = advance(task, [start(task)], AIMessage(f"<think>How?</think>{turn}"))
+    assert done.steps == 1
+    assert done.verdict == Verdict(success=None, feedback="Nobody has judged this answer yet.")
 
 
-def test_a_thought_is_not_an_answer(task: Task) -> None:
-    result = advance(task, [start(task)], AIMessage("think: how do I put it?"))
-    assert (result.verdict, text_of(result.reply)) == (None, "OK.")
+def test_a_thought_is_no_answer(task: Task) -> None:
+    done = advance(task, [start(task)], AIMessage("think: how do I put it?"))
+    assert (done.verdict, text_of(done.reply)) == (None, "OK.")

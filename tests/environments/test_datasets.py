@@ -1,4 +1,4 @@
-"""Datasets: tasks from the server's own files."""
+"""Tasks from the server's own files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CAPITAL = {"question": "What is the capital of Norway?", "answer": "Oslo"}
 RIVER = {"question": "Which river flows through Vienna?", "answer": "the Danube"}
 
 
-def test_a_file_of_tasks_is_an_environment(offer: Offer) -> None:
+def test_a_file_is_an_environment_by_its_name(offer: Offer) -> None:
     offer("qa/places", CAPITAL, "", RIVER)
     offer("chat/letters", {"request": "Say hello."})
     assert {"qa/places", "chat/letters"} < set(known())
@@ -26,7 +26,7 @@ def test_a_file_of_tasks_is_an_environment(offer: Offer) -> None:
     assert tasks == [environment("qa/places").task(task.id) for task in tasks]
 
 
-def test_ids_do_not_depend_on_the_order_of_lines(offer: Offer) -> None:
+def test_ids_stay_when_lines_move(offer: Offer) -> None:
     offer("qa/places", CAPITAL, RIVER)
     before = {task.id for task in environment("qa/places").tasks("train", 9)}
     offer("qa/places", RIVER, {**CAPITAL, "answer": "Oslo, Norway"})
@@ -34,15 +34,15 @@ def test_ids_do_not_depend_on_the_order_of_lines(offer: Offer) -> None:
     assert {task.id for task in environment("qa/places").tasks("train", 9)} == before
 
 
-def test_the_seed_determines_the_order(offer: Offer) -> None:
+def test_the_seed_draws_the_order(offer: Offer) -> None:
     offer("qa/many", *({"question": f"{n} + 1?", "answer": f"{n + 1}"} for n in range(20)))
     where = environment("qa/many")
-    samples = [[task.id for task in where.tasks("train", 5, seed)] for seed in (0, 0, 1)]
-    assert samples[0] == samples[1] != samples[2]
-    assert len(set(samples[0])) == 5
+    drawn = [[task.id for task in where.tasks("train", 5, seed)] for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert len(set(drawn[0])) == 5
 
 
-def test_lines_or_file_names_determine_the_splits(offer: Offer) -> None:
+def test_splits_come_from_lines_or_from_files(offer: Offer) -> None:
     offer("qa/lines", {**CAPITAL, "id": "c", "split": "test"}, {**RIVER, "id": "r"})
     offer("qa/files/train", {**RIVER, "id": "r"})
     offer("qa/files/test", {**CAPITAL, "id": "c"})
@@ -56,28 +56,26 @@ def test_lines_or_file_names_determine_the_splits(offer: Offer) -> None:
             list(where.tasks("tests", 1))
 
 
-def test_an_error_names_every_unreadable_line(offer: Offer) -> None:
+def test_every_line_that_cannot_be_read_is_named(offer: Offer) -> None:
     offer("qa/bad", CAPITAL, "{", {"question": "?"}, {**RIVER, "anwser": "x"}, CAPITAL)
-    with pytest.raises(BrokenData) as error:
+    with pytest.raises(BrokenData) as raised:
         environment("qa/bad")
-    message = str(error.value)
-    assert message.startswith(
-        "Of qa/bad's lines, 4 cannot be read. qa/bad.jsonl, line 2: it: Invalid"
-    )
-    assert "line 3: answer: Field required." in message
-    assert "line 4: anwser: Extra inputs" in message
-    assert "line 5: the task" in message
-    assert "is there already." in message
-    assert not any(character in message for character in "\\\n")
+    said = str(raised.value)
+    assert said.startswith("Of qa/bad's lines, 4 cannot be read. qa/bad.jsonl, line 2: it: Invalid")
+    assert "line 3: answer: Field required." in said
+    assert "line 4: anwser: Extra inputs" in said
+    assert "line 5: the task" in said
+    assert "is there already." in said
+    assert not any(character in said for character in "\\\n")
 
 
-def test_an_error_lists_five_faults_and_counts_the_others(offer: Offer) -> None:
+def test_a_message_lists_a_few_faults_and_counts_the_others(offer: Offer) -> None:
     offer("chat/bad", *["nonsense"] * 9)
     with pytest.raises(BrokenData, match=r"9 cannot be read\..*line 5: .* And 4 more\."):
         environment("chat/bad")
 
 
-def test_a_task_belongs_to_one_split_only(offer: Offer) -> None:
+def test_one_task_is_in_one_split(offer: Offer) -> None:
     offer("qa/leak/train", CAPITAL)
     offer("qa/leak/test", CAPITAL)
     with pytest.raises(BrokenData, match=r"qa/leak/train\.jsonl, line 1: the task .* already"):
@@ -87,9 +85,7 @@ def test_a_task_belongs_to_one_split_only(offer: Offer) -> None:
         environment("qa/odd")
 
 
-def test_an_error_says_why_a_file_is_no_dataset(
-    offer: Offer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_a_dataset_says_why(offer: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
     offer("qa/places", CAPITAL)
     offer("qa/places/train", RIVER)
     offer("qa/empty", "")
@@ -111,13 +107,13 @@ def test_an_error_says_why_a_file_is_no_dataset(
 
 
 @pytest.mark.parametrize("name", ["qa", "qa/", "qa/..", "qa/../qa/places", "qa//etc/passwd"])
-def test_a_path_is_not_a_name(offer: Offer, name: str) -> None:
+def test_a_path_is_no_name(offer: Offer, name: str) -> None:
     offer("qa/places", CAPITAL)
     with pytest.raises(UnknownName):
         environment(name)
 
 
-def test_an_error_names_the_unknown_task(offer: Offer) -> None:
+def test_an_unknown_task_is_a_sentence(offer: Offer) -> None:
     offer("qa/places", {**CAPITAL, "id": "c"})
     with pytest.raises(BadInput, match=r"no qa/places task 'd'\. Ids look like 'c'"):
         environment("qa/places").task("d")

@@ -1,4 +1,4 @@
-"""Questions: attempts and their scores."""
+"""Questions: an attempt at one, and what it is worth."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def task(offer: Offer) -> Task:
     return environment("qa/places").task("c")
 
 
-def last_result(task: Task, *turns: str) -> Advance:
+def answered(task: Task, *turns: str) -> Advance:
     messages: list[AnyMessage] = [HumanMessage(text_of(start(task)))]
     for turn in turns:
-        result = advance(task, messages, AIMessage(turn))
-        messages += [AIMessage(turn), result.reply]
-    return result
+        done = advance(task, messages, AIMessage(turn))
+        messages += [AIMessage(turn), done.reply]
+    return done
 
 
-def test_a_task_does_not_contain_its_answers(task: Task) -> None:
+def test_the_reference_is_not_in_the_task(task: Task) -> None:
     assert "Oslo" not in task.model_dump_json()
     assert (task.instruction, task.kind) == (CAPITAL["question"], "bridge")
     assert text_of(start(task)) == "Norway is in the north.\n\nWhat is the capital of Norway?"
@@ -50,33 +50,33 @@ def test_a_task_does_not_contain_its_answers(task: Task) -> None:
         ("Answer:\nOslo", True, 1.0),
     ],
 )
-def test_an_answer_gets_a_verdict(task: Task, turn: str, success: bool, score: float) -> None:
-    result = last_result(task, turn)
-    feedback = "The answer is right." if success else "The answer is wrong."
-    assert result.verdict == Verdict(success=success, score=score, feedback=feedback)
-    assert "Oslo" not in text_of(result.reply)
+def test_an_answer_is_judged(task: Task, turn: str, success: bool, score: float) -> None:
+    done = answered(task, turn)
+    said = "The answer is right." if success else "The answer is wrong."
+    assert done.verdict == Verdict(success=success, score=score, feedback=said)
+    assert "Oslo" not in text_of(done.reply)
 
 
-def test_thoughts_cost_steps_and_the_first_answer_ends_the_attempt(task: Task) -> None:
-    assert last_result(task, "think: hm.").verdict is None
-    result = last_result(task, "think: hm.", "", "Oslo")
-    assert result.steps == 3
-    assert result.verdict is not None
-    assert result.verdict.success
-    out = last_result(task, *["think: hm."] * 4)
+def test_thoughts_take_turns_and_the_first_answer_ends_the_attempt(task: Task) -> None:
+    assert answered(task, "think: hm.").verdict is None
+    done = answered(task, "think: hm.", "", "Oslo")
+    assert done.steps == 3
+    assert done.verdict is not None
+    assert done.verdict.success
+    out = answered(task, *["think: hm."] * 4)
     assert out.verdict is not None
     assert out.verdict.feedback.startswith("Out of steps")
 
 
-def test_the_right_words_in_another_order_are_not_the_right_answer(offer: Offer) -> None:
+def test_words_in_another_order_score_one_and_are_not_right(offer: Offer) -> None:
     offer("qa/names", {"id": "n", "question": "Who?", "answer": "Barack Obama"})
-    verdict = last_result(environment("qa/names").task("n"), "Obama, Barack").verdict
+    verdict = answered(environment("qa/names").task("n"), "Obama, Barack").verdict
     assert verdict is not None
     assert (verdict.success, verdict.score) == (False, 1.0)
 
 
 @pytest.mark.parametrize("answer", ["the", [], ["Oslo", "a"], "  "])
-def test_a_reference_without_words_is_an_error(offer: Offer, answer: object) -> None:
+def test_a_reference_without_words_is_refused(offer: Offer, answer: object) -> None:
     offer("qa/bad", {**CAPITAL, "answer": answer})
     with pytest.raises(BrokenData, match="line 1: answer"):
         environment("qa/bad")

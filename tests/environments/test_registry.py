@@ -1,4 +1,4 @@
-"""The registry: environments by name."""
+"""Environments by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOM = "apprentice.environments.household"
 
 
 def provide(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
-    """Act as if installed packages declared these entry points."""
+    """Pretend that installed packages declare these entry points."""
     points = [EntryPoint(name, value, registry.GROUP) for name, value in values.items()]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
 
@@ -38,14 +38,14 @@ def fresh() -> None:
         ("alfworld", "alfworld"),
     ],
 )
-def test_an_environment_has_its_full_name(name: str, full: str) -> None:
-    where = environment(name)
-    assert isinstance(where, Environment)
-    assert where.name == full
-    assert environment(full) is environment(full) is environment(where.name)
+def test_a_name_gives_an_environment_that_knows_its_full_name(name: str, full: str) -> None:
+    made = environment(name)
+    assert isinstance(made, Environment)
+    assert made.name == full
+    assert environment(full) is environment(full) is environment(made.name)
 
 
-def test_every_household_in_the_list_exists() -> None:
+def test_every_household_that_is_listed_exists() -> None:
     names = [name for name in known() if name.startswith("household/")]
     assert len(names) == 9
     assert [environment(name).name for name in names] == names
@@ -61,7 +61,7 @@ def test_every_household_in_the_list_exists() -> None:
         ("alfworld/x", "'alfworld'"),
     ],
 )
-def test_an_error_suggests_the_nearest_name(name: str, hint: str) -> None:
+def test_an_unknown_name_is_met_with_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(UnknownName, match=f"Did you mean {hint}"):
         environment(name)
 
@@ -77,21 +77,19 @@ def test_an_error_suggests_the_nearest_name(name: str, hint: str) -> None:
         "\x00",
     ],
 )
-def test_paths_and_modules_are_not_names(name: str) -> None:
+def test_only_names_are_names(name: str) -> None:
     with pytest.raises(UnknownName):
         environment(name)
 
 
-def test_an_entry_point_provides_an_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_point_is_an_environment_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     provide(monkeypatch, attic=f"{ROOM}:Household")
     assert "attic" in known()
     assert environment("attic").name == "household/north/small"
     assert environment("attic/south/full").name == "household/south/full"
 
 
-def test_an_entry_point_does_not_replace_a_built_in_environment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_entry_point_does_not_replace_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
     provide(monkeypatch, household="builtins:dict")
     assert isinstance(environment("household"), Household)
 
@@ -111,7 +109,7 @@ def test_an_entry_point_does_not_replace_a_built_in_environment(
         ),
     ],
 )
-def test_an_error_says_why_an_entry_point_fails(
+def test_an_entry_point_that_does_not_work_says_why(
     monkeypatch: pytest.MonkeyPatch, value: str, name: str, error: type[Exception], words: str
 ) -> None:
     provide(monkeypatch, attic=value)
@@ -119,13 +117,13 @@ def test_an_error_says_why_an_entry_point_fails(
         environment(name)
 
 
-def test_the_import_of_the_registry_is_light() -> None:
+def test_importing_the_registry_is_light() -> None:
     code = (
         "import sys, environments.registry, environments.advance;"
         "heavy = {'textworld', 'alfworld', 'torch', 'transformers', 'langgraph'};"
         "sys.exit(repr(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
-    process = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True
     )
-    assert process.returncode == 0, process.stderr
+    assert done.returncode == 0, done.stderr
