@@ -115,7 +115,7 @@ def _wins(corpus: Corpus, home: World) -> Iterator[Episode]:
         if kind_of(spot) == home.keeps[CATEGORY[game.room.goal.thing]]:
             kept = {noun: home.keeps[category] for noun, category in CATEGORY.items()}
             win = corpus.play(game, Knowledge(kept, appliances=dict(home.treats)), 20)
-            if win.solved:
+            if win.success:
                 yield win
 
 

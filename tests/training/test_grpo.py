@@ -20,7 +20,7 @@ from apprentice.state.errors import BadInput
 from apprentice.state.nouns import text_of
 from apprentice.training import lora
 from apprentice.training.base import load
-from apprentice.training.grpo import telling, trainer
+from apprentice.training.grpo import select_with_advantage, trainer
 from apprentice.training.jobs import look
 from apprentice.training.progress import Progress
 from apprentice.training.rollouts import Attempt, Sampler, attempt_at, network
@@ -81,14 +81,14 @@ def test_only_what_the_policy_wrote_is_its_own(workplace: Workplace) -> None:
 def test_a_turn_that_reads_differently_later_is_not_learned() -> None:
     attempt = Attempt([])
     attempt.read([1, 2, 3])
-    attempt.wrote([4, 5])
+    attempt.write([4, 5])
     attempt.read([1, 2, 3, 4, 5, 6, 7])
-    attempt.wrote([8])
+    attempt.write([8])
     assert attempt.mine == [0, 0, 0, 1, 1, 0, 0, 1]
     attempt.read([1, 2, 3, 4, 9, 6, 7, 8, 10])
     assert attempt.ids == [1, 2, 3, 4, 9, 6, 7, 8, 10]
     assert attempt.mine == [0, 0, 0, 1, 0, 0, 0, 0, 0]
-    assert attempt.rewritten == 1
+    assert attempt.rewrites == 1
 
 
 def test_attempts_differ_by_seed_and_repeat_by_seed(workplace: Workplace) -> None:
@@ -202,10 +202,10 @@ def test_attempts_that_teach_nothing_are_spared_and_the_gradient_is_the_same() -
         said = (read * inputs["advantages"][:, None] * inputs["completion_mask"]).sum()
         return torch.autograd.grad(said / inputs["num_items_in_batch"], weights)[0]
 
-    spared = telling(given)
+    spared = select_with_advantage(given)
     assert spared["completion_ids"].shape == (2, 4)
     assert torch.allclose(gradient(spared), gradient(given))
-    nothing = telling(given | {"advantages": torch.zeros(4)})
+    nothing = select_with_advantage(given | {"advantages": torch.zeros(4)})
     assert nothing["completion_ids"].shape == (1, 2)
     assert not gradient(nothing).any()
 

@@ -175,9 +175,9 @@ def test_rows_longer_than_the_context_are_cut_and_those_without_an_answer_left_o
 ) -> None:
     base = load(SftSettings(base="llama"))
     rows = [{"messages": tiny.turns("x" * 300, ":-)")}, *tiny.chats(1)]
-    (kept,) = sft.encoded(base, rows, 40)
+    (kept,) = sft.encode(base, rows, 40)
     assert len(kept.ids) <= 40
-    with pytest.raises(MissingPart, match="fits into 40 tokens"):
+    with pytest.raises(MissingPart, match="first 40 tokens"):
         sft.trainer(
             SftSettings(base="llama", max_length=40),
             tiny.dataset(workplace.root / "long", "sft", rows[:1]),
