@@ -17,7 +17,6 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from apprentice.environments.household.expert import Knowledge
-from apprentice.environments.registry import environment
 from apprentice.graphs import episode, training
 from apprentice.memory.experience import opening
 from apprentice.memory.releases import Releases
@@ -46,6 +45,7 @@ from apprentice.training.jobs import (
 from apprentice.training.rounds import End, Rounds
 from tests.conftest import Offer
 from tests.fakes import Scripted
+from tests.places import environment
 from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
 from tests.training.work import untrained
 

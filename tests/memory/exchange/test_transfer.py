@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from apprentice.memory.exchange import files
 from apprentice.memory.exchange.files import (
     Item,
     read_dataset,
@@ -96,13 +95,10 @@ async def test_nothing_is_dropped_silently(memory: QdrantExperience, tmp_path: P
     assert report.beside == ("ticket",)
 
 
-async def test_a_line_without_end_is_refused_and_the_next_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "LINE_LIMIT", 100)
+async def test_a_line_without_end_is_refused_and_the_next_is_read(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b"\xef\xbb\xbf[1]\n" + b"x" * 1_000 + b"\n[2]\n" + b"y" * 100 + b"\n[3]")
-    read = list(read_jsonl(file))
+    read = list(read_jsonl(file, longest=100))
     assert [each.where for each in read] == [f"line {number}" for number in range(1, 6)]
     assert [each.row for each in read] == [[1], None, [2], None, [3]]
     assert read[1].fault == "It is longer than 100 bytes."
