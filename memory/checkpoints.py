@@ -28,6 +28,7 @@ from langgraph.checkpoint.serde.jsonplus import (
 from pydantic import BaseModel
 from typing_extensions import is_typeddict, override
 
+from apprentice.memory.checkpoint_names import CHANNELS, CLASSES, FIELDS
 from apprentice.state.episode import EpisodeState
 from apprentice.state.exemplar import ExemplarState
 from apprentice.state.expel import ExpelState, ForTask
@@ -47,50 +48,7 @@ STATES: Final = (
     TrainingState,
 )
 
-RENAMED: Final[Mapping[str, str]] = {
-    # Before 0.2 every room was a package of its own, so that it was `state.nouns`.
-    "state.advice.Advice": "apprentice.state.advice.Advice",
-    "state.advice.Circumstances": "apprentice.state.advice.Circumstances",
-    "state.advice.Cost": "apprentice.state.advice.Cost",
-    "state.advice.Evidence": "apprentice.state.advice.Evidence",
-    "state.advice.Limits": "apprentice.state.advice.Limits",
-    "state.advice.Overruling": "apprentice.state.advice.Overruling",
-    "state.advice.Reason": "apprentice.state.advice.Reason",
-    "state.expel.Counts": "apprentice.state.expel.Counts",
-    "state.expel.ForTask": "apprentice.state.expel.ForTask",
-    "state.experience.Recalled": "apprentice.state.experience.Recalled",
-    "state.feedback.SentVerdict": "apprentice.state.feedback.SentVerdict",
-    "state.gate.Decision": "apprentice.state.gate.Decision",
-    "state.gate.Family": "apprentice.state.gate.Family",
-    "state.gate.Numbers": "apprentice.state.gate.Numbers",
-    "state.gathering.Evidence": "apprentice.state.gathering.Evidence",
-    "state.insights.Admitted": "apprentice.state.insights.Admitted",
-    "state.insights.Drawn": "apprentice.state.insights.Drawn",
-    "state.insights.Experiment": "apprentice.state.insights.Experiment",
-    "state.insights.Insight": "apprentice.state.insights.Insight",
-    "state.insights.Plan": "apprentice.state.insights.Plan",
-    "state.insights.Quarantined": "apprentice.state.insights.Quarantined",
-    "state.insights.Report": "apprentice.state.insights.Report",
-    "state.nouns.InView": "apprentice.state.nouns.InView",
-    "state.nouns.Reflection": "apprentice.state.nouns.Reflection",
-    "state.nouns.Task": "apprentice.state.nouns.Task",
-    "state.nouns.Trajectory": "apprentice.state.nouns.Trajectory",
-    "state.nouns.Usage": "apprentice.state.nouns.Usage",
-    "state.nouns.Verdict": "apprentice.state.nouns.Verdict",
-    "state.prompts.Shown": "apprentice.state.prompts.Shown",
-    "state.releases.Release": "apprentice.state.releases.Release",
-    "state.review.Change": "apprentice.state.review.Change",
-    "state.review.Quarantined": "apprentice.state.review.Quarantined",
-    "state.rules.Operation": "apprentice.state.rules.Operation",
-    "state.rules.Rejected": "apprentice.state.rules.Rejected",
-    "state.rules.Rule": "apprentice.state.rules.Rule",
-}
-"""Today's name of each class that was moved or renamed, by the name that it was stored with.
-
-Add a line when a class of a graph's state gets another name, and mend the lines that lead to it.
-"""
-
-_CLASSES: Final = (
+_CONSTRUCTORS: Final = (
     EXT_CONSTRUCTOR_SINGLE_ARG,
     EXT_CONSTRUCTOR_POS_ARGS,
     EXT_CONSTRUCTOR_KW_ARGS,
@@ -113,10 +71,11 @@ class CheckpointSerializer(JsonPlusSerializer):
 
     @override
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """Return a value, with classes of today's names."""
+        """Return a value, with the classes, fields and channels of today's names."""
         kind, stored = data
-        if kind == "msgpack" and _renamed().search(stored):
-            stored = ormsgpack.packb(_unpacked(stored), option=_OPTION)
+        if kind == "msgpack" and _former().search(stored):
+            value = _with_channels_of_today(_unpacked(stored))
+            stored = ormsgpack.packb(value, option=_OPTION)
         return super().loads_typed((kind, stored))
 
 
@@ -140,9 +99,9 @@ def _classes(hint: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _renamed() -> re.Pattern[bytes]:
-    """Match what may be an old name, so that only such checkpoints are rewritten."""
-    modules = {name.rpartition(".")[0].encode() for name in RENAMED}
+def _former() -> re.Pattern[bytes]:
+    """Match what may be a former name, so that only such checkpoints are rewritten."""
+    modules = {name.rpartition(".")[0].encode() for name in CLASSES}
     # A string in MessagePack begins with its length, in one byte or after a marker.
     return re.compile(rb"[\xa0-\xbf\xd9].?(?:%s)" % b"|".join(map(re.escape, modules)), re.DOTALL)
 
@@ -155,9 +114,24 @@ def _rewritten(code: int, stored: bytes) -> ormsgpack.Ext:
     """Return a value as it was stored, with its class's name of today, and so for all in it."""
     if code == EXT_DELTA_SNAPSHOT:
         return ormsgpack.Ext(code, ormsgpack.packb(_unpacked(stored), option=_OPTION))
-    if code not in _CLASSES:
+    if code not in _CONSTRUCTORS:
         return ormsgpack.Ext(code, stored)
-    module, name, *rest = _unpacked(stored)
-    stored_as = f"{module}.{name}"
-    module, _, name = RENAMED.get(stored_as, stored_as).rpartition(".")
-    return ormsgpack.Ext(code, ormsgpack.packb([module, name, *rest], option=_OPTION))
+    module, name, content, *rest = _unpacked(stored)
+    former = f"{module}.{name}"
+    module, _, name = CLASSES.get(former, former).rpartition(".")
+    if fields := FIELDS.get(former):
+        content = {fields.get(field, field): value for field, value in content.items()}
+    return ormsgpack.Ext(code, ormsgpack.packb([module, name, content, *rest], option=_OPTION))
+
+
+def _with_channels_of_today(value: Any) -> Any:
+    """Return a whole checkpoint with today's channels, and anything else as it is."""
+    if not (isinstance(value, dict) and {"channel_values", "channel_versions"} <= value.keys()):
+        return value
+    by_channel = {part: _renamed(value[part]) for part in ("channel_values", "channel_versions")}
+    seen = {node: _renamed(versions) for node, versions in value["versions_seen"].items()}
+    return {**value, **by_channel, "versions_seen": seen}
+
+
+def _renamed(by_channel: Mapping[str, Any]) -> dict[str, Any]:
+    return {CHANNELS.get(name, name): value for name, value in by_channel.items()}
