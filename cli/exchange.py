@@ -16,10 +16,16 @@ from rich.markup import escape
 from apprentice.cli.options import Environment, Tenant, current_workspace
 from apprentice.cli.output import write_json
 from apprentice.cli.words import counted
-from apprentice.memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
+from apprentice.memory.exchange import transfer
+from apprentice.memory.exchange.files import (
+    Item,
+    read_dataset,
+    read_jsonl,
+    write_dataset,
+    write_jsonl,
+)
 from apprentice.memory.exchange.langsmith import project
-from apprentice.memory.exchange.transfer import Imported, left_out, take_in
-from apprentice.memory.exchange.transfer import rows as rows_of
+from apprentice.memory.exchange.transfer import Imported, left_out
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
 from apprentice.state.experience import OutcomeFilter
@@ -124,7 +130,7 @@ def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | As
     if feedback or limit:
         raise BadInput("--feedback and --limit are for langsmith:PROJECT. Leave them out.")
     path = Path(source)
-    return dataset(path) if path.is_dir() else jsonl(path)
+    return read_dataset(path) if path.is_dir() else read_jsonl(path)
 
 
 def _check_free(target: Path, replace: bool) -> None:
@@ -144,7 +150,9 @@ async def _import(
 ) -> Imported:
     rows = await _begun(items)  # no memory is made for a source that is not there
     try:
-        return await take_in(await workspace.experience(tenant), rows, environment, told)
+        return await transfer.import_attempts(
+            await workspace.experience(tenant), rows, environment, told
+        )
     finally:
         await workspace.close()
 
@@ -173,7 +181,9 @@ async def _export(workspace: Workspace, target: Path, tenant: str, wanted: dict[
         raise workspace.experiences.none_yet()
     broken: list[BrokenData] = []
     try:
-        found = rows_of(await workspace.experience(tenant), **wanted, unread=broken.append)
+        found = transfer.export_attempts(
+            await workspace.experience(tenant), **wanted, unread=broken.append
+        )
         kept = [row async for row in found]
     finally:
         await workspace.close()

@@ -118,11 +118,11 @@ def shorten(texts: Sequence[str], count: Callable[[str], int], room: int) -> lis
         count: counts a text's tokens.
         room: tokens that all may have together.
     """
-    results, left = list(texts), room
+    results, room_left = list(texts), room
     places = sorted(range(len(texts)), key=lambda place: count(texts[place]))
     for number, place in enumerate(places):
-        results[place] = _cut(texts[place], count, left // (len(places) - number))
-        left -= count(results[place])
+        results[place] = _cut(texts[place], count, room_left // (len(places) - number))
+        room_left -= count(results[place])
     return results
 
 

@@ -9,7 +9,7 @@ from langchain_core.messages import AnyMessage, RemoveMessage
 from langgraph.channels import EphemeralValue
 from langgraph.graph.message import add_messages
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.nouns import InView, Name, Task, Usage, Verdict
@@ -85,12 +85,12 @@ class EpisodeOutput(TypedDict):
     ]
 
 
-@validated
+@pydantic_dataclass
 class EpisodeState:
     """An attempt so far. The messages are the whole state of its environment.
 
-    `view` is what the first message shows; `moments` are shown with it in the next turn alone, and
-    are no part of the transcript.
+    `view` is what the first message shows. `similar_steps` are shown with it in the next turn only
+    and are not part of the transcript.
 
     Validated, because a state also comes from people's edits and from checkpointers that hand
     back plain JSON.

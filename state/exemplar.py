@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
@@ -18,7 +18,7 @@ from apprentice.state.prompts import Shown
 ExemplarOutcome = Literal["solved", "failed", "unjudged"]
 Recollections = Annotated[
     list[Recollection],
-    Field(title="Recalled", description="What memory offered, the most relevant first."),
+    Field(title="Recollections", description="What was recalled, the most relevant first."),
 ]
 
 
@@ -74,11 +74,11 @@ class ExemplarOutput(TypedDict):
     plan: Annotated[str, Field(title="Plan", description="Adapted from the best exemplar.")]
 
 
-@validated
+@pydantic_dataclass
 class ExemplarState:
-    """A run so far. Without a plan, what was recalled is shown as it is.
+    """A run so far. Without a plan, recollections are shown unchanged.
 
-    `adapting` is what making the plan cost; it is part of what the attempt cost.
+    `plan_usage` is what the plan cost. It is part of the attempt's usage.
     """
 
     task: Task

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.critique import CHUNK, CritiqueEvidence
@@ -160,7 +160,7 @@ class ExpelOutput(TypedDict):
     validation: Decision | None
 
 
-@validated
+@pydantic_dataclass
 class ExpelState:
     """A run so far. Attempts and comparisons are in the Store, under the run's name."""
 
@@ -189,7 +189,7 @@ class ExpelState:
         return self.incumbent.rules if self.incumbent else ()
 
 
-@validated
+@pydantic_dataclass
 class ForTask:
     """One task's share of a run: what a node that is sent to once a task reads.
 

@@ -56,6 +56,10 @@ class Query(Noun):
         diversity: 0 ranks by relevance alone, towards 1 what differs comes first (MMR).
         tokens: how many tokens all texts together may have; 0 for any.
         seed: fixes what random draws.
+
+    Example:
+        >>> Query(task=Task(environment="returns-desk", id="ticket 8"), limit=3).limit
+        3
     """
 
     task: Task

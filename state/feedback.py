@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from langchain_core.messages import AnyMessage
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.experience import RECALLABLE
@@ -152,18 +152,18 @@ class FeedbackUpdate(TypedDict, total=False):
 
 
 class FeedbackOutput(TypedDict):
-    """What is kept now."""
+    """The stored attempt and the verdict that counts."""
 
     id: Annotated[str, Field(title="Id", description="Of the trajectory, for a later verdict.")]
-    effect: Annotated[FeedbackEffect, Field(title="Kept", description="What this run changed.")]
+    effect: Annotated[FeedbackEffect, Field(title="Effect", description="What this run changed.")]
     latest: Annotated[Verdict, Field(title="Verdict", description="The one that counts.")]
 
 
-@validated
+@pydantic_dataclass
 class FeedbackState:
     """What was received, and what became of it.
 
-    `said` are the fields of its task that the sender named.
+    `named_fields` are the fields of the task that the sender gave.
     """
 
     id: str

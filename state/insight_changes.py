@@ -40,10 +40,10 @@ def read_review(answer: object) -> InsightReview | str:
 
 
 def plan_changes(
-    review: InsightReview, book: Rulebook, quarantine: Sequence[QuarantinedInsight]
+    review: InsightReview, rulebook: Rulebook, quarantine: Sequence[QuarantinedInsight]
 ) -> Plan | list[str]:
     """Return what an answer comes to on a book, or everything that is wrong with it."""
-    rules = {rule.id: rule for rule in (*book.rules, *book.retired)}
+    rules = {rule.id: rule for rule in (*rulebook.rules, *rulebook.retired)}
     operations: list[Operation] = []
     admissions: list[Admission] = []
     problems: list[str] = []
@@ -55,7 +55,7 @@ def plan_changes(
             admissions.append(outcome)
         else:
             problems.append(f"Change {number}, {change.action}: {outcome}")
-    problems = problems or _impossible(operations, admissions, book)
+    problems = problems or _impossible(operations, admissions, rulebook)
     if problems:
         return problems
     return Plan(
@@ -78,13 +78,13 @@ def _outcome(
 
 
 def _impossible(
-    operations: Sequence[Operation], admissions: Sequence[Admission], book: Rulebook
+    operations: Sequence[Operation], admissions: Sequence[Admission], rulebook: Rulebook
 ) -> list[str]:
     """Say which changes cannot be done together on a book."""
     if len({each.number for each in admissions}) < len(admissions):
         return ["The same is admitted twice."]
     additions = [Operation(kind="ADD", text=each.text) for each in admissions]
-    result = book.apply([*operations, *additions], author="person")
+    result = rulebook.apply([*operations, *additions], author="person")
     if result.rejections:
         return [f"{each.written}: {each.reason}" for each in result.rejections]
     after = {rule.id: rule for rule in (*result.rulebook.rules, *result.rulebook.retired)}

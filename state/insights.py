@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.nouns import Name, Noun, Usage, digest
@@ -153,7 +153,7 @@ class InsightsInput(TypedDict, total=False):
     reports: Required[GivenReports]
     collection: Annotated[
         Name,
-        Field(title="Book", description="Name of the collection of insights."),
+        Field(title="Collection", description="Name of the collection of insights."),
         EphemeralValue(str),
     ]
     review: Annotated[
@@ -203,7 +203,7 @@ class InsightsOutput(TypedDict):
     usage: Usage
 
 
-@validated
+@pydantic_dataclass
 class InsightsState:
     """A run so far: how many reports are done, what waits for a person, how things stand."""
 
@@ -233,18 +233,18 @@ def standing_of(strength: int) -> Standing:
     return "demoted" if strength else "retired"
 
 
-def insights_of(book: Rulebook, batches: Iterable[Batch]) -> list[Insight]:
+def insights_of(rulebook: Rulebook, batches: Iterable[Batch]) -> list[Insight]:
     """Return a book's insights with what they rest on: the strongest first, the retired last."""
-    because = reasons(book, batches)
-    return [_insight(rule, because) for rule in (*book.rules, *book.retired)]
+    because = reasons(rulebook, batches)
+    return [_insight(rule, because) for rule in (*rulebook.rules, *rulebook.retired)]
 
 
-def reasons(book: Rulebook, batches: Iterable[Batch]) -> Mapping[str, list[str]]:
+def reasons(rulebook: Rulebook, batches: Iterable[Batch]) -> Mapping[str, list[str]]:
     """Return, by insight, the reasons of the batches that touched it, the oldest first."""
     by_insight: defaultdict[str, list[str]] = defaultdict(list)
     for batch in batches:
         for operation in batch.operations:
-            insight_reasons = by_insight[book.merged.get(operation.rule, operation.rule)]
+            insight_reasons = by_insight[rulebook.merged.get(operation.rule, operation.rule)]
             if batch.reason and batch.reason not in insight_reasons:
                 insight_reasons.append(batch.reason)
     return by_insight

@@ -40,6 +40,10 @@ class Task(Noun):
 
     The environment can rebuild everything about a task from its id, so a task may travel
     through checkpoints, stores and processes as it is.
+
+    Example:
+        >>> Task(environment="returns-desk", id="ticket 7", kind="parcel").kind
+        'parcel'
     """
 
     id: Name = Field(title="Task", description="The task's id within its environment.")
@@ -55,6 +59,10 @@ class Verdict(Noun):
 
     `interrupted` says that the attempt was broken off from outside, so that it shows nothing of
     the agent: it is kept on record, and another one takes its place.
+
+    Example:
+        >>> Verdict(success=False, feedback="Never looked the order up.").success
+        False
     """
 
     success: bool | None = Field(default=None, title="Success")
@@ -70,6 +78,10 @@ class Observation(Noun):
     `admissible` is information about the environment for tests and tools; it is never shown
     to an agent. A `verdict` ends the attempt where the score alone does not tell how: success is
     a score of 1 unless a verdict says otherwise.
+
+    Example:
+        >>> Observation(text="You arrive at shelf 1.").done
+        False
     """
 
     text: str
@@ -123,7 +135,13 @@ class InView(Noun):
 
 
 class Trajectory(Noun):
-    """One attempt at one task, whole: what was asked, said, seen, shown and judged."""
+    """One attempt at one task: its messages, its verdict, what was in view, its cost.
+
+    Example:
+        >>> task = Task(environment="returns-desk", id="ticket 7")
+        >>> Trajectory(id="1", task=task, messages=()).verdict.success is None
+        True
+    """
 
     id: Name
     schema_version: int = SCHEMA_VERSION

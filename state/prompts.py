@@ -194,9 +194,9 @@ def number_lines(rules: Sequence[str]) -> str:
     return "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, 1))
 
 
-def bullet_lines(lessons: Sequence[str]) -> str:
+def bullet_lines(entries: Sequence[str]) -> str:
     """Put a dash before each lesson, a line each."""
-    return join_lines([f"- {lesson}" for lesson in lessons])
+    return join_lines([f"- {entry}" for entry in entries])
 
 
 def join_lines(entries: Sequence[str]) -> str:

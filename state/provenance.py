@@ -34,21 +34,21 @@ class Dependents(Noun):
 
     alone: tuple[Rule, ...] = ()
     partly: tuple[Rule, ...] = ()
-    left: tuple[Rule, ...] = ()
+    remainders: tuple[Rule, ...] = ()
     wordings: frozenset[Wording] = frozenset()
 
     @property
     def reductions(self) -> list[tuple[Rule, Rule]]:
         """The rules that would be others without those trajectories: as they are, and as left."""
-        pairs = zip(self.partly, self.left, strict=True)
-        return [(rule, left) for rule, left in pairs if left != rule]
+        pairs = zip(self.partly, self.remainders, strict=True)
+        return [(rule, remainder) for rule, remainder in pairs if remainder != rule]
 
     def operations(self) -> list[Operation]:
         """Return what takes the trajectories' support away."""
         retirements = [rule.model_copy(update={"strength": 0}) for rule in self.alone]
         return [
             Operation(kind="SET", rule=rule.id, text=rule.text, weight=rule.strength)
-            for rule in (*retirements, *(left for _, left in self.reductions))
+            for rule in (*retirements, *(remainder for _, remainder in self.reductions))
         ]
 
     def bars(self, rule: Rule) -> bool:
@@ -88,15 +88,15 @@ def _restores(batch: Batch) -> bool:
     return batch.author != "model" and all(each.kind == "SET" for each in batch.operations)
 
 
-def supporters(batches: Sequence[Batch], book: Rulebook) -> dict[str, list[Batch]]:
+def supporters(batches: Sequence[Batch], rulebook: Rulebook) -> dict[str, list[Batch]]:
     """Return the batches that spoke for each rule, by its id."""
     spoke: dict[str, list[Batch]] = {}
-    for (rule, _), batch in _statements(batches, book):
+    for (rule, _), batch in _statements(batches, rulebook):
         spoke.setdefault(rule, []).append(batch)
     return spoke
 
 
-def _statements(batches: Iterable[Batch], book: Rulebook) -> Iterator[_Word]:
+def _statements(batches: Iterable[Batch], rulebook: Rulebook) -> Iterator[_Word]:
     """Yield every word that was said for a rule, the oldest first.
 
     ADD, AGREE and EDIT speak for a rule, and so does a SET in words that it never had. A SET in
@@ -106,7 +106,7 @@ def _statements(batches: Iterable[Batch], book: Rulebook) -> Iterator[_Word]:
     now: dict[str, str] = {}
     for batch in batches:
         for operation in batch.operations:
-            rule = book.merged.get(operation.rule, operation.rule)
+            rule = rulebook.merged.get(operation.rule, operation.rule)
             text = likeness(operation.text) or now.get(rule, "")
             anew = bool(operation.weight) and (rule, text) not in wordings
             if operation.kind in ("ADD", "AGREE", "EDIT") or (operation.kind == "SET" and anew):
@@ -123,32 +123,34 @@ def dependents_of(batches: Sequence[Batch], trajectories: Collection[str]) -> De
     batch's votes along.
     """
     withdrawn_ids = set(trajectories)
-    book = fold(batches)
-    words = list(_statements(batches, book))
+    rulebook = fold(batches)
+    words = list(_statements(batches, rulebook))
     sound = {word.wording for word in words if not withdrawn_ids & set(word.batch.evidence)}
     orphans = frozenset(word.wording for word in words) - sound
     affected_ids = {word.wording[0] for word in words if withdrawn_ids & set(word.batch.evidence)}
-    affected_rules = [rule for rule in book.rules if rule.id in affected_ids]
-    clean = _without(batches, withdrawn_ids, orphans, book)
-    other_texts = {likeness(rule.text) for rule in book.rules if wording_of(rule) not in orphans}
+    affected_rules = [rule for rule in rulebook.rules if rule.id in affected_ids]
+    clean = _without(batches, withdrawn_ids, orphans, rulebook)
+    other_texts = {
+        likeness(rule.text) for rule in rulebook.rules if wording_of(rule) not in orphans
+    }
     alone: list[Rule] = []
     pairs: list[tuple[Rule, Rule]] = []
     for rule in affected_rules:
-        left = _left(rule, clean.get(rule.id), other_texts, wording_of(rule) in orphans)
-        if left is None:
+        remainder = _remainder(rule, clean.get(rule.id), other_texts, wording_of(rule) in orphans)
+        if remainder is None:
             alone.append(rule)
         else:
-            other_texts.add(likeness(left.text))
-            pairs.append((rule, left))
+            other_texts.add(likeness(remainder.text))
+            pairs.append((rule, remainder))
     return Dependents(
         alone=tuple(alone),
         partly=tuple(rule for rule, _ in pairs),
-        left=tuple(left for _, left in pairs),
+        remainders=tuple(remainder for _, remainder in pairs),
         wordings=orphans,
     )
 
 
-def _left(
+def _remainder(
     rule: Rule, clean: Rule | None, other_texts: Collection[str], is_orphan: bool
 ) -> Rule | None:
     """Return what is left of a rule, if anything is.
@@ -171,7 +173,7 @@ def _without(
     batches: Iterable[Batch],
     withdrawn_ids: Collection[str],
     orphans: Collection[Wording],
-    book: Rulebook,
+    rulebook: Rulebook,
 ) -> dict[str, Rule]:
     """Return the rules that a log makes, by id, without what rests on trajectories.
 
@@ -184,7 +186,7 @@ def _without(
             continue
         operations = []
         for operation in batch.operations:
-            rule = book.merged.get(operation.rule, operation.rule)
+            rule = rulebook.merged.get(operation.rule, operation.rule)
             text = likeness(operation.text)
             if operation.kind == "SET" and (rule, text) in orphans:
                 continue

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
@@ -81,11 +81,11 @@ class ReflexionOutput(TypedDict):
     attempts: list[Trajectory]
     reflections: list[Reflection]
     reflection_usage: Annotated[
-        Usage, Field(title="Reflecting", description="What writing this run's reflections cost.")
+        Usage, Field(title="Reflection usage", description="What this run's reflections cost.")
     ]
 
 
-@validated
+@pydantic_dataclass
 class ReflexionState:
     """A run so far. `reflections` holds those of earlier runs too, the oldest first."""
 

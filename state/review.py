@@ -83,7 +83,7 @@ _REVIEW: Final = TypeAdapter[RuleReview](
 
 
 def read_review(
-    answer: Any, changes: Sequence[RuleChange], waiting: Sequence[QuarantinedOperation]
+    answer: Any, changes: Sequence[RuleChange], quarantine: Sequence[QuarantinedOperation]
 ) -> RuleReview:
     """Read a person's answer: 'approve', 'reject', or a Review.
 
@@ -101,7 +101,7 @@ def read_review(
             'or {"all": "approve", "changes": {"<rule id>": "reject"}}.'
         ) from error
     questions = {"rule": {each.rule for each in changes}, "quarantined operation": set[str]()}
-    questions["quarantined operation"] |= {each.key for each in waiting}
+    questions["quarantined operation"] |= {each.key for each in quarantine}
     answers_by_kind = {"rule": review.changes, "quarantined operation": review.quarantined}
     for what, answers in answers_by_kind.items():
         if unknown := sorted(answers.keys() - questions[what]):
@@ -145,13 +145,13 @@ def support(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
     return batches_by_rule
 
 
-def declined_rules(batches: Iterable[Batch], book: Rulebook) -> set[str]:
+def declined_rules(batches: Iterable[Batch], rulebook: Rulebook) -> set[str]:
     """Return the rules that a person took out, by `likeness` of their texts.
 
     A model may word a rule again that others voted down. A person's no is not undone by asking
     often enough. A rollback is no word on any rule: what it leaves out may be learned again.
     """
-    retired_by_id = {rule.id: rule for rule in book.retired}
+    retired_by_id = {rule.id: rule for rule in rulebook.retired}
     last = {
         operation.rule: (batch, operation)
         for batch in in_order(batches)
@@ -186,14 +186,14 @@ def review_operations(review: RuleReview, rule_changes: Sequence[RuleChange]) ->
 
 
 def admitted_operations(
-    review: RuleReview, waiting: Mapping[str, QuarantinedOperation]
+    review: RuleReview, quarantine: Mapping[str, QuarantinedOperation]
 ) -> dict[str, Operation]:
     """Return, by key, the quarantined operations that a review lets in, as it words them."""
     let_in = {}
     for key, word in review.quarantined.items():
         if word == "reject":
             continue
-        operation = waiting[key].operation
+        operation = quarantine[key].operation
         wording = {"text": word.edit} if isinstance(word, Edit) else {}
         let_in[key] = operation.model_copy(update=wording)
     return let_in

@@ -256,8 +256,8 @@ def rollback(current: Rulebook, target: Rulebook) -> tuple[Operation, ...]:
     return (*removals, *restorations)
 
 
-def _thaw(book: Rulebook) -> Fold:
-    return Fold(book.rules, book.retired, book.merged)
+def _thaw(rulebook: Rulebook) -> Fold:
+    return Fold(rulebook.rules, rulebook.retired, rulebook.merged)
 
 
 def _freeze(state: Fold) -> Rulebook:

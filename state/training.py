@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.advice import Advice, AvailableData, Circumstances
@@ -151,7 +151,7 @@ class TrainingOutput(TypedDict):
     decisions: Annotated[dict[str, Decision], Field(title="Decisions", description="The gates'.")]
 
 
-@validated
+@pydantic_dataclass
 class TrainingState:
     """One look at the training of an environment.
 

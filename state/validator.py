@@ -156,7 +156,7 @@ class OperationValidator:
         if not text:
             return _refuse(operation, f"{operation.kind} gives no rule.")
         if self._model and (reason := screen(operation.text)):
-            return _refuse(operation, reason, flagged=True)
+            return _refuse(operation, reason, by_screen=True)
         if text in self._new_texts:
             return _refuse(operation, "Another operation of this batch gives the same rule.")
         holder = self._holders.get(text)
@@ -180,9 +180,9 @@ class OperationValidator:
         return Operation(kind=kind, rule=rule.id, text=rule.text, weight=weight)
 
 
-def _refuse(operation: Operation, reason: str, *, flagged: bool = False) -> Rejection:
+def _refuse(operation: Operation, reason: str, *, by_screen: bool = False) -> Rejection:
     line = str(operation)[:200]
-    return Rejection(written=line, reason=reason, operation=operation, flagged=flagged)
+    return Rejection(written=line, reason=reason, operation=operation, flagged=by_screen)
 
 
 def _overlap(words: set[str], rule: Rule) -> float:

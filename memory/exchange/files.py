@@ -24,11 +24,17 @@ class Item(NamedTuple):
     fault: str = ""
 
 
-def jsonl(path: Path) -> Iterator[Item]:
+def read_jsonl(path: Path) -> Iterator[Item]:
     """Yield a file's rows, a line each; empty lines are none.
 
     Raises:
         BadInput: if the file cannot be read.
+
+    Example:
+        >>> with open("attempts.jsonl", "w") as file:
+        ...     _ = file.write('{"messages": [{"role": "user", "content": "Hi"}], "success": true}')
+        >>> [item.where for item in read_jsonl(Path("attempts.jsonl"))]
+        ['line 1']
     """
     try:
         file = path.open("rb")
@@ -47,7 +53,7 @@ def jsonl(path: Path) -> Iterator[Item]:
                 yield _parsed(f"line {number}", line)
 
 
-def dataset(folder: Path) -> Iterator[Item]:
+def read_dataset(folder: Path) -> Iterator[Item]:
     """Yield the rows of a Hugging Face data set that `save_to_disk` wrote.
 
     The name of a split that it is divided into is the rows' split unless they say another.
@@ -110,7 +116,7 @@ def write_dataset(folder: Path, rows: Path) -> None:
         raise BadInput(f"{folder} is a file. Name a new folder, or a file that ends in .jsonl.")
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty. Name a new folder.")
-    if next(jsonl(rows), None) is None:
+    if next(read_jsonl(rows), None) is None:
         raise BadInput("There is no attempt to write, and no data set is empty. Ask for others.")
     text, json_ = library.Value("string"), library.Json()
     features = library.Features(
@@ -145,7 +151,7 @@ def write_dataset(folder: Path, rows: Path) -> None:
 
 
 def _rows(path: str) -> Iterator[Any]:
-    return (item.row for item in jsonl(Path(path)))
+    return (item.row for item in read_jsonl(Path(path)))
 
 
 def _parsed(where: str, line: bytes) -> Item:

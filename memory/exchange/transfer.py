@@ -47,7 +47,7 @@ class Imported(Noun):
     refused: tuple[Refused, ...] = ()
 
 
-async def take_in(
+async def import_attempts(
     experience: Experience,
     items: Iterable[Item] | AsyncIterable[Item],
     environment: str = "",
@@ -64,6 +64,11 @@ async def take_in(
         items: the rows; those of a plain iterable are read in a thread.
         environment: where attempts were made whose rows do not say.
         told: hears how many rows were read so far.
+
+    Example:
+        experience = await workspace.experience("default")
+        report = await import_attempts(experience, read_jsonl(Path("attempts.jsonl")))
+        print(report.new, report.refused)
     """
     intake = _Intake(experience, environment)
     async for batch in _batches(items):
@@ -207,7 +212,7 @@ def _at_first(read: Read) -> Trajectory:
     return read.trajectory.model_copy(update={"verdict": Verdict()})
 
 
-async def rows(
+async def export_attempts(
     experience: Experience,
     *,
     environment: str = "",
@@ -215,7 +220,12 @@ async def rows(
     outcome: OutcomeFilter | None = None,
     unread: Callable[[BrokenData], None] = lambda error: None,
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield what the memory keeps, a row an attempt; see `Experience.browse`."""
+    """Yield what the memory keeps, a row an attempt; see `Experience.browse`.
+
+    Example:
+        experience = await workspace.experience("default")
+        rows = [row async for row in export_attempts(experience, outcome="successes")]
+    """
     kept = experience.browse(environment=environment, kind=kind, outcome=outcome, unread=unread)
     async for each in kept:
         yield write_row(each)

@@ -74,7 +74,8 @@ class ExperienceStores:
         self._key = key
         self._tenants: dict[tuple[int, str], Experience] = {}
         # Connections belong to their event loop.
-        self._servers = WeakKeyDictionary[asyncio.AbstractEventLoop, SearchEngine]()
+        self._servers: WeakKeyDictionary[asyncio.AbstractEventLoop, SearchEngine]
+        self._servers = WeakKeyDictionary()
         self._connecting = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]()
 
     async def open(self, tenant: str) -> Experience:
