@@ -54,7 +54,7 @@ FIELDS = {
     "rejected": "rejections",
     "reviewed": "ask_person",
 }
-"""Today's names of the fields of states, by the old ones; `done` is another only in the state of insights."""
+"""Today's names of states' fields, by the old ones; `done` is another only in that of insights."""
 THREADS = ("reflexion-0", "episode", "exemplar", "expel", "insights")
 
 
