@@ -27,7 +27,7 @@ WHERE = """
 import graphs, memory, models, nodes, state, training
 import apprentice.graphs, apprentice.models.names
 print(*(module.__file__ for module in (graphs, memory, models, nodes, state, training)))
-print(apprentice.graphs.__file__, apprentice.models.names.model_folder("novice"))
+print(apprentice.graphs.__file__, apprentice.models.names.__file__)
 """
 
 
