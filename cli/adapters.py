@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from apprentice.cli.command import App
 from apprentice.cli.options import HOME
 from apprentice.environments.registry import environment as environment_of
 from apprentice.memory.releases import Releases, in_force
@@ -31,9 +32,7 @@ from apprentice.training import adapters as registry
 from apprentice.training.adapters import USABLE
 from apprentice.training.jobs import jobs_root
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
+app = App(
     help="Look after fine-tuned adapters.",
 )
 

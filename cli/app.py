@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from dotenv import load_dotenv
 from rich.console import Console
-from typer.core import TyperGroup
 
 from apprentice.cli import (
     adapters,
@@ -24,6 +23,7 @@ from apprentice.cli import (
     screen,
     upkeep,
 )
+from apprentice.cli.command import App, Group
 from apprentice.cli.ending import CODES, Stop, ended, going_on
 from apprentice.cli.journal import Finished, Plan
 from apprentice.cli.options import (
@@ -55,7 +55,7 @@ _EXAMPLES = (
 )
 
 
-class Sentences(TyperGroup):
+class Sentences(Group):
     """Prints errors raised on purpose as a sentence, and ends with the code that fits."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -66,12 +66,10 @@ class Sentences(TyperGroup):
             raise ended(error) from error
 
 
-app = typer.Typer(
+app = App(
     cls=Sentences,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
