@@ -22,6 +22,7 @@ from transformers import (
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import adapter_folder, model_folder
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
 from apprentice.state.errors import BrokenData, MissingPart
@@ -77,6 +78,7 @@ def load(settings: Settings, *, sees: bool = False) -> Base:
     """
     name, folder = settings.base, model_folder(settings.base)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     device = _device()
     brought = _words(folder, adapter_folder(settings.parent) if settings.parent else None)
@@ -134,6 +136,7 @@ def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None
     """
     from peft import PeftModel
 
+    ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     words: Any = AutoProcessor if sees else AutoTokenizer
     try:

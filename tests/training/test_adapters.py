@@ -30,9 +30,6 @@ from apprentice.training.adapters import (
 from tests.models import tiny as tiny_models
 from tests.training.conftest import Workplace
 
-# peft asks transformers for a property by its old name.
-pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
-
 
 @pytest.fixture
 def own(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> Path:
