@@ -17,9 +17,6 @@ from apprentice.training.adapters import Adapter, Adapters, code_version
 from tests.models import tiny as tiny_models
 from tests.training.conftest import Workplace
 
-# peft asks transformers for a property by its old name.
-pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
-
 
 @pytest.fixture
 def workplace(workplace: Workplace) -> Workplace:

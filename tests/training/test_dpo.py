@@ -18,7 +18,6 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, events
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 QUICK: dict[str, Any] = {"base": "llama", "batch": 8, "max_steps": 8, "learning_rate": 5e-3}

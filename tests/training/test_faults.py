@@ -27,7 +27,6 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 QUICK: dict[str, Any] = {"base": "llama", "batch": 4, "max_steps": 4, "every": 2}

@@ -36,7 +36,6 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, untrained
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 SLOW_ENOUGH = SftSettings(

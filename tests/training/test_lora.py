@@ -14,7 +14,6 @@ from apprentice.training.settings import SftSettings
 from tests.training.conftest import Workplace
 
 ALL = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
-pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
 
 
 def test_every_linear_layer_but_the_head_is_the_default(bases: Path) -> None:

@@ -26,7 +26,6 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, events
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 QUICK: dict[str, Any] = {"base": "llama", "batch": 8, "learning_rate": 2e-2, "every": 8}
