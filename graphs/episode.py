@@ -51,6 +51,13 @@ def build(
             given, it is not.
         person: whether a person may be asked here, which takes a checkpointer. A graph that runs
             episodes as a part of it asks them itself.
+
+    Example:
+        >>> agent = lambda messages: "go to drawer 1"
+        >>> graph = build_episode(agent=agent).compile(name="episode")
+        >>> task = {"environment": "household/north/small", "id": "test/6"}
+        >>> asyncio.run(graph.ainvoke({"task": task}))["verdict"].success
+        False
     """
     own = workspace or default()
     last, turn = "record" if record_to else END, "remind" if recall_from else "act"

@@ -52,6 +52,12 @@ def build(
             workspace when none is given.
         record_to: opens a tenant's experience, in which the attempt is recorded; that of the
             workspace when none is given.
+
+    Example:
+        async with workspace.store() as store:
+            graph = build_exemplar(workspace=workspace).compile(store=store)
+            result = await graph.ainvoke({"task": task}, context=Context(exemplars=5))
+        print(result["outcome"], len(result["recollections"]))
     """
     own = workspace or default()
     source, target = recall_from or own.experience, record_to or own.experience

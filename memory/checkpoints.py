@@ -103,6 +103,17 @@ RENAMED: Final[Mapping[str, str]] = {
 Add a line when a class of a graph's state gets another name, and mend the lines that lead to it.
 """
 
+_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "apprentice.state.advice.AvailableData": {
+        "graded": "can_grade",
+        "hosted": "is_hosted",
+        "solved": "successes",
+    },
+    "apprentice.state.advice.Circumstances": {"overruling": "override"},
+    "apprentice.state.insights.Plan": {"admitted": "admissions"},
+}
+"""Today's names of fields of classes, by the class's name of today and the field's old one."""
+
 _CHANNELS: Final[Sequence[tuple[frozenset[str], Mapping[str, str]]]] = (
     (frozenset({"in_view", "moments"}), {"moments": "similar_steps"}),
     (frozenset({"background", "reflecting"}), {"reflecting": "reflection_usage"}),
@@ -227,7 +238,10 @@ def _rewritten(code: int, stored: bytes) -> ormsgpack.Ext:
         return ormsgpack.Ext(code, ormsgpack.packb(_unpacked(stored), option=_OPTION))
     if code not in _CLASSES:
         return ormsgpack.Ext(code, stored)
-    module, name, *rest = _unpacked(stored)
+    module, name, content, *rest = _unpacked(stored)
     stored_as = f"{module}.{name}"
-    module, _, name = RENAMED.get(stored_as, stored_as).rpartition(".")
-    return ormsgpack.Ext(code, ormsgpack.packb([module, name, *rest], option=_OPTION))
+    called = RENAMED.get(stored_as, stored_as)
+    if fields := _FIELDS.get(called):
+        content = _with_keys(content, fields)
+    module, _, name = called.rpartition(".")
+    return ormsgpack.Ext(code, ormsgpack.packb([module, name, content, *rest], option=_OPTION))

@@ -31,7 +31,12 @@ NO_ADAPTER = "none"
 
 @dataclass(frozen=True)
 class Context:
-    """The settings of a run."""
+    """The settings of a run.
+
+    Example:
+        >>> Context(max_trials=3).max_trials
+        3
+    """
 
     tenant: Annotated[
         Name,

@@ -56,6 +56,10 @@ class Query(Noun):
         diversity: 0 ranks by relevance alone, towards 1 what differs comes first (MMR).
         tokens: tokens of all texts together, at most. 0: no limit.
         seed: fixes what random samples.
+
+    Example:
+        >>> Query(task=Task(environment="returns-desk", id="ticket 8"), limit=3).limit
+        3
     """
 
     task: Task

@@ -38,8 +38,12 @@ class Noun(BaseModel):
 class Task(Noun):
     """One thing to do in one environment.
 
-    The environment can rebuild everything about a task from its id, so checkpoints, stores and
-    processes can pass it on unchanged.
+    The environment can rebuild everything about a task from its id, so a task may travel
+    through checkpoints, stores and processes as it is.
+
+    Example:
+        >>> Task(environment="returns-desk", id="ticket 7", kind="parcel").kind
+        'parcel'
     """
 
     id: Name = Field(title="Task", description="The task's id within its environment.")
@@ -53,8 +57,12 @@ class Task(Noun):
 class Verdict(Noun):
     """How an attempt ended. `success` is None while it is unknown.
 
-    `interrupted` means that something outside the agent ended the attempt. Such an attempt says
-    nothing about the agent: it stays on record, and another attempt replaces it.
+    `interrupted` says that the attempt was broken off from outside, so that it shows nothing of
+    the agent: it is kept on record, and another one takes its place.
+
+    Example:
+        >>> Verdict(success=False, feedback="Never looked the order up.").success
+        False
     """
 
     success: bool | None = Field(default=None, title="Success")
@@ -67,8 +75,13 @@ class Verdict(Noun):
 class Observation(Noun):
     """An environment's answer to an action.
 
-    `admissible` lists the valid actions for tests and tools; no agent sees it. A score of 1 is a
-    success unless a `verdict` says otherwise. A `verdict` ends the attempt.
+    `admissible` is information about the environment for tests and tools; it is never shown
+    to an agent. A `verdict` ends the attempt where the score alone does not tell how: success is
+    a score of 1 unless a verdict says otherwise.
+
+    Example:
+        >>> Observation(text="You arrive at shelf 1.").done
+        False
     """
 
     text: str
@@ -122,7 +135,13 @@ class InView(Noun):
 
 
 class Trajectory(Noun):
-    """One whole attempt at one task: messages, verdict, what was shown, and the cost."""
+    """One attempt at one task: its messages, its verdict, what was shown, its cost.
+
+    Example:
+        >>> task = Task(environment="returns-desk", id="ticket 7")
+        >>> Trajectory(id="1", task=task, messages=()).verdict.success is None
+        True
+    """
 
     id: Name
     schema_version: int = SCHEMA_VERSION
