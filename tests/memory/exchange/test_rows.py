@@ -169,7 +169,7 @@ def test_what_is_written_is_openais_form() -> None:
         ({"messages": TALK, "score": float("nan")}, "column 'score' cannot be read"),
         ({"messages": TALK, "split": "Test 1"}, "column 'split' cannot be read"),
         ({"messages": TALK, "schema_version": 9}, "schema version 9"),
-        ({"messages": TALK, "notes": "x" * 2_000_000}, "at most 2,000,000 are kept"),
+        ({"messages": TALK, "notes": "x" * 2_000_000}, "at most 2,000,000 are stored"),
         ({"messages": [("user", "x" * 2_000_001)]}, "length of the transcript"),
         ({"messages": TALK, "note": CUT}, "half a character"),
         ({"messages": TALK, CUT: 1}, "half a character"),
