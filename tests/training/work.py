@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from apprentice.training.adapters import Adapter
 from apprentice.training.datasets.card import Dataset
 from apprentice.training.jobs import Job, read_job, write_job
 from apprentice.training.run import ADAPTER, carry_out, concluded
 from apprentice.training.settings import read_settings
+
+quantised = pytest.mark.skipif(
+    find_spec("bitsandbytes") is None, reason="bitsandbytes comes with the extra `quantised`"
+)
 
 
 def job(root: Path, data: Dataset, **settings: Any) -> Path:
