@@ -79,7 +79,7 @@ def import_attempts(
                 lambda n: status.update(f"{counted(n, 'row')} read"),
             )
         )
-    _print(console, done)
+    _print(console, done, tenant)
     if report:
         write_json(report, done.model_dump(mode="json"))
         console.print(f"The whole account: {report}", soft_wrap=True)
@@ -203,12 +203,20 @@ def _write(target: Path, kept: list[dict[str, Any]]) -> int:
     return count
 
 
-def _print(console: Console, done: Imported) -> None:
-    """Print what became of the rows."""
+def _print(console: Console, done: Imported, tenant: str) -> None:
+    """Print what became of the rows, and where they are."""
     console.print(
         f"{counted(done.rows, 'row')}: {done.new} new ({done.unjudged} of them without a verdict), "
         f"{done.known} known ({done.judged} of them judged now), {len(done.refused)} refused."
     )
+    if done.environments:
+        listed = ", ".join(
+            f"{name} ({counted(count, 'attempt')})" for name, count in done.environments.items()
+        )
+        console.print(
+            f"They are in the memory of the tenant {escape(tenant)}, in {escape(listed)}.",
+            soft_wrap=True,
+        )
     if done.beside:
         listed = ", ".join(done.beside)
         console.print(f"Kept as metadata, without a meaning here: {escape(listed)}.")

@@ -74,14 +74,16 @@ class Alfworld:
         for task_id in _in_turns(_ids(self._root, split), seed):
             if limit <= 0:
                 return
-            game = _read(_file(self._root, task_id))
+            file = _file(self._root, task_id)
+            game = _read(file)
             if game["solvable"]:
                 limit -= 1
-                yield _task(task_id, game)
+                yield _task(task_id, game, file)
 
     def task(self, task_id: str) -> Task:
         """Return the task of an id."""
-        return _task(task_id, _read(_file(self._root, task_id)))
+        file = _file(self._root, task_id)
+        return _task(task_id, _read(file), file)
 
     def reset(self, task: Task) -> Game:
         """Start an episode. This takes 0.5 to 3 s, mostly for the translation of the PDDL."""
@@ -241,13 +243,10 @@ def _read(file: Path) -> dict[str, Any]:
     return game
 
 
-def _task(task_id: str, game: dict[str, Any]) -> Task:
+def _task(task_id: str, game: dict[str, Any], file: Path) -> Task:
     sentence = _SENTENCE.search(game["grammar"])
     if sentence is None:
-        raise BrokenData(
-            f"The ALFWorld game {task_id} cannot be played: it has no task sentence. Delete it and "
-            "run alfworld-download."
-        )
+        raise _broken(file, "it has no task sentence")
     return Task(
         id=task_id,
         environment=Alfworld.name,

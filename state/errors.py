@@ -49,7 +49,7 @@ class UnknownName(BadInput):
     Args:
         what: the kind of thing that was named, such as "environment".
         name: the name that was given.
-        known: the names that exist.
+        choices: the names that exist.
 
     Example:
         >>> print(UnknownName("environment", "alfword", ["alfworld", "household"]))

@@ -1,4 +1,4 @@
-"""What the exemplar graph reads, passes on and returns."""
+"""Types of the exemplar graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Recollections = Annotated[
 
 
 class ExemplarInput(TypedDict, total=False):
-    """What to attempt. All but the task are values of one run alone."""
+    """The task, and options of this run. Options do not carry over to later runs."""
 
     task: Required[GivenTask]
     run: Annotated[
@@ -40,7 +40,7 @@ class ExemplarInput(TypedDict, total=False):
 
 @dataclass
 class ExemplarGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     task: object = None
     run: object = ""
@@ -62,7 +62,7 @@ class ExemplarUpdate(TypedDict, total=False):
 
 
 class ExemplarOutput(TypedDict):
-    """How it went, and what was shown."""
+    """The outcome, and what the attempt was shown."""
 
     task: Task
     outcome: Annotated[

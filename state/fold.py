@@ -1,8 +1,8 @@
-"""The fold: what logged operations do to rules.
+"""The fold: applies logged operations to rules.
 
-It takes whatever was logged and never fails, because batches that were written at the same time
-meet here. One text is one rule: an operation that would make a second rule of a text acts on
-the rule that has it already.
+It accepts every logged operation and never fails, because it also reads batches that were written
+at the same time. Each text belongs to one rule: an operation that would give a second rule the
+same text acts on the rule that has the text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Seat(NamedTuple):
 
 
 class Fold:
-    """Rules in the making, in a form that batches change quickly.
+    """Rules, in a form that batches change quickly.
 
     Args:
         rules: the rules in force, in order.
@@ -50,7 +50,7 @@ class Fold:
         return tuple(self._rules[rule] for rule in sorted(self._rules.keys() - self._seats.keys()))
 
     def take(self, operations: Iterable[Operation], author: Author) -> list[Event]:
-        """Do one batch of logged operations, and return what each did."""
+        """Apply one batch of logged operations, and return the effect of each."""
         in_order = sorted(operations, key=lambda operation: ORDER[operation.kind])
         self._old_seats = {}
         for operation in in_order:
@@ -98,7 +98,7 @@ class Fold:
         return self._rules.get(rule if operation.kind == "SET" else self.merged.get(rule, rule))
 
     def _put(self, rule: Rule) -> None:
-        """Keep a rule as it is now, and remember where it sat before this batch."""
+        """Store a rule as it is now, with its seat before this batch."""
         old = self._rules.get(rule.id)
         if old and old.strength:
             self._holders.pop(likeness(old.text), None)

@@ -22,6 +22,7 @@ from transformers import (
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import LocalModels
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
 from apprentice.state.errors import BrokenData, MissingExtra, MissingPart
@@ -81,6 +82,7 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
         raise MissingExtra("quantised", "Training with `quantised`", lacking)
     name, folder = settings.base, models.folder(settings.base)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     device = _device(models.device)
     brought = _words(folder, models.adapter(settings.parent) if settings.parent else None)
@@ -138,6 +140,7 @@ def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None
     """
     from peft import PeftModel
 
+    ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     words: Any = AutoProcessor if sees else AutoTokenizer
     try:

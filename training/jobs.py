@@ -247,10 +247,18 @@ def read_job(folder: Path) -> Job:
         ) from None
 
 
-def look(folder: Path, adapters: Adapters) -> Status:
-    """Say what the job in a folder is at, whose adapter goes to a registry."""
+def look(
+    folder: Path, adapters: Adapters, held_by_trainer: Callable[[Path], bool] | None = None
+) -> Status:
+    """Say what the job in a folder is at.
+
+    Args:
+        folder: the job's.
+        adapters: the registry that its adapter goes to.
+        held_by_trainer: tells whether a trainer is at the job; by the lock when None.
+    """
     # First, since a trainer writes how it ended before it lets go.
-    held = locked(folder)
+    held = (held_by_trainer or locked)(folder)
     latest = _last_line(folder / PROGRESS)
     result = _outcome(folder / RESULT)
     if result and adapters.registered(str(result["adapter"])):

@@ -24,8 +24,12 @@ class Item(NamedTuple):
     fault: str = ""
 
 
-def read_jsonl(path: Path) -> Iterator[Item]:
+def read_jsonl(path: Path, longest: int = LINE_LIMIT) -> Iterator[Item]:
     """Yield a file's rows, a line each; empty lines are none.
+
+    Args:
+        path: of the file.
+        longest: bytes that a line may have.
 
     Raises:
         BadInput: if the file cannot be read.
@@ -42,13 +46,12 @@ def read_jsonl(path: Path) -> Iterator[Item]:
         raise BadInput(f"{path} cannot be read ({error.strerror}). Name another file.") from error
     with file:
         number = 0
-        while line := file.readline(LINE_LIMIT + 1):
+        while line := file.readline(longest + 1):
             number += 1
-            whole = len(line) <= LINE_LIMIT or line.endswith(_NEWLINE)
+            whole = len(line) <= longest or line.endswith(_NEWLINE)
             if not whole:
-                _skip(file)
-                limit = f"{LINE_LIMIT:,}"
-                yield Item(f"line {number}", fault=f"It is longer than {limit} bytes.")
+                _skip(file, longest)
+                yield Item(f"line {number}", fault=f"It is longer than {longest:,} bytes.")
             elif line.strip():
                 yield _parsed(f"line {number}", line)
 
@@ -161,9 +164,9 @@ def _parsed(where: str, line: bytes) -> Item:
         return Item(where, fault=f"It is not JSON ({str(error)[:120]}).")
 
 
-def _skip(file: BinaryIO) -> None:
+def _skip(file: BinaryIO, longest: int) -> None:
     """Read on to the end of a line."""
-    while (rest := file.readline(LINE_LIMIT)) and not rest.endswith(_NEWLINE):
+    while (rest := file.readline(longest)) and not rest.endswith(_NEWLINE):
         pass
 
 

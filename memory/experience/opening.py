@@ -22,6 +22,7 @@ from apprentice.state.errors import BadInput, MissingExtra, MissingPart
 if TYPE_CHECKING:
     from apprentice.memory.experience.engine import SearchEngine
 
+_Loop = asyncio.AbstractEventLoop
 _PROBE: Final = "How many dimensions?"
 
 
@@ -73,9 +74,8 @@ class ExperienceStores:
         self._key = key
         self._tenants: dict[tuple[int, str], Experience] = {}
         # Connections belong to their event loop.
-        self._servers: WeakKeyDictionary[asyncio.AbstractEventLoop, SearchEngine]
-        self._servers = WeakKeyDictionary()
-        self._connecting = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]()
+        self._servers: WeakKeyDictionary[_Loop, SearchEngine] = WeakKeyDictionary()
+        self._connecting: WeakKeyDictionary[_Loop, asyncio.Lock] = WeakKeyDictionary()
 
     async def open(self, tenant: str) -> Experience:
         """Return a tenant's memory, opening it if it is not open yet.

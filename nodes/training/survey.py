@@ -32,7 +32,7 @@ from apprentice.state.context import Context
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Name, digest
 from apprentice.state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
-from apprentice.training.at_hand import evidence
+from apprentice.training.available_data import available_data
 from apprentice.training.datasets.curation import Curation
 from apprentice.training.rounds import Round, Rounds
 from apprentice.training.settings import METHODS, read_settings
@@ -173,7 +173,7 @@ def summed(
     settings: Mapping[str, Any],
 ) -> AvailableData:
     """Sum up what is at hand, for the advisor; what it costs depends on the job's settings."""
-    return evidence(
+    return available_data(
         [one.attempt for one in found],
         cap=Curation().cap,
         last=_last_method(rounds),

@@ -19,7 +19,6 @@ import pytest
 from langchain_core.messages import AIMessage, AnyMessage
 
 from apprentice.environments import advance as driver
-from apprentice.environments.advance import advance, start
 from apprentice.environments.alfworld import KINDS, STEP_LIMIT, Alfworld
 from apprentice.environments.household import Household
 from apprentice.environments.household.expert import Knowledge, Turn, action_in, expert, learn
@@ -35,8 +34,8 @@ from apprentice.environments.household.language import (
 )
 from apprentice.environments.household.nouns import FAMILIES, PLACES
 from apprentice.environments.protocol import Environment
-from apprentice.environments.registry import environment
 from apprentice.state.nouns import Task, text_of
+from tests.places import advance, environment, start
 
 GAMES = Path(os.environ.get("ALFWORLD_DATA", "/nowhere")) / "json_2.1.1"
 pytest.importorskip("alfworld", reason="needs the extra alfworld")

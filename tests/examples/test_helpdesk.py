@@ -14,7 +14,7 @@ from examples.helpdesk.tone import FILE, write
 
 def test_curation_splits_the_set_by_case() -> None:
     read = preferences(FILE)
-    assert read.refused == []
+    assert read.refusals == []
     dataset = curate("dpo", read.examples, Curation(cap=6))
     assert len(dataset.train) + len(dataset.valid) >= 200
     assert dataset.filters == {}

@@ -16,7 +16,6 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
-from apprentice.environments.registry import environment
 from apprentice.graphs import exemplar, reflexion
 from apprentice.memory.experience import Experience
 from apprentice.models.tokens import counter
@@ -37,6 +36,7 @@ from tests.conftest import Offer
 from tests.experts import expert_agent
 from tests.fakes import Scripted
 from tests.memories import Memories, folder
+from tests.places import environment
 
 NORTH = "household/north/small"
 

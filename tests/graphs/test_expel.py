@@ -15,7 +15,6 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command
 
 from apprentice.environments.household.world import world
-from apprentice.environments.registry import environment
 from apprentice.graphs import episode, expel
 from apprentice.memory.findings import Findings
 from apprentice.memory.quarantine import Quarantine
@@ -33,6 +32,7 @@ from apprentice.state.releases import Release
 from apprentice.state.rulebook import Operation, fold
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.fakes import Scripted
+from tests.places import environment
 
 HOME = "household/north/small"
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}

@@ -25,6 +25,7 @@ from apprentice.state.rulebook import parse_operations
 from apprentice.training.novice.corpus import Corpus
 from apprentice.training.novice.lessons import kept_rule, world_rules
 from apprentice.training.novice.player import Episode
+from tests.served import SHIPPED
 
 WEIGHTS = Path(models.__file__).parent / "novice" / "weights"
 
@@ -49,7 +50,7 @@ def test_every_prompt_is_one_it_was_trained_on() -> None:
 
 def answers(asked: Sequence[Sequence[AnyMessage]]) -> list[str]:
     """Ask the model all at once."""
-    model = models.chat("local:novice", max_tokens=200)
+    model = SHIPPED.chat("local:novice", max_tokens=200)
 
     async def every() -> list[str]:
         return [m.text for m in await asyncio.gather(*(model.ainvoke(list(q)) for q in asked))]
@@ -115,7 +116,7 @@ def _wins(corpus: Corpus, home: World) -> Iterator[Episode]:
         if kind_of(spot) == home.keeps[CATEGORY[game.room.goal.thing]]:
             kept = {noun: home.keeps[category] for noun, category in CATEGORY.items()}
             win = corpus.play(game, Knowledge(kept, appliances=dict(home.treats)), 20)
-            if win.solved:
+            if win.success:
                 yield win
 
 

@@ -18,13 +18,13 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from apprentice.environments.datasets import SETTING as TASKS
-from apprentice.environments.registry import environment
 from apprentice.memory.experience import opening
 from apprentice.nodes.training.notice import SETTING
 from apprentice.state.nouns import Trajectory, Verdict, text_of, trajectory_id
 from apprentice.state.prompts import Shown, act_prompt
 from apprentice.training.jobs import LocalLauncher
 from tests.models import tiny
+from tests.places import environment
 from tests.server.serve import serve
 from tests.training.attempts import words
 

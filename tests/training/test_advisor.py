@@ -8,7 +8,7 @@ import pytest
 
 from apprentice.state.advice import AvailableData, Circumstances, Limits, Method, Override
 from apprentice.training.advisor import advise
-from apprentice.training.small_models import fitting
+from apprentice.training.small_models import models_within
 
 GOOD: dict[str, Any] = {
     "rows": {"sft": 400, "dpo": 80, "grpo": 60},
@@ -159,5 +159,5 @@ def test_people_may_overrule_it_and_that_is_kept(tune: bool) -> None:
     ],
 )
 def test_the_largest_model_within_the_limits_is_named(limits: Limits, model: str) -> None:
-    fit = fitting(limits)
+    fit = models_within(limits)
     assert (fit[0].name if fit else "") == model

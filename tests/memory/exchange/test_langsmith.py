@@ -108,9 +108,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Service]]:
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("LANGSMITH_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("LANGSMITH_API_KEY", "key")
-    monkeypatch.setattr(Service, "runs", [])
-    monkeypatch.setattr(Service, "feedback", [])
-    monkeypatch.setattr(Service, "broken", False)
+    Service.runs, Service.feedback, Service.broken = [], [], False
     yield Service
     server.shutdown()
     server.server_close()

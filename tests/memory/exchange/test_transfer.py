@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from apprentice.memory.exchange import files
 from apprentice.memory.exchange.files import (
     Item,
     read_dataset,
@@ -59,9 +58,11 @@ async def test_rows_are_recorded_once(memory: QdrantExperience) -> None:
     given = items(*(row(number) for number in range(BATCH + 3)))
     told: list[int] = []
     first = await import_attempts(memory, given, "sums", told.append)
-    assert first == Imported(rows=BATCH + 3, new=BATCH + 3)
+    count = BATCH + 3
+    assert first == Imported(rows=count, new=count, environments={"sums": count})
     assert told == [BATCH, BATCH + 3]
-    assert await import_attempts(memory, given, "sums") == Imported(rows=BATCH + 3, known=BATCH + 3)
+    again = await import_attempts(memory, given, "sums")
+    assert again == Imported(rows=count, known=count, environments={"sums": count})
     query = Query(task=Task(id="x", environment="sums", instruction="What is 7 + 1?"), how="text")
     found = await memory.recall(query)
     assert "What is 7 + 1?" in found[0].text
@@ -96,13 +97,10 @@ async def test_nothing_is_dropped_silently(memory: QdrantExperience, tmp_path: P
     assert report.beside == ("ticket",)
 
 
-async def test_a_line_without_end_is_refused_and_the_next_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "LINE_LIMIT", 100)
+async def test_a_line_without_end_is_refused_and_the_next_is_read(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b"\xef\xbb\xbf[1]\n" + b"x" * 1_000 + b"\n[2]\n" + b"y" * 100 + b"\n[3]")
-    read = list(read_jsonl(file))
+    read = list(read_jsonl(file, longest=100))
     assert [each.where for each in read] == [f"line {number}" for number in range(1, 6)]
     assert [each.row for each in read] == [[1], None, [2], None, [3]]
     assert read[1].fault == "It is longer than 100 bytes."
@@ -198,7 +196,9 @@ async def test_a_backup_of_any_score_is_known_again(opened: Opener, score: float
     assert (await import_attempts(other, items(*backup))).new == 1
     assert await written(other) == backup
     for each in (memory, other):
-        assert await import_attempts(each, items(*backup)) == Imported(rows=1, known=1)
+        assert await import_attempts(each, items(*backup)) == Imported(
+            rows=1, known=1, environments={"shop": 1}
+        )
 
 
 async def test_an_export_is_a_backup(opened: Opener, tmp_path: Path) -> None:
@@ -211,10 +211,10 @@ async def test_an_export_is_a_backup(opened: Opener, tmp_path: Path) -> None:
     assert write_jsonl(tmp_path / "out.jsonl", before) == 3
     other = opened("other")
     report = await import_attempts(other, read_jsonl(tmp_path / "out.jsonl"))
-    assert report == Imported(rows=3, new=3, unjudged=1)
+    assert report == Imported(rows=3, new=3, unjudged=1, environments={"shop": 3})
     assert sorted(await written(other), key=key) == sorted(before, key=key)
     again = await import_attempts(other, read_jsonl(tmp_path / "out.jsonl"))
-    assert again == Imported(rows=3, known=3)
+    assert again == Imported(rows=3, known=3, environments={"shop": 3})
     await memory.annotate(first, SOLVED)
     later = await import_attempts(other, items(*await written(memory)))
     assert (later.known, later.judged) == (3, 1)
@@ -243,7 +243,7 @@ async def test_a_data_set_on_disk_says_the_same(memory: QdrantExperience, tmp_pa
     assert loaded["messages"][0][0] == {"role": "system", "content": "Act."}
     assert [item.row for item in read_dataset(tmp_path / "set")] == before
     report = await import_attempts(memory, read_dataset(tmp_path / "set"))
-    assert report == Imported(rows=2, known=2)
+    assert report == Imported(rows=2, known=2, environments={"shop": 2})
     file, nothing = tmp_path / "rows.jsonl", tmp_path / "nothing.jsonl"
     nothing.touch()
     for folder, from_, says in (
