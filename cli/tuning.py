@@ -23,14 +23,12 @@ from apprentice.training.at_hand import examples
 from apprentice.training.datasets.card import Dataset, save
 from apprentice.training.datasets.curation import Curation, HeldOut, curate
 from apprentice.training.datasets.episodes import shuffled, task_key
-from apprentice.training.jobs import PATIENCE, Job, Launcher, Status, followed
+from apprentice.training.jobs import Job, Launcher, Status, followed
 from apprentice.training.settings import read_settings
 from apprentice.workspace import LOCAL, Workspace
 
 AT_ONCE: Final = 2
 """Jobs side by side: each has the memory of a process with its libraries."""
-PAUSE: Final = 0.5
-"""Seconds between two looks at a job."""
 ROWS: Final = 8
 """Fewest rows that a lesson learns from: it shows how learning goes, on whatever there is."""
 
@@ -227,12 +225,7 @@ def tuning_in(workspace: Workspace, folder: Path) -> Workspace:
 
 
 async def carried_out(
-    job: Job,
-    launcher: Launcher,
-    follower: Follower | None = None,
-    *,
-    pause: float = PAUSE,
-    patience: float = PATIENCE,
+    job: Job, launcher: Launcher, follower: Follower | None = None
 ) -> dict[str, Any]:
     """Launch a job and wait for its end; who stops waiting stops it.
 
@@ -245,7 +238,7 @@ async def carried_out(
 
     await asyncio.to_thread(launcher.launch, job)
     try:
-        async for status in followed(look, pause, patience):
+        async for status in followed(look, launcher):
             if status.stage == "done":
                 return status.outcome
             if status.stage == "failed":

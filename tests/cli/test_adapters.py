@@ -51,7 +51,7 @@ def card(weights: Path, name: str, *, tenant: str = "", parent: str = "") -> Ada
 async def acting(tenant: str) -> str:
     """Return the adapter that acts for a tenant."""
     async with store() as kept:
-        graph = episode.build(pupil).compile(store=kept)
+        graph = episode.build(agent=pupil).compile(store=kept)
         task: Any = {"environment": NORTH, "id": "test/0"}
         ended = await graph.ainvoke({"task": task}, context=Context(tenant=tenant))
         return str(ended["adapter"])

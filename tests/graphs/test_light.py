@@ -52,11 +52,12 @@ found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *more: None if "qdrant" in name else found(name, *more)
 from langgraph.store.memory import InMemoryStore
 from apprentice.graphs import feedback, reflexion
-from apprentice.nodes.experience import experience
+from apprentice.workspace import default
 from tests.experts import expert_agent
 
 task = {"environment": "household/north/small", "id": "test/1"}
-graph = reflexion.build(expert_agent, memory=experience).compile(store=InMemoryStore())
+built = reflexion.build(agent=expert_agent, record_to=default().experience)
+graph = built.compile(store=InMemoryStore())
 print(asyncio.run(graph.ainvoke({"task": task}))["outcome"])
 sent = {"messages": [{"role": "user", "content": "Hello"}]}
 try:

@@ -59,7 +59,7 @@ async def main(folder: Path, pause: float, thread: str) -> dict[str, Any]:
         AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints")) as saver,
         store() as known,
     ):
-        graph: Any = training.build(memory=words).compile(checkpointer=saver, store=known)
+        graph: Any = training.build(recall_from=words).compile(checkpointer=saver, store=known)
         given = None if (await graph.aget_state(config)).next else GIVEN
         with patch("apprentice.nodes.agents.chat", chat), patch.object(jobs, "_spawn", trainer):
             async for event in graph.astream(

@@ -43,9 +43,9 @@ HOME = "household/north/small"
 GRAPHS: dict[str, Any] = {
     "reflexion-0": reflexion.build(),
     "episode": episode.build(),
-    "exemplar": exemplar.build(memory=experience),
-    "expel": expel.build(expert_agent, reflector=expert_reflector, critic=expert_critic),
-    "insights": insights.build(analyst),
+    "exemplar": exemplar.build(recall_from=experience, record_to=experience),
+    "expel": expel.build(agent=expert_agent, reflector=expert_reflector, critic=expert_critic),
+    "insights": insights.build(analyst=analyst),
 }
 
 

@@ -10,5 +10,5 @@ from tests.training.attempts import words
 SETTINGS = {"batch": 8, "learning_rate": 2e-2, "max_steps": 24, "every": 12}
 
 episode = episodes.build().compile(name="episode")
-feedback = feedbacks.build(words).compile(name="feedback")
-training = trainings.build(memory=words, settings=SETTINGS).compile(name="training")
+feedback = feedbacks.build(record_to=words).compile(name="feedback")
+training = trainings.build(recall_from=words, settings=SETTINGS).compile(name="training")
