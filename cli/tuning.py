@@ -140,6 +140,7 @@ class Workshop:
         folder: holds datasets, jobs and adapters.
         model: `local:` and the name of the base.
         steps: updates of the weights that a way has.
+        rows: fewest rows that a way learns from.
     """
 
     workspace: Workspace
@@ -147,6 +148,7 @@ class Workshop:
     model: str
     steps: int
     seed: int = 0
+    rows: int = ROWS
 
     @property
     def possible(self) -> bool:
@@ -175,7 +177,7 @@ class Workshop:
         found = examples(way.method, judged)
         tasks = list(held_out)
         aside = HeldOut.of(map(task_key, tasks), map(self._opening, tasks))
-        settings = Curation(share=0, minimum_rows=ROWS, minimum_tasks=ROWS)
+        settings = Curation(share=0, minimum_rows=self.rows, minimum_tasks=self.rows)
         curated = curate(
             way.method, found.examples, settings, held_out=aside, left_out=found.left_out
         )

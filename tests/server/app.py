@@ -12,8 +12,8 @@ from apprentice.graphs import exemplar as exemplars
 from apprentice.graphs import expel as expels
 from apprentice.graphs import insights as insight_graphs
 from apprentice.graphs import reflexion as reflexions
-from apprentice.nodes.experience import experience
 from apprentice.state.nouns import Verdict, digest, text_of
+from apprentice.workspace import default
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.graphs.analyst import analyst
 
@@ -28,7 +28,9 @@ async def patient_expert(messages: Sequence[AnyMessage]) -> str:
     return expert_agent(messages)
 
 
-episode = episodes.build(agent=patient_expert, record_to=experience).compile(name="episode")
+episode = episodes.build(agent=patient_expert, record_to=default().experience).compile(
+    name="episode"
+)
 exemplar = exemplars.build(agent=patient_expert, planner=lambda _: "As before.").compile(
     name="exemplar"
 )

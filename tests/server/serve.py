@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -19,10 +19,16 @@ PATIENCE = 120.0  # seconds; a busy machine takes a while to import everything
 
 
 @contextmanager
-def serve(config: Path, folder: Path, end: signal.Signals = signal.SIGINT) -> Iterator[str]:
+def serve(
+    config: Path,
+    folder: Path,
+    end: signal.Signals = signal.SIGINT,
+    told: Mapping[str, str] = {},
+) -> Iterator[str]:
     """Yield the address of a server of a configuration.
 
-    Its data and log go into the folder; `end` is the signal that stops it.
+    Its data and log go into the folder; `end` is the signal that stops it, and `told` its environment
+    beside this process's own.
     """
     port = _free_port()
     command = [sys.executable, "-m", "langgraph_cli", "dev", "--config", str(config)]
@@ -34,6 +40,7 @@ def serve(config: Path, folder: Path, end: signal.Signals = signal.SIGINT) -> It
             cwd=ROOT,
             env={
                 **os.environ,
+                **told,
                 "APPRENTICE_DATA": str(folder / "data"),
                 "LANGGRAPH_DISABLE_FILE_PERSISTENCE": "true",
                 "LANGGRAPH_STRICT_MSGPACK": "true",
