@@ -89,7 +89,7 @@ async def test_reflexion_keeps_finished_attempts(tmp_path: Path, hard: Task) -> 
 
 
 async def test_an_episode_forks_from_an_earlier_checkpoint(hard: Task) -> None:
-    graph = episode.build(expert_agent).compile(checkpointer=InMemorySaver())
+    graph = episode.build(agent=expert_agent).compile(checkpointer=InMemorySaver())
     ended = await graph.ainvoke({"task": hard}, THREAD)
     history = [snapshot async for snapshot in graph.aget_state_history(THREAD)]
     (third,) = (s for s in history if s.next == ("step",) and s.values["steps"] == 2)
