@@ -22,7 +22,7 @@ def test_a_python_block_prints_what_it_says(block: str, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT), "APPRENTICE_DATA": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=1000,
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == said
