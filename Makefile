@@ -8,9 +8,13 @@ EXTRAS ?= dev
 BIN   := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+# Python compiles what is imported when it is first imported, which is a small part. Editable is what
+# is wanted, so its builder need not warn of it.
+PIP   := PYTHONWARNINGS='ignore:Editable installation' \
+         $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install learn serve test check format bench figures soak novice clerk
+.PHONY: help install alfworld learn serve test check format bench figures soak novice clerk
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,15 +23,18 @@ install: $(STAMP) ## Create .venv and install the project with everything `make`
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip setuptools --constraint constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(PIP) --upgrade pip setuptools
+	$(PIP) --editable '.[$(EXTRAS)]'
 	@touch $@
+
+alfworld: ## Add the real ALFWorld games, without their data (`alfworld-download` fetches it)
+	$(MAKE) install EXTRAS=dev,alfworld
 
 learn: install ## See an agent fail, reflect and succeed (the main job; no key, no download, no GPU)
 	$(BIN)/apprentice learn
 
-serve: install ## Serve the graphs with Studio and an API on http://127.0.0.1:2024
-	$(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10
+serve: install ## Serve the graphs on http://127.0.0.1:2024 (APPRENTICE_MODEL is local:novice unless set)
+	APPRENTICE_MODEL=$${APPRENTICE_MODEL:-local:novice} $(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10
 
 test: install ## Run the quick, representative test suite
 	$(BIN)/python -m pytest --quiet

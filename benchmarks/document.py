@@ -18,6 +18,7 @@ from apprentice.state.episode import EpisodeInput
 from apprentice.state.nouns import Task
 from apprentice.state.prompts import Shown
 from apprentice.state.statistics import Rate
+from apprentice.workspace import Workspace
 
 MODEL: Final = "local:novice"
 WORLDS: Final = ("north", "south")
@@ -51,7 +52,9 @@ class Figures:
         repeats: int,
         training: int,
         model: str = MODEL,
+        workspace: Workspace | None = None,
     ) -> None:
+        self.workspace = workspace or Workspace(model=model)
         self.folder = folder
         self.training = training
         self.model = model
@@ -93,15 +96,17 @@ class Figures:
         )
         name = f"{where}-{split}-{technique}-{trials}".replace("/", "-")
         with journal.opened(self.folder / f"{name}.jsonl", plan) as kept:
-            return await evaluation.evaluate(kept, Unwatched(), self.gate, donors)
+            return await evaluation.evaluate(self.workspace, kept, Unwatched(), self.gate, donors)
 
     async def shown(self, tasks: Sequence[Task], shown: Sequence[Shown]) -> list[bool]:
         """Attempt each task once with something in view; return which were solved."""
 
+        graph = episode.build(workspace=self.workspace).compile(name="episode")
+
         async def one(task: Task, view: Shown) -> bool:
             async with self.gate:
                 given = EpisodeInput(task=task, shown=view)
-                ended = await episode.graph.ainvoke(given, RECURSION, context=Context(model=MODEL))
+                ended = await graph.ainvoke(given, RECURSION, context=Context(model=MODEL))
                 return bool(ended["verdict"].success)
 
         return list(await asyncio.gather(*map(one, tasks, shown)))

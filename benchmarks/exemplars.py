@@ -25,7 +25,7 @@ from apprentice.cli.practice import practise, practised, remembered
 from apprentice.cli.summary import compare
 from apprentice.cli.techniques import TechniqueName
 from apprentice.graphs import exemplar
-from apprentice.nodes.experience import Memory
+from apprentice.memory.experience import OpenExperience
 from apprentice.state.nouns import Trajectory
 from apprentice.state.statistics import difference, rate
 from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
@@ -44,7 +44,7 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
     "one, by type": {**ONE, "recall": "type"},
     "one, at random": {**ONE, "recall": "random"},
     "one, adapted into a plan": {**ONE, "adapt": True},
-    "moments in every turn": {"exemplars": 0, "moments": 3},
+    "moments in every turn": {"exemplars": 0, "similar_steps": 3},
 }
 
 
@@ -81,11 +81,14 @@ async def measured(figures: Figures, size: str, most: int) -> None:
                 key: stack.enter_context(journal.opened(_path(figures, each), each))
                 for key, each in plans.items()
             }
-            async with remembered([kept.plan for kept in journals.values()], known) as memory:
+            own = [kept.plan for kept in journals.values()]
+            async with remembered(figures.workspace, own, known) as experience:
                 for key, kept in journals.items():
-                    found[key] += await evaluate(kept, Unwatched(), figures.gate, memory=memory)
+                    found[key] += await evaluate(
+                        figures.workspace, kept, Unwatched(), figures.gate, experience=experience
+                    )
                 full = journals[SHOWN, most].plan
-                for name, won in (await _ways(figures, full, memory)).items():
+                for name, won in (await _ways(figures, full, experience)).items():
                     ways[name] += won
     figures.say("", f"### {size} rooms ({len(found[NOTHING, 0])} tasks)")
     _curve(figures, found, levels)
@@ -95,7 +98,14 @@ async def measured(figures: Figures, size: str, most: int) -> None:
 async def _practised(figures: Figures, own: Plan, most: int) -> list[Trajectory]:
     name = f"practice-{own.environment}.jsonl".replace("/", "-")
     path = figures.folder / name
-    known = await practise(path, practised(own), most, Unwatched(), figures.gate)
+    known = await practise(
+        figures.workspace,
+        path,
+        practised(figures.workspace, own),
+        most,
+        Unwatched(),
+        figures.gate,
+    )
     _, finished = journal.read(path)
     attempts = sum(len(done.attempts) for done in finished)
     figures.say(
@@ -109,10 +119,13 @@ def _path(figures: Figures, each: Plan) -> Path:
     return figures.folder / name.replace("/", "-")
 
 
-async def _ways(figures: Figures, full: Plan, memory: Memory) -> dict[str, list[bool]]:
+async def _ways(figures: Figures, full: Plan, experience: OpenExperience) -> dict[str, list[bool]]:
     """Attempt each task once in each way; return which were solved."""
-    graph = exemplar.build(memory=memory).compile()
-    base, tasks = context_of(full), await asyncio.to_thread(tasks_of, full)
+    graph = exemplar.build(
+        workspace=figures.workspace, recall_from=experience, record_to=experience
+    ).compile()
+    base = context_of(full, figures.workspace)
+    tasks = await asyncio.to_thread(tasks_of, full, figures.workspace)
 
     async def one(task: Any, settings: Mapping[str, Any]) -> bool:
         async with figures.gate:

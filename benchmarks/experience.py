@@ -31,13 +31,13 @@ from rich.console import Console
 from rich.table import Table
 
 from apprentice.memory.experience.edge import EdgeEngine
-from apprentice.memory.experience.engine import Engine
+from apprentice.memory.experience.engine import SearchEngine
 from apprentice.memory.experience.points import sparse
 from apprentice.memory.experience.qdrant import QdrantExperience
 from apprentice.memory.experience.ranking import fused
 from apprentice.memory.experience.recall import allowed
 from apprentice.memory.experience.server import ServerEngine
-from apprentice.models import embeddings
+from apprentice.models.minilm import named
 from apprentice.state.experience import Query
 from apprentice.state.nouns import Task, Trajectory, Verdict
 
@@ -215,7 +215,7 @@ class Bench:
         self.given.prepare([query.task.instruction for query in self.asked])
         self.flat = Flat(self.attempts, self.given)
 
-    async def fill(self, engine: Engine) -> float:
+    async def fill(self, engine: SearchEngine) -> float:
         """Record all attempts in batches; return how many a second."""
         memory = self._memory(engine)
         began = time.perf_counter()
@@ -223,7 +223,7 @@ class Bench:
             await memory.record(self.attempts[start : start + BATCH])
         return len(self.attempts) / (time.perf_counter() - began)
 
-    async def ask(self, name: str, engine: Engine, recorded: float) -> Line:
+    async def ask(self, name: str, engine: SearchEngine, recorded: float) -> Line:
         """Put all questions in each way."""
         memory = self._memory(engine)
         hybrid, diverse, meaning = [
@@ -246,7 +246,7 @@ class Bench:
             taken.append(1000 * (time.perf_counter() - began))
         return Times(sorted(taken))
 
-    async def _share_found(self, engine: Engine, query: Query) -> float:
+    async def _share_found(self, engine: SearchEngine, query: Query) -> float:
         """Return which share of the exact hybrid answer an engine finds."""
         where = allowed(query, "default")
         vector = self.given.embed_query(query.task.instruction)
@@ -258,7 +258,7 @@ class Bench:
         exact = set(list(fused([self.flat.nearest(query, DEPTH), said]))[:LIMIT])
         return len(exact & set(list(fused([near, said]))[:LIMIT])) / LIMIT
 
-    def _memory(self, engine: Engine) -> QdrantExperience:
+    def _memory(self, engine: SearchEngine) -> QdrantExperience:
         return QdrantExperience(engine, self.given, "default", capacity=10_000_000)
 
 
@@ -341,7 +341,7 @@ def _reopened(folder: Path) -> tuple[float, float]:
 
 async def embedding(folder: Path, console: Console) -> None:
     """Print what embedding adds, with the embedded model."""
-    model = embeddings("local:minilm")
+    model = named("minilm")
     await model.aembed_query("Load the weights.")
     rng = random.Random(1)
     asked = [_text(rng, 20) for _ in range(50)]

@@ -8,7 +8,6 @@ tables say so.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -22,7 +21,6 @@ from apprentice.environments.household.environment import Household
 from apprentice.environments.household.expert import Knowledge
 from apprentice.environments.household.game import Game
 from apprentice.environments.household.nouns import CATEGORY, TREATMENTS
-from apprentice.models import chat
 from apprentice.nodes.expel.budget import ANSWER
 from apprentice.state.nouns import Task
 from apprentice.state.prompts import Shown, critique_pair
@@ -54,7 +52,7 @@ async def learning(figures: Figures) -> None:
         places = [(f"household/{world}/{size}", "test") for world in WORLDS]
         title, tasks = f"household, {size} rooms", figures.tasks // 2
         await _curves(figures, title, places, tasks, trials=6, repeats=min(6, figures.repeats))
-    if os.environ.get("ALFWORLD_DATA"):
+    if figures.workspace.settings.alfworld:
         # Few games and many trials: the controls are tried as often as the learner.
         where = [("alfworld", "valid_unseen")]
         await _curves(figures, "real ALFWorld games", where, 134, trials=12, repeats=12)
@@ -176,7 +174,7 @@ def _exemplar(place: Household, task: Task, *, relevant: bool) -> Shown:
 async def operations(figures: Figures) -> None:
     """How many of the rule operations that the model writes parse and apply."""
     figures.say("", "## Rule operations", "")
-    model = chat(MODEL, max_tokens=ANSWER)
+    model = figures.workspace.chat(MODEL, max_tokens=ANSWER)
     written = parsed = applied = right = 0
     for world in WORLDS:
         place = Household(world, "small")
@@ -193,7 +191,7 @@ async def operations(figures: Figures) -> None:
             lines = [line for line in text.splitlines() if line.strip()]
             written += len([line for line in lines if not line.startswith("think:")])
             parsed += len(found.operations)
-            applied += len(found.operations) - len(done.rejected)
+            applied += len(found.operations) - len(done.rejections)
             right += sum(_true(place, operation.text) for operation in done.operations)
     figures.table(
         ["operations", "share in %"],
@@ -213,8 +211,8 @@ def _pair(corpus: Corpus, place: Household) -> tuple[str, str] | None:
     failed = corpus.failures(game, 1)
     world = place.world
     kept = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
-    won = corpus.play(corpus.again(game), Knowledge(kept, works=dict(world.treats)), 20)
-    return (won.text(), failed[0].text()) if failed and won.solved else None
+    won = corpus.play(corpus.restart(game), Knowledge(kept, appliances=dict(world.treats)), 20)
+    return (won.text(), failed[0].text()) if failed and won.success else None
 
 
 def _book(corpus: Corpus, place: Household) -> Rulebook:

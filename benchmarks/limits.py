@@ -26,24 +26,24 @@ LONGEST = 60
 def conventions(environment: Household) -> Knowledge:
     """Return what someone knows who knows the world's conventions."""
     world = environment.world
-    kept = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
-    return Knowledge(kept, works=dict(world.treats))
+    storage = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
+    return Knowledge(storage, appliances=dict(world.treats))
 
 
 def everything(environment: Household, game: Game) -> Knowledge:
     """Return what someone knows who has seen the room: where each thing is."""
-    found: dict[str, tuple[str, ...]] = {}
+    locations: dict[str, tuple[str, ...]] = {}
     for thing, place in game.room.things.items():
-        found[kind_of(thing)] = (*found.get(kind_of(thing), ()), place)
-    return Knowledge(found=found, works=dict(environment.world.treats))
+        locations[kind_of(thing)] = (*locations.get(kind_of(thing), ()), place)
+    return Knowledge(locations=locations, appliances=dict(environment.world.treats))
 
 
 def steps_needed(game: Game, knowledge: Knowledge) -> int:
     """Let the expert play; return the steps it took, or LONGEST + 1."""
-    opening = game.opening().text
+    first_text = game.first_observation().text
     turns: list[Turn] = []
     for step in range(1, LONGEST + 1):
-        text = expert(opening, turns, knowledge)
+        text = expert(first_text, turns, knowledge)
         answer = game.step(action_in(text))
         turns.append(Turn(text, answer.text))
         if answer.done:
@@ -55,12 +55,12 @@ def measure(environment: Household, tasks: list[Task]) -> dict[str, tuple[list[i
     """Return, by family, the steps that the three experts took."""
     taken: dict[str, tuple[list[int], ...]] = defaultdict(lambda: ([], [], []))
     for task in tasks:
-        known = (
+        levels = (
             Knowledge(),
             conventions(environment),
             everything(environment, environment.reset(task)),
         )
-        for steps, knowledge in zip(taken[task.kind], known, strict=True):
+        for steps, knowledge in zip(taken[task.kind], levels, strict=True):
             steps.append(steps_needed(environment.reset(task), knowledge))
     return taken
 
@@ -78,8 +78,8 @@ def main() -> None:
         taken: dict[str, list[list[int]]] = {family: [[], [], []] for family in FAMILIES}
         for world in options.worlds:
             environment = Household(world, size)
-            found = measure(environment, list(environment.tasks("validation", options.tasks)))
-            for family, columns in found.items():
+            locations = measure(environment, list(environment.tasks("validation", options.tasks)))
+            for family, columns in locations.items():
                 for total, steps in zip(taken[family], columns, strict=True):
                     total.extend(steps)
         for family, totals in taken.items():

@@ -12,7 +12,6 @@ Figures are medians of wall-clock times.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from apprentice.models.engine import Request, close_all, engine
-from apprentice.models.names import model_folder
+from apprentice.models.names import LocalModels
 
 NAME: Final = "random"
 PROMPT: Final = 1000
@@ -38,60 +37,60 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="measurements a figure")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["APPRENTICE_LOCAL_MODELS"] = folder
+        models = LocalModels(Path(folder), Path(folder) / "adapters")
         _random_model(Path(folder) / NAME)
-        _compare(rounds)
-        _concurrency(rounds)
+        _compare(models, rounds)
+        _concurrency(models, rounds)
         close_all()
 
 
-def _compare(rounds: int) -> None:
+def _compare(models: LocalModels, rounds: int) -> None:
     print(f"One action in a conversation of {PROMPT} tokens, median of {rounds}:")
     print("  tokens   engine ms   generate ms   ratio")
-    generate = _plain_generate()
+    generate = _plain_generate(models)
     for length in ACTIONS:
         kept, plain = [], []
         for number in range(rounds + 1):
             conversation = [_observation(number, PROMPT)]
-            _act([conversation], length)
+            _act(models, [conversation], length)
             conversation.append(_observation(number, OBSERVATION))
             plain.append(_seconds(generate, conversation, length))
-            kept.append(_seconds(_act, [conversation], length))
+            kept.append(_seconds(_act, models, [conversation], length))
         fast, slow = (statistics.median(times[1:]) * 1000 for times in (kept, plain))
         print(f"  {length:6d}   {fast:9.1f}   {slow:11.1f}   {slow / fast:5.1f}")
 
 
-def _concurrency(rounds: int) -> None:
+def _concurrency(models: LocalModels, rounds: int) -> None:
     length = ACTIONS[-1]
     print(f"Conversations at once, {PROMPT // 2} tokens long and growing, {length} an action:")
     print("  at once   tokens/s   ms/action")
     for many in CONCURRENT:
         conversations = [[_observation(number, PROMPT // 2)] for number in range(many)]
-        _act(conversations, length)
+        _act(models, conversations, length)
         times = []
         for turn in range(rounds):
             for number, conversation in enumerate(conversations):
                 conversation.append(_observation(number * rounds + turn, OBSERVATION))
-            times.append(_seconds(_act, conversations, length))
+            times.append(_seconds(_act, models, conversations, length))
         seconds = statistics.median(times)
         print(f"  {many:7d}   {many * length / seconds:8.0f}   {seconds / many * 1000:9.1f}")
 
 
-def _act(conversations: list[Conversation], length: int) -> None:
+def _act(models: LocalModels, conversations: list[Conversation], length: int) -> None:
     """Let the engine answer all of them at once, and append the answers."""
     requests = [Request(tuple(said), max_tokens=length) for said in conversations]
-    futures = [engine(NAME).submit(request) for request in requests]
+    futures = [engine(NAME, models).submit(request) for request in requests]
     for said, future in zip(conversations, futures, strict=True):
         said.append({"role": "assistant", "content": future.result().text})
 
 
-def _plain_generate() -> Callable[[Conversation, int], None]:
+def _plain_generate(models: LocalModels) -> Callable[[Conversation, int], None]:
     """Return a function that answers a conversation with transformers' own `generate`."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(1)
-    folder = model_folder(NAME)
+    folder = models.folder(NAME)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
 

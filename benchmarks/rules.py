@@ -12,10 +12,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from unittest.mock import patch
 
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
@@ -24,7 +22,6 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 from apprentice.cli import evaluation
 from apprentice.cli.exemplars import NOTHING
 from apprentice.cli.worlds import in_view
-from apprentice.environments import registry
 from apprentice.environments.household.environment import Household
 from apprentice.environments.protocol import Simulator
 from apprentice.graphs import expel, reflexion
@@ -35,6 +32,7 @@ from apprentice.state.nouns import Noun, Task, digest
 from apprentice.state.prompts import Shown
 from apprentice.state.releases import Release
 from apprentice.state.statistics import difference, rate
+from apprentice.workspace import Workspace
 from benchmarks.document import MODEL, WORLDS, Figures, percent
 
 _N = TypeVar("_N", bound=Noun)
@@ -87,7 +85,7 @@ async def rules(figures: Figures) -> None:
 
 
 async def _learned(figures: Figures, store: BaseStore, place: str, counts: Counter[str]) -> Any:
-    graph = expel.build().compile(name="expel", store=store)
+    graph = expel.build(workspace=figures.workspace).compile(name="expel", store=store)
     ended = await graph.ainvoke(
         {
             "environment": place,
@@ -187,12 +185,14 @@ class Stream:
     What was done is journaled in the store: the same stream again goes on where it stopped.
 
     Attributes:
+        workspace: has the household.
         batch: live tasks between two runs of expel.
         training: training tasks that each run attempts.
         live: shares of live tasks solved, a batch each.
         spent: tasks attempted so far: live, training and held-out.
     """
 
+    workspace: Workspace
     household: Flipping
     store: BaseStore
     cast: Cast
@@ -219,9 +219,9 @@ class Stream:
 
     async def _served(self, task: Task, name: str) -> Served:
         """Attempt one live task."""
-        graph = reflexion.build(self.cast.agent, reflector=self.cast.reflector).compile(
-            store=self.store
-        )
+        graph = reflexion.build(
+            workspace=self.workspace, agent=self.cast.agent, reflector=self.cast.reflector
+        ).compile(store=self.store)
         context = Context(model=self.context.model, max_trials=1)
         async with self._gate:
             given: Any = {"task": task, "run": name}
@@ -243,7 +243,10 @@ class Stream:
 
     async def _studied(self, name: str) -> Studied:
         graph = expel.build(
-            self.cast.agent, reflector=self.cast.reflector, critic=self.cast.critic
+            workspace=self.workspace,
+            agent=self.cast.agent,
+            reflector=self.cast.reflector,
+            critic=self.cast.critic,
         ).compile(store=self.store)
         ended: Mapping[str, Any] = await graph.ainvoke(
             {
@@ -278,26 +281,20 @@ async def recovery(
     Recovered is a batch of live tasks solved as often as before the flip, less ten points.
     """
     household = Flipping()
-    point = EntryPoint(household.name, "benchmarks.rules:Flipping", registry.GROUP)
-    registry.environment.cache_clear()
-    with (
-        patch.object(registry, "entry_points", lambda group: [point]),
-        patch.object(EntryPoint, "load", lambda _: lambda: household),
-    ):
-        stream = Stream(household, store or InMemoryStore(), cast, context, batch, batch)
-        untaught = await stream.serve()
-        await stream.study()
-        before = await stream.serve()
-        before = (before + await stream.serve()) / 2
-        household.flip()
-        stream.spent = 0
-        outcomes: list[str] = []
-        for _ in range(most):
-            now = await stream.serve()
-            if outcomes and now >= before - 0.1:
-                break
-            outcomes.append(await stream.study())
-    registry.environment.cache_clear()
+    workspace = Workspace(environments={household.name: lambda: household})
+    stream = Stream(workspace, household, store or InMemoryStore(), cast, context, batch, batch)
+    untaught = await stream.serve()
+    await stream.study()
+    before = await stream.serve()
+    before = (before + await stream.serve()) / 2
+    household.flip()
+    stream.spent = 0
+    outcomes: list[str] = []
+    for _ in range(most):
+        now = await stream.serve()
+        if outcomes and now >= before - 0.1:
+            break
+        outcomes.append(await stream.study())
     return {
         "untaught": untaught,
         "before": before,

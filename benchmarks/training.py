@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -26,14 +25,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from apprentice.settings import Settings, quieten_libraries
 from apprentice.training.datasets.card import Dataset, fingerprint, load
-from apprentice.training.datasets.rows import written
+from apprentice.training.datasets.rows import to_jsonl
 from apprentice.training.novice.corpus import Corpus
 from apprentice.training.settings import SftSettings
+from apprentice.training.workbench import Workbench
 
 RANDOM: Final = "random"
 
-Make = Callable[[SftSettings, Dataset, Path], Any]
+Make = Callable[[Workbench, SftSettings, Dataset, Path], Any]
 
 
 def main() -> None:
@@ -45,12 +46,11 @@ def main() -> None:
     parser.add_argument("--parameters", type=int, default=0, help="millions; 0: the novice")
     parser.add_argument("--quantised", action="store_true", help="four-bit weights")
     options = parser.parse_args()
-    os.environ["HF_HUB_OFFLINE"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    quieten_libraries()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         data = _dataset(root / "data", options.rows)
         if options.parameters:
-            os.environ["APPRENTICE_LOCAL_MODELS"] = str(root)
             _random_model(root / RANDOM, options.parameters)
         settings = SftSettings(
             base=RANDOM if options.parameters else "novice",
@@ -58,10 +58,13 @@ def main() -> None:
             max_steps=options.rows // options.batch,
             quantised=options.quantised,
         )
-        _compare(settings, data, root, options.rounds)
+        bench = Workbench.of(Settings(local_models=root, data=root))
+        _compare(bench, settings, data, root, options.rounds)
 
 
-def _compare(settings: SftSettings, data: Dataset, root: Path, rounds: int) -> None:
+def _compare(
+    bench: Workbench, settings: SftSettings, data: Dataset, root: Path, rounds: int
+) -> None:
     import torch
 
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
@@ -70,7 +73,7 @@ def _compare(settings: SftSettings, data: Dataset, root: Path, rounds: int) -> N
     memory: dict[str, float] = {}
     for number in range(rounds):
         for kind, make in kinds.items():
-            speed, held = _measured(make, settings, data, root / f"{number}-{kind}")
+            speed, held = _measured(make, bench, settings, data, root / f"{number}-{kind}")
             speeds[kind].append(speed)
             memory[kind] = max(memory.get(kind, 0), held)
     best = statistics.median(speeds["ours"])
@@ -83,13 +86,15 @@ def _compare(settings: SftSettings, data: Dataset, root: Path, rounds: int) -> N
         print(f"  {kind:10s}   {speed:8.0f}   {best / speed:5.2f} x   {memory[kind]:7.0f}")
 
 
-def _measured(make: Make, settings: SftSettings, data: Dataset, out: Path) -> tuple[float, float]:
+def _measured(
+    make: Make, bench: Workbench, settings: SftSettings, data: Dataset, out: Path
+) -> tuple[float, float]:
     """Train over all rows once; return tokens a second, and the peak of the GPU's memory."""
     import torch
 
     on_gpu = torch.cuda.is_available()
     clock = time.perf_counter if on_gpu else time.process_time
-    trainer = make(settings, data, out)
+    trainer = make(bench, settings, data, out)
     trainer.args.save_strategy = "no"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -100,17 +105,19 @@ def _measured(make: Make, settings: SftSettings, data: Dataset, out: Path) -> tu
     return trainer._total_train_tokens / seconds, held
 
 
-def _ours(settings: SftSettings, data: Dataset, out: Path) -> Any:
+def _ours(bench: Workbench, settings: SftSettings, data: Dataset, out: Path) -> Any:
     from apprentice.training import sft
     from apprentice.training.progress import Progress
 
     out.mkdir()
-    return sft.trainer(settings, data, out, Progress(out / "progress.jsonl", io.StringIO()))
+    progress = Progress(out / "progress.jsonl", io.StringIO())
+    return sft.trainer(settings, data, out, progress, bench)
 
 
-def _plain(settings: SftSettings, data: Dataset, out: Path) -> Any:
+def _plain(bench: Workbench, settings: SftSettings, data: Dataset, out: Path) -> Any:
     """Return the trainer that TRL's defaults make: bf16, activations computed twice, padding."""
     return _library(
+        bench,
         settings,
         data,
         out,
@@ -121,8 +128,9 @@ def _plain(settings: SftSettings, data: Dataset, out: Path) -> Any:
     )
 
 
-def _tutorial(settings: SftSettings, data: Dataset, out: Path) -> Any:
+def _tutorial(bench: Workbench, settings: SftSettings, data: Dataset, out: Path) -> Any:
     return _library(
+        bench,
         settings,
         data,
         out,
@@ -134,7 +142,13 @@ def _tutorial(settings: SftSettings, data: Dataset, out: Path) -> Any:
 
 
 def _library(
-    settings: SftSettings, data: Dataset, out: Path, *, attention: str, **told: Any
+    bench: Workbench,
+    settings: SftSettings,
+    data: Dataset,
+    out: Path,
+    *,
+    attention: str,
+    **told: Any,
 ) -> Any:
     import torch
     from datasets import Dataset as Columns
@@ -142,9 +156,7 @@ def _library(
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
     from trl import SFTConfig, SFTTrainer
 
-    from apprentice.models.names import model_folder
-
-    folder = model_folder(settings.base)
+    folder = bench.local.folder(settings.base)
     four_bits = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
     )
@@ -181,7 +193,7 @@ def _dataset(folder: Path, count: int) -> Dataset:
         for sample in islice(iter(corpus), count)
     ]
     folder.mkdir()
-    (folder / "data.jsonl").write_text(written(rows))
+    (folder / "data.jsonl").write_text(to_jsonl(rows))
     (folder / "valid.jsonl").write_text("")
     card = {
         "kind": "sft",
@@ -198,9 +210,9 @@ def _random_model(folder: Path, millions: int) -> None:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    from apprentice.models.names import NOVICE, model_folder
+    from apprentice.models.names import NOVICE, LocalModels
 
-    words = AutoTokenizer.from_pretrained(model_folder(NOVICE))
+    words = AutoTokenizer.from_pretrained(LocalModels(None, folder).folder(NOVICE))
     layers = 16
     # A layer has about 12.6 times the square of its width: 4 of attention, 8.6 of the rest.
     width = max(1, round((millions * 1e6 / layers / 12.6) ** 0.5 / 128)) * 128

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,23 +22,26 @@ from apprentice.cli.evaluation import evaluate, planned
 from apprentice.cli.journal import Finished
 from apprentice.cli.learn import SIZES, Lesson
 from apprentice.cli.summary import compare, within
-from apprentice.cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop, offered
+from apprentice.cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop, tuning_in
 from apprentice.environments.toolcalls.calls import Marks, Metrics, mark, metrics
 from apprentice.environments.toolcalls.environment import Toolcalls
 from apprentice.models import names
 from apprentice.state.context import Context
 from apprentice.state.nouns import text_of
 from apprentice.state.statistics import Difference, difference, rate
-from apprentice.training.adapters import export_merged
 from apprentice.training.datasets.card import Dataset, Example, save
 from apprentice.training.datasets.curation import Curation, curate
-from apprentice.training.datasets.demonstrations import drawn_calls, together, tool_calls
+from apprentice.training.datasets.demonstrations import (
+    join_conversations,
+    sampled_calls,
+    tool_calls,
+)
+from apprentice.workspace import Workspace
 from benchmarks import shapes
 from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
 
 SHUFFLED: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
-MODELS: Final = "APPRENTICE_LOCAL_MODELS"
 CLERK: Final = f"local:{names.CLERK}"
 CALLING: Final = Way(
     "imitates ideal turns, with other tools together in each conversation",
@@ -70,7 +74,8 @@ class Study(Figures):
 
     def workshop(self, name: str, model: str = MODEL) -> Workshop:
         """Return where fine-tunes of that name are made."""
-        return Workshop(self.folder / name, model, self.steps)
+        folder = self.folder / name
+        return Workshop(tuning_in(self.workspace, folder), folder, model, self.steps)
 
 
 async def household(study: Study) -> None:
@@ -110,8 +115,10 @@ async def household(study: Study) -> None:
 
 
 async def _world(study: Study, world: str) -> tuple[list[Finished], weights.Results]:
+    folder = study.folder / f"weights-{world}"
     lesson = Lesson(
-        study.folder / f"weights-{world}",
+        tuning_in(study.workspace, folder / "weights"),
+        folder,
         world,
         max(1, study.tasks // len(WORLDS) // len(SIZES)),
         trials=1,
@@ -124,15 +131,14 @@ async def _world(study: Study, world: str) -> tuple[list[Finished], weights.Resu
         fresh=study.fresh,
     )
     nobody = Progress(disable=True)
-    with weights.workshop(lesson).registry():
-        known = await exemplars.practice(lesson, nobody, study.gate)
-        results = await weights.run(lesson, known, nobody, study.gate, WAYS | CONTROLS)
+    known = await exemplars.practice(lesson, nobody, study.gate)
+    results = await weights.run(lesson, known, nobody, study.gate, WAYS | CONTROLS)
     base: list[Finished] = []
     for size in SIZES:
         with journal.opened(
             lesson.folder / f"base-{size}.jsonl", lesson.plan("none", size)
         ) as kept:
-            base += await evaluate(kept, Unwatched(), study.gate)
+            base += await evaluate(lesson.workspace, kept, Unwatched(), study.gate)
     return base, results
 
 
@@ -144,12 +150,11 @@ async def function_calls(study: Study) -> None:
     async def taught(shuffled: int | None) -> Tuned:
         return await shop.tune(CALLING, await asyncio.to_thread(_demonstrated, shop, shuffled))
 
-    with shop.registry():
-        tuned = await asyncio.gather(*map(taught, ways.values()))
-        took = {name: [each] for name, each in zip(ways, tuned, strict=True)}
-        marks = {weights.BASE: await _marks(study, shop, "")}
-        for name, each in zip(ways, tuned, strict=True):
-            marks[name] = await _marks(study, shop, each.adapter)
+    tuned = await asyncio.gather(*map(taught, ways.values()))
+    took = {name: [each] for name, each in zip(ways, tuned, strict=True)}
+    marks = {weights.BASE: await _marks(study, shop, "")}
+    for name, each in zip(ways, tuned, strict=True):
+        marks[name] = await _marks(study, shop, each.adapter)
     _tell(study, marks, took)
 
 
@@ -158,12 +163,15 @@ def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tune
 
     A model that never called anything would be right where no call is wanted, so it has a row.
     """
-    wanted = [one.wanted for one in marks[weights.BASE]]
+    needs = [one.needs_call for one in marks[weights.BASE]]
     never = [
-        Marks(need, valid=True, called=False, named=not need, right=not need) for need in wanted
+        Marks(need, valid=True, has_call=False, functions=not need, right=not need)
+        for need in needs
     ]
     right = {name: [one.right for one in each] for name, each in (marks | {NEVER: never}).items()}
-    named = {name: [one.named for one in each if one.wanted] for name, each in marks.items()}
+    functions = {
+        name: [one.functions for one in each if one.needs_call] for name, each in marks.items()
+    }
     against = {weights.BASE: "base", SHUFFLED: "shuffled", NEVER: NEVER}
     study.say("", "## Function calls with held-out tools", "")
     study.say(
@@ -184,17 +192,17 @@ def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tune
     study.table(
         [
             *("weights", "calls", "arguments", "no call", "form"),
-            *(f"all right, {len(wanted)} requests", *(f"above {one}" for one in against.values())),
+            *(f"all right, {len(needs)} requests", *(f"above {one}" for one in against.values())),
             *("rows", "steps", "seconds", "peak MB"),
         ],
         rows,
     )
     base, shuffled = (
-        _gap(difference(named[SFT], named[name])) for name in (weights.BASE, SHUFFLED)
+        _gap(difference(functions[SFT], functions[name])) for name in (weights.BASE, SHUFFLED)
     )
     study.say(
         "",
-        f"The right function of {sum(wanted)} that a request needs, SFT above base: {base}; above "
+        f"The right function of {sum(needs)} that a request needs, SFT above base: {base}; above "
         f"shuffled labels: {shuffled}.",
     )
 
@@ -211,6 +219,7 @@ def _gaps(series: dict[str, list[bool]], name: str, against: dict[str, str]) -> 
 async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
     """Let the model answer each test request; mark its first turns."""
     plan = planned(
+        shop.workspace,
         environment="toolcalls",
         split="test",
         technique="none",
@@ -222,39 +231,41 @@ async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
     )
     name = adapter or weights.BASE
     with journal.opened(shop.folder / f"{name}.jsonl", plan) as kept:
-        finished = await evaluate(kept, Unwatched(), study.gate)
+        finished = await evaluate(shop.workspace, kept, Unwatched(), study.gate)
     every = Toolcalls()
     found = []
     for done in finished:
         said = next(each for each in done.attempts[0].messages if each.type == "ai")
         tools = Toolcalls(done.task.environment.partition("/")[2]).tools
-        found.append(mark(text_of(said), every.request(done.task.id).wanted, tools))
+        found.append(mark(text_of(said), every.request(done.task.id).reference_calls, tools))
     return found
 
 
 def _demonstrated(shop: Workshop, shuffled: int | None) -> Dataset:
-    drawn = drawn_calls(CONVERSATIONS, shuffled=shuffled)
-    examples = together(tool_calls(shuffled=shuffled)) + drawn
+    drawn = sampled_calls(CONVERSATIONS, shuffle_seed=shuffled)
+    examples = join_conversations(tool_calls(shuffle_seed=shuffled)) + drawn
     return save(curate("sft", examples, Curation(share=0)), shop.folder / "datasets")
 
 
 async def vision(study: Study) -> None:
     """Shapes in images never seen, by a tiny random model with eyes."""
     shop = study.workshop("vision", f"local:{EYES}")
-    with offered(MODELS, str((shop.folder / "models").resolve())), shop.registry():
-        base = shop.folder / "models" / EYES
-        if not (base / "config.json").is_file():
-            await asyncio.to_thread(shapes.eyes, base)
-        data, images, wanted = await asyncio.to_thread(_drawn, shop.folder)
-        settings = {"learning_rate": 5e-3, "batch": 16}
-        tuned = await shop.tune(Way("", "vision", share=5, settings=settings), data)
-        merged = shop.folder / f"merged-{tuned.adapter}"
-        if not merged.is_dir():
-            await asyncio.to_thread(export_merged, tuned.adapter, merged)
-        arms = {}
-        for name, model in {weights.BASE: base, "vision sft": merged}.items():
-            said = await asyncio.to_thread(shapes.named, model, images)
-            arms[name] = [one == other for one, other in zip(said, wanted, strict=True)]
+    offered = {"local_models": (shop.folder / "models").resolve()}
+    settings_here = shop.workspace.settings.model_copy(update=offered)
+    shop = replace(shop, workspace=Workspace(study.workspace.data, settings=settings_here))
+    base = shop.folder / "models" / EYES
+    if not (base / "config.json").is_file():
+        await asyncio.to_thread(shapes.eyes, base)
+    data, images, wanted = await asyncio.to_thread(_drawn, shop.folder)
+    settings = {"learning_rate": 5e-3, "batch": 16}
+    tuned = await shop.tune(Way("", "vision", share=5, settings=settings), data)
+    merged = shop.folder / f"merged-{tuned.adapter}"
+    if not merged.is_dir():
+        await asyncio.to_thread(shop.workspace.adapters.export_merged, tuned.adapter, merged)
+    arms = {}
+    for name, model in {weights.BASE: base, "vision sft": merged}.items():
+        said = await asyncio.to_thread(shapes.named, model, images)
+        arms[name] = [one == other for one, other in zip(said, wanted, strict=True)]
     study.say("", "## Shapes in images", "")
     study.say(f"Which of {len(shapes.SHAPES)} shapes it is, in %; new images.")
     plain = arms[weights.BASE]

@@ -19,18 +19,14 @@ from rich.console import Console
 from rich.table import Table
 
 from apprentice.cli.command import App
-from apprentice.cli.options import HOME
-from apprentice.environments.registry import environment as environment_of
+from apprentice.cli.options import HOME, current_workspace
 from apprentice.memory.releases import Releases, in_force
-from apprentice.memory.store import store
 from apprentice.models.names import NOVICE
-from apprentice.nodes.training.workshop import LOCAL, covered
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import digest
 from apprentice.state.releases import Release
-from apprentice.training import adapters as registry
 from apprentice.training.adapters import USABLE
-from apprentice.training.jobs import jobs_root
+from apprentice.workspace import LOCAL, Workspace
 
 app = App(
     help="Look after fine-tuned adapters.",
@@ -49,6 +45,7 @@ FIXED: Final = ("method", "base", "parent")
 
 @app.command("list")
 def list_adapters(
+    ctx: typer.Context,
     base: Annotated[str, typer.Option(metavar="NAME", help="Only those of one local model.")] = "",
     tenant: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only those that one tenant may use.")
@@ -56,7 +53,7 @@ def list_adapters(
 ) -> None:
     """List the adapters, the oldest first."""
     table = Table("name", "method", "base", "tenant", "status", "made", "reason")
-    for each in registry.adapters(base, tenant=tenant):
+    for each in current_workspace(ctx).adapters.all(base, tenant=tenant):
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created))
         whose = each.tenant or "everybody"
         table.add_row(each.name, each.method, each.base, whose, each.status, made, each.reason)
@@ -64,34 +61,41 @@ def list_adapters(
 
 
 @app.command()
-def show(name: Name) -> None:
+def show(ctx: typer.Context, name: Name) -> None:
     """Tell where an adapter comes from, how it fared, and what would train it anew."""
-    console = Console()
+    console, workspace = Console(), current_workspace(ctx)
+    registry = workspace.adapters
     card = registry.read(name)
     console.print_json(card.model_dump_json())
     if len(line := registry.lineage(name)) > 1:
         console.print(f"Goes on from: {', '.join(each.name for each in line[1:])}")
     if card.status == "incompatible" or not registry.fits(card):
-        _print_plan(name, console)
+        _print_plan(workspace, name, console)
 
 
 @app.command()
-def promote(name: Name, environment: Where = HOME, tenant: Tenant = "default") -> None:
+def promote(
+    ctx: typer.Context, name: Name, environment: Where = HOME, tenant: Tenant = "default"
+) -> None:
     """Put an adapter in force without a gate: your own decision, kept as such."""
+    workspace = current_workspace(ctx)
+    registry, environments = workspace.adapters, workspace.environments
     registry.check_owner(name, tenant)
-    found = covered(environment_of(environment).name)
+    found = environments.covered(environments.get(environment).name)
     card = registry.mark(name, "promoted", "A person put it in force.")
-    asyncio.run(_put(card.name, f"{LOCAL}{card.base}", found, tenant))
+    asyncio.run(_put(workspace, card.name, f"{LOCAL}{card.base}", found, tenant))
     Console().print(f"{name} acts in {', '.join(found)} for {tenant} from now on.")
 
 
 @app.command()
-def rollback(environment: Where = HOME, tenant: Tenant = "default") -> None:
+def rollback(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "default") -> None:
     """Go back to the adapter that acted before, or to none; the rules stay as they are."""
-    steps = asyncio.run(_back(environment, tenant))
-    known = {each.name for each in registry.adapters()}
+    workspace = current_workspace(ctx)
+    registry = workspace.adapters
+    steps = asyncio.run(_back(workspace, environment, tenant))
+    known = {each.name for each in registry.all()}
     # Another tenant, or another environment, may go on with it.
-    for gone in sorted({gone for gone, _ in steps} & known - asyncio.run(_acting())):
+    for gone in sorted({gone for gone, _ in steps} & known - asyncio.run(_acting(workspace))):
         registry.mark(gone, "retired", "A person took it out of force.")
     for (gone, back), names in steps.items():
         acts = back or "the plain model"
@@ -100,6 +104,7 @@ def rollback(environment: Where = HOME, tenant: Tenant = "default") -> None:
 
 @app.command()
 def prune(
+    ctx: typer.Context,
     base: Annotated[str, typer.Option(metavar="NAME", help="The local model.")] = NOVICE,
     keep: Annotated[
         int, typer.Option(metavar="N", min=0, help="How many that may go are kept.")
@@ -109,21 +114,26 @@ def prune(
 
     What acts for anybody is kept, whatever its card says.
     """
-    gone = registry.prune(base, keep, asyncio.run(_acting()))
+    workspace = current_workspace(ctx)
+    gone = workspace.adapters.prune(base, keep, asyncio.run(_acting(workspace)))
     Console().print(f"Deleted: {', '.join(gone)}" if gone else "There was nothing to delete.")
 
 
 @app.command()
 def export(
-    name: Name, out: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")]
+    ctx: typer.Context,
+    name: Name,
+    out: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
 ) -> None:
     """Write the base with an adapter merged in, as vLLM and others load it."""
-    Console().print(f"Written: {registry.export_merged(name, out)}", soft_wrap=True)
+    Console().print(
+        f"Written: {current_workspace(ctx).adapters.export_merged(name, out)}", soft_wrap=True
+    )
 
 
-def _print_plan(name: str, console: Console) -> None:
+def _print_plan(workspace: Workspace, name: str, console: Console) -> None:
     console.print("Its base has other weights now. To train it anew, one after the other:")
-    jobs = registry.retraining(name, jobs_root())
+    jobs = workspace.adapters.retraining(name, workspace.jobs)
     for number, job in enumerate(jobs):
         where = job.folder or f"<the dataset with fingerprint {job.dataset}>"
         parent = f" --parent <adapter {number} of these>" if number else ""
@@ -154,29 +164,33 @@ def _options(settings: Mapping[str, Any]) -> str:
     return "".join(f" {each}" for each in written)
 
 
-async def _acting() -> set[str]:
+async def _acting(workspace: Workspace) -> set[str]:
     """Return the adapters that are in force for any tenant, in any environment."""
-    async with store() as kept:
+    async with workspace.store() as kept:
         return {each.adapter for each in await in_force(kept)}
 
 
-async def _put(adapter: str, model: str, environments: Sequence[str], tenant: str) -> None:
+async def _put(
+    workspace: Workspace, adapter: str, model: str, environments: Sequence[str], tenant: str
+) -> None:
     """Release an adapter beside the rules in force."""
-    async with store() as kept:
+    async with workspace.store() as kept:
         for name in environments:
             await _release(Releases(kept, tenant, name), adapter, model)
 
 
-async def _back(environment: str, tenant: str) -> dict[tuple[str, str], list[str]]:
+async def _back(
+    workspace: Workspace, environment: str, tenant: str
+) -> dict[tuple[str, str], list[str]]:
     """Take the adapters in force out again; return where which gave way to which before it."""
-    named = environment_of(environment).name
+    named = workspace.environment(environment).name
     steps: dict[tuple[str, str], list[str]] = {}
-    async with store() as kept:
-        for name in covered(named):
+    async with workspace.store() as kept:
+        for name in workspace.environments.covered(named):
             releases = Releases(kept, tenant, name)
             current = await releases.current()
             if current and current.adapter:
-                back = await _before(releases, current)
+                back = await _before(workspace, releases, current)
                 await _release(releases, back, current.model)
                 steps.setdefault((current.adapter, back), []).append(name)
     if not steps:
@@ -184,11 +198,12 @@ async def _back(environment: str, tenant: str) -> dict[tuple[str, str], list[str
     return steps
 
 
-async def _before(releases: Releases, current: Release) -> str:
+async def _before(workspace: Workspace, releases: Releases, current: Release) -> str:
     """Return the adapter that acted before the one in force, if it may act still."""
+    registry = workspace.adapters
     fit = {
         each.name
-        for each in registry.adapters(tenant=releases.tenant)
+        for each in registry.all(tenant=releases.tenant)
         if each.status in USABLE and registry.fits(each)
     }
     for promotion in reversed(await releases.promotions()):

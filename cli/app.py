@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from dotenv import load_dotenv
 from rich.console import Console
 
 from apprentice.cli import (
@@ -21,6 +20,7 @@ from apprentice.cli import (
     practice,
     rules,
     screen,
+    settings,
     upkeep,
 )
 from apprentice.cli.command import App, Group
@@ -35,6 +35,7 @@ from apprentice.cli.options import (
     Seed,
     Training,
     Trials,
+    current_workspace,
 )
 from apprentice.cli.output import cached, write_json
 from apprentice.cli.summary import summarise
@@ -42,6 +43,7 @@ from apprentice.cli.techniques import TECHNIQUES
 from apprentice.cli.words import counted
 from apprentice.state.context import Context
 from apprentice.state.errors import ApprenticeError, BadInput
+from apprentice.workspace import Workspace
 
 _METHODS = "\n\n".join(f"* `{name}`: {each.about}" for name, each in TECHNIQUES.items())
 _FACE = (
@@ -100,7 +102,7 @@ def apprentice(
     `apprentice show` prints what an agent did; `apprentice rules` learns rules and keeps them;
     `apprentice adapters` looks after fine-tuned weights; `apprentice memory` reports what the
     memory holds and looks after it; `apprentice import` and `apprentice export` take attempts
-    into it and out of it.
+    into it and out of it; `apprentice settings` prints what holds in this deployment.
     """
 
 
@@ -113,6 +115,7 @@ app.command("learn")(course.learn)
     f"Techniques, and what a further attempt has that the first had not:\n\n{_METHODS}"
 )
 def evaluate(
+    ctx: typer.Context,
     environment: Annotated[
         str,
         typer.Option(
@@ -135,7 +138,7 @@ def evaluate(
     trials: Trials = 6,
     seed: Seed = 0,
     limit: Annotated[int, typer.Option(metavar="N", help="How many tasks, at most.")] = 36,
-    model: Model = "local:novice",
+    model: Model = "",
     adapter: Annotated[
         str, typer.Option(metavar="NAME", help="A LoRA adapter of a local model.")
     ] = "",
@@ -157,12 +160,12 @@ def evaluate(
             ".jsonl. Left out, a file under runs/ that the settings name.",
         ),
     ] = None,
-    memory: Annotated[
+    tenant: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Read and keep reflections and attempts under this name. Left out, nothing is "
-            "remembered.",
+            help="Whose reflections and attempts are read and recorded. Left out, nothing is "
+            "recorded.",
         ),
     ] = "",
     successes: Annotated[
@@ -185,11 +188,13 @@ def evaluate(
     concurrency: Concurrency = evaluation.CONCURRENCY,
 ) -> None:
     """Measure one technique on tasks of one environment, with 95 % intervals."""
+    workspace = current_workspace(ctx)
     plan = _plan(
+        workspace,
         environment=environment,
         split=split,
         technique=technique,
-        model=model,
+        model=model or workspace.model,
         adapter=adapter,
         trials=trials,
         temperature=temperature,
@@ -197,7 +202,7 @@ def evaluate(
         limit=limit,
         max_tokens=max_tokens,
         window=window,
-        memory=memory,
+        tenant=tenant,
         training=training,
         donors=str(reflections or ""),
         successes=successes,
@@ -208,14 +213,19 @@ def evaluate(
     if path.suffix == ".jsonl":
         raise BadInput(f"{path} would be the journal's own file. Name one that ends in .json.")
     console = Console()
-    with cached(cache), journal.opened(path.with_suffix(".jsonl"), plan) as kept:
+    with (
+        cached(workspace.data if cache else None),
+        journal.opened(path.with_suffix(".jsonl"), plan) as kept,
+    ):
         before = len(kept.finished)
         try:
             with screen.following(console) as progress:
                 bar = screen.Bar(progress, technique)
                 gate = asyncio.Semaphore(concurrency)
                 before_it = screen.Bar(progress, "practice", visible=bool(plan.successes))
-                finished = bulk.run(practice.evaluated(kept, bar, before_it, gate, donors))
+                finished = bulk.run(
+                    practice.evaluated(workspace, kept, bar, before_it, gate, donors)
+                )
         except (ApprenticeError, *Stop) as error:
             raise ended(error, going_on(len(kept.finished), kept.path)) from error
     summary = summarise(finished, plan.trials)
@@ -225,7 +235,7 @@ def evaluate(
             "schema_version": plan.schema_version,
             "plan": plan.model_dump(),
             "summary": summary.model_dump(),
-            "rows": [row.model_dump() for row in evaluation.rows(finished)],
+            "rows": [row.model_dump() for row in evaluation.rows(finished, workspace)],
         },
     )
     title = f"{plan.environment}, {plan.split}, {plan.model}"
@@ -242,6 +252,7 @@ def evaluate(
 
 @app.command()
 def show(
+    ctx: typer.Context,
     file: Annotated[
         Path,
         typer.Argument(
@@ -257,7 +268,7 @@ def show(
     _, finished = journal.read(file)
     console = Console()
     if not id:
-        console.print(screen.attempts(finished))
+        console.print(screen.attempts(finished, current_workspace(ctx)))
         return
     every = [attempt for done in finished for attempt in done.attempts]
     found = [attempt for attempt in every if attempt.id.startswith(id)]
@@ -269,15 +280,17 @@ def show(
 
 app.command("import")(exchange.import_attempts)
 app.command("export")(exchange.export_attempts)
+app.command("settings")(settings.settings)
 
 
 def main() -> None:
-    """Run the command line, with the settings of `.env` where the environment has none."""
-    load_dotenv(".env")
+    """Run the command line."""
     app(prog_name="apprentice")
 
 
-def _plan(*, technique: str, temperature: float | None, **settings: Any) -> Plan:
+def _plan(
+    workspace: Workspace, *, technique: str, temperature: float | None, **settings: Any
+) -> Plan:
     """Check what was asked for, so that a wrong word is told before anything starts."""
     chosen = TECHNIQUES[evaluation.technique(technique)]
     settings["training"] *= chosen.studies
@@ -286,9 +299,11 @@ def _plan(*, technique: str, temperature: float | None, **settings: Any) -> Plan
         settings["trials"] = 1
     elif settings["successes"]:
         raise BadInput(f"The technique {technique!r} shows no exemplars: leave out --successes.")
-    if settings["successes"] and settings["memory"]:
-        raise BadInput("A named memory holds what was recorded in it: leave out --successes.")
-    plan = evaluation.planned(technique=technique, temperature=warmth, **settings)
+    if settings["successes"] and settings["tenant"]:
+        raise BadInput(
+            "A tenant's exemplars are what was recorded for it: leave out --successes, or --tenant."
+        )
+    plan = evaluation.planned(workspace, technique=technique, temperature=warmth, **settings)
     if chosen.borrows and not plan.donors:
         raise BadInput(
             f"The technique {technique!r} lends out the reflections of an earlier evaluation: "

@@ -12,18 +12,17 @@ import typer
 from langgraph.store.base import BaseStore
 from rich.text import Text
 
-from apprentice.environments.registry import environment as environment_of
+from apprentice.cli.options import current_workspace
 from apprentice.memory.experience import Experience
-from apprentice.memory.experience.opening import begun, close
+from apprentice.memory.experience.opening import installed
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.showings import Showings
-from apprentice.memory.store import store
-from apprentice.nodes.experience import experience, installed
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, UnknownName
 from apprentice.state.rulebook import Batch, Rule, Rulebook, replay
+from apprentice.workspace import Workspace
 
 T = TypeVar("T")
 DRAFT: Final = "draft"
@@ -37,6 +36,7 @@ Where = Annotated[str, typer.Option(metavar="NAME", help="The environment that t
 class Book:
     """One tenant's rules of one environment, opened."""
 
+    workspace: Workspace
     store: BaseStore
     tenant: str
     environment: str
@@ -92,26 +92,31 @@ class Book:
         Raises:
             MissingPart: if another process has it open.
         """
-        return await experience(self.tenant) if installed() and begun() else None
+        there = installed() and self.workspace.experiences.begun()
+        return await self.workspace.experience(self.tenant) if there else None
 
 
-def with_book(environment: str, memory: str, job: Callable[[Book], Awaitable[T]]) -> T:
+def with_book(
+    ctx: typer.Context, environment: str, memory: str, job: Callable[[Book], Awaitable[T]]
+) -> T:
     """Open a book, and do a job with it."""
-    name = environment_of(environment).name
+    workspace = current_workspace(ctx)
+    name = workspace.environment(environment).name
     tenant = Context(tenant=memory).tenant
 
     async def done() -> T:
-        async with _opened(tenant, name) as book:
+        async with _opened(workspace, tenant, name) as book:
             return await job(book)
 
     return asyncio.run(done())
 
 
 @asynccontextmanager
-async def _opened(tenant: str, name: str) -> AsyncIterator[Book]:
-    async with store() as kept:
+async def _opened(workspace: Workspace, tenant: str, name: str) -> AsyncIterator[Book]:
+    async with workspace.store() as kept:
         try:
             yield Book(
+                workspace,
                 kept,
                 tenant,
                 name,
@@ -121,7 +126,7 @@ async def _opened(tenant: str, name: str) -> AsyncIterator[Book]:
                 Showings(kept, tenant, name),
             )
         finally:
-            await close()
+            await workspace.close()
 
 
 def changed(kind: str, before: str | None, after: str | None) -> Text:

@@ -20,13 +20,23 @@ from apprentice.cli import bulk, evaluation, exemplars, report, screen, weights,
 from apprentice.cli import learn as lessons
 from apprentice.cli.ending import Stop, ended, going_on
 from apprentice.cli.learn import Lesson
-from apprentice.cli.options import Concurrency, MaxTokens, Model, Seed, Training, Trials
+from apprentice.cli.options import (
+    Concurrency,
+    MaxTokens,
+    Model,
+    Seed,
+    Training,
+    Trials,
+    current_workspace,
+)
 from apprentice.cli.output import write_json, write_text
+from apprentice.cli.tuning import tuning_in
 from apprentice.state.context import Context
 from apprentice.state.errors import ApprenticeError, BadInput
 
 
 def learn(
+    ctx: typer.Context,
     tasks: Annotated[
         int,
         typer.Option(
@@ -80,7 +90,9 @@ def learn(
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
+    workspace = tuning_in(current_workspace(ctx), folder / "weights")
     lesson = Lesson(
+        workspace,
         folder,
         world,
         tasks,
@@ -162,18 +174,17 @@ async def _lessons(
     """Give the lessons side by side: rules go on from the first, the last two share practice."""
 
     async def ruled() -> tuple[lessons.Results, worlds.Results]:
-        first = await lessons.run(journals, progress, gate)
+        first = await lessons.run(lesson, journals, progress, gate)
         return first, await worlds.run(lesson, journals, first, progress, gate)
 
     async def practised() -> list[Any]:
         known = await exemplars.practice(lesson, progress, gate)
         jobs: list[Coroutine[Any, Any, Any]] = [
-            exemplars.run(levels, known, progress, gate),
+            exemplars.run(lesson, levels, known, progress, gate),
             weights.run(lesson, known, progress, gate),
         ]
         return await evaluation.together(jobs)
 
     jobs: list[Coroutine[Any, Any, Any]] = [ruled(), practised()]
-    with weights.workshop(lesson).registry():
-        (first, rules), (shown, tuned) = await evaluation.together(jobs)
+    (first, rules), (shown, tuned) = await evaluation.together(jobs)
     return _Given(first, rules, shown, tuned)

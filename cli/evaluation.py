@@ -21,26 +21,21 @@ from apprentice.cli.journal import Finished, Journal, Plan
 from apprentice.cli.study import Study, learn
 from apprentice.cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
 from apprentice.environments.advance import actions_of
-from apprentice.environments.registry import environment
 from apprentice.graphs import exemplar, reflexion
+from apprentice.memory.experience import OpenExperience
 from apprentice.memory.reflections import Reflections
 from apprentice.memory.releases import Releases
-from apprentice.memory.store import store
-from apprentice.models import chat
-from apprentice.models.names import model_folder
 from apprentice.nodes.agents import Agent
 from apprentice.nodes.expel.gather import ATTEMPTS
-from apprentice.nodes.experience import Memory, experience
 from apprentice.state.context import MAX_SEED, Context
 from apprentice.state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
 from apprentice.state.nouns import Noun, Task, Trajectory, Usage, digest
 from apprentice.state.releases import Release
 from apprentice.state.rules import Rule
-from apprentice.training.adapters import owner
+from apprentice.workspace import Workspace
 
 CONCURRENCY: Final = 16
 LIMIT: Final = 100_000
-LOCAL: Final = "local"
 _JUDGED: Final = ("reflexion.trial", "exemplar.attempt")
 TRAINING: Final = 24
 HELD_OUT: Final = 96
@@ -66,7 +61,7 @@ class Watch(Protocol):
         """Hear what learning rules from training tasks does, before the first task."""
 
 
-class Row(Noun):
+class ResultRow(Noun):
     """One attempt, as the JSON lists it."""
 
     id: str
@@ -89,7 +84,7 @@ def technique(name: str) -> TechniqueName:
     return name
 
 
-def planned(**settings: Any) -> Plan:
+def planned(workspace: Workspace, **settings: Any) -> Plan:
     """Return a plan whose numbers, tasks and model are checked before anything starts.
 
     Raises:
@@ -99,33 +94,20 @@ def planned(**settings: Any) -> Plan:
     if not 1 <= settings["limit"] <= LIMIT:
         raise OutOfBounds("The limit of tasks", settings["limit"], 1, LIMIT)
     plan = Plan(**settings)
-    context_of(plan)
-    tasks_of(plan)
-    check_model(plan.model, plan.adapter)
+    workspace.check_model(plan.model, plan.adapter)
+    context_of(plan, workspace)
+    tasks_of(plan, workspace)
     return plan
 
 
-def check_model(name: str, adapter: str = "") -> None:
-    """Look a model up, so that a wrong name is told before anything starts.
-
-    Raises:
-        BadInput: there is no such model.
-        MissingPart: it lacks a key, a package or its weights.
-    """
-    chat(name, adapter=adapter)
-    provider, _, model = name.partition(":")
-    if provider == LOCAL:
-        model_folder(model)
-
-
-def tasks_of(plan: Plan) -> list[Task]:
+def tasks_of(plan: Plan, workspace: Workspace) -> list[Task]:
     """Return a plan's tasks, always in the same order.
 
     Raises:
         UnknownName: if there is no such environment or split.
         BadInput: if the split holds no task.
     """
-    where = environment(plan.environment)
+    where = workspace.environment(plan.environment)
     if plan.split not in where.splits:
         raise UnknownName(f"split of {plan.environment}", plan.split, where.splits)
     tasks = list(where.tasks(plan.split, plan.limit, plan.seed))
@@ -137,15 +119,15 @@ def tasks_of(plan: Plan) -> list[Task]:
     return tasks
 
 
-def context_of(plan: Plan) -> Context:
+def context_of(plan: Plan, workspace: Workspace) -> Context:
     """Return the settings that a plan's runs have.
 
-    Unless a memory is named the tenant is a fresh one, or the one whose adapter acts, and nothing
+    Unless a tenant is named, it is a fresh one, or the one whose adapter acts, and nothing
     is recorded: what is measured stays as it is.
     """
     chosen = TECHNIQUES[technique(plan.technique)]
     return Context(
-        tenant=plan.memory or _owner(plan) or f"evaluation-{run_name(plan)}",
+        tenant=plan.tenant or _owner(plan, workspace) or f"evaluation-{run_name(plan)}",
         model=plan.model,
         adapter=plan.adapter,
         temperature=plan.temperature,
@@ -155,28 +137,29 @@ def context_of(plan: Plan) -> Context:
         strategy=chosen.strategy,
         window=plan.window,
         recall=chosen.recall or "hybrid",
-        record=bool(plan.memory),
+        record=bool(plan.tenant),
     )
 
 
-def _owner(plan: Plan) -> str:
+def _owner(plan: Plan, workspace: Workspace) -> str:
     """Return the tenant whose adapter is evaluated, if it is one tenant's own.
 
     Raises:
         BadInput: rules are to be learned as well, which would be kept as that tenant's.
     """
-    found = owner(plan.adapter) if plan.adapter else ""
+    found = workspace.adapters.owner(plan.adapter) if plan.adapter else ""
     if found and TECHNIQUES[technique(plan.technique)].studies:
         raise BadInput(
             f"Adapter {plan.adapter!r} belongs to {found!r}, and the rules that "
-            f"{plan.technique!r} learns would be kept as its own. Name a memory: --memory {found}."
+            f"{plan.technique!r} learns would be kept as its own. Name it: --tenant {found}."
         )
     return found
 
 
-def study_of(plan: Plan) -> Study:
+def study_of(plan: Plan, workspace: Workspace) -> Study:
     """Return how a plan's rules are learned; again under its name, nothing is repeated."""
-    return Study(environment(plan.environment).name, plan.training, HELD_OUT, run_name(plan))
+    where = workspace.environment(plan.environment).name
+    return Study(where, plan.training, HELD_OUT, run_name(plan))
 
 
 def run_name(plan: Plan) -> str:
@@ -188,36 +171,41 @@ def run_name(plan: Plan) -> str:
 
 
 async def evaluate(
+    workspace: Workspace,
     journal: Journal,
     watch: Watch,
     gate: asyncio.Semaphore,
     donors: Sequence[Finished] = (),
-    memory: Memory = experience,
+    experience: OpenExperience | None = None,
 ) -> list[Finished]:
     """Run what a journal's plan still lacks and return every task's outcome, in order.
 
     Args:
+        workspace: where it is done.
         journal: what is to be done and what is done already.
         watch: who follows.
         gate: bounds how many tasks are under way at once, over all evaluations that share it.
         donors: finished tasks whose reflections are lent out, for the control that borrows.
-        memory: where exemplars come from, and where a named memory's attempts are recorded.
+        experience: where exemplars come from, and where a named tenant's attempts are recorded;
+            that of the workspace when None.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
     """
-    plan, context = journal.plan, context_of(journal.plan)
+    plan, context = journal.plan, context_of(journal.plan, workspace)
     name = run_name(plan)
-    tasks = await asyncio.to_thread(tasks_of, plan)
+    tasks = await asyncio.to_thread(tasks_of, plan, workspace)
     chosen = TECHNIQUES[technique(plan.technique)]
     watch.begin(len(tasks), [journal.finished[t.id] for t in tasks if t.id in journal.finished])
-    async with _memory(plan) as kept:
-        shared = _graph(plan, kept, memory)
+    own = experience or workspace.experience
+    async with _memory(plan, workspace) as kept:
+        shared = _graph(plan, kept, own, workspace)
 
         if chosen.studies and kept is not None and any(t.id not in journal.finished for t in tasks):
             # How often the test tasks are tried has nothing to do with what is learned before.
             given = replace(context, max_trials=ATTEMPTS)
-            await learn(study_of(plan), given, kept, heard=watch.study)
+            study = study_of(plan, workspace)
+            await learn(workspace, study, given, kept, heard=watch.study)
 
         async def one(task: Task) -> None:
             async with gate:
@@ -225,10 +213,10 @@ async def evaluate(
                     # An evaluation that was killed may have left a task half remembered.
                     await Reflections(kept, context.tenant, task).forget(name, plan.trials)
                 lent = borrowing(task, donors) if chosen.borrows else None
-                graph = _lending(lent, kept, memory) if lent else shared
+                graph = _lending(lent, kept, own, workspace) if lent else shared
                 given: dict[str, Any] = {"task": task, "run": name}
                 if chosen.recall is None:
-                    given["afresh"] = not plan.memory
+                    given["afresh"] = not plan.tenant
                 done = await _run(graph, given, context, watch)
                 journal.add(done)
                 watch.finish(done)
@@ -237,15 +225,21 @@ async def evaluate(
     return [journal.finished[task.id] for task in tasks]
 
 
-def _graph(plan: Plan, kept: BaseStore | None, memory: Memory) -> Graph:
+def _graph(
+    plan: Plan, kept: BaseStore | None, experience: OpenExperience, workspace: Workspace
+) -> Graph:
     """Return the graph of a plan's technique."""
     if TECHNIQUES[technique(plan.technique)].recall is None:
-        return reflexion.build(memory=memory).compile(name="reflexion", store=kept)
-    return exemplar.build(memory=memory).compile(name="exemplar", store=kept)
+        built = reflexion.build(workspace=workspace, record_to=experience)
+        return built.compile(name="reflexion", store=kept)
+    shown = exemplar.build(workspace=workspace, recall_from=experience, record_to=experience)
+    return shown.compile(name="exemplar", store=kept)
 
 
-def _lending(lent: Agent, kept: BaseStore | None, memory: Memory) -> Graph:
-    built = reflexion.build(reflector=lent, memory=memory)
+def _lending(
+    lent: Agent, kept: BaseStore | None, experience: OpenExperience, workspace: Workspace
+) -> Graph:
+    built = reflexion.build(workspace=workspace, reflector=lent, record_to=experience)
     return built.compile(name="reflexion", store=kept)
 
 
@@ -259,21 +253,21 @@ async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def rows(finished: Sequence[Finished]) -> list[Row]:
+def rows(finished: Sequence[Finished], workspace: Workspace) -> list[ResultRow]:
     """Return a row an attempt."""
-    return [_row(attempt) for done in finished for attempt in done.attempts]
+    return [_row(attempt, workspace) for done in finished for attempt in done.attempts]
 
 
-def steps(attempt: Trajectory) -> int:
+def steps(attempt: Trajectory, workspace: Workspace) -> int:
     """Count the actions of an attempt; a turn without one counts as one."""
-    where = environment(attempt.task.environment)
+    where = workspace.environment(attempt.task.environment)
     turns = [message for message in attempt.messages if message.type == "ai"]
     return sum(max(1, len(actions_of(where, turn))) for turn in turns)
 
 
-def _row(attempt: Trajectory) -> Row:
+def _row(attempt: Trajectory, workspace: Workspace) -> ResultRow:
     usage = attempt.usage
-    return Row(
+    return ResultRow(
         id=attempt.id,
         task=attempt.task.id,
         environment=attempt.task.environment,
@@ -281,7 +275,7 @@ def _row(attempt: Trajectory) -> Row:
         trial=attempt.trial,
         success=attempt.verdict.success,
         score=attempt.verdict.score,
-        steps=steps(attempt),
+        steps=steps(attempt, workspace),
         calls=usage.calls,
         tokens=usage.tokens,
         seconds=round(usage.seconds, 4),
@@ -289,25 +283,26 @@ def _row(attempt: Trajectory) -> Row:
 
 
 @asynccontextmanager
-async def _memory(plan: Plan) -> AsyncIterator[BaseStore | None]:
-    """Open the store, if there is anything to keep: a named memory, or rules to learn.
+async def _memory(plan: Plan, workspace: Workspace) -> AsyncIterator[BaseStore | None]:
+    """Open the store, if there is anything to keep: a named tenant, or rules to learn.
 
     Rules that the plan gives are released in a store of their own.
     """
     if plan.rules:
-        yield await _released(plan)
+        yield await _released(plan, workspace)
         return
-    if not plan.memory and not TECHNIQUES[technique(plan.technique)].studies:
+    if not plan.tenant and not TECHNIQUES[technique(plan.technique)].studies:
         yield None
         return
-    async with store() as kept:
+    async with workspace.store() as kept:
         yield kept
 
 
-async def _released(plan: Plan) -> BaseStore:
+async def _released(plan: Plan, workspace: Workspace) -> BaseStore:
     """Return a store in which a plan's rules are in force, and nothing else is kept."""
     kept = InMemoryStore()
-    tenant, where = context_of(plan).tenant, environment(plan.environment).name
+    tenant = context_of(plan, workspace).tenant
+    where = workspace.environment(plan.environment).name
     rules = tuple(Rule(id=digest(text), text=text, strength=1) for text in plan.rules)
     name = digest("given", tenant, where, *plan.rules)
     given = Release(id=name, tenant=tenant, environment=where, rules=rules)
@@ -334,5 +329,5 @@ async def _run(graph: Graph, given: Mapping[str, Any], context: Context, watch: 
         outcome=ended["outcome"],
         attempts=tuple(ended["attempts"]),
         reflections=tuple(ended.get("reflections", ())),
-        reflecting=ended.get("reflecting", Usage()),
+        reflecting=ended.get("reflection_usage", Usage()),
     )

@@ -13,18 +13,23 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from apprentice.cli.options import Environment, Tenant
+from apprentice.cli.options import Environment, Tenant, current_workspace
 from apprentice.cli.output import write_json
 from apprentice.cli.words import counted
-from apprentice.memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
+from apprentice.memory.exchange import transfer
+from apprentice.memory.exchange.files import (
+    Item,
+    read_dataset,
+    read_jsonl,
+    write_dataset,
+    write_jsonl,
+)
 from apprentice.memory.exchange.langsmith import project
-from apprentice.memory.exchange.transfer import Imported, left_out, take_in
-from apprentice.memory.exchange.transfer import rows as rows_of
-from apprentice.memory.experience.opening import begun, close, none_yet
-from apprentice.nodes.experience import experience
+from apprentice.memory.exchange.transfer import Imported, left_out
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
-from apprentice.state.experience import Outcome
+from apprentice.state.experience import OutcomeFilter
+from apprentice.workspace import Workspace
 
 LANGSMITH: Final = "langsmith:"
 JSONL: Final = ".jsonl"
@@ -32,6 +37,7 @@ _SHOWN: Final = 20  # refused rows that are printed
 
 
 def import_attempts(
+    ctx: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -62,11 +68,15 @@ def import_attempts(
     """
     Context(tenant=tenant)
     console = Console()
-    items = _items(source, feedback, limit)
+    items, workspace = _items(source, feedback, limit), current_workspace(ctx)
     with console.status("Importing …") as status:
         done = asyncio.run(
             _import(
-                items, tenant, environment, lambda n: status.update(f"{counted(n, 'row')} read")
+                workspace,
+                items,
+                tenant,
+                environment,
+                lambda n: status.update(f"{counted(n, 'row')} read"),
             )
         )
     _print(console, done, tenant)
@@ -81,6 +91,7 @@ def import_attempts(
 
 
 def export_attempts(
+    ctx: typer.Context,
     target: Annotated[
         Path, typer.Argument(help="A .jsonl file, or a new folder for a Hugging Face data set.")
     ],
@@ -105,10 +116,10 @@ def export_attempts(
     """
     Context(tenant=tenant)
     _check_free(target, replace)
-    if outcome and outcome not in get_args(Outcome):
-        raise UnknownName("outcome", outcome, get_args(Outcome))
+    if outcome and outcome not in get_args(OutcomeFilter):
+        raise UnknownName("outcome", outcome, get_args(OutcomeFilter))
     wanted = {"environment": environment, "kind": kind, "outcome": outcome or None}
-    count = asyncio.run(_export(target, tenant, wanted))
+    count = asyncio.run(_export(current_workspace(ctx), target, tenant, wanted))
     Console().print(f"{counted(count, 'attempt')}: {escape(str(target))}", soft_wrap=True)
 
 
@@ -119,7 +130,7 @@ def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | As
     if feedback or limit:
         raise BadInput("--feedback and --limit are for langsmith:PROJECT. Leave them out.")
     path = Path(source)
-    return dataset(path) if path.is_dir() else jsonl(path)
+    return read_dataset(path) if path.is_dir() else read_jsonl(path)
 
 
 def _check_free(target: Path, replace: bool) -> None:
@@ -131,6 +142,7 @@ def _check_free(target: Path, replace: bool) -> None:
 
 
 async def _import(
+    workspace: Workspace,
     items: Iterable[Item] | AsyncIterable[Item],
     tenant: str,
     environment: str,
@@ -138,9 +150,11 @@ async def _import(
 ) -> Imported:
     rows = await _begun(items)  # no memory is made for a source that is not there
     try:
-        return await take_in(await experience(tenant), rows, environment, told)
+        return await transfer.import_attempts(
+            await workspace.experience(tenant), rows, environment, told
+        )
     finally:
-        await close()
+        await workspace.close()
 
 
 async def _begun(
@@ -162,15 +176,17 @@ async def _after(first: Item | None, following: AsyncIterator[Item]) -> AsyncIte
         yield each
 
 
-async def _export(target: Path, tenant: str, wanted: dict[str, Any]) -> int:
-    if not begun():
-        raise none_yet()
+async def _export(workspace: Workspace, target: Path, tenant: str, wanted: dict[str, Any]) -> int:
+    if not workspace.experiences.begun():
+        raise workspace.experiences.none_yet()
     broken: list[BrokenData] = []
     try:
-        found = rows_of(await experience(tenant), **wanted, unread=broken.append)
+        found = transfer.export_attempts(
+            await workspace.experience(tenant), **wanted, unread=broken.append
+        )
         kept = [row async for row in found]
     finally:
-        await close()
+        await workspace.close()
     count = await asyncio.to_thread(_write, target, kept)
     if broken:
         raise left_out(count, broken)

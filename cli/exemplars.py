@@ -65,11 +65,13 @@ async def practice(lesson: Lesson, progress: Progress, gate: asyncio.Semaphore) 
     """
     if not lesson.successes:
         return []
-    plan, bar = practised(lesson.plan(SHOWN, SIZE)), Bar(progress, "practice")
-    return await practise(lesson.folder / "practice.jsonl", plan, lesson.successes, bar, gate)
+    plan = practised(lesson.workspace, lesson.plan(SHOWN, SIZE))
+    path, bar = lesson.folder / "practice.jsonl", Bar(progress, "practice")
+    return await practise(lesson.workspace, path, plan, lesson.successes, bar, gate)
 
 
 async def run(
+    lesson: Lesson,
     journals: Journals,
     known: Sequence[Trajectory],
     progress: Progress,
@@ -84,9 +86,11 @@ async def run(
         return {SHOWN: {}, RANDOM: {}}
     reached = {key: each for key, each in journals.items() if key[1] <= len(known)}
     bars = {key: Bar(progress, f"{key[0]}, {key[1]} recorded") for key in reached}
-    async with remembered([each.plan for each in reached.values()], known) as memory:
+    plans = [each.plan for each in reached.values()]
+    async with remembered(lesson.workspace, plans, known) as experience:
         done = await together(
-            evaluate(each, bars[key], gate, memory=memory) for key, each in reached.items()
+            evaluate(lesson.workspace, each, bars[key], gate, experience=experience)
+            for key, each in reached.items()
         )
     found = dict(zip(reached, done, strict=True))
     return {

@@ -19,6 +19,7 @@ from apprentice.cli.evaluation import evaluate, planned, together
 from apprentice.cli.journal import Finished, Journal, Plan
 from apprentice.cli.screen import Bar
 from apprentice.cli.techniques import TECHNIQUES, TechniqueName
+from apprentice.workspace import Workspace
 
 LEARNER: Final[TechniqueName] = "reflexion"
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("others-reflections", "sampled", "none")
@@ -31,6 +32,7 @@ class Lesson:
     """What `learn` is to show.
 
     Attributes:
+        workspace: where it is shown.
         folder: where journals and reports go.
         tasks: how many tasks of each size of room.
         successes: how many solved tasks a memory of exemplars holds at most; 0 for no such lesson.
@@ -39,6 +41,7 @@ class Lesson:
         fresh: training tasks that the imitator attempts by itself, to be refined on.
     """
 
+    workspace: Workspace
     folder: Path
     world: str
     tasks: int
@@ -60,6 +63,7 @@ class Lesson:
         """Return the evaluation of one technique in one size of room."""
         own = self.folder / f"{LEARNER}-{size}.jsonl"
         return planned(
+            self.workspace,
             environment=f"household/{self.world}/{size}",
             split="test",
             technique=technique,
@@ -93,7 +97,9 @@ def opened(lesson: Lesson) -> Iterator[Journals]:
         }
 
 
-async def run(journals: Journals, progress: Progress, gate: asyncio.Semaphore) -> Results:
+async def run(
+    lesson: Lesson, journals: Journals, progress: Progress, gate: asyncio.Semaphore
+) -> Results:
     """Run the learner, then the others; sizes of rooms and the others side by side.
 
     Raises:
@@ -101,12 +107,14 @@ async def run(journals: Journals, progress: Progress, gate: asyncio.Semaphore) -
     """
     bars = {key: Bar(progress, f"{key[0]}, {key[1]} rooms") for key in journals}
     own = await together(
-        evaluate(journals[LEARNER, size], bars[LEARNER, size], gate) for size in SIZES
+        evaluate(lesson.workspace, journals[LEARNER, size], bars[LEARNER, size], gate)
+        for size in SIZES
     )
     donors = dict(zip(SIZES, own, strict=True))
     pairs = [key for key in journals if key[0] != LEARNER]
     others = await together(
-        evaluate(journals[pair], bars[pair], gate, donors[pair[1]]) for pair in pairs
+        evaluate(lesson.workspace, journals[pair], bars[pair], gate, donors[pair[1]])
+        for pair in pairs
     )
     found = dict(zip(pairs, others, strict=True))
     names = dict.fromkeys(name for name, _ in pairs)

@@ -9,11 +9,23 @@ from typing import Annotated, Final
 
 import typer
 
+from apprentice.workspace import Workspace, default
+
+
+def current_workspace(ctx: typer.Context) -> Workspace:
+    """Return the workspace that a command was invoked with, else that of this process."""
+    return ctx.find_object(Workspace) or default()
+
+
 HOME: Final = "household/north/small"
 
 Model = Annotated[
     str,
-    typer.Option(metavar="NAME", help="provider:model, such as openai:gpt-5-mini, or local:NAME."),
+    typer.Option(
+        metavar="NAME",
+        help="provider:model, such as openai:gpt-5-mini, or local:NAME; that of APPRENTICE_MODEL "
+        "when left out.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Draws the tasks and what is sampled.")]
 Trials = Annotated[int, typer.Option(metavar="N", help="Attempts at a task, 1 to 100.")]

@@ -11,7 +11,6 @@ from typing import Any
 
 from langchain_core.globals import get_llm_cache, set_llm_cache
 
-from apprentice.memory.store import data_folder
 from apprentice.state.errors import BadInput
 
 
@@ -37,12 +36,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def cached(wanted: bool) -> Iterator[None]:
-    """Keep every model's answers in one SQLite file while the block runs."""
-    if not wanted:
+def cached(folder: Path | None) -> Iterator[None]:
+    """Keep every model's answers in one SQLite file of a folder, if one is given, for a block."""
+    if folder is None:
         yield
         return
-    folder = data_folder()
     folder.mkdir(parents=True, exist_ok=True)
     before = get_llm_cache()
     with warnings.catch_warnings():

@@ -7,7 +7,6 @@ evaluation, in a folder that goes with it, so what it holds is known.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,21 +17,20 @@ from apprentice.cli import journal
 from apprentice.cli.evaluation import Watch, context_of, evaluate, planned, run_name, technique
 from apprentice.cli.journal import Finished, Journal, Plan
 from apprentice.cli.techniques import TECHNIQUES
-from apprentice.memory.experience import Experience
-from apprentice.models import embeddings
-from apprentice.nodes.experience import EMBEDDINGS, Memory
-from apprentice.state.errors import BadInput, MissingPart
+from apprentice.memory.experience import OpenExperience
+from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Trajectory
+from apprentice.workspace import Workspace
 
 SPLIT: Final = "train"
 TRIALS: Final = 3
 _PATIENCE: Final = 3  # training tasks attempted for every success that is wanted, at most
-_PROBE: Final = "How many dimensions?"
 
 
-def practised(plan: Plan) -> Plan:
+def practised(workspace: Workspace, plan: Plan) -> Plan:
     """Return the evaluation in which a plan's model practises."""
     return planned(
+        workspace,
         environment=plan.environment,
         split=SPLIT,
         technique="reflexion",
@@ -46,7 +44,12 @@ def practised(plan: Plan) -> Plan:
 
 
 async def practise(
-    path: Path, plan: Plan, wanted: int, watch: Watch, gate: asyncio.Semaphore
+    workspace: Workspace,
+    path: Path,
+    plan: Plan,
+    wanted: int,
+    watch: Watch,
+    gate: asyncio.Semaphore,
 ) -> list[Trajectory]:
     """Return up to `wanted` successes, in the order of their tasks; journaled under `path`.
 
@@ -55,7 +58,7 @@ async def practise(
     limit = wanted
     while True:
         with journal.opened(path, plan.model_copy(update={"limit": limit})) as kept:
-            finished = await evaluate(kept, watch, gate)
+            finished = await evaluate(workspace, kept, watch, gate)
         every = [attempt for done in finished for attempt in done.attempts]
         solved = [attempt for attempt in every if attempt.verdict.success]
         lacking = wanted - len(solved)
@@ -65,41 +68,28 @@ async def practise(
 
 
 @asynccontextmanager
-async def remembered(plans: Sequence[Plan], solved: Sequence[Trajectory]) -> AsyncIterator[Memory]:
+async def remembered(
+    workspace: Workspace, plans: Sequence[Plan], solved: Sequence[Trajectory]
+) -> AsyncIterator[OpenExperience]:
     """Open a memory in which each plan's tenant has the first of the successes, and nothing else.
 
     Raises:
         MissingPart: if what the memory needs is not installed.
     """
-    try:
-        from apprentice.memory.experience.edge import EdgeEngine
-        from apprentice.memory.experience.qdrant import QdrantExperience
-    except ImportError as error:
-        raise MissingPart(
-            f"The experience memory needs packages that are not installed ({error}). Install "
-            "them: pip install -c constraints.txt -e '.[memory]'"
-        ) from error
-    name = os.environ.get("APPRENTICE_EMBEDDINGS") or EMBEDDINGS
-    model = await asyncio.to_thread(embeddings, name)
     with TemporaryDirectory(prefix="apprentice-") as folder:
-        engine = await asyncio.to_thread(
-            EdgeEngine.opened, Path(folder), name, lambda: len(model.embed_query(_PROBE))
-        )
-
-        async def memory(tenant: str) -> Experience:
-            return QdrantExperience(engine, model, tenant)
-
+        memories = workspace.experiences_in(Path(folder))
         try:
             for plan in plans:
-                tenant = context_of(plan).tenant
+                tenant = context_of(plan, workspace).tenant
                 own = [each.model_copy(update={"tenant": tenant}) for each in solved]
-                await (await memory(tenant)).record(own[: plan.successes])
-            yield memory
+                await (await memories.open(tenant)).record(own[: plan.successes])
+            yield memories.open
         finally:
-            await engine.close()
+            await memories.close()
 
 
 async def evaluated(
+    workspace: Workspace,
     kept: Journal,
     watch: Watch,
     practice: Watch,
@@ -112,17 +102,17 @@ async def evaluated(
         BadInput: if too few training tasks are solved.
     """
     plan = kept.plan
-    if TECHNIQUES[technique(plan.technique)].recall is None or plan.memory:
-        return await evaluate(kept, watch, gate, donors)
+    if TECHNIQUES[technique(plan.technique)].recall is None or plan.tenant:
+        return await evaluate(workspace, kept, watch, gate, donors)
     solved: list[Trajectory] = []
     if plan.successes:
-        own = practised(plan)
+        own = practised(workspace, plan)
         path = kept.path.with_name(f"practice-{run_name(own)[:12]}.jsonl")
-        solved = await practise(path, own, plan.successes, practice, gate)
+        solved = await practise(workspace, path, own, plan.successes, practice, gate)
         if len(solved) < plan.successes:
             raise BadInput(
                 f"The model solved only {len(solved)} training tasks, so a memory cannot hold "
                 f"{plan.successes} successes. Ask for fewer with --successes."
             )
-    async with remembered([plan], solved) as memory:
-        return await evaluate(kept, watch, gate, memory=memory)
+    async with remembered(workspace, [plan], solved) as experience:
+        return await evaluate(workspace, kept, watch, gate, experience=experience)

@@ -18,11 +18,12 @@ from apprentice.memory.findings import attempts
 from apprentice.memory.withdrawal import withdraw as withdraw_from
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Trajectory
-from apprentice.state.provenance import cited, resting_on, speakers
+from apprentice.state.provenance import cited_trajectories, dependents_of, supporters
 from apprentice.state.rulebook import Batch, Rule
 
 
 def history(
+    ctx: typer.Context,
     rule: Annotated[
         str,
         typer.Argument(
@@ -37,7 +38,7 @@ def history(
     async def read(book: Book) -> None:
         await (_of_rule(rule, book) if rule else _of_draft(book))
 
-    with_book(environment, memory, read)
+    with_book(ctx, environment, memory, read)
 
 
 async def _of_rule(name: str, book: Book) -> None:
@@ -72,6 +73,7 @@ def _moment(batch: Batch) -> str:
 
 
 def evidence(
+    ctx: typer.Context,
     name: Annotated[
         str, typer.Argument(help="The id of a rule, or of an attempt; or how it begins.")
     ],
@@ -94,12 +96,12 @@ def evidence(
         else:
             await _upon(named[0], book)
 
-    with_book(environment, memory, read)
+    with_book(ctx, environment, memory, read)
 
 
 async def _named(begins: str, book: Book) -> list[str]:
     """Return the attempts that the log names, whose ids begin so."""
-    every = cited(await book.log.batches())
+    every = cited_trajectories(await book.log.batches())
     return sorted(each for each in every if each.startswith(begins))
 
 
@@ -117,7 +119,7 @@ async def _whole(begins: str, book: Book) -> str:
 async def _behind(rule: Rule, book: Book) -> None:
     """Print the attempts that a rule rests on."""
     batches = await book.log.batches()
-    spoke = speakers(batches, await book.log.load()).get(rule.id, [])
+    spoke = supporters(batches, await book.log.load()).get(rule.id, [])
     ids = list(dict.fromkeys(each for batch in spoke for each in batch.evidence))
     found = await _attempts(ids, book)
     table = Table("attempt", "task", "trial", "ended", title=escape(rule.text))
@@ -136,7 +138,7 @@ async def _upon(attempt: str, book: Book) -> None:
     console = Console()
     found = (await _attempts([attempt], book)).get(attempt)
     console.print(screen.transcript(found) if found else f"{attempt} is not kept any more.")
-    resting = resting_on(await book.log.batches(), [attempt])
+    resting = dependents_of(await book.log.batches(), [attempt])
     for what, rules in (("alone", resting.alone), ("and others", resting.partly)):
         for rule in rules:
             console.print(f"[bold]Rests on it {what}:[/] {rule.id[:8]}  {escape(rule.text)}")
@@ -154,6 +156,7 @@ async def _attempts(ids: list[str], book: Book) -> dict[str, Trajectory]:
 
 
 def withdraw(
+    ctx: typer.Context,
     trajectories: Annotated[
         list[str],
         typer.Argument(help="Ids, as `rules evidence` names them; how one begins is enough."),
@@ -182,7 +185,7 @@ def withdraw(
         console = Console()
         for rule in done.resting.alone:
             console.print(changed("removed", rule.text, None))
-        for rule, left in done.resting.lessened:
+        for rule, left in done.resting.reductions:
             if left.text != rule.text:
                 console.print(changed("reworded", rule.text, left.text))
             else:
@@ -198,7 +201,7 @@ def withdraw(
         console.print(f"Erased: {erased or 'nothing that was not erased before'}.")
         if done.release:
             console.print(f"In force: {done.release[:8]}.")
-        if done.resting.lessened:
+        if done.resting.reductions:
             console.print("`apprentice rules learn --tasks 0` judges what is left.")
 
-    with_book(environment, memory, write)
+    with_book(ctx, environment, memory, write)

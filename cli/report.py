@@ -90,7 +90,8 @@ def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
         "exemplars": found.exemplars and _levels(found.exemplars),
         "weights": {name: _arm(arm) for name, arm in found.weights.items()},
         "rows": {
-            name: [row.model_dump() for row in rows(done)] for name, done in pooled(results).items()
+            name: [row.model_dump() for row in rows(done, lesson.workspace)]
+            for name, done in pooled(results).items()
         },
     }
 

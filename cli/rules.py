@@ -19,23 +19,19 @@ from apprentice.cli import bulk, provenance, screen
 from apprentice.cli.book import DRAFT, SETS, Book, Memory, Where, changed, with_book
 from apprentice.cli.command import App
 from apprentice.cli.ending import Stop, ended
-from apprentice.cli.evaluation import check_model
-from apprentice.cli.options import HOME, Concurrency, Model
+from apprentice.cli.options import HOME, Concurrency, Model, current_workspace
 from apprentice.cli.study import Question, Stages, Study, learn
 from apprentice.cli.words import counted
-from apprentice.environments.registry import environment as environment_of
 from apprentice.graphs.expel import CONCURRENCY
-from apprentice.memory.experience.opening import close
-from apprentice.memory.store import store
-from apprentice.nodes.experience import experience, installed
+from apprentice.memory.experience.opening import installed
 from apprentice.state.context import Context
+from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput, MissingPart
 from apprentice.state.expel import HELD_OUT, TASKS
-from apprentice.state.gathering import CHUNK
 from apprentice.state.records import record as record_of
 from apprentice.state.releases import CURRENT, NONE
 from apprentice.state.rulebook import Difference, Rule, Rulebook, diff, parse_operations
-from apprentice.training.adapters import check_usable
+from apprentice.workspace import Workspace
 
 STRENGTH: Final = (
     "Strength: a new rule has 2, whatever confirms or rewords it adds 1, whatever speaks against "
@@ -57,6 +53,7 @@ app = App(
 
 @app.command("learn")
 def learn_rules(
+    ctx: typer.Context,
     environment: Where = HOME,
     memory: Memory = "default",
     tasks: Annotated[
@@ -66,7 +63,7 @@ def learn_rules(
         int,
         typer.Option(metavar="N", help="Held-out tasks that the candidate is tried on, at most."),
     ] = HELD_OUT,
-    model: Model = "local:novice",
+    model: Model = "",
     chunk: Annotated[
         int, typer.Option(metavar="N", help="Successes that the critic looks at together.")
     ] = CHUNK,
@@ -97,13 +94,14 @@ def learn_rules(
             "what is clean is tried and released; `apprentice rules show` lists what waits. Or "
             "review in LangGraph Studio (`make serve`), in the graph `expel`."
         )
-    context = Context(tenant=memory, model=model, record=record and installed())
-    check_model(model)
+    workspace = current_workspace(ctx)
+    named = workspace.check_model(model)
+    context = Context(tenant=memory, model=named, record=record and installed())
     name = run or time.strftime("%Y%m%d-%H%M%S")
-    study = Study(environment_of(environment).name, tasks, held_out, name, review, chunk)
+    study = Study(workspace.environment(environment).name, tasks, held_out, name, review, chunk)
     console = Console()
     try:
-        found = _followed(study, context, console, concurrency)
+        found = _followed(workspace, study, context, console, concurrency)
     except Stop as error:
         again = f"`apprentice rules learn --run {name}`, with the same options, goes on."
         raise ended(error, again) from error
@@ -117,13 +115,15 @@ def learn_rules(
         console.print(EVIDENCE, style="dim")
 
 
-def _followed(study: Study, context: Context, console: Console, concurrency: int) -> dict[str, Any]:
+def _followed(
+    workspace: Workspace, study: Study, context: Context, console: Console, concurrency: int
+) -> dict[str, Any]:
     """Run a study to its end, and ask the person at the terminal whenever it waits for one."""
     reply: object = None
     with screen.following(console) as progress:
         heard = Stages(progress, "rules", study.held_out)
         while True:
-            found = bulk.run(_learned(study, context, heard, reply, concurrency))
+            found = bulk.run(_learned(workspace, study, context, heard, reply, concurrency))
             if not isinstance(found, Question):
                 return found
             progress.stop()
@@ -132,29 +132,35 @@ def _followed(study: Study, context: Context, console: Console, concurrency: int
 
 
 async def _learned(
-    study: Study, context: Context, heard: Stages, reply: object, concurrency: int
+    workspace: Workspace,
+    study: Study,
+    context: Context,
+    heard: Stages,
+    reply: object,
+    concurrency: int,
 ) -> dict[str, Any] | Question:
     try:
         if context.record:
-            await _remembered(context.tenant)
-        async with store() as kept:
+            await _remembered(workspace, context.tenant)
+        async with workspace.store() as kept:
             return await learn(
+                workspace,
                 study,
                 context,
                 kept,
                 heard=heard,
                 reply=reply,
                 concurrency=concurrency,
-                memory=experience,
+                record_to=workspace.experience,
             )
     finally:
-        await close()
+        await workspace.close()
 
 
-async def _remembered(tenant: str) -> None:
+async def _remembered(workspace: Workspace, tenant: str) -> None:
     """Open the memory before anything starts, so that it is told at once if another has it."""
     try:
-        await experience(tenant)
+        await workspace.experience(tenant)
     except MissingPart as error:
         raise MissingPart(f"{error} Or learn without it: --no-record.") from error
 
@@ -193,7 +199,7 @@ def _word(console: Console, rest: str) -> tuple[Any, str]:
 
 
 @app.command()
-def show(environment: Where = HOME, memory: Memory = "default") -> None:
+def show(ctx: typer.Context, environment: Where = HOME, memory: Memory = "default") -> None:
     """Print the released rules with their record, the draft, and what waits for a person."""
 
     async def read(book: Book) -> None:
@@ -205,7 +211,7 @@ def show(environment: Where = HOME, memory: Memory = "default") -> None:
         released = _table(title, "record")
         for number, rule in enumerate(current.rules if current else (), 1):
             found = record_of(showings, rule.id, since.get((rule.id, rule.text), 0.0))
-            fared = f"{found.succeeded} of {found.shown}" if found.shown else "not shown yet"
+            fared = f"{found.successes} of {found.shown}" if found.shown else "not shown yet"
             released.add_row(*_cells(number, rule), fared)
         console.print(released if released.row_count else title)
         draft = await book.log.load()
@@ -227,7 +233,7 @@ def show(environment: Where = HOME, memory: Memory = "default") -> None:
         if promotions:
             console.print(EVIDENCE, style="dim")
 
-    with_book(environment, memory, read)
+    with_book(ctx, environment, memory, read)
 
 
 def _table(title: str, *more: str) -> Table:
@@ -247,6 +253,7 @@ def _cells(number: int, rule: Rule) -> tuple[str, ...]:
 
 @app.command("diff")
 def compare(
+    ctx: typer.Context,
     before: Annotated[str, typer.Argument(help=f"{SETS} Those in force when left out.")] = CURRENT,
     after: Annotated[str, typer.Argument(help="Likewise; the draft when left out.")] = DRAFT,
     environment: Where = HOME,
@@ -267,11 +274,12 @@ def compare(
         if not differences:
             console.print("They are the same.")
 
-    with_book(environment, memory, read)
+    with_book(ctx, environment, memory, read)
 
 
 @app.command()
 def curate(
+    ctx: typer.Context,
     operations: Annotated[
         list[str],
         typer.Argument(
@@ -296,7 +304,7 @@ def curate(
         wanted = [operation for each in parsed for operation in each.operations]
         draft = await book.log.load()
         judged = draft.apply(wanted, author="person")
-        if refused := [*(no for each in parsed for no in each.rejected), *judged.rejected]:
+        if refused := [*(no for each in parsed for no in each.rejections), *judged.rejections]:
             listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
             raise BadInput(f"Nothing was done, because not all of it can be. {listed}")
         applied = await book.log.record(
@@ -306,23 +314,26 @@ def curate(
         for each in diff(draft, applied.rulebook):
             console.print(_difference(each))
 
-    with_book(environment, memory, write)
+    with_book(ctx, environment, memory, write)
 
 
 @app.command("rollback")
 def roll_back(
+    ctx: typer.Context,
     release: Annotated[str, typer.Argument(help="A release, or none for no rules at all.")],
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:
     """Put an earlier release in force again, its adapter too, and make its rules the draft."""
 
+    workspace = current_workspace(ctx)
+
     async def write(book: Book) -> None:
         earlier = await book.releases.chosen(release)
         if earlier is None and release != NONE:
             raise BadInput("Nothing is released here. `rollback none` takes out whatever acts.")
         if earlier and earlier.adapter:
-            await asyncio.to_thread(check_usable, earlier.adapter, memory)
+            await asyncio.to_thread(workspace.adapters.check_usable, earlier.adapter, memory)
         rules = earlier.rules if earlier else ()
         name, run = earlier.id if earlier else "", str(uuid4())
         reason = f"Rolled back to {name[:8] or NONE}."
@@ -330,7 +341,7 @@ def roll_back(
         await book.releases.promote(name, run=run, author="person", reason=reason)
         Console().print(f"In force: {name[:8] or NONE}, {counted(len(rules), 'rule')}.")
 
-    with_book(environment, memory, write)
+    with_book(ctx, environment, memory, write)
 
 
 def _difference(each: Difference) -> Text:

@@ -26,6 +26,7 @@ from apprentice.cli.summary import Arm, Curve, Summary, Worlds
 from apprentice.cli.words import counted
 from apprentice.state.nouns import Trajectory, text_of
 from apprentice.state.statistics import Difference, Rate
+from apprentice.workspace import Workspace
 
 _STUDIED: Final = {
     "expel.gathered": "training tasks",
@@ -223,15 +224,13 @@ def cost(summary: Summary) -> str:
     )
 
 
-def attempts(finished: Sequence[Finished]) -> Table:
+def attempts(finished: Sequence[Finished], workspace: Workspace) -> Table:
     """List every attempt of an evaluation."""
     table = Table("id", "task", "family", "trial", "ended", "steps")
     for done in finished:
         for each in done.attempts:
-            ended = outcome(each)
-            table.add_row(
-                each.id[:8], each.task.id, each.task.kind, str(each.trial), ended, str(steps(each))
-            )
+            ended, taken = outcome(each), str(steps(each, workspace))
+            table.add_row(each.id[:8], each.task.id, each.task.kind, str(each.trial), ended, taken)
     return table
 
 

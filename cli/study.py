@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast, get_args, get_type_hints
+from typing import Any, Protocol, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.store.base import BaseStore
 from langgraph.types import Command
@@ -20,13 +19,13 @@ from rich.progress import Progress, TaskID
 
 from apprentice.cli.words import counted
 from apprentice.graphs import expel
-from apprentice.memory.store import data_folder
-from apprentice.nodes.experience import Memory
+from apprentice.memory.checkpoints import CheckpointSerializer
+from apprentice.memory.experience import OpenExperience
 from apprentice.state.context import Context
-from apprentice.state.expel import ExpelInput, ExpelState, ForTask
-from apprentice.state.gathering import CHUNK
+from apprentice.state.critique import CHUNK
+from apprentice.state.expel import ExpelInput
 from apprentice.state.nouns import digest
-from apprentice.state.reflexion import ReflexionState
+from apprentice.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ class Question:
 
 
 async def learn(
+    workspace: Workspace,
     study: Study,
     context: Context,
     store: BaseStore,
@@ -81,25 +81,27 @@ async def learn(
     heard: Listener,
     reply: object = None,
     concurrency: int = expel.CONCURRENCY,
-    memory: Memory | None = None,
+    record_to: OpenExperience | None = None,
 ) -> dict[str, Any] | Question:
     """Run a study, or go on with it, and return how it ended; or what a person is asked.
 
     Args:
+        workspace: where it is learned.
         study: what is to be learned.
         context: the run's settings.
         store: where rules are kept.
         heard: who hears what happens.
         reply: a person's answer to the question that the last call returned.
         concurrency: tasks under way at once.
-        memory: where training attempts are remembered; when none is given, the run alone keeps
+        record_to: where training attempts are recorded; when none is given, the run alone keeps
             them.
     """
     name = digest(context.tenant, study.environment, study.run)
     config = RunnableConfig(configurable={"thread_id": name}, max_concurrency=concurrency)
-    folder = data_folder() / "checkpoints" / name
+    folder = workspace.data / "checkpoints" / name
     async with _checkpoints(folder) as saver:
-        graph = expel.build(memory=memory).compile(name="expel", checkpointer=saver, store=store)
+        built = expel.build(workspace=workspace, record_to=record_to)
+        graph = built.compile(name="expel", checkpointer=saver, store=store)
         begun = await graph.aget_state(config)
         given: Any = None if begun.next else study.given()
         if reply is not None:
@@ -122,21 +124,8 @@ async def _checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
     """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with AsyncSqliteSaver.from_conn_string(str(folder / "run.sqlite")) as saver:
-        # Checkpoints hold the project's own types, and no others are made of what is in the file.
-        own = [pair for state in (ExpelState, ReflexionState, ForTask) for pair in _types(state)]
-        saver.serde = JsonPlusSerializer(allowed_msgpack_modules=own)
+        saver.serde = CheckpointSerializer()
         yield saver
-
-
-def _types(hint: Any) -> Iterator[tuple[str, str]]:
-    """Yield the project's classes that a type is made of, as (module, name)."""
-    for part in get_args(hint):
-        yield from _types(part)
-    if isinstance(hint, type) and hint.__module__.startswith("state."):
-        yield hint.__module__, hint.__name__
-        if is_dataclass(hint):
-            for field in get_type_hints(hint).values():
-                yield from _types(field)
 
 
 class Stages:

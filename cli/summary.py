@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from apprentice.cli.evaluation import rows
 from apprentice.cli.journal import Finished
 from apprentice.cli.tuning import Tuned
 from apprentice.state.errors import BadInput
@@ -93,19 +92,19 @@ class Worlds(NamedTuple):
 
 def summarise(finished: Sequence[Finished], trials: int) -> Summary:
     """Sum up an evaluation of up to `trials` attempts a task."""
-    listed = rows(finished)
+    spent = [attempt.usage for done in finished for attempt in done.attempts]
     families = sorted({done.task.kind for done in finished})
     return Summary(
         tasks=len(finished),
-        attempts=len(listed),
+        attempts=len(spent),
         by_trial=[within(finished, trial) for trial in range(1, trials + 1)],
         by_family={
             family: within([done for done in finished if done.task.kind == family], trials)
             for family in families
         },
-        calls=sum(row.calls for row in listed),
-        tokens=sum(row.tokens for row in listed),
-        seconds=round(sum(row.seconds for row in listed), 3),
+        calls=sum(usage.calls for usage in spent),
+        tokens=sum(usage.tokens for usage in spent),
+        seconds=round(sum(round(usage.seconds, 4) for usage in spent), 3),
         reflecting=sum((done.reflecting for done in finished), Usage()),
     )
 

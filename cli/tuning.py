@@ -9,28 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from apprentice.cli.journal import Finished
-from apprentice.environments.advance import start
 from apprentice.state.advice import Method
 from apprentice.state.errors import TrainingFailure
 from apprentice.state.nouns import Task, Trajectory, text_of
-from apprentice.training.at_hand import examples
+from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
-from apprentice.training.datasets.curation import Curation, HeldOut, curate
-from apprentice.training.datasets.episodes import shuffled, task_key
-from apprentice.training.jobs import Job, Launcher, LocalLauncher, Status, followed
+from apprentice.training.datasets.curation import Curation, HoldOut, curate
+from apprentice.training.datasets.episodes import shuffle_verdicts, task_key
+from apprentice.training.jobs import PATIENCE, Job, Launcher, Status, followed
 from apprentice.training.settings import read_settings
+from apprentice.workspace import LOCAL, Workspace
 
-LOCAL: Final = "local:"
-ADAPTERS: Final = "APPRENTICE_ADAPTERS"
-THREADS: Final = "OMP_NUM_THREADS"
 AT_ONCE: Final = 2
 """Jobs side by side: each has the memory of a process with its libraries."""
 PAUSE: Final = 0.5
@@ -142,11 +138,13 @@ class Workshop:
     """Where a lesson's fine-tunes are made, and of what.
 
     Attributes:
+        workspace: has the base, and the tasks that the adapters are tried on.
         folder: holds datasets, jobs and adapters.
         model: `local:` and the name of the base.
         steps: updates of the weights that a way has.
     """
 
+    workspace: Workspace
     folder: Path
     model: str
     steps: int
@@ -160,17 +158,7 @@ class Workshop:
     @property
     def launcher(self) -> Launcher:
         """Return who starts the jobs."""
-        return LocalLauncher(self.folder / "jobs")
-
-    @contextmanager
-    def registry(self) -> Iterator[None]:
-        """Keep adapters in this folder, and each job to its share of the cores; jobs inherit both.
-
-        With all cores each, jobs side by side hold each other up.
-        """
-        share = os.environ.get(THREADS) or str(max(1, (os.cpu_count() or 1) // AT_ONCE))
-        with offered(ADAPTERS, str((self.folder / "adapters").resolve())), offered(THREADS, share):
-            yield
+        return self.workspace.launcher(self.folder / "jobs", in_turn=False)
 
     def dataset(
         self, way: Way, attempts: Sequence[Trajectory], held_out: Iterable[Task] = ()
@@ -185,10 +173,10 @@ class Workshop:
         Raises:
             MissingPart: there is too little.
         """
-        judged = shuffled(attempts, self.seed) if way.chance else list(attempts)
+        judged = shuffle_verdicts(attempts, self.seed) if way.chance else list(attempts)
         found = examples(way.method, judged)
         tasks = list(held_out)
-        aside = HeldOut.of(map(task_key, tasks), (text_of(start(task)) for task in tasks))
+        aside = HoldOut.of(map(task_key, tasks), map(self._opening, tasks))
         settings = Curation(share=0, minimum_rows=ROWS, minimum_tasks=ROWS)
         curated = curate(
             way.method, found.examples, settings, held_out=aside, left_out=found.left_out
@@ -211,7 +199,9 @@ class Workshop:
             "max_steps": ceil(way.share * self.steps),
             **way.settings,
         }
-        job = await asyncio.to_thread(Job.of, dataset.folder, read_settings(told))
+        job = await asyncio.to_thread(
+            Job.of, dataset.folder, read_settings(told), self.workspace.local_models
+        )
         outcome = await carried_out(job, self.launcher, follower)
         metrics = outcome["metrics"]
         return Tuned(
@@ -222,23 +212,27 @@ class Workshop:
             metrics["memory_mb"],
         )
 
+    def _opening(self, task: Task) -> str:
+        where = self.workspace.environment(task.environment)
+        return text_of(self.workspace.episodes.start(where, task))
 
-@contextmanager
-def offered(variable: str, value: str) -> Iterator[None]:
-    """Give an environment variable a value while the block runs."""
-    before = os.environ.get(variable)
-    os.environ[variable] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before
+
+def tuning_in(workspace: Workspace, folder: Path) -> Workspace:
+    """Return a workspace whose adapters are in a lesson's folder, for jobs side by side.
+
+    Each job gets its share of the cores: with all cores each, they hold each other up.
+    """
+    share = max(1, (os.cpu_count() or 1) // AT_ONCE)
+    return workspace.with_adapters((folder / "adapters").resolve(), threads=share)
 
 
 async def carried_out(
-    job: Job, launcher: Launcher, follower: Follower | None = None
+    job: Job,
+    launcher: Launcher,
+    follower: Follower | None = None,
+    *,
+    pause: float = PAUSE,
+    patience: float = PATIENCE,
 ) -> dict[str, Any]:
     """Launch a job and wait for its end; who stops waiting stops it.
 
@@ -251,7 +245,7 @@ async def carried_out(
 
     await asyncio.to_thread(launcher.launch, job)
     try:
-        async for status in followed(look, PAUSE):
+        async for status in followed(look, pause, patience):
             if status.stage == "done":
                 return status.outcome
             if status.stage == "failed":

@@ -14,13 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from apprentice.cli.command import App
-from apprentice.cli.options import Tenant
+from apprentice.cli.options import Tenant, current_workspace
 from apprentice.cli.words import counted
 from apprentice.memory.experience import Experience, snapshots
-from apprentice.memory.experience.opening import begun, close, folder, none_yet
-from apprentice.nodes.experience import experience
 from apprentice.state.context import Context
-from apprentice.state.experience import Report
+from apprentice.state.experience import ExperienceReport
 
 T = TypeVar("T")
 _SHOWN: Final = 10
@@ -33,17 +31,21 @@ app = App(
 
 
 @app.command()
-def report(tenant: Tenant = "default") -> None:
+def report(ctx: typer.Context, tenant: Tenant = "default") -> None:
     """Print what is remembered, and how what was shown fared."""
     Context(tenant=tenant)
-    if begun():
-        _print(Console(), _with(tenant, lambda kept: kept.report()))
+    memories = current_workspace(ctx).experiences
+    if memories.begun():
+        _print(Console(), _with(ctx, tenant, lambda kept: kept.report()))
     else:
-        Console().print(f"Nothing is remembered: {none_yet()}", markup=False, soft_wrap=True)
+        Console().print(
+            f"Nothing is remembered: {memories.none_yet()}", markup=False, soft_wrap=True
+        )
 
 
 @app.command()
 def tidy(
+    ctx: typer.Context,
     tenant: Tenant = "default",
     capacity: Annotated[
         int | None,
@@ -53,66 +55,69 @@ def tidy(
     ] = None,
 ) -> None:
     """Set near-duplicates of a task aside, and let go of the least useful beyond the capacity."""
-    done = _with(tenant, lambda kept: kept.tidy(capacity))
+    done = _with(ctx, tenant, lambda kept: kept.tidy(capacity))
     Console().print(
         f"Set aside, because they repeat a better one: {counted(done.set_aside, 'attempt')}. "
-        f"Let go: {len(done.evicted)}."
+        f"Let go: {len(done.evictions)}."
     )
 
 
 @app.command()
-def optimize() -> None:
+def optimize(ctx: typer.Context) -> None:
     """Build the indexes anew, for all tenants; recall is faster then."""
-    folder()  # a server does it by itself, and says so
+    _ = current_workspace(ctx).experiences.folder  # a server does it by itself, and says so
     began = time.monotonic()
     console = Console()
     with console.status("Building the indexes …"):
-        _with("default", lambda kept: kept.optimize())
+        _with(ctx, "default", lambda kept: kept.optimize())
     console.print(f"The indexes were built in {time.monotonic() - began:.0f} s.")
 
 
 @app.command()
 def snapshot(
+    ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="A new file, such as monday.tar.gz.")],
 ) -> None:
     """Write the whole memory, of all tenants, into one file."""
-    snapshots.save(folder(), file)
+    snapshots.save(current_workspace(ctx).experiences.folder, file)
     size = file.stat().st_size / 2**20
     Console().print(f"{escape(str(file))}, {size:.1f} MiB.", soft_wrap=True)
 
 
 @app.command()
 def restore(
+    ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="What `apprentice memory snapshot` wrote.")],
     replace: Annotated[
         bool, typer.Option("--replace", help="Lose what is remembered now, of all tenants.")
     ] = False,
 ) -> None:
     """Bring back what a snapshot holds, whole or not at all."""
-    snapshots.restore(file, folder(), over=replace)
+    snapshots.restore(file, current_workspace(ctx).experiences.folder, over=replace)
     Console().print(f"The memory is that of {escape(str(file))}.", soft_wrap=True)
 
 
-def _with(tenant: str, job: Callable[[Experience], Awaitable[T]]) -> T:
+def _with(ctx: typer.Context, tenant: str, job: Callable[[Experience], Awaitable[T]]) -> T:
     """Open a tenant's memory, and do a job with it; none is made where there is none.
 
     Raises:
         MissingPart: there is no memory.
     """
     Context(tenant=tenant)
-    if not begun():
-        raise none_yet()
+    workspace = current_workspace(ctx)
+    if not workspace.experiences.begun():
+        raise workspace.experiences.none_yet()
 
     async def opened() -> T:
         try:
-            return await job(await experience(tenant))
+            return await job(await workspace.experience(tenant))
         finally:
-            await close()
+            await workspace.close()
 
     return asyncio.run(opened())
 
 
-def _print(console: Console, found: Report) -> None:
+def _print(console: Console, found: ExperienceReport) -> None:
     unjudged = found.attempts - found.successes - found.failures
     console.print(
         f"{counted(found.attempts, 'attempt')} of at most {found.capacity:,}: "
@@ -132,5 +137,5 @@ def _print(console: Console, found: Report) -> None:
     title = f"The most shown of {len(found.uses)}"
     table = Table("attempt", "shown", "then solved", title=title, title_justify="left")
     for use in found.uses[:_SHOWN]:
-        table.add_row(escape(use.trajectory), str(use.shown), str(use.helped))
+        table.add_row(escape(use.trajectory), str(use.shown), str(use.successes))
     console.print(table)

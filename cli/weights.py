@@ -57,7 +57,8 @@ class Results(NamedTuple):
 
 def workshop(lesson: Lesson) -> Workshop:
     """Return where a lesson's fine-tunes are made."""
-    return Workshop(lesson.folder / "weights", lesson.model, lesson.steps, lesson.seed)
+    folder = lesson.folder / "weights"
+    return Workshop(lesson.workspace, folder, lesson.model, lesson.steps, lesson.seed)
 
 
 def plan(lesson: Lesson, size: str, adapter: str) -> Plan:
@@ -74,8 +75,9 @@ async def coached(
     given = {"split": SPLIT, "trials": 1, "limit": COACHED * count, "successes": count}
     own = lesson.plan(SHOWN, SIZE).model_copy(update=given)
     with journal.opened(lesson.folder / "coached.jsonl", own) as kept:
-        async with remembered([kept.plan], known) as memory:
-            return attempts_of(await evaluate(kept, watch, gate, memory=memory))
+        async with remembered(lesson.workspace, [kept.plan], known) as experience:
+            done = await evaluate(lesson.workspace, kept, watch, gate, experience=experience)
+            return attempts_of(done)
 
 
 async def drawn(
@@ -93,7 +95,7 @@ async def drawn(
     for size, number in product(SIZES, range(DRAWS)):
         own = lesson.plan("sampled", size).model_copy(update={**given, "draw": number})
         with journal.opened(lesson.folder / f"drawn-{size}-{number}.jsonl", own) as kept:
-            found += attempts_of(await evaluate(kept, watch, gate))
+            found += attempts_of(await evaluate(lesson.workspace, kept, watch, gate))
     return found
 
 
@@ -165,7 +167,9 @@ async def run(
 
 
 def _held_out(lesson: Lesson) -> list[Task]:
-    return [task for size in SIZES for task in tasks_of(lesson.plan(NOTHING, size))]
+    return [
+        task for size in SIZES for task in tasks_of(lesson.plan(NOTHING, size), lesson.workspace)
+    ]
 
 
 async def _evaluated(
@@ -173,7 +177,7 @@ async def _evaluated(
 ) -> list[Finished]:
     path = lesson.folder / f"{name.replace(', ', '-').replace(' ', '')}-{size}.jsonl"
     with journal.opened(path, plan(lesson, size, made.adapter)) as kept:
-        return await evaluate(kept, bar, gate)
+        return await evaluate(lesson.workspace, kept, bar, gate)
 
 
 def arms(results: Results, base: Sequence[Finished]) -> dict[str, Arm]:

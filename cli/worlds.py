@@ -26,10 +26,9 @@ from apprentice.cli.output import write_json
 from apprentice.cli.screen import Bar
 from apprentice.cli.summary import Taught, Worlds, compare, within
 from apprentice.environments.household.world import world as conventions
-from apprentice.environments.registry import environment
 from apprentice.memory.releases import Releases
-from apprentice.memory.store import store
 from apprentice.training.novice.lessons import world_rules
+from apprentice.workspace import Workspace
 
 LEARNED: Final = "learned"
 WRITTEN: Final = "hand-written"
@@ -113,7 +112,9 @@ async def run(
         path = lesson.folder / f"rules-{kind}-{world}.jsonl"
         with journal.opened(path, plan) as kept:
             named = "no" if kind == NOTHING else kind
-            done = await evaluate(kept, Bar(progress, f"{named} rules, {world}"), gate)
+            done = await evaluate(
+                lesson.workspace, kept, Bar(progress, f"{named} rules, {world}"), gate
+            )
             return kept.plan, done
 
     (_, untaught), (study, taught), *written = await together(
@@ -124,7 +125,9 @@ async def run(
         ]
     )
     learned = await _learned(
-        lesson.folder / "rules.json", {here: journals[STUDENT, SIZE].plan, there: study}
+        lesson.workspace,
+        lesson.folder / "rules.json",
+        {here: journals[STUDENT, SIZE].plan, there: study},
     )
     shown = in_view(learned)
     shuffled = await together(
@@ -144,17 +147,18 @@ async def run(
     )
 
 
-async def _learned(file: Path, plans: Mapping[str, Plan]) -> dict[str, Rules]:
+async def _learned(workspace: Workspace, file: Path, plans: Mapping[str, Plan]) -> dict[str, Rules]:
     """Return what was released in each world, and keep it beside the journals.
 
     The releases are where `apprentice` keeps what is learned, which the lesson may outlive.
     """
     if known := _read(file):
         return known
-    async with store() as kept:
+    async with workspace.store() as kept:
         found = {}
         for world, plan in plans.items():
-            tenant, where = context_of(plan).tenant, environment(plan.environment).name
+            tenant = context_of(plan, workspace).tenant
+            where = workspace.environment(plan.environment).name
             release = await Releases(kept, tenant, where).current()
             found[world] = release.texts if release else ()
     write_json(file, found)

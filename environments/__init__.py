@@ -1,1 +1,1 @@
-"""Where agents act: the protocol, the registry, and the environments that ship."""
+"""Environments in which agents act: their protocol, their registry and the built-in ones."""

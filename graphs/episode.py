@@ -6,7 +6,7 @@ START -> begin -> act -> step -> record -> END    (solved, stuck, or out of step
                  (not over yet)
 
 A graph that runs episodes as a part of it records them itself: then there is no `record` here.
-With a memory, what was done at similar moments is recalled in every turn: ... remind -> act -> ...
+With `recall_from`, steps of similar tasks are recalled in every turn: ... remind -> act -> ...
 """
 
 from __future__ import annotations
@@ -14,59 +14,70 @@ from __future__ import annotations
 from langgraph.graph import END, START
 
 from apprentice.graphs.technique import Technique
-from apprentice.nodes.act import acting
+from apprentice.memory.experience import OpenExperience
+from apprentice.nodes.act import act_with
 from apprentice.nodes.agents import RETRY, Agent
-from apprentice.nodes.begin import begin
-from apprentice.nodes.experience import Memory, experience
-from apprentice.nodes.grade import Judge, grading
-from apprentice.nodes.record import recording_episode
-from apprentice.nodes.remind import reminding
-from apprentice.nodes.step import stepping
+from apprentice.nodes.begin import begin_in
+from apprentice.nodes.grade import Judge, grade_with
+from apprentice.nodes.record import record_episode_in
+from apprentice.nodes.remind import remind_from
+from apprentice.nodes.step import step_in
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeInput, EpisodeOutput, EpisodeState
+from apprentice.workspace import Workspace, default
 
 Episode = Technique[EpisodeState, EpisodeInput, EpisodeOutput]
 
 
 def build(
+    *,
+    workspace: Workspace | None = None,
     agent: Agent | None = None,
     judge: Judge | None = None,
-    memory: Memory | None = None,
-    *,
+    recall_from: OpenExperience | None = None,
+    record_to: OpenExperience | None = None,
     person: bool = False,
-    record: Memory | None = None,
 ) -> Episode:
     """Wire an episode.
 
     Args:
+        workspace: has the models and environments; that of this process when none is given.
         agent: who acts; the model that the run's context names when none is given.
         judge: who has the last word on the verdict; the environment when none is given, and for
             open tasks whom the run's context names.
-        memory: where moments of other tasks are recalled from in every turn; when none is given,
-            they are not.
+        recall_from: where moments of other tasks are recalled from in every turn; when none is
+            given, they are not.
+        record_to: opens a tenant's experience, in which the attempt is recorded; when none is
+            given, it is not.
         person: whether a person may be asked here, which takes a checkpointer. A graph that runs
             episodes as a part of it asks them itself.
-        record: opens a tenant's experience, in which the attempt is recorded; when none is given,
-            it is not.
+
+    Example:
+        >>> agent = lambda messages: "go to drawer 1"
+        >>> graph = build_episode(agent=agent).compile(name="episode")
+        >>> task = {"environment": "household/north/small", "id": "test/6"}
+        >>> asyncio.run(graph.ainvoke({"task": task}))["verdict"].success
+        False
     """
-    last, turn = "record" if record else END, "remind" if memory else "act"
+    own = workspace or default()
+    last, turn = "record" if record_to else END, "remind" if recall_from else "act"
     after = "grade" if judge else last
     graph = (
         Technique(EpisodeState, Context, input_schema=EpisodeInput, output_schema=EpisodeOutput)
-        .add_node(begin)
-        .add_node("act", acting(agent), retry_policy=RETRY)
-        .add_node("step", stepping(after, turn), destinations=(turn, "grade", last))
-        .add_node("grade", grading(judge, person=person), retry_policy=RETRY)
+        .add_node("begin", begin_in(own))
+        .add_node("act", act_with(agent, own), retry_policy=RETRY)
+        .add_node("step", step_in(own, after, turn), destinations=(turn, "grade", last))
+        .add_node("grade", grade_with(judge, own, person=person), retry_policy=RETRY)
         .add_edge(START, "begin")
         .add_edge("begin", turn)
         .add_edge("act", "step")
         .add_edge("grade", last)
     )
-    if record:
-        graph.add_node("record", recording_episode(record)).add_edge("record", END)
-    if memory:
-        graph.add_node("remind", reminding(memory)).add_edge("remind", "act")
+    if record_to:
+        graph.add_node("record", record_episode_in(record_to, own)).add_edge("record", END)
+    if recall_from:
+        graph.add_node("remind", remind_from(recall_from, own)).add_edge("remind", "act")
     return graph
 
 
-graph = build(person=True, record=experience).compile(name="episode")
+graph = build(record_to=default().experience, person=True).compile(name="episode")

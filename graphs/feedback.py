@@ -14,27 +14,41 @@ from __future__ import annotations
 from langgraph.graph import END, START
 
 from apprentice.graphs.technique import Technique
-from apprentice.nodes.experience import Memory, experience
-from apprentice.nodes.feedback.annotate import annotating
-from apprentice.nodes.feedback.receive import receive
-from apprentice.nodes.feedback.record import recording
+from apprentice.memory.experience import OpenExperience
+from apprentice.nodes.feedback.annotate import annotate_in
+from apprentice.nodes.feedback.receive import receive_in
+from apprentice.nodes.feedback.record import record_in
 from apprentice.state.context import Context
 from apprentice.state.feedback import FeedbackInput, FeedbackOutput, FeedbackState
+from apprentice.workspace import Workspace, default
 
 Feedback = Technique[FeedbackState, FeedbackInput, FeedbackOutput]
 
 
-def build(memory: Memory = experience) -> Feedback:
+def build(
+    *, workspace: Workspace | None = None, record_to: OpenExperience | None = None
+) -> Feedback:
     """Wire the graph.
 
     Args:
-        memory: opens a tenant's experience; the one that this process keeps when none is given.
+        workspace: has the environments and the experience; that of this process when none is given.
+        record_to: opens a tenant's experience; that of the workspace when none is given.
+
+    Example:
+        messages = [{"role": "user", "content": "Where is my parcel?"}, ...]
+        task = {"environment": "returns-desk", "id": "ticket 7"}
+        async with workspace.store() as store:
+            graph = build_feedback(workspace=workspace).compile(store=store)
+            sent = await graph.ainvoke({"messages": messages, "task": task})
+            await graph.ainvoke({"trajectory": sent["id"], "verdict": {"success": True}})
     """
+    own = workspace or default()
+    target = record_to or own.experience
     return (
         Technique(FeedbackState, Context, input_schema=FeedbackInput, output_schema=FeedbackOutput)
-        .add_node(receive)
-        .add_node("record", recording(memory), destinations=("annotate", END))
-        .add_node("annotate", annotating(memory))
+        .add_node("receive", receive_in(own))
+        .add_node("record", record_in(target, own), destinations=("annotate", END))
+        .add_node("annotate", annotate_in(target, own))
         .add_edge(START, "receive")
         .add_edge("annotate", END)
     )

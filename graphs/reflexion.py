@@ -17,52 +17,68 @@ from langgraph.graph import START
 
 from apprentice.graphs import episode
 from apprentice.graphs.technique import Technique
+from apprentice.memory.experience import OpenExperience
 from apprentice.nodes.agents import RETRY, Agent
-from apprentice.nodes.attempt import attempting
-from apprentice.nodes.experience import Memory, experience
+from apprentice.nodes.attempt import attempt_with
 from apprentice.nodes.grade import Judge
 from apprentice.nodes.judge import judge as decide
-from apprentice.nodes.recall import recall
-from apprentice.nodes.record import recording
-from apprentice.nodes.reflect import writing
+from apprentice.nodes.recall import recall_in
+from apprentice.nodes.record import record_in
+from apprentice.nodes.reflect import reflect_with
 from apprentice.state.context import Context
 from apprentice.state.reflexion import ReflexionInput, ReflexionOutput, ReflexionState
+from apprentice.workspace import Workspace, default
 
 Reflexion = Technique[ReflexionState, ReflexionInput, ReflexionOutput]
 
 
 def build(
+    *,
+    workspace: Workspace | None = None,
     agent: Agent | None = None,
     judge: Judge | None = None,
     reflector: Agent | None = None,
-    memory: Memory | None = None,
+    record_to: OpenExperience | None = None,
 ) -> Reflexion:
     """Wire the loop; only the judge node chooses the next step.
 
     Args:
+        workspace: has all that is not given; that of this process when none is given.
         agent: who acts; the model that the run's context names when none is given.
         judge: who has the last word on an attempt; the environment when none is given.
         reflector: who writes reflections; the context's model when none is given.
-        memory: opens a tenant's experience, in which attempts are recorded; when none is given,
+        record_to: opens a tenant's experience, in which attempts are recorded; when none is given,
             they are not. What a run recorded before it was killed it does not attempt again.
+
+    Example:
+        >>> agent = lambda messages: "go to drawer 1"
+        >>> graph = build_reflexion(agent=agent, reflector=lambda messages: "Try shelf 1.")
+        >>> task = {"environment": "household/north/small", "id": "test/6"}
+        >>> run = graph.compile().ainvoke({"task": task}, context=Context(max_trials=2))
+        >>> result = asyncio.run(run)
+        >>> result["outcome"], result["trials"]
+        ('failed', 2)
     """
-    attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
+    own = workspace or default()
+    attempted = episode.build(workspace=own, agent=agent, judge=judge).compile(
+        name="episode", checkpointer=False
+    )
     graph = (
         Technique(
             ReflexionState, Context, input_schema=ReflexionInput, output_schema=ReflexionOutput
         )
-        .add_node(recall)
-        .add_node("attempt", attempting(attempted, memory))
+        .add_node("recall", recall_in(own))
+        .add_node("attempt", attempt_with(attempted, own, record_to))
         .add_node("judge", decide)
-        .add_node("reflect", writing(reflector, memory), retry_policy=RETRY)
+        .add_node("reflect", reflect_with(reflector, own, record_to), retry_policy=RETRY)
         .add_edge(START, "recall")
         .add_edge("attempt", "judge")
         .add_edge("reflect", "attempt")
     )
-    if memory:
+    if record_to:
         # Whatever judge chooses is done meanwhile.
-        graph.add_node("record", recording(memory)).add_edge("judge", "record")
+        graph.add_node("record", record_in(record_to, own)).add_edge("judge", "record")
     return graph
 
 
-graph = build(memory=experience).compile(name="reflexion")
+graph = build(record_to=default().experience).compile(name="reflexion")

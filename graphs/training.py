@@ -24,50 +24,64 @@ from langgraph.graph import END, START
 
 from apprentice.graphs import episode
 from apprentice.graphs.technique import Technique
+from apprentice.memory.experience import OpenExperience
 from apprentice.nodes.agents import RETRY, Agent
-from apprentice.nodes.experience import Memory, experience
 from apprentice.nodes.grade import Judge
 from apprentice.nodes.training.advise import advise
-from apprentice.nodes.training.curate import curating
-from apprentice.nodes.training.evaluate import evaluating
-from apprentice.nodes.training.launch import launching
-from apprentice.nodes.training.promote import promote, reject
-from apprentice.nodes.training.survey import surveying
-from apprentice.nodes.training.watch import watching
-from apprentice.nodes.training.workshop import Jobs, local_jobs
+from apprentice.nodes.training.curate import curate_from
+from apprentice.nodes.training.evaluate import evaluate_with
+from apprentice.nodes.training.launch import launch_with
+from apprentice.nodes.training.promote import promote_in, reject_in
+from apprentice.nodes.training.survey import survey_with
+from apprentice.nodes.training.watch import watch_with
+from apprentice.nodes.training.workshop import Jobs
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingInput, TrainingOutput, TrainingState
+from apprentice.workspace import Workspace, default
 
 Training = Technique[TrainingState, TrainingInput, TrainingOutput]
 
 
 def build(
+    *,
+    workspace: Workspace | None = None,
     agent: Agent | None = None,
     judge: Judge | None = None,
-    memory: Memory = experience,
-    jobs: Jobs = local_jobs,
+    recall_from: OpenExperience | None = None,
+    jobs: Jobs | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Training:
     """Wire a look at the training; it needs a store.
 
     Args:
+        workspace: has all that is not given; that of this process when none is given.
         agent: who attempts the held-out tasks; the context's model when none is given.
         judge: who has the last word on an attempt; the environment when none is given.
-        memory: opens what is learned from; the server's own when none is given.
-        jobs: gives the launcher of jobs; this machine's when none is given.
+        recall_from: opens what is learned from; that of the workspace when none is given.
+        jobs: gives the launcher of jobs; that of the workspace when none is given.
         settings: of a job, where a run's input gives no others.
+
+    Example:
+        async with workspace.store() as store:
+            graph = build_training(workspace=workspace).compile(store=store)
+            result = await graph.ainvoke({"environment": "returns-desk"})
+        print(result["stage"], result["reason"])
     """
-    attempted = episode.build(agent, judge).compile(name="episode", checkpointer=False)
+    own = workspace or default()
+    source, launcher = recall_from or own.experience, jobs or own.launcher
+    attempted = episode.build(workspace=own, agent=agent, judge=judge).compile(
+        name="episode", checkpointer=False
+    )
     return (
         Technique(TrainingState, Context, input_schema=TrainingInput, output_schema=TrainingOutput)
-        .add_node("survey", surveying(memory, settings or {}))
+        .add_node("survey", survey_with(source, settings or {}, own))
         .add_node(advise)
-        .add_node("curate", curating(memory))
-        .add_node("launch", launching(jobs))
-        .add_node("watch", watching(jobs))
-        .add_node("evaluate", evaluating(attempted), retry_policy=RETRY)
-        .add_node(promote)
-        .add_node(reject)
+        .add_node("curate", curate_from(source, own))
+        .add_node("launch", launch_with(launcher, own))
+        .add_node("watch", watch_with(launcher, own))
+        .add_node("evaluate", evaluate_with(attempted, own), retry_policy=RETRY)
+        .add_node("promote", promote_in(own))
+        .add_node("reject", reject_in(own))
         .add_edge(START, "survey")
         .add_edge("promote", END)
         .add_edge("reject", END)

@@ -26,7 +26,7 @@ class Findings(Generic[_N]):
     """One run's findings of one kind.
 
     Attributes:
-        noun: what a finding is; its name is the kind.
+        noun: the class of a finding. Its `stored_as`, else its name, is the kind.
     """
 
     store: BaseStore
@@ -54,7 +54,8 @@ class Findings(Generic[_N]):
 
     @property
     def _namespace(self) -> tuple[str, ...]:
-        where = (self.tenant, self.environment, self.run, self.noun.__name__.lower())
+        kind = self.noun.stored_as or self.noun.__name__.lower()
+        where = (self.tenant, self.environment, self.run, kind)
         return ("findings", *map(label, where))
 
     def _read(self, value: object) -> _N:

@@ -1,27 +1,23 @@
 """Fixed few-shot: attempts that a person chose to be shown, in the order that they chose.
 
-APPRENTICE_EXEMPLARS names a folder (by default `exemplars` under APPRENTICE_DATA); in it, the set
-`<name>` is `<name>.jsonl`. A line is an attempt: `task` (environment and id at least), `messages`
-in any form, and a `verdict` where it was no success. Lines of an export are such lines.
+The setting APPRENTICE_EXEMPLARS names a folder (`exemplars` under APPRENTICE_DATA when unset); in
+it, the set `<name>` is `<name>.jsonl`. A line is an attempt: `task` (environment and id at least),
+`messages` in any form, and a `verdict` where it was no success. Lines of an export are such lines.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from apprentice.memory.store import data_folder
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
-from apprentice.state.experience import RECALLABLE, Outcome, Query, Recalled
+from apprentice.state.experience import RECALLABLE, OutcomeFilter, Query, Recollection
 from apprentice.state.messages import read_messages
 from apprentice.state.nouns import Name, Task, Verdict, digest, transcript
-
-SETTING: Final = "APPRENTICE_EXEMPLARS"
 
 
 class Chosen(BaseModel):
@@ -37,26 +33,26 @@ class Chosen(BaseModel):
 class Fixed:
     """A set of chosen attempts, that answers as a memory does."""
 
-    attempts: Sequence[Recalled]
+    attempts: Sequence[Recollection]
 
     @classmethod
-    def named(cls, name: str) -> Fixed:
-        """Read a set by its name; blocks while it is read.
+    def named(cls, name: str, folder: Path) -> Fixed:
+        """Read a set by its name from a folder of sets; blocks while it is read.
 
         Raises:
             UnknownName: if the server offers no such set.
             BrokenData: if a line cannot be read.
         """
-        offered = {path.stem: path for path in _folder().glob("*.jsonl")}
+        offered = {path.stem: path for path in folder.glob("*.jsonl")}
         if name not in offered:
             raise UnknownName("fixed set of exemplars", name, offered)
         return cls(tuple(_read(offered[name])))
 
-    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         """Return the first attempts that may be shown; steps and reflections are not chosen."""
         if query.what != "tasks":
             return []
-        shown: list[Recalled] = []
+        shown: list[Recollection] = []
         left = query.tokens
         for attempt in self.attempts:
             if len(shown) == query.limit:
@@ -68,7 +64,7 @@ class Fixed:
         return shown
 
 
-def _admits(query: Query, attempt: Recalled) -> bool:
+def _admits(query: Query, attempt: Recollection) -> bool:
     """Tell whether a query's task may be shown an attempt, as the memory would."""
     task, places = attempt.task, query.environments or (query.task.environment,)
     return (
@@ -80,15 +76,11 @@ def _admits(query: Query, attempt: Recalled) -> bool:
     )
 
 
-def _is(outcome: Outcome, success: bool | None) -> bool:
+def _is(outcome: OutcomeFilter, success: bool | None) -> bool:
     return outcome == "any" or success is (outcome == "successes")
 
 
-def _folder() -> Path:
-    return Path(os.environ.get(SETTING) or data_folder() / "exemplars")
-
-
-def _read(path: Path) -> Iterator[Recalled]:
+def _read(path: Path) -> Iterator[Recollection]:
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if not line.strip():
             continue
@@ -100,7 +92,7 @@ def _read(path: Path) -> Iterator[Recalled]:
             raise BrokenData(
                 f"Line {number} of the exemplars {path.stem!r} cannot be read: {why} Correct it."
             ) from error
-        yield Recalled(
+        yield Recollection(
             trajectory=chosen.id or digest(chosen.task.environment, chosen.task.id, text),
             task=chosen.task,
             what="tasks",

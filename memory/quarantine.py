@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from apprentice.memory.labels import label
 from apprentice.state.errors import BrokenData
 from apprentice.state.nouns import digest
-from apprentice.state.review import Quarantined
-from apprentice.state.rules import Rejected
+from apprentice.state.review import QuarantinedOperation
+from apprentice.state.rules import Rejection
 
 PAGE: Final = 100_000
 
@@ -27,8 +27,8 @@ class Quarantine:
     book: str
 
     async def add(
-        self, rejected: Iterable[Rejected], *, run: str, evidence: Sequence[str]
-    ) -> list[Quarantined]:
+        self, rejected: Iterable[Rejection], *, run: str, evidence: Sequence[str]
+    ) -> list[QuarantinedOperation]:
         """Keep what the screening stopped of one batch; again changes nothing."""
         kept = []
         for each in rejected:
@@ -36,7 +36,7 @@ class Quarantine:
                 continue
             operation = each.operation
             key = digest("quarantine", run, evidence, operation.kind, operation.text)
-            found = Quarantined(
+            found = QuarantinedOperation(
                 key=key,
                 operation=operation,
                 reason=each.reason,
@@ -48,7 +48,7 @@ class Quarantine:
             kept.append(found)
         return kept
 
-    async def waiting(self) -> list[Quarantined]:
+    async def waiting(self) -> list[QuarantinedOperation]:
         """Return what no person has decided on yet."""
         return [each for each in await self.all() if each.status == "waiting"]
 
@@ -61,17 +61,19 @@ class Quarantine:
                 gone += 1
         return gone
 
-    async def settle(self, each: Quarantined, status: Literal["approved", "rejected"]) -> None:
+    async def settle(
+        self, each: QuarantinedOperation, status: Literal["approved", "rejected"]
+    ) -> None:
         """Remember what a person decided."""
         await self._put(each.model_copy(update={"status": status}))
 
-    async def all(self) -> list[Quarantined]:
+    async def all(self) -> list[QuarantinedOperation]:
         """Return everything that was stopped, settled or not."""
         items = await self.store.asearch(self._namespace, limit=PAGE)
         own = [item for item in items if item.namespace == self._namespace]
         return [_read(item.value) for item in sorted(own, key=lambda item: item.key)]
 
-    async def _put(self, each: Quarantined) -> None:
+    async def _put(self, each: QuarantinedOperation) -> None:
         value = each.model_dump(mode="json")
         await self.store.aput(self._namespace, each.key, value, index=False)
 
@@ -80,8 +82,8 @@ class Quarantine:
         return ("quarantine", label(self.tenant), label(self.book))
 
 
-def _read(value: object) -> Quarantined:
+def _read(value: object) -> QuarantinedOperation:
     try:
-        return Quarantined.model_validate(value)
+        return QuarantinedOperation.model_validate(value)
     except ValidationError as error:
         raise BrokenData(f"A quarantined operation cannot be read: {error}") from error

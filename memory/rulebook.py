@@ -25,7 +25,7 @@ from apprentice.state.nouns import SCHEMA_VERSION
 from apprentice.state.provenance import VERSION
 from apprentice.state.rulebook import (
     LIMIT,
-    Applied,
+    ApplyResult,
     Author,
     Batch,
     Difference,
@@ -110,7 +110,7 @@ class RulebookLog:
         reason: str = "",
         limit: int = LIMIT,
         seen: Rulebook | None = None,
-    ) -> Applied:
+    ) -> ApplyResult:
         """Judge operations against a book, log what stands, and return the book as it then is.
 
         A second call with the same run, index and evidence changes nothing and returns what the
@@ -130,7 +130,7 @@ class RulebookLog:
         key = batch_key(run, index, evidence)
         snapshot = await self._snapshot()
         if done := snapshot.batches.get(key):
-            return Applied(rulebook=snapshot.book, operations=done.operations)
+            return ApplyResult(rulebook=snapshot.book, operations=done.operations)
         book = seen or snapshot.book
         applied = book.apply(operations, author=author, limit=limit, origin=key)
         if not applied.operations:
@@ -201,7 +201,7 @@ class RulebookLog:
 
     async def rollback(
         self, version: str, *, run: str, author: Author = "person", reason: str = ""
-    ) -> Applied:
+    ) -> ApplyResult:
         """Give the book the rules of an earlier version again, as a new batch."""
         target = await self.version(version)
         reason = reason or f"Back to version {version}."
@@ -209,7 +209,7 @@ class RulebookLog:
 
     async def restore(
         self, target: Rulebook, *, run: str, author: Author = "person", reason: str = ""
-    ) -> Applied:
+    ) -> ApplyResult:
         """Give the book another one's rules, as a new batch: nobody's word on any one of them."""
         return await self.record(
             rollback(await self.load(), target),

@@ -1,12 +1,8 @@
-"""The Store that outlives a run: one SQLite file, shared by the server and the command line.
-
-The folder is APPRENTICE_DATA, by default ./apprentice-data.
-"""
+"""The Store that outlives a run: one SQLite file, shared by the server and the command line."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -44,15 +40,10 @@ class SharedStore(AsyncSqliteStore):
                 await asyncio.sleep(_PAUSE)
 
 
-def data_folder() -> Path:
-    """Return the folder that holds what is learned."""
-    return Path(os.environ.get("APPRENTICE_DATA") or "apprentice-data")
-
-
 @asynccontextmanager
-async def store() -> AsyncIterator[AsyncSqliteStore]:
-    """Open the store; closing it writes what is pending."""
-    path = data_folder() / "store.sqlite"
+async def open_store(folder: Path) -> AsyncIterator[AsyncSqliteStore]:
+    """Open the store in a folder of data; closing it writes what is pending."""
+    path = folder / "store.sqlite"
     await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
     async with SharedStore.from_conn_string(str(path)) as opened:
         # Several processes write to the file: readers do not wait for a writer, writers take

@@ -24,7 +24,7 @@ from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.showings import Showings
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
-from apprentice.state.provenance import WITHDRAWN, Resting, cited, resting_on
+from apprentice.state.provenance import WITHDRAWN, Dependents, cited_trajectories, dependents_of
 from apprentice.state.releases import release_id
 from apprentice.state.rulebook import Rule, Rulebook
 
@@ -46,7 +46,7 @@ class Withdrawn(Noun):
         stopped: operations in quarantine that were erased.
     """
 
-    resting: Resting
+    resting: Dependents
     release: str = ""
     unreleased: tuple[Rule, ...] = ()
     attempts: int = 0
@@ -120,7 +120,7 @@ class _Place:
     async def check(self, names: Sequence[str], experience: Experience | None) -> None:
         """Raise BadInput unless something is known of every trajectory, withdrawn or not."""
         known = await withdrawn(*self.whose) | await remembered(*self.whose)
-        known |= cited(await self.log.batches())
+        known |= cited_trajectories(await self.log.batches())
         known |= {name for each in await Quarantine(*self.whose).all() for name in each.evidence}
         known |= (await attempts(*self.whose, names)).keys()
         unknown = [name for name in names if name not in known]
@@ -149,7 +149,7 @@ class _Place:
     async def unlearn(self, names: Sequence[str], reason: str) -> Withdrawn:
         """Take what rests on withdrawn trajectories out of the draft, and out of every release."""
         batches = await self.log.batches()
-        resting = resting_on(batches, await withdrawn(*self.whose))
+        resting = dependents_of(batches, await withdrawn(*self.whose))
         # What the log holds is part of the name: after later words, it is another withdrawal.
         run = digest("withdraw", names, batches[-1].key if batches else "")
         await self.log.record(
@@ -176,7 +176,7 @@ def _namespace(tenant: str, environment: str) -> tuple[str, ...]:
 
 
 async def _released_without(
-    resting: Resting, releases: Releases, run: str, reason: str
+    resting: Dependents, releases: Releases, run: str, reason: str
 ) -> tuple[str, tuple[Rule, ...]]:
     """Put a release without barred rules in force; return its id, and what it leaves out."""
     current = await releases.current()

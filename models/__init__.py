@@ -1,91 +1,106 @@
 """The one seam to chat and embedding models: a name in, a LangChain model out.
 
 `local:<name>` runs in this process; `<provider>:<model>` is hosted. Callers choose names and
-bounded numbers; addresses, keys and folders are the server's settings.
+bounded numbers; addresses, keys and folders are those of the workspace.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 
+from apprentice.models.names import LocalModels, plain
 from apprentice.state.errors import BadInput
 
 _NAME: Final = re.compile(r"([a-z_]+):([A-Za-z0-9._:/-]{1,120})")
 
-__all__ = ["chat", "embeddings"]
+__all__ = ["Models"]
 
 
-def chat(
-    name: str,
-    *,
-    adapter: str = "",
-    temperature: float = 0.0,
-    max_tokens: int = 128,
-    seed: int | None = None,
-) -> BaseChatModel:
-    """Return the chat model of a name.
+@dataclass(frozen=True)
+class Models:
+    """The chat and embedding models of one workspace.
 
-    A local model's weights and adapter are looked up with the first question, in the model's
-    own thread. A hosted provider's package is imported here, which takes a moment the first
-    time: call this off the event loop.
-
-    Args:
-        name: `local:<name>`, or `<provider>:<model>` such as `openai:gpt-4.1-mini`.
-        adapter: name of a LoRA adapter, for local models.
-        temperature: 0 for the likeliest answer, up to 2.
-        max_tokens: how many tokens an answer may have.
-        seed: makes drawn answers repeatable where the provider offers that.
-
-    Raises:
-        BadInput: the name has not that form, or an adapter is asked of a hosted model.
-        UnknownName: there is no such provider.
-        MissingPart: a key or a package is missing.
+    Attributes:
+        local: the local models and adapters that it offers.
+        has_key: tells whether one of some variables holds a provider's key.
     """
-    provider, model = _parsed(name, "local:novice or openai:gpt-4.1-mini")
-    if provider == "local":
-        from apprentice.models.local import LocalChatModel
-        from apprentice.models.names import plain
 
-        return LocalChatModel(
-            model=plain("local model", model),
-            adapter=adapter and plain("adapter", adapter),
-            temperature=temperature,
-            max_tokens=max_tokens,
-            seed=seed,
-        )
-    if adapter:
-        raise BadInput(f"Adapters are for local models; {name} is hosted. Leave adapter empty.")
-    from apprentice.models.hosted import hosted
+    local: LocalModels
+    has_key: Callable[[Sequence[str]], bool]
 
-    return hosted(provider, model, temperature, max_tokens, seed)
+    def chat(
+        self,
+        name: str,
+        *,
+        adapter: str = "",
+        temperature: float = 0.0,
+        max_tokens: int = 128,
+        seed: int | None = None,
+    ) -> BaseChatModel:
+        """Return the chat model of a name.
 
+        A local model's weights and adapter are looked up with the first question, in the model's
+        own thread. A hosted provider's package is imported here, which takes a moment the first
+        time: call this off the event loop.
 
-def embeddings(name: str) -> Embeddings:
-    """Return the embedding model of a name; the same name gives the same object.
+        Args:
+            name: `local:<name>`, or `<provider>:<model>` such as `openai:gpt-4.1-mini`.
+            adapter: name of a LoRA adapter, for local models.
+            temperature: 0 for the likeliest answer, up to 2.
+            max_tokens: how many tokens an answer may have.
+            seed: makes drawn answers repeatable where the provider offers that.
 
-    Weights are loaded with the first text. A hosted provider's package is imported here: call
-    this off the event loop.
+        Raises:
+            BadInput: the name has not that form, or an adapter is asked of a hosted model.
+            UnknownName: there is no such provider.
+            MissingPart: a key or a package is missing.
+        """
+        provider, model = _parsed(name, "local:novice or openai:gpt-4.1-mini")
+        if provider == "local":
+            from apprentice.models.local import LocalChatModel
 
-    Args:
-        name: `local:minilm`, or `<provider>:<model>` such as `openai:text-embedding-3-small`.
+            return LocalChatModel(
+                model=plain("local model", model),
+                models=self.local,
+                adapter=adapter and plain("adapter", adapter),
+                temperature=temperature,
+                max_tokens=max_tokens,
+                seed=seed,
+            )
+        if adapter:
+            raise BadInput(f"Adapters are for local models; {name} is hosted. Leave adapter empty.")
+        from apprentice.models.hosted import hosted
 
-    Raises:
-        BadInput: the name has not that form.
-        UnknownName: there is no such local model or provider.
-        MissingPart: a key or a package is missing.
-    """
-    provider, model = _parsed(name, "local:minilm or openai:text-embedding-3-small")
-    if provider == "local":
-        from apprentice.models.minilm import named
+        return hosted(provider, model, temperature, max_tokens, seed, self.has_key)
 
-        return named(model)
-    from apprentice.models.hosted import hosted_embeddings
+    def embeddings(self, name: str) -> Embeddings:
+        """Return the embedding model of a name; the same name gives the same object.
 
-    return hosted_embeddings(provider, model)
+        Weights are loaded with the first text. A hosted provider's package is imported here: call
+        this off the event loop.
+
+        Args:
+            name: `local:minilm`, or `<provider>:<model>` such as `openai:text-embedding-3-small`.
+
+        Raises:
+            BadInput: the name has not that form.
+            UnknownName: there is no such local model or provider.
+            MissingPart: a key or a package is missing.
+        """
+        provider, model = _parsed(name, "local:minilm or openai:text-embedding-3-small")
+        if provider == "local":
+            from apprentice.models.minilm import named
+
+            return named(model)
+        from apprentice.models.hosted import hosted_embeddings
+
+        return hosted_embeddings(provider, model, self.has_key)
 
 
 def _parsed(name: str, examples: str) -> tuple[str, str]:

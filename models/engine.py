@@ -15,11 +15,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from apprentice.models.loading import LOADING
-from apprentice.models.names import model_folder
+from apprentice.models.names import LocalModels
 from apprentice.models.prefixes import Prefixes
 from apprentice.state.errors import (
     ApprenticeError,
@@ -43,12 +44,13 @@ class Request:
     Attributes:
         messages: the conversation in the form that chat templates read.
         tools: JSON Schemas of functions, for templates that have a place for them.
+        adapter: the folder of a LoRA adapter; None for none.
         stop: texts at which the answer ends; they are not part of it.
     """
 
     messages: Sequence[Mapping[str, Any]]
     tools: Sequence[Mapping[str, Any]] = ()
-    adapter: str = ""
+    adapter: Path | None = None
     temperature: float = 0.0
     max_tokens: int = 128
     seed: int | None = None
@@ -70,7 +72,7 @@ Inbox = SimpleQueue["tuple[Request, Future[Answer]] | None"]
 
 
 @dataclass
-class _Row:
+class _Conversation:
     """A conversation at work."""
 
     request: Request
@@ -92,15 +94,17 @@ class _Row:
         return self.tokens[at:] + self.written
 
 
-class Engine:
+class InferenceEngine:
     """A local model in a thread of its own; it loads with the first request.
 
     Args:
         name: the model's plain name.
+        models: where its weights are, and on which device it computes.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, models: LocalModels) -> None:
         self.name = name
+        self._models = models
         self._inbox: Inbox = SimpleQueue()
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -140,10 +144,10 @@ class Engine:
 
     def _run(self) -> None:
         """Work until closed. The thread's boundary: every error becomes its requesters' error."""
-        rows: list[_Row] = []
+        rows: list[_Conversation] = []
         end: ApprenticeError | None = None
         try:
-            _Worker(self.name, self._inbox, rows).work(self._closing)
+            _Worker(self.name, self._models, self._inbox, rows).work(self._closing)
         except ApprenticeError as error:
             end = error
         except Exception as error:
@@ -164,10 +168,12 @@ class Engine:
 class _Worker:
     """The loop inside the thread."""
 
-    def __init__(self, name: str, inbox: Inbox, rows: list[_Row]) -> None:
+    def __init__(
+        self, name: str, models: LocalModels, inbox: Inbox, rows: list[_Conversation]
+    ) -> None:
         self._rows = rows
         self._inbox = inbox
-        folder = model_folder(name)
+        folder = models.folder(name)
         with LOADING:
             try:
                 from apprentice.models import weights
@@ -177,7 +183,7 @@ class _Worker:
                     "Install them with: pip install -c constraints.txt -e '.[local]'"
                 ) from error
             self._choose, self._generator = weights.choose, weights.generator
-            self._weights: Weights = weights.Weights(name, folder)
+            self._weights: Weights = weights.Weights(name, folder, models.device or "cpu")
         self._prefixes = Prefixes()
 
     def work(self, closing: threading.Event) -> None:
@@ -209,7 +215,7 @@ class _Worker:
             except Exception as error:  # the request's fault: only its own future hears of it
                 _fail(future, _sentence(self._weights.name, error))
 
-    def _begin(self, request: Request, future: Future[Answer]) -> _Row:
+    def _begin(self, request: Request, future: Future[Answer]) -> _Conversation:
         weights = self._weights
         if not request.messages:
             raise BadInput(f"local:{weights.name} was asked with no message. Send at least one.")
@@ -218,7 +224,7 @@ class _Worker:
         if len(tokens) >= weights.context:
             raise ContextOverflow(f"local:{weights.name}", len(tokens), weights.context - 1)
         cache = self._prefixes.take(served.key, tokens) or served.network.cache()
-        return _Row(
+        return _Conversation(
             request=request,
             future=future,
             served=served,
@@ -229,9 +235,9 @@ class _Worker:
             remembered=cache.length,
         )
 
-    def _step(self, rows: list[_Row]) -> None:
+    def _step(self, rows: list[_Conversation]) -> None:
         """Advance conversations of one network, as many as a step has room for."""
-        batch: list[tuple[_Row, Sequence[int]]] = []
+        batch: list[tuple[_Conversation, Sequence[int]]] = []
         room = TOKENS_A_STEP
         for row in rows:
             tokens = row.unread[:room]
@@ -250,7 +256,7 @@ class _Worker:
         for number, token in zip(ready, chosen, strict=True):
             self._write(batch[number][0], token)
 
-    def _write(self, row: _Row, token: int) -> None:
+    def _write(self, row: _Conversation, token: int) -> None:
         """Append a token; answer when it ends the turn."""
         words = row.served.words
         if token in words.ends:
@@ -266,14 +272,14 @@ class _Worker:
         if len(row.written) >= row.limit:
             self._answer(row, words.decode(row.written), "length")
 
-    def _answer(self, row: _Row, text: str, finish: Literal["stop", "length"]) -> None:
+    def _answer(self, row: _Conversation, text: str, finish: Literal["stop", "length"]) -> None:
         if row.future.set_running_or_notify_cancel():  # from here on it cannot be cancelled
             self._release(row)
             row.future.set_result(
                 Answer(text, finish, len(row.tokens), len(row.written), row.remembered)
             )
 
-    def _release(self, row: _Row) -> None:
+    def _release(self, row: _Conversation) -> None:
         """Keep what the network has read of a conversation."""
         read = (row.tokens + row.written)[: row.cache.length]
         self._prefixes.keep(row.served.key, read, row.cache)
@@ -300,16 +306,20 @@ def _sentence(name: str, error: Exception) -> ApprenticeError:
     return failure
 
 
-_engines: dict[str, Engine] = {}
+_engines: dict[tuple[Path, str], InferenceEngine] = {}
 _engines_lock = threading.Lock()
 
 
-def engine(name: str) -> Engine:
-    """Return the running engine of a model; start one where there is none, or it has died."""
+def engine(name: str, models: LocalModels) -> InferenceEngine:
+    """Return the running engine of a model; start one where there is none, or it has died.
+
+    All that ask for the weights in one folder, on one device, share an engine.
+    """
+    key = (models.place(name), models.device)
     with _engines_lock:
-        running = _engines.get(name)
+        running = _engines.get(key)
         if running is None or not running.alive:
-            running = _engines[name] = Engine(name)
+            running = _engines[key] = InferenceEngine(name, models)
         return running
 
 

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from apprentice.models.names import model_folder
 from apprentice.state.errors import BadInput, BrokenData
 
 CARD: Final = "card.json"
@@ -21,12 +20,13 @@ _SAMPLES: Final = 64
 _BLOCK: Final = 1 << 20
 
 
-def check_fit(folder: Path, model: str) -> None:
+def check_fit(folder: Path, model: str, weights: Path) -> None:
     """Refuse an adapter whose card names another model, or other weights than are in place; blocks.
 
     Args:
         folder: the adapter's.
         model: plain name of the local model that is to act with it.
+        weights: the folder of that model.
 
     Raises:
         BadInput: it does not fit.
@@ -48,20 +48,19 @@ def check_fit(folder: Path, model: str) -> None:
             f"Adapter {folder.name!r} is for local:{base}, not for local:{model}. Name one of its "
             "own, or none."
         )
-    if made_for != base_fingerprint(model):
+    if made_for != base_fingerprint(weights):
         raise BadInput(
             f"Adapter {folder.name!r} was trained on other weights of local:{model} than the ones "
             f"in place. Train it anew: apprentice adapters show {folder.name} says how."
         )
 
 
-def base_fingerprint(name: str) -> str:
-    """Hash what an adapter depends on: a local model's weights, configuration and tokenizer.
+def base_fingerprint(folder: Path) -> str:
+    """Hash what an adapter depends on: a model's weights, configuration and tokenizer.
 
     Of files beyond 64 MiB, 64 blocks are hashed, evenly spread, and the size: a changed model
     differs everywhere.
     """
-    folder = model_folder(name)
     files = sorted(
         file
         for pattern in ("*.safetensors", "*.bin", "config.json", "tokenizer*", "*.jinja")

@@ -7,8 +7,7 @@ OpenAI's protocol. Callers say a name.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -65,9 +64,17 @@ EMBEDDERS: Final = (
 T = TypeVar("T")
 
 
-@lru_cache(maxsize=64)
+HasKey = Callable[[Sequence[str]], bool]
+"""Tells whether one of some variables holds a key."""
+
+
 def hosted(
-    provider: str, model: str, temperature: float, max_tokens: int, seed: int | None
+    provider: str,
+    model: str,
+    temperature: float,
+    max_tokens: int,
+    seed: int | None,
+    has_key: HasKey,
 ) -> BaseChatModel:
     """Return a provider's model; the same settings give the same client.
 
@@ -75,14 +82,32 @@ def hosted(
         UnknownName: there is no such provider.
         MissingPart: its package is not installed, or its key is not set.
     """
+    _check_key(provider, model, PROVIDERS, has_key)
+    return _chat(provider, model, temperature, max_tokens, seed)
 
+
+def hosted_embeddings(provider: str, model: str, has_key: HasKey) -> Embeddings:
+    """Return a provider's embedding model; the same name gives the same client.
+
+    Raises:
+        UnknownName: there is no such provider.
+        MissingPart: its package is not installed, or its key is not set.
+    """
+    _check_key(provider, model, {name: PROVIDERS[name] for name in EMBEDDERS}, has_key)
+    return _embeddings(provider, model)
+
+
+@lru_cache(maxsize=64)
+def _chat(
+    provider: str, model: str, temperature: float, max_tokens: int, seed: int | None
+) -> BaseChatModel:
     def make() -> BaseChatModel:
         made: BaseChatModel = init_chat_model(
             model, model_provider=provider, temperature=temperature, max_tokens=max_tokens
         )
         return made
 
-    made = _set_up(provider, model, PROVIDERS, make)
+    made = _set_up(provider, model, make)
     if seed is None:
         return made
     if "seed" in type(made).model_fields:
@@ -91,32 +116,29 @@ def hosted(
 
 
 @lru_cache(maxsize=8)
-def hosted_embeddings(provider: str, model: str) -> Embeddings:
-    """Return a provider's embedding model; the same name gives the same client.
-
-    Raises:
-        UnknownName: there is no such provider.
-        MissingPart: its package is not installed, or its key is not set.
-    """
-    known = {name: PROVIDERS[name] for name in EMBEDDERS}
+def _embeddings(provider: str, model: str) -> Embeddings:
     # Texts go to the provider as they are: servers that speak OpenAI's protocol know no token ids.
     options = {"check_embedding_ctx_length": False} if provider == "openai" else {}
 
     def make() -> Embeddings:
         return init_embeddings(model, provider=provider, **options)
 
-    return _set_up(provider, model, known, make)
+    return _set_up(provider, model, make)
 
 
-def _set_up(
-    provider: str, model: str, known: Mapping[str, tuple[str, ...]], make: Callable[[], T]
-) -> T:
-    """Make a provider's model, and say in a sentence what is missing if that fails."""
+def _check_key(
+    provider: str, model: str, known: Mapping[str, tuple[str, ...]], has_key: HasKey
+) -> None:
+    """Refuse a provider that is not known, or whose key is not set."""
     if provider not in known:
         raise UnknownName("model provider", provider, ["local", *known])
     keys = known[provider]
-    if keys and not any(os.environ.get(key) for key in keys):
+    if keys and not has_key(keys):
         raise MissingPart(_no_key(provider, model, keys))
+
+
+def _set_up(provider: str, model: str, make: Callable[[], T]) -> T:
+    """Make a provider's model, and say in a sentence what is missing if that fails."""
     try:
         return make()
     except ImportError as error:

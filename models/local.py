@@ -17,7 +17,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, field_validator
 
 from apprentice.models.engine import Answer, Request, engine
-from apprentice.models.names import fingerprint, plain
+from apprentice.models.names import LocalModels, plain
 from apprentice.models.toolcalls import as_chat
 from apprentice.state.toolcalls import parse
 
@@ -29,7 +29,8 @@ class LocalChatModel(BaseChatModel):
     which loads in a thread of its own with the first question.
 
     Attributes:
-        model: `novice`, or a name that the server's settings offer.
+        model: `novice`, or a name that the workspace offers.
+        models: where the workspace has its models and adapters.
         adapter: name of a LoRA adapter, or "" for none.
         temperature: 0 takes the likeliest token, otherwise tokens are drawn.
         max_tokens: how many tokens an answer may have.
@@ -37,6 +38,7 @@ class LocalChatModel(BaseChatModel):
     """
 
     model: str
+    models: LocalModels = Field(exclude=True, repr=False)
     adapter: str = ""
     temperature: float = Field(default=0.0, ge=0, le=2)
     max_tokens: int = Field(default=128, ge=1)
@@ -75,7 +77,7 @@ class LocalChatModel(BaseChatModel):
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         """Name the weights too, so that answers kept in a cache are never another model's."""
         named = super()._get_llm_string(stop, **kwargs)
-        return f"{named}---{fingerprint(self.model, self.adapter)}"
+        return f"{named}---{self.models.fingerprint(self.model, self.adapter)}"
 
     def bind_tools(
         self,
@@ -93,7 +95,7 @@ class LocalChatModel(BaseChatModel):
         return Request(
             messages=as_chat(messages),
             tools=kwargs.get("tools", ()),
-            adapter=self.adapter,
+            adapter=self.models.adapters / self.adapter if self.adapter else None,
             temperature=self.temperature,
             max_tokens=self.max_tokens,
             seed=self.seed,
@@ -124,7 +126,7 @@ class LocalChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         request = self._request(messages, stop, kwargs)
-        return self._result(engine(self.model).submit(request).result(), request)
+        return self._result(engine(self.model, self.models).submit(request).result(), request)
 
     async def _agenerate(
         self,
@@ -134,5 +136,5 @@ class LocalChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         request = self._request(messages, stop, kwargs)
-        answer = await asyncio.wrap_future(engine(self.model).submit(request))
+        answer = await asyncio.wrap_future(engine(self.model, self.models).submit(request))
         return self._result(answer, request)

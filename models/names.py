@@ -1,14 +1,13 @@
-"""From the plain names that callers may use to the folders that the server has chosen for them.
+"""From the plain names that callers may use to the folders that a workspace has chosen for them.
 
-`local:novice` and `local:clerk` are shipped. The server's own settings name two folders whose
-sub-folders are what callers may ask for: APPRENTICE_LOCAL_MODELS (Hugging Face models) and
-APPRENTICE_ADAPTERS (LoRA adapters; by default `adapters` under APPRENTICE_DATA).
+`local:novice` and `local:clerk` are shipped. A workspace names two folders whose sub-folders are
+what callers may ask for: one of Hugging Face models, and one of LoRA adapters.
 """
 
 from __future__ import annotations
 
-import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +17,8 @@ from apprentice.state.nouns import digest
 NOVICE: Final = "novice"
 CLERK: Final = "clerk"
 SHIPPED: Final = (NOVICE, CLERK)
-_HERE: Final = Path(__file__).parent
+SHIPPED_IN: Final = Path(__file__).parent
+ADAPTER_CONFIG: Final = "adapter_config.json"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -32,56 +32,66 @@ def plain(what: str, name: str) -> str:
     return name
 
 
-def model_folder(name: str) -> Path:
-    """Return the folder of a local model's weights.
+@dataclass(frozen=True)
+class LocalModels:
+    """The local models and adapters that one workspace offers.
 
-    Raises:
-        UnknownName: no such model is offered here.
-        MissingPart: a shipped model's weights are not where they belong.
+    Attributes:
+        root: the folder whose sub-folders are Hugging Face models; None where none are offered.
+        adapters: the folder whose sub-folders are LoRA adapters.
+        device: of the models, as torch names it; '' for the CPU, and in training the first GPU.
     """
-    if name in SHIPPED:
-        folder = _HERE / name / "weights"
-        if not (folder / "config.json").is_file():
+
+    root: Path | None
+    adapters: Path
+    device: str = ""
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a local model's weights.
+
+        Raises:
+            UnknownName: no such model is offered here.
+            MissingPart: a shipped model's weights are not where they belong.
+        """
+        folder = self.place(name)
+        if (folder / "config.json").is_file():
+            return folder
+        if name in SHIPPED:
             raise MissingPart(
                 f"The weights of local:{name} are missing from models/{name}/weights. "
                 f"Train them with `make {name}`, or install a release that contains them."
             )
-        return folder
-    offered = _folders(os.environ.get("APPRENTICE_LOCAL_MODELS", ""), "config.json")
-    if name not in offered:
-        raise UnknownName("local model", name, [*SHIPPED, *offered])
-    return offered[name]
+        raise UnknownName("local model", name, [*SHIPPED, *_folders(self.root, "config.json")])
+
+    def place(self, name: str) -> Path:
+        """Return where a local model's weights are, if it is offered; touches no file."""
+        if name in SHIPPED or self.root is None:
+            return SHIPPED_IN / name / "weights"
+        return self.root.absolute() / plain("local model", name)
+
+    def adapter(self, name: str) -> Path:
+        """Return the folder of an adapter, or raise UnknownName."""
+        return check_adapter(self.adapters / plain("adapter", name))
+
+    def fingerprint(self, name: str, adapter: str = "") -> str:
+        """Identify a local model's files, and its adapter's, by their sizes and times of writing.
+
+        Raises:
+            UnknownName: no such model or adapter is offered here.
+            MissingPart: a shipped model's weights are not where they belong.
+        """
+        folders = [self.folder(name), *([self.adapter(adapter)] if adapter else [])]
+        files = [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]
+        return digest([(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files])
 
 
-def adapters_root() -> Path:
-    """Return the folder whose sub-folders are the adapters."""
-    data = os.environ.get("APPRENTICE_DATA", "apprentice-data")
-    return Path(os.environ.get("APPRENTICE_ADAPTERS", "") or Path(data) / "adapters")
+def check_adapter(folder: Path) -> Path:
+    """Return an adapter's folder, or raise UnknownName with those beside it."""
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise UnknownName("adapter", folder.name, _folders(folder.parent, ADAPTER_CONFIG))
+    return folder
 
 
-def adapter_folder(name: str) -> Path:
-    """Return the folder of an adapter, or raise UnknownName."""
-    offered = _folders(str(adapters_root()), "adapter_config.json")
-    if name not in offered:
-        raise UnknownName("adapter", name, offered)
-    return offered[name]
-
-
-def fingerprint(name: str, adapter: str = "") -> str:
-    """Identify a local model's files, and its adapter's, by their sizes and times of writing.
-
-    Raises:
-        UnknownName: no such model or adapter is offered here.
-        MissingPart: a shipped model's weights are not where they belong.
-    """
-    folders = [model_folder(name), *([adapter_folder(adapter)] if adapter else [])]
-    files = [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]
-    found = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return digest(found)
-
-
-def _folders(root: str, marker: str) -> dict[str, Path]:
-    """Return the sub-folders that hold a marker file, by name."""
-    if not root or not Path(root).is_dir():
-        return {}
-    return {path.parent.name: path.parent for path in sorted(Path(root).glob(f"*/{marker}"))}
+def _folders(root: Path | None, marker: str) -> list[str]:
+    """Return the names of the sub-folders that hold a marker file."""
+    return sorted(path.parent.name for path in root.glob(f"*/{marker}")) if root else []

@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from apprentice.models.names import model_folder, plain
+from apprentice.models.names import LocalModels, plain
 from apprentice.state.errors import MissingPart
 
 BYTES_A_TOKEN: Final = 3
 """For hosted models: English has about four bytes a token, code and other languages fewer."""
 
 
-def counter(name: str) -> Callable[[str], int]:
+def counter(name: str, models: LocalModels) -> Callable[[str], int]:
     """Return what counts a text's tokens as a model does.
 
     A local model's own tokenizer counts. That of a hosted model is somebody else's, and would have
@@ -30,7 +30,7 @@ def counter(name: str) -> Callable[[str], int]:
     provider, _, model = name.partition(":")
     if provider != "local":
         return estimate
-    return _own(model_folder(plain("local model", model)))
+    return _own(models.folder(plain("local model", model)))
 
 
 def estimate(text: str) -> int:
@@ -38,7 +38,7 @@ def estimate(text: str) -> int:
     return -(-len(text.encode()) // BYTES_A_TOKEN)
 
 
-def context_length(name: str) -> int | None:
+def context_length(name: str, models: LocalModels) -> int | None:
     """Return how many tokens a local model reads and writes at once; None where nobody says.
 
     Raises:
@@ -48,7 +48,7 @@ def context_length(name: str) -> int | None:
     provider, _, model = name.partition(":")
     if provider != "local":
         return None
-    file = model_folder(plain("local model", model)) / "config.json"
+    file = models.folder(plain("local model", model)) / "config.json"
     settings = json.loads(file.read_text(encoding="utf-8"))
     length = settings.get("max_position_embeddings")
     return int(length) if length else None

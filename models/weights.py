@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
-import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from transformers.utils import logging
 from apprentice.models.fit import check_fit
 from apprentice.models.llama import Llama, is_plain
 from apprentice.models.loading import ignore_deprecated_attribute
-from apprentice.models.names import adapter_folder
+from apprentice.models.names import check_adapter
 from apprentice.models.toolcalls import plain_turns
 from apprentice.state.errors import BrokenData
 
@@ -173,13 +172,15 @@ class Weights:
     Args:
         name: what the model is called in messages.
         folder: a Hugging Face folder with a tokenizer that has a chat template.
+        device: where it computes.
 
     Raises:
         BrokenData: the folder does not hold a model that can be read.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, device: str = "cpu") -> None:
         self.name = name
+        self._folder = folder
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
@@ -195,8 +196,7 @@ class Weights:
         if not self._tokenizer.chat_template:
             raise BrokenData(f"The tokenizer of local:{name} has no chat template. Add one.")
         model.eval().requires_grad_(False)
-        device = torch.device(os.environ.get("APPRENTICE_DEVICE", "cpu"))
-        if device.type == "cpu" and model.num_parameters() < _SMALL:
+        if torch.device(device).type == "cpu" and model.num_parameters() < _SMALL:
             # Measured: a small network is fastest in float32 on one thread; more of them wait
             # for each other longer than they work.
             model.float()
@@ -207,21 +207,21 @@ class Weights:
         words = Words(self._tokenizer, end_tokens(self._model, self._tokenizer))
         self._base = Served("", _network(self._model), words)
 
-    def served(self, adapter: str = "") -> Served:
-        """Return what answers with an adapter, or with none.
+    def served(self, adapter: Path | None = None) -> Served:
+        """Return what answers with the adapter in a folder, or with none.
 
         Raises:
             UnknownName: there is no such adapter.
             BadInput: it was trained on another model, or on other weights than are in place.
             BrokenData: it cannot be read.
         """
-        if not adapter:
+        if adapter is None:
             return self._base
-        folder = adapter_folder(adapter)
+        folder = check_adapter(adapter)
         newest = max(path.stat().st_mtime_ns for path in folder.iterdir())
         key = f"{adapter}@{newest}"
         if key not in self._adapted:
-            check_fit(folder, self.name)
+            check_fit(folder, self.name, self._folder)
             self._adapted[key] = self._with(key, folder)
             if len(self._adapted) > MAX_ADAPTERS:
                 self._adapted.popitem(last=False)

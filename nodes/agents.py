@@ -38,12 +38,11 @@ from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import RetryPolicy
 
 from apprentice.environments.advance import TURN_CHARACTERS
-from apprentice.models import chat
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import ApprenticeError, ModelFailure, ModelUnavailable
 from apprentice.state.nouns import Usage, text_of
 from apprentice.state.redaction import public_message
-from apprentice.training.adapters import check_owner
+from apprentice.workspace import LOCAL, Workspace
 
 Agent = (
     Runnable[Any, Any]
@@ -82,7 +81,11 @@ class Reply(NamedTuple):
 
 
 async def ask(
-    agent: Agent | None, messages: Sequence[AnyMessage], context: Context, **about: str
+    agent: Agent | None,
+    messages: Sequence[AnyMessage],
+    context: Context,
+    workspace: Workspace,
+    **about: str,
 ) -> Reply:
     """Ask an agent, or the context's model when there is none, for its next turn.
 
@@ -90,16 +93,19 @@ async def ask(
         agent: the caller's own, if any.
         messages: the conversation so far.
         context: names the model and how to sample from it.
+        workspace: has the models.
         about: what the call is for; metadata of its trace, such as the graph and the environment.
 
     Raises:
+        MissingPart: if there is no agent, and nobody names a model.
         ModelUnavailable: if the model cannot answer for now.
         ModelFailure: if it cannot answer at all, or the answer is no turn.
     """
     began = perf_counter()
     given = list(messages)
     if agent is None:
-        answer = await _ask_model(given, context, about)
+        await workspace.ready()
+        answer = await _ask_model(given, workspace.resolved(context), workspace, about)
     elif isinstance(agent, PregelProtocol):
         answer = await agent.ainvoke({"messages": given}, _traced(about))
     elif isinstance(agent, Runnable):
@@ -119,12 +125,14 @@ async def call(function: Callable[..., Any], *arguments: Any) -> Any:
     return await answer if isawaitable(answer) else answer
 
 
-async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[str, str]) -> Any:
+async def _ask_model(
+    messages: list[AnyMessage], context: Context, workspace: Workspace, about: dict[str, str]
+) -> Any:
     adapter = "" if context.adapter == NO_ADAPTER else context.adapter
     if adapter:
-        await asyncio.to_thread(check_owner, adapter, context.tenant)
+        await asyncio.to_thread(workspace.adapters.check_owner, adapter, context.tenant)
     named = partial(
-        chat,
+        workspace.chat,
         context.model,
         adapter=adapter,
         temperature=context.temperature,
@@ -132,7 +140,7 @@ async def _ask_model(messages: list[AnyMessage], context: Context, about: dict[s
         seed=context.seed,
     )
     # A hosted provider's package may have to be imported; a local model waits in its own thread.
-    local = context.model.startswith("local:")
+    local = context.model.startswith(LOCAL)
     model = named() if local else await asyncio.to_thread(named)
     about = {**about, "model": context.model, "adapter": context.adapter}
     try:

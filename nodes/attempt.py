@@ -12,16 +12,20 @@ from langgraph.config import get_config
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
+from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
-from apprentice.nodes.experience import Memory, kept
+from apprentice.nodes.experience import experience_of
 from apprentice.state.context import MAX_SEED, Context
 from apprentice.state.nouns import InView, Task, Trajectory, trajectory_id, transcript
 from apprentice.state.prompts import Shown
 from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
+from apprentice.workspace import Workspace
 
 
-def attempting(
-    episode: CompiledStateGraph[Any, Context, Any, Any], memory: Memory | None = None
+def attempt_with(
+    episode: CompiledStateGraph[Any, Context, Any, Any],
+    workspace: Workspace,
+    record_to: OpenExperience | None = None,
 ) -> Node[ReflexionState, ReflexionUpdate]:
     """Return the node that runs an episode as a subgraph; the finished attempt is kept whole.
 
@@ -31,10 +35,11 @@ def attempting(
 
     async def attempt(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
         """Attempt the task once more."""
-        context = Context.of(runtime)
+        await workspace.ready()
+        context = workspace.resolved(Context.of(runtime))
         trial = state.trials + 1
         name = trajectory_id(context.tenant, state.task, state.run_name, trial)
-        experience = await kept(memory, runtime)
+        experience = await experience_of(runtime, record_to, workspace)
         if experience and (before := await experience.get(name)):
             trajectory = before.trajectory
         else:

@@ -9,49 +9,55 @@ from langchain_core.messages import RemoveMessage
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.runtime import Runtime
 
-from apprentice.environments import advance
-from apprentice.environments.registry import environment
 from apprentice.memory.releases import Releases
+from apprentice.nodes import Node
 from apprentice.nodes.tasks import read_run, read_shown, read_task
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.episode import EpisodeGiven, EpisodeUpdate
 from apprentice.state.nouns import InView, Usage, text_of
-from apprentice.state.prompts import acting
+from apprentice.state.prompts import act_prompt
 from apprentice.state.releases import Release
+from apprentice.workspace import Workspace
 
 
-async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate:
-    """Show the agent the released rules and its task; whatever the thread held is over."""
-    shown = read_shown(state.shown)
-    run = read_run(state.run, runtime)
-    task = await asyncio.to_thread(read_task, state.task)
-    context = Context.of(runtime)
-    in_view = InView()
-    releases = Releases(runtime.store, context.tenant, task.environment)
-    if release := await releases.chosen(context.rules):
-        shown = replace(shown, rules=[*release.texts, *shown.rules])
-        rules = tuple(rule.id for rule in release.rules)
-        in_view = InView(rules=rules, rulebook_version=release.rulebook)
-    opening = await asyncio.to_thread(advance.start, task)
-    instructions = environment(task.environment).instructions
-    system, _ = acting(instructions, shown, text_of(opening))
-    return {
-        "task": task,
-        "run_name": run,
-        "trajectory": "",
-        "messages": [
-            RemoveMessage(REMOVE_ALL_MESSAGES),
-            system,
-            opening,  # itself, because its id may name a live session
-        ],
-        "steps": 0,
-        "verdict": None,
-        "usage": Usage(),
-        "in_view": in_view,
-        "view": shown,
-        "moments": [],
-        "adapter": await adapter_for(context, release, releases),
-    }
+def begin_in(workspace: Workspace) -> Node[EpisodeGiven, EpisodeUpdate]:
+    """Return the node that looks the task up, and shows it."""
+
+    async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate:
+        """Show the agent the released rules and its task; whatever the thread held is over."""
+        shown = read_shown(state.shown)
+        run = read_run(state.run, runtime)
+        task = await asyncio.to_thread(read_task, state.task, workspace)
+        await workspace.ready()
+        context = workspace.resolved(Context.of(runtime))
+        in_view = InView()
+        releases = Releases(runtime.store, context.tenant, task.environment)
+        if release := await releases.chosen(context.rules):
+            shown = replace(shown, rules=[*release.texts, *shown.rules])
+            rules = tuple(rule.id for rule in release.rules)
+            in_view = InView(rules=rules, rulebook_version=release.rulebook)
+        where = workspace.environment(task.environment)
+        opening = await asyncio.to_thread(workspace.episodes.start, where, task)
+        system, _ = act_prompt(where.instructions, shown, text_of(opening))
+        return {
+            "task": task,
+            "run_name": run,
+            "trajectory": "",
+            "messages": [
+                RemoveMessage(REMOVE_ALL_MESSAGES),
+                system,
+                opening,  # itself, because its id may name a live session
+            ],
+            "steps": 0,
+            "verdict": None,
+            "usage": Usage(),
+            "in_view": in_view,
+            "view": shown,
+            "similar_steps": [],
+            "adapter": await adapter_for(context, release, releases),
+        }
+
+    return begin
 
 
 async def adapter_for(context: Context, shown: Release | None, releases: Releases) -> str:

@@ -21,9 +21,10 @@ from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
 from apprentice.state.errors import ApprenticeError, BadInput, ModelFailure, ModelUnavailable
 from apprentice.state.nouns import Task, Verdict, text_of
-from apprentice.state.prompts import judging
+from apprentice.state.prompts import grade_prompt
 from apprentice.state.redaction import public_message
 from apprentice.state.rubric import RUBRIC, is_open, read_judgement, unknown
+from apprentice.workspace import Workspace
 
 Judge = (
     Callable[[Task, Sequence[AnyMessage], Verdict], Verdict]
@@ -32,13 +33,14 @@ Judge = (
 JUDGEMENT_TOKENS: Final = 1024
 
 
-def grading(
-    judge: Judge | None = None, *, person: bool = False
+def grade_with(
+    judge: Judge | None, workspace: Workspace, *, person: bool = False
 ) -> Node[EpisodeState, EpisodeUpdate]:
     """Return the node in which an attempt is judged.
 
     Args:
         judge: the caller's own.
+        workspace: has the models that may judge.
         person: whether a person may be asked here.
     """
 
@@ -50,7 +52,7 @@ def grading(
             if judge:
                 verdict = await call(judge, state.task, messages, given)
             elif context.judge == "model":
-                verdict = await by_rubric(state.task, messages, given, context)
+                verdict = await by_rubric(state.task, messages, given, context, workspace)
             elif context.judge == "person" and person:
                 verdict = by_person(state.task, messages)
             else:
@@ -83,6 +85,7 @@ async def by_rubric(
     messages: Sequence[AnyMessage],
     verdict: Verdict,
     context: Context,
+    workspace: Workspace,
     agent: Agent | None = None,
 ) -> Verdict:
     """Let a plain model judge an attempt by its task's rubric; without one the verdict stays.
@@ -92,6 +95,7 @@ async def by_rubric(
         messages: the attempt.
         verdict: the environment's.
         context: names the model.
+        workspace: has it.
         agent: judges in the model's place.
     """
     rubric = [str(criterion) for criterion in task.metadata.get(RUBRIC, ())]
@@ -105,7 +109,12 @@ async def by_rubric(
         max_tokens=JUDGEMENT_TOKENS,
     )
     reply = await ask(
-        agent, judging(messages, rubric), settings, graph="judge", environment=task.environment
+        agent,
+        grade_prompt(messages, rubric),
+        settings,
+        workspace,
+        graph="judge",
+        environment=task.environment,
     )
     return read_judgement(text_of(reply.message), rubric)
 

@@ -14,7 +14,7 @@ from apprentice.nodes.grade import awaits
 from apprentice.nodes.person import by_person
 from apprentice.state.context import Context
 from apprentice.state.nouns import Trajectory
-from apprentice.state.reflexion import Outcome, ReflexionState, ReflexionUpdate
+from apprentice.state.reflexion import ReflexionOutcome, ReflexionState, ReflexionUpdate
 
 
 async def judge(
@@ -66,7 +66,7 @@ def reviewed(attempt: Trajectory) -> Trajectory:
     return attempt.model_copy(update={"verdict": by_person(attempt.task, attempt.messages)})
 
 
-def outcome(state: ReflexionState, context: Context) -> Outcome | None:
+def outcome(state: ReflexionState, context: Context) -> ReflexionOutcome | None:
     """Return how the run ended; None when another attempt is due.
 
     An attempt that nobody could judge teaches nothing: it is neither success nor failure. Nor

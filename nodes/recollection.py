@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from apprentice.memory.fixed import Fixed
-from apprentice.models.tokens import context_length, counter
-from apprentice.nodes.experience import Memory
+from apprentice.memory.experience import OpenExperience
 from apprentice.state.context import Context
-from apprentice.state.experience import Outcome, Query, Recalled, What
+from apprentice.state.experience import OutcomeFilter, Query, Recollection, What
 from apprentice.state.nouns import Task, digest
 from apprentice.state.prompts import Shown
+from apprentice.workspace import Workspace
 
 _OBSERVATION: Final = 20_000  # characters of it that are searched with
 
@@ -20,27 +19,36 @@ _OBSERVATION: Final = 20_000  # characters of it that are searched with
 class Source(Protocol):
     """Whoever can be asked what helps: the memory, or a fixed set."""
 
-    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         """Return what helps with a task, the most relevant first."""
 
 
-async def recollect(memory: Memory, task: Task, context: Context) -> list[Recalled]:
+async def recollect(
+    recall_from: OpenExperience, task: Task, context: Context, workspace: Workspace
+) -> list[Recollection]:
     """Return what is shown from the start of an attempt: exemplars, failures, lessons."""
-    asked: list[tuple[What, Outcome, int]] = [
+    asked: list[tuple[What, OutcomeFilter, int]] = [
         ("tasks", "successes", context.exemplars),
         ("tasks", "failures", context.failures),
-        ("reflections", "failures", context.lessons),
+        ("reflections", "failures", context.similar_reflections),
     ]
-    return await _ask(memory, task, context, "", asked)
+    return await _ask(recall_from, task, context, workspace, "", asked)
 
 
-async def moments(memory: Memory, task: Task, context: Context, observation: str) -> list[Recalled]:
+async def similar_steps(
+    recall_from: OpenExperience,
+    task: Task,
+    context: Context,
+    workspace: Workspace,
+    observation: str,
+) -> list[Recollection]:
     """Return what was done in other tasks when something like this was seen."""
     text = observation[-_OBSERVATION:]
-    return await _ask(memory, task, context, text, [("steps", "successes", context.moments)])
+    asked: list[tuple[What, OutcomeFilter, int]] = [("steps", "successes", context.similar_steps)]
+    return await _ask(recall_from, task, context, workspace, text, asked)
 
 
-def shown(recalled: Sequence[Recalled], plan: str = "") -> Shown:
+def shown(recalled: Sequence[Recollection], plan: str = "") -> Shown:
     """Put what was recalled where the prompt has a place for it.
 
     A plan stands in the place of the exemplar that it was adapted from, the most relevant one.
@@ -61,7 +69,7 @@ def together(first: Shown, then: Shown) -> Shown:
     )
 
 
-def texts(recalled: Sequence[Recalled], what: What, success: bool | None = None) -> list[str]:
+def texts(recalled: Sequence[Recollection], what: What, success: bool | None = None) -> list[str]:
     """Return the texts of one sort of memories; of attempts, those that ended so."""
     return [
         each.text
@@ -71,20 +79,21 @@ def texts(recalled: Sequence[Recalled], what: What, success: bool | None = None)
 
 
 async def _ask(
-    memory: Memory,
+    recall_from: OpenExperience,
     task: Task,
     context: Context,
+    workspace: Workspace,
     text: str,
-    asked: Sequence[tuple[What, Outcome, int]],
-) -> list[Recalled]:
+    asked: Sequence[tuple[What, OutcomeFilter, int]],
+) -> list[Recollection]:
     """Put questions one after the other, within one budget of tokens."""
     wanted = [question for question in asked if question[2]]
     if not wanted:
         return []
-    source = await _source(memory, context)
-    budget = await asyncio.to_thread(_budget, context)
-    count = await asyncio.to_thread(counter, context.model) if budget else len
-    found: list[Recalled] = []
+    source = await _source(recall_from, context, workspace)
+    budget = await asyncio.to_thread(_budget, context, workspace)
+    count = await asyncio.to_thread(workspace.count_tokens, context.model) if budget else len
+    found: list[Recollection] = []
     for what, outcome, limit in wanted:
         left = budget - sum(each.tokens for each in found)
         if budget and left <= 0:
@@ -106,15 +115,15 @@ async def _ask(
     return found
 
 
-def _budget(context: Context) -> int:
+def _budget(context: Context, workspace: Workspace) -> int:
     """Return how many tokens may be shown: as the run allows, and half of what the model reads."""
-    length = context_length(context.model)
+    length = workspace.context_length(context.model)
     if length is None:
         return context.shown_tokens
     return min(context.shown_tokens or length, length // 2)
 
 
-async def _source(memory: Memory, context: Context) -> Source:
+async def _source(recall_from: OpenExperience, context: Context, workspace: Workspace) -> Source:
     if context.recall == "fixed":
-        return await asyncio.to_thread(Fixed.named, context.fixed)
-    return await memory(context.tenant)
+        return await asyncio.to_thread(workspace.fixed, context.exemplar_set)
+    return await recall_from(context.tenant)

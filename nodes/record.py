@@ -6,45 +6,51 @@ from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
-from apprentice.memory.experience import Experience
+from apprentice.memory.experience import Experience, OpenExperience
 from apprentice.memory.showings import Showings
 from apprentice.nodes import Node
 from apprentice.nodes.attempt import whole
-from apprentice.nodes.experience import Memory, kept
+from apprentice.nodes.experience import experience_of
 from apprentice.nodes.training.notice import notice
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
 from apprentice.state.nouns import Trajectory, digest, transcript
 from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
+from apprentice.workspace import Workspace
 
 
-def recording(memory: Memory) -> Node[ReflexionState, ReflexionUpdate]:
+def record_in(
+    record_to: OpenExperience, workspace: Workspace
+) -> Node[ReflexionState, ReflexionUpdate]:
     """Return the node that keeps a run's attempts so far; again it changes nothing."""
 
     async def record(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
         """Remember what was attempted."""
-        if experience := await kept(memory, runtime):
-            await remember(experience, state.attempts, runtime, memory, "reflexion")
+        if experience := await experience_of(runtime, record_to, workspace):
+            await remember(experience, state.attempts, runtime, record_to, workspace, "reflexion")
         return {}
 
     return record
 
 
-def recording_episode(memory: Memory) -> Node[EpisodeState, EpisodeUpdate]:
+def record_episode_in(
+    record_to: OpenExperience, workspace: Workspace
+) -> Node[EpisodeState, EpisodeUpdate]:
     """Return the node that keeps an episode that is over; again it changes nothing."""
 
     async def record(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
         """Count the attempt for the rules in view, remember it, and say under which id."""
-        context = Context.of(runtime)
+        await workspace.ready()
+        context = workspace.resolved(Context.of(runtime))
         attempt = whole(vars(state), context, run=state.run_name)
         # A fork goes on under the name of its run, and is an attempt of its own.
         name = digest(attempt.id, transcript(attempt.messages))
         attempt = attempt.model_copy(update={"id": name})
         await Showings(runtime.store, context.tenant, state.task.environment).add(attempt)
-        experience = await kept(memory, runtime)
+        experience = await experience_of(runtime, record_to, workspace)
         if experience is None:
             return {}
-        await remember(experience, [attempt], runtime, memory, "episode")
+        await remember(experience, [attempt], runtime, record_to, workspace, "episode")
         return {"trajectory": name}
 
     return record
@@ -54,11 +60,12 @@ async def remember(
     experience: Experience,
     attempts: Sequence[Trajectory],
     runtime: Runtime[Context],
-    memory: Memory,
+    record_to: OpenExperience,
+    workspace: Workspace,
     graph: str,
 ) -> None:
     """Keep a run's attempts at its task, tell which are new, and let them set off training."""
     done = await experience.record(attempts)
     event = {"type": f"{graph}.recorded", "task": attempts[-1].task.id}
     runtime.stream_writer({**event, "trajectories": list(done.new)})
-    await notice([one for one in attempts if one.id in done.new], runtime, memory)
+    await notice([one for one in attempts if one.id in done.new], runtime, record_to, workspace)

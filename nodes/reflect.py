@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
+from apprentice.memory.experience import OpenExperience
 from apprentice.memory.reflections import Reflections
 from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent, ask
-from apprentice.nodes.experience import Memory, kept
+from apprentice.nodes.experience import experience_of
 from apprentice.state.context import Context
 from apprentice.state.nouns import Reflection, Verdict, text_of, transcript
-from apprentice.state.prompts import reflecting
+from apprentice.state.prompts import reflect_prompt
 from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
+from apprentice.workspace import Workspace
 
 
-def writing(
-    reflector: Agent | None = None, memory: Memory | None = None
+def reflect_with(
+    reflector: Agent | None, workspace: Workspace, record_to: OpenExperience | None = None
 ) -> Node[ReflexionState, ReflexionUpdate]:
     """Return the node in which a model, or the caller's own reflector, writes a reflection.
 
@@ -31,23 +33,28 @@ def writing(
         context = Context.of(runtime)
         failed = state.attempts[-1]
         earlier = [reflection.text for reflection in state.reflections[-context.window :]]
-        prompt = reflecting(transcript(failed.messages), earlier, feedback(failed.verdict))
+        prompt = reflect_prompt(transcript(failed.messages), earlier, feedback(failed.verdict))
         reply = await ask(
-            reflector, prompt, context, graph="reflexion", environment=state.task.environment
+            reflector,
+            prompt,
+            context,
+            workspace,
+            graph="reflexion",
+            environment=state.task.environment,
         )
         text = text_of(reply.message).strip()
         event = {"type": "reflexion.reflection", "task": state.task.id, "trial": failed.trial}
         runtime.stream_writer({**event, "text": text})
-        spent = state.reflecting + reply.usage
+        spent = state.reflection_usage + reply.usage
         if not text:
-            return {"reflecting": spent}
+            return {"reflection_usage": spent}
         reflection = Reflection(text=text, trial=failed.trial)
         own = Reflections(runtime.store, context.tenant, state.task)
         await own.add(state.run_name, reflection)
-        if experience := await kept(memory, runtime):
+        if experience := await experience_of(runtime, record_to, workspace):
             await experience.record([failed])
             await experience.reflect(failed.id, text)
-        return {"reflections": [*state.reflections, reflection], "reflecting": spent}
+        return {"reflections": [*state.reflections, reflection], "reflection_usage": spent}
 
     return reflect
 

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from apprentice.environments.advance import advance
+from apprentice.environments.advance import Advance
 from apprentice.environments.protocol import Instant
-from apprentice.environments.registry import environment
 from apprentice.nodes import Node
 from apprentice.nodes.grade import awaits
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import text_of
+from apprentice.state.nouns import Task, text_of
+from apprentice.workspace import Workspace
 
 KNOWN: Final = 256
 """Names that are known to answer at once, at most; callers can make up endless ones."""
 
 
-def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]:
+def step_in(
+    workspace: Workspace, after: str, again: str = "act"
+) -> Node[EpisodeState, Command[str]]:
     """Return the node in which the environment answers.
 
     Args:
+        workspace: has the environments.
         after: the node that comes when the attempt is over; grading, after an open task.
         again: the node that comes otherwise.
     """
 
     instant: set[str] = set()
+
+    def advance(task: Task, before: Sequence[AnyMessage], turn: AIMessage) -> Advance:
+        where = workspace.environment(task.environment)
+        return workspace.episodes.advance(where, task, before, turn)
 
     async def step(state: EpisodeState, runtime: Runtime[Context]) -> Command[str]:
         """Carry out the agent's turn, and go on until there is a verdict."""
@@ -47,7 +55,7 @@ def stepping(after: str, again: str = "act") -> Node[EpisodeState, Command[str]]
         else:
             # The first look at an environment may read files, in whichever process goes on here.
             done = await asyncio.to_thread(advance, state.task, before, turn)
-            where = environment(name)
+            where = workspace.environment(name)
             if len(instant) < KNOWN and isinstance(where, Instant) and where.instant:
                 instant.add(name)
         runtime.stream_writer(

@@ -8,23 +8,23 @@ from uuid import uuid4
 from langgraph.runtime import Runtime
 from pydantic import TypeAdapter, ValidationError
 
-from apprentice.environments.registry import environment
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
-from apprentice.state.insights import GivenReports, Report
+from apprentice.state.insights import GivenReports, InsightReport
 from apprentice.state.nouns import Name, Task
 from apprentice.state.prompts import ACTING_SECTIONS, Shown
+from apprentice.workspace import Workspace
 
 _TASK: Final = TypeAdapter[Task](Task)
 _SHOWN: Final = TypeAdapter[Shown](Shown)
 _FLAG: Final = TypeAdapter[bool](bool)
 _NAME: Final = TypeAdapter[str](Name)
 _NUMBER: Final = TypeAdapter[int](int)
-_REPORTS: Final = TypeAdapter[list[Report]](GivenReports)
+_REPORTS: Final = TypeAdapter[list[InsightReport]](GivenReports)
 _T = TypeVar("_T")
 
 
-def read_task(given: object) -> Task:
+def read_task(given: object, workspace: Workspace) -> Task:
     """Return the task of an environment that was asked for; blocks while it is looked up.
 
     Only the environment's name and the task's id count; the environment knows the rest.
@@ -39,7 +39,7 @@ def read_task(given: object) -> Task:
             '"household/north/small", "id": "test/0"}}.'
         )
     asked = read(_TASK, "task", given)
-    return environment(asked.environment).task(asked.id)
+    return workspace.environment(asked.environment).task(asked.id)
 
 
 def read_shown(given: object) -> Shown:
@@ -89,7 +89,7 @@ def read_number(what: str, given: object, default: int, low: int, high: int) -> 
     return number
 
 
-def read_reports(given: object) -> list[Report]:
+def read_reports(given: object) -> list[InsightReport]:
     """Return reports; an empty list is one, nothing is none.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the exemplar graph reads, passes on and returns."""
+"""Types of the exemplar graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
-from apprentice.state.experience import Recalled
+from apprentice.state.experience import Recollection
 from apprentice.state.nouns import Name, Task, Trajectory, Usage, Verdict
 from apprentice.state.prompts import Shown
 
-Ended = Literal["solved", "failed", "unjudged"]
-Recollection = Annotated[
-    list[Recalled],
-    Field(title="Recalled", description="What memory offered, the most relevant first."),
+ExemplarOutcome = Literal["solved", "failed", "unjudged"]
+Recollections = Annotated[
+    list[Recollection],
+    Field(title="Recollections", description="What was recalled, the most relevant first."),
 ]
 
 
 class ExemplarInput(TypedDict, total=False):
-    """What to attempt. All but the task are values of one run alone."""
+    """The task, and options of this run. Options do not carry over to later runs."""
 
     task: Required[GivenTask]
     run: Annotated[
@@ -40,7 +40,7 @@ class ExemplarInput(TypedDict, total=False):
 
 @dataclass
 class ExemplarGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     task: object = None
     run: object = ""
@@ -53,38 +53,40 @@ class ExemplarUpdate(TypedDict, total=False):
     task: Task
     run_name: str
     background: Shown
-    recalled: list[Recalled]
+    recollections: list[Recollection]
     plan: str
-    adapting: Usage
+    plan_usage: Usage
     attempts: list[Trajectory]
     verdict: Verdict
-    outcome: Ended | None
+    outcome: ExemplarOutcome | None
 
 
 class ExemplarOutput(TypedDict):
-    """How it went, and what was shown."""
+    """The outcome, and what the attempt was shown."""
 
     task: Task
-    outcome: Annotated[Ended, Field(title="Outcome", description="How the attempt ended.")]
+    outcome: Annotated[
+        ExemplarOutcome, Field(title="Outcome", description="How the attempt ended.")
+    ]
     verdict: Verdict
     attempts: Annotated[list[Trajectory], Field(title="Attempts", description="The one attempt.")]
-    recalled: Recollection
+    recollections: Recollections
     plan: Annotated[str, Field(title="Plan", description="Adapted from the best exemplar.")]
 
 
-@validated
+@pydantic_dataclass
 class ExemplarState:
-    """A run so far. Without a plan, what was recalled is shown as it is.
+    """A run so far. Without a plan, recollections are shown unchanged.
 
-    `adapting` is what making the plan cost; it is part of what the attempt cost.
+    `plan_usage` is what the plan cost. It is part of the attempt's usage.
     """
 
     task: Task
     run_name: str = ""
     background: Shown = field(default_factory=Shown)
-    recalled: list[Recalled] = field(default_factory=list)
+    recollections: list[Recollection] = field(default_factory=list)
     plan: str = ""
-    adapting: Usage = field(default_factory=Usage)
+    plan_usage: Usage = field(default_factory=Usage)
     attempts: list[Trajectory] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
-    outcome: Ended | None = None
+    outcome: ExemplarOutcome | None = None

@@ -1,21 +1,21 @@
-"""What the expel graph reads, passes on and returns."""
+"""Types of the expel graph: input, state and output."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, Required
+from typing import Annotated, ClassVar, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
+from apprentice.state.critique import CHUNK, CritiqueEvidence
 from apprentice.state.gate import Decision, Pair
-from apprentice.state.gathering import CHUNK, Evidence
 from apprentice.state.nouns import Name, Noun, Task
 from apprentice.state.releases import Release
-from apprentice.state.review import Change, Quarantined
-from apprentice.state.rules import Rejected, Rule
+from apprentice.state.review import QuarantinedOperation, RuleChange
+from apprentice.state.rules import Rejection, Rule
 
 TASKS: Final = 24
 MAX_TASKS: Final = 2_000
@@ -23,7 +23,7 @@ HELD_OUT: Final = 240
 MAX_HELD_OUT: Final = 5_000
 MAX_CHUNK: Final = 32
 
-Outcome = Literal["published", "rejected", "undecided", "unchanged", "declined", "overtaken"]
+ExpelOutcome = Literal["published", "rejected", "undecided", "unchanged", "declined", "overtaken"]
 
 
 class ExpelInput(TypedDict, total=False):
@@ -39,7 +39,7 @@ class ExpelInput(TypedDict, total=False):
         int,
         Field(
             title="Tasks",
-            description="Training tasks to attempt; 0 judges the draft as it is.",
+            description="Training tasks to attempt. 0 validates the draft as it is.",
             ge=0,
             le=MAX_TASKS,
         ),
@@ -49,7 +49,7 @@ class ExpelInput(TypedDict, total=False):
         int,
         Field(
             title="Held-out tasks",
-            description="Validation tasks that the candidate is tried on, at most.",
+            description="Held-out tasks that the gate compares on, at most.",
             ge=0,
             le=MAX_HELD_OUT,
         ),
@@ -59,7 +59,7 @@ class ExpelInput(TypedDict, total=False):
         int,
         Field(
             title="Chunk",
-            description="Successes that the critic looks at together; fewer where they are long.",
+            description="Successes per question to the critic, at most; fewer if they are long.",
             ge=1,
             le=MAX_CHUNK,
         ),
@@ -72,14 +72,14 @@ class ExpelInput(TypedDict, total=False):
     ]
     run: Annotated[
         Name,
-        Field(title="Run", description="Name of this run; the same name again goes on with it."),
+        Field(title="Run", description="Name of this run. The same name again continues it."),
         EphemeralValue(str),
     ]
 
 
 @dataclass
 class ExpelGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     environment: object = None
     tasks: object = None
@@ -89,11 +89,13 @@ class ExpelGiven:
     run: object = ""
 
 
-class Compared(Noun):
-    """How one held-out task ended under the incumbent, the candidate and no rules at all.
+class RuleComparison(Noun):
+    """The outcomes at one held-out task with the incumbent's rules, the candidate's, and none.
 
-    It is not `judged` where an attempt has no verdict; then how it ended says nothing.
+    `judged` is false if an attempt has no verdict. Then the comparison does not count.
     """
+
+    stored_as: ClassVar[str] = "compared"
 
     task: str
     family: str
@@ -104,19 +106,19 @@ class Compared(Noun):
 
     @property
     def pair(self) -> Pair:
-        """What the gate is told."""
+        """The outcomes as the gate reads them."""
         return Pair(self.family, self.incumbent, self.candidate, self.control, self.judged)
 
 
-class Counts(Noun):
-    """What became of the operations that the critic wrote."""
+class OperationCounts(Noun):
+    """How many of the critic's operations were applied, rejected and quarantined."""
 
     applied: int = 0
     rejected: int = 0
     quarantined: int = 0
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
+    def __add__(self, other: OperationCounts) -> OperationCounts:
+        return OperationCounts(
             applied=self.applied + other.applied,
             rejected=self.rejected + other.rejected,
             quarantined=self.quarantined + other.quarantined,
@@ -131,34 +133,34 @@ class ExpelUpdate(TypedDict, total=False):
     tasks_drawn: list[Task]
     most_held_out: int
     chunk_size: int
-    reviewed: bool
+    ask_person: bool
     incumbent: Release | None
-    evidence: list[Evidence]
-    operations: Counts
-    rejected: list[Rejected]
+    evidence: list[CritiqueEvidence]
+    operations: OperationCounts
+    rejections: list[Rejection]
     candidate: Release | None
-    proposed: list[Change]
-    waiting: list[Quarantined]
+    proposed: list[RuleChange]
+    waiting: list[QuarantinedOperation]
     level: float
     looks: int
     validation: Decision | None
-    outcome: Outcome | None
+    outcome: ExpelOutcome | None
     reason: str
 
 
 class ExpelOutput(TypedDict):
-    """What a run came to."""
+    """The result of a run."""
 
     run_name: Annotated[str, Field(title="Run", description="The run's name.")]
-    outcome: Annotated[Outcome, Field(title="Outcome", description="How the run ended.")]
+    outcome: Annotated[ExpelOutcome, Field(title="Outcome", description="How the run ended.")]
     reason: Annotated[str, Field(title="Reason", description="Why, as a sentence.")]
-    operations: Counts
-    rejected: list[Rejected]
+    operations: OperationCounts
+    rejections: list[Rejection]
     candidate: Release | None
     validation: Decision | None
 
 
-@validated
+@pydantic_dataclass
 class ExpelState:
     """A run so far. Attempts and comparisons are in the Store, under the run's name."""
 
@@ -167,18 +169,18 @@ class ExpelState:
     tasks_drawn: list[Task] = field(default_factory=list)
     most_held_out: int = HELD_OUT
     chunk_size: int = CHUNK
-    reviewed: bool = False
+    ask_person: bool = False
     incumbent: Release | None = None
-    evidence: list[Evidence] = field(default_factory=list)
-    operations: Counts = field(default_factory=Counts)
-    rejected: list[Rejected] = field(default_factory=list)
+    evidence: list[CritiqueEvidence] = field(default_factory=list)
+    operations: OperationCounts = field(default_factory=OperationCounts)
+    rejections: list[Rejection] = field(default_factory=list)
     candidate: Release | None = None
-    proposed: list[Change] = field(default_factory=list)
-    waiting: list[Quarantined] = field(default_factory=list)
+    proposed: list[RuleChange] = field(default_factory=list)
+    waiting: list[QuarantinedOperation] = field(default_factory=list)
     level: float = 0.0
     looks: int = 0
     validation: Decision | None = None
-    outcome: Outcome | None = None
+    outcome: ExpelOutcome | None = None
     reason: str = ""
 
     @property
@@ -187,11 +189,11 @@ class ExpelState:
         return self.incumbent.rules if self.incumbent else ()
 
 
-@validated
+@pydantic_dataclass
 class ForTask:
-    """One task's share of a run: what a node that is sent to once a task reads.
+    """The input of a node that runs once per task.
 
-    Findings are kept under `run_name`: the run's, or where a task is held out, the gate's.
+    Findings are stored under `run_name`: the run's name, or the gate's for a held-out task.
     """
 
     run_name: str

@@ -1,7 +1,7 @@
 """The prompts of the insights graph.
 
-Hosted and larger local models are their readers. The embedded model has never seen them, so they
-are apart from `apprentice.state.prompts`, whose words it was trained on.
+They are written for hosted and larger local models. The embedded model was trained on the wording
+of `apprentice.state.prompts` and has never seen these, so they stand apart.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final
 
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 
-from apprentice.state.insights import Report
-from apprentice.state.prompts import NO_RULES, numbered
+from apprentice.state.insights import InsightReport
+from apprentice.state.prompts import NO_RULES, number_lines
 
 DRAW: Final = (
     "You draw insights from reports. An insight is one plain sentence, of at most 40 words, that "
@@ -32,14 +32,17 @@ HIT: Final = "The target was hit."
 MISSED: Final = "The target was missed."
 
 
-def drawing(report: Report, insights: Sequence[str]) -> list[AnyMessage]:
-    """Ask for one insight from a report, given those that are known."""
-    known = numbered(insights) if insights else NO_RULES
+def draw_prompt(report: InsightReport, insights: Sequence[str]) -> list[AnyMessage]:
+    """Ask for one insight from a report, given the insights so far."""
+    insight_lines = number_lines(insights) if insights else NO_RULES
     outcome = HIT if report.hit_target else MISSED
-    body = f"Insights:\n{known}\n\nReport:\n<report>\n{report.text}\n</report>\n{outcome}"
+    body = f"Insights:\n{insight_lines}\n\nReport:\n<report>\n{report.text}\n</report>\n{outcome}"
     return [SystemMessage(DRAW), HumanMessage(body)]
 
 
-def proposing(insights: Sequence[str]) -> list[AnyMessage]:
+def propose_prompt(insights: Sequence[str]) -> list[AnyMessage]:
     """Ask for one experiment from the promoted insights."""
-    return [SystemMessage(PROPOSE), HumanMessage(f"Insights:\n{numbered(insights)}\n\nExperiment:")]
+    return [
+        SystemMessage(PROPOSE),
+        HumanMessage(f"Insights:\n{number_lines(insights)}\n\nExperiment:"),
+    ]

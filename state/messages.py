@@ -30,7 +30,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
-from apprentice.state.sent import flaw
+from apprentice.state.submission import flaw
 
 MESSAGE_LIMIT: Final = 2_000
 CHARACTER_LIMIT: Final = 2_000_000  # of the transcript as JSON
@@ -67,7 +67,7 @@ _FORMS: Final = (
 )
 
 
-def read_messages(given: object) -> tuple[AnyMessage, ...]:
+def read_messages(transcript: object) -> tuple[AnyMessage, ...]:
     """Return a transcript's messages.
 
     A tool's answer that does not say which call it answers answers the oldest unanswered one. A
@@ -78,16 +78,16 @@ def read_messages(given: object) -> tuple[AnyMessage, ...]:
         OutOfBounds: if it has more messages or characters than are taken.
         UnknownName: if a message has an unknown role.
     """
-    if isinstance(given, str | bytes) or not isinstance(given, Sequence):
-        raise BadInput(f"The messages are {_kind(given)}, but must be a list. {_FORMS}")
-    if not given:
+    if isinstance(transcript, str | bytes) or not isinstance(transcript, Sequence):
+        raise BadInput(f"The messages are {_kind(transcript)}, but must be a list. {_FORMS}")
+    if not transcript:
         raise BadInput("The list of messages is empty, so there is nothing to learn from.")
-    if len(given) > MESSAGE_LIMIT:
-        raise OutOfBounds("The number of messages", len(given), 1, MESSAGE_LIMIT)
+    if len(transcript) > MESSAGE_LIMIT:
+        raise OutOfBounds("The number of messages", len(transcript), 1, MESSAGE_LIMIT)
     open_calls: deque[str] = deque()
     messages: list[AnyMessage] = []
     size = 0
-    for number, each in enumerate(given, 1):
+    for number, each in enumerate(transcript, 1):
         try:
             message = _message(number, each, open_calls)
             size += len(message.model_dump_json())
@@ -100,8 +100,8 @@ def read_messages(given: object) -> tuple[AnyMessage, ...]:
     return tuple(messages)
 
 
-def _message(number: int, given: object, open_calls: deque[str]) -> AnyMessage:
-    fields = _fields(number, given)
+def _message(number: int, message: object, open_calls: deque[str]) -> AnyMessage:
+    fields = _fields(number, message)
     if reason := flaw(fields):
         raise BadInput(f"Message {number} cannot be kept: {reason}.")
     role = _role(number, fields)
@@ -109,34 +109,40 @@ def _message(number: int, given: object, open_calls: deque[str]) -> AnyMessage:
         fields |= _calls(number, fields)
         open_calls.extend(call["id"] for call in fields["tool_calls"] if call["id"])
     elif role == "tool":
-        answered = fields.get("tool_call_id")
-        if answered is None:
+        call_id = fields.get("tool_call_id")
+        if call_id is None:
             fields["tool_call_id"] = open_calls.popleft() if open_calls else ""
-        elif answered in open_calls:
-            open_calls.remove(answered)
-    made = _CLASSES[role]
-    known = {name: value for name, value in fields.items() if name in made.model_fields}
-    beside = {name: value for name, value in fields.items() if name not in made.model_fields}
-    known["content"] = _content(role, fields)
-    known["additional_kwargs"] = {**fields["additional_kwargs"], **beside}
+        elif call_id in open_calls:
+            open_calls.remove(call_id)
+    message_class = _CLASSES[role]
+    own_fields = {
+        name: value for name, value in fields.items() if name in message_class.model_fields
+    }
+    beside = {
+        name: value for name, value in fields.items() if name not in message_class.model_fields
+    }
+    own_fields["content"] = _content(role, fields)
+    own_fields["additional_kwargs"] = {**fields["additional_kwargs"], **beside}
     try:
-        return made.model_validate(known)
+        return message_class.model_validate(own_fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"Message {number}: {where!r} cannot be read: {first['msg']}.") from error
 
 
-def _fields(number: int, given: object) -> dict[str, Any]:
+def _fields(number: int, message: object) -> dict[str, Any]:
     """Return what a message says, under the names that LangChain has for it, and its role."""
-    if isinstance(given, BaseMessage):
-        whole = message_chunk_to_message(given) if isinstance(given, BaseMessageChunk) else given
-        given = whole.model_dump()
-    if isinstance(given, tuple | list) and len(given) == 2:
-        given = {"role": given[0], "content": given[1]}
-    if not isinstance(given, Mapping):
-        raise BadInput(f"Message {number} is {_kind(given)}, but must be an object. {_FORMS}")
-    fields = dict(given)
+    if isinstance(message, BaseMessage):
+        whole = (
+            message_chunk_to_message(message) if isinstance(message, BaseMessageChunk) else message
+        )
+        message = whole.model_dump()
+    if isinstance(message, tuple | list) and len(message) == 2:
+        message = {"role": message[0], "content": message[1]}
+    if not isinstance(message, Mapping):
+        raise BadInput(f"Message {number} is {_kind(message)}, but must be an object. {_FORMS}")
+    fields = dict(message)
     if isinstance(fields.get("kwargs"), Mapping) and "lc" in fields:  # langchain_core.load.dumpd
         path = fields.get("id")
         name = path[-1] if isinstance(path, list) and path else None
@@ -155,12 +161,12 @@ def _fields(number: int, given: object) -> dict[str, Any]:
 
 def _role(number: int, fields: dict[str, Any]) -> str:
     kind, role = fields.pop("type", None), fields.pop("role", None)
-    said = role if role is not None else kind
-    if said is None:
+    name = role if role is not None else kind
+    if name is None:
         raise BadInput(f"Message {number} has no role. {_FORMS}")
-    if not isinstance(said, str) or said not in _ROLES:
-        raise UnknownName(f"role of message {number}", str(said), _SPOKEN)
-    return _ROLES[said]
+    if not isinstance(name, str) or name not in _ROLES:
+        raise UnknownName(f"role of message {number}", str(name), _SPOKEN)
+    return _ROLES[name]
 
 
 def _content(role: str, fields: Mapping[str, Any]) -> Any:
@@ -177,32 +183,36 @@ def _calls(number: int, fields: dict[str, Any]) -> dict[str, Any]:
     beside = dict(fields["additional_kwargs"])
     earlier = beside.pop("tool_calls", None), beside.pop("function_call", None)
     legacy = fields.pop("function_call", None) or earlier[1]
-    given = fields.get("tool_calls") or earlier[0] or ([legacy] if legacy else [])
-    if isinstance(given, str):
-        given = _parsed(given)
-    if not isinstance(given, Sequence) or not all(isinstance(each, Mapping) for each in given):
+    calls_in = fields.get("tool_calls") or earlier[0] or ([legacy] if legacy else [])
+    if isinstance(calls_in, str):
+        calls_in = _parse(calls_in)
+    if not isinstance(calls_in, Sequence) or not all(
+        isinstance(each, Mapping) for each in calls_in
+    ):
         raise BadInput(
-            f"Message {number}: 'tool_calls' is {_kind(given)}, but must be a list of objects."
+            f"Message {number}: 'tool_calls' is {_kind(calls_in)}, but must be a list of objects."
         )
     unread = fields.get("invalid_tool_calls")
     calls, invalid = [], [*unread] if isinstance(unread, list) else []
-    for place, each in enumerate(given):
+    for place, each in enumerate(calls_in):
         call_id = str(each.get("id") or f"call_{number}_{place}")
         function = each.get("function", each)
         name = function.get("name") if isinstance(function, Mapping) else None
-        written = function.get("args", function.get("arguments", {})) if name else each
-        arguments = _parsed(written or "") if isinstance(written, str | None) else written
+        arguments_in = function.get("args", function.get("arguments", {})) if name else each
+        arguments = (
+            _parse(arguments_in or "") if isinstance(arguments_in, str | None) else arguments_in
+        )
         if isinstance(name, str) and isinstance(arguments, Mapping):
             calls.append(tool_call(name=name, args=dict(arguments), id=call_id))
             continue
         reason = "Its arguments are no JSON object." if name else "It names no tool."
         invalid.append(
-            invalid_tool_call(name=name, args=_written(written), id=call_id, error=reason)
+            invalid_tool_call(name=name, args=_as_text(arguments_in), id=call_id, error=reason)
         )
     return {"tool_calls": calls, "invalid_tool_calls": invalid, "additional_kwargs": beside}
 
 
-def _parsed(text: str) -> object:
+def _parse(text: str) -> object:
     """Read JSON or, as older data has it, a Python literal; None if it is neither."""
     for read in (json.loads, ast.literal_eval):
         try:
@@ -213,7 +223,7 @@ def _parsed(text: str) -> object:
     return None
 
 
-def _written(value: object) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
@@ -228,12 +238,12 @@ def write_message(message: AnyMessage) -> dict[str, Any]:
     """
     whole = message.model_dump(mode="json")
     kind = whole.pop("type")
-    written: dict[str, Any] = {"role": _WRITTEN[kind], "content": whole.pop("content")}
+    fields: dict[str, Any] = {"role": _WRITTEN[kind], "content": whole.pop("content")}
     calls = whole.pop("tool_calls", None)
     if calls:
-        written["tool_calls"] = [_written_call(call) for call in calls]
+        fields["tool_calls"] = [_written_call(call) for call in calls]
     defaults = _CLASSES[kind].model_fields
-    return written | {
+    return fields | {
         name: value
         for name, value in whole.items()
         if value and not (name in defaults and value == defaults[name].default)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from langchain_core.messages import AnyMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
@@ -24,7 +24,13 @@ Source = Literal["environment", "rule", "schema", "model", "human", "late"]
 
 
 class Noun(BaseModel):
-    """Base of the nouns: immutable, and strict about unknown fields."""
+    """Base of the nouns: immutable, and strict about unknown fields.
+
+    Attributes:
+        stored_as: the kind that the Store files it under; its class name where empty.
+    """
+
+    stored_as: ClassVar[str] = ""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +40,10 @@ class Task(Noun):
 
     The environment can rebuild everything about a task from its id, so a task may travel
     through checkpoints, stores and processes as it is.
+
+    Example:
+        >>> Task(environment="returns-desk", id="ticket 7", kind="parcel").kind
+        'parcel'
     """
 
     id: Name = Field(title="Task", description="The task's id within its environment.")
@@ -49,6 +59,10 @@ class Verdict(Noun):
 
     `interrupted` says that the attempt was broken off from outside, so that it shows nothing of
     the agent: it is kept on record, and another one takes its place.
+
+    Example:
+        >>> Verdict(success=False, feedback="Never looked the order up.").success
+        False
     """
 
     success: bool | None = Field(default=None, title="Success")
@@ -64,6 +78,10 @@ class Observation(Noun):
     `admissible` is information about the environment for tests and tools; it is never shown
     to an agent. A `verdict` ends the attempt where the score alone does not tell how: success is
     a score of 1 unless a verdict says otherwise.
+
+    Example:
+        >>> Observation(text="You arrive at shelf 1.").done
+        False
     """
 
     text: str
@@ -117,7 +135,13 @@ class InView(Noun):
 
 
 class Trajectory(Noun):
-    """One attempt at one task, whole: what was asked, said, seen, shown and judged."""
+    """One attempt at one task: its messages, its verdict, what was in view, its cost.
+
+    Example:
+        >>> task = Task(environment="returns-desk", id="ticket 7")
+        >>> Trajectory(id="1", task=task, messages=()).verdict.success is None
+        True
+    """
 
     id: Name
     schema_version: int = SCHEMA_VERSION
@@ -152,13 +176,13 @@ def text_of(message: AnyMessage) -> str:
 
 def transcript(messages: Sequence[AnyMessage]) -> str:
     """Render an episode as text: the agent's lines behind '> ', the environment's as they are."""
-    return rendered((message.type, text_of(message)) for message in messages)
+    return render_turns((message.type, text_of(message)) for message in messages)
 
 
-def rendered(said: Iterable[tuple[str, str]]) -> str:
+def render_turns(turns: Iterable[tuple[str, str]]) -> str:
     """Render an episode of which the types and texts of its messages are known."""
     lines: list[str] = []
-    for kind, body in said:
+    for kind, body in turns:
         if kind == "ai":
             lines.extend(f"> {line}" for line in body.splitlines() if line.strip())
         elif kind != "system":

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple, cast
 
 from apprentice.state.nouns import Noun
-from apprentice.state.rules import RULE_LENGTH, Kind, Operation, Rejected
+from apprentice.state.rules import RULE_LENGTH, Kind, Operation, Rejection
 
 
 class ParsedOperations(Noun):
     """The operations found in a text, in order, and the lines that meant to be one but are not."""
 
     operations: tuple[Operation, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
 
 
 class _Entry(NamedTuple):
@@ -51,16 +51,18 @@ _DIGITS: Final = 6
 def parse_operations(text: str) -> ParsedOperations:
     """Read rule operations from what a model wrote. No text raises."""
     operations: list[Operation] = []
-    rejected: list[Rejected] = []
+    rejections: list[Rejection] = []
     for entry in _entries(_decodable(text)):
         outcome = _read(entry)
         if isinstance(outcome, Operation):
             operations.append(outcome)
         else:
-            rejected.append(outcome)
-    if not operations and not rejected:
-        rejected.append(_refuse(text, "No operation was found: write lines such as 'ADD: <rule>'."))
-    return ParsedOperations(operations=tuple(operations), rejected=tuple(rejected))
+            rejections.append(outcome)
+    if not operations and not rejections:
+        rejections.append(
+            _refuse(text, "No operation was found: write lines such as 'ADD: <rule>'.")
+        )
+    return ParsedOperations(operations=tuple(operations), rejections=tuple(rejections))
 
 
 def plain(text: str) -> str:
@@ -77,15 +79,15 @@ def _decodable(text: str) -> str:
 def _entries(text: str) -> Iterator[_Entry]:
     """Yield the lines that open an operation, each joined with the lines that continue it."""
     entry: _Entry | None = None
-    going = False
+    is_open = False
     for line in map(plain, text.splitlines()):
-        if opened := _opening(line):
+        if opening := _opening(line):
             if entry:
                 yield entry
-            entry, going = opened, True
-        elif entry and going:
-            going = _continues(entry.rest, line)
-            if going:
+            entry, is_open = opening, True
+        elif entry and is_open:
+            is_open = _continues(entry.rest, line)
+            if is_open:
                 entry = _Entry(entry.verb, f"{entry.rest} {line}".rstrip())
     if entry:
         yield entry
@@ -98,8 +100,8 @@ def _opening(line: str) -> _Entry | None:
     if verb is None:
         return _Entry("", body) if _UNKNOWN.match(body) else None
     entry = _Entry(verb[1].upper(), body[verb.end() :])
-    shouted = verb[1].isupper()
-    return entry if shouted or _TARGET.match(entry.rest) else None
+    is_upper = verb[1].isupper()
+    return entry if is_upper or _TARGET.match(entry.rest) else None
 
 
 def _continues(rest: str, line: str) -> bool:
@@ -109,22 +111,22 @@ def _continues(rest: str, line: str) -> bool:
     return bool(_EMPTY.search(rest[-8:])) or bool(line and not _ENDED.search(rest[-8:]))
 
 
-def _read(entry: _Entry) -> Operation | Rejected:
+def _read(entry: _Entry) -> Operation | Rejection:
     """Read one operation, or say why it is none."""
-    written = f"{entry.verb}{entry.rest}"
+    line = f"{entry.verb}{entry.rest}"
     if not entry.verb:
-        return _refuse(written, "The operations are ADD, AGREE, EDIT and REMOVE.")
+        return _refuse(line, "The operations are ADD, AGREE, EDIT and REMOVE.")
     target = _TARGET.match(entry.rest)
     if target is None:
-        return _refuse(written, "After the operation comes one rule number, then a colon.")
+        return _refuse(line, "After the operation comes one rule number, then a colon.")
     if _SECOND.search(target["text"]):
-        return _refuse(written, "The line holds more than one operation; each needs its own.")
-    number, rule = target["number"], _unwrapped(target["text"])
-    copied = _COPIED.match(rule)
-    if copied:
-        rule = rule[copied.end() :]
-    if reason := _unclear(entry.verb, number, copied and copied[1], rule):
-        return _refuse(written, reason)
+        return _refuse(line, "The line holds more than one operation; each needs its own.")
+    number, rule = target["number"], _unwrap(target["text"])
+    repeated_number = _COPIED.match(rule)
+    if repeated_number:
+        rule = rule[repeated_number.end() :]
+    if reason := _unclear(entry.verb, number, repeated_number and repeated_number[1], rule):
+        return _refuse(line, reason)
     return Operation(
         kind=cast("Kind", entry.verb),
         number=None if entry.verb == "ADD" else int(number),
@@ -132,15 +134,15 @@ def _read(entry: _Entry) -> Operation | Rejected:
     )
 
 
-def _unclear(verb: str, number: str | None, copied: str | None, rule: str) -> str | None:
+def _unclear(verb: str, number: str | None, repeated_number: str | None, rule: str) -> str | None:
     """Say what keeps an operation from being understood, if anything."""
     if verb != "ADD":
         if number is None:
             return f"{verb} names no rule number, and none is guessed."
         if len(number) > _DIGITS:
             return f"{verb} names a rule number with {len(number)} digits."
-        if copied is not None and int(copied) != int(number):
-            return f"{verb} names two rules, {number} and {copied}."
+        if repeated_number is not None and int(repeated_number) != int(number):
+            return f"{verb} names two rules, {number} and {repeated_number}."
     if not rule and verb in ("ADD", "EDIT"):
         return f"{verb} gives no rule."
     if len(rule) > RULE_LENGTH:
@@ -148,7 +150,7 @@ def _unclear(verb: str, number: str | None, copied: str | None, rule: str) -> st
     return None
 
 
-def _unwrapped(text: str) -> str:
+def _unwrap(text: str) -> str:
     """Take off the Markdown and the quotation marks around a rule."""
     rule = text.replace("**", "").replace("__", "").strip(" *_")
     if len(rule) > 1 and rule[0] + rule[-1] in _QUOTES:
@@ -156,5 +158,5 @@ def _unwrapped(text: str) -> str:
     return rule.strip(" *_")
 
 
-def _refuse(written: str, reason: str) -> Rejected:
-    return Rejected(written=plain(_decodable(written[:2_000]))[:200], reason=reason)
+def _refuse(line: str, reason: str) -> Rejection:
+    return Rejection(written=plain(_decodable(line[:2_000]))[:200], reason=reason)

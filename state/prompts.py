@@ -115,7 +115,7 @@ class Shown:
     plan: Sequence[str] = ()
 
 
-def acting(instructions: str, shown: Shown, opening: str) -> list[AnyMessage]:
+def act_prompt(instructions: str, shown: Shown, opening: str) -> list[AnyMessage]:
     """Return the first messages of an episode: what is known, then the first observation.
 
     Entries come from transcripts, which anybody may have written: a line in one that would begin
@@ -126,11 +126,13 @@ def acting(instructions: str, shown: Shown, opening: str) -> list[AnyMessage]:
         entries = [_HEADER.sub("> ", entry) for entry in getattr(shown, name)]
         if not entries:
             continue
-        parts.append(f"{header}\n{_RENDER.get(name, joined)(entries)}")
+        parts.append(f"{header}\n{_RENDER.get(name, join_lines)(entries)}")
     return [SystemMessage("\n\n".join(parts)), HumanMessage(opening)]
 
 
-def reflecting(attempt: str, earlier: Sequence[str] = (), feedback: str = "") -> list[AnyMessage]:
+def reflect_prompt(
+    attempt: str, earlier: Sequence[str] = (), feedback: str = ""
+) -> list[AnyMessage]:
     """Ask for a reflection on a failed attempt, given as a transcript."""
     parts = [f"{attempt}\nSTATUS: FAIL"]
     if feedback:
@@ -141,7 +143,7 @@ def reflecting(attempt: str, earlier: Sequence[str] = (), feedback: str = "") ->
     return [SystemMessage(REFLECT), HumanMessage("\n\n".join(parts))]
 
 
-def adapting(opening: str, case: str) -> list[AnyMessage]:
+def adapt_prompt(opening: str, case: str) -> list[AnyMessage]:
     """Ask for a plan for a new task from a solved similar one, given as a transcript."""
     return [SystemMessage(ADAPT), HumanMessage(f"{case}\nSTATUS: SUCCESS\n\n{opening}\n\nPlan:")]
 
@@ -162,19 +164,19 @@ def critique_successes(
     return _critique(CRITIQUE_SUCCESSES, rules, body, full=full)
 
 
-def judging(messages: Sequence[AnyMessage], rubric: Sequence[str]) -> list[AnyMessage]:
+def grade_prompt(messages: Sequence[AnyMessage], rubric: Sequence[str]) -> list[AnyMessage]:
     """Ask for a judgement, by numbered criteria, of what an agent said.
 
     The marks around a turn are made of the turn, so that no turn can hold its own end.
     """
-    turns = [_marked(message) for message in messages if message.type != "system"]
+    turns = [_mark_turn(message) for message in messages if message.type != "system"]
     return [
         SystemMessage(JUDGE),
-        HumanMessage("\n\n".join([*turns, f"Criteria:\n{numbered(rubric)}", "Judgement:"])),
+        HumanMessage("\n\n".join([*turns, f"Criteria:\n{number_lines(rubric)}", "Judgement:"])),
     ]
 
 
-def _marked(message: AnyMessage) -> str:
+def _mark_turn(message: AnyMessage) -> str:
     who = "agent" if message.type == "ai" else "request"
     text = text_of(message)
     mark = f"{who}-{digest(text)[:8]}"
@@ -183,39 +185,43 @@ def _marked(message: AnyMessage) -> str:
 
 def _critique(task: str, rules: Sequence[str], body: str, *, full: bool) -> list[AnyMessage]:
     system = f"{task} {OPERATIONS}" + (f"\n{LIST_FULL}" if full else "")
-    listed = numbered(rules) if rules else NO_RULES
-    return [SystemMessage(system), HumanMessage(f"{body}\n\nRules:\n{listed}\n\nOperations:")]
+    rule_lines = number_lines(rules) if rules else NO_RULES
+    return [SystemMessage(system), HumanMessage(f"{body}\n\nRules:\n{rule_lines}\n\nOperations:")]
 
 
-def numbered(rules: Sequence[str]) -> str:
+def number_lines(rules: Sequence[str]) -> str:
     """Number rules from 1, a line each."""
     return "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, 1))
 
 
-def bulleted(lessons: Sequence[str]) -> str:
+def bullet_lines(entries: Sequence[str]) -> str:
     """Put a dash before each lesson, a line each."""
-    return joined([f"- {lesson}" for lesson in lessons])
+    return join_lines([f"- {entry}" for entry in entries])
 
 
-def joined(entries: Sequence[str]) -> str:
+def join_lines(entries: Sequence[str]) -> str:
     """Put each entry on lines of its own."""
     return "\n".join(entries)
 
 
-_RENDER: Final = {"rules": numbered, "reflections": bulleted, "similar_reflections": bulleted}
+_RENDER: Final = {
+    "rules": number_lines,
+    "reflections": bullet_lines,
+    "similar_reflections": bullet_lines,
+}
 
 
 def fingerprints() -> dict[str, str]:
     """Return each template's fingerprint, by name."""
     shown = Shown(*(("<entry>",) for _ in ACTING_SECTIONS))
-    filled = {
-        "acting": acting(HOUSEHOLD_INSTRUCTIONS, shown, "<opening>"),
-        "reflecting": reflecting("<attempt>", ("<plan>",), "<feedback>"),
-        "adapting": adapting("<opening>", "<case>"),
+    prompts = {
+        "acting": act_prompt(HOUSEHOLD_INSTRUCTIONS, shown, "<opening>"),
+        "reflect_prompt": reflect_prompt("<attempt>", ("<plan>",), "<feedback>"),
+        "adapt_prompt": adapt_prompt("<opening>", "<case>"),
         "critique_pair": critique_pair(("<rule>",), "<success>", "<failure>", full=True),
         "critique_successes": critique_successes((), ("<success>",)),
     }
     return {
         name: digest([(message.type, message.content) for message in messages])
-        for name, messages in filled.items()
+        for name, messages in prompts.items()
     }

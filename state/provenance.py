@@ -22,7 +22,7 @@ Wording = tuple[str, str]
 """A rule's id, and the `likeness` of words that it has or had."""
 
 
-class Resting(Noun):
+class Dependents(Noun):
     """What rests on certain trajectories.
 
     Attributes:
@@ -34,26 +34,26 @@ class Resting(Noun):
 
     alone: tuple[Rule, ...] = ()
     partly: tuple[Rule, ...] = ()
-    left: tuple[Rule, ...] = ()
+    remainders: tuple[Rule, ...] = ()
     wordings: frozenset[Wording] = frozenset()
 
     @property
-    def lessened(self) -> list[tuple[Rule, Rule]]:
+    def reductions(self) -> list[tuple[Rule, Rule]]:
         """The rules that would be others without those trajectories: as they are, and as left."""
-        pairs = zip(self.partly, self.left, strict=True)
-        return [(rule, left) for rule, left in pairs if left != rule]
+        pairs = zip(self.partly, self.remainders, strict=True)
+        return [(rule, remainder) for rule, remainder in pairs if remainder != rule]
 
     def operations(self) -> list[Operation]:
         """Return what takes the trajectories' support away."""
-        gone = [rule.model_copy(update={"strength": 0}) for rule in self.alone]
+        retirements = [rule.model_copy(update={"strength": 0}) for rule in self.alone]
         return [
             Operation(kind="SET", rule=rule.id, text=rule.text, weight=rule.strength)
-            for rule in (*gone, *(left for _, left in self.lessened))
+            for rule in (*retirements, *(remainder for _, remainder in self.reductions))
         ]
 
     def bars(self, rule: Rule) -> bool:
         """Tell whether a rule, as a release shows it, may not be shown any more."""
-        return worded(rule) in self.wordings
+        return wording_of(rule) in self.wordings
 
 
 class _Word(NamedTuple):
@@ -63,19 +63,19 @@ class _Word(NamedTuple):
     batch: Batch
 
 
-def worded(rule: Rule) -> Wording:
+def wording_of(rule: Rule) -> Wording:
     """Return a rule's words as withdrawals compare them."""
     return rule.id, likeness(rule.text)
 
 
-def goes_back(batch: Batch) -> bool:
+def is_rollback(batch: Batch) -> bool:
     """Tell whether a batch is a rollback: it says nothing about any one rule."""
     return _restores(batch) and any(name.startswith(VERSION) for name in batch.evidence)
 
 
-def cited(batches: Iterable[Batch]) -> set[str]:
+def cited_trajectories(batches: Iterable[Batch]) -> set[str]:
     """Return the ids of the trajectories that a log rests on."""
-    own = (each for each in batches if not goes_back(each) and not _takes_away(each))
+    own = (each for each in batches if not is_rollback(each) and not _takes_away(each))
     return {name for batch in own for name in batch.evidence}
 
 
@@ -88,67 +88,71 @@ def _restores(batch: Batch) -> bool:
     return batch.author != "model" and all(each.kind == "SET" for each in batch.operations)
 
 
-def speakers(batches: Sequence[Batch], book: Rulebook) -> dict[str, list[Batch]]:
+def supporters(batches: Sequence[Batch], rulebook: Rulebook) -> dict[str, list[Batch]]:
     """Return the batches that spoke for each rule, by its id."""
     spoke: dict[str, list[Batch]] = {}
-    for (rule, _), batch in _spoken(batches, book):
+    for (rule, _), batch in _statements(batches, rulebook):
         spoke.setdefault(rule, []).append(batch)
     return spoke
 
 
-def _spoken(batches: Iterable[Batch], book: Rulebook) -> Iterator[_Word]:
+def _statements(batches: Iterable[Batch], rulebook: Rulebook) -> Iterator[_Word]:
     """Yield every word that was said for a rule, the oldest first.
 
     ADD, AGREE and EDIT speak for a rule, and so does a SET in words that it never had. A SET in
     words that it had, such as a rollback's, says nothing about what the rule rests on.
     """
-    said: set[Wording] = set()
+    wordings: set[Wording] = set()
     now: dict[str, str] = {}
     for batch in batches:
         for operation in batch.operations:
-            rule = book.merged.get(operation.rule, operation.rule)
+            rule = rulebook.merged.get(operation.rule, operation.rule)
             text = likeness(operation.text) or now.get(rule, "")
-            anew = bool(operation.weight) and (rule, text) not in said
+            anew = bool(operation.weight) and (rule, text) not in wordings
             if operation.kind in ("ADD", "AGREE", "EDIT") or (operation.kind == "SET" and anew):
-                said.add((rule, text))
+                wordings.add((rule, text))
                 yield _Word((rule, text), batch)
             if operation.kind not in ("AGREE", "REMOVE"):
                 now[rule] = text
 
 
-def resting_on(batches: Sequence[Batch], trajectories: Collection[str]) -> Resting:
+def dependents_of(batches: Sequence[Batch], trajectories: Collection[str]) -> Dependents:
     """Return what rests on trajectories, by their ids: all of it, or a part.
 
     A batch rests on every trajectory that it names, so one that is withdrawn takes all of the
     batch's votes along.
     """
-    gone = set(trajectories)
-    book = fold(batches)
-    words = list(_spoken(batches, book))
-    sound = {word.wording for word in words if not gone & set(word.batch.evidence)}
-    lost = frozenset(word.wording for word in words) - sound
-    tainted = {word.wording[0] for word in words if gone & set(word.batch.evidence)}
-    touched = [rule for rule in book.rules if rule.id in tainted]
-    clean = _without(batches, gone, lost, book)
-    held = {likeness(rule.text) for rule in book.rules if worded(rule) not in lost}
+    withdrawn_ids = set(trajectories)
+    rulebook = fold(batches)
+    words = list(_statements(batches, rulebook))
+    sound = {word.wording for word in words if not withdrawn_ids & set(word.batch.evidence)}
+    orphans = frozenset(word.wording for word in words) - sound
+    affected_ids = {word.wording[0] for word in words if withdrawn_ids & set(word.batch.evidence)}
+    affected_rules = [rule for rule in rulebook.rules if rule.id in affected_ids]
+    clean = _without(batches, withdrawn_ids, orphans, rulebook)
+    other_texts = {
+        likeness(rule.text) for rule in rulebook.rules if wording_of(rule) not in orphans
+    }
     alone: list[Rule] = []
     pairs: list[tuple[Rule, Rule]] = []
-    for rule in touched:
-        left = _left(rule, clean.get(rule.id), held, worded(rule) in lost)
-        if left is None:
+    for rule in affected_rules:
+        remainder = _remainder(rule, clean.get(rule.id), other_texts, wording_of(rule) in orphans)
+        if remainder is None:
             alone.append(rule)
         else:
-            held.add(likeness(left.text))
-            pairs.append((rule, left))
-    return Resting(
+            other_texts.add(likeness(remainder.text))
+            pairs.append((rule, remainder))
+    return Dependents(
         alone=tuple(alone),
         partly=tuple(rule for rule, _ in pairs),
-        left=tuple(left for _, left in pairs),
-        wordings=lost,
+        remainders=tuple(remainder for _, remainder in pairs),
+        wordings=orphans,
     )
 
 
-def _left(rule: Rule, clean: Rule | None, held: Collection[str], lost: bool) -> Rule | None:
+def _remainder(
+    rule: Rule, clean: Rule | None, other_texts: Collection[str], is_orphan: bool
+) -> Rule | None:
     """Return what is left of a rule, if anything is.
 
     Args:
@@ -158,37 +162,40 @@ def _left(rule: Rule, clean: Rule | None, held: Collection[str], lost: bool) -> 
         lost: whether nothing else speaks for the rule's words.
     """
     votes = clean.strength if clean else 0
-    if not lost:  # it has a word of its own, which is at least that
+    if not is_orphan:  # it has a word of its own, which is at least that
         return rule.model_copy(update={"strength": min(rule.strength, max(1, votes))})
-    if clean is None or not votes or likeness(clean.text) in held:
+    if clean is None or not votes or likeness(clean.text) in other_texts:
         return None
     return clean.model_copy(update={"strength": min(rule.strength, votes)})
 
 
 def _without(
-    batches: Iterable[Batch], gone: Collection[str], lost: Collection[Wording], book: Rulebook
+    batches: Iterable[Batch],
+    withdrawn_ids: Collection[str],
+    orphans: Collection[Wording],
+    rulebook: Rulebook,
 ) -> dict[str, Rule]:
     """Return the rules that a log makes, by id, without what rests on trajectories.
 
     Rollbacks and earlier withdrawals are left out: what they put back may rest on the same.
     """
-    known: set[str] = set()
-    kept: list[Batch] = []
+    rule_ids: set[str] = set()
+    clean_batches: list[Batch] = []
     for batch in batches:
-        if set(gone) & set(batch.evidence) or goes_back(batch) or _takes_away(batch):
+        if set(withdrawn_ids) & set(batch.evidence) or is_rollback(batch) or _takes_away(batch):
             continue
         operations = []
         for operation in batch.operations:
-            rule = book.merged.get(operation.rule, operation.rule)
+            rule = rulebook.merged.get(operation.rule, operation.rule)
             text = likeness(operation.text)
-            if operation.kind == "SET" and (rule, text) in lost:
+            if operation.kind == "SET" and (rule, text) in orphans:
                 continue
             # Who agreed with a rule, or reworded it, has said it: without the one who did so
             # first, theirs is the first word.
-            first = text and rule not in known and operation.kind in ("AGREE", "EDIT")
+            first = text and rule not in rule_ids and operation.kind in ("AGREE", "EDIT")
             kind: Kind = "ADD" if first else operation.kind
             operations.append(operation.model_copy(update={"rule": rule, "kind": kind}))
             if kind in ("ADD", "SET"):
-                known.add(rule)
-        kept.append(batch.model_copy(update={"operations": tuple(operations)}))
-    return {rule.id: rule for rule in fold(kept).rules}
+                rule_ids.add(rule)
+        clean_batches.append(batch.model_copy(update={"operations": tuple(operations)}))
+    return {rule.id: rule for rule in fold(clean_batches).rules}

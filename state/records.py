@@ -44,24 +44,24 @@ class Record(Noun):
     """
 
     shown: int = 0
-    succeeded: int = 0
+    successes: int = 0
     shown_before: int = 0
-    succeeded_before: int = 0
+    successes_before: int = 0
     shown_lately: int = 0
-    succeeded_lately: int = 0
+    successes_lately: int = 0
     lately: tuple[str, ...] = ()
 
     @property
-    def turned(self) -> bool:
+    def has_turned(self) -> bool:
         """Whether it succeeds less of late than before, beyond chance (Fisher's exact test)."""
         if self.shown_lately < WINDOW or self.shown_before < WINDOW:
             return False
-        before = (self.shown_before, self.succeeded_before)
-        return _drop(*before, self.shown_lately, self.succeeded_lately) <= CHANCE
+        before = (self.shown_before, self.successes_before)
+        return _drop(*before, self.shown_lately, self.successes_lately) <= CHANCE
 
     def __str__(self) -> str:
-        lately = f"{self.succeeded_lately} of {self.shown_lately} lately"
-        return f"{lately}, {self.succeeded_before} of {self.shown_before} before"
+        lately = f"{self.successes_lately} of {self.shown_lately} lately"
+        return f"{lately}, {self.successes_before} of {self.shown_before} before"
 
 
 def record(showings: Iterable[Showing], rule: str, since: float = 0.0) -> Record:
@@ -78,11 +78,11 @@ def record(showings: Iterable[Showing], rule: str, since: float = 0.0) -> Record
     before, lately = first[:-WINDOW], first[-WINDOW:]
     return Record(
         shown=len(own),
-        succeeded=_successes(own),
+        successes=_successes(own),
         shown_before=len(before),
-        succeeded_before=_successes(before),
+        successes_before=_successes(before),
         shown_lately=len(lately),
-        succeeded_lately=_successes(lately),
+        successes_lately=_successes(lately),
         lately=tuple(each.trajectory for each in lately),
     )
 
@@ -91,11 +91,11 @@ def _successes(showings: Sequence[Showing]) -> int:
     return sum(each.success for each in showings)
 
 
-def _drop(shown: int, succeeded: int, shown_lately: int, succeeded_lately: int) -> float:
+def _drop(shown: int, successes_before: int, shown_lately: int, successes_lately: int) -> float:
     """Return the chance of so few successes of late if nothing had changed."""
-    total, successes = shown + shown_lately, succeeded + succeeded_lately
+    total, successes = shown + shown_lately, successes_before + successes_lately
     ways = sum(
         comb(successes, few) * comb(total - successes, shown_lately - few)
-        for few in range(max(0, shown_lately - (total - successes)), succeeded_lately + 1)
+        for few in range(max(0, shown_lately - (total - successes)), successes_lately + 1)
     )
     return ways / comb(total, shown_lately)

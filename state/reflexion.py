@@ -1,4 +1,4 @@
-"""What the reflexion graph reads, passes on and returns."""
+"""Types of the reflexion graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
 from apprentice.state.nouns import Name, Reflection, Task, Trajectory, Usage, Verdict
 from apprentice.state.prompts import Shown
 
-Outcome = Literal["solved", "failed", "unjudged", "skipped", "solved_before"]
+ReflexionOutcome = Literal["solved", "failed", "unjudged", "skipped", "solved_before"]
 
 
 class ReflexionInput(TypedDict, total=False):
-    """What to attempt. All but the task are values of one run alone."""
+    """The task, and options of this run. Options do not carry over to later runs."""
 
     task: Required[GivenTask]
     run: Annotated[
@@ -28,14 +28,14 @@ class ReflexionInput(TypedDict, total=False):
     ]
     skip: Annotated[
         bool,
-        Field(title="Skip", description="Leave this task alone."),
+        Field(title="Skip", description="Do not attempt this task."),
         EphemeralValue(bool),
     ]
     afresh: Annotated[
         bool,
         Field(
             title="Afresh",
-            description="Attempt it as if no earlier run had: solved before or not, no lessons.",
+            description="Ignore earlier runs: their reflections, and whether they solved the task.",
         ),
         EphemeralValue(bool),
     ]
@@ -48,7 +48,7 @@ class ReflexionInput(TypedDict, total=False):
 
 @dataclass
 class ReflexionGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     task: object = None
     run: object = ""
@@ -67,25 +67,25 @@ class ReflexionUpdate(TypedDict, total=False):
     reflections: list[Reflection]
     trials: int
     verdict: Verdict
-    outcome: Outcome | None
-    reflecting: Usage
+    outcome: ReflexionOutcome | None
+    reflection_usage: Usage
 
 
 class ReflexionOutput(TypedDict):
-    """How it went: every attempt of this run, and every reflection known by now."""
+    """The outcome, every attempt of this run, and every reflection on the task."""
 
     task: Task
-    outcome: Annotated[Outcome, Field(title="Outcome", description="How the run ended.")]
+    outcome: Annotated[ReflexionOutcome, Field(title="Outcome", description="How the run ended.")]
     verdict: Verdict
     trials: Annotated[int, Field(title="Trials", description="Attempts made in this run.")]
     attempts: list[Trajectory]
     reflections: list[Reflection]
-    reflecting: Annotated[
-        Usage, Field(title="Reflecting", description="What writing this run's reflections cost.")
+    reflection_usage: Annotated[
+        Usage, Field(title="Reflection usage", description="What this run's reflections cost.")
     ]
 
 
-@validated
+@pydantic_dataclass
 class ReflexionState:
     """A run so far. `reflections` holds those of earlier runs too, the oldest first."""
 
@@ -96,5 +96,5 @@ class ReflexionState:
     reflections: list[Reflection] = field(default_factory=list)
     trials: int = 0
     verdict: Verdict = field(default_factory=Verdict)
-    outcome: Outcome | None = None
-    reflecting: Usage = field(default_factory=Usage)
+    outcome: ReflexionOutcome | None = None
+    reflection_usage: Usage = field(default_factory=Usage)

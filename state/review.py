@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun
-from apprentice.state.provenance import goes_back
+from apprentice.state.provenance import is_rollback
 from apprentice.state.rulebook import Batch, Difference, Operation, Rule, Rulebook, in_order
 from apprentice.state.rules import RuleText, likeness
 
@@ -17,7 +17,7 @@ BEHIND: Final = 50
 """Pieces of evidence that a change names, at most; the newest."""
 
 
-class Change(Noun):
+class RuleChange(Noun):
     """One rule that a release would show differently, and the trajectories behind that."""
 
     rule: Name
@@ -34,7 +34,7 @@ class Change(Noun):
         return rule.text if rule else ""
 
 
-class Quarantined(Noun):
+class QuarantinedOperation(Noun):
     """An operation that the screening stopped: in no book and no prompt until a person lets it in.
 
     Attributes:
@@ -59,7 +59,7 @@ class Edit(Noun):
 Word = Literal["approve", "reject"]
 
 
-class Review(Noun):
+class RuleReview(Noun):
     """A person's answer.
 
     Attributes:
@@ -72,24 +72,26 @@ class Review(Noun):
     changes: dict[str, Word | Edit] = Field(default_factory=dict)
     quarantined: dict[str, Word | Edit] = Field(default_factory=dict)
 
-    def on(self, change: Change) -> Word | Edit:
+    def on(self, change: RuleChange) -> Word | Edit:
         """Return the word on one change."""
         return self.changes.get(change.rule, self.all)
 
 
-_REVIEW: Final = TypeAdapter[Review](
-    Annotated[Review, Field(title="Review", description="A person's answer to a review.")]
+_REVIEW: Final = TypeAdapter[RuleReview](
+    Annotated[RuleReview, Field(title="Review", description="A person's answer to a review.")]
 )
 
 
-def read_review(given: Any, changes: Sequence[Change], waiting: Sequence[Quarantined]) -> Review:
+def read_review(
+    answer: Any, changes: Sequence[RuleChange], quarantine: Sequence[QuarantinedOperation]
+) -> RuleReview:
     """Read a person's answer: 'approve', 'reject', or a Review.
 
     Raises:
         BadInput: if it is neither, or names what was not asked about.
     """
     try:
-        review = _REVIEW.validate_python({"all": given} if isinstance(given, str) else given)
+        review = _REVIEW.validate_python({"all": answer} if isinstance(answer, str) else answer)
     except ValidationError as error:
         # Of a word and an edit, the one that was meant gets further before it fails.
         first = max(error.errors(), key=lambda each: len(each["loc"]))
@@ -98,31 +100,31 @@ def read_review(given: Any, changes: Sequence[Change], waiting: Sequence[Quarant
             f"The review cannot be read at {where!r}: {first['msg']}. Answer 'approve', 'reject', "
             'or {"all": "approve", "changes": {"<rule id>": "reject"}}.'
         ) from error
-    asked = {"rule": {each.rule for each in changes}, "quarantined operation": set[str]()}
-    asked["quarantined operation"] |= {each.key for each in waiting}
-    named = {"rule": review.changes, "quarantined operation": review.quarantined}
-    for what, answers in named.items():
-        if unknown := sorted(answers.keys() - asked[what]):
+    questions = {"rule": {each.rule for each in changes}, "quarantined operation": set[str]()}
+    questions["quarantined operation"] |= {each.key for each in quarantine}
+    answers_by_kind = {"rule": review.changes, "quarantined operation": review.quarantined}
+    for what, answers in answers_by_kind.items():
+        if unknown := sorted(answers.keys() - questions[what]):
             raise BadInput(
                 f"The review names the {what} {unknown[0]!r}, which was not asked about. Asked "
-                f"about: {', '.join(sorted(asked[what])) or 'none'}."
+                f"about: {', '.join(sorted(questions[what])) or 'none'}."
             )
     return review
 
 
-def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list[Change]:
+def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list[RuleChange]:
     """Return differences with the evidence and the reasons that the log has for each."""
-    touched = support(batches)
-    found = []
+    batches_by_rule = support(batches)
+    rule_changes = []
     for each in differences:
         rule = each.after or each.before
         if rule is None:
             continue
-        behind = touched.get(rule.id, [])
+        behind = batches_by_rule.get(rule.id, [])
         evidence = dict.fromkeys(name for batch in behind for name in batch.evidence)
         reasons = dict.fromkeys(f"{batch.author}: {batch.reason}" for batch in behind)
-        found.append(
-            Change(
+        rule_changes.append(
+            RuleChange(
                 rule=rule.id,
                 kind=each.kind,
                 before=each.before,
@@ -131,43 +133,43 @@ def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list
                 reasons=tuple(reasons)[-BEHIND:],
             )
         )
-    return found
+    return rule_changes
 
 
 def support(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
     """Return the batches that had a word on each rule, the oldest first."""
-    touched: dict[str, list[Batch]] = {}
+    batches_by_rule: dict[str, list[Batch]] = {}
     for batch in batches:
         for rule in {operation.rule for operation in batch.operations}:
-            touched.setdefault(rule, []).append(batch)
-    return touched
+            batches_by_rule.setdefault(rule, []).append(batch)
+    return batches_by_rule
 
 
-def declined(batches: Iterable[Batch], book: Rulebook) -> set[str]:
+def declined_rules(batches: Iterable[Batch], rulebook: Rulebook) -> set[str]:
     """Return the rules that a person took out, by `likeness` of their texts.
 
     A model may word a rule again that others voted down. A person's no is not undone by asking
     often enough. A rollback is no word on any rule: what it leaves out may be learned again.
     """
-    retired = {rule.id: rule for rule in book.retired}
+    retired_by_id = {rule.id: rule for rule in rulebook.retired}
     last = {
         operation.rule: (batch, operation)
         for batch in in_order(batches)
-        if not goes_back(batch)
+        if not is_rollback(batch)
         for operation in batch.operations
-        if operation.rule in retired
+        if operation.rule in retired_by_id
     }
     return {
-        likeness(retired[rule].text)
+        likeness(retired_by_id[rule].text)
         for rule, (batch, operation) in last.items()
         if batch.author == "person" and operation.kind == "SET"
     }
 
 
-def decided(review: Review, asked: Sequence[Change]) -> list[Operation]:
+def review_operations(review: RuleReview, rule_changes: Sequence[RuleChange]) -> list[Operation]:
     """Return the operations that carry out a review: what was rejected goes back."""
     operations = []
-    for change in asked:
+    for change in rule_changes:
         word = review.on(change)
         if word == "approve":
             continue
@@ -183,13 +185,15 @@ def decided(review: Review, asked: Sequence[Change]) -> list[Operation]:
     return operations
 
 
-def admitted(review: Review, waiting: Mapping[str, Quarantined]) -> dict[str, Operation]:
+def admitted_operations(
+    review: RuleReview, quarantine: Mapping[str, QuarantinedOperation]
+) -> dict[str, Operation]:
     """Return, by key, the quarantined operations that a review lets in, as it words them."""
     let_in = {}
     for key, word in review.quarantined.items():
         if word == "reject":
             continue
-        operation = waiting[key].operation
+        operation = quarantine[key].operation
         wording = {"text": word.edit} if isinstance(word, Edit) else {}
         let_in[key] = operation.model_copy(update=wording)
     return let_in

@@ -7,8 +7,8 @@ order. Numbers exist in prompts alone, the log speaks of ids:
 
     text --parse--> operations on numbers --judge--> operations on ids --fold--> rulebook
 
-The steps are in `state/operations.py`, `state/judging.py` (with `state/screening.py`) and
-`state/folding.py`; this module is what the other rooms import.
+The steps are in `state/operations.py`, `state/validator.py` (with `state/screen.py`) and
+`state/fold.py`; this module is what the other rooms import.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from apprentice.state.folding import Fold
-from apprentice.state.judging import BATCH_LIMIT, Bench
+from apprentice.state.fold import Fold
 from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun, digest
 from apprentice.state.operations import ParsedOperations, parse_operations
-from apprentice.state.prompts import NO_RULES, numbered
-from apprentice.state.rules import RULE_LENGTH, Author, Event, Kind, Operation, Rejected, Rule
-from apprentice.state.screening import screen
+from apprentice.state.prompts import NO_RULES, number_lines
+from apprentice.state.rules import RULE_LENGTH, Author, Event, Kind, Operation, Rejection, Rule
+from apprentice.state.screen import screen
+from apprentice.state.validator import BATCH_LIMIT, OperationValidator
 
 __all__ = [
     "BATCH_LIMIT",
     "LIMIT",
     "OVERFULL",
     "RULE_LENGTH",
-    "Applied",
+    "ApplyResult",
     "Author",
     "Batch",
     "Difference",
@@ -40,7 +40,7 @@ __all__ = [
     "Kind",
     "Operation",
     "ParsedOperations",
-    "Rejected",
+    "Rejection",
     "Rule",
     "Rulebook",
     "batch_key",
@@ -79,7 +79,7 @@ class Rulebook(Noun):
         """The hash of the rules in force: equal contents, equal version."""
         return digest([(rule.id, rule.text, rule.strength) for rule in self.rules])
 
-    def shown(self, limit: int = LIMIT) -> tuple[Rule, ...]:
+    def strongest(self, limit: int = LIMIT) -> tuple[Rule, ...]:
         """Return the rules that a release shows: the strongest, with the same numbers."""
         return self.rules[: max(0, limit)]
 
@@ -87,9 +87,9 @@ class Rulebook(Noun):
         """Tell whether a model is asked for a REMOVE before an ADD."""
         return len(self.rules) >= limit
 
-    def listing(self) -> str:
+    def numbered_rules(self) -> str:
         """Return the rules as prompts number them."""
-        return numbered([rule.text for rule in self.rules]) if self.rules else NO_RULES
+        return number_lines([rule.text for rule in self.rules]) if self.rules else NO_RULES
 
     def apply(
         self,
@@ -98,7 +98,7 @@ class Rulebook(Noun):
         author: Author = "model",
         limit: int = LIMIT,
         origin: str = "",
-    ) -> Applied:
+    ) -> ApplyResult:
         """Judge operations against this book and do those that stand.
 
         Args:
@@ -109,7 +109,7 @@ class Rulebook(Noun):
             origin: the key of the batch to be, from which new rules' ids are derived; by default
                 this book's version.
         """
-        bench = Bench(
+        validator = OperationValidator(
             self.rules,
             self.retired,
             self.merged,
@@ -117,15 +117,17 @@ class Rulebook(Noun):
             overfull=len(self.rules) >= limit + OVERFULL,
             origin=origin or self.version,
         )
-        accepted = bench.judge(operations)
-        folding = _thaw(self)
-        folding.take(accepted, author)
-        return Applied(
-            rulebook=_freeze(folding), operations=accepted, rejected=tuple(bench.rejected)
+        operations_in_effect = validator.validate(operations)
+        state = _thaw(self)
+        state.take(operations_in_effect, author)
+        return ApplyResult(
+            rulebook=_freeze(state),
+            operations=operations_in_effect,
+            rejections=tuple(validator.rejections),
         )
 
 
-class Applied(Noun):
+class ApplyResult(Noun):
     """What came of operations.
 
     Attributes:
@@ -136,7 +138,7 @@ class Applied(Noun):
 
     rulebook: Rulebook
     operations: tuple[Operation, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
 
 
 class Batch(Noun):
@@ -195,28 +197,31 @@ def fold(batches: Iterable[Batch], start: Rulebook | None = None) -> Rulebook:
         batches: the batches.
         start: the book that all batches before them made; by default there are none.
     """
-    folding = _thaw(start or Rulebook())
+    state = _thaw(start or Rulebook())
     for batch in in_order(batches):
-        folding.take(batch.operations, batch.author)
-    return _freeze(folding)
+        state.take(batch.operations, batch.author)
+    return _freeze(state)
 
 
 def replay(batches: Iterable[Batch]) -> Iterator[tuple[Batch, Rulebook]]:
     """Yield every batch, in order, with the book that it led to."""
-    folding = _thaw(Rulebook())
+    state = _thaw(Rulebook())
     for batch in in_order(batches):
-        folding.take(batch.operations, batch.author)
-        yield batch, _freeze(folding)
+        state.take(batch.operations, batch.author)
+        yield batch, _freeze(state)
 
 
 def history(batches: Iterable[Batch], rule: str) -> list[Event]:
     """Return what was done to one rule, by its id, votes that had no effect included."""
-    folding = _thaw(Rulebook())
+    state = _thaw(Rulebook())
     events: list[Event] = []
     for batch in in_order(batches):
-        for event in folding.take(batch.operations, batch.author):
-            met = {event.operation.rule, *(each.id for each in (event.before, event.after) if each)}
-            if rule in met:
+        for event in state.take(batch.operations, batch.author):
+            rule_ids = {
+                event.operation.rule,
+                *(each.id for each in (event.before, event.after) if each),
+            }
+            if rule in rule_ids:
                 events.append(event.model_copy(update={"batch": batch.key}))
     return events
 
@@ -224,13 +229,13 @@ def history(batches: Iterable[Batch], rule: str) -> list[Event]:
 def diff(before: Rulebook, after: Rulebook) -> list[Difference]:
     """Return how two books differ: the later one's rules in its order, then those that are gone."""
     old = {rule.id: rule for rule in before.rules}
-    kept = {rule.id for rule in after.rules}
-    changed = [
+    rule_ids = {rule.id for rule in after.rules}
+    changes = [
         Difference(before=old.get(rule.id), after=rule)
         for rule in after.rules
         if old.get(rule.id) != rule
     ]
-    return changed + [Difference(before=rule) for rule in before.rules if rule.id not in kept]
+    return changes + [Difference(before=rule) for rule in before.rules if rule.id not in rule_ids]
 
 
 def rollback(current: Rulebook, target: Rulebook) -> tuple[Operation, ...]:
@@ -238,23 +243,23 @@ def rollback(current: Rulebook, target: Rulebook) -> tuple[Operation, ...]:
 
     They go through `apply` and into the log like any others: going back is one more step forward.
     """
-    wanted = {rule.id for rule in target.rules}
-    gone = [
+    target_ids = {rule.id for rule in target.rules}
+    removals = [
         Operation(kind="SET", rule=rule.id, text=rule.text, weight=0)
         for rule in current.rules
-        if rule.id not in wanted
+        if rule.id not in target_ids
     ]
-    kept = [
+    restorations = [
         Operation(kind="SET", rule=rule.id, text=rule.text, weight=rule.strength)
         for rule in target.rules
     ]
-    return (*gone, *kept)
+    return (*removals, *restorations)
 
 
-def _thaw(book: Rulebook) -> Fold:
-    return Fold(book.rules, book.retired, book.merged)
+def _thaw(rulebook: Rulebook) -> Fold:
+    return Fold(rulebook.rules, rulebook.retired, rulebook.merged)
 
 
-def _freeze(folding: Fold) -> Rulebook:
-    merged = dict(sorted(folding.merged.items()))
-    return Rulebook(rules=folding.rules(), retired=folding.retired(), merged=merged)
+def _freeze(state: Fold) -> Rulebook:
+    merged = dict(sorted(state.merged.items()))
+    return Rulebook(rules=state.rules(), retired=state.retired(), merged=merged)

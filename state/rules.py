@@ -73,7 +73,7 @@ class Event(Noun):
     reason: str = ""
 
 
-class Rejected(Noun):
+class Rejection(Noun):
     """What was not done, and why.
 
     Attributes:

@@ -56,10 +56,10 @@ def read_response(text: str) -> str | None:
     return match[1] if match else None
 
 
-def spoken(message: AnyMessage) -> str:
+def text_with_calls(message: AnyMessage) -> str:
     """Return a turn's text, calls in fields of their own included, as if it were all text."""
     calls = message.tool_calls if isinstance(message, AIMessage) else []
-    return text_of(message) + "".join(call(made["name"], made["args"]) for made in calls)
+    return text_of(message) + "".join(call(tool["name"], tool["args"]) for tool in calls)
 
 
 def parse(text: str) -> AIMessage:

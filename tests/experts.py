@@ -17,7 +17,7 @@ from apprentice.environments.household.nouns import THINGS, TREATMENTS
 from apprentice.environments.household.world import world
 from apprentice.state.nouns import text_of
 from apprentice.training.novice.player import Episode
-from apprentice.training.novice.writing import Entry, operations
+from apprentice.training.novice.text_exercises import Entry, operations
 
 _KEPT = re.compile(r"Look for (\w+) in/on a (\w+)\.")
 _WORKS = re.compile(r"To (\w+) a thing, use the (\w+)\.")
@@ -44,7 +44,7 @@ def expert_critic(messages: Sequence[AnyMessage]) -> str:
     ended = re.split(r"\nSTATUS: (SUCCESS|FAIL)(?:\n\n|$)", told)
     home = world("north")  # which one is of no matter here
     successes = [
-        Episode(home, opening, tuple(turns), frozenset(), solved=True)
+        Episode(home, opening, tuple(turns), frozenset(), success=True)
         for text, status in zip(ended[::2], ended[1::2], strict=False)
         if status == "SUCCESS"
         for opening, turns in [_turns(text)]
@@ -61,7 +61,7 @@ def _ruled(text: str) -> Knowledge:
             kept |= dict.fromkeys(THINGS[about], kind)
         elif about in TREATMENTS:
             works[about] = kind
-    return Knowledge(kept, works=works)
+    return Knowledge(kept, appliances=works)
 
 
 def _entries(text: str) -> Iterator[Entry]:
@@ -74,13 +74,13 @@ def _entries(text: str) -> Iterator[Entry]:
 def _knowledge(text: str) -> Knowledge:
     """Read the last reflection in a text."""
     listed = [line.removeprefix("- ") for line in text.splitlines()]
-    lines = [line for line in listed if line.startswith('{"kept"')]
+    lines = [line for line in listed if line.startswith('{"storage"')]
     if not lines:
         return Knowledge()
     fields = json.loads(lines[-1])
-    found = {noun: tuple(places) for noun, places in fields["found"].items()}
-    untried = {noun: tuple(places) for noun, places in fields["untried"].items()}
-    return Knowledge(fields["kept"], found, untried, fields["works"])
+    found = {noun: tuple(places) for noun, places in fields["locations"].items()}
+    untried = {noun: tuple(places) for noun, places in fields["candidates"].items()}
+    return Knowledge(fields["storage"], found, untried, fields["appliances"])
 
 
 def _turns(transcript: str) -> tuple[str, list[Turn]]:

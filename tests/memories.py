@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from apprentice.memory.experience import Experience, opening
-from apprentice.state.experience import Query, Recalled
+from apprentice.state.experience import Query, Recollection
 from apprentice.state.nouns import Trajectory
 from tests.memory.experience.attempts import Words
 
@@ -27,7 +27,7 @@ class Asked:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._kept, name)
 
-    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         self._asked.append(query)
         return await self._kept.recall(query, count)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,11 +22,11 @@ from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from apprentice.models.loading import ignore_deprecated_attribute
-from apprentice.models.names import adapter_folder, model_folder
+from apprentice.models.names import LocalModels
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
 from apprentice.state.errors import BrokenData, MissingPart
 from apprentice.training.encoding import Chat
-from apprentice.training.settings import Settings
+from apprentice.training.settings import JobSettings
 
 SMALL: Final = 100_000_000  # parameters
 SCORES: Final = 64 << 20  # attention scores that may be held at once on a CPU, in numbers
@@ -64,11 +63,12 @@ class Base:
         return self.model.num_parameters() < SMALL
 
 
-def load(settings: Settings, *, sees: bool = False) -> Base:
+def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> Base:
     """Load the base of a job.
 
     Args:
         settings: its name, and whether its weights are quantised.
+        models: where it is, and the device that it is trained on.
         sees: whether it is to read images.
 
     Raises:
@@ -76,12 +76,12 @@ def load(settings: Settings, *, sees: bool = False) -> Base:
         BrokenData: its files cannot be read.
         MissingPart: it has no chat template, or quantisation is not possible here.
     """
-    name, folder = settings.base, model_folder(settings.base)
+    name, folder = settings.base, models.folder(settings.base)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
-    device = _device()
-    brought = _words(folder, adapter_folder(settings.parent) if settings.parent else None)
+    device = _device(models.device)
+    brought = _words(folder, models.adapter(settings.parent) if settings.parent else None)
     try:
         words: Any = AutoProcessor if sees else AutoTokenizer
         reader = words.from_pretrained(brought, local_files_only=True)
@@ -165,9 +165,8 @@ def _words(folder: Path, adapter: Path | None) -> Path:
     return adapter if adapter and (adapter / TOKENIZER).is_file() else folder
 
 
-def _device() -> torch.device:
-    wanted = os.environ.get("APPRENTICE_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(wanted)
+def _device(wanted: str) -> torch.device:
+    return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _dtype(device: torch.device) -> torch.dtype:

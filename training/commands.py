@@ -1,4 +1,4 @@
-"""The command line of the methods: one option a setting."""
+"""The command line of the training methods, with one option for each setting."""
 
 from __future__ import annotations
 
@@ -9,58 +9,69 @@ from typing import Any, get_args, get_origin
 
 from pydantic_core import PydanticUndefined
 
+from apprentice.settings import Settings as Deployment
 from apprentice.state.errors import ApprenticeError
-from apprentice.training.adapters import check_owner
-from apprentice.training.jobs import Job, jobs_root, write_job
+from apprentice.training.jobs import Job, write_job
 from apprentice.training.run import carry_out
-from apprentice.training.settings import Settings, read_settings
+from apprentice.training.settings import JobSettings, read_settings
+from apprentice.training.workbench import Workbench
 
 
-def run(kind: type[Settings]) -> None:
-    """Read a job from the command line and carry it out in this process."""
+def run(kind: type[JobSettings]) -> None:
+    """Read a job from the command line and run it in this process."""
     sys.exit(main(kind, sys.argv[1:]))
 
 
-def main(kind: type[Settings], arguments: list[str]) -> int:
-    """Carry out the job that command-line arguments describe; return the exit status.
+def main(kind: type[JobSettings], arguments: list[str], bench: Workbench | None = None) -> int:
+    """Run the job that command-line arguments describe; return the exit status.
 
-    The same arguments name the same job, so an interrupted one goes on where it stopped.
+    The same arguments always mean the same job, so an interrupted job resumes.
+
+    Args:
+        kind: the settings of the method.
+        arguments: the arguments of the command line.
+        bench: the workbench of the job; None uses the settings of this process.
     """
-    given = vars(parser(kind).parse_args(arguments))
-    dataset, root, tenant = (given.pop(name) for name in ("dataset", "jobs", "tenant"))
+    options = vars(parser(kind).parse_args(arguments))
+    dataset, root, tenant = (options.pop(name) for name in ("dataset", "jobs", "tenant"))
     method = kind.model_fields["method"].default
     try:
-        settings = read_settings({"method": method} | given)
+        bench = bench or Workbench.of(Deployment.of_process())
+        settings = read_settings({"method": method} | options)
         if settings.parent:
-            check_owner(settings.parent, tenant)
-        folder = write_job(root, Job.of(dataset, settings, tenant))
+            bench.adapters.check_owner(settings.parent, tenant)
+        folder = write_job(root or bench.jobs, Job.of(dataset, settings, bench.local, tenant))
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         return 1
-    return carry_out(folder)
+    return carry_out(folder, bench)
 
 
-def parser(kind: type[Settings]) -> argparse.ArgumentParser:
+def parser(kind: type[JobSettings]) -> argparse.ArgumentParser:
     """Return the parser of a method's options."""
     method = kind.model_fields["method"].default
-    made = argparse.ArgumentParser(
+    option_parser = argparse.ArgumentParser(
         prog=f"python -m apprentice.training.{method}",
         description=kind.__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    made.add_argument("--dataset", type=Path, required=True, help="folder of the dataset")
-    made.add_argument("--jobs", type=Path, default=jobs_root(), help="folder of the jobs")
-    made.add_argument(
-        "--tenant", default="", help="who alone may use the adapter; none: everybody may"
+    option_parser.add_argument("--dataset", type=Path, required=True, help="folder of the dataset")
+    option_parser.add_argument(
+        "--jobs", type=Path, help="folder of the jobs; `jobs` under APPRENTICE_DATA"
+    )
+    option_parser.add_argument(
+        "--tenant", default="", help="the tenant that may use the adapter; empty: every tenant may"
     )
     for name, field in kind.model_fields.items():
         if name != "method":
             option = "--" + name.replace("_", "-")
-            made.add_argument(option, help=field.description or " ", **_takes(field))
-    return made
+            option_parser.add_argument(
+                option, help=field.description or " ", **_argument_options(field)
+            )
+    return option_parser
 
 
-def _takes(field: Any) -> dict[str, Any]:
+def _argument_options(field: Any) -> dict[str, Any]:
     default = None if field.default is PydanticUndefined else field.default
     if field.annotation is bool:
         return {"action": argparse.BooleanOptionalAction, "default": default}

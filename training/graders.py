@@ -18,7 +18,6 @@ whatever is said.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from apprentice.state.errors import BadInput, UnknownName
 from apprentice.state.nouns import digest
 from apprentice.state.toolcalls import parse
 from apprentice.training.whole import draft_of
+from apprentice.training.workbench import Workbench
 
 Row = dict[str, Any]
 
@@ -98,7 +98,7 @@ class Composed:
 
 
 @dataclass(frozen=True)
-class Judge:
+class ModelGrader:
     """Another model's judgement.
 
     Attributes:
@@ -154,7 +154,7 @@ class Queue:
         return Grade(float(score), "A person's score.")
 
 
-def graders(wanted: Sequence[str]) -> list[tuple[Grader, float]]:
+def graders(wanted: Sequence[str], bench: Workbench) -> list[tuple[Grader, float]]:
     """Return graders by name, each with its weight: `schema`, or `schema:0.8`.
 
     Raises:
@@ -172,7 +172,7 @@ def graders(wanted: Sequence[str]) -> list[tuple[Grader, float]]:
             number = -1.0
         if not 0 < number < 1000:
             raise BadInput(f"The weight in {text!r} is no positive number below 1000.")
-        found.append((_GRADERS[name](), number))
+        found.append((_GRADERS[name](bench), number))
     return found
 
 
@@ -321,22 +321,15 @@ def _request(row: Row) -> str:
     return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
 
 
-def _judge() -> Judge:
-    """Return the judge that the server's settings name."""
-    named = os.environ.get("APPRENTICE_JUDGE", "")
-    if not named:
+def _judge(bench: Workbench) -> ModelGrader:
+    """Return the judge that the deployment's settings name."""
+    if not bench.judge:
         raise BadInput(
             "The grader 'model' needs a judge: set APPRENTICE_JUDGE to a model, such as "
             "openai:gpt-5-mini."
         )
-    from apprentice.models import chat
-
-    model = chat(named, max_tokens=512)
-    return Judge(lambda prompt: str(model.invoke(prompt).text))
-
-
-def _queue() -> Queue:
-    return Queue(Path(os.environ.get("APPRENTICE_DATA", "apprentice-data")) / "grading")
+    model = bench.models.chat(bench.judge, max_tokens=512)
+    return ModelGrader(lambda prompt: str(model.invoke(prompt).text))
 
 
 _READS: Final[dict[str, Callable[[Row], str]]] = {
@@ -344,11 +337,11 @@ _READS: Final[dict[str, Callable[[Row], str]]] = {
     "rule": _why_not_rule,
     "schema": _why_not_schema,
 }
-_GRADERS: Final[dict[str, Callable[[], Grader]]] = {
-    "metric": lambda: Named("metric", metric),
-    "rule": lambda: Named("rule", rule),
-    "schema": lambda: Named("schema", schema),
-    "format": lambda: Named("format", form),
+_GRADERS: Final[dict[str, Callable[[Workbench], Grader]]] = {
+    "metric": lambda _: Named("metric", metric),
+    "rule": lambda _: Named("rule", rule),
+    "schema": lambda _: Named("schema", schema),
+    "format": lambda _: Named("format", form),
     "model": _judge,
-    "person": _queue,
+    "person": lambda bench: Queue(bench.grading),
 }

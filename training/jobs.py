@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from asyncio import sleep
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,8 @@ from typing import Any, Final, Literal, Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from apprentice.models.fit import CARD, base_fingerprint
-from apprentice.models.names import adapters_root
+from apprentice.models.fit import base_fingerprint
+from apprentice.models.names import LocalModels
 from apprentice.state.errors import (
     AlreadyRunning,
     BadInput,
@@ -41,6 +41,7 @@ from apprentice.state.errors import (
     UnknownName,
 )
 from apprentice.state.nouns import digest
+from apprentice.training.adapters import Adapters
 from apprentice.training.datasets.card import Dataset, load
 from apprentice.training.settings import AnySettings
 from apprentice.training.whole import write_over
@@ -77,8 +78,8 @@ class Job(BaseModel):
     tenant: str = ""
 
     @classmethod
-    def of(cls, dataset: Path, settings: AnySettings, tenant: str = "") -> Job:
-        """Make the job of a dataset, as it is now, and settings.
+    def of(cls, dataset: Path, settings: AnySettings, models: LocalModels, tenant: str = "") -> Job:
+        """Make the job of a dataset and a base, as they are now, and settings.
 
         Raises:
             MissingPart: there is no dataset in that folder.
@@ -87,7 +88,7 @@ class Job(BaseModel):
         return cls(
             dataset=dataset.resolve(),
             fingerprint=load(dataset).card.fingerprint,
-            base_fingerprint=base_fingerprint(settings.base),
+            base_fingerprint=base_fingerprint(models.folder(settings.base)),
             settings=settings,
             tenant=tenant,
         )
@@ -161,30 +162,43 @@ class Launcher(Protocol):
         """End a job's process; launching the job again goes on from its last checkpoint."""
 
 
+class Spawn(Protocol):
+    """Starts the process that carries out a job."""
+
+    def __call__(self, folder: Path, *options: str) -> None:
+        """Start the trainer of the job in a folder."""
+
+
 class LocalLauncher:
     """Jobs as processes of this machine, which outlive the one that launches them.
 
     Args:
         root: the folder of the jobs.
+        adapters: the registry that their adapters go to.
+        spawn: starts the process that carries out the job in a folder, with further options.
         in_turn: whether its jobs train one after the other, as a machine has room for one.
     """
 
-    def __init__(self, root: Path, *, in_turn: bool = False) -> None:
+    def __init__(
+        self, root: Path, adapters: Adapters, spawn: Spawn, *, in_turn: bool = False
+    ) -> None:
         self.root = root
+        self._adapters = adapters
+        self._spawn = spawn
         self._options = ("--in-turn",) if in_turn else ()
 
     def launch(self, job: Job) -> str:
         """Start a job, unless it runs or has ended well; return its id."""
         folder = write_job(self.root, job)
-        status = look(folder)
+        status = look(folder, self._adapters)
         if not status.alive and status.stage != "done":
             (folder / FAILURE).unlink(missing_ok=True)
-            _spawn(folder, *self._options)
+            self._spawn(folder, *self._options)
         return job.id
 
     def look(self, job_id: str) -> Status:
         """Say what a job is at, without waiting."""
-        return look(self._folder(job_id))
+        return look(self._folder(job_id), self._adapters)
 
     def jobs(self) -> list[str]:
         """Name the jobs there are, the oldest first."""
@@ -203,11 +217,6 @@ class LocalLauncher:
         if job_id not in (known := self.jobs()):
             raise UnknownName("job", job_id, known)
         return self.root / job_id
-
-
-def jobs_root() -> Path:
-    """Return the folder of this server's jobs."""
-    return Path(os.environ.get("APPRENTICE_DATA", "apprentice-data")) / "jobs"
 
 
 def write_job(root: Path, job: Job) -> Path:
@@ -238,13 +247,21 @@ def read_job(folder: Path) -> Job:
         ) from None
 
 
-def look(folder: Path) -> Status:
-    """Say what the job in a folder is at."""
+def look(
+    folder: Path, adapters: Adapters, held_by_trainer: Callable[[Path], bool] | None = None
+) -> Status:
+    """Say what the job in a folder is at.
+
+    Args:
+        folder: the job's.
+        adapters: the registry that its adapter goes to.
+        held_by_trainer: tells whether a trainer is at the job; by the lock when None.
+    """
     # First, since a trainer writes how it ended before it lets go.
-    held = locked(folder)
+    held = (held_by_trainer or locked)(folder)
     latest = _last_line(folder / PROGRESS)
     result = _outcome(folder / RESULT)
-    if result and registered(str(result["adapter"])):
+    if result and adapters.registered(str(result["adapter"])):
         return Status(folder.name, "done", latest, result)
     failure = _outcome(folder / FAILURE)
     if failure and not held:  # who holds it has taken it up again
@@ -256,27 +273,25 @@ def look(folder: Path) -> Status:
     return Status(folder.name, stage, latest, {})
 
 
-async def followed(look: Callable[[], Awaitable[Status]], pause: float) -> AsyncIterator[Status]:
+async def followed(
+    look: Callable[[], Awaitable[Status]], pause: float, patience: float = PATIENCE
+) -> AsyncIterator[Status]:
     """Yield what a job that was launched is at, until it ends, was killed, or never began.
 
     Args:
         look: says what it is at.
         pause: seconds between two looks.
+        patience: seconds that its process may take to begin.
     """
     began, ran = time.monotonic(), False
     while True:
         status = await look()
         yield status
         ran = ran or status.alive
-        patient = status.alive or not (ran or time.monotonic() - began > PATIENCE)
+        patient = status.alive or not (ran or time.monotonic() - began > patience)
         if status.stage in ("done", "failed") or not patient:
             return
         await sleep(pause)
-
-
-def registered(adapter: str) -> bool:
-    """Whether the registry has an adapter of that name, with its card."""
-    return (adapters_root() / adapter / CARD).is_file()
 
 
 @contextmanager
@@ -391,20 +406,29 @@ def _last_line(file: Path) -> dict[str, Any]:
     return {}
 
 
-def _spawn(folder: Path, *options: str) -> None:
-    """Start the trainer as a process of its own, that no one here has to wait for.
+@dataclass(frozen=True)
+class Processes:
+    """Starts a trainer as a process of its own, that no one here has to wait for.
 
     The shell between ends at once, so the trainer belongs to nobody in this process: it outlives
     a restart of the server and leaves no zombie.
+
+    Attributes:
+        variables: returns the environment that a trainer gets, the workspace's folders in it.
     """
-    project = str(Path(__file__).parents[2])
-    paths = [project, *filter(None, [os.environ.get("PYTHONPATH")])]
-    script = '"$@" </dev/null >/dev/null 2>>"$0" &'
-    log = str((folder / LOG).resolve())
-    command = [sys.executable, "-m", "apprentice.training", str(folder.resolve()), *options]
-    subprocess.run(  # noqa: S603 - the command is this project's own
-        ["/bin/sh", "-c", script, log, *command],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        start_new_session=True,
-        check=True,
-    )
+
+    variables: Callable[[], Mapping[str, str]]
+
+    def __call__(self, folder: Path, *options: str) -> None:
+        """Start the trainer of the job in a folder."""
+        told = self.variables()
+        paths = [str(Path(__file__).parents[2]), *filter(None, [told.get("PYTHONPATH")])]
+        script = '"$@" </dev/null >/dev/null 2>>"$0" &'
+        log = str((folder / LOG).resolve())
+        command = [sys.executable, "-m", "apprentice.training", str(folder.resolve()), *options]
+        subprocess.run(  # noqa: S603 - the command is this project's own
+            ["/bin/sh", "-c", script, log, *command],
+            env={**told, "PYTHONPATH": os.pathsep.join(paths)},
+            start_new_session=True,
+            check=True,
+        )

@@ -18,11 +18,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from apprentice.settings import quieten_libraries
 from apprentice.state.errors import AlreadyRunning, ApprenticeError, MissingPart, TrainingFailure
 from apprentice.training import jobs
-from apprentice.training.adapters import WEIGHTS, Adapter, code_version, register
+from apprentice.training.adapters import WEIGHTS, Adapter, Adapters, code_version
 from apprentice.training.figures import GIVEN_UP, figures, starts_in_vain
 from apprentice.training.jobs import Job
+from apprentice.training.workbench import Workbench
 
 if TYPE_CHECKING:
     from apprentice.training.datasets.card import Dataset
@@ -42,32 +44,29 @@ STARTS: Final = 5
 """Starts that a training has to come to its next checkpoint."""
 
 
-def carry_out(folder: Path, *, in_turn: bool = False) -> int:
+def carry_out(folder: Path, bench: Workbench, *, in_turn: bool = False) -> int:
     """Do the job in a folder; return the process's exit status.
 
     Progress goes to stdout, a JSON object a line; all else to stderr.
 
     Args:
         folder: the job's.
+        bench: what it works with.
         in_turn: whether it waits until no other job that does so is in training on this machine.
     """
-    # Read when the libraries are first imported. They fetch nothing and report to nobody.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    quieten_libraries()
     try:
         job = jobs.read_job(folder)
         with jobs.holding(folder) as held:
-            if jobs.look(folder).stage == "done":
+            if jobs.look(folder, bench.adapters).stage == "done":
                 return 0
             turn = jobs.in_turn(folder, held) if in_turn else nullcontext()
             jobs.check_wanted(folder)
             with turn, recorded(folder):
-                if not _found_again(folder, job):
+                if not _found_again(folder, job, bench):
                     said = sys.stdout
                     with redirect_stdout(sys.stderr):
-                        _train(folder, job, said)
+                        _train(folder, job, bench, said)
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         return 1
@@ -133,7 +132,7 @@ def _out_of_memory() -> TrainingFailure:
     )
 
 
-def _train(folder: Path, job: Job, said: TextIO) -> None:
+def _train(folder: Path, job: Job, bench: Workbench, said: TextIO) -> None:
     (folder / jobs.FAILURE).unlink(missing_ok=True)
     dataset = job.rows()
     _check_room(folder)
@@ -160,15 +159,15 @@ def _train(folder: Path, job: Job, said: TextIO) -> None:
         dataset=dataset.folder.name,
         process=os.getpid(),
     )
-    metrics = _learn(folder, job, dataset, progress)
+    metrics = _learn(folder, job, dataset, bench, progress)
     progress.say("trained", memory_mb=peak_memory_mb())
     metrics |= figures(folder / jobs.PROGRESS)
-    adapter = concluded(folder, job, metrics)
+    adapter = concluded(folder, job, metrics, bench.adapters)
     shutil.rmtree(folder / jobs.CHECKPOINTS, ignore_errors=True)
     progress.say("finished", adapter=adapter.name, **metrics)
 
 
-def _found_again(folder: Path, job: Job) -> bool:
+def _found_again(folder: Path, job: Job, bench: Workbench) -> bool:
     """Register the adapter of a job that had ended well anew, where the registry lost it.
 
     Where the weights are gone from the job's folder, too, nothing is left of it to go on with.
@@ -176,17 +175,20 @@ def _found_again(folder: Path, job: Job) -> bool:
     if not (folder / jobs.RESULT).is_file():
         return False
     if (folder / ADAPTER / WEIGHTS).is_file():
-        concluded(folder, job, json.loads((folder / jobs.RESULT).read_text())["metrics"])
+        metrics = json.loads((folder / jobs.RESULT).read_text())["metrics"]
+        concluded(folder, job, metrics, bench.adapters)
         return True
     for left in (jobs.RESULT, jobs.PROGRESS):
         (folder / left).unlink(missing_ok=True)
     return False
 
 
-def _learn(folder: Path, job: Job, dataset: Dataset, progress: Progress) -> dict[str, float]:
+def _learn(
+    folder: Path, job: Job, dataset: Dataset, bench: Workbench, progress: Progress
+) -> dict[str, float]:
     """Train from the last whole checkpoint, and save the adapter; return what was measured."""
     method: Any = import_module(f"apprentice.training.{job.settings.method}")
-    trainer = method.trainer(job.settings, dataset, folder / jobs.CHECKPOINTS, progress)
+    trainer = method.trainer(job.settings, dataset, folder / jobs.CHECKPOINTS, progress, bench)
     last = last_checkpoint(folder / jobs.CHECKPOINTS)
     if last:
         progress.say("resumed", step=int(last.name.rpartition("-")[2]))
@@ -202,7 +204,7 @@ def _learn(folder: Path, job: Job, dataset: Dataset, progress: Progress) -> dict
     return metrics
 
 
-def concluded(folder: Path, job: Job, metrics: dict[str, float]) -> Adapter:
+def concluded(folder: Path, job: Job, metrics: dict[str, float], adapters: Adapters) -> Adapter:
     """Register the adapter that a job has saved, and write down that it ended well."""
     card = Adapter(
         name=job.adapter,
@@ -217,7 +219,7 @@ def concluded(folder: Path, job: Job, metrics: dict[str, float]) -> Adapter:
         settings=job.settings.model_dump(),
         metrics=metrics,
     )
-    adapter = register(card, folder / ADAPTER)
+    adapter = adapters.register(card, folder / ADAPTER)
     result = {"adapter": adapter.name, "metrics": metrics, "at": time.time()}
     jobs.write_whole(folder / jobs.RESULT, result)
     return adapter

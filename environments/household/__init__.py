@@ -1,4 +1,4 @@
-"""An embedded household in ALFWorld's language: six task families in generated rooms."""
+"""The embedded household: six families of tasks in generated rooms, in ALFWorld's language."""
 
 from apprentice.environments.household.environment import Household
 

@@ -1,4 +1,4 @@
-"""The household as an environment: names to tasks, tasks to games, and the step limits."""
+"""The household as an environment: it makes tasks from ids and games from tasks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from apprentice.state.nouns import Task
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS
 
 _ID = re.compile(r"(train|validation|test)/(\d{1,12})", re.ASCII)
-_SEED_STRIDE: Final = 1_000_002  # a multiple of the families
+_SEED_STRIDE: Final = 1_000_002  # a multiple of the number of families
 _SEEDS: Final = 999_998
 
-# Actions an attempt may take, by size and family. Chosen with `python -m benchmarks.limits`
-# before the model was trained: an informed expert solves 98 %
-# or more within them, one that knows nothing 30 to 55 %.
+# Actions an attempt may take, by size and family. They were chosen with
+# `python -m benchmarks.limits` before the model was trained. Within them, an expert that knows the
+# room solves at least 98 % of the tasks, and an expert that knows nothing solves 30 to 55 %.
 STEP_LIMITS: Final[dict[str, dict[str, int]]] = {
     "small": {"pick": 7, "light": 7, "clean": 10, "heat": 10, "cool": 10, "two": 11},
     "medium": {"pick": 9, "light": 11, "clean": 12, "heat": 12, "cool": 12, "two": 13},
@@ -28,7 +28,7 @@ STEP_LIMITS: Final[dict[str, dict[str, int]]] = {
 
 
 class Household:
-    """Generated rooms of one world and one size: `household/<world>/<size>`."""
+    """The generated rooms of one world and one size, named `household/<world>/<size>`."""
 
     splits = tuple(SPLITS)
     replayable = True
@@ -43,7 +43,12 @@ class Household:
         self.name = f"household/{world_name}/{size}"
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
-        """Yield tasks; families take turns, so any multiple of six is balanced."""
+        """Yield tasks, the families in turn: each multiple of six has equal shares.
+
+        Raises:
+            UnknownName: if there is no such split.
+            OutOfBounds: if the seed is negative or too large.
+        """
         if split not in SPLITS:
             raise UnknownName("household split", split, SPLITS)
         if not 0 <= seed <= _SEEDS:
@@ -54,7 +59,7 @@ class Household:
 
     def task(self, task_id: str) -> Task:
         """Return the task of an id; 'train/06' is the task 'train/6'."""
-        split, index = _parsed(task_id)
+        split, index = _parse(task_id)
         room = generate(self.world, self.size, split, index)
         return Task(
             id=f"{split}/{index}",
@@ -66,20 +71,20 @@ class Household:
 
     def reset(self, task: Task) -> Game:
         """Start an episode."""
-        split, index = _parsed(task.id)
+        split, index = _parse(task.id)
         return Game(self.world, generate(self.world, self.size, split, index))
 
     def step_limit(self, task: Task) -> int:
-        """Return how many actions an attempt may take, which depends on size and family."""
-        _, index = _parsed(task.id)
+        """Return how many actions an attempt may take; it depends on size and family."""
+        _, index = _parse(task.id)
         return STEP_LIMITS[self.size][family_of(index)]
 
 
-def _parsed(task_id: str) -> tuple[str, int]:
+def _parse(task_id: str) -> tuple[str, int]:
     match = _ID.fullmatch(task_id)
     if match is None:
         raise BadInput(
             f"There is no household task {task_id[:200]!r}. Ids look like 'test/17': "
-            f"one of {', '.join(SPLITS)}, then a number."
+            f"one of {', '.join(SPLITS)}, a slash and a number."
         )
     return match[1], int(match[2])

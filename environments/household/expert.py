@@ -1,8 +1,8 @@
-"""The expert: explores sensibly when it doesn't know, acts directly when it does.
+"""The expert: it explores while it lacks knowledge, and acts directly once it has it.
 
-It sees what an agent sees, the opening and the observations so far, and whatever knowledge it
-is handed; never the simulator. So it can be asked at any state, after anybody's actions, and
-what it would do is a pure function of the transcript and the knowledge.
+It sees the first observation, the turns so far and the knowledge that the caller passes; it never
+sees the simulator. Its next turn is a pure function of these three, so a caller can ask for it in
+any state, whoever acted before.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ PLAN_LENGTH: Final = 8
 UNKNOWN_PLACE: Final = "place not known yet"
 UNKNOWN_APPLIANCE: Final = "first that works"
 _AIM = re.compile(r"I look for (?:a|another) ([a-z]+)\.|I will (clean|cool|heat) it\.")
-_NOTED = re.compile(r" is here\. Look for ([a-z]+) in/on a ([a-z]+)\.")
-_WORKED = re.compile(r"^think: To (clean|cool|heat) a thing, use the ([a-z]+)\.")
+_STORAGE_NOTE = re.compile(r" is here\. Look for ([a-z]+) in/on a ([a-z]+)\.")
+_APPLIANCE_NOTE = re.compile(r"^think: To (clean|cool|heat) a thing, use the ([a-z]+)\.")
 
 
 class Turn(NamedTuple):
-    """One exchange: what the agent wrote and what came back."""
+    """One exchange: the agent's text and the observation that followed."""
 
     text: str
     observation: str
@@ -42,41 +42,41 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What reflections, rules and examples tell.
+    """The facts that reflections, rules and examples state.
 
     Attributes:
-        kept: thing's noun -> kind of place where such things are kept (rules, examples).
-        found: thing's noun -> the places where some were found in this very room.
-        untried: thing's noun or treatment -> places that earlier attempts have not tried.
-        works: treatment -> kind of appliance that performs it.
+        storage: thing's noun -> kind of place that stores such things (rules, examples).
+        locations: thing's noun -> places in this very room where an attempt saw some.
+        candidates: thing's noun or treatment -> places that earlier attempts have not tried.
+        appliances: treatment -> kind of appliance that performs it.
     """
 
-    kept: dict[str, str] = field(default_factory=dict)
-    found: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    untried: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    works: dict[str, str] = field(default_factory=dict)
+    storage: dict[str, str] = field(default_factory=dict)
+    locations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    candidates: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    appliances: dict[str, str] = field(default_factory=dict)
 
 
-def kept_in_words(category: str, kind: str) -> str:
-    """Word where a category of things is kept, the same in a thought as in a rule."""
+def storage_rule(category: str, kind: str) -> str:
+    """Write which kind of place stores a category; thoughts and rules share this wording."""
     return f"Look for {category} in/on a {kind}."
 
 
-def works_in_words(verb: str, kind: str) -> str:
-    """Word which appliance performs a treatment, the same in a thought as in a rule."""
+def appliance_rule(verb: str, kind: str) -> str:
+    """Write which appliance performs a treatment; thoughts and rules share this wording."""
     return f"To {verb} a thing, use the {kind}."
 
 
-def noted(turns: Iterable[Turn]) -> Knowledge:
-    """Return what the thoughts of an attempt say it found out, on kinds of things and places."""
-    kept: dict[str, str] = {}
-    works: dict[str, str] = {}
+def knowledge_in(turns: Iterable[Turn]) -> Knowledge:
+    """Return the facts about storage and appliances that the thoughts of an attempt state."""
+    storage: dict[str, str] = {}
+    appliances: dict[str, str] = {}
     for turn in turns:
-        if found := _NOTED.search(turn.text):
-            kept |= dict.fromkeys(THINGS[found[1]], found[2])
-        if worked := _WORKED.search(turn.text):
-            works[worked[1]] = worked[2]
-    return Knowledge(kept, works=works)
+        if match := _STORAGE_NOTE.search(turn.text):
+            storage |= dict.fromkeys(THINGS[match[1]], match[2])
+        if match := _APPLIANCE_NOTE.search(turn.text):
+            appliances[match[1]] = match[2]
+    return Knowledge(storage, appliances=appliances)
 
 
 def action_in(text: str) -> str:
@@ -88,50 +88,68 @@ def action_in(text: str) -> str:
 
 @dataclass
 class Memory:
-    """What a transcript tells: the room, what was seen where, and how far the task is."""
+    """The state that a transcript implies: the room, the contents of places, the progress.
+
+    Attributes:
+        goal: what the task asks for.
+        places: the room's places, in the order of its list.
+        at: the place at which the agent stands; '' at the start.
+        in_hand: the thing that the agent carries, or ''.
+        contents: place -> the things last seen there.
+        closed_places: places last seen closed.
+        searched_places: places whose contents were seen, in that order.
+        treated_things: things that were cleaned, heated or cooled.
+        failed_appliances: places that did not perform the treatment.
+        appliance: the place that performed the treatment, or ''.
+        deliveries: thing -> the target place where the agent put it.
+        origins: thing -> the place from which the agent took it.
+        plan: the places of the last plan.
+        aim: what the last plan is for, a noun or a treatment.
+        no_effect: whether the last command changed nothing.
+    """
 
     goal: Goal
     places: list[str]
     at: str = ""
-    held: str = ""
-    seen: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    closed: set[str] = field(default_factory=set)
-    searched: list[str] = field(default_factory=list)
-    treated: set[str] = field(default_factory=set)
-    failed: list[str] = field(default_factory=list)
-    worked: str = ""
-    delivered: dict[str, str] = field(default_factory=dict)
-    taken: dict[str, str] = field(default_factory=dict)
+    in_hand: str = ""
+    contents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    closed_places: set[str] = field(default_factory=set)
+    searched_places: list[str] = field(default_factory=list)
+    treated_things: set[str] = field(default_factory=set)
+    failed_appliances: list[str] = field(default_factory=list)
+    appliance: str = ""
+    deliveries: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
     plan: tuple[str, ...] = ()
-    aim: str = ""  # what the last stated plan is for: a noun, or a treatment
-    stuck: bool = False
+    aim: str = ""
+    no_effect: bool = False
 
     @classmethod
-    def of(cls, opening: str, turns: Sequence[Turn]) -> Memory | None:
-        """Read a transcript; None when its task is not a household task."""
-        goal = parse_goal(goal_in(opening))
+    def of(cls, first_text: str, turns: Sequence[Turn]) -> Memory | None:
+        """Read a transcript; return None if its task is not a household task."""
+        goal = parse_goal(goal_in(first_text))
         if goal is None:
             return None
-        memory = cls(goal, places_in(opening))
+        memory = cls(goal, places_in(first_text))
         for turn in turns:
             memory.read(turn)
         return memory
 
     def read(self, turn: Turn) -> None:
-        """Take in one exchange."""
+        """Update the memory with one exchange."""
         if "Plan:" in turn.text:
             self.plan = plan_in(turn.text)
-        if stated := _AIM.search(turn.text):
-            self.aim = stated[1] or stated[2]
+        if match := _AIM.search(turn.text):
+            self.aim = match[1] or match[2]
         command = parse_command(action_in(turn.text))
-        self.stuck = turn.observation.strip() == NOTHING
+        self.no_effect = turn.observation.strip() == NOTHING
         if command is None:
             return
-        if self.stuck:
-            if command.verb in TREATMENTS and command.first == self.held:
-                self.failed.append(command.second)
+        if self.no_effect:
+            if command.verb in TREATMENTS and command.first == self.in_hand:
+                self.failed_appliances.append(command.second)
             if command.verb == "go" and command.first in self.places:
-                # Some places of the real games share a spot: who is at one is at both.
+                # In the real games, some places share a spot: an agent at one is at both.
                 self.at = command.first
             return
         self._apply(command)
@@ -143,72 +161,77 @@ class Memory:
             case "go":
                 self.at = command.first
             case "take":
-                self.held, self.aim = command.first, ""
-                self.taken[command.first] = command.second
+                self.in_hand, self.aim = command.first, ""
+                self.origins[command.first] = command.second
                 self._forget(command.first)
             case "put":
-                self.held, self.aim = "", ""
-                self.seen[command.second] = (*self.seen.get(command.second, ()), command.first)
+                self.in_hand, self.aim = "", ""
+                self.contents[command.second] = (
+                    *self.contents.get(command.second, ()),
+                    command.first,
+                )
                 if kind_of(command.second) == self.goal.target:
-                    self.delivered[command.first] = command.second
+                    self.deliveries[command.first] = command.second
             case "clean" | "heat" | "cool":
-                self.treated.add(command.first)
+                self.treated_things.add(command.first)
                 self.aim = ""
-                self.worked = command.second
+                self.appliance = command.second
             case "close":
-                self.closed.add(command.first)
+                self.closed_places.add(command.first)
 
     def _forget(self, thing: str) -> None:
-        for place, things in self.seen.items():
-            self.seen[place] = tuple(other for other in things if other != thing)
+        for place, things in self.contents.items():
+            self.contents[place] = tuple(other for other in things if other != thing)
 
     def _see(self, place: str, things: tuple[str, ...] | None) -> None:
         if things is None:
-            self.closed.add(place)
+            self.closed_places.add(place)
             return
-        self.closed.discard(place)
-        self.seen[place] = things
-        if place not in self.searched:
-            self.searched.append(place)
+        self.closed_places.discard(place)
+        self.contents[place] = things
+        if place not in self.searched_places:
+            self.searched_places.append(place)
 
     def unknown(self, place: str) -> bool:
-        """Tell whether not even the outside of a place has been seen."""
-        return place in self.places and place not in self.seen and place not in self.closed
+        """Return whether the agent has seen neither the contents nor the door of a place."""
+        return (
+            place in self.places and place not in self.contents and place not in self.closed_places
+        )
 
     def sightings(self, noun: str) -> list[tuple[str, str]]:
-        """Return (thing, place) of every remembered thing of a noun, deliveries left out."""
+        """Return (thing, place) for every thing of a noun in memory, except deliveries."""
         return [
             (thing, place)
-            for place, things in self.seen.items()
+            for place, things in self.contents.items()
             for thing in things
-            if kind_of(thing) == noun and thing not in self.delivered
+            if kind_of(thing) == noun and thing not in self.deliveries
         ]
 
     def first_of(self, kind: str) -> str:
-        """Return the first place of a kind in the room's list, '' when there is none."""
+        """Return the first place of a kind in the room's list; '' if there is none."""
         return next((place for place in self.places if kind_of(place) == kind), "")
 
 
 def plan_in(text: str) -> tuple[str, ...]:
-    """Read the places of a turn's 'Plan: …' ."""
-    listed = text.rpartition("Plan:")[2].split(".")[0]
-    return tuple(place.strip() for place in listed.split(";") if place.strip())
+    """Return the places that a turn lists after 'Plan:'."""
+    plan = text.rpartition("Plan:")[2].split(".")[0]
+    return tuple(place.strip() for place in plan.split(";") if place.strip())
 
 
-def expert(opening: str, turns: Sequence[Turn], knowledge: Knowledge = Knowledge()) -> str:
-    """Return the expert's next turn: usually a thought, always a command on the last line."""
-    memory = Memory.of(opening, turns)
+def expert(first_text: str, turns: Sequence[Turn], knowledge: Knowledge = Knowledge()) -> str:
+    """Return the expert's next turn: a command on the last line, usually after a thought."""
+    memory = Memory.of(first_text, turns)
     if memory is None:
         return "look"
-    goal, held = memory.goal, memory.held
-    if held and kind_of(held) == goal.thing:
+    goal, in_hand = memory.goal, memory.in_hand
+    if in_hand and kind_of(in_hand) == goal.thing:
         if goal.family == "light":
             return _seek(memory, knowledge, goal.target)
-        if goal.family in TREATMENTS and held not in memory.treated:
+        if goal.family in TREATMENTS and in_hand not in memory.treated_things:
             return _treat(memory, knowledge)
         return _deliver(memory)
-    if held:
-        return _reach(memory, memory.at, f"put {held} in/on {memory.at}")
+    if in_hand:
+        return _reach(memory, memory.at, f"put {in_hand} in/on {memory.at}")
     return _seek(memory, knowledge, goal.thing)
 
 
@@ -218,143 +241,152 @@ def _reach(memory: Memory, place: str, action: str) -> str:
         return f"go to {place}"
     if memory.unknown(place):
         return f"examine {place}"
-    return f"open {place}" if place in memory.closed else action
+    return f"open {place}" if place in memory.closed_places else action
 
 
 def _deliver(memory: Memory) -> str:
     goal = memory.goal
-    delivered = [place for thing, place in memory.delivered.items() if kind_of(thing) == goal.thing]
-    place = delivered[0] if delivered else memory.first_of(goal.target)
-    step = _reach(memory, place, f"put {memory.held} in/on {place}")
-    said = []
-    if memory.held in memory.treated and memory.at in (memory.worked, ""):
-        said.append(works_in_words(goal.family, kind_of(memory.worked)))
+    targets = [place for thing, place in memory.deliveries.items() if kind_of(thing) == goal.thing]
+    place = targets[0] if targets else memory.first_of(goal.target)
+    step = _reach(memory, place, f"put {memory.in_hand} in/on {place}")
+    sentences = []
+    if memory.in_hand in memory.treated_things and memory.at in (memory.appliance, ""):
+        sentences.append(appliance_rule(goal.family, kind_of(memory.appliance)))
     if memory.at != place:
-        said.append(f"I put it in/on a {goal.target}.")
-    return f"think: {' '.join(said)}\n{step}" if said else step
+        sentences.append(f"I put it in/on a {goal.target}.")
+    return f"think: {' '.join(sentences)}\n{step}" if sentences else step
 
 
 def _treat(memory: Memory, knowledge: Knowledge) -> str:
     verb = memory.goal.family
-    ready = f"{verb} {memory.held} with {memory.at}"
-    if memory.aim == verb and (rest := _untried(memory, memory.plan)):
+    ready = f"{verb} {memory.in_hand} with {memory.at}"
+    if memory.aim == verb and (rest := _candidates(memory, memory.plan)):
         if memory.at == rest[0]:
             return ready
-        thought = "think: That does nothing.\n" if memory.stuck else ""
+        thought = "think: That does nothing.\n" if memory.no_effect else ""
         return f"{thought}go to {rest[0]}"
-    untried = _untried(memory, [p for p in memory.places if kind_of(p) in APPLIANCES])
-    plan = untried or memory.places[:PLAN_LENGTH]
-    why = works_in_words(verb, UNKNOWN_APPLIANCE)
-    if kind := knowledge.works.get(verb):
-        if known := [place for place in untried if kind_of(place) == kind]:
-            plan, why = known, works_in_words(verb, kind)
-    elif left := [place for place in knowledge.untried.get(verb, ()) if place in untried]:
+    candidates = _candidates(memory, [p for p in memory.places if kind_of(p) in APPLIANCES])
+    plan = candidates or memory.places[:PLAN_LENGTH]
+    why = appliance_rule(verb, UNKNOWN_APPLIANCE)
+    if kind := knowledge.appliances.get(verb):
+        if of_kind := [place for place in candidates if kind_of(place) == kind]:
+            plan, why = of_kind, appliance_rule(verb, kind)
+    elif left := [p for p in knowledge.candidates.get(verb, ()) if p in candidates]:
         plan, why = left, "I go on where I stopped."
     act = ready if memory.at == plan[0] else f"go to {plan[0]}"
     return f"think: I will {verb} it. {why} Plan: {'; '.join(plan)}.\n{act}"
 
 
-def _untried(memory: Memory, places: Iterable[str]) -> list[str]:
-    return [place for place in places if place not in memory.failed]
+def _candidates(memory: Memory, places: Iterable[str]) -> list[str]:
+    """Return those of the places that have not failed to perform the treatment."""
+    return [place for place in places if place not in memory.failed_appliances]
 
 
 def _seek(memory: Memory, knowledge: Knowledge, noun: str) -> str:
-    """Look for a thing: take it (or use the lamp) when it is in sight, else go on searching."""
-    here = memory.seen.get(memory.at, ()) if memory.at not in memory.closed else ()
+    """Take a visible thing (or use a visible lamp); otherwise continue the search."""
+    here = memory.contents.get(memory.at, ()) if memory.at not in memory.closed_places else ()
     for thing in here:
-        if kind_of(thing) == noun and thing not in memory.delivered:
+        if kind_of(thing) == noun and thing not in memory.deliveries:
             lamp = noun != memory.goal.thing
             act = f"use {thing}" if lamp else f"take {thing} from {memory.at}"
-            note = kept_in_words(CATEGORY[noun], kind_of(memory.at)) if noun in CATEGORY else ""
+            note = storage_rule(CATEGORY[noun], kind_of(memory.at)) if noun in CATEGORY else ""
             return f"think: The {thing} is here. {note}".rstrip() + f"\n{act}"
-    if memory.at in memory.closed and memory.at not in memory.seen:
+    if memory.at in memory.closed_places and memory.at not in memory.contents:
         return f"open {memory.at}"
     if memory.unknown(memory.at):
         return f"examine {memory.at}"
-    searching = memory.aim == noun
-    if searching:
-        rest = [p for p in memory.plan if p in memory.places and p not in memory.searched]
+    has_plan = memory.aim == noun
+    if has_plan:
+        rest = [p for p in memory.plan if p in memory.places and p not in memory.searched_places]
         if rest:
             return f"think: The {noun} is not here.\ngo to {rest[0]}"
     plan, why = _search_plan(memory, knowledge, noun)
     if not plan:
         return "look"
-    stated = f"Plan: {'; '.join(plan)}.\ngo to {plan[0]}"
-    if searching:
-        return f"think: The {noun} is not here. {stated}"
-    another = "another" if memory.delivered else "a"
-    return f"think: I look for {another} {noun}. {why} {stated}"
+    steps = f"Plan: {'; '.join(plan)}.\ngo to {plan[0]}"
+    if has_plan:
+        return f"think: The {noun} is not here. {steps}"
+    another = "another" if memory.deliveries else "a"
+    return f"think: I look for {another} {noun}. {why} {steps}"
 
 
 def _search_plan(memory: Memory, knowledge: Knowledge, noun: str) -> tuple[list[str], str]:
     if sightings := memory.sightings(noun):
         place = sightings[-1][1]
         return [place], f"I saw it at {place}."
-    unsearched = [place for place in memory.places if place not in memory.searched]
-    if found := [p for p in knowledge.found.get(noun, ()) if p in unsearched]:
-        return found[:1], f"It is at {found[0]}."
-    if untried := [p for p in knowledge.untried.get(noun, ()) if p in unsearched]:
-        return untried[:PLAN_LENGTH], "I go on where I stopped."
+    unseen = [place for place in memory.places if place not in memory.searched_places]
+    if locations := [p for p in knowledge.locations.get(noun, ()) if p in unseen]:
+        return locations[:1], f"It is at {locations[0]}."
+    if candidates := [p for p in knowledge.candidates.get(noun, ()) if p in unseen]:
+        return candidates[:PLAN_LENGTH], "I go on where I stopped."
     category = CATEGORY.get(noun, "things")
-    if kind := knowledge.kept.get(noun):
-        plan = sorted(unsearched, key=lambda place: kind_of(place) != kind)
-        return plan[:PLAN_LENGTH], kept_in_words(category, kind)
-    return unsearched[:PLAN_LENGTH], kept_in_words(category, UNKNOWN_PLACE)
+    if kind := knowledge.storage.get(noun):
+        plan = sorted(unseen, key=lambda place: kind_of(place) != kind)
+        return plan[:PLAN_LENGTH], storage_rule(category, kind)
+    return unseen[:PLAN_LENGTH], storage_rule(category, UNKNOWN_PLACE)
 
 
-def merge(lessons: Sequence[Knowledge]) -> Knowledge:
-    """Put several lessons together: the newest counts, and a find ends a search."""
-    kept: dict[str, str] = {}
-    found: dict[str, tuple[str, ...]] = {}
-    untried: dict[str, tuple[str, ...]] = {}
-    works: dict[str, str] = {}
-    for lesson in lessons:
-        kept |= lesson.kept
-        found |= lesson.found
-        untried |= lesson.untried
-        works |= lesson.works
-    left = {aim: p for aim, p in untried.items() if aim not in found and aim not in works}
-    return Knowledge(kept, found, left, works)
+def merge(parts: Sequence[Knowledge]) -> Knowledge:
+    """Merge several pieces of knowledge; later ones win, and a known location ends a search."""
+    storage: dict[str, str] = {}
+    locations: dict[str, tuple[str, ...]] = {}
+    candidates: dict[str, tuple[str, ...]] = {}
+    appliances: dict[str, str] = {}
+    for part in parts:
+        storage |= part.storage
+        locations |= part.locations
+        candidates |= part.candidates
+        appliances |= part.appliances
+    left = {
+        aim: p for aim, p in candidates.items() if aim not in locations and aim not in appliances
+    }
+    return Knowledge(storage, locations, left, appliances)
 
 
-def learn(opening: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge()) -> Knowledge:
-    """Return what one failed attempt teaches about its own room.
+def learn(first_text: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge()) -> Knowledge:
+    """Add to `earlier` what one failed attempt shows about its own room.
 
-    Only what the transcript shows counts: where things were seen, which places come after the
-    last one searched, which appliance worked and which are left to try.
+    The transcript shows where things are, which places come after the last place that was
+    searched, which appliance performed the treatment, and which appliances are still untried.
     """
-    memory = Memory.of(opening, turns)
+    memory = Memory.of(first_text, turns)
     if memory is None:
         return earlier
-    found, untried, works = dict(earlier.found), dict(earlier.untried), dict(earlier.works)
+    locations, candidates, appliances = (
+        dict(earlier.locations),
+        dict(earlier.candidates),
+        dict(earlier.appliances),
+    )
     goal = memory.goal
     for noun in (goal.thing, goal.target) if goal.family == "light" else (goal.thing,):
-        spots = [place for thing, place in memory.taken.items() if kind_of(thing) == noun]
+        spots = [place for thing, place in memory.origins.items() if kind_of(thing) == noun]
         spots += [
             place
             for _, place in memory.sightings(noun)
             if place not in spots or goal.family == "two"
         ]
         if spots:
-            found[noun] = tuple(spots[:2])
-            untried.pop(noun, None)
+            locations[noun] = tuple(spots[:2])
+            candidates.pop(noun, None)
             if goal.family == "two" and len(spots) == 1:
-                left = [p for p in earlier.untried.get(noun, ()) if p not in memory.searched]
-                untried[noun] = tuple(left) or _after(memory.places, memory.searched)
-        elif noun not in found and (noun == goal.thing or memory.taken):
-            untried[noun] = _after(memory.places, memory.searched)
+                left = [
+                    p for p in earlier.candidates.get(noun, ()) if p not in memory.searched_places
+                ]
+                candidates[noun] = tuple(left) or _after(memory.places, memory.searched_places)
+        elif noun not in locations and (noun == goal.thing or memory.origins):
+            candidates[noun] = _after(memory.places, memory.searched_places)
     if goal.family in TREATMENTS:
-        if memory.worked:
-            works[goal.family] = kind_of(memory.worked)
-            untried.pop(goal.family, None)
-        elif memory.failed:
-            appliances = [place for place in memory.places if kind_of(place) in APPLIANCES]
-            untried[goal.family] = _after(appliances, memory.failed)
-    return Knowledge(earlier.kept, found, untried, works)
+        if memory.appliance:
+            appliances[goal.family] = kind_of(memory.appliance)
+            candidates.pop(goal.family, None)
+        elif memory.failed_appliances:
+            tools = [place for place in memory.places if kind_of(place) in APPLIANCES]
+            candidates[goal.family] = _after(tools, memory.failed_appliances)
+    return Knowledge(earlier.storage, locations, candidates, appliances)
 
 
-def _after(places: Sequence[str], tried: Sequence[str]) -> tuple[str, ...]:
-    """Return the untried places, from the one after the last tried, around the list."""
-    start = places.index(tried[-1]) + 1 if tried and tried[-1] in places else 0
+def _after(places: Sequence[str], past: Sequence[str]) -> tuple[str, ...]:
+    """Return the places not yet tried, in order; the list starts again after its end."""
+    start = places.index(past[-1]) + 1 if past and past[-1] in places else 0
     around = [*places[start:], *places[:start]]
-    return tuple(place for place in around if place not in tried)[:PLAN_LENGTH]
+    return tuple(place for place in around if place not in past)[:PLAN_LENGTH]

@@ -1,4 +1,4 @@
-"""The household's simulator: a room, the agent in it, and what each command does."""
+"""The simulator of the household: the state of a room and the effect of each command."""
 
 from __future__ import annotations
 
@@ -13,40 +13,52 @@ from apprentice.state.nouns import Observation
 
 
 class Game:
-    """One episode in one room. Holds no randomness: the same commands give the same answers."""
+    """One episode in one room; the same commands always give the same observations.
+
+    Attributes:
+        world: the conventions of the household.
+        room: the room as it was at the start.
+        at: the place at which the agent stands; '' at the start.
+        in_hand: the thing that the agent carries, or ''.
+        open: place -> whether it is open.
+        things: place -> the things there.
+        states: thing -> the treatments in effect.
+        lamps_on: the lamps that are on.
+        over: whether the goal has been reached.
+    """
 
     def __init__(self, world: World, room: Room) -> None:
         self.world = world
         self.room = room
         self.at = ""
-        self.held = ""
+        self.in_hand = ""
         self.open = {place: not door for place, door in room.places.items()}
         self.things: dict[str, set[str]] = defaultdict(set)
         for thing, place in room.things.items():
             self.things[place].add(thing)
         self.states: dict[str, set[str]] = defaultdict(set)
-        self.lit: set[str] = set()
-        self.done = False
+        self.lamps_on: set[str] = set()
+        self.over = False
 
-    def opening(self) -> Observation:
+    def first_observation(self) -> Observation:
         """Return the room and the task's sentence."""
         text = f"{language.room(self.room.places)}\n\nYour task is to: {self.room.sentence}"
         return Observation(text=text, admissible=self.admissible())
 
     def step(self, action: str) -> Observation:
-        """Carry out one command; what cannot be done changes nothing and says so."""
+        """Execute one command; an impossible one changes nothing and is answered all the same."""
         command = language.parse_command(action)
         text = NOTHING if command is None else getattr(self, f"_{command.verb}")(command)
-        self.done = self.done or (text != NOTHING and self._solved())
-        return Observation(text=text, score=float(self.done), done=self.done)
+        self.over = self.over or (text != NOTHING and self._goal_reached())
+        return Observation(text=text, score=float(self.over), done=self.over)
 
     def admissible(self) -> tuple[str, ...]:
-        """List every command that does something here, sorted."""
+        """List every command that has an effect in the present state, sorted."""
         here = [place for place in self.room.places if self._here(place)]
         commands = [f"go to {place}" for place in self.room.places if place not in here]
         commands += ["look", "inventory", *(f"examine {place}" for place in here)]
-        if self.held:
-            commands.append(f"examine {self.held}")
+        if self.in_hand:
+            commands.append(f"examine {self.in_hand}")
         for place in here:
             commands += self._commands_at(place)
         return tuple(sorted(commands))
@@ -56,17 +68,17 @@ class Game:
         if self.room.places[place]:
             commands.append(f"{'close' if self.open[place] else 'open'} {place}")
         if self.open[place]:
-            seen = self.things[place]
-            commands += [f"examine {thing}" for thing in seen]
-            commands += [f"use {thing}" for thing in seen if kind_of(thing).endswith("lamp")]
-            if self.held:
-                commands.append(f"put {self.held} in/on {place}")
+            things = self.things[place]
+            commands += [f"examine {thing}" for thing in things]
+            commands += [f"use {thing}" for thing in things if kind_of(thing).endswith("lamp")]
+            if self.in_hand:
+                commands.append(f"put {self.in_hand} in/on {place}")
             else:
-                commands += [f"take {thing} from {place}" for thing in seen]
-        if self.held:
+                commands += [f"take {thing} from {place}" for thing in things]
+        if self.in_hand:
             treats = self.world.treats
             verbs = [verb for verb in TREATMENTS if treats[verb] == kind_of(place)]
-            commands += [f"{verb} {self.held} with {place}" for verb in verbs]
+            commands += [f"{verb} {self.in_hand} with {place}" for verb in verbs]
         return commands
 
     def _see(self, place: str) -> str:
@@ -75,7 +87,7 @@ class Game:
         )
 
     def _here(self, place: str) -> bool:
-        """Tell whether a place can be reached from where the agent stands."""
+        """Return whether the agent stands at a place or at one that shares its spot."""
         spots = self.room.spots
         return bool(self.at) and spots.get(place, place) == spots.get(self.at, self.at)
 
@@ -95,18 +107,18 @@ class Game:
     def _take(self, command: Command) -> str:
         thing, place = command.first, command.second
         reachable = self._here(place) and self.open.get(place, False)
-        if self.held or not reachable or thing not in self.things[place]:
+        if self.in_hand or not reachable or thing not in self.things[place]:
             return NOTHING
         self.things[place].remove(thing)
-        self.held = thing
+        self.in_hand = thing
         return f"You pick up the {thing} from the {place}."
 
     def _put(self, command: Command) -> str:
         thing, place = command.first, command.second
-        if thing != self.held or not self._here(place) or not self.open.get(place, False):
+        if thing != self.in_hand or not self._here(place) or not self.open.get(place, False):
             return NOTHING
         self.things[place].add(thing)
-        self.held = ""
+        self.in_hand = ""
         return f"You put the {thing} in/on the {place}."
 
     def _open(self, command: Command) -> str:
@@ -127,16 +139,16 @@ class Game:
         thing = command.first
         if not self._visible(thing) or not kind_of(thing).endswith("lamp"):
             return NOTHING
-        if thing in self.lit:
-            self.lit.remove(thing)
+        if thing in self.lamps_on:
+            self.lamps_on.remove(thing)
             return f"You turn off the {thing}."
-        self.lit.add(thing)
+        self.lamps_on.add(thing)
         return f"You turn on the {thing}."
 
     def _treat(self, command: Command) -> str:
         thing, place = command.first, command.second
         works = self.world.treats[command.verb] == kind_of(place)
-        if thing != self.held or not self._here(place) or not works:
+        if thing != self.in_hand or not self._here(place) or not works:
             return NOTHING
         states = self.states[thing]
         states.add(command.verb)
@@ -152,10 +164,10 @@ class Game:
         item = command.first
         if item in self.room.places and self._here(item):
             return self._see(item)
-        if item != self.held and not self._visible(item):
+        if item != self.in_hand and not self._visible(item):
             return NOTHING
         if kind_of(item).endswith("lamp"):
-            return f"This {item} is {'on' if item in self.lit else 'off'}."
+            return f"This {item} is {'on' if item in self.lamps_on else 'off'}."
         words = {"heat": "hot", "clean": "clean", "cool": "cold"}
         states = [word for verb, word in words.items() if verb in self.states[item]]
         if states == ["clean", "cold"]:
@@ -167,18 +179,18 @@ class Game:
     def _look(self, command: Command) -> str:
         if not self.at:
             return language.room(self.room.places)
-        return language.facing(place for place in self.room.places if self._here(place))
+        return language.position(place for place in self.room.places if self._here(place))
 
     def _inventory(self, command: Command) -> str:
-        return (
-            f"You are carrying: a {self.held}." if self.held else "You are not carrying anything."
-        )
+        if not self.in_hand:
+            return "You are not carrying anything."
+        return f"You are carrying: a {self.in_hand}."
 
-    def _solved(self) -> bool:
+    def _goal_reached(self) -> bool:
         goal = self.room.goal
         if goal.family == "light":
-            lamps = {lamp for lamp in self.lit if kind_of(lamp) == goal.target}
-            return kind_of(self.held) == goal.thing and any(map(self._visible, lamps))
+            lamps = {lamp for lamp in self.lamps_on if kind_of(lamp) == goal.target}
+            return kind_of(self.in_hand) == goal.thing and any(map(self._visible, lamps))
         need = 2 if goal.family == "two" else 1
         state = goal.family if goal.family in TREATMENTS else None
         for place, things in self.things.items():

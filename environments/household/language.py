@@ -1,8 +1,8 @@
-"""ALFWorld's language: every sentence the household says and hears, and how to read it.
+"""ALFWorld's language: the sentences of the household, and the functions that read them.
 
-Writers and readers stand side by side, because the expert, the corpus and the tests read what
-the game writes. The real games' wording differs in two spots, both handled here: placing is
-`put X in/on Y` in older game data and `move X to Y` in newer.
+Each sentence is written and read in this module, because the expert, the corpus and the tests read
+what the game writes. The real games have two wordings for one command: older game data has
+`put X in/on Y`, newer data has `move X to Y`. The parser accepts both.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Final, NamedTuple
 
 NOTHING: Final = "Nothing happens."
 _ITEM = r"[a-z]+ \d+"
-_SEEN = re.compile(rf"(?:On|In) (?:the )?(?:({_ITEM})|it), you see (.+?)\.(?:\s|$)")
-_LISTED = re.compile(rf"\ba ({_ITEM})")
-_CLOSED = re.compile(rf"The ({_ITEM}) is closed\.")
-_OPENED = re.compile(rf"The ({_ITEM}) is open\.")
+_SIGHT = re.compile(rf"(?:On|In) (?:the )?(?:({_ITEM})|it), you see (.+?)\.(?:\s|$)")
+_ITEM_IN_LIST = re.compile(rf"\ba ({_ITEM})")
+_CLOSED_PLACE = re.compile(rf"The ({_ITEM}) is closed\.")
+_OPEN_PLACE = re.compile(rf"The ({_ITEM}) is open\.")
 _ROOM = re.compile(r"Looking quickly around you, you see (.+?)\.")
 _TASK = re.compile(r"Your task is to: (.+?)\.?\s*$", re.MULTILINE)
 
 
 class Command(NamedTuple):
-    """A parsed command: a verb, the thing or place it acts on, and the second one, if any."""
+    """A command: its verb, the thing or place it acts on, and a second one if it names two."""
 
     verb: str
     first: str = ""
@@ -47,7 +47,7 @@ _COMMANDS: Final = (
 
 
 def parse_command(text: str) -> Command | None:
-    """Read one command; case and surplus spaces are forgiven, anything else is None."""
+    """Parse one command, ignoring case and extra spaces; return None if it is no command."""
     line = " ".join(text.lower().split()).rstrip(".")
     for verb, pattern in _COMMANDS:
         if match := pattern.match(line):
@@ -61,85 +61,85 @@ def kind_of(item: str) -> str:
 
 
 def in_order(items: Iterable[str]) -> list[str]:
-    """Sort as the games list things: by noun, the highest number first."""
+    """Sort items as the games list them: by noun, then by number, the highest first."""
     return sorted(items, key=lambda item: (kind_of(item), -int(item.rpartition(" ")[2])))
 
 
-def listing(items: Iterable[str]) -> str:
-    """Write 'a mug 1, a pen 2, and a pen 1', or 'nothing'."""
+def item_list(items: Iterable[str]) -> str:
+    """Write a list such as 'a mug 1, a pen 2, and a pen 1'; 'nothing' if it is empty."""
     names = [f"a {item}" for item in items]
-    return _joined(names) if names else "nothing"
+    return _join(names) if names else "nothing"
 
 
-def facing(places: Iterable[str]) -> str:
-    """Say in front of what one stands: places that share a spot are all named."""
-    return f"You are facing the {_joined(in_order(places))}. Next to it, you see nothing."
+def position(places: Iterable[str]) -> str:
+    """Write which places the agent faces: all that share its spot."""
+    return f"You are facing the {_join(in_order(places))}. Next to it, you see nothing."
 
 
-def _joined(names: list[str]) -> str:
+def _join(names: list[str]) -> str:
     *others, last = names
     return f"{', '.join(others)}, and {last}" if others else last
 
 
 def room(places: Iterable[str]) -> str:
-    """Say what places there are."""
+    """Write which places the room has."""
     return (
         "You are in the middle of a room. Looking quickly around you, "
-        f"you see {listing(in_order(places))}."
+        f"you see {item_list(in_order(places))}."
     )
 
 
 def contents(place: str, things: Iterable[str], *, door: bool, open_: bool) -> str:
-    """Say what can be seen at a place."""
+    """Write what the agent sees at a place."""
     if door and not open_:
         return f"The {place} is closed."
-    seen = listing(in_order(things))
+    items = item_list(in_order(things))
     if door:
-        return f"The {place} is open. In it, you see {seen}."
-    return f"On the {place}, you see {seen}."
+        return f"The {place} is open. In it, you see {items}."
+    return f"On the {place}, you see {items}."
 
 
 def items_in(text: str) -> list[str]:
-    """Return the numbered items of a listing, in order."""
-    return _LISTED.findall(text)
+    """Return the numbered items of a list, in order."""
+    return _ITEM_IN_LIST.findall(text)
 
 
-def places_in(opening: str) -> list[str]:
-    """Return the places that an episode's opening lists, in order."""
-    match = _ROOM.search(opening)
+def places_in(first_text: str) -> list[str]:
+    """Return the places that the first observation of an episode lists, in order."""
+    match = _ROOM.search(first_text)
     return items_in(match[1]) if match else []
 
 
-def goal_in(opening: str) -> str:
-    """Return the task sentence of an episode's opening, without 'Your task is to:'."""
-    match = _TASK.search(opening)
+def goal_in(first_text: str) -> str:
+    """Return the task sentence of the first observation, without 'Your task is to:'."""
+    match = _TASK.search(first_text)
     return match[1] if match else ""
 
 
 class Sight(NamedTuple):
-    """What an observation shows of one place; `things` is None while it is closed."""
+    """A place and the things seen there; `things` is None if the place is closed."""
 
     place: str
     things: tuple[str, ...] | None
 
 
 def sight_in(observation: str) -> Sight | None:
-    """Read which place an observation shows and what can be seen there."""
-    if match := _CLOSED.search(observation):
+    """Return the place that an observation shows and its things; None if it shows no place."""
+    if match := _CLOSED_PLACE.search(observation):
         return Sight(match[1], None)
-    if match := _SEEN.search(observation):
+    if match := _SIGHT.search(observation):
         place = match[1]
         if place is None:
-            opened = _OPENED.search(observation)
-            if opened is None:
+            open_place = _OPEN_PLACE.search(observation)
+            if open_place is None:
                 return None
-            place = opened[1]
+            place = open_place[1]
         return Sight(place, tuple(items_in(match[2])))
     return None
 
 
 class Goal(NamedTuple):
-    """What a task asks for: family, thing, and destination kind (or the lamp's noun)."""
+    """The goal of a task: its family, the thing, and the kind of target place (or of lamp)."""
 
     family: str
     thing: str
@@ -158,7 +158,7 @@ _GOALS: Final = (
     ("pick", re.compile(rf"put (?:a|some) {_PUT_IT}")),
 )
 
-# The real games' task sentences, by family.
+# The task sentences of the real games, by family.
 SENTENCES: Final[dict[str, tuple[str, ...]]] = {
     "pick": ("put a {thing} in {target}.", "put some {thing} on {target}."),
     "light": ("examine the {thing} with the {target}.", "look at {thing} under the {target}."),
@@ -170,7 +170,7 @@ SENTENCES: Final[dict[str, tuple[str, ...]]] = {
 
 
 def parse_goal(sentence: str) -> Goal | None:
-    """Read a task sentence; None when it is not one of the six families'."""
+    """Parse a task sentence; return None if it belongs to none of the six families."""
     for family, pattern in _GOALS:
         if match := pattern.match(sentence.strip()):
             return Goal(family, match["thing"], match["target"])

@@ -1,13 +1,13 @@
-"""What a house is made of: things, places and treatments, by category.
+"""The nouns of the household: things, places and treatments, by category.
 
-Names are those of ALFWorld (Shridhar et al., ICLR 2021), so that what is said here can be
-said in the real games.
+The names are those of ALFWorld (Shridhar et al., ICLR 2021), so every sentence about them is also
+valid in the real games.
 """
 
 from typing import Final
 
-# Kinds of things. A world's conventions speak of these, never of single nouns, so that what
-# is learned about one thing holds for its kin.
+# Things by category. A world's conventions name categories and not single nouns, so a fact about
+# one thing also holds for the other things of its category.
 THINGS: Final[dict[str, tuple[str, ...]]] = {
     "tableware": ("bowl", "cup", "mug", "plate", "glassbottle", "winebottle"),
     "cutlery": ("butterknife", "fork", "knife", "ladle", "spatula", "spoon"),
@@ -34,7 +34,7 @@ THINGS: Final[dict[str, tuple[str, ...]]] = {
 }
 CATEGORY: Final = {thing: category for category, things in THINGS.items() for thing in things}
 
-# Kinds of places, and whether instances of the kind usually have a door or a lid.
+# Kinds of places; True if most places of the kind have a door or a lid.
 PLACES: Final[dict[str, bool]] = {
     "armchair": False,
     "bathtubbasin": False,
@@ -67,7 +67,7 @@ PLACES: Final[dict[str, bool]] = {
     "tvstand": False,
 }
 
-# Treatments, and the appliances among which a world's conventions share them out.
+# Treatments and appliances. In each world, every appliance performs one treatment.
 TREATMENTS: Final = ("clean", "cool", "heat")
 APPLIANCES: Final = ("fridge", "microwave", "sinkbasin")
 TREATABLE: Final[dict[str, tuple[str, ...]]] = {
@@ -76,7 +76,8 @@ TREATABLE: Final[dict[str, tuple[str, ...]]] = {
     "heat": ("tableware", "food"),
 }
 
-# Kinds where things may be kept or asked to be put. Holders of one special thing are left out.
+# Kinds of places that may store things and may be targets. Holders of one special thing, such as
+# a towel holder, are not among them.
 STORES: Final = (
     "armchair",
     "bathtubbasin",

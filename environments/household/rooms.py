@@ -1,4 +1,4 @@
-"""From a task's name to its room: procedurally generated, the same for the same name."""
+"""Rooms generated from a task's id: the same id always gives the same room."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ from apprentice.environments.household.world import STRAY, World
 from apprentice.state.nouns import digest
 
 SIZES: Final = {"small": (4, 8), "medium": (9, 13), "full": (14, 28)}
-EXERCISE: Final = {"tiny": (2, 4)}  # for the first lessons of the embedded model alone
-# Goal pairs (thing, destination) are dealt to the splits by hash: six, two and two tenths.
+EXERCISE: Final = {"tiny": (2, 4)}  # only for the training of the embedded model
+# A hash assigns each goal pair (thing, target) to a split: six, two and two tenths of them.
 SPLITS: Final = {"train": range(6), "validation": range(6, 8), "test": range(8, 10)}
 _LAMPS: Final = THINGS["lamp"]
-_CLOSED_KIND: Final = 0.85  # of the kinds that have doors, how many instances do
+_DOOR_SHARE: Final = 0.85  # of the places whose kind usually has a door
 
 
 @dataclass(frozen=True)
 class Room:
-    """A room as it is before the first action.
+    """A room before the first action.
 
     Attributes:
-        places: place -> whether it has a door (and is closed).
-        things: thing -> the place it is at.
-        spots: place -> the place it shares a spot with. As in the real games, who stands at
-            one of them stands at both, and going to the other does nothing.
+        goal: the goal of the task.
+        sentence: the task sentence.
+        places: place -> whether it has a door; if so, the door is closed.
+        things: thing -> the place where it is.
+        spots: place -> another place that shares its spot. As in the real games, an agent at
+            one of them is at both, and going to the other has no effect.
     """
 
     goal: Goal
@@ -52,13 +54,13 @@ class _Pair(NamedTuple):
 
 
 def split_of(thing: str, target: str) -> str:
-    """Return the split that a goal pair belongs to, in every world."""
+    """Return the split of a goal pair; it is the same in every world."""
     tenth = int(digest("pair", thing, target), 16) % 10
     return next(name for name, tenths in SPLITS.items() if tenth in tenths)
 
 
 def family_of(index: int) -> str:
-    """Return a task's family: they take turns."""
+    """Return the family of the task with an index; the families take turns."""
     return FAMILIES[index % len(FAMILIES)]
 
 
@@ -70,7 +72,7 @@ def generate(world: World, size: str, split: str, index: int) -> Room:
     places = _places(rng, world, goal, size)
     things = _things(rng, world, goal, places)
     sentence = rng.choice(SENTENCES[family]).format(thing=goal.thing, target=goal.target)
-    doors = {place: PLACES[kind_of(place)] and rng.random() < _CLOSED_KIND for place in places}
+    doors = {place: PLACES[kind_of(place)] and rng.random() < _DOOR_SHARE for place in places}
     return Room(goal, sentence, doors, things, _spots(rng, places))
 
 
@@ -85,7 +87,7 @@ def _goal(rng: random.Random, world: World, family: str, split: str) -> Goal:
 
 
 def _places(rng: random.Random, world: World, goal: Goal, size: str) -> list[str]:
-    """Draw the places: those the goal needs, then others, some kinds several times."""
+    """Sample the places: those that the goal needs, then others, some kinds several times."""
     low, high = (SIZES | EXERCISE)[size]
     total = rng.randint(low, high)
     kinds = [world.keeps[CATEGORY[goal.thing]]]
@@ -105,11 +107,11 @@ def _places(rng: random.Random, world: World, goal: Goal, size: str) -> list[str
 
 
 def _things(rng: random.Random, world: World, goal: Goal, places: list[str]) -> dict[str, str]:
-    """Fill the places: what the goal needs, never where it is to go, then clutter."""
-    wanted = 2 + (rng.random() < 0.3) if goal.family == "two" else 1 + (rng.random() < 0.2)
+    """Place the things: those that the goal needs, never at its target, then clutter."""
+    count = 2 + (rng.random() < 0.3) if goal.family == "two" else 1 + (rng.random() < 0.2)
     things: dict[str, str] = {}
     away = [place for place in places if kind_of(place) != goal.target]
-    for number in range(1, wanted + 1):
+    for number in range(1, count + 1):
         things[f"{goal.thing} {number}"] = _spot(rng, world, goal.thing, away)
     if goal.family == "light":
         things[f"{goal.target} 1"] = _spot(rng, world, goal.target, places)
@@ -121,7 +123,7 @@ def _things(rng: random.Random, world: World, goal: Goal, places: list[str]) -> 
 
 
 def _spots(rng: random.Random, places: list[str]) -> dict[str, str]:
-    """Let some neighbours of one kind share a spot, as stoveburners do in the real games."""
+    """Let some neighbouring places of one kind share a spot, as in the real games."""
     twins = [(one, two) for one, two in pairwise(places) if kind_of(one) == kind_of(two)]
     spots: dict[str, str] = {}
     for one, two in rng.sample(twins, min(len(twins), rng.choice((0, 0, 1, 2)))):

@@ -1,7 +1,7 @@
-"""Worlds: the conventions of a household, fixed by a seed and different under another.
+"""Worlds: the conventions of a household. Each seed gives other conventions.
 
-A world says where each category of things is kept and which appliance performs each
-treatment. Nothing in an observation says so; it has to be found out.
+A world determines which kind of place stores each category of things and which appliance performs
+each treatment. No observation states these conventions; an agent has to discover them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from apprentice.environments.household.nouns import APPLIANCES, STORES, THINGS, 
 from apprentice.state.errors import UnknownName
 from apprentice.state.nouns import digest
 
-# One thing in ten is not where its kind is kept.
+# The share of things that are not where the world stores their category.
 STRAY: Final = 0.1
 
 
@@ -25,7 +25,8 @@ class World:
     """The conventions of one household.
 
     Attributes:
-        keeps: category of things -> kind of place where it is kept.
+        name: the name of the world.
+        keeps: category of things -> kind of place that stores it.
         treats: treatment -> the appliance that performs it.
     """
 
@@ -34,7 +35,7 @@ class World:
     treats: dict[str, str]
 
 
-# What the real games do most often.
+# The most frequent conventions of the real games.
 _ALFWORLD = World(
     "alfworld",
     keeps={
@@ -56,7 +57,7 @@ _ALFWORLD = World(
     treats={"clean": "sinkbasin", "cool": "fridge", "heat": "microwave"},
 )
 
-# Two worlds of opposite conventions, for evaluation alone.
+# Two worlds with opposite conventions, only for evaluation.
 _NORTH = World(
     "north",
     keeps={
@@ -103,13 +104,14 @@ _SEEDED = re.compile(r"w(0|[1-9]\d{0,8})", re.ASCII)
 
 @cache
 def world(name: str) -> World:
-    """Return a world by name: 'alfworld', 'north', 'south', or 'w' and a seed.
+    """Return a world by name: 'alfworld', 'north', 'south', or 'w' and a seed, such as 'w17'.
 
-    A seeded world never has a named world's treatments, nor its place for more than half of
-    the categories: what is learned in seeded worlds says nothing about the named ones.
+    A seeded world never has the treatments of a named world. It never stores more than half of the
+    categories where a named world stores them. So lessons from seeded worlds do not reveal the
+    conventions of the named ones.
 
     Raises:
-        UnknownName: if the name is neither.
+        UnknownName: if there is no such world.
     """
     if name in NAMED:
         return NAMED[name]
@@ -120,12 +122,12 @@ def world(name: str) -> World:
         rng = random.Random(digest("world", int(match[1]), attempt))
         keeps = {category: rng.choice(STORES) for category in THINGS}
         treats = dict(zip(TREATMENTS, rng.sample(APPLIANCES, len(APPLIANCES)), strict=True))
-        drawn = World(name, keeps, treats)
-        if not any(_resembles(drawn, named) for named in NAMED.values()):
-            return drawn
+        candidate = World(name, keeps, treats)
+        if not any(_resembles(candidate, other) for other in NAMED.values()):
+            return candidate
     raise AssertionError("no world of this seed differs from the named ones")
 
 
-def _resembles(drawn: World, named: World) -> bool:
-    same = sum(drawn.keeps[category] == place for category, place in named.keeps.items())
-    return drawn.treats == named.treats or same > len(THINGS) // 2
+def _resembles(one: World, other: World) -> bool:
+    same = sum(one.keeps[category] == place for category, place in other.keeps.items())
+    return one.treats == other.treats or same > len(THINGS) // 2

@@ -1,4 +1,4 @@
-"""Calls before they are carried out, and how a turn is marked."""
+"""Reading and checking of calls, and the marks that a turn gets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from jsonschema import Draft202012Validator
 from langchain_core.messages import AIMessage
 
-from apprentice.environments.answers import said
+from apprentice.environments.answers import without_thoughts
 from apprentice.state.toolcalls import parse
 
 Schema = dict[str, Any]
@@ -25,12 +25,12 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a turn comes down to.
+    """The content of a turn.
 
     Attributes:
-        text: what it says beside the calls.
-        calls: the calls that can be carried out, in order.
-        faults: why others cannot, a sentence each.
+        text: the text beside the calls.
+        calls: the valid calls, in order.
+        faults: why the other calls are invalid, a sentence for each fault.
     """
 
     text: str
@@ -39,38 +39,38 @@ class Answer:
 
     @property
     def valid(self) -> bool:
-        """Whether there is something to carry out or to read, and nothing wrong."""
+        """Whether the turn has a call or a text, and no fault."""
         return not self.faults and bool(self.calls or self.text)
 
 
 @dataclass(frozen=True)
 class Marks:
-    """How the first turn at a task compares with what was wanted.
+    """How the first turn at a task compares with the reference calls.
 
     Attributes:
-        wanted: whether a call was wanted at all.
-        valid: every call has the form and fits the schema of a tool that is offered.
-        called: whether it calls something.
-        named: it calls the right functions.
-        right: with the right arguments; without a call where none is wanted.
+        needs_call: whether the task needs a call.
+        valid: whether every call is well-formed and fits the schema of an available tool.
+        has_call: whether the turn has a call, valid or not.
+        functions: whether the turn calls the right functions.
+        right: whether the arguments are right too; without reference calls, whether it calls none.
     """
 
-    wanted: bool
+    needs_call: bool
     valid: bool
-    called: bool
-    named: bool
+    has_call: bool
+    functions: bool
     right: bool
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Shares of turns, each in [0, 1]; None where there was nothing to count.
+    """Shares of turns, each in [0, 1]; None if there was nothing to count.
 
     Attributes:
-        calls: of the requests that need a tool, those with the right functions called.
-        arguments: of the same, those with the right arguments too.
-        no_call: of the others, those without a call.
-        format: of all, those with valid turns.
+        calls: the share with the right functions, among requests that need a tool.
+        arguments: the share with the right arguments too, among the same requests.
+        no_call: the share without a call, among requests that need no tool.
+        format: the share of valid turns among all.
     """
 
     calls: float | None
@@ -80,64 +80,64 @@ class Metrics:
 
 
 def read(text: str, tools: Sequence[Schema]) -> Answer:
-    """Read a turn and check its calls against the tools, before anything is carried out."""
-    message = parse(said(text))
+    """Read a turn and check its calls against the tools; execute nothing."""
+    message = parse(without_thoughts(text))
     calls, faults = [], [fault["error"] or "unreadable" for fault in message.invalid_tool_calls]
-    for made in message.tool_calls:
-        call = Call(made["name"], made["args"])
-        wrong = faults_of(call, tools)
-        faults += wrong
-        if not wrong:
+    for tool_call in message.tool_calls:
+        call = Call(tool_call["name"], tool_call["args"])
+        call_faults = faults_of(call, tools)
+        faults += call_faults
+        if not call_faults:
             calls.append(call)
     return Answer(_text(message), tuple(calls), tuple(faults))
 
 
 def faults_of(call: Call, tools: Sequence[Schema]) -> list[str]:
-    """Say what is wrong with a call: unknown tool; missing, extra or mistyped arguments."""
+    """Return the faults of a call: an unknown tool; missing, extra or mistyped arguments."""
     schemas = {tool["name"]: tool["parameters"] for tool in tools}
     if call.name not in schemas:
         return [f"There is no tool {call.name[:80]!r}. There are: {', '.join(schemas)}."]
-    # What a tool does not take is a mistake, whether or not its schema says so.
+    # An argument that the tool does not know is a fault, even if the schema allows extra ones.
     schema = {_EXTRA: False, **schemas[call.name]}
     errors = Draft202012Validator(schema).iter_errors(call.arguments)
     return sorted(f"{_where(error.path)}{error.message[:200]}." for error in errors)
 
 
-def mark(text: str, wanted: Sequence[Call], tools: Sequence[Schema]) -> Marks:
-    """Mark a first turn; the order of several calls does not matter."""
+def mark(text: str, reference: Sequence[Call], tools: Sequence[Schema]) -> Marks:
+    """Mark a first turn against the reference calls; their order does not matter."""
     answer = read(text, tools)
-    names = sorted(call.name for call in answer.calls) == sorted(call.name for call in wanted)
+    names = sorted(call.name for call in answer.calls) == sorted(call.name for call in reference)
     return Marks(
-        wanted=bool(wanted),
+        needs_call=bool(reference),
         valid=answer.valid,
-        called=bool(answer.calls or answer.faults),
-        named=answer.valid and names,
-        right=answer.valid and same(answer.calls, wanted),
+        has_call=bool(answer.calls or answer.faults),
+        functions=answer.valid and names,
+        right=answer.valid and same(answer.calls, reference),
     )
 
 
-def same(calls: Sequence[Call], wanted: Sequence[Call]) -> bool:
-    """Whether two lists hold the same calls; 1 and 1.0 are the same, 1 and true are not."""
+def same(calls: Sequence[Call], reference: Sequence[Call]) -> bool:
+    """Return whether two lists hold the same calls; 1 equals 1.0, but 1 differs from true."""
     left = [_exact(call) for call in calls]
-    right = [_exact(call) for call in wanted]
+    right = [_exact(call) for call in reference]
     return len(left) == len(right) and all(left.count(one) == right.count(one) for one in left)
 
 
 def metrics(marks: Iterable[Marks]) -> Metrics:
-    """Count marks together."""
-    listed = list(marks)
-    needing = [one for one in listed if one.wanted]
-    others = [one for one in listed if not one.wanted]
+    """Return the metrics of many turns."""
+    turns = list(marks)
+    with_tool = [turn for turn in turns if turn.needs_call]
+    without_tool = [turn for turn in turns if not turn.needs_call]
     return Metrics(
-        calls=_share([one.named for one in needing]),
-        arguments=_share([one.right for one in needing]),
-        no_call=_share([not one.called for one in others]),
-        format=_share([one.valid for one in listed]),
+        calls=_share([turn.functions for turn in with_tool]),
+        arguments=_share([turn.right for turn in with_tool]),
+        no_call=_share([not turn.has_call for turn in without_tool]),
+        format=_share([turn.valid for turn in turns]),
     )
 
 
 def _exact(value: Any) -> Any:
-    """Return a value in a form in which true is not 1."""
+    """Return a value in a form in which `true` differs from 1."""
     if isinstance(value, bool):
         return ("bool", value)
     if isinstance(value, Call):

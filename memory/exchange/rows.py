@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apprentice.state.errors import BadInput
-from apprentice.state.experience import Judged, Moment, Remembered
+from apprentice.state.experience import DatedVerdict, StoredAttempt, Timestamp
 from apprentice.state.messages import read_messages, write_message
 from apprentice.state.nouns import (
     SCHEMA_VERSION,
@@ -29,7 +29,7 @@ from apprentice.state.nouns import (
     digest,
     text_of,
 )
-from apprentice.state.sent import as_kept, flaw, sent_id
+from apprentice.state.submission import as_stored, flaw, sent_id
 
 IMPORTED: Final = "imported"
 _MOST_TRIALS: Final = 1_000_000_000
@@ -42,10 +42,10 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     verdict: Verdict
-    at: Moment
+    at: Timestamp
 
 
-class Row(BaseModel):
+class ExchangeRow(BaseModel):
     """The columns that have a meaning; all but the messages may be missing or empty.
 
     Attributes:
@@ -77,7 +77,7 @@ class Row(BaseModel):
     model: str = ""
     adapter: str = ""
     usage: Usage = Usage()
-    ended_at: Moment | None = None
+    ended_at: Timestamp | None = None
 
 
 class Read(NamedTuple):
@@ -91,7 +91,7 @@ class Read(NamedTuple):
     """
 
     trajectory: Trajectory
-    verdicts: tuple[Judged, ...]
+    verdicts: tuple[DatedVerdict, ...]
     said: frozenset[str]
     beside: tuple[str, ...]
 
@@ -136,7 +136,7 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
         split=row.split,
         metadata={**beside, **row.metadata},
     )
-    trajectory = as_kept(
+    trajectory = as_stored(
         Trajectory(
             id=sent_id(tenant, task, messages, row.id or ""),
             tenant=tenant,
@@ -146,11 +146,11 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
             **{name: getattr(row, name) for name in _KEPT},
         )
     )
-    verdicts = tuple(Judged(verdict=each.verdict, at=each.at) for each in row.verdicts)
+    verdicts = tuple(DatedVerdict(verdict=each.verdict, at=each.at) for each in row.verdicts)
     return Read(trajectory, verdicts, _said(row, environment), tuple(sorted(beside)))
 
 
-def write_row(kept: Remembered) -> dict[str, Any]:
+def write_row(kept: StoredAttempt) -> dict[str, Any]:
     """Return a remembered attempt as a row, without its tenant."""
     attempt = kept.trajectory
     task, verdict = attempt.task, attempt.verdict
@@ -177,9 +177,9 @@ _OF_TASK: Final = {
 }
 
 
-def _validated(columns: Mapping[str, Any]) -> Row:
+def _validated(columns: Mapping[str, Any]) -> ExchangeRow:
     try:
-        return Row.model_validate(columns)
+        return ExchangeRow.model_validate(columns)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -187,14 +187,14 @@ def _validated(columns: Mapping[str, Any]) -> Row:
         raise BadInput(f"Its column {where!r} cannot be read: {reason}.") from error
 
 
-def _said(row: Row, environment: str) -> frozenset[str]:
+def _said(row: ExchangeRow, environment: str) -> frozenset[str]:
     """Return the fields of its task that a row names, or whoever imports it for all rows."""
     named = {field for column, field in _OF_TASK.items() if column in row.model_fields_set}
     empty = {field for column, field in _OF_TASK.items() if not getattr(row, column)}
     return frozenset((named - empty) | ({"environment"} if environment else set()))
 
 
-def _verdict(row: Row) -> Verdict:
+def _verdict(row: ExchangeRow) -> Verdict:
     if row.verdicts:
         return max(row.verdicts, key=lambda judged: judged.at).verdict
     said = row.model_dump(include=set(Verdict.model_fields))

@@ -14,9 +14,9 @@ from apprentice.memory.exchange.files import Item
 from apprentice.memory.exchange.rows import Read, read_row, write_row
 from apprentice.memory.experience import Experience
 from apprentice.state.errors import BadInput, BrokenData
-from apprentice.state.experience import Outcome, Remembered
+from apprentice.state.experience import OutcomeFilter, StoredAttempt
 from apprentice.state.nouns import Noun, Trajectory, Verdict, digest
-from apprentice.state.sent import expect_same
+from apprentice.state.submission import expect_same
 
 BATCH: Final = 256
 
@@ -52,7 +52,7 @@ class Imported(Noun):
     refused: tuple[Refused, ...] = ()
 
 
-async def take_in(
+async def import_attempts(
     experience: Experience,
     items: Iterable[Item] | AsyncIterable[Item],
     environment: str = "",
@@ -69,6 +69,11 @@ async def take_in(
         items: the rows; those of a plain iterable are read in a thread.
         environment: where attempts were made whose rows do not say.
         told: hears how many rows were read so far.
+
+    Example:
+        experience = await workspace.experience("default")
+        report = await import_attempts(experience, read_jsonl(Path("attempts.jsonl")))
+        print(report.new, report.refused)
     """
     intake = _Intake(experience, environment)
     async for batch in _batches(items):
@@ -198,7 +203,7 @@ class _Intake:
         ]
         return any(added)
 
-    async def _add_verdict(self, kept: Remembered, given: Verdict) -> bool:
+    async def _add_verdict(self, kept: StoredAttempt, given: Verdict) -> bool:
         """Give a known attempt the one verdict of its row, where it has none."""
         name, has = kept.trajectory.id, kept.trajectory.verdict
         if given in (Verdict(), has):
@@ -218,15 +223,20 @@ def _at_first(read: Read) -> Trajectory:
     return read.trajectory.model_copy(update={"verdict": Verdict()})
 
 
-async def rows(
+async def export_attempts(
     experience: Experience,
     *,
     environment: str = "",
     kind: str = "",
-    outcome: Outcome | None = None,
+    outcome: OutcomeFilter | None = None,
     unread: Callable[[BrokenData], None] = lambda error: None,
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield what the memory keeps, a row an attempt; see `Experience.browse`."""
+    """Yield what the memory keeps, a row an attempt; see `Experience.browse`.
+
+    Example:
+        experience = await workspace.experience("default")
+        rows = [row async for row in export_attempts(experience, outcome="successes")]
+    """
     kept = experience.browse(environment=environment, kind=kind, outcome=outcome, unread=unread)
     async for each in kept:
         yield write_row(each)

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from apprentice.state.errors import BrokenData
 from apprentice.state.experience import (
-    Outcome,
+    ExperienceReport,
+    OutcomeFilter,
     Query,
-    Recalled,
-    Recorded,
-    Remembered,
-    Report,
+    Recollection,
+    RecordReceipt,
+    StoredAttempt,
     Upkeep,
 )
 from apprentice.state.nouns import Trajectory, Verdict
 
 
 class Experience(Protocol):
-    """One tenant's attempts. `apprentice.nodes.experience.experience(tenant)` opens it.
+    """One tenant's attempts. `workspace.experience(tenant)` opens it.
 
     Nothing here reaches another tenant's. What is acknowledged outlives the process.
+
+    Example:
+        async with Workspace("apprentice-data") as workspace:
+            experience = await workspace.experience("default")
+            for recollection in await experience.recall(Query(task=task, limit=3)):
+                print(recollection.text)
     """
 
     tenant: str
 
-    async def record(self, trajectories: Iterable[Trajectory]) -> Recorded:
+    async def record(self, trajectories: Iterable[Trajectory]) -> RecordReceipt:
         """Keep trajectories; one whose id is known is left as it is.
 
         Raises:
@@ -49,7 +55,7 @@ class Experience(Protocol):
     async def reflect(self, trajectory: str, lesson: str) -> None:
         """Keep what was learned from a kept failure, to be recalled for similar tasks."""
 
-    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         """Return what helps with a task, the most relevant first.
 
         Args:
@@ -57,7 +63,7 @@ class Experience(Protocol):
             count: counts a text's tokens, for `query.tokens`.
         """
 
-    async def get(self, trajectory: str) -> Remembered | None:
+    async def get(self, trajectory: str) -> StoredAttempt | None:
         """Return a trajectory with its verdicts; None when it is not kept."""
 
     def browse(
@@ -65,9 +71,9 @@ class Experience(Protocol):
         *,
         environment: str = "",
         kind: str = "",
-        outcome: Outcome | None = None,
+        outcome: OutcomeFilter | None = None,
         unread: Callable[[BrokenData], None] = lambda error: None,
-    ) -> AsyncIterator[Remembered]:
+    ) -> AsyncIterator[StoredAttempt]:
         """Iterate over what is kept, held-out splits and what has no verdict included.
 
         What cannot be read keeps nobody from the rest: it is left out, and `unread` hears of it.
@@ -76,7 +82,7 @@ class Experience(Protocol):
     async def forget(self, trajectories: Sequence[str]) -> tuple[str, ...]:
         """Erase trajectories and all that was derived from them; return the ids that were kept."""
 
-    async def report(self) -> Report:
+    async def report(self) -> ExperienceReport:
         """Return what is kept and how it is used."""
 
     async def tidy(self, capacity: int | None = None) -> Upkeep:
@@ -90,3 +96,7 @@ class Experience(Protocol):
 
     async def optimize(self) -> None:
         """Build the indexes of all tenants anew: for maintenance, since nothing else can run."""
+
+
+OpenExperience = Callable[[str], Awaitable[Experience]]
+"""Opens a tenant's experience memory, such as `workspace.experience`."""

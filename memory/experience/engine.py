@@ -63,7 +63,7 @@ class Page(NamedTuple):
     after: str | None
 
 
-class Engine(Protocol):
+class SearchEngine(Protocol):
     """A collection of points.
 
     What a call has done is durable when it returns: it outlives the process.

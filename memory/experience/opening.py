@@ -1,141 +1,177 @@
-"""Opening the memory: once a process and place, whichever tenants then use it."""
+"""Opening the experience memory: once in a process and place, whichever tenants then use it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from langchain_core.embeddings import Embeddings
 
 from apprentice.memory.experience import Experience
 from apprentice.memory.experience.folder import REPLACED, SHARD
-from apprentice.memory.store import data_folder
+from apprentice.memory.experience.layout import Layout
 from apprentice.state.errors import BadInput, MissingPart
 
 if TYPE_CHECKING:
-    from apprentice.memory.experience.engine import Engine
+    from apprentice.memory.experience.engine import SearchEngine
 
-FOLDER: Final = "experience"
+_Loop = asyncio.AbstractEventLoop
 _PROBE: Final = "How many dimensions?"
 
 
-@dataclass
-class _Opened:
-    """An open engine and each tenant's memory in it."""
+class Embedder(NamedTuple):
+    """An embedding model and its name, which a memory remembers."""
 
-    engine: Engine
-    tenants: dict[str, Experience] = field(default_factory=dict)
-
-    def of(self, tenant: str, embeddings: Embeddings) -> Experience:
-        """Return a tenant's memory."""
-        from apprentice.memory.experience.qdrant import QdrantExperience
-
-        if tenant not in self.tenants:
-            self.tenants[tenant] = QdrantExperience(self.engine, embeddings, tenant)
-        return self.tenants[tenant]
+    name: str
+    model: Embeddings
 
 
 @dataclass
-class _Servers:
-    """The servers that one event loop is connected to; connections belong to their loop."""
+class _Open:
+    """An open engine, and who uses it."""
 
-    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-    opened: dict[str, _Opened] = field(default_factory=dict)
+    engine: SearchEngine
+    embedding: str
+    users: set[int] = field(default_factory=set)
 
 
-_folders: Final[dict[Path, _Opened]] = {}
+_folders: Final[dict[Path, _Open]] = {}
+"""The folders that this process has open: two that use one folder share its engine."""
 _folders_lock: Final = threading.Lock()
-_servers: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Servers]] = WeakKeyDictionary()
 
 
-async def opened(tenant: str, embedding: str, embeddings: Embeddings) -> Experience:
-    """Return a tenant's memory, opening it if this process has not yet.
+class ExperienceStores:
+    """The experience memories of one workspace, a tenant each; opened with the first use.
 
-    It is on the Qdrant server that QDRANT_URL names (with QDRANT_API_KEY), else in the folder
-    `experience` under APPRENTICE_DATA.
+    They are on a Qdrant server where an address is given, else in a folder, which one process at a
+    time can open. After `close` the next use opens them again.
 
     Args:
-        tenant: whose memory.
-        embedding: name of the embedding model, which the memory remembers.
-        embeddings: that model.
-
-    Raises:
-        MissingPart: a package is not installed, the server cannot be reached, or another process
-            holds the folder.
-        BrokenData: what is there is no memory, or one of another schema or embedding.
+        folder: where they are kept without a server.
+        embedder: returns the embedding model; blocks, and is called off the event loop.
+        url: the address of a Qdrant server; '' for none.
+        key: the server's key, if it needs one.
     """
-    if url := os.environ.get("QDRANT_URL", ""):
-        return (await _server(url, embedding, embeddings)).of(tenant, embeddings)
-    found = await asyncio.to_thread(_folder, embedding, embeddings)
-    return found.of(tenant, embeddings)
 
+    def __init__(
+        self,
+        folder: Path,
+        embedder: Callable[[], Embedder],
+        *,
+        url: str = "",
+        key: str | None = None,
+    ) -> None:
+        self._folder = folder
+        self._embedder = embedder
+        self._url = url
+        self._key = key
+        self._tenants: dict[tuple[int, str], Experience] = {}
+        # Connections belong to their event loop.
+        self._servers: WeakKeyDictionary[_Loop, SearchEngine] = WeakKeyDictionary()
+        self._connecting: WeakKeyDictionary[_Loop, asyncio.Lock] = WeakKeyDictionary()
 
-async def close() -> None:
-    """Close every memory that this process and event loop have open."""
-    servers = _servers.pop(asyncio.get_running_loop(), _Servers())
-    for one in (*_folders.values(), *servers.opened.values()):
-        await one.engine.close()
-    _folders.clear()
+    async def open(self, tenant: str) -> Experience:
+        """Return a tenant's memory, opening it if it is not open yet.
 
+        Raises:
+            MissingPart: a package is not installed, the server cannot be reached, or another
+                process holds the folder.
+            BrokenData: what is there is no memory, or one of another schema or embedding.
+        """
+        embedder = await asyncio.to_thread(self._embedder)
+        if self._url:
+            engine = await self._server(embedder)
+        else:
+            engine = await asyncio.to_thread(self._opened, embedder)
+        from apprentice.memory.experience.qdrant import QdrantExperience
 
-def folder() -> Path:
-    """Return the folder of the memory that this machine keeps.
+        key = (id(engine), tenant)
+        if key not in self._tenants:
+            self._tenants[key] = QdrantExperience(engine, embedder.model, tenant)
+        return self._tenants[key]
 
-    Raises:
-        BadInput: QDRANT_URL names a server in its place.
-    """
-    if os.environ.get("QDRANT_URL", ""):
-        raise BadInput(
-            "QDRANT_URL names a Qdrant server, which optimises by itself and makes its own "
-            "snapshots: https://qdrant.tech/documentation/concepts/snapshots. Unset it for the "
-            "memory that this machine keeps in a folder."
-        )
-    return (data_folder() / FOLDER).resolve()
+    async def close(self) -> None:
+        """Close what this workspace and event loop have open, unless another workspace uses it."""
+        self._tenants.clear()
+        if server := self._servers.pop(asyncio.get_running_loop(), None):
+            await server.close()
+        with _folders_lock:
+            path = self._folder.resolve()
+            found = _folders.get(path)
+            if found is None:
+                return
+            found.users.discard(id(self))
+            if found.users:
+                return
+            del _folders[path]
+        await found.engine.close()
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the memory that this machine keeps.
 
-def begun() -> bool:
-    """Tell whether there is a memory to read; a Qdrant server answers for itself, so there yes."""
-    if os.environ.get("QDRANT_URL", ""):
-        return True
-    return any((folder() / name).exists() for name in (SHARD, REPLACED))
-
-
-def none_yet() -> MissingPart:
-    """Return the error for who needs a memory where there is none."""
-    return MissingPart(f"There is no experience memory in {folder()}. Record or import attempts.")
-
-
-def _folder(embedding: str, embeddings: Embeddings) -> _Opened:
-    path = folder()
-    with _folders_lock:
-        if path not in _folders:
-            edge = _imported("apprentice.memory.experience.edge")
-            engine = edge.EdgeEngine.opened(
-                path, embedding, lambda: len(embeddings.embed_query(_PROBE))
+        Raises:
+            BadInput: a server is used in its place.
+        """
+        if self._url:
+            raise BadInput(
+                "QDRANT_URL names a Qdrant server, which optimises by itself and makes its own "
+                "snapshots: https://qdrant.tech/documentation/concepts/snapshots. Unset it for the "
+                "memory that this machine keeps in a folder."
             )
-            _folders[path] = _Opened(engine)
-        return _folders[path]
+        return self._folder.resolve()
+
+    def begun(self) -> bool:
+        """Tell whether there is a memory to read; a server answers for itself, so there yes."""
+        return bool(self._url) or any((self._folder / name).exists() for name in (SHARD, REPLACED))
+
+    def none_yet(self) -> MissingPart:
+        """Return the error for who needs a memory where there is none."""
+        return MissingPart(
+            f"There is no experience memory in {self.folder}. Record or import attempts."
+        )
+
+    def _opened(self, embedder: Embedder) -> SearchEngine:
+        path = self._folder.resolve()
+        with _folders_lock:
+            if path not in _folders:
+                edge = _imported("apprentice.memory.experience.edge")
+                engine = edge.EdgeEngine.opened(
+                    path, embedder.name, lambda: len(embedder.model.embed_query(_PROBE))
+                )
+                _folders[path] = _Open(engine, embedder.name)
+            found = _folders[path]
+            layout = Layout(embedding=found.embedding, dimension=found.engine.dimension)
+            layout.expect(embedder.name, f"The experience memory {path}")
+            found.users.add(id(self))
+            return found.engine
+
+    async def _server(self, embedder: Embedder) -> SearchEngine:
+        async def dimension() -> int:
+            return len(await embedder.model.aembed_query(_PROBE))
+
+        loop = asyncio.get_running_loop()
+        async with self._connecting.setdefault(loop, asyncio.Lock()):
+            if loop not in self._servers:
+                server = await asyncio.to_thread(_imported, "apprentice.memory.experience.server")
+                client = server.connected(self._url, self._key)
+                self._servers[loop] = await server.ServerEngine.opened(
+                    client, embedder.name, dimension
+                )
+            return self._servers[loop]
 
 
-async def _server(url: str, embedding: str, embeddings: Embeddings) -> _Opened:
-    async def dimension() -> int:
-        return len(await embeddings.aembed_query(_PROBE))
-
-    servers = _servers.setdefault(asyncio.get_running_loop(), _Servers())
-    async with servers.opening:
-        if url not in servers.opened:
-            server = await asyncio.to_thread(_imported, "apprentice.memory.experience.server")
-            client = server.connected(url, os.environ.get("QDRANT_API_KEY") or None)
-            engine = await server.ServerEngine.opened(client, embedding, dimension)
-            servers.opened[url] = _Opened(engine)
-        return servers.opened[url]
+def installed() -> bool:
+    """Tell whether the packages of the extra `memory` are there."""
+    return all(find_spec(name) for name in ("qdrant_edge", "qdrant_client"))
 
 
 def _imported(engine: str) -> ModuleType:

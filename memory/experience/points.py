@@ -21,9 +21,17 @@ from qdrant_edge import Bm25
 
 from apprentice.memory.experience.engine import MOMENT, Point, Sparse
 from apprentice.state.errors import BrokenData
-from apprentice.state.experience import RECALLABLE, Judged, Outcome, Remembered
-from apprentice.state.nouns import Task, Trajectory, Verdict, digest, rendered, text_of, transcript
-from apprentice.state.sent import first_fault, written
+from apprentice.state.experience import RECALLABLE, DatedVerdict, OutcomeFilter, StoredAttempt
+from apprentice.state.nouns import (
+    Task,
+    Trajectory,
+    Verdict,
+    digest,
+    render_turns,
+    text_of,
+    transcript,
+)
+from apprentice.state.submission import first_fault, write_attempt
 
 DOCUMENT: Final = "document"
 VERDICTS: Final = "verdicts"
@@ -64,7 +72,7 @@ def task_key(task: Task) -> str:
     return digest(task.environment, task.id)
 
 
-OUTCOMES: Final[dict[Outcome, tuple[str, ...]]] = {
+OUTCOMES: Final[dict[OutcomeFilter, tuple[str, ...]]] = {
     "successes": ("success",),
     "failures": ("failure",),
     "any": ("success", "failure"),
@@ -139,17 +147,17 @@ def moment(task: Task, observation: str) -> str:
     return f"{task.instruction}\n{observation}"[-_EMBEDDED:]
 
 
-def remembered(attempt: Mapping[str, Any], kept: Mapping[str, Any]) -> Remembered:
+def remembered(attempt: Mapping[str, Any], kept: Mapping[str, Any]) -> StoredAttempt:
     """Read a trajectory and its verdicts back from the payloads of its attempt and document."""
     trajectory = document(kept)
     try:
         # Of two that came in the same moment, every reader takes the same for the later.
-        given = [Judged.model_validate(each) for _, each in sorted(attempt[VERDICTS].items())]
+        given = [DatedVerdict.model_validate(each) for _, each in sorted(attempt[VERDICTS].items())]
     except ValidationError as error:
         raise _unreadable(attempt, error) from error
     history = sorted(given, key=lambda judged: judged.at)
     latest = history[-1].verdict if history else trajectory.verdict
-    return Remembered(
+    return StoredAttempt(
         trajectory=trajectory.model_copy(update={"verdict": latest}), verdicts=tuple(history)
     )
 
@@ -173,7 +181,7 @@ def shown(kept: Mapping[str, Any]) -> str:
     except (ValueError, LookupError, TypeError):
         said = []
     if said and all(isinstance(text, str) for _, text in said):
-        return rendered(said)
+        return render_turns(said)
     return transcript(document(kept).messages)
 
 
@@ -184,7 +192,7 @@ def _unreadable(payload: Mapping[str, Any], error: ValidationError) -> BrokenDat
     )
 
 
-def judged(given: Judged) -> dict[str, Any]:
+def judged(given: DatedVerdict) -> dict[str, Any]:
     """Return a verdict as an entry of its trajectory's history."""
     return {digest(given.verdict.model_dump(), given.at): given.model_dump(mode="json")}
 
@@ -220,7 +228,7 @@ def _attempt(trajectory: Trajectory, now: float) -> Draft:
             "turns": len(turns),
             "gist": " ".join(digest(text_of(turn))[:8] for turn in turns),
             "exemplars": list(trajectory.in_view.exemplars),
-            VERDICTS: judged(Judged(verdict=trajectory.verdict, at=now)) if known else {},
+            VERDICTS: judged(DatedVerdict(verdict=trajectory.verdict, at=now)) if known else {},
         },
     )
 
@@ -232,7 +240,7 @@ def _document(trajectory: Trajectory) -> Draft:
             "tenant": trajectory.tenant,
             "point": "document",
             "trajectory": trajectory.id,
-            DOCUMENT: written(trajectory),
+            DOCUMENT: write_attempt(trajectory),
         },
     )
 

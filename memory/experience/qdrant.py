@@ -14,20 +14,20 @@ from typing_extensions import override
 
 from apprentice.memory.experience import Experience
 from apprentice.memory.experience import points as made
-from apprentice.memory.experience.engine import Engine, Hit, Point, Where
+from apprentice.memory.experience.engine import Hit, Point, SearchEngine, Where
 from apprentice.memory.experience.points import Draft
 from apprentice.memory.experience.ranking import similarities
 from apprentice.memory.experience.recall import BY_MEANING, asked, candidates
 from apprentice.memory.experience.upkeep import room, tidied, used
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.state.experience import (
-    Judged,
-    Outcome,
+    DatedVerdict,
+    ExperienceReport,
+    OutcomeFilter,
     Query,
-    Recalled,
-    Recorded,
-    Remembered,
-    Report,
+    Recollection,
+    RecordReceipt,
+    StoredAttempt,
     Upkeep,
     in_seconds,
 )
@@ -54,7 +54,7 @@ class QdrantExperience(Experience):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: SearchEngine,
         embeddings: Embeddings,
         tenant: str,
         *,
@@ -69,7 +69,7 @@ class QdrantExperience(Experience):
         self._room: int | None = None
 
     @override
-    async def record(self, trajectories: Iterable[Trajectory]) -> Recorded:
+    async def record(self, trajectories: Iterable[Trajectory]) -> RecordReceipt:
         given = {trajectory.id: trajectory for trajectory in map(self._own, trajectories)}
         now = self._clock()
         every = await asyncio.to_thread(_drafted, given, now)
@@ -82,7 +82,7 @@ class QdrantExperience(Experience):
             known += [name for name in names if every[name][0].id in there]
             new += fresh
         await self._make_room(len(new), set(every))
-        return Recorded(tuple(new), tuple(known))
+        return RecordReceipt(tuple(new), tuple(known))
 
     @override
     async def annotate(self, trajectory: str, verdict: Verdict, at: float | None = None) -> bool:
@@ -94,12 +94,12 @@ class QdrantExperience(Experience):
             at = max(self._clock(), _after(latest.at) if latest else 0.0)
         else:
             in_seconds(at)
-        given = Judged(verdict=verdict, at=at)
+        given = DatedVerdict(verdict=verdict, at=at)
         if given in before.verdicts:
             return False
         where = self._points_of(trajectory, "attempt")
         await self._engine.change(where, made.judged(given), made.VERDICTS)
-        settled: Judged | None = None
+        settled: DatedVerdict | None = None
         while True:  # of those who judge at once, the last to look sees every verdict
             now = await self._existing(trajectory)
             if now.verdicts[-1] == settled:
@@ -113,7 +113,7 @@ class QdrantExperience(Experience):
         await self._insert([made.reflection(kept.trajectory, lesson, self._clock())])
 
     @override
-    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recalled]:
+    async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         vector: Sequence[float] = ()
         if query.how in BY_MEANING:
             vector = self._measured([await self._embeddings.aembed_query(asked(query))])[0]
@@ -121,7 +121,7 @@ class QdrantExperience(Experience):
         # Under a budget, what is too long makes way for what comes after it.
         ranked = ranked[: 2 * query.limit if query.tokens else query.limit]
         left = query.tokens or None
-        recalled: list[Recalled] = []
+        recalled: list[Recollection] = []
         for hit, text in await self._whole(ranked, vector):
             tokens = count(text)
             if len(recalled) < query.limit and (left is None or tokens <= left):
@@ -130,7 +130,7 @@ class QdrantExperience(Experience):
         return recalled
 
     @override
-    async def get(self, trajectory: str) -> Remembered | None:
+    async def get(self, trajectory: str) -> StoredAttempt | None:
         point = made.attempt_id(self.tenant, trajectory)
         return next(iter(await self._read(await self._engine.fetch([point]), _raised)), None)
 
@@ -140,9 +140,9 @@ class QdrantExperience(Experience):
         *,
         environment: str = "",
         kind: str = "",
-        outcome: Outcome | None = None,
+        outcome: OutcomeFilter | None = None,
         unread: Callable[[BrokenData], None] = lambda error: None,
-    ) -> AsyncIterator[Remembered]:
+    ) -> AsyncIterator[StoredAttempt]:
         has: dict[str, Sequence[str]] = {"tenant": [self.tenant], "point": ["attempt"]}
         if environment:
             has["environment"] = [environment]
@@ -170,7 +170,7 @@ class QdrantExperience(Experience):
         return kept
 
     @override
-    async def report(self) -> Report:
+    async def report(self) -> ExperienceReport:
         return await used(self._engine, self.tenant, self._capacity)
 
     @override
@@ -193,7 +193,7 @@ class QdrantExperience(Experience):
             )
         return trajectory
 
-    async def _existing(self, trajectory: str) -> Remembered:
+    async def _existing(self, trajectory: str) -> StoredAttempt:
         kept = await self.get(trajectory)
         if kept is None:
             raise BadInput(
@@ -216,12 +216,12 @@ class QdrantExperience(Experience):
 
     async def _read(
         self, attempts: Sequence[Hit], unread: Callable[[BrokenData], None]
-    ) -> list[Remembered]:
+    ) -> list[StoredAttempt]:
         """Return the trajectories of attempts that can be read, each with its verdicts."""
         names = [hit.payload["trajectory"] for hit in attempts]
         ids = [made.document_id(self.tenant, name) for name in names]
         found = {hit.id: hit.payload for hit in await self._engine.fetch(ids)} if ids else {}
-        read: list[Remembered] = []
+        read: list[StoredAttempt] = []
         for hit, document in zip(attempts, ids, strict=True):
             if document not in found:  # it was forgotten at this moment
                 continue
@@ -288,9 +288,9 @@ def _finished(drafts: Sequence[Draft], vectors: Mapping[str, list[float]]) -> li
     return [made.finished(draft, vectors) for draft in drafts]
 
 
-def _recalled(query: Query, hit: Hit, text: str, tokens: int) -> Recalled:
+def _recalled(query: Query, hit: Hit, text: str, tokens: int) -> Recollection:
     payload = hit.payload
-    return Recalled(
+    return Recollection(
         trajectory=payload["trajectory"],
         task=Task.model_validate(json.loads(payload["about"])),
         what=query.what,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from apprentice.memory.experience.engine import RANKING, Engine, Hit, Sparse, Where
+from apprentice.memory.experience.engine import RANKING, Hit, SearchEngine, Sparse, Where
 from apprentice.memory.experience.points import (
     OUTCOMES,
     Kind,
@@ -16,7 +16,7 @@ from apprentice.memory.experience.points import (
     task_key,
 )
 from apprentice.memory.experience.ranking import diverse, fused, plain, similarities
-from apprentice.state.experience import How, Outcome, Query, What
+from apprentice.state.experience import How, OutcomeFilter, Query, What
 from apprentice.state.nouns import digest
 
 _POINTS: Final[dict[What, Kind]] = {
@@ -46,7 +46,7 @@ def allowed(query: Query, tenant: str) -> Where:
     Never another tenant's, never an attempt at the task itself, never a held-out split (which
     stands on no shelf), and nothing without a verdict.
     """
-    outcome: Outcome = "failures" if query.what == "reflections" else query.outcome
+    outcome: OutcomeFilter = "failures" if query.what == "reflections" else query.outcome
     environments = query.environments or (query.task.environment,)
     shelves = [
         shelf(tenant, _POINTS[query.what], environment, ended)
@@ -68,7 +68,7 @@ def asked(query: Query) -> str:
 
 
 async def candidates(
-    engine: Engine, query: Query, tenant: str, vector: Sequence[float]
+    engine: SearchEngine, query: Query, tenant: str, vector: Sequence[float]
 ) -> list[Hit]:
     """Return what fits a query, the best first, one a task.
 
@@ -94,7 +94,7 @@ async def candidates(
 
 
 async def _ranked(
-    engine: Engine, query: Query, where: Where, vector: Sequence[float], depth: int
+    engine: SearchEngine, query: Query, where: Where, vector: Sequence[float], depth: int
 ) -> tuple[list[Candidate], bool]:
     """Return candidates in order, and whether there are no more."""
     if query.how == "random":
@@ -130,7 +130,7 @@ def _certain(ranking: list[Hit], depth: int) -> list[Hit]:
     return [hit for hit in ranking if plain(hit.score) != last]
 
 
-async def _drawn(engine: Engine, query: Query, where: Where) -> list[Candidate]:
+async def _drawn(engine: SearchEngine, query: Query, where: Where) -> list[Candidate]:
     """Return everything allowed, in an order fixed by the seed."""
     hits: list[Hit] = []
     after: str | None = None

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
-from apprentice.memory.experience.engine import MOMENT, RANKING, Engine, Where
+from apprentice.memory.experience.engine import MOMENT, RANKING, SearchEngine, Where
 from apprentice.memory.experience.points import SEARCHED
 from apprentice.memory.experience.recall import merit
-from apprentice.state.experience import RECALLABLE, Report, Upkeep, Use
+from apprentice.state.experience import RECALLABLE, ExperienceReport, Upkeep, Use
 
 _ALIKE: Final = 0.8
 """Share of turns that near-duplicates have in common, of all turns of either."""
@@ -27,16 +27,16 @@ _FIELDS: Final = (
 Payload = dict[str, Any]
 
 
-async def room(engine: Engine, tenant: str, capacity: int) -> int:
+async def room(engine: SearchEngine, tenant: str, capacity: int) -> int:
     """Return how many more attempts fit; negative when there are too many."""
     return capacity - await engine.count(_points(tenant, "attempt"))
 
 
-async def used(engine: Engine, tenant: str, capacity: int) -> Report:
+async def used(engine: SearchEngine, tenant: str, capacity: int) -> ExperienceReport:
     """Report what is kept and how it is used."""
     attempts = await _attempts(engine, tenant)
     uses = _uses(attempts)
-    return Report(
+    return ExperienceReport(
         capacity=capacity,
         attempts=len(attempts),
         successes=sum(one["outcome"] == "success" for one in attempts),
@@ -50,7 +50,7 @@ async def used(engine: Engine, tenant: str, capacity: int) -> Report:
 
 
 async def tidied(
-    engine: Engine, tenant: str, capacity: int, spared: Set[str] = frozenset()
+    engine: SearchEngine, tenant: str, capacity: int, spared: Set[str] = frozenset()
 ) -> Upkeep:
     """Set near-duplicates aside, then let go of the least useful beyond capacity.
 
@@ -74,10 +74,10 @@ async def tidied(
     gone = _least_useful(attempts, repeats, len(attempts) - capacity, spared)
     for names in _in_batches(gone):
         await engine.delete(Where({"tenant": [tenant], "trajectory": names}))
-    return Upkeep(set_aside=len(repeats - set(gone)), evicted=tuple(gone))
+    return Upkeep(set_aside=len(repeats - set(gone)), evictions=tuple(gone))
 
 
-async def _attempts(engine: Engine, tenant: str) -> list[Payload]:
+async def _attempts(engine: SearchEngine, tenant: str) -> list[Payload]:
     found: list[Payload] = []
     after: str | None = None
     while True:
@@ -116,14 +116,16 @@ def _alike(turns: frozenset[str], others: frozenset[str]) -> bool:
 def _uses(attempts: Iterable[Payload]) -> dict[str, Use]:
     """Count how often each attempt was in view, and how often what saw it succeeded."""
     shown: defaultdict[str, int] = defaultdict(int)
-    helped: defaultdict[str, int] = defaultdict(int)
+    successes: defaultdict[str, int] = defaultdict(int)
     for attempt in attempts:
         if attempt["outcome"] == "unknown":
             continue
         for exemplar in attempt["exemplars"]:
             shown[exemplar] += 1
-            helped[exemplar] += attempt["outcome"] == "success"
-    return {name: Use(trajectory=name, shown=shown[name], helped=helped[name]) for name in shown}
+            successes[exemplar] += attempt["outcome"] == "success"
+    return {
+        name: Use(trajectory=name, shown=shown[name], successes=successes[name]) for name in shown
+    }
 
 
 def _least_useful(

@@ -7,34 +7,39 @@ from __future__ import annotations
 
 import asyncio
 
+from langchain_core.messages import HumanMessage
 from langgraph.runtime import Runtime
 
-from apprentice.environments import advance
 from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent, ask
 from apprentice.nodes.recollection import texts
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
-from apprentice.state.nouns import text_of
-from apprentice.state.prompts import adapting as prompt
+from apprentice.state.nouns import Task, text_of
+from apprentice.state.prompts import adapt_prompt as prompt
+from apprentice.workspace import Workspace
 
 
-def adapting(planner: Agent | None = None) -> Node[ExemplarState, ExemplarUpdate]:
+def adapt_with(planner: Agent | None, workspace: Workspace) -> Node[ExemplarState, ExemplarUpdate]:
     """Return the node in which a model, or the caller's own planner, adapts the best case."""
+
+    def start(task: Task) -> HumanMessage:
+        return workspace.episodes.start(workspace.environment(task.environment), task)
 
     async def adapt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
         """Adapt the most relevant solution to the new task; an empty plan leaves it as it is."""
-        case = texts(state.recalled, "tasks", success=True)[0]
-        opening = await asyncio.to_thread(advance.start, state.task)
+        case = texts(state.recollections, "tasks", success=True)[0]
+        opening = await asyncio.to_thread(start, state.task)
         reply = await ask(
             planner,
             prompt(text_of(opening), case),
             Context.of(runtime),
+            workspace,
             graph="exemplar",
             environment=state.task.environment,
         )
         plan = text_of(reply.message).strip()
         runtime.stream_writer({"type": "exemplar.adapted", "task": state.task.id, "plan": plan})
-        return {"plan": plan, "adapting": reply.usage}
+        return {"plan": plan, "plan_usage": reply.usage}
 
     return adapt

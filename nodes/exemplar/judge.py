@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 from apprentice.memory.showings import Showings
 from apprentice.nodes.judge import reviewed
 from apprentice.state.context import Context
-from apprentice.state.exemplar import Ended, ExemplarState, ExemplarUpdate
+from apprentice.state.exemplar import ExemplarOutcome, ExemplarState, ExemplarUpdate
 from apprentice.state.nouns import Verdict
 
 
@@ -30,7 +30,7 @@ async def judge(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpda
     return {"attempts": [attempt], "verdict": verdict, "outcome": outcome(verdict)}
 
 
-def outcome(verdict: Verdict) -> Ended:
+def outcome(verdict: Verdict) -> ExemplarOutcome:
     """Name how an attempt ended."""
-    names: dict[bool | None, Ended] = {True: "solved", False: "failed", None: "unjudged"}
+    names: dict[bool | None, ExemplarOutcome] = {True: "solved", False: "failed", None: "unjudged"}
     return names[verdict.success]

@@ -8,45 +8,49 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
-from apprentice.nodes.experience import Memory
 from apprentice.nodes.recollection import recollect, texts
 from apprentice.nodes.tasks import read_run, read_shown, read_task
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarGiven, ExemplarUpdate
 from apprentice.state.nouns import Usage, Verdict
+from apprentice.workspace import Workspace
 
 Next = Literal["adapt", "attempt"]
 
 
-def recalling(memory: Memory) -> Node[ExemplarGiven, Command[Next]]:
+def recall_with(
+    recall_from: OpenExperience, record_to: OpenExperience, workspace: Workspace
+) -> Node[ExemplarGiven, Command[Next]]:
     """Return the node that asks the memory what helps with a task."""
 
     async def recall(state: ExemplarGiven, runtime: Runtime[Context]) -> Command[Next]:
         """Look the task up, and what was done in tasks like it."""
-        context = Context.of(runtime)
+        await workspace.ready()
+        context = workspace.resolved(Context.of(runtime))
         shown = read_shown(state.shown)
         run = read_run(state.run, runtime)
-        task = await asyncio.to_thread(read_task, state.task)
+        task = await asyncio.to_thread(read_task, state.task, workspace)
         if context.record:
             # An attempt that cannot be remembered is not begun.
-            await memory(context.tenant)
-        recalled = await recollect(memory, task, context)
+            await record_to(context.tenant)
+        recalled = await recollect(recall_from, task, context, workspace)
         about = {"what", "trajectory", "success", "score", "tokens"}
         runtime.stream_writer(
             {
                 "type": "exemplar.recalled",
                 "task": task.id,
-                "recalled": [each.model_dump(include=about) for each in recalled],
+                "recollections": [each.model_dump(include=about) for each in recalled],
             }
         )
         update: ExemplarUpdate = {
             "task": task,
             "run_name": run,
             "background": shown,
-            "recalled": recalled,
+            "recollections": recalled,
             "plan": "",
-            "adapting": Usage(),
+            "plan_usage": Usage(),
             "attempts": [],
             "verdict": Verdict(),
             "outcome": None,

@@ -9,12 +9,13 @@ from typing import Final
 
 from langchain_core.messages import AnyMessage
 
-from apprentice.models.tokens import context_length, counter, estimate
+from apprentice.models.tokens import estimate
 from apprentice.nodes.agents import Agent
 from apprentice.state.context import Context
 from apprentice.state.errors import ContextOverflow
 from apprentice.state.nouns import text_of
 from apprentice.state.prompts import critique_successes
+from apprentice.workspace import Workspace
 
 ANSWER: Final = 384
 """Tokens of an answer: a thought on each rule and four operations fit into it; a run's settings may
@@ -40,15 +41,17 @@ class Budget:
     question: int | None = None
 
     @classmethod
-    async def of(cls, critic: Agent | None, context: Context) -> Budget:
+    async def of(cls, critic: Agent | None, context: Context, workspace: Workspace) -> Budget:
         """Return the budget of the caller's own critic, which is not known, or of the model."""
         if critic is not None:
             return cls()
-        length = await asyncio.to_thread(context_length, context.model)
+        await workspace.ready()
+        model = workspace.resolved(context).model
+        length = await asyncio.to_thread(workspace.context_length, model)
         if length is None:
             return cls()
-        count = await asyncio.to_thread(counter, context.model)
-        return cls(context.model, count, length - answer(context))
+        count = await asyncio.to_thread(workspace.count_tokens, model)
+        return cls(model, count, length - answer(context))
 
     def fits(self, prompt: Sequence[AnyMessage]) -> bool:
         """Tell whether a question leaves room for its answer."""

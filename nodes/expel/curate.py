@@ -22,14 +22,15 @@ from apprentice.nodes.expel.extract import gathered
 from apprentice.nodes.kept import findings_of, log_of, quarantine_of, withdrawn_from
 from apprentice.state.context import Context
 from apprentice.state.corroboration import Vocabulary
+from apprentice.state.critique import CritiqueEvidence, shorten
 from apprentice.state.errors import ContextOverflow
-from apprentice.state.expel import Counts, ExpelState, ExpelUpdate
-from apprentice.state.gathering import Evidence, shortened
+from apprentice.state.expel import ExpelState, ExpelUpdate, OperationCounts
 from apprentice.state.nouns import Noun, Trajectory, digest, text_of, transcript
 from apprentice.state.prompts import critique_pair, critique_successes
-from apprentice.state.review import declined
+from apprentice.state.review import declined_rules
 from apprentice.state.rulebook import Operation, Rulebook, fold, parse_operations
-from apprentice.state.rules import Rejected, likeness
+from apprentice.state.rules import Rejection, likeness
+from apprentice.workspace import Workspace
 
 REPORTED: Final = 200
 """Rejected operations that a run reports, at most."""
@@ -42,12 +43,12 @@ class Criticism(Noun):
         evidence: the ids of its trajectories: with one of them, it is erased.
     """
 
-    counts: Counts
-    rejected: tuple[Rejected, ...] = ()
+    counts: OperationCounts
+    rejected: tuple[Rejection, ...] = ()
     evidence: tuple[str, ...] = ()
 
 
-def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
+def curate_with(critic: Agent | None, workspace: Workspace) -> Node[ExpelState, ExpelUpdate]:
     """Return the node in which a model, or the caller's own critic, writes rule operations."""
 
     async def curate(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
@@ -58,10 +59,10 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
             for attempt in each.attempts
         }
         words = await asyncio.to_thread(Vocabulary.of, attempts.values())
-        budget = await Budget.of(critic, Context.of(runtime))
-        desk = _Desk(critic, state, runtime, attempts, words, budget)
-        counts = Counts()
-        rejected: list[Rejected] = []
+        budget = await Budget.of(critic, Context.of(runtime), workspace)
+        desk = _Desk(critic, workspace, state, runtime, attempts, words, budget)
+        counts = OperationCounts()
+        rejected: list[Rejection] = []
         pieces = list(enumerate(state.evidence))
         while pieces:
             index, piece = pieces.pop(0)
@@ -77,11 +78,11 @@ def curating(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
             except ContextOverflow as error:
                 pieces = [(index, half) for half in halves] + pieces
                 if not halves:
-                    rejected.append(Rejected(written=piece.kind, reason=str(error)))
+                    rejected.append(Rejection(written=piece.kind, reason=str(error)))
                 continue
             counts += found.counts
             rejected += found.rejected
-        return {"operations": counts, "rejected": rejected[:REPORTED]}
+        return {"operations": counts, "rejections": rejected[:REPORTED]}
 
     return curate
 
@@ -97,6 +98,7 @@ class _Desk:
     """
 
     critic: Agent | None
+    workspace: Workspace
     state: ExpelState
     runtime: Runtime[Context]
     attempts: Mapping[str, Trajectory]
@@ -108,31 +110,31 @@ class _Desk:
         """The rulebook's log."""
         return log_of(self.runtime, self.state.environment)
 
-    async def lacks(self, piece: Evidence) -> bool:
+    async def lacks(self, piece: CritiqueEvidence) -> bool:
         """Tell whether a transcript of a piece was withdrawn, before the run began or since."""
         gone = await withdrawn_from(self.runtime, self.state.environment)
         return any(name in gone or name not in self.attempts for name in piece.trajectories)
 
-    async def was_divided(self, index: int, piece: Evidence) -> bool:
+    async def was_divided(self, index: int, piece: CritiqueEvidence) -> bool:
         """Tell whether a run that was broken off had to divide a piece; then it stays divided."""
         for half in piece.halves():
             if await self.known(index, half) or await self.was_divided(index, half):
                 return True
         return False
 
-    async def known(self, index: int, piece: Evidence) -> Criticism | None:
+    async def known(self, index: int, piece: CritiqueEvidence) -> Criticism | None:
         """Return what came of a piece before the run was broken off, if it was asked about."""
         if found := await self._findings.get(_key(index, piece)):
             return found
         # Logged, and killed before what came of it was kept.
         done = await self.log.recorded(self.state.run_name, index, piece.trajectories)
-        return Criticism(counts=Counts(applied=len(done.operations))) if done else None
+        return Criticism(counts=OperationCounts(applied=len(done.operations))) if done else None
 
     @property
     def _findings(self) -> Findings[Criticism]:
         return findings_of(self.runtime, self.state.environment, self.state.run_name, Criticism)
 
-    async def criticise(self, index: int, piece: Evidence) -> Criticism:
+    async def criticise(self, index: int, piece: CritiqueEvidence) -> Criticism:
         """Ask about one piece of evidence, and log what stands."""
         log, run = self.log, self.state.run_name
         if done := await self.known(index, piece):
@@ -140,13 +142,13 @@ class _Desk:
         book = await log.load()
         parsed = parse_operations(await self._asked(book, piece))
         if await self.lacks(piece):
-            return Criticism(counts=Counts(), rejected=(_gone(piece),))
+            return Criticism(counts=OperationCounts(), rejected=(_gone(piece),))
         batches = await log.batches()
         before = fold(batch for batch in batches if batch.run != run)
         stand = [rule.text for rule in before.rules]
-        doubt = _Doubt(declined(batches, book), self.words, book, stand)
+        doubt = _Doubt(declined_rules(batches, book), self.words, book, stand)
         operations, refused = doubt.sorted_out(parsed.operations)
-        refused += book.apply(operations).rejected
+        refused += book.apply(operations).rejections
         # What is stopped is kept first: a batch that is logged is never looked at again.
         stopped = await quarantine_of(self.runtime, self.state.environment).add(
             refused, run=run, evidence=piece.trajectories
@@ -159,8 +161,8 @@ class _Desk:
             reason=reason(piece, self.attempts),
             seen=book,
         )
-        rejected = (*parsed.rejected, *refused)
-        counts = Counts(
+        rejected = (*parsed.rejections, *refused)
+        counts = OperationCounts(
             applied=len(applied.operations),
             rejected=len(rejected) - len(stopped),
             quarantined=len(stopped),
@@ -179,7 +181,7 @@ class _Desk:
         await self._findings.add(_key(index, piece), came)
         return came
 
-    async def _asked(self, book: Rulebook, piece: Evidence) -> str:
+    async def _asked(self, book: Rulebook, piece: CritiqueEvidence) -> str:
         """Return what the critic writes about a piece of evidence."""
         context = Context.of(self.runtime)
         asked = await asyncio.to_thread(fitting, book, piece, self.attempts, self.budget)
@@ -187,17 +189,18 @@ class _Desk:
             self.critic,
             asked,
             replace(context, max_tokens=answer(context)),
+            self.workspace,
             graph="expel",
             environment=self.state.environment,
         )
         return text_of(reply.message)
 
 
-def _gone(piece: Evidence) -> Rejected:
-    return Rejected(written=piece.kind, reason="A transcript that it rests on was withdrawn.")
+def _gone(piece: CritiqueEvidence) -> Rejection:
+    return Rejection(written=piece.kind, reason="A transcript that it rests on was withdrawn.")
 
 
-def _key(index: int, piece: Evidence) -> str:
+def _key(index: int, piece: CritiqueEvidence) -> str:
     return digest("criticism", index, *piece.trajectories)
 
 
@@ -217,10 +220,12 @@ class _Doubt(NamedTuple):
     book: Rulebook
     stand: Sequence[str]
 
-    def sorted_out(self, operations: Iterable[Operation]) -> tuple[list[Operation], list[Rejected]]:
+    def sorted_out(
+        self, operations: Iterable[Operation]
+    ) -> tuple[list[Operation], list[Rejection]]:
         """Return the operations that may be judged, and those that a person may let in."""
         passed: list[Operation] = []
-        refused: list[Rejected] = []
+        refused: list[Rejection] = []
         for each in operations:
             reason = self._about(each)
             if reason is None:
@@ -228,7 +233,7 @@ class _Doubt(NamedTuple):
                 continue
             stopped = _by_id(each, self.book)
             refused.append(
-                Rejected(written=str(each)[:200], reason=reason, operation=stopped, flagged=True)
+                Rejection(written=str(each)[:200], reason=reason, operation=stopped, flagged=True)
             )
         return passed, refused
 
@@ -237,7 +242,7 @@ class _Doubt(NamedTuple):
             return None
         if likeness(operation.text) in self.declined:
             return "A person took this rule out."
-        return self.words.planted(operation.text, self.stand)
+        return self.words.suspicion(operation.text, self.stand)
 
 
 def _by_id(operation: Operation, book: Rulebook) -> Operation:
@@ -249,7 +254,7 @@ def _by_id(operation: Operation, book: Rulebook) -> Operation:
 
 
 def fitting(
-    book: Rulebook, piece: Evidence, attempts: Mapping[str, Trajectory], budget: Budget
+    book: Rulebook, piece: CritiqueEvidence, attempts: Mapping[str, Trajectory], budget: Budget
 ) -> list[AnyMessage]:
     """Return the question, with transcripts as long as there is room for.
 
@@ -265,11 +270,11 @@ def fitting(
     room = budget.question or 0
     while not budget.fits(asked) and room > 0:
         room -= max(1, budget.excess(asked))
-        asked = prompt(book, piece, shortened(told, budget.count, room))
+        asked = prompt(book, piece, shorten(told, budget.count, room))
     return asked
 
 
-def prompt(book: Rulebook, piece: Evidence, told: Sequence[str]) -> list[AnyMessage]:
+def prompt(book: Rulebook, piece: CritiqueEvidence, told: Sequence[str]) -> list[AnyMessage]:
     """Return the question: the evidence as transcripts, and the rules with their numbers."""
     rules = [rule.text for rule in book.rules]
     if piece.kind == "pair":
@@ -278,7 +283,7 @@ def prompt(book: Rulebook, piece: Evidence, told: Sequence[str]) -> list[AnyMess
     return critique_successes(rules, told, full=book.full())
 
 
-def reason(piece: Evidence, attempts: Mapping[str, Trajectory]) -> str:
+def reason(piece: CritiqueEvidence, attempts: Mapping[str, Trajectory]) -> str:
     """Say for people what a batch rests on."""
     tasks = list(dict.fromkeys(attempts[name].task.id for name in piece.trajectories))
     what = "A success and a failure of" if piece.kind == "pair" else "Successes of"

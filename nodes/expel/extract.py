@@ -12,12 +12,13 @@ from apprentice.nodes.agents import Agent
 from apprentice.nodes.expel.budget import Budget
 from apprentice.nodes.kept import findings_of, log_of
 from apprentice.state.context import Context
+from apprentice.state.critique import CritiqueEvidence, TaskAttempts, extract_evidence
 from apprentice.state.expel import ExpelState, ExpelUpdate
-from apprentice.state.gathering import Evidence, Gathered, extracted
 from apprentice.state.nouns import Trajectory, transcript
+from apprentice.workspace import Workspace
 
 
-def extracting(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
+def extract_for(critic: Agent | None, workspace: Workspace) -> Node[ExpelState, ExpelUpdate]:
     """Return the node that makes evidence, in pieces that whoever criticises has room for."""
 
     async def extract(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
@@ -25,8 +26,10 @@ def extracting(critic: Agent | None = None) -> Node[ExpelState, ExpelUpdate]:
         context = Context.of(runtime)
         found = {each.task.id: each for each in await gathered(state, runtime)}
         ordered = [found[task.id] for task in state.tasks_drawn if task.id in found]
-        evidence = await _evidence(ordered, state, runtime, await Budget.of(critic, context))
-        solved = sum(bool(each.ended(True)) for each in ordered)
+        evidence = await _evidence(
+            ordered, state, runtime, await Budget.of(critic, context, workspace)
+        )
+        solved = sum(bool(each.with_success(True)) for each in ordered)
         pairs = sum(each.kind == "pair" for each in evidence)
         runtime.stream_writer(
             {
@@ -48,8 +51,8 @@ STATUS: Final = 16
 
 
 async def _evidence(
-    ordered: list[Gathered], state: ExpelState, runtime: Runtime[Context], budget: Budget
-) -> list[Evidence]:
+    ordered: list[TaskAttempts], state: ExpelState, runtime: Runtime[Context], budget: Budget
+) -> list[CritiqueEvidence]:
     """Return the evidence: as many successes together as asked for, or as there is room for."""
     book = await log_of(runtime, state.environment).load()
     room = budget.transcripts([rule.text for rule in book.rules])
@@ -58,12 +61,12 @@ async def _evidence(
         return budget.count(transcript(attempt.messages)) + STATUS
 
     seed = Context.of(runtime).seed
-    return await asyncio.to_thread(extracted, ordered, seed, state.chunk_size, size, room)
+    return await asyncio.to_thread(extract_evidence, ordered, seed, state.chunk_size, size, room)
 
 
-async def gathered(state: ExpelState, runtime: Runtime[Context]) -> list[Gathered]:
+async def gathered(state: ExpelState, runtime: Runtime[Context]) -> list[TaskAttempts]:
     """Return every attempt that the run made."""
-    return await findings_of(runtime, state.environment, state.run_name, Gathered).all()
+    return await findings_of(runtime, state.environment, state.run_name, TaskAttempts).all()
 
 
 def _why(tasks: int) -> str:

@@ -12,8 +12,8 @@ from langgraph.types import Send
 from apprentice.nodes import Node
 from apprentice.nodes.kept import findings_of
 from apprentice.state.context import Context
+from apprentice.state.critique import TaskAttempts
 from apprentice.state.expel import ExpelState, ExpelUpdate, ForTask
-from apprentice.state.gathering import Gathered
 
 ATTEMPTS: Final = 4
 """Attempts at a training task, at most, as in ExpeL; fewer when the run's settings say so."""
@@ -26,7 +26,7 @@ def spread(state: ExpelState) -> list[Send] | str:
     return [Send("gather", ForTask(state.run_name, task)) for task in state.tasks_drawn]
 
 
-def gathering(
+def gather_with(
     reflexion: CompiledStateGraph[Any, Context, Any, Any],
 ) -> Node[ForTask, ExpelUpdate]:
     """Return the node that runs reflexion on one task as a subgraph."""
@@ -34,14 +34,14 @@ def gathering(
     async def gather(state: ForTask, runtime: Runtime[Context]) -> ExpelUpdate:
         """Attempt one task until it is solved or out of trials; a restart repeats nothing."""
         context = Context.of(runtime)
-        findings = findings_of(runtime, state.task.environment, state.run_name, Gathered)
+        findings = findings_of(runtime, state.task.environment, state.run_name, TaskAttempts)
         found = await findings.get(state.task.id)
         if found is None:
             ended = await reflexion.ainvoke(
                 {"task": state.task, "run": state.run_name, "afresh": True},
                 context=replace(context, max_trials=min(context.max_trials, ATTEMPTS)),
             )
-            found = Gathered(
+            found = TaskAttempts(
                 task=ended["task"], outcome=ended["outcome"], attempts=tuple(ended["attempts"])
             )
             await findings.add(state.task.id, found)

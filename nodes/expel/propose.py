@@ -26,7 +26,7 @@ async def propose(
 ) -> Command[Literal["review", "validate", "publish"]]:
     """Make a candidate of the strongest rules; where nothing would change, there is none."""
     log = log_of(runtime, state.environment)
-    rules = (await log.load()).shown()
+    rules = (await log.load()).strongest()
     differences = diff(Rulebook(rules=state.shown_now), Rulebook(rules=rules))
     proposed = changes(differences, await log.batches())
     waiting = await quarantine_of(runtime, state.environment).waiting()
@@ -40,7 +40,7 @@ async def propose(
     made = candidate(state, Context.of(runtime).tenant, rules)
     changed = made.texts != tuple(rule.text for rule in state.shown_now)
     reason = state.reason or (_SAME if rules else _EMPTY)
-    if state.reviewed and (changed or waiting):
+    if state.ask_person and (changed or waiting):
         goto: Literal["review", "validate", "publish"] = "review"
     else:
         goto = "validate" if changed else "publish"

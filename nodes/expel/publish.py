@@ -9,10 +9,10 @@ from langgraph.runtime import Runtime
 from apprentice.nodes.expel.validate import gate_name
 from apprentice.nodes.kept import log_of, releases_of, withdrawn_from
 from apprentice.state.context import Context
-from apprentice.state.expel import ExpelState, ExpelUpdate, Outcome
-from apprentice.state.provenance import resting_on
+from apprentice.state.expel import ExpelOutcome, ExpelState, ExpelUpdate
+from apprentice.state.provenance import dependents_of
 
-_OUTCOMES: Final[dict[str, Outcome]] = {
+_OUTCOMES: Final[dict[str, ExpelOutcome]] = {
     "publish": "published",
     "reject": "rejected",
     "undecided": "undecided",
@@ -51,7 +51,7 @@ async def _released(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate
         )
         return {"outcome": "overtaken", "reason": reason}
     gone = await withdrawn_from(runtime, state.environment)
-    resting = resting_on(await log_of(runtime, state.environment).batches(), gone)
+    resting = dependents_of(await log_of(runtime, state.environment).batches(), gone)
     if any(map(resting.bars, candidate.rules)):
         reason = (
             "A transcript that a rule of this candidate rests on was withdrawn meanwhile. The "

@@ -12,7 +12,7 @@ from apprentice.nodes.kept import log_of, quarantine_of
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput
 from apprentice.state.expel import ExpelState, ExpelUpdate
-from apprentice.state.review import Review, admitted, decided, read_review
+from apprentice.state.review import RuleReview, admitted_operations, read_review, review_operations
 from apprentice.state.rulebook import Operation, Rule, Rulebook, batch_key
 
 PERSON: Final = 1_000_000
@@ -41,7 +41,7 @@ async def review(
     return Command(update=update, goto="validate")
 
 
-def _answer(state: ExpelState) -> Review:
+def _answer(state: ExpelState) -> RuleReview:
     """Ask until the answer can be read; after a wrong one, the question says what was wrong."""
     problem = ""
     while True:
@@ -62,11 +62,11 @@ def _answer(state: ExpelState) -> Review:
             problem = str(error)
 
 
-def _said(answer: Review, state: ExpelState) -> list[tuple[list[Operation], tuple[str, ...]]]:
+def _said(answer: RuleReview, state: ExpelState) -> list[tuple[list[Operation], tuple[str, ...]]]:
     """Return what a person wants done, in batches, each with what it rests on."""
-    batches = [(decided(answer, state.proposed), ())]
+    batches = [(review_operations(answer, state.proposed), ())]
     waiting = {each.key: each for each in state.waiting}
-    let_in = admitted(answer, waiting)
+    let_in = admitted_operations(answer, waiting)
     return batches + [([let_in[key]], waiting[key].evidence) for key in let_in]
 
 
@@ -93,4 +93,4 @@ async def _carry_out(
         author="person",
         reason="A person's review.",
     )
-    return applied.rulebook.shown()
+    return applied.rulebook.strongest()

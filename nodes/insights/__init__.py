@@ -12,9 +12,10 @@ from apprentice.models.names import SHIPPED
 from apprentice.nodes.agents import Agent, Reply, ask
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, MissingPart
-from apprentice.state.insights import Report
+from apprentice.state.insights import InsightReport
 from apprentice.state.rulebook import Author, Operation, Rule, Rulebook
 from apprentice.state.rules import likeness
+from apprentice.workspace import Workspace
 
 
 def log(runtime: Runtime[Context], book: str) -> RulebookLog:
@@ -31,26 +32,32 @@ def log(runtime: Runtime[Context], book: str) -> RulebookLog:
     return RulebookLog(runtime.store, Context.of(runtime).tenant, f"insights:{book}")
 
 
-async def consult(analyst: Agent | None, prompt: Sequence[AnyMessage], context: Context) -> Reply:
+async def consult(
+    analyst: Agent | None, prompt: Sequence[AnyMessage], context: Context, workspace: Workspace
+) -> Reply:
     """Ask the analyst, or the context's model when there is none.
 
     Raises:
         BadInput: if that is an embedded model.
     """
+    await workspace.ready()
+    context = workspace.resolved(context)
     if analyst is None and context.model in {f"local:{name}" for name in SHIPPED}:
         raise BadInput(
             f"The embedded model {context.model} knows one kind of task alone and cannot draw "
             "insights from reports. Name another model in the context, such as openai:gpt-4.1-mini."
         )
-    return await ask(analyst, prompt, context, graph="insights")
+    return await ask(analyst, prompt, context, workspace, graph="insights")
 
 
-def run_of(report: Report) -> str:
+def run_of(report: InsightReport) -> str:
     """Return the name under which a report's operations are logged, whichever run sent it."""
     return f"report {report.id}"
 
 
-async def enter(memory: RulebookLog, report: Report, text: str, author: Author) -> tuple[str, str]:
+async def enter(
+    memory: RulebookLog, report: InsightReport, text: str, author: Author
+) -> tuple[str, str]:
     """Add a report's insight; return its id, or why a person has to look at it.
 
     An insight that is known is not added twice: the id is that of the one that has the text.
@@ -66,12 +73,12 @@ async def enter(memory: RulebookLog, report: Report, text: str, author: Author) 
     )
     if applied.operations:
         return applied.operations[0].rule, ""
-    rejected = applied.rejected[0]
+    rejected = applied.rejections[0]
     known = None if rejected.flagged else _holder(text, applied.rulebook.rules)
     return (known, "") if known else ("", rejected.reason)
 
 
-async def vote(memory: RulebookLog, report: Report, insight: str) -> Rule:
+async def vote(memory: RulebookLog, report: InsightReport, insight: str) -> Rule:
     """Let a report's outcome count for or against its insight, once; return the insight.
 
     What a person has retired stays so.

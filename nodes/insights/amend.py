@@ -16,7 +16,7 @@ async def amend(
     state: InsightsState, runtime: Runtime[Context]
 ) -> Command[Literal["review", "propose"]]:
     """Log a person's changes as theirs, and weigh what they let in by its report's outcome."""
-    plan, memory = state.plan, log(runtime, state.book_name)
+    plan, memory = state.plan, log(runtime, state.collection_name)
     if plan.operations:
         await memory.record(
             plan.operations,
@@ -25,7 +25,7 @@ async def amend(
             author="person",
             reason=plan.reason,
         )
-    for admitted in plan.admitted:
+    for admitted in plan.admissions:
         report = state.quarantined[admitted.number - 1].report
         insight, _ = await enter(memory, report, admitted.text, author="person")
         await vote(memory, report, insight)
@@ -33,10 +33,10 @@ async def amend(
         {
             "type": "insights.amended",
             "changes": len(plan.operations),
-            "admitted": len(plan.admitted),
+            "admitted": len(plan.admissions),
         }
     )
-    let_in = {admitted.number for admitted in plan.admitted}
+    let_in = {admitted.number for admitted in plan.admissions}
     left = [each for number, each in enumerate(state.quarantined, 1) if number not in let_in]
     update: InsightsUpdate = {"quarantined": left, "rounds": state.rounds + 1}
     return Command(update=update, goto="propose" if plan.done else "review")

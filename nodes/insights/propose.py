@@ -8,18 +8,21 @@ from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent
 from apprentice.nodes.insights import consult, log
 from apprentice.state.context import Context
-from apprentice.state.insight_prompts import proposing as prompt
+from apprentice.state.insight_prompts import propose_prompt as prompt
 from apprentice.state.insights import Experiment, InsightsState, InsightsUpdate, insights_of
 from apprentice.state.nouns import text_of
 from apprentice.state.rulebook import LIMIT
+from apprentice.workspace import Workspace
 
 
-def proposing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdate]:
+def propose_with(
+    analyst: Agent | None, workspace: Workspace
+) -> Node[InsightsState, InsightsUpdate]:
     """Return the node in which a model, or the caller's own analyst, proposes an experiment."""
 
     async def propose(state: InsightsState, runtime: Runtime[Context]) -> InsightsUpdate:
         """Propose one experiment from the promoted insights, if there are any."""
-        memory = log(runtime, state.book_name)
+        memory = log(runtime, state.collection_name)
         book = await memory.load()
         update: InsightsUpdate = {
             "insights": insights_of(book, await memory.batches()),
@@ -29,7 +32,7 @@ def proposing(analyst: Agent | None = None) -> Node[InsightsState, InsightsUpdat
         promoted = [each for each in update["insights"] if each.standing == "promoted"][:LIMIT]
         if promoted:
             given = prompt([each.text for each in promoted])
-            reply = await consult(analyst, given, Context.of(runtime))
+            reply = await consult(analyst, given, Context.of(runtime), workspace)
             text = text_of(reply.message).strip()
             update["usage"] = state.usage + reply.usage
             update["outcome"] = "proposed" if text else "unanswered"

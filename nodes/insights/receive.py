@@ -25,10 +25,10 @@ async def receive(
     info = runtime.execution_info
     update: InsightsUpdate = {
         "reports": reports,
-        "book_name": read_name("book", state.book) or BOOK,
+        "collection_name": read_name("collection", state.collection) or BOOK,
         "run_name": (info and info.run_id) or str(uuid4()),
-        "reviewed": reviewed,
-        "done": 0,
+        "ask_person": reviewed,
+        "reports_done": 0,
         "quarantined": [],
         "rounds": 0,
         "problems": [],

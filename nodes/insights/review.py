@@ -9,24 +9,24 @@ from langgraph.types import Command, interrupt
 
 from apprentice.nodes.insights import log
 from apprentice.state.context import Context
-from apprentice.state.insight_changes import planned, read_review
-from apprentice.state.insights import InsightsState, InsightsUpdate, asking, insights_of
+from apprentice.state.insight_changes import plan_changes, read_review
+from apprentice.state.insights import InsightsState, InsightsUpdate, insights_of, review_question
 
 
 async def review(
     state: InsightsState, runtime: Runtime[Context]
 ) -> Command[Literal["review", "amend", "propose"]]:
     """Ask a person, and ask again with what is wrong while the answer cannot be done."""
-    memory = log(runtime, state.book_name)
+    memory = log(runtime, state.collection_name)
     book = await memory.load()
     insights = insights_of(book, await memory.batches())
-    answer = read_review(interrupt(asking(insights, state.quarantined, state.problems)))
-    plan = answer if isinstance(answer, str) else planned(answer, book, state.quarantined)
+    answer = read_review(interrupt(review_question(insights, state.quarantined, state.problems)))
+    plan = answer if isinstance(answer, str) else plan_changes(answer, book, state.quarantined)
     if isinstance(plan, (str, list)):
         problems = [plan] if isinstance(plan, str) else plan
         runtime.stream_writer({"type": "insights.misunderstood", "problems": problems})
         return Command(update=InsightsUpdate(problems=problems), goto="review")
     update: InsightsUpdate = {"plan": plan, "problems": []}
-    if plan.operations or plan.admitted:
+    if plan.operations or plan.admissions:
         return Command(update=update, goto="amend")
     return Command(update=update, goto="propose" if plan.done else "review")

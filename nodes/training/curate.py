@@ -8,34 +8,38 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
-from apprentice.nodes.experience import Memory
 from apprentice.nodes.training.workshop import Judged, remembered, rounds_of, usable
 from apprentice.state.advice import Method
 from apprentice.state.context import Context
 from apprentice.state.errors import BrokenData, MissingPart
 from apprentice.state.training import TrainingState
-from apprentice.training.at_hand import examples
+from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
-from apprentice.training.datasets.curation import Curation, HeldOut, curate
-from apprentice.training.datasets.episodes import opening, task_key
+from apprentice.training.datasets.curation import Curation, HoldOut, curate
+from apprentice.training.datasets.episodes import opening_of, task_key
 from apprentice.training.rounds import Rounds
+from apprentice.workspace import Workspace
 
 Next = Literal["launch", "__end__"]
 
 
-def curating(memory: Memory) -> Node[TrainingState, Command[Next]]:
+def curate_from(
+    recall_from: OpenExperience, workspace: Workspace
+) -> Node[TrainingState, Command[Next]]:
     """Return the node that makes the dataset; the same attempts make the same one."""
 
     async def curate(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Choose what is learned from, or say why there is too little."""
+        await workspace.ready()
         method = state.advice.method if state.advice else None
         if method is None:
             raise BrokenData("There is no method to curate for. Start the run anew.")
-        judged = await remembered(memory, Context.of(runtime).tenant, state.environment)
-        rounds = rounds_of(runtime, state.environment)
+        judged = await remembered(recall_from, Context.of(runtime).tenant, state.environment)
+        rounds = rounds_of(runtime, state.environment, workspace)
         try:
-            dataset = await asyncio.to_thread(made, method, judged, rounds, strip=state.stripped)
+            dataset = await asyncio.to_thread(made, method, judged, rounds, strip=state.strip_views)
         except MissingPart as too_little:
             reason = f"{state.reason}\n{too_little}".strip()
             return Command(update={"stage": "refused", "reason": reason}, goto="__end__")
@@ -63,7 +67,9 @@ def made(method: Method, judged: list[Judged], rounds: Rounds, *, strip: bool) -
         method,
         found.examples,
         Curation(stripped=strip),
-        held_out=HeldOut.of(map(task_key, (one.task for one in held_out)), map(opening, held_out)),
+        held_out=HoldOut.of(
+            map(task_key, (one.task for one in held_out)), map(opening_of, held_out)
+        ),
         left_out=found.left_out,
     )
     return save(curated, rounds.datasets)

@@ -11,8 +11,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from apprentice.environments.advance import start
-from apprentice.environments.registry import environment
+from apprentice.environments.registry import covers
 from apprentice.memory.findings import Findings
 from apprentice.nodes import Node
 from apprentice.nodes.attempt import attempted
@@ -21,7 +20,6 @@ from apprentice.nodes.kept import findings_of, releases_of
 from apprentice.nodes.training.workshop import (
     LASTING,
     claimed,
-    covers,
     dataset_folder,
     given_up,
     incumbent,
@@ -32,11 +30,11 @@ from apprentice.state.errors import BadInput, MissingPart
 from apprentice.state.gate import Decision, Gate
 from apprentice.state.nouns import Task, digest, text_of
 from apprentice.state.prompts import Shown
-from apprentice.state.training import TrainingState, TrainingUpdate, Tried
-from apprentice.training.adapters import fits, read
+from apprentice.state.training import AdapterComparison, TrainingState, TrainingUpdate
+from apprentice.training.adapters import Adapters
 from apprentice.training.datasets.card import load
-from apprentice.training.datasets.curation import normalised
-from apprentice.training.jobs import registered
+from apprentice.training.datasets.curation import text_key
+from apprentice.workspace import Workspace
 
 LOOK: Final = 24
 """Tasks between two looks at an environment's outcomes."""
@@ -46,19 +44,20 @@ Next = Literal["evaluate", "promote", "reject", "__end__"]
 Episode = CompiledStateGraph[Any, Context, Any, Any]
 
 
-def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
+def evaluate_with(episode: Episode, workspace: Workspace) -> Node[TrainingState, Command[Next]]:
     """Return the node that tries the adapter out; finished attempts are kept, a restart repeats
     none of them.
     """
 
     async def evaluate(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Decide from the outcomes so far, or attempt the next held-out tasks; one run does."""
-        rounds = rounds_of(runtime, state.environment)
+        await workspace.ready()
+        rounds = rounds_of(runtime, state.environment, workspace)
         async with claimed(rounds, state) as over:
             if over:
                 return Command(update=over, goto="__end__")
             try:
-                await asyncio.to_thread(_check_fit, state.adapter)
+                await asyncio.to_thread(_check_fit, state.adapter, workspace.adapters)
                 return await look(state, runtime)
             except LASTING as error:
                 ended = await given_up(runtime, rounds, state.number, state.job, str(error))
@@ -77,16 +76,16 @@ def evaluating(episode: Episode) -> Node[TrainingState, Command[Next]]:
             # The run that released it was ended before its last word: the gate has decided.
             decisions[state.environment] = current.validation
             return Command(update=told(current.validation.reason), goto="promote")
-        for name in (state.environment, *state.kept):
+        for name in (state.environment, *state.other_environments):
             if name in decisions:
                 continue
-            tasks = await asyncio.to_thread(_held_out, name, state, runtime)
-            findings = findings_of(runtime, name, state.job, Tried)
+            tasks = await asyncio.to_thread(_held_out, name, state, runtime, workspace)
+            findings = findings_of(runtime, name, state.job, AdapterComparison)
             known = await _known(findings, against)
             decision = await _decided(state, name, tasks, known, runtime)
             if decision.outcome == "undecided":
                 following = [task for task in tasks if task.id not in known][:LOOK]
-                await _attempt(episode, state, against, following, findings, runtime)
+                await _attempt(episode, state, against, following, findings, runtime, workspace)
                 return Command(update={**told(), "looks": state.looks + 1}, goto="evaluate")
             decisions[name] = decision
             if decision.outcome == "reject":
@@ -100,7 +99,7 @@ async def _decided(
     state: TrainingState,
     name: str,
     tasks: Sequence[Task],
-    known: dict[str, Tried],
+    known: dict[str, AdapterComparison],
     runtime: Runtime[Context],
 ) -> Decision:
     """Let the gate decide: better in the environment itself, no worse in those to be kept.
@@ -138,8 +137,9 @@ async def _attempt(
     state: TrainingState,
     against: str,
     tasks: Sequence[Task],
-    findings: Findings[Tried],
+    findings: Findings[AdapterComparison],
     runtime: Runtime[Context],
+    workspace: Workspace,
 ) -> None:
     """Attempt tasks with both adapters and with none, the same seed for all; keep how each went.
 
@@ -150,7 +150,7 @@ async def _attempt(
         MissingPart: none of them could be judged; then nothing of them is kept, so that who asks
             again with another judge can have them tried anew.
     """
-    context = Context.of(runtime)
+    context = workspace.resolved(Context.of(runtime))
     room = asyncio.Semaphore(AT_ONCE)
 
     async def solved(task: Task, adapter: str) -> bool | None:
@@ -160,7 +160,7 @@ async def _attempt(
             ended = await attempted(episode, task, Shown(), settings, run=state.job)
         return ended.verdict.success
 
-    async def tried(task: Task) -> Tried:
+    async def tried(task: Task) -> AdapterComparison:
         here = covers(state.environment, task.environment)
         arms = {"incumbent": against or NO_ADAPTER, "candidate": state.adapter}
         arms |= {"control": NO_ADAPTER} if here else {}
@@ -169,7 +169,7 @@ async def _attempt(
         outcome = dict(zip(acting, ended, strict=True))
         how = {arm: bool(outcome[adapter]) for arm, adapter in arms.items()}
         how["judged"] = None not in ended
-        found = Tried(task=task.id, family=task.kind, against=against, **how)
+        found = AdapterComparison(task=task.id, family=task.kind, against=against, **how)
         if found.judged:
             await findings.add(_key(found), found)
         return found
@@ -186,40 +186,47 @@ async def _attempt(
             await findings.add(_key(one), one)
 
 
-def _key(tried: Tried) -> str:
+def _key(tried: AdapterComparison) -> str:
     return digest(tried.task, tried.against)
 
 
-async def _known(findings: Findings[Tried], against: str) -> dict[str, Tried]:
+async def _known(
+    findings: Findings[AdapterComparison], against: str
+) -> dict[str, AdapterComparison]:
     """Return how tasks went that were compared with an adapter, by task."""
     return {tried.task: tried for tried in await findings.all() if tried.against == against}
 
 
-def _check_fit(adapter: str) -> None:
+def _check_fit(adapter: str, adapters: Adapters) -> None:
     """Refuse an adapter that cannot act; blocks."""
-    if not registered(adapter):
+    if not adapters.registered(adapter):
         raise MissingPart(
             f"The adapter {adapter} is no longer in the registry, so it cannot be tried out. Ask "
             'with "again": true to take its job up.'
         )
-    if not fits(card := read(adapter)):
+    if not adapters.fits(card := adapters.read(adapter)):
         raise BadInput(
             f"The adapter {adapter} was trained on other weights of local:{card.base} than the "
             'ones in place. Ask with "again": true to train on the same dataset anew.'
         )
 
 
-def _held_out(name: str, state: TrainingState, runtime: Runtime[Context]) -> list[Task]:
+def _held_out(
+    name: str, state: TrainingState, runtime: Runtime[Context], workspace: Workspace
+) -> list[Task]:
     """Return a round's own validation tasks that say nothing it was trained on; blocks."""
-    tasks = drawn(environment(name), VALIDATION, state.job, state.most)
-    dataset = load(dataset_folder(rounds_of(runtime, state.environment), state))
+    where = workspace.environment(name)
+    tasks = drawn(where, VALIDATION, state.job, state.most)
+    rounds = rounds_of(runtime, state.environment, workspace)
+    dataset = load(dataset_folder(rounds, state))
     told = {
-        normalised(str(turn["content"]))
+        text_key(str(turn["content"]))
         for row in dataset.rows()
         for turn in row.get("messages") or row.get("prompt") or ()
         if turn["role"] == "user"
     }
-    found = [task for task in tasks if normalised(text_of(start(task))) not in told]
+    openings = {task.id: workspace.episodes.start(where, task) for task in tasks}
+    found = [task for task in tasks if text_key(text_of(openings[task.id])) not in told]
     if not found:
         raise MissingPart(
             f"Every held-out task of {name} says what a row of {dataset.folder} says, so there is "

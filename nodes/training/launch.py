@@ -9,6 +9,7 @@ from typing import Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from apprentice.models.names import LocalModels
 from apprentice.nodes import Node
 from apprentice.nodes.training.survey import resumed
 from apprentice.nodes.training.workshop import (
@@ -26,21 +27,23 @@ from apprentice.state.training import TrainingState
 from apprentice.training.jobs import Job
 from apprentice.training.rounds import Round, Rounds
 from apprentice.training.settings import own_settings, read_settings
+from apprentice.workspace import Workspace
 
 Next = Literal["watch", "evaluate", "__end__"]
 
 
-def launching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
+def launch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command[Next]]:
     """Return the node that launches; however often it runs, a round has one job."""
 
     async def launch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Begin the round unless it is begun, and start its job unless it runs."""
-        rounds = rounds_of(runtime, state.environment)
+        await workspace.ready()
+        rounds = rounds_of(runtime, state.environment, workspace)
         parent = await incumbent(state, runtime)
-        begun = await asyncio.to_thread(_begun, state, rounds, parent)
-        known = resumed(begun, state.kept)
+        begun = await asyncio.to_thread(_begun, state, rounds, parent, workspace.local_models)
+        known = resumed(begun, state.other_environments)
         try:
-            job = await asyncio.to_thread(_same_job, begun, rounds)
+            job = await asyncio.to_thread(_same_job, begun, rounds, workspace.local_models)
             if await asyncio.to_thread(rounds.ended, begun.number):  # by another run, meanwhile
                 return Command(update=known, goto="evaluate")
             await asyncio.to_thread(jobs().launch, job)
@@ -50,14 +53,14 @@ def launching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
         runtime.stream_writer(
             {"type": "training.launched", "job": begun.job, "method": begun.method}
         )
-        return Command(update={**known, "launched": True}, goto="watch")
+        return Command(update={**known, "job_launched": True}, goto="watch")
 
     return launch
 
 
-def _same_job(begun: Round, rounds: Rounds) -> Job:
+def _same_job(begun: Round, rounds: Rounds, models: LocalModels) -> Job:
     """Return the job that a round was begun with, if it is still the same; blocks."""
-    job = job_of(begun, rounds)
+    job = job_of(begun, rounds, models)
     if job.id != begun.job:
         raise BrokenData(
             f"Job {begun.job} is not the one that its round was begun with any more: local:"
@@ -67,7 +70,7 @@ def _same_job(begun: Round, rounds: Rounds) -> Job:
     return job
 
 
-def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
+def _begun(state: TrainingState, rounds: Rounds, parent: str, models: LocalModels) -> Round:
     """Return the run's round; begin it unless it is begun. Blocks on files."""
     if begun := rounds.begun(state.number):
         return begun
@@ -76,7 +79,7 @@ def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
     method = state.advice.method
     own = own_settings(method, state.job_settings)
     settings = {**own, "method": method, "base": state.base, "parent": parent}
-    job = Job.of(dataset_folder(rounds, state), read_settings(settings), rounds.tenant)
+    job = Job.of(dataset_folder(rounds, state), read_settings(settings), models, rounds.tenant)
     return rounds.begin(
         Round(
             number=state.number,
@@ -89,8 +92,8 @@ def _begun(state: TrainingState, rounds: Rounds, parent: str) -> Round:
             job=job.id,
             adapter=job.adapter,
             advice=state.advice,
-            kept=state.kept,
-            seen=state.seen,
+            kept=state.other_environments,
+            seen=state.surveyed_until,
             begun=time.time(),
         )
     )

@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 from langgraph.runtime import Runtime
 
+from apprentice.nodes import Node
 from apprentice.nodes.kept import releases_of
 from apprentice.nodes.training.workshop import (
     claimed,
-    covered,
     dataset_folder,
     incumbent,
     rounds_of,
@@ -21,44 +21,59 @@ from apprentice.state.gate import Decision
 from apprentice.state.nouns import digest
 from apprentice.state.releases import Release
 from apprentice.state.training import TrainingState, TrainingUpdate
-from apprentice.training.adapters import mark
 from apprentice.training.datasets.card import load
 from apprentice.training.rounds import End
+from apprentice.workspace import Workspace
 
-Outcome = Literal["promoted", "rejected"]
+PromotionOutcome = Literal["promoted", "rejected"]
 _OVERTAKEN: Final = "Another adapter was put in force meanwhile: the next look compares with it."
 
 
-async def promote(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
-    """Put the adapter in force wherever its attempts came from; going back is one step."""
-    rounds = rounds_of(runtime, state.environment)
-    async with claimed(rounds, state) as over:
-        if over:
-            return over
-        if await incumbent(state, runtime) != state.incumbent:
-            return {"reason": _OVERTAKEN}
-        dataset = await asyncio.to_thread(load, dataset_folder(rounds, state))
-        names = await asyncio.to_thread(covered, state.environment)
-        await _mark("promoted", state)
-        for name in sorted({*names, *dataset.card.environments}):
-            await _release(name, state, runtime)
-        return await _end("promoted", state, runtime)
+def promote_in(workspace: Workspace) -> Node[TrainingState, TrainingUpdate]:
+    """Return the node that puts the adapter in force."""
+
+    async def promote(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
+        """Put the adapter in force wherever its attempts came from; going back is one step."""
+        await workspace.ready()
+        rounds = rounds_of(runtime, state.environment, workspace)
+        async with claimed(rounds, state) as over:
+            if over:
+                return over
+            if await incumbent(state, runtime) != state.incumbent:
+                return {"reason": _OVERTAKEN}
+            dataset = await asyncio.to_thread(load, dataset_folder(rounds, state))
+            names = await asyncio.to_thread(workspace.environments.covered, state.environment)
+            await _mark("promoted", state, workspace)
+            for name in sorted({*names, *dataset.card.environments}):
+                await _release(name, state, runtime, workspace)
+            return await _end("promoted", state, runtime, workspace)
+
+    return promote
 
 
-async def reject(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
-    """Leave what is in force as it is."""
-    async with claimed(rounds_of(runtime, state.environment), state) as over:
-        if over:
-            return over
-        if await incumbent(state, runtime) != state.incumbent:
-            return {"reason": _OVERTAKEN}
-        await _mark("rejected", state)
-        return await _end("rejected", state, runtime)
+def reject_in(workspace: Workspace) -> Node[TrainingState, TrainingUpdate]:
+    """Return the node that ends a round whose adapter is not better."""
+
+    async def reject(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
+        """Leave what is in force as it is."""
+        await workspace.ready()
+        async with claimed(rounds_of(runtime, state.environment, workspace), state) as over:
+            if over:
+                return over
+            if await incumbent(state, runtime) != state.incumbent:
+                return {"reason": _OVERTAKEN}
+            await _mark("rejected", state, workspace)
+            return await _end("rejected", state, runtime, workspace)
+
+    return reject
 
 
-async def _release(environment: str, state: TrainingState, runtime: Runtime[Context]) -> None:
+async def _release(
+    environment: str, state: TrainingState, runtime: Runtime[Context], workspace: Workspace
+) -> None:
     """Release the adapter together with the rules that are in force."""
-    context, releases = Context.of(runtime), releases_of(runtime, environment)
+    context = workspace.resolved(Context.of(runtime))
+    releases = releases_of(runtime, environment)
     current = await releases.current()
     changed = {
         "id": digest("release", context.tenant, environment, state.adapter, state.job),
@@ -74,17 +89,20 @@ async def _release(environment: str, state: TrainingState, runtime: Runtime[Cont
     await releases.publish((current or empty).model_copy(update=changed), reason=state.reason)
 
 
-async def _mark(outcome: Outcome, state: TrainingState) -> None:
+async def _mark(outcome: PromotionOutcome, state: TrainingState, workspace: Workspace) -> None:
     numbers = _figures(state.decisions)
+    mark = workspace.adapters.mark
     await asyncio.to_thread(mark, state.adapter, outcome, state.reason, numbers)
 
 
-async def _end(outcome: Outcome, state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
+async def _end(
+    outcome: PromotionOutcome, state: TrainingState, runtime: Runtime[Context], workspace: Workspace
+) -> TrainingUpdate:
     decision = state.decisions.get(state.environment)
     if decision:
         await releases_of(runtime, state.environment).end_gate(state.job, decision)
     how = End(outcome=outcome, reason=state.reason, decisions=state.decisions, at=time.time())
-    rounds = rounds_of(runtime, state.environment)
+    rounds = rounds_of(runtime, state.environment, workspace)
     await asyncio.to_thread(rounds.end, state.number, how)
     runtime.stream_writer(
         {"type": f"training.{outcome}", "adapter": state.adapter, "reason": state.reason}

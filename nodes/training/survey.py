@@ -11,34 +11,32 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from pydantic import TypeAdapter
 
-from apprentice.environments.registry import environment
+from apprentice.environments.protocol import Environment
+from apprentice.environments.registry import Environments
+from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
 from apprentice.nodes.expel.draw import VALIDATION
-from apprentice.nodes.experience import Memory
 from apprentice.nodes.kept import releases_of
 from apprentice.nodes.tasks import read, read_flag, read_name, read_number
 from apprentice.nodes.training.notice import group
 from apprentice.nodes.training.workshop import (
     Judged,
     base_of,
-    covered,
     job_of,
     remembered,
     rounds_of,
     usable,
 )
-from apprentice.state.advice import Circumstances, Evidence, Method
+from apprentice.state.advice import AvailableData, Circumstances, Method
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Name, digest
 from apprentice.state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
-from apprentice.training.adapters import adapters, fits, mark_incompatible, retraining
-from apprentice.training.adapters import read as read_card
-from apprentice.training.at_hand import evidence
+from apprentice.training.available_data import available_data
 from apprentice.training.datasets.curation import Curation
-from apprentice.training.jobs import jobs_root, registered
 from apprentice.training.rounds import Round, Rounds
 from apprentice.training.settings import METHODS, read_settings
+from apprentice.workspace import Workspace
 
 Next = Literal["advise", "launch", "watch", "__end__"]
 FIXED: Final = ("base", "method", "parent")
@@ -55,7 +53,9 @@ class Asked(NamedTuple):
     again: bool
 
 
-def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven, Command[Next]]:
+def survey_with(
+    recall_from: OpenExperience, settings: Mapping[str, Any], workspace: Workspace
+) -> Node[TrainingGiven, Command[Next]]:
     """Return the node that looks at what is, and sends the run where something is to be done.
 
     A job has these settings where the input gives no others.
@@ -63,20 +63,27 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
 
     async def survey(state: TrainingGiven, runtime: Runtime[Context]) -> Command[Next]:
         """Go on with the round that is open, or count what has been gathered for another."""
-        context = Context.of(runtime)
-        asked = await asyncio.to_thread(read_asked, state, context, settings)
+        await workspace.ready()
+        context = workspace.resolved(Context.of(runtime))
+        asked = await asyncio.to_thread(read_asked, state, context, settings, workspace)
         update = asked.update
         if update["base"]:
-            await _withdraw_the_incompatible(update["base"], update["environment"], runtime)
-        rounds = rounds_of(runtime, update["environment"])
+            await _withdraw_the_incompatible(
+                update["base"], update["environment"], runtime, workspace
+            )
+        rounds = rounds_of(runtime, update["environment"], workspace)
         last = await asyncio.to_thread(rounds.last)
         if last and last[1] is None:
-            return Command(update={**update, **resumed(last[0], update["kept"])}, goto="watch")
+            return Command(
+                update={**update, **resumed(last[0], update["other_environments"])}, goto="watch"
+            )
         if last and last[1] and last[1].outcome == "failed" and asked.again:
-            taken_up = await asyncio.to_thread(once_more, last[0], rounds)
+            taken_up = await asyncio.to_thread(once_more, last[0], rounds, workspace)
             begun = await asyncio.to_thread(rounds.begin, taken_up)
-            return Command(update={**update, **resumed(begun, update["kept"])}, goto="launch")
-        judged = await remembered(memory, context.tenant, update["environment"])
+            return Command(
+                update={**update, **resumed(begun, update["other_environments"])}, goto="launch"
+            )
+        judged = await remembered(recall_from, context.tenant, update["environment"])
         found = usable(judged)
         seen = last[0].seen if last else 0.0
         new = sum(one.at > seen for one in found)
@@ -84,7 +91,12 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
         runtime.stream_writer({**event, "all": len(found)})
         update["number"] = last[0].number + 1 if last else 0
         update["evidence"] = await asyncio.to_thread(
-            summed, found, rounds, context, update["environment"], update["job_settings"]
+            summed,
+            found,
+            rounds,
+            context,
+            await asyncio.to_thread(workspace.environment, update["environment"]),
+            update["job_settings"],
         )
         if new < asked.threshold:
             update["stage"] = "waiting"
@@ -93,16 +105,18 @@ def surveying(memory: Memory, settings: Mapping[str, Any]) -> Node[TrainingGiven
                 f"recorded since the last training; {asked.threshold - new} more are needed."
             )
             return Command(update=update, goto="__end__")
-        tried_on = [update["environment"], *update["kept"]]
-        if lack := await asyncio.to_thread(no_held_out, tried_on):
+        tried_on = [update["environment"], *update["other_environments"]]
+        if lack := await asyncio.to_thread(no_held_out, tried_on, workspace.environments):
             return Command(update={**update, "stage": "refused", "reason": lack}, goto="__end__")
-        update["seen"] = max(one.at for one in found)
+        update["surveyed_until"] = max(one.at for one in found)
         return Command(update=update, goto="advise")
 
     return survey
 
 
-def read_asked(state: TrainingGiven, context: Context, defaults: Mapping[str, Any]) -> Asked:
+def read_asked(
+    state: TrainingGiven, context: Context, defaults: Mapping[str, Any], workspace: Workspace
+) -> Asked:
     """Check an input; blocks while the environment is looked up.
 
     Raises:
@@ -115,6 +129,7 @@ def read_asked(state: TrainingGiven, context: Context, defaults: Mapping[str, An
             'No environment was given. The input needs one: {"environment": '
             '"household/north/small"}.'
         )
+    environment = workspace.environment
     where = environment(named).name
     given = read(_CIRCUMSTANCES, "circumstances", state.circumstances or Circumstances())
     given_settings = read(_SETTINGS, "settings", state.settings or {})
@@ -122,7 +137,7 @@ def read_asked(state: TrainingGiven, context: Context, defaults: Mapping[str, An
     if fixed := sorted(set(settings) & set(FIXED)):
         raise BadInput(
             f"The job's {fixed[0]!r} is not for settings: the model is that of the run's context, "
-            "the method is the advisor's or in circumstances.overruling."
+            "the method is the advisor's or in circumstances.override."
         )
     _check_settings(settings)
     update: TrainingUpdate = {
@@ -130,16 +145,18 @@ def read_asked(state: TrainingGiven, context: Context, defaults: Mapping[str, An
         "base": base_of(context),
         "situation": given,
         "job_settings": settings,
-        "stripped": read_flag("strip", True if state.strip is None else state.strip),
+        "strip_views": read_flag("strip", True if state.strip is None else state.strip),
         "most": read_number("held_out", state.held_out, HELD_OUT, 1, 5_000),
-        "kept": [environment(name).name for name in read(_NAMES, "keep", state.keep or [])],
-        "following": read_flag("follow", state.follow or False),
+        "other_environments": [
+            environment(name).name for name in read(_NAMES, "keep", state.keep or [])
+        ],
+        "follow_job": read_flag("follow", state.follow or False),
         "advice": None,
         "dataset": "",
         "job": "",
         "adapter": "",
         "progress": {},
-        "launched": False,
+        "job_launched": False,
         "looks": 0,
         "decisions": {},
         "reason": "",
@@ -152,16 +169,16 @@ def summed(
     found: list[Judged],
     rounds: Rounds,
     context: Context,
-    environment_name: str,
+    where: Environment,
     settings: Mapping[str, Any],
-) -> Evidence:
+) -> AvailableData:
     """Sum up what is at hand, for the advisor; what it costs depends on the job's settings."""
-    return evidence(
+    return available_data(
         [one.attempt for one in found],
         cap=Curation().cap,
         last=_last_method(rounds),
-        graded=environment(environment_name).replayable,
-        hosted=not base_of(context),
+        can_grade=where.replayable,
+        is_hosted=not base_of(context),
         settings=settings,
     )
 
@@ -169,36 +186,38 @@ def summed(
 def resumed(begun: Round, kept: list[str]) -> TrainingUpdate:
     """Return what a run has to know to go on with a round; what it was to keep, it is to keep."""
     return {
-        "kept": list(dict.fromkeys([*begun.kept, *kept])),
+        "other_environments": list(dict.fromkeys([*begun.kept, *kept])),
         "number": begun.number,
         "dataset": begun.dataset,
         "job": begun.job,
         "adapter": begun.adapter,
         "advice": begun.advice,
-        "evidence": Evidence(),
+        "evidence": AvailableData(),
     }
 
 
-def once_more(failed: Round, rounds: Rounds) -> Round:
+def once_more(failed: Round, rounds: Rounds, workspace: Workspace) -> Round:
     """Return a round that takes up the job of one that failed, on the base as it is now; blocks."""
-    settings = dict(failed.settings)
-    if (parent := settings["parent"]) and not (registered(parent) and fits(read_card(parent))):
+    settings, adapters = dict(failed.settings), workspace.adapters
+    if (parent := settings["parent"]) and not (
+        adapters.registered(parent) and adapters.fits(adapters.read(parent))
+    ):
         settings["parent"] = ""
     again = failed.model_copy(update={"number": failed.number + 1, "settings": settings})
-    job = job_of(again, rounds)
+    job = job_of(again, rounds, workspace.local_models)
     return again.model_copy(update={"job": job.id, "adapter": job.adapter, "begun": time.time()})
 
 
-def no_held_out(names: Iterable[str]) -> str:
+def no_held_out(names: Iterable[str], environments: Environments) -> str:
     """Say which environment has no tasks to try an adapter out on, if one has none; blocks."""
     for name in names:
-        splits = environment(name).splits
+        splits = environments.get(name).splits
         if not set(VALIDATION) & set(splits):
             said = (
                 f"What is trained is tried out on held-out tasks, of {' or '.join(VALIDATION)}, "
                 f"but {name} has only the splits {', '.join(splits)}."
             )
-            above = group(name)
+            above = group(name, environments)
             return said + (
                 f" Train for {above}, which {name} belongs to."
                 if above != name
@@ -228,15 +247,16 @@ def _last_method(rounds: Rounds) -> Method | None:
 
 
 async def _withdraw_the_incompatible(
-    base: str, environment_name: str, runtime: Runtime[Context]
+    base: str, environment_name: str, runtime: Runtime[Context], workspace: Workspace
 ) -> None:
     """Mark adapters of other weights than the base has now, and let none of them act.
 
     What trains each anew is in the event. Other tenants' adapters are left for them to hear of.
     """
-    stale = await asyncio.to_thread(mark_incompatible, base, Context.of(runtime).tenant)
+    adapters, tenant = workspace.adapters, Context.of(runtime).tenant
+    stale = await asyncio.to_thread(adapters.mark_incompatible, base, tenant)
     for adapter in stale:
-        plan = await asyncio.to_thread(retraining, adapter.name, jobs_root())
+        plan = await asyncio.to_thread(adapters.retraining, adapter.name, workspace.jobs)
         runtime.stream_writer(
             {
                 "type": "training.incompatible",
@@ -245,8 +265,8 @@ async def _withdraw_the_incompatible(
                 "plan": [job.model_dump() for job in plan],
             }
         )
-    unfit = {each.name for each in await asyncio.to_thread(adapters, base, "incompatible")}
-    for name in await asyncio.to_thread(covered, environment_name):
+    unfit = {each.name for each in await asyncio.to_thread(adapters.all, base, "incompatible")}
+    for name in await asyncio.to_thread(workspace.environments.covered, environment_name):
         releases = releases_of(runtime, name)
         current = await releases.current()
         if current and current.adapter in unfit:

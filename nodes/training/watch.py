@@ -12,35 +12,46 @@ from apprentice.nodes import Node
 from apprentice.nodes.training.workshop import Jobs, given_up, rounds_of
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingState, TrainingUpdate
-from apprentice.training.jobs import Launcher, Status, followed
+from apprentice.training.jobs import PATIENCE, Launcher, Status, followed
+from apprentice.workspace import Workspace
 
 Next = Literal["launch", "evaluate", "__end__"]
 PAUSE: Final = 1.0
 """Seconds between two looks of a run that follows."""
 
 
-def watching(jobs: Jobs) -> Node[TrainingState, Command[Next]]:
-    """Return the node that looks once, and returns; a run that follows looks until it is over."""
+def watch_with(
+    jobs: Jobs, workspace: Workspace, *, pause: float = PAUSE, patience: float = PATIENCE
+) -> Node[TrainingState, Command[Next]]:
+    """Return the node that looks once, and returns; a run that follows looks until it is over.
+
+    Args:
+        jobs: gives the launcher.
+        workspace: has the rounds.
+        pause: seconds between two looks of a run that follows.
+        patience: seconds that a job's process may take to begin.
+    """
 
     async def watch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Say how far the job is, and go on where it has ended."""
+        await workspace.ready()
 
         async def look() -> Status:
             return await _look(jobs(), state, runtime)
 
         status = await look()
-        if state.following and (state.launched or status.alive):
-            async for status in followed(look, PAUSE):  # noqa: B007 - the last one counts
+        if state.follow_job and (state.job_launched or status.alive):
+            async for status in followed(look, pause, patience):  # noqa: B007 - the last one counts
                 pass
         update: TrainingUpdate = {"progress": status.latest, "stage": "training"}
         if status.stage == "done":
             return Command(update=update, goto="evaluate")
         if status.stage == "failed":
             reason = str(status.outcome.get("error", "The job failed and left no reason."))
-            rounds = rounds_of(runtime, state.environment)
+            rounds = rounds_of(runtime, state.environment, workspace)
             ended = await given_up(runtime, rounds, state.number, state.job, reason)
             return Command(update={**update, **ended}, goto="__end__")
-        if not (state.launched or status.alive):
+        if not (state.job_launched or status.alive):
             return Command(update=update, goto="launch")
         update["reason"] = f"The job {state.job} is {status.stage}."
         return Command(update=update, goto="__end__")

@@ -11,21 +11,21 @@ from typing import Final, NamedTuple
 
 from langgraph.runtime import Runtime
 
-from apprentice.environments.registry import known
-from apprentice.memory.store import data_folder
-from apprentice.nodes.experience import Memory
+from apprentice.environments.registry import covers
+from apprentice.memory.experience import OpenExperience
+from apprentice.models.names import LocalModels
 from apprentice.nodes.kept import releases_of
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, MissingPart
-from apprentice.state.experience import Remembered
+from apprentice.state.experience import StoredAttempt
 from apprentice.state.nouns import Trajectory
 from apprentice.state.training import TrainingState, TrainingUpdate
 from apprentice.training.datasets.episodes import unusable
-from apprentice.training.jobs import Job, Launcher, LocalLauncher, jobs_root
+from apprentice.training.jobs import Job, Launcher
 from apprentice.training.rounds import End, Round, Rounds
 from apprentice.training.settings import read_settings
+from apprentice.workspace import LOCAL, Workspace
 
-LOCAL: Final = "local:"
 LASTING: Final = (BadInput, MissingPart, BrokenData)
 """Errors that the next look would meet again: they end a round, which `again` takes up."""
 TRIES: Final = 10
@@ -48,10 +48,10 @@ def base_of(context: Context) -> str:
     return context.model.removeprefix(LOCAL) if context.model.startswith(LOCAL) else ""
 
 
-def rounds_of(runtime: Runtime[Context], environment: str) -> Rounds:
+def rounds_of(runtime: Runtime[Context], environment: str, workspace: Workspace) -> Rounds:
     """Return the rounds of a run's tenant and model in an environment."""
-    context = Context.of(runtime)
-    return Rounds(Path(data_folder()), context.tenant, environment, base_of(context))
+    context = workspace.resolved(Context.of(runtime))
+    return workspace.rounds(context.tenant, environment, base_of(context))
 
 
 def dataset_folder(rounds: Rounds, state: TrainingState | Round) -> Path:
@@ -59,7 +59,7 @@ def dataset_folder(rounds: Rounds, state: TrainingState | Round) -> Path:
     return rounds.datasets / state.dataset
 
 
-def job_of(begun: Round, rounds: Rounds) -> Job:
+def job_of(begun: Round, rounds: Rounds, models: LocalModels) -> Job:
     """Return the job of a round, as its dataset and its base are now; blocks.
 
     Raises:
@@ -67,7 +67,8 @@ def job_of(begun: Round, rounds: Rounds) -> Job:
         BrokenData: it was changed.
         UnknownName: the base is not offered here any more.
     """
-    return Job.of(dataset_folder(rounds, begun), read_settings(begun.settings), rounds.tenant)
+    settings = read_settings(begun.settings)
+    return Job.of(dataset_folder(rounds, begun), settings, models, rounds.tenant)
 
 
 async def given_up(
@@ -113,27 +114,12 @@ async def claimed(rounds: Rounds, state: TrainingState) -> AsyncIterator[Trainin
             claim.close()
 
 
-def local_jobs() -> Launcher:
-    """Return the launcher of this machine, on which jobs take turns."""
-    return LocalLauncher(jobs_root(), in_turn=True)
-
-
-def covered(environment: str) -> list[str]:
-    """List an environment and those beneath it; blocks on files."""
-    return sorted({environment, *(name for name in known() if covers(environment, name))})
-
-
-def covers(environment: str, name: str) -> bool:
-    """Whether an environment is the one that is meant, or beneath it."""
-    return name == environment or name.startswith(f"{environment}/")
-
-
-async def remembered(memory: Memory, tenant: str, environment: str) -> list[Judged]:
+async def remembered(recall_from: OpenExperience, tenant: str, environment: str) -> list[Judged]:
     """Return what can be learned from in an environment, by id: the judged attempts at its tasks.
 
     Attempts on held-out splits come along, because what they open with must not be trained on.
     """
-    kept = await memory(tenant)
+    kept = await recall_from(tenant)
     found = [
         _judged(one)
         async for one in kept.browse()
@@ -147,6 +133,6 @@ def usable(judged: list[Judged]) -> list[Judged]:
     return [one for one in judged if not unusable(one.attempt)]
 
 
-def _judged(one: Remembered) -> Judged:
+def _judged(one: StoredAttempt) -> Judged:
     at = one.verdicts[-1].at if one.verdicts else one.trajectory.ended_at
     return Judged(one.trajectory, at or 0.0)

@@ -14,7 +14,6 @@ from apprentice.cli import journal, tuning, weights
 from apprentice.cli.learn import SIZES
 from apprentice.cli.tuning import CONTROL, SFT, WAYS, Way, Workshop, carried_out
 from apprentice.environments.household.expert import Knowledge
-from apprentice.environments.registry import environment
 from apprentice.state.errors import TrainingFailure
 from apprentice.state.nouns import text_of
 from apprentice.training import jobs
@@ -25,6 +24,7 @@ from tests.cli import pupil
 from tests.cli.conftest import Apprentice, play
 from tests.cli.test_learn import Page
 from tests.fakes import Scripted
+from tests.places import environment
 from tests.training.attempts import attempt, pairs, speaking, told
 from tests.training.work import untrained
 
@@ -50,7 +50,7 @@ def chat(
     if not adapter:
         return Scripted(pupil.pupil)
     blind = temperature > 0 and seed % 2
-    return Scripted(speaking(Knowledge() if blind else Knowledge(told("north").kept)))
+    return Scripted(speaking(Knowledge() if blind else Knowledge(told("north").storage)))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.store import store
 from apprentice.state.releases import Release
-from apprentice.state.review import declined
+from apprentice.state.review import declined_rules
 from apprentice.state.rulebook import parse_operations
 from tests.cli.conftest import Apprentice
 
@@ -97,6 +97,6 @@ def test_a_rollback_is_no_word_against_any_one_rule(learned: Apprentice) -> None
     async def taken_out(opened: BaseStore) -> tuple[int, set[str]]:
         log = RulebookLog(opened, "default", HOME)
         book = await log.load()
-        return len(book.retired), declined(await log.batches(), book)
+        return len(book.retired), declined_rules(await log.batches(), book)
 
     assert stored(taken_out) == (1, set())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from apprentice.environments.household.expert import Turn, expert
-from apprentice.environments.registry import environment
 from apprentice.state.nouns import Task
+from tests.places import environment
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def hard() -> Task:
     household = environment("household/north/full")
     for task in household.tasks("test", 60):
         simulator = household.reset(task)
-        opening, turns = simulator.opening().text, list[Turn]()
+        opening, turns = simulator.first_observation().text, list[Turn]()
         for _ in range(household.step_limit(task)):
             said = expert(opening, turns)
             seen = simulator.step(said.splitlines()[-1])

@@ -31,8 +31,8 @@ from apprentice.memory.experience import Experience, opening
 from apprentice.memory.findings import Findings
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
-from apprentice.state.experience import Recorded
-from apprentice.state.gathering import Gathered
+from apprentice.state.critique import TaskAttempts
+from apprentice.state.experience import RecordReceipt
 from apprentice.state.nouns import Trajectory, text_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memory.experience.attempts import Words
@@ -57,7 +57,7 @@ class Telling:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._kept, name)
 
-    async def record(self, trajectories: Iterable[Trajectory]) -> Recorded:
+    async def record(self, trajectories: Iterable[Trajectory]) -> RecordReceipt:
         """Record as the memory does."""
         tell(type="recording")
         done = await self._kept.record(trajectories)
@@ -124,7 +124,7 @@ async def main(folder: Path, pause: float, *, review: bool = False) -> dict[str,
 async def result(ended: Any, store: BaseStore) -> dict[str, Any]:
     """Return all that the run left behind."""
     log = RulebookLog(store, book=HOME)
-    gathered = await Findings(store, "default", HOME, "one", Gathered).all()
+    gathered = await Findings(store, "default", HOME, "one", TaskAttempts).all()
     attempts = [attempt for each in gathered for attempt in each.attempts]
     return {
         "outcome": ended["outcome"],

@@ -18,7 +18,6 @@ from typing_extensions import TypedDict
 
 from apprentice.environments import registry
 from apprentice.environments.datasets import SETTING as DATASETS
-from apprentice.environments.registry import environment
 from apprentice.graphs import episode
 from apprentice.nodes.agents import Agent
 from apprentice.state.errors import BadInput, ModelFailure, ModelUnavailable, UnknownName
@@ -26,6 +25,7 @@ from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.prompts import Shown
 from tests.experts import expert_agent
 from tests.fakes import Scripted
+from tests.places import environment
 
 HOME = "household/north/small"
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}

@@ -16,7 +16,6 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
-from apprentice.environments.registry import environment
 from apprentice.graphs import exemplar, reflexion
 from apprentice.memory.experience import Experience
 from apprentice.models.tokens import counter
@@ -37,6 +36,7 @@ from tests.conftest import Offer
 from tests.experts import expert_agent
 from tests.fakes import Scripted
 from tests.memories import Memories, folder
+from tests.places import environment
 
 NORTH = "household/north/small"
 
@@ -128,7 +128,7 @@ async def test_the_same_run_again_is_remembered_once(memory: Memories) -> None:
 
 async def test_a_run_that_is_not_to_be_recorded_is_not(memory: Memories) -> None:
     ended = await run(memory, "train/3", record=False, exemplars=1)
-    assert len(ended["recalled"]) == 1
+    assert len(ended["recollections"]) == 1
     assert len(await memory.all()) == 3
 
 
@@ -137,7 +137,7 @@ async def test_solved_tasks_are_shown_whole(memory: Memories) -> None:
     (attempt,) = ended["attempts"]
     cases = [each for each in await memory.all() if each.task.id in ("train/1", "train/8")]
     assert set(attempt.in_view.exemplars) == {each.id for each in cases}
-    shown = [each.text for each in ended["recalled"]]
+    shown = [each.text for each in ended["recollections"]]
     assert f"{EXEMPLARS}\n" + "\n".join(shown) in system(attempt)
     assert {transcript(each.messages) for each in cases} == set(shown)
 
@@ -163,7 +163,7 @@ async def test_failures_are_shown_as_what_did_not_work(memory: Memories) -> None
 async def test_lessons_from_similar_tasks_are_shown_as_such(memory: Memories) -> None:
     (failed,) = [each for each in await memory.all() if not each.verdict.success]
     await (await memory(memory.tenant)).reflect(failed.id, "Looking around opens nothing.")
-    ended = await run(memory, "test/3", exemplars=0, lessons=1)
+    ended = await run(memory, "test/3", exemplars=0, similar_reflections=1)
     attempt = ended["attempts"][0]
     assert system(attempt).endswith(f"{SIMILAR_REFLECTIONS}\n- Looking around opens nothing.")
     assert attempt.in_view.exemplars == (failed.id,)
@@ -172,7 +172,7 @@ async def test_lessons_from_similar_tasks_are_shown_as_such(memory: Memories) ->
 async def test_the_best_case_is_adapted_and_the_plan_shown_in_its_place(memory: Memories) -> None:
     planner = always("Go to the shelf first.")
     ended = await run(memory, "test/3", exemplars=2, adapt=True, planner=planner)
-    best, second = ended["recalled"]
+    best, second = ended["recollections"]
     (attempt,) = ended["attempts"]
     ((asked, case),) = planner.prompts
     assert asked.text == ADAPT
@@ -201,7 +201,7 @@ async def test_what_adapting_cost_is_the_attempts(memory: Memories) -> None:
 async def test_a_planner_with_nothing_to_say_leaves_the_case_as_it_is(memory: Memories) -> None:
     ended = await run(memory, "test/3", adapt=True, planner=always(" "))
     assert ended["plan"] == ""
-    assert ended["recalled"][0].text in system(ended["attempts"][0])
+    assert ended["recollections"][0].text in system(ended["attempts"][0])
 
 
 async def test_moments_are_recalled_in_every_turn_and_stay_out_of_the_transcript(
@@ -209,7 +209,7 @@ async def test_moments_are_recalled_in_every_turn_and_stay_out_of_the_transcript
 ) -> None:
     shown = [text_of(message) for each in await memory.all() for message in each.messages]
     agent = Scripted(lambda messages: expert_agent(cast("list[AnyMessage]", messages)))
-    ended = await run(memory, "test/3", agent, exemplars=0, moments=1)
+    ended = await run(memory, "test/3", agent, exemplars=0, similar_steps=1)
     (attempt,) = ended["attempts"]
     prompts = [prompt[0].text for prompt in agent.prompts]
     recalled = [prompt.partition(STEPS)[2].strip() for prompt in prompts]
@@ -230,11 +230,11 @@ async def test_what_is_shown_fits_a_budget_in_the_models_own_tokens(memory: Memo
     assert max(sizes) < max(len(text.split()) for text in texts)  # phrases are single tokens
     for budget in (min(sizes[:2]), sizes[0] + sizes[1], sum(sizes)):
         ended = await run(memory, "test/3", exemplars=2, failures=1, shown_tokens=budget)
-        spent = [each.tokens for each in ended["recalled"]]
+        spent = [each.tokens for each in ended["recollections"]]
         assert sum(spent) <= budget
         assert len(spent) == {sizes[0] + sizes[1]: 2, sum(sizes): 3}.get(budget, len(spent))
     every = await run(memory, "test/3", exemplars=2, failures=1, shown_tokens=0)
-    assert len(every["recalled"]) == 3
+    assert len(every["recollections"]) == 3
 
 
 async def test_the_settings_become_the_question(memory: Memories) -> None:
@@ -254,7 +254,7 @@ async def test_at_random_every_task_draws_its_own_and_the_same_again(memory: Mem
 async def test_a_tenant_sees_its_own(memory: Memories) -> None:
     others = str(uuid4())
     ended = await run(memory, "test/3", tenant=others)
-    assert ended["recalled"] == []
+    assert ended["recollections"] == []
     assert [each.tenant for each in await memory.all(others)] == [others]
 
 
@@ -295,7 +295,7 @@ async def test_it_is_a_part_of_ones_own_graph(memory: Memories) -> None:
     ended = await graph.ainvoke(
         {"task": task("test/3")}, context=Context(exemplars=2, tenant=memory.tenant)
     )
-    assert len(ended["recalled"]) == 2
+    assert len(ended["recollections"]) == 2
     assert ended["verdict"].success is not None
 
 
@@ -303,7 +303,7 @@ async def test_what_the_caller_shows_comes_first(memory: Memories) -> None:
     graph = exemplar.build(expert_agent, memory=memory).compile()
     given: ExemplarInput = {"task": task("test/3"), "shown": Shown(exemplars=["Mine."])}
     ended = await graph.ainvoke(given, context=Context(tenant=memory.tenant))
-    assert f"{EXEMPLARS}\nMine.\n{ended['recalled'][0].text}" in system(ended["attempts"][0])
+    assert f"{EXEMPLARS}\nMine.\n{ended['recollections'][0].text}" in system(ended["attempts"][0])
 
 
 async def test_a_second_run_on_a_thread_starts_clean(memory: Memories) -> None:
@@ -318,7 +318,7 @@ async def test_a_second_run_on_a_thread_starts_clean(memory: Memories) -> None:
         {"task": task("test/4")}, thread, context=Context(exemplars=0, tenant=memory.tenant)
     )
     assert first["plan"] == "A plan."
-    assert (second["plan"], second["recalled"], len(second["attempts"])) == ("", [], 1)
+    assert (second["plan"], second["recollections"], len(second["attempts"])) == ("", [], 1)
     assert system(second["attempts"][0]) == environment(NORTH).instructions
 
 
@@ -338,7 +338,7 @@ async def test_progress_is_streamed(memory: Memories) -> None:
         "attempt",
         "recorded",
     ]
-    assert [each["success"] for each in told[0]["recalled"]] == [True]
+    assert [each["success"] for each in told[0]["recollections"]] == [True]
     assert told[2]["success"] is False
     assert told[3]["trajectories"] == [(await memory.all())[-1].id]
 
@@ -374,11 +374,11 @@ class TestFixed:
     async def test_a_set_is_shown_in_its_own_order(self, sets: Path) -> None:
         lines = [self.line("train/1", "first"), self.line("train/2", "second"), ""]
         (sets / "mine.jsonl").write_text("\n".join(lines))
-        ended = await run(Memories(), "test/3", recall="fixed", fixed="mine", exemplars=5)
+        ended = await run(Memories(), "test/3", recall="fixed", exemplar_set="mine", exemplars=5)
         shown = "Your task is train/1.\n> first\nYour task is train/2.\n> second"
         assert system(ended["attempts"][0]).endswith(f"{EXEMPLARS}\n{shown}")
-        one = await run(Memories(), "test/3", recall="fixed", fixed="mine", exemplars=1)
-        assert [each.task.id for each in one["recalled"]] == ["train/1"]
+        one = await run(Memories(), "test/3", recall="fixed", exemplar_set="mine", exemplars=1)
+        assert [each.task.id for each in one["recollections"]] == ["train/1"]
 
     async def test_what_must_not_be_shown_is_not(self, sets: Path) -> None:
         lines = [
@@ -389,9 +389,9 @@ class TestFixed:
             self.line("train/6", "good"),
         ]
         (sets / "mine.jsonl").write_text("\n".join(lines))
-        fixed = {"recall": "fixed", "fixed": "mine", "exemplars": 5}
+        fixed = {"recall": "fixed", "exemplar_set": "mine", "exemplars": 5}
         ended = await run(Memories(), "train/9", **fixed, failures=5)
-        assert [(each.task.id, each.success) for each in ended["recalled"]] == [
+        assert [(each.task.id, each.success) for each in ended["recollections"]] == [
             ("train/6", True),
             ("train/5", False),
         ]
@@ -399,19 +399,19 @@ class TestFixed:
     async def test_recorded_attempts_are_such_lines(self, sets: Path, memory: Memories) -> None:
         kept = await memory.all()
         (sets / "mine.jsonl").write_text("\n".join(each.model_dump_json() for each in kept))
-        ended = await run(Memories(), "test/3", recall="fixed", fixed="mine", exemplars=1)
-        assert ended["recalled"][0].text == transcript(kept[0].messages)
+        ended = await run(Memories(), "test/3", recall="fixed", exemplar_set="mine", exemplars=1)
+        assert ended["recollections"][0].text == transcript(kept[0].messages)
         assert ended["attempts"][0].in_view.exemplars == (kept[0].id,)
 
     async def test_a_name_is_no_path(self, sets: Path) -> None:
         (sets / "mine.jsonl").write_text(self.line("train/1", "first"))
         with pytest.raises(UnknownName, match="Did you mean 'mine'"):
-            await run(Memories(), "test/3", recall="fixed", fixed="../mine")
+            await run(Memories(), "test/3", recall="fixed", exemplar_set="../mine")
 
     async def test_a_line_that_cannot_be_read_is_named(self, sets: Path) -> None:
         (sets / "mine.jsonl").write_text(f"{self.line('train/1', 'first')}\n{{}}\n")
         with pytest.raises(BrokenData, match="Line 2 of the exemplars 'mine'"):
-            await run(Memories(), "test/3", recall="fixed", fixed="mine")
+            await run(Memories(), "test/3", recall="fixed", exemplar_set="mine")
 
 
 @pytest.mark.parametrize(

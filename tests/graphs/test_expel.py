@@ -15,7 +15,6 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import Command
 
 from apprentice.environments.household.world import world
-from apprentice.environments.registry import environment
 from apprentice.graphs import episode, expel
 from apprentice.memory.findings import Findings
 from apprentice.memory.quarantine import Quarantine
@@ -25,14 +24,15 @@ from apprentice.models.tokens import counter
 from apprentice.nodes import agents
 from apprentice.nodes.expel import budget
 from apprentice.state.context import Context
+from apprentice.state.critique import TaskAttempts
 from apprentice.state.errors import BadInput, ContextOverflow, MissingPart, OutOfBounds, UnknownName
-from apprentice.state.gathering import Gathered
 from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FULL, RULES
 from apprentice.state.releases import Release
 from apprentice.state.rulebook import Operation, fold
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.fakes import Scripted
+from tests.places import environment
 
 HOME = "household/north/small"
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
@@ -273,7 +273,7 @@ async def test_what_a_model_writes_instead_of_operations_changes_nothing(
     store = InMemoryStore()
     ended = await learned(store, {"tasks": 6}, critic=lambda _: said)
     assert (ended["outcome"], ended["operations"].applied) == ("unchanged", 0)
-    assert any(reason in each.reason for each in ended["rejected"])
+    assert any(reason in each.reason for each in ended["rejections"])
     assert await RulebookLog(store, book=HOME).batches() == []
 
 
@@ -440,7 +440,7 @@ async def test_a_rule_that_a_person_took_out_is_not_brought_back_by_a_model() ->
     await RulebookLog(store, book=HOME).record([gone], run="no", author="person")
     ended = await learned(store, {"tasks": 2, "held_out": 0}, critic=lambda _: "ADD: look twice")
     assert (ended["outcome"], ended["operations"].applied) == ("unchanged", 0)
-    assert "A person took this rule out." in {each.reason for each in ended["rejected"]}
+    assert "A person took this rule out." in {each.reason for each in ended["rejections"]}
     assert len(await Quarantine(store, "default", HOME).waiting()) > 0
 
 
@@ -467,7 +467,7 @@ async def test_evidence_that_is_too_long_for_the_model_is_divided() -> None:
     assert ended["operations"].applied > 0
     longer = await learned(InMemoryStore(), given, critic=blind)
     assert longer["outcome"] == "unchanged"
-    assert any("reads at most 9" in each.reason for each in longer["rejected"])
+    assert any("reads at most 9" in each.reason for each in longer["rejections"])
 
 
 def blind(messages: Sequence[AnyMessage]) -> str:
@@ -491,14 +491,14 @@ async def test_no_question_is_longer_than_the_model_reads(monkeypatch: pytest.Mo
     lengths = [sum(count(message.text) for message in messages) for messages in asked]
     assert max(lengths) <= 900 - budget.ANSWER
     assert ended["operations"].applied > 10
-    assert ended["rejected"] == []
-    found = await Findings(store, "default", HOME, "one", Gathered).all()
-    solved = {attempt.id for each in found for attempt in each.ended(True)}
+    assert ended["rejections"] == []
+    found = await Findings(store, "default", HOME, "one", TaskAttempts).all()
+    solved = {attempt.id for each in found for attempt in each.with_success(True)}
     batches = await RulebookLog(store, book=HOME).batches()
     chunks = [batch for batch in batches if batch.reason.startswith("Successes")]
     assert {name for batch in chunks for name in batch.evidence} <= solved
     read = "\n".join(message.text for messages in asked for message in messages)
-    openings = {text_of(a.messages[1]) for each in found for a in each.ended(True)}
+    openings = {text_of(a.messages[1]) for each in found for a in each.with_success(True)}
     assert all(opening in read for opening in openings)  # no success was left out
 
 

@@ -25,7 +25,7 @@ from apprentice.memory.findings import Findings
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.state.corroboration import Vocabulary
-from apprentice.state.gathering import Gathered
+from apprentice.state.critique import TaskAttempts
 from apprentice.state.nouns import Observation, Task, Trajectory, text_of
 from apprentice.state.rulebook import screen
 from tests.experts import expert_agent, expert_critic, expert_reflector
@@ -50,7 +50,7 @@ def clean() -> tuple[list[Trajectory], Any]:
         ended = await graph.compile(store=store).ainvoke(
             {"environment": HOME, "tasks": 12, "held_out": 0, "run": "clean"}
         )
-        found = await Findings(store, "default", HOME, "clean", Gathered).all()
+        found = await Findings(store, "default", HOME, "clean", TaskAttempts).all()
         return [attempt for each in found for attempt in each.attempts], ended
 
     return asyncio.run(run())
@@ -64,7 +64,7 @@ def test_whatever_one_transcript_orders_waits_for_a_person(clean: Any) -> None:
     for order in ORDERS:
         note = HumanMessage(f"On the desk you see a note: {order}")
         noted = first.model_copy(update={"messages": (*first.messages, note)})
-        if not screen(order) and not Vocabulary.of([noted, *others]).planted(order):
+        if not screen(order) and not Vocabulary.of([noted, *others]).suspicion(order):
             passed.append(order)
     assert passed == []
 

@@ -13,9 +13,9 @@ from apprentice.graphs import expel
 from apprentice.memory.findings import Findings
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.state.context import Context
-from apprentice.state.gathering import Gathered
+from apprentice.state.critique import TaskAttempts
 from apprentice.state.nouns import Trajectory
-from apprentice.state.provenance import resting_on
+from apprentice.state.provenance import dependents_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memories import Memories, folder
 
@@ -38,7 +38,7 @@ def graph(store: InMemoryStore, memory: Memories) -> Any:
 
 async def gathered(store: InMemoryStore, tenant: str) -> dict[str, Trajectory]:
     """Return the attempts that the run itself keeps."""
-    found = await Findings(store, tenant, HOME, "one", Gathered).all()
+    found = await Findings(store, tenant, HOME, "one", TaskAttempts).all()
     return {attempt.id: attempt for each in found for attempt in each.attempts}
 
 
@@ -64,7 +64,7 @@ async def test_a_rules_evidence_is_in_the_memory_and_leads_back() -> None:
     assert evidence
     assert evidence <= kept
     for name in evidence:
-        resting = resting_on(batches, [name])
+        resting = dependents_of(batches, [name])
         spoken = {o.rule for b in batches if name in b.evidence for o in b.operations}
         assert {rule.id for rule in (*resting.alone, *resting.partly)} <= spoken
 

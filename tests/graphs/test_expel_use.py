@@ -11,7 +11,6 @@ import pytest
 from langchain_core.messages import AnyMessage
 from langgraph.store.memory import InMemoryStore
 
-from apprentice.environments.registry import environment
 from apprentice.graphs import episode, exemplar, expel, feedback, reflexion
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
@@ -24,6 +23,7 @@ from apprentice.state.rulebook import Operation
 from benchmarks.rules import Cast, recovery
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memories import Memories, folder
+from tests.places import environment
 
 HOME = "household/north/small"
 CAST = Cast(expert_agent, expert_reflector, expert_critic)

@@ -14,7 +14,7 @@ from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.withdrawal import withdraw
 from apprentice.nodes.expel.curate import Criticism
-from apprentice.state.gathering import Gathered
+from apprentice.state.critique import TaskAttempts
 from apprentice.state.nouns import text_of
 from apprentice.state.prompts import RULES
 from tests.experts import expert_agent, expert_critic, expert_reflector
@@ -24,7 +24,7 @@ GIVEN: Any = {"environment": HOME, "tasks": 8, "held_out": 0, "run": "one"}
 
 
 async def withdraw_all(store: InMemoryStore) -> None:
-    found = await Findings(store, "default", HOME, "one", Gathered).all()
+    found = await Findings(store, "default", HOME, "one", TaskAttempts).all()
     names = [attempt.id for each in found for attempt in each.attempts]
     await withdraw(store, "default", HOME, names, "It is private.")
 
@@ -42,7 +42,7 @@ async def test_a_transcript_that_is_withdrawn_while_the_critic_reads_it_teaches_
     ended = await compiled.compile(store=store).ainvoke(GIVEN)
     assert ended["candidate"] is None
     assert len(asked) == 3  # nobody reads what is withdrawn
-    assert {each.reason for each in ended["rejected"]} == {
+    assert {each.reason for each in ended["rejections"]} == {
         "A transcript that it rests on was withdrawn."
     }
     assert (await RulebookLog(store, "default", HOME).load()).rules == ()

@@ -89,7 +89,7 @@ async def test_a_transcript_of_any_form_is_kept_and_recalled(
     send: Send, messages: Any, memory: Experience
 ) -> None:
     ended = await send(messages=messages, verdict=SOLVED, model="helpdesk-7")
-    assert ended["kept"] == "recorded"
+    assert ended["effect"] == "recorded"
     kept = await memory.get(ended["id"])
     assert kept is not None
     assert kept.trajectory.verdict == Verdict(success=True, score=0.9, source="late")
@@ -106,8 +106,8 @@ async def test_a_transcript_of_any_form_is_kept_and_recalled(
 async def test_sending_again_changes_nothing(send: Send, memory: Experience) -> None:
     first = await send(messages=PLAIN, verdict=SOLVED)
     again = await send(messages=PLAIN, verdict=SOLVED, thread="2")
-    assert (again["id"], again["kept"]) == (first["id"], "unchanged")
-    assert (await send(messages=PLAIN, thread="3"))["kept"] == "known"
+    assert (again["id"], again["effect"]) == (first["id"], "unchanged")
+    assert (await send(messages=PLAIN, thread="3"))["effect"] == "known"
     assert [each.trajectory.id async for each in memory.browse()] == [first["id"]]
     kept = await memory.get(first["id"])
     assert kept is not None
@@ -118,14 +118,14 @@ async def test_a_verdict_may_come_hours_later(send: Send, memory: Experience) ->
     sent = await send(messages=PLAIN)
     assert sent["latest"] == Verdict()
     judged = await send(trajectory=sent["id"], verdict={"success": False, "feedback": "Rude."})
-    assert (judged["kept"], judged["latest"].source) == ("judged", "late")
+    assert (judged["effect"], judged["latest"].source) == ("judged", "late")
     again = await send(trajectory=sent["id"], verdict={"success": False, "feedback": "Rude."})
-    assert again["kept"] == "unchanged"
+    assert again["effect"] == "unchanged"
     # What a later verdict leaves out stays as it was.
     scored = await send(trajectory=sent["id"], verdict={"score": 0.25, "source": "human"})
     assert scored["latest"] == Verdict(success=False, score=0.25, feedback="Rude.", source="human")
     turned = await send(messages=PLAIN, verdict={"success": True}, thread="2")
-    assert (turned["id"], turned["kept"]) == (sent["id"], "judged")
+    assert (turned["id"], turned["effect"]) == (sent["id"], "judged")
     kept = await memory.get(sent["id"])
     assert kept is not None
     assert [judged.verdict.success for judged in kept.verdicts] == [False, False, True]
@@ -145,9 +145,9 @@ async def test_another_attempt_under_a_known_id_is_refused(send: Send, memory: E
     assert [judged.verdict.success for judged in kept.verdicts] == [True]
     # The same one again changes nothing, whether or not it names its task, and in whatever form.
     drawn = [{**each, "id": f"run-{number}"} for number, each in enumerate(PLAIN)]
-    assert (await send(messages=drawn, trajectory="call-17"))["kept"] == "known"
+    assert (await send(messages=drawn, trajectory="call-17"))["effect"] == "known"
     judged = await send(messages=PLAIN, trajectory="call-17", task=task, verdict={"success": False})
-    assert judged["kept"] == "judged"
+    assert judged["effect"] == "judged"
 
 
 @pytest.mark.parametrize("checkpoints", [True, False])
@@ -237,7 +237,7 @@ async def test_tenants_cannot_reach_each_other(send: Send, memory: Experience) -
     with pytest.raises(BadInput, match="No trajectory 'shared-name' is kept"):
         await send(rival, trajectory="shared-name", verdict=SOLVED)
     theirs = await send(rival, messages=LANGCHAIN, trajectory="shared-name")
-    assert theirs["kept"] == "recorded"
+    assert theirs["effect"] == "recorded"
     kept = await memory.get(sent["id"])
     assert kept is not None
     assert kept.trajectory.messages[1].text == "Sorry."

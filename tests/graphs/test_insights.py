@@ -377,7 +377,7 @@ async def test_a_model_that_proposes_nothing_says_so() -> None:
 async def test_books_and_tenants_are_apart() -> None:
     desk = Desk()
     await desk.run(HITS, review=False)
-    other = await desk.run(MISSES, review=False, book="another")
+    other = await desk.run(MISSES, review=False, collection="another")
     desk.context = Context(tenant="another")
     third = await desk.run([], review=False)
     assert (len(other["insights"]), len(third["insights"])) == (3, 0)

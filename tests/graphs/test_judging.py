@@ -11,7 +11,6 @@ from langchain_core.messages import AnyMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from apprentice.environments.registry import environment
 from apprentice.graphs import episode, reflexion
 from apprentice.nodes import agents
 from apprentice.state.context import Context
@@ -19,6 +18,7 @@ from apprentice.state.errors import MissingPart, ModelFailure, ModelUnavailable
 from apprentice.state.nouns import Task, Verdict, text_of
 from tests.conftest import Offer
 from tests.fakes import Scripted
+from tests.places import environment
 
 RUBRIC = ["Is sorry.", "Names the date."]
 GOOD = {

@@ -228,7 +228,7 @@ async def test_an_interrupted_attempt_is_on_record_and_another_takes_its_place(e
 async def test_what_reflecting_cost_is_counted_beside_the_attempts(easy: Task) -> None:
     reflector = Scripted(["one two three", " ", "four"])
     ended = await run(easy, reflector=reflector, max_trials=4)
-    spent = ended["reflecting"]
+    spent = ended["reflection_usage"]
     assert spent.calls == 3  # the one that had nothing to say too
     assert spent.output_tokens == 4
     read = sum(len(m.text.split()) for prompt in reflector.prompts for m in prompt)

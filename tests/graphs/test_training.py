@@ -17,7 +17,6 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from apprentice.environments.household.expert import Knowledge
-from apprentice.environments.registry import environment
 from apprentice.graphs import episode, training
 from apprentice.memory.experience import opening
 from apprentice.memory.releases import Releases
@@ -46,6 +45,7 @@ from apprentice.training.jobs import (
 from apprentice.training.rounds import End, Rounds
 from tests.conftest import Offer
 from tests.fakes import Scripted
+from tests.places import environment
 from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
 from tests.training.work import untrained
 
@@ -451,9 +451,9 @@ async def test_what_cannot_be_evaluated_is_over_and_taken_up_when_asked(
     data.write_text(whole + "{}\n")
     ended = await run()
     assert ended["stage"] == "failed"
-    assert "is not what its card describes" in ended["reason"]
+    assert "does not match its card" in ended["reason"]
     assert (await run())["stage"] == "waiting"
-    with pytest.raises(BrokenData, match="is not what its card describes"):
+    with pytest.raises(BrokenData, match="does not match its card"):
         await run(again=True)
     data.write_text(whole)
     assert (await run(again=True, held_out=24))["stage"] == "rejected"
@@ -577,7 +577,7 @@ async def test_one_task_repeated_is_refused_even_when_people_insist(
     task = ATTEMPTS[0].task
     await record(tenant, [attempt(task, told("north"), trial=number) for number in range(1, 13)])
     overruling = {"why": "It is urgent.", "by": "Ada", "method": "sft"}
-    ended = await run(threshold=5, circumstances={"overruling": overruling})
+    ended = await run(threshold=5, circumstances={"override": overruling})
     assert ended["stage"] == "refused"
     assert ended["advice"].overruled.by == "Ada"
     assert "needs at least 50 rows of 10 tasks" in ended["reason"]
@@ -605,7 +605,7 @@ async def test_a_tampered_dataset_is_not_trained_on(
     data.write_text(data.read_text().replace("drawer", "cellar", 1))
     ended = await run()
     assert ended["stage"] == "failed"
-    assert "is not what its card describes" in ended["reason"]
+    assert "does not match its card" in ended["reason"]
     assert hands.launched == [first["job"]]
     assert (await run())["stage"] == "waiting"
 

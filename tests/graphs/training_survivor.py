@@ -27,7 +27,7 @@ from apprentice.memory.experience import opening
 from apprentice.memory.findings import Findings
 from apprentice.memory.releases import Releases
 from apprentice.memory.store import store
-from apprentice.state.training import Tried
+from apprentice.state.training import AdapterComparison
 from apprentice.training import adapters, jobs
 from apprentice.training.rounds import Rounds
 from tests.fakes import Scripted
@@ -77,7 +77,7 @@ async def on_record(known: Any) -> dict[str, Any]:
     folder = Path(os.environ["APPRENTICE_DATA"])
     ended = [(begun, end) for begun, end in Rounds(folder, TENANT, NORTH, "novice").all()]
     (job,) = {begun.job for begun, _ in ended}
-    tried = await Findings(known, TENANT, NORTH, job, Tried).all()
+    tried = await Findings(known, TENANT, NORTH, job, AdapterComparison).all()
     releases = await Releases(known, TENANT, NORTH).all()
     return {
         "started": (folder / "jobs" / "started").read_text().split(),

@@ -55,7 +55,7 @@ async def test_what_is_recorded_is_read_again(store: BaseStore) -> None:
     given = parse_operations("ADD: Look twice.\nADD: Look up.\nAGREE 7").operations
     applied = await log.record(given, run="r", evidence=("t1", "t2"), reason="a pair")
     assert [rule.text for rule in applied.rulebook.rules] == ["Look twice.", "Look up."]
-    assert [each.reason for each in applied.rejected] == ["There is no rule 7; the list has 0."]
+    assert [each.reason for each in applied.rejections] == ["There is no rule 7; the list has 0."]
     assert await log.load() == applied.rulebook
     [batch] = await log.batches()
     assert (batch.base, batch.run, batch.author) == (Rulebook().version, "r", "model")
@@ -77,7 +77,7 @@ async def test_a_retried_step_votes_once_whatever_it_says_the_second_time(store:
 async def test_nothing_is_logged_when_nothing_stands(store: BaseStore) -> None:
     log = RulebookLog(store)
     applied = await log.record([Operation(kind="AGREE", number=1)], run="r")
-    assert len(applied.rejected) == 1
+    assert len(applied.rejections) == 1
     assert await log.batches() == []
 
 

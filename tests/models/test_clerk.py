@@ -18,6 +18,7 @@ from apprentice.training.clerk.corpus import Corpus
 from apprentice.training.clerk.recipe import Clerk
 from apprentice.training.scratch import chat
 from apprentice.training.scratch.samples import Part
+from tests.served import SHIPPED
 
 WEIGHTS = Path(models.__file__).parent / "clerk" / "weights"
 KINDS = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
@@ -31,7 +32,7 @@ def facts() -> dict[str, Any]:
 
 def answers(asked: list[list[AnyMessage]]) -> list[str]:
     """Ask the model all at once."""
-    model = models.chat("local:clerk", max_tokens=90)
+    model = SHIPPED.chat("local:clerk", max_tokens=90)
 
     async def every() -> list[str]:
         return [m.text for m in await asyncio.gather(*(model.ainvoke(list(q)) for q in asked))]
@@ -57,7 +58,7 @@ def test_its_prompt_is_the_one_it_was_trained_on() -> None:
 def test_it_reads_forms_that_it_has_not_seen() -> None:
     words = vocabulary.whole_words(chat.load(WEIGHTS))
     asked: dict[str, list[tuple[list[AnyMessage], str]]] = {"Which": [], "_": [], "": []}
-    for sample in islice(Corpus(31_337, words, {}, copying=0), 400):
+    for sample in islice(Corpus(31_337, words, {}, copy_share=0), 400):
         prefixed = re.match(r"(\w+)\? ", sample.parts[1].text)
         about = prefixed[1] if prefixed else ""
         kind = "_" if "_" in about else about

@@ -24,6 +24,7 @@ from apprentice.state.rulebook import parse_operations
 from apprentice.training.novice.corpus import Corpus
 from apprentice.training.novice.lessons import kept_rule, world_rules
 from apprentice.training.novice.player import Episode
+from tests.served import SHIPPED
 
 WEIGHTS = Path(models.__file__).parent / "novice" / "weights"
 
@@ -48,7 +49,7 @@ def test_every_prompt_is_one_it_was_trained_on() -> None:
 
 def answers(asked: Sequence[Sequence[AnyMessage]]) -> list[str]:
     """Ask the model all at once."""
-    model = models.chat("local:novice", max_tokens=200)
+    model = SHIPPED.chat("local:novice", max_tokens=200)
 
     async def every() -> list[str]:
         return [m.text for m in await asyncio.gather(*(model.ainvoke(list(q)) for q in asked))]
@@ -80,8 +81,8 @@ def test_the_reflection_moves_with_the_object() -> None:
         # Rooms number a kind of place from 1, so what is moved goes to one that is not there yet.
         moved = next(f"{kind} 1" for kind in PLACES if f" {kind} " not in attempt.opening)
         spots += [(spot, moved), (moved, spot)]
-        asked.append(prompts.reflecting(attempt.text()))
-        asked.append(prompts.reflecting(attempt.text().replace(spot, moved)))
+        asked.append(prompts.reflect_prompt(attempt.text()))
+        asked.append(prompts.reflect_prompt(attempt.text().replace(spot, moved)))
     for (right, wrong), text in zip(spots, answers(asked), strict=True):
         told += right in text and wrong not in text
     assert told / len(asked) >= 0.8
@@ -113,8 +114,8 @@ def _wins(corpus: Corpus, home: World) -> Iterator[Episode]:
         spot = game.room.things.get(f"{game.room.goal.thing} 1", "")
         if kind_of(spot) == home.keeps[CATEGORY[game.room.goal.thing]]:
             kept = {noun: home.keeps[category] for noun, category in CATEGORY.items()}
-            win = corpus.play(game, Knowledge(kept, works=dict(home.treats)), 20)
-            if win.solved:
+            win = corpus.play(game, Knowledge(kept, appliances=dict(home.treats)), 20)
+            if win.success:
                 yield win
 
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -19,24 +19,37 @@ PATIENCE = 600.0  # seconds; a busy machine takes a while to import everything
 
 
 @contextmanager
-def serve(config: Path, folder: Path, end: signal.Signals = signal.SIGINT) -> Iterator[str]:
+def serve(
+    config: Path,
+    folder: Path,
+    end: signal.Signals = signal.SIGINT,
+    *,
+    python: str = sys.executable,
+    cwd: Path = ROOT,
+    environment: Mapping[str, str] = os.environ,
+) -> Iterator[str]:
     """Yield the address of a server of a configuration.
 
-    Its data and log go into the folder; `end` is the signal that stops it.
+    Args:
+        config: its `langgraph.json`.
+        folder: where its data and its log, `server.log`, go.
+        end: the signal that stops it.
+        python: who runs it.
+        cwd: where.
+        environment: the variables that it begins with.
     """
     port = _free_port()
-    command = [sys.executable, "-m", "langgraph_cli", "dev", "--config", str(config)]
+    command = [python, "-m", "langgraph_cli", "dev", "--config", str(config)]
     options = ["--no-browser", "--no-reload", "--n-jobs-per-worker", "40", "--port", str(port)]
     log = folder / "server.log"
     with log.open("w") as out:
         process = subprocess.Popen(
             [*command, *options],
-            cwd=ROOT,
+            cwd=cwd,
             env={
-                **os.environ,
+                **environment,
                 "APPRENTICE_DATA": str(folder / "data"),
                 "LANGGRAPH_DISABLE_FILE_PERSISTENCE": "true",
-                "LANGGRAPH_STRICT_MSGPACK": "true",
                 "LANGSMITH_TRACING": "false",
                 "LANGGRAPH_NO_VERSION_CHECK": "true",
             },

@@ -10,24 +10,29 @@ HOME = "household/north/small"
 
 
 async def test_what_one_run_solved_the_next_is_shown(client: LangGraphClient) -> None:
-    settings: dict[str, Any] = {"tenant": "shown", "exemplars": 3, "adapt": True, "moments": 1}
+    settings: dict[str, Any] = {
+        "tenant": "shown",
+        "exemplars": 3,
+        "adapt": True,
+        "similar_steps": 1,
+    }
     solved = [await attempt(client, f"train/{number}", settings) for number in (1, 8)]
     parts = await stream(client, "test/3", settings)
     nodes = [next(iter(data)) for event, data in parts if event == "updates"]
     told = [data for event, data in parts if event.partition("|")[0] == "custom"]
     kinds = [event["type"].removeprefix("exemplar.") for event in told]
     assert nodes == ["recall", "adapt", "attempt", "judge", "record"]
-    assert [kind for kind in kinds if kind not in ("moments", "episode.step")] == [
-        "recalled",
+    assert [kind for kind in kinds if kind not in ("similar_steps", "episode.step")] == [
+        "recollections",
         "adapted",
         "attempt",
         "recorded",
     ]
-    assert "moments" in kinds
-    shown = {each["trajectory"] for each in told[0]["recalled"]}
+    assert "similar_steps" in kinds
+    shown = {each["trajectory"] for each in told[0]["recollections"]}
     assert shown == {ended["attempts"][0]["id"] for ended in solved}
     again = await attempt(client, "train/1", settings)
-    assert shown - {each["trajectory"] for each in again["recalled"]} == {
+    assert shown - {each["trajectory"] for each in again["recollections"]} == {
         solved[0]["attempts"][0]["id"]  # never the task's own
     }
 

@@ -29,16 +29,16 @@ async def test_an_agent_that_runs_elsewhere_sends_attempts_and_late_verdicts(
                 )
 
             sent = await send(messages=MESSAGES, model="helpdesk-7")
-            assert sent["kept"] == "recorded"
+            assert sent["effect"] == "recorded"
             assert (await send(messages=MESSAGES))["id"] == sent["id"]
             verdict = {"success": True, "score": 0.8, "feedback": "Found."}
             judged = await send(trajectory=sent["id"], verdict=verdict)
-            assert judged["kept"] == "judged"
+            assert judged["effect"] == "judged"
             assert judged["latest"] == {**verdict, "source": "late", "interrupted": False}
             again = await asyncio.gather(
                 *(send(trajectory=sent["id"], verdict=verdict) for _ in range(4))
             )
-            assert {each["kept"] for each in again} == {"unchanged"}
+            assert {each["effect"] for each in again} == {"unchanged"}
 
             with pytest.raises(Exception, match="No trajectory 'nobody' is kept"):
                 await send(trajectory="nobody", verdict=verdict)

@@ -18,13 +18,13 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from apprentice.environments.datasets import SETTING as TASKS
-from apprentice.environments.registry import environment
 from apprentice.memory.experience import opening
 from apprentice.nodes.training.notice import SETTING
 from apprentice.state.nouns import Trajectory, Verdict, text_of, trajectory_id
-from apprentice.state.prompts import Shown, acting
+from apprentice.state.prompts import Shown, act_prompt
 from apprentice.training.jobs import LocalLauncher
 from tests.models import tiny
+from tests.places import environment
 from tests.server.serve import serve
 from tests.training.attempts import words
 
@@ -53,7 +53,7 @@ def attempts() -> list[Trajectory]:
     for number, task in enumerate(where.tasks("train", SPLITS["train"])):
         right = bool(number % 6)
         said = {"type": "ai", "content": ANSWER if right else "so so"}
-        asked = acting(where.instructions, Shown(), where.reset(task).opening().text)
+        asked = act_prompt(where.instructions, Shown(), where.reset(task).first_observation().text)
         given = [message.model_dump() for message in asked]
         made.append(
             Trajectory.model_validate(
@@ -103,8 +103,8 @@ async def send(client: LangGraphClient, one: Trajectory) -> None:
         "task": {"environment": one.task.environment, "id": one.task.id},
         "verdict": {"success": one.verdict.success},
     }
-    kept: Any = await client.runs.wait(None, "feedback", input=given, context=MODEL)
-    assert kept["kept"] == "recorded"
+    sent: Any = await client.runs.wait(None, "feedback", input=given, context=MODEL)
+    assert sent["effect"] == "recorded"
 
 
 async def answered(client: LangGraphClient, **settings: Any) -> tuple[str, str]:

@@ -61,9 +61,9 @@ def test_mutated_answers_never_break_a_book(randomness: random.Random, edits: in
             cut = at + randomness.choice((0, 0, 1, 5))
             text = text[:at] + randomness.choice(PIECES) + text[cut:]
         parsed = parse_operations(text)
-        assert parsed.operations or parsed.rejected
+        assert parsed.operations or parsed.rejections
         applied = book.apply(parsed.operations)
-        assert len(applied.operations) + len(applied.rejected) == len(parsed.operations)
+        assert len(applied.operations) + len(applied.rejections) == len(parsed.operations)
         book = applied.rulebook
         properties.check(book)
         assert all(screen(rule.text) is None for rule in book.rules)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from apprentice.state.provenance import cited, goes_back, resting_on
+from apprentice.state.provenance import cited_trajectories, dependents_of, is_rollback
 from apprentice.state.rulebook import (
     Author,
     Batch,
@@ -52,22 +52,22 @@ def test_a_rule_falls_with_its_only_support_and_keeps_what_others_gave_it() -> N
         ("ADD c: Look left.", ("t3",), "model"),
         ("REMOVE c: Look left.", ("t1",), "model"),
     )
-    resting = resting_on(batches, ["t1"])
+    resting = dependents_of(batches, ["t1"])
     assert [rule.id for rule in resting.alone] == ["a"]
-    assert [(rule.id, rule.strength) for rule in resting.left] == [("b", 1)]
+    assert [(rule.id, rule.strength) for rule in resting.remainders] == [("b", 1)]
     book = fold(batches).apply(resting.operations(), author="system").rulebook
     assert {rule.id: rule.strength for rule in book.rules} == {"b": 1, "c": 1}
-    assert resting_on(batches, ["t9"]).operations() == []
+    assert dependents_of(batches, ["t9"]).operations() == []
 
 
 def test_a_rollback_supports_nothing_and_a_persons_wording_does() -> None:
     added: Entry = ("ADD a: Look up.", ("t1",), "model")
     back = log(added, ("SET a: Look up.", ("version:x",), "person"))
-    assert [rule.id for rule in resting_on(back, ["t1"]).alone] == ["a"]
+    assert [rule.id for rule in dependents_of(back, ["t1"]).alone] == ["a"]
     worded = log(added, ("SET a: Look around.", (), "person"))
-    assert [rule.id for rule in resting_on(worded, ["t1"]).partly] == ["a"]
+    assert [rule.id for rule in dependents_of(worded, ["t1"]).partly] == ["a"]
     agreed = log(added, ("AGREE a: Look up.", (), "person"))
-    assert resting_on(agreed, ["t1"]).alone == ()
+    assert dependents_of(agreed, ["t1"]).alone == ()
 
 
 def test_a_rule_that_was_merged_into_another_supports_it() -> None:
@@ -77,14 +77,14 @@ def test_a_rule_that_was_merged_into_another_supports_it() -> None:
         ("AGREE b: Look up.", ("t3",), "model"),
     )
     assert fold(batches).merged == {"b": "a"}
-    assert [rule.id for rule in resting_on(batches, ["t1"]).partly] == ["a"]
-    assert [rule.id for rule in resting_on(batches, ["t1", "t2", "t3"]).alone] == ["a"]
+    assert [rule.id for rule in dependents_of(batches, ["t1"]).partly] == ["a"]
+    assert [rule.id for rule in dependents_of(batches, ["t1", "t2", "t3"]).alone] == ["a"]
     assert Rulebook() == fold([])
 
 
 def left(batches: list[Batch], *names: str) -> dict[str, tuple[str, int]]:
     """Return the draft that is left when trajectories are withdrawn."""
-    resting = resting_on(batches, names)
+    resting = dependents_of(batches, names)
     book = fold(batches).apply(resting.operations(), author="system").rulebook
     return {rule.id: (rule.text, rule.strength) for rule in book.rules}
 
@@ -114,10 +114,10 @@ def test_a_rollback_carries_no_withdrawn_words_along() -> None:
     )
     assert fold(batches).rules[0].text == "Look into fires."
     assert left(batches, "t1") == {"a": ("Look up.", 1)}
-    assert cited(batches) == {"t1", "t2"}
-    assert [goes_back(batch) for batch in batches] == [False, False, True]
+    assert cited_trajectories(batches) == {"t1", "t2"}
+    assert [is_rollback(batch) for batch in batches] == [False, False, True]
     sent = log(("ADD b: Look into fires.", ("version:x",), "model"))  # whose ids are the sender's
-    assert cited(sent) == {"version:x"}
+    assert cited_trajectories(sent) == {"version:x"}
     assert left(sent, "version:x") == {}
 
 
@@ -139,7 +139,7 @@ def test_wordings_that_rest_on_withdrawn_transcripts_alone_are_barred() -> None:
         ("REMOVE a: Look into fires.", ("t5",), "model"),
     )
     assert fold(batches).rules == ()
-    resting = resting_on(batches, ["t2"])
+    resting = dependents_of(batches, ["t2"])
     shown = [Rule(id="a", text=text, strength=2) for text in ("Look up.", "look into FIRES")]
     assert [resting.bars(rule) for rule in shown] == [False, True]
 
@@ -166,14 +166,14 @@ def test_no_withdrawn_words_are_left_and_nothing_else_is_touched(
     batches: list[Batch], names: set[str]
 ) -> None:
     before = fold(batches)
-    resting = resting_on(batches, names)
+    resting = dependents_of(batches, names)
     applied = before.apply(resting.operations(), author="system")
-    assert applied.rejected == ()
+    assert applied.rejections == ()
     after = {rule.id: rule for rule in applied.rulebook.rules}
     assert not any(resting.bars(rule) for rule in after.values())
     touched = {rule.id for rule in (*resting.alone, *resting.partly)}
     expected = {rule.id: rule for rule in before.rules if rule.id not in touched}
-    assert after == expected | {rule.id: rule for rule in resting.left}
+    assert after == expected | {rule.id: rule for rule in resting.remainders}
     assert all(after[rule.id].strength <= rule.strength for rule in resting.partly)
     done = Batch(
         key="w",
@@ -182,4 +182,4 @@ def test_no_withdrawn_words_are_left_and_nothing_else_is_touched(
         evidence=("withdrawn",),
         time=99.0,
     )
-    assert resting_on([*batches, done], names).operations() == []
+    assert dependents_of([*batches, done], names).operations() == []

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from apprentice.state.errors import BadInput
-from apprentice.state.review import Quarantined, changes, decided, declined, read_review
+from apprentice.state.review import (
+    QuarantinedOperation,
+    changes,
+    declined_rules,
+    read_review,
+    review_operations,
+)
 from apprentice.state.rulebook import Batch, Operation, Rule, Rulebook, diff
 
 OLD = Rulebook(
@@ -24,7 +30,7 @@ LOG = [
     for n, (kind, rule) in enumerate((("ADD", "c"), ("AGREE", "c"), ("EDIT", "a")))
 ]
 ASKED = changes(diff(OLD, NEW), LOG)
-WAITING = [Quarantined(key="q", operation=Operation(kind="ADD", text="Q."), reason="odd")]
+WAITING = [QuarantinedOperation(key="q", operation=Operation(kind="ADD", text="Q."), reason="odd")]
 
 
 def test_each_change_comes_with_what_is_behind_it() -> None:
@@ -53,7 +59,7 @@ def test_each_change_comes_with_what_is_behind_it() -> None:
 )
 def test_what_is_rejected_goes_back_and_an_edit_counts(given: Any, texts: list[str]) -> None:
     review = read_review(given, ASKED, WAITING)
-    left = NEW.apply(decided(review, ASKED), author="person").rulebook
+    left = NEW.apply(review_operations(review, ASKED), author="person").rulebook
     assert sorted(rule.text for rule in left.rules) == sorted(texts)
 
 
@@ -81,10 +87,12 @@ def test_a_persons_no_stands_until_a_person_lifts_it() -> None:
 
     gone = Rulebook(retired=(Rule(id="a", text="Look up.", strength=0),))
     no = batch(1, "person", "SET", 0)
-    assert declined([batch(0, "model", "ADD", 2), no], gone) == {"look up"}
-    assert declined([no, batch(2, "model", "REMOVE", -1)], gone) == set()
-    assert declined([batch(0, "model", "ADD", 2), batch(1, "system", "SET", 0)], gone) == set()
-    assert declined([no], Rulebook(rules=OLD.rules)) == set()
+    assert declined_rules([batch(0, "model", "ADD", 2), no], gone) == {"look up"}
+    assert declined_rules([no, batch(2, "model", "REMOVE", -1)], gone) == set()
+    assert (
+        declined_rules([batch(0, "model", "ADD", 2), batch(1, "system", "SET", 0)], gone) == set()
+    )
+    assert declined_rules([no], Rulebook(rules=OLD.rules)) == set()
     back = batch(3, "person", "SET", 0).model_copy(update={"evidence": ("version:x",)})
-    assert declined([batch(0, "model", "ADD", 2), back], gone) == set()
-    assert declined([no, back], gone) == {"look up"}
+    assert declined_rules([batch(0, "model", "ADD", 2), back], gone) == set()
+    assert declined_rules([no, back], gone) == {"look up"}

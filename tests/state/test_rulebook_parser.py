@@ -64,15 +64,15 @@ REFUSED = {
 def test_what_models_write_is_read(text: str, kind: str, number: int | None, rule: str) -> None:
     parsed = parse_operations(text)
     found = [(each.kind, each.number, each.text) for each in parsed.operations]
-    assert (found, parsed.rejected) == ([(kind, number, rule)], ())
+    assert (found, parsed.rejections) == ([(kind, number, rule)], ())
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_unclear_is_refused_with_the_reason(text: str, reason: str) -> None:
     parsed = parse_operations(text)
     assert parsed.operations == ()
-    assert len(parsed.rejected) == 1
-    assert reason in parsed.rejected[0].reason
+    assert len(parsed.rejections) == 1
+    assert reason in parsed.rejections[0].reason
 
 
 def test_the_order_is_kept_and_the_rest_survives_a_bad_line() -> None:
@@ -82,7 +82,7 @@ def test_the_order_is_kept_and_the_rest_survives_a_bad_line() -> None:
         "REMOVE 3: Three.",
         "EDIT 4: Four.",
     ]
-    assert [each.written for each in parsed.rejected] == ["AGREE: Two."]
+    assert [each.written for each in parsed.rejections] == ["AGREE: Two."]
 
 
 HEADS = st.sampled_from(("ADD", "AGREE 1", "edit 2", "**REMOVE 3", "- ADD 4", "```", "ADD\ud800"))
@@ -92,7 +92,7 @@ LINES = st.builds(lambda *parts: "".join(parts), HEADS, st.sampled_from((":", " 
 @holds(st.one_of(st.text(st.characters()), st.lists(LINES).map("\n".join)))
 def test_no_text_crashes_the_parser(text: str) -> None:
     parsed = parse_operations(text)
-    assert parsed.operations or parsed.rejected
+    assert parsed.operations or parsed.rejections
     for operation in parsed.operations:
         assert (operation.number is None) == (operation.kind == "ADD")
         assert len(operation.text) <= RULE_LENGTH

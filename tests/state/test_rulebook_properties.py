@@ -29,8 +29,8 @@ def check(book: Rulebook) -> None:
     assert len(set(wordings)) == len(wordings)
     assert set(book.merged.values()) <= set(ids)
     assert not set(book.merged) & set(ids)
-    assert len(book.shown(3)) <= 3
-    lines = book.listing().splitlines()
+    assert len(book.strongest(3)) <= 3
+    lines = book.numbered_rules().splitlines()
     expected = [f"{number}. {rule.text}" for number, rule in enumerate(book.rules, 1)]
     assert lines == (expected or ["(none yet)"])
 
@@ -42,7 +42,7 @@ def test_no_sequence_of_operations_breaks_a_book(
     book = Rulebook()
     for index, (given_operations, author, limit) in enumerate(steps):
         applied = book.apply(given_operations, author=author, limit=limit, origin=str(index))
-        assert len(applied.operations) + len(applied.rejected) == len(given_operations)
+        assert len(applied.operations) + len(applied.rejections) == len(given_operations)
         assert author == "person" or len(applied.operations) <= 4
         touched = [each.rule for each in applied.operations]
         assert len(set(touched)) == len(touched)
@@ -127,7 +127,7 @@ def test_a_rollback_is_exact(old: list[Batch], more: list[Batch]) -> None:
     target, current = fold(old), fold([*old, *more])
     applied = current.apply(rollback(current, target), author="person")
     assert applied.rulebook.version == target.version
-    assert not applied.rejected
+    assert not applied.rejections
     check(applied.rulebook)
 
 

@@ -7,22 +7,14 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from apprentice.environments.advance import advance, start
 from apprentice.environments.household.expert import Knowledge, Turn, expert
 from apprentice.environments.household.nouns import THINGS
 from apprentice.environments.household.world import world
-from apprentice.environments.registry import environment
-from apprentice.memory.experience import Experience, opening
 from apprentice.state.nouns import Task, Trajectory, text_of, trajectory_id
-from apprentice.state.prompts import Shown, acting
-from tests.memory.experience.attempts import Words
+from apprentice.state.prompts import Shown, act_prompt
+from tests.places import advance, environment, start
 
 NORTH = "household/north/small"
-
-
-async def words(tenant: str) -> Experience:
-    """Open a tenant's memory in the real engine."""
-    return await opening.opened(tenant, "words", Words())
 
 
 def speaking(knowledge: Knowledge) -> Callable[[Sequence[Any]], str]:
@@ -40,7 +32,7 @@ def told(name: str) -> Knowledge:
     """Return all there is to know of a world."""
     home = world(name)
     kept = {noun: home.keeps[category] for category, nouns in THINGS.items() for noun in nouns}
-    return Knowledge(kept, works=dict(home.treats))
+    return Knowledge(kept, appliances=dict(home.treats))
 
 
 def attempt(
@@ -48,7 +40,7 @@ def attempt(
 ) -> Trajectory:
     """Let the expert attempt a task."""
     instructions = environment(task.environment).instructions
-    messages = acting(instructions, Shown(rules=rules), text_of(start(task)))
+    messages = act_prompt(instructions, Shown(rules=rules), text_of(start(task)))
     opening, turns = text_of(messages[1]), list[Turn]()
     while True:
         turn = AIMessage(expert(opening, turns, knowledge))

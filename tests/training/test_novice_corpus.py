@@ -14,8 +14,8 @@ from apprentice.environments.household.world import NAMED, world
 from apprentice.state.nouns import transcript
 from apprentice.training.novice import lessons
 from apprentice.training.novice.corpus import KINDS, Corpus
-from apprentice.training.novice.player import FIRST_WORLD, lesson_of, shows
-from apprentice.training.novice.writing import criticised, operations
+from apprentice.training.novice.player import FIRST_WORLD, lesson_of, world_knowledge
+from apprentice.training.novice.text_exercises import operations, operations_on
 
 SIZES = {"tiny": 1.0, "small": 1.0, "medium": 1.0, "full": 1.0}
 OPENING = (
@@ -82,14 +82,14 @@ def test_a_reflection_moves_with_the_object(place: str) -> None:
 
 def test_a_reflection_names_only_places_not_yet_searched() -> None:
     lesson = learn(OPENING, turns_with("nowhere"))
-    assert lesson.untried["mug"] == ("shelf 1", "desk 1", "drawer 1")
+    assert lesson.candidates["mug"] == ("shelf 1", "desk 1", "drawer 1")
 
 
 def test_a_find_ends_a_search_when_lessons_are_merged() -> None:
     missed = learn(OPENING, turns_with("nowhere"))
     found = learn(OPENING, turns_with("shelf 2"))
     assert merge([missed, found]) == merge([found, missed])
-    assert merge([missed, found]).found == {"mug": ("shelf 2",)}
+    assert merge([missed, found]).locations == {"mug": ("shelf 2",)}
 
 
 def test_rules_swap_when_conventions_swap() -> None:
@@ -104,8 +104,8 @@ def test_rules_swap_when_conventions_swap() -> None:
             lines = operations([win for win in wins if win], ())
             kept = [line for line in lines[1:] if "food" in line]
             told.append(kept[0])
-            lesson = shows(next(win for win in wins if win))
-            assert set(lesson.kept) == set(THINGS["food"])
+            lesson = world_knowledge(next(win for win in wins if win))
+            assert set(lesson.storage) == set(THINGS["food"])
         assert (told[0] == told[1]) == (world(first).keeps["food"] == world(second).keeps["food"])
 
 
@@ -114,7 +114,7 @@ def test_operations_agree_edit_remove_and_add() -> None:
     home = world("w3000")
     win = drawn.success(home, lambda g: g.room.goal.family == "pick")
     assert win is not None
-    (noun, kind), *_ = shows(win).kept.items()
+    (noun, kind), *_ = world_knowledge(win).storage.items()
     about = CATEGORY[noun]
     right = lessons.kept_rule(about, kind)
     wrong_kind = next(place for place in PLACES if place != kind)
@@ -138,7 +138,7 @@ def test_operations_agree_edit_remove_and_add() -> None:
 
 def test_after_four_operations_no_more_is_written() -> None:
     evidence = dict.fromkeys(list(THINGS)[:6], "shelf")
-    lines = criticised(evidence, [])
+    lines = operations_on(evidence, [])
     assert sum(line.startswith("ADD") for line in lines) == 4
     assert lines[-1].startswith("ADD 4:")
 
@@ -216,7 +216,7 @@ def test_an_interrupted_training_ends_where_an_unbroken_one_does(tmp_path: Path)
     from apprentice.training.scratch import loop as training
 
     torch.set_num_threads(1)
-    whole = training.Settings(
+    whole = training.ScratchSettings(
         tokens=60_000, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2
     )
     training.train(tmp_path / "whole", Novice(), whole, save_every=0)
@@ -254,7 +254,9 @@ def test_a_run_is_published_with_the_settings_it_had(tmp_path: Path) -> None:
     training.train(
         tmp_path,
         Novice(),
-        training.Settings(tokens=1, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2),
+        training.ScratchSettings(
+            tokens=1, hidden=32, layers=1, heads=2, mlp=32, batch=2048, warmup=2
+        ),
     )
     facts = json.loads((tmp_path / "model" / "training.json").read_text())
     assert facts["settings"]["layers"] == 1
@@ -288,7 +290,7 @@ def test_what_was_overlooked_is_in_the_lesson_all_the_same() -> None:
                 missed = turn.text.startswith(f"think: The {noun} is not here")
                 if number in episode.slips and missed and f" {noun} " in before:
                     overlooked += 1
-                    assert lesson_of(episode).found[noun]
+                    assert lesson_of(episode).locations[noun]
     assert overlooked > 10
 
 

@@ -1,4 +1,4 @@
-"""Calls are checked before they are carried out, and marked without being fooled."""
+"""Calls are checked against the tools, and turns are marked by their valid calls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RIGHT = Call("send_money", {"person": "Anna", "amount": 5})
 
 
 @pytest.mark.parametrize(
-    ("made", "fault"),
+    ("candidate", "fault"),
     [
         (RIGHT, ""),
         (Call("send_money", {"person": "Anna", "amount": 5, "note": "gift"}), ""),
@@ -53,14 +53,14 @@ RIGHT = Call("send_money", {"person": "Anna", "amount": 5})
         (Call("get_balance", {"account": 1}), "Additional properties are not"),
     ],
 )
-def test_what_is_wrong_with_a_call_is_said(made: Call, fault: str) -> None:
-    found = faults_of(made, TOOLS)
-    assert bool(found) is bool(fault)
-    assert not fault or fault in found[0]
+def test_a_faulty_call_gets_a_sentence_that_names_the_fault(candidate: Call, fault: str) -> None:
+    faults = faults_of(candidate, TOOLS)
+    assert bool(faults) is bool(fault)
+    assert not fault or fault in faults[0]
 
 
 @pytest.mark.parametrize(
-    ("turn", "valid", "called", "named", "right"),
+    ("turn", "valid", "has_call", "functions", "right"),
     [
         (call(*RIGHT), True, True, True, True),
         (f"<think>Money.</think>{call(*RIGHT)}", True, True, True, True),
@@ -78,22 +78,29 @@ def test_what_is_wrong_with_a_call_is_said(made: Call, fault: str) -> None:
         ("", False, False, False, False),
     ],
 )
-def test_a_turn_is_marked_by_what_it_calls(
-    turn: str, valid: bool, called: bool, named: bool, right: bool
+def test_a_turn_is_marked_by_its_calls(
+    turn: str, valid: bool, has_call: bool, functions: bool, right: bool
 ) -> None:
     marks = mark(turn, [RIGHT], TOOLS)
-    assert (marks.valid, marks.called, marks.named, marks.right) == (valid, called, named, right)
+    assert (marks.valid, marks.has_call, marks.functions, marks.right) == (
+        valid,
+        has_call,
+        functions,
+        right,
+    )
 
 
 @pytest.mark.parametrize(
     ("turn", "right"),
     [("Which amount?", True), (call(*RIGHT), False), ("", False), ("<tool_call>", False)],
 )
-def test_where_no_call_is_wanted_any_answer_but_a_call_is_right(turn: str, right: bool) -> None:
+def test_a_task_without_reference_calls_accepts_any_text_without_a_call(
+    turn: str, right: bool
+) -> None:
     assert mark(turn, [], TOOLS).right is right
 
 
-def test_several_calls_are_the_same_in_any_order() -> None:
+def test_the_order_of_calls_does_not_matter() -> None:
     other = Call("get_balance", {})
     assert same([RIGHT, other], [other, RIGHT])
     assert not same([RIGHT, RIGHT], [RIGHT, other])
@@ -102,7 +109,7 @@ def test_several_calls_are_the_same_in_any_order() -> None:
     assert not same([Call("a", {"n": [1]})], [Call("a", {"n": [True]})])
 
 
-def test_metrics_count_each_where_it_applies() -> None:
+def test_each_metric_counts_only_its_own_turns() -> None:
     wrong = call("send_money", {"person": "Ben", "amount": 5})
     marks = [mark(turn, [RIGHT], TOOLS) for turn in (call(*RIGHT), wrong, "No.", "<tool_call>")]
     marks += [mark(turn, [], TOOLS) for turn in ("Which?", call(*RIGHT))]
@@ -111,14 +118,14 @@ def test_metrics_count_each_where_it_applies() -> None:
 
 
 @given(st.text(max_size=80), st.booleans())
-def test_no_turn_breaks_the_reader(text: str, wrapped: bool) -> None:
-    turn = f"<tool_call>{text}</tool_call>" if wrapped else text
+def test_the_reader_accepts_any_text(text: str, in_tags: bool) -> None:
+    turn = f"<tool_call>{text}</tool_call>" if in_tags else text
     answer = read(turn, TOOLS)
     assert not (answer.calls and answer.faults and answer.valid)
 
 
 @given(st.dictionaries(st.text(max_size=5), st.none() | st.booleans() | st.text(max_size=5)))
-def test_what_is_written_is_read_back(arguments: dict[str, Any]) -> None:
+def test_the_reader_returns_the_arguments_that_were_written(arguments: dict[str, Any]) -> None:
     tools = [{"name": "any", "parameters": {"type": "object", "additionalProperties": True}}]
-    (made,) = read(call("any", arguments), tools).calls
-    assert made.arguments == json.loads(json.dumps(arguments))
+    (parsed_call,) = read(call("any", arguments), tools).calls
+    assert parsed_call.arguments == json.loads(json.dumps(arguments))

@@ -13,7 +13,7 @@ from langchain_core.messages.tool import tool_call
 
 from apprentice.memory.exchange.rows import read_row, write_row
 from apprentice.state.errors import ApprenticeError, BadInput
-from apprentice.state.experience import Judged, Remembered
+from apprentice.state.experience import DatedVerdict, StoredAttempt
 from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Usage, Verdict
 
 ASKED = {"role": "user", "content": "Which river flows through Vienna?"}
@@ -65,11 +65,12 @@ def given_at(at: float) -> dict[str, Any]:
 
 
 @st.composite
-def remembered(draw: st.DrawFn) -> Remembered:
+def remembered(draw: st.DrawFn) -> StoredAttempt:
     history = tuple(
-        Judged(verdict=each, at=at) for at, each in enumerate(draw(st.lists(VERDICTS, max_size=3)))
+        DatedVerdict(verdict=each, at=at)
+        for at, each in enumerate(draw(st.lists(VERDICTS, max_size=3)))
     )
-    return Remembered(
+    return StoredAttempt(
         trajectory=Trajectory(
             id=draw(NAMES),
             tenant="team",
@@ -96,7 +97,7 @@ def remembered(draw: st.DrawFn) -> Remembered:
 
 @settings(deadline=None)
 @given(remembered())
-def test_what_is_written_is_read_as_it_was(kept: Remembered) -> None:
+def test_what_is_written_is_read_as_it_was(kept: StoredAttempt) -> None:
     written = json.loads(json.dumps(write_row(kept)))
     read = read_row(written, "team")
     assert read.trajectory == kept.trajectory
@@ -129,7 +130,7 @@ def test_the_same_question_is_the_same_task() -> None:
 
 def test_the_tenant_is_the_one_who_imports() -> None:
     kept = read_row({"messages": TALK, "id": "x"}, "other").trajectory
-    row = write_row(Remembered(trajectory=kept, verdicts=()))
+    row = write_row(StoredAttempt(trajectory=kept, verdicts=()))
     assert read_row(row, "team").trajectory.tenant == "team"
     forged = read_row({**row, "tenant": "other"}, "team")
     assert forged.trajectory.tenant == "team"
@@ -139,7 +140,7 @@ def test_the_tenant_is_the_one_who_imports() -> None:
 def test_what_is_written_is_openais_form() -> None:
     calls = [tool_call(name="weather", args={"city": "Oslo"}, id="c1")]
     attempt = read_row({"messages": [HumanMessage("Oslo?"), AIMessage("", tool_calls=calls)]}, "t")
-    assert write_row(Remembered(trajectory=attempt.trajectory, verdicts=()))["messages"] == [
+    assert write_row(StoredAttempt(trajectory=attempt.trajectory, verdicts=()))["messages"] == [
         {"role": "user", "content": "Oslo?"},
         {
             "role": "assistant",
@@ -239,7 +240,7 @@ def test_no_row_breaks_the_import_or_what_reads_the_memory(row: dict[str, Any], 
         return
     assert read.trajectory.messages[0].text == ASKED["content"]
     assert Trajectory.model_validate_json(read.trajectory.model_dump_json()) == read.trajectory
-    again = write_row(Remembered(trajectory=read.trajectory, verdicts=read.verdicts))
+    again = write_row(StoredAttempt(trajectory=read.trajectory, verdicts=read.verdicts))
     assert read_row(json.loads(json.dumps(again)), "team").trajectory == read.trajectory
 
 

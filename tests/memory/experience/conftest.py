@@ -14,7 +14,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient
 
 from apprentice.memory.experience.edge import EdgeEngine
-from apprentice.memory.experience.engine import Engine, Where
+from apprentice.memory.experience.engine import SearchEngine, Where
 from apprentice.memory.experience.qdrant import CAPACITY, QdrantExperience
 from apprentice.memory.experience.server import ServerEngine
 from tests.memory.experience.attempts import Words
@@ -25,7 +25,7 @@ Opener = Callable[..., QdrantExperience]
 
 
 @pytest.fixture(scope="session")
-def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
     # Opened once, because making the indexes of an empty memory takes longest.
     folder = tmp_path_factory.mktemp("edge") / "experience"
     engine = EdgeEngine.opened(folder, "words", lambda: Words.dimension)
@@ -34,9 +34,9 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture(params=["edge", "local", *(["server"] if SERVER else [])])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[SearchEngine]:
     if request.param == "edge":
-        edge: Engine = request.getfixturevalue("edge")
+        edge: SearchEngine = request.getfixturevalue("edge")
         yield edge
         await edge.delete(Where({}))
         return
@@ -51,7 +51,7 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-def memory(engine: Engine) -> Opener:
+def memory(engine: SearchEngine) -> Opener:
     """Open a tenant's memory on the engine."""
 
     def of(tenant: str = "team", capacity: int = CAPACITY) -> QdrantExperience:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from apprentice.memory.experience.points import attempt_id
 from apprentice.state.errors import BadInput
-from apprentice.state.experience import How, Outcome, Query, What
+from apprentice.state.experience import How, OutcomeFilter, Query, What
 from apprentice.state.nouns import Task, Verdict, transcript
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 from tests.memory.experience.conftest import Opener
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 
 HOWS: tuple[How, ...] = ("hybrid", "meaning", "text", "type", "random")
 WHATS: tuple[What, ...] = ("tasks", "steps", "reflections")
-OUTCOMES: tuple[Outcome, ...] = ("successes", "failures", "any")
+OUTCOMES: tuple[OutcomeFilter, ...] = ("successes", "failures", "any")
 MUG = task("mug", "put a clean mug on the shelf", kind="clean")
 
 

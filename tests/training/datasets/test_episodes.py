@@ -5,19 +5,18 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from apprentice.environments.advance import advance, start
-from apprentice.environments.registry import environment
 from apprentice.environments.toolcalls.environment import Toolcalls
 from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Verdict, text_of
-from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, acting
+from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, act_prompt
 from apprentice.state.toolcalls import call
 from apprentice.training.datasets.episodes import (
     challenges,
     contrasts,
-    shuffled,
-    stripped,
+    shuffle_verdicts,
+    strip_view,
     successes,
 )
+from tests.places import advance, environment, start
 from tests.training.attempts import NORTH, pairs
 
 
@@ -79,7 +78,7 @@ def test_a_lesson_about_the_task_is_no_better_answer_either_without_it() -> None
 
 def called(task: Task, *turns: str) -> Trajectory:
     """Return an attempt at a tool-call task, as its environment answers."""
-    messages = acting(environment(task.environment).instructions, Shown(), text_of(start(task)))
+    messages = act_prompt(environment(task.environment).instructions, Shown(), text_of(start(task)))
     for turn in turns:
         done = advance(task, messages, AIMessage(turn))
         messages += [AIMessage(turn), done.reply]
@@ -90,7 +89,7 @@ def called(task: Task, *turns: str) -> Trajectory:
 def test_a_call_that_was_refused_is_not_imitated() -> None:
     every = Toolcalls()
     task = next(one for one in every.tasks("train", 500) if one.kind == "call")
-    wanted = every.request(task.id).wanted[0]
+    wanted = every.request(task.id).reference_calls[0]
     right, wrong = call(*wanted), call(wanted.name, {**wanted.arguments, "bogus": 1})
     corrected, refused = called(task, wrong, right), called(task, wrong, "<tool_call>")
     assert (corrected.verdict.success, refused.verdict.success) == (True, False)
@@ -112,12 +111,12 @@ def test_the_transcripts_themselves_are_not_changed(attempts: list[Trajectory]) 
 
 @pytest.mark.parametrize("section", ["rules", "exemplars", "reflections", "plan", "last_attempt"])
 def test_every_section_is_taken_out(section: str) -> None:
-    system = acting("Be good.", Shown(**{section: ["- something"]}), "Go.")[0]
-    assert stripped(str(system.text)) == "Be good."
+    system = act_prompt("Be good.", Shown(**{section: ["- something"]}), "Go.")[0]
+    assert strip_view(str(system.text)) == "Be good."
 
 
 def test_instructions_without_sections_stay_whole() -> None:
-    assert stripped("First.\n\nRules are not learned from other tasks: here.") == (
+    assert strip_view("First.\n\nRules are not learned from other tasks: here.") == (
         "First.\n\nRules are not learned from other tasks: here."
     )
 
@@ -187,10 +186,10 @@ def test_held_out_splits_give_nothing() -> None:
 def test_a_control_has_the_same_attempts_and_outcomes_dealt_out_anew(
     attempts: list[Trajectory],
 ) -> None:
-    dealt = shuffled(attempts, 0)
+    dealt = shuffle_verdicts(attempts, 0)
     assert [one.messages for one in dealt] == [one.messages for one in attempts]
     assert sum(bool(one.verdict.success) for one in dealt) == sum(
         bool(one.verdict.success) for one in attempts
     )
     assert [one.verdict for one in dealt] != [one.verdict for one in attempts]
-    assert dealt == shuffled(attempts, 0) != shuffled(attempts, 1)
+    assert dealt == shuffle_verdicts(attempts, 0) != shuffle_verdicts(attempts, 1)

@@ -1,9 +1,9 @@
-"""Domains without end: what tools are called and take, and how people ask, put together from words.
+"""Random domains for training: names, parameters and requests are put together from word lists.
 
-A few written domains are soon known by heart, and then nothing was learned of tools that are new.
-A drawn domain is always a new one, so the only way to its calls is to read its tools. A mixed one
-has the tools of written training domains, others together and by other names. No word here names a
-tool or a parameter of the held-out domains only.
+A model soon knows a few written domains by heart, and then it cannot use new tools. A random domain
+is always new, so a model can call its tools only if it reads them. `recombine_tools` mixes the
+tools of the written training domains and renames half of them. A word that names a tool or a
+parameter only in a held-out domain does not occur here.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from apprentice.environments.toolcalls.domains import (
     Values,
 )
 
-TOOLS: Final = (1, 2, 3, 4, 4)  # of a domain; with few of them, reading is learned before choosing
-PARAMETERS: Final = 5  # that the tools of a domain share
-ASKS: Final = 5  # ways to ask for a tool
-RENAMED: Final = 0.5  # of the tools have names that requests do not say
+# Tools of a domain. Small domains let a model learn to read a tool before it learns to choose one.
+TOOLS: Final = (1, 2, 3, 4, 4)
+PARAMETERS: Final = 5  # the pool that the tools of a domain share
+ASKS: Final = 5  # requests of a tool
+RENAME_SHARE: Final = 0.5  # of the tools have names that their requests do not contain
 
 VERBS: Final = (
     "add", "buy", "call", "cancel", "change", "check", "clean", "close", "compare", "copy",
@@ -40,7 +41,7 @@ VERBS: Final = (
     "ship", "show", "sort", "start", "stop", "store", "swap", "teach", "trace", "translate",
     "update", "wash", "watch", "weigh", "wrap", "write",
 )  # fmt: skip
-_DOUBLED: Final = ("cut", "get", "plan", "set", "ship", "stop", "swap", "wrap")
+_DOUBLING_VERBS: Final = ("cut", "get", "plan", "set", "ship", "stop", "swap", "wrap")
 NOUNS: Final = (
     "alarm", "apple", "archive", "badge", "bag", "balloon", "basket", "bed", "bike", "bill",
     "blanket", "boat", "bottle", "bowl", "bridge", "budget", "bus", "cake", "camera", "candle",
@@ -65,9 +66,9 @@ UNITS: Final = (
     "rooms", "rounds", "rows", "seconds", "sheets", "slices", "spoons", "tables", "tickets",
     "tonnes", "years",
 )  # fmt: skip
-_COUNTED: Final = tuple(f"{noun}s" for noun in NOUNS if noun[-1] not in "sxhyf")
-"""Counted too; many of these names are several tokens to any model."""
-NUMBERED: Final = (
+_PLURALS: Final = tuple(f"{noun}s" for noun in NOUNS if noun[-1] not in "sxhyf")
+"""More units; a tokenizer splits many of these names into several tokens."""
+NUMBER_NOUNS: Final = (
     "account", "badge", "bed", "bill", "box", "channel", "code", "contract", "customer", "desk",
     "door", "file", "flight", "floor", "folder", "form", "gate", "invoice", "job", "key", "line",
     "locker", "member", "order", "page", "parcel", "permit", "platform", "player", "rack", "room",
@@ -111,8 +112,8 @@ PLACES: Final = (
 )  # fmt: skip
 COMPANIES: Final = ("agency", "bank", "brand", "company", "maker", "office", "school", "sender",
                     "shop", "studio", "supplier", "team")  # fmt: skip
-TITLED: Final = ("album", "article", "comic", "exhibition", "film", "game", "magazine", "novel",
-                 "opera", "painting", "play", "poem", "show", "story")  # fmt: skip
+TITLE_NOUNS: Final = ("album", "article", "comic", "exhibition", "film", "game", "magazine",
+                      "novel", "opera", "painting", "play", "poem", "show", "story")  # fmt: skip
 TOPICS: Final = ("goods", "ingredient", "item", "object", "plant", "product", "theme", "topic")
 _THINGS: Final = (
     "almonds", "basil", "beans", "bees", "butter", "castles", "chalk", "clouds", "comets", "corn",
@@ -157,14 +158,14 @@ _WITHOUT_VERB: Final = (
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a tool takes, and how requests say it.
+    """A parameter of a tool, and the phrases that state its value.
 
     Attributes:
         says: phrases that follow the request, with the value as {}.
-        vague: says it without a value; "" where people just leave it out.
-        before: whether its value stands before the noun instead.
-        titles: whether its value stands for the noun.
-        listed: whether its values are an enumeration.
+        vague: a phrase that mentions the parameter without a value; '' if there is none.
+        before: whether the value may stand before the noun.
+        titles: whether the value may replace the noun.
+        is_enum: whether the schema lists the values as an enumeration.
     """
 
     name: str
@@ -173,11 +174,11 @@ class Parameter:
     vague: str = ""
     before: bool = False
     titles: bool = False
-    listed: bool = False
+    is_enum: bool = False
 
 
-def domain(rng: random.Random) -> Domain:
-    """Draw a domain to train on."""
+def sample_domain(rng: random.Random) -> Domain:
+    """Sample a training domain."""
     count = rng.choice(TOOLS)
     verbs, nouns = rng.sample(VERBS, count), rng.sample(NOUNS, count)
     if count > 1 and rng.random() < 0.3:
@@ -188,28 +189,28 @@ def domain(rng: random.Random) -> Domain:
     tools: dict[str, Tool] = {}
     for verb, noun in zip(verbs, nouns, strict=True):
         only = Counter(nouns)[noun] == 1
-        tools[_called(verb, noun, tools, rng)] = _tool(verb, noun, pool, rng, only=only)
+        tools[_tool_name(verb, noun, tools, rng)] = _tool(verb, noun, pool, rng, only=only)
     return Domain("train", tools)
 
 
-def mixed(rng: random.Random) -> Domain:
-    """Put tools of the written training domains together anew: people's words, other choices.
+def recombine_tools(rng: random.Random) -> Domain:
+    """Return a domain whose tools come from several of the written training domains.
 
-    Half of them are called something else than in their own domain.
+    The requests are those that people wrote. Half of the tools get a new name.
     """
-    own = [domain.tools for domain in DOMAINS.values() if domain.split == "train"]
-    written = {name: tool for each in own for name, tool in each.items()}
+    domains = [domain for domain in DOMAINS.values() if domain.split == "train"]
+    sources = {name: tool for domain in domains for name, tool in domain.tools.items()}
     tools: dict[str, Tool] = {}
-    for name in rng.sample(list(written), rng.choice(TOOLS)):
-        renamed = rng.random() < RENAMED
-        taken = {*written, *tools}
-        called = _called(rng.choice(VERBS), rng.choice(NOUNS), taken, rng) if renamed else name
-        tools[called] = written[name]
+    for source in rng.sample(list(sources), rng.choice(TOOLS)):
+        name = source
+        if rng.random() < RENAME_SHARE:
+            name = _tool_name(rng.choice(VERBS), rng.choice(NOUNS), {*sources, *tools}, rng)
+        tools[name] = sources[source]
     return Domain("train", tools)
 
 
-def words(rng: random.Random) -> str:
-    """Draw something to be copied: signs, no two alike, or words of the kinds that calls hold."""
+def sample_words(rng: random.Random) -> str:
+    """Sample a text to copy: different characters, or words like those in calls."""
     if rng.random() < 0.5:
         return "".join(rng.sample(_SIGNS, rng.randint(3, 12)))
     kinds = (
@@ -218,30 +219,33 @@ def words(rng: random.Random) -> str:
         lambda: rng.choice((*CITIES, *DAYS, *NAMES)),
         lambda: rng.choice(_KINDS)(rng).name,
         lambda: str(rng.choice(rng.choice(_KINDS)(rng).values)),
-        lambda: coined(rng),
-        lambda: f"{coined(rng)}_{coined(rng)}".lower(),
+        lambda: invent_name(rng),
+        lambda: f"{invent_name(rng)}_{invent_name(rng)}".lower(),
     )
     return " ".join(rng.choice(kinds)() for _ in range(rng.randint(1, 3)))
 
 
-def _called(verb: str, noun: str, others: Container[str], rng: random.Random) -> str:
-    """Name a tool, sometimes in words that people do not say: its description has theirs.
+def _tool_name(verb: str, noun: str, others: Container[str], rng: random.Random) -> str:
+    """Return a name for a tool; a share of the names does not contain the request's words.
 
-    Where a name is always what was said, it need not be read.
+    If every name repeated the request, a model would not have to read the descriptions.
     """
     roll = rng.random()
-    if roll < RENAMED:
-        verb, noun = (rng.choice(VERBS), noun) if roll < RENAMED / 2 else (verb, rng.choice(NOUNS))
+    if roll < RENAME_SHARE:
+        if roll < RENAME_SHARE / 2:
+            verb = rng.choice(VERBS)
+        else:
+            noun = rng.choice(NOUNS)
     name = f"{verb}_{noun}"
-    return name if name not in others else _called(verb, noun, others, rng)
+    return name if name not in others else _tool_name(verb, noun, others, rng)
 
 
 def _parameters(rng: random.Random) -> list[Parameter]:
-    drawn: dict[str, Parameter] = {}
-    while len(drawn) < PARAMETERS:
-        made = rng.choice(_KINDS)(rng)
-        drawn.setdefault(made.name, made)
-    return list(drawn.values())
+    by_name: dict[str, Parameter] = {}
+    while len(by_name) < PARAMETERS:
+        parameter = rng.choice(_KINDS)(rng)
+        by_name.setdefault(parameter.name, parameter)
+    return list(by_name.values())
 
 
 def _tool(
@@ -253,29 +257,29 @@ def _tool(
     rng.shuffle(takes)
     spare = takes[-1].name if len(takes) > 1 and rng.random() < 0.25 else ""
 
-    def ask(left_out: str = "", vague: str = "") -> str:
-        said = [one for one in takes if one.name != left_out]
-        return _sentence(_said(verb, noun, said, rng, vague), rng, verbless=only)
+    def ask(omit: str = "", vague: str = "") -> str:
+        present = [one for one in takes if one.name != omit]
+        return _sentence(_request_parts(verb, noun, present, rng, vague), rng, verbless=only)
 
-    needed = [one for one in takes if one.name != spare]
+    mandatory = [one for one in takes if one.name != spare]
     asks = [ask(spare if spare and turn % 2 else "") for turn in range(ASKS)]
-    lacks = {one.name: ask(one.name, one.vague if rng.random() < 0.4 else "") for one in needed}
-    doing = _said(_gerund(verb), noun, takes, rng, "")
+    lacks = {one.name: ask(one.name, one.vague if rng.random() < 0.4 else "") for one in mandatory}
+    action = _request_parts(_gerund(verb), noun, takes, rng, "")
     by = f" {rng.choice(('by', 'for', 'with'))} {takes[0].name}"
     return Tool(
         f"{verb.capitalize()} {rng.choice(('a', 'the'))} {noun}{rng.choice(('', by))}.",
         {one.name: one.values for one in takes},
         tuple(asks),
         lacks,
-        doing["head"] + doing["rest"],
-        tuple(one.name for one in takes if one.listed),
+        action["head"] + action["rest"],
+        tuple(one.name for one in takes if one.is_enum),
     )
 
 
-def _said(
+def _request_parts(
     verb: str, noun: str, takes: Sequence[Parameter], rng: random.Random, vague: str
 ) -> Mapping[str, str]:
-    """Return the parts of a request: what to do, to what, and the rest."""
+    """Return the parts of a request: `head` (verb and noun), `what` (noun alone) and `rest`."""
     what, article = noun, rng.choice(("the", "the", "a", "my"))
     rest = [vague] if vague else []
     for one in sorted(takes, key=lambda one: not one.titles):
@@ -296,36 +300,36 @@ def _sentence(parts: Mapping[str, str], rng: random.Random, *, verbless: bool) -
     form = rng.choice(forms)
     if form.startswith("{rest}") and not parts["rest"].startswith(" "):
         form = _WITH_HEAD[0]
-    written = form.format_map(parts).strip()
-    return written if written.startswith("{") else written[0].upper() + written[1:]
+    sentence = form.format_map(parts).strip()
+    return sentence if sentence.startswith("{") else sentence[0].upper() + sentence[1:]
 
 
 def _gerund(verb: str) -> str:
-    if verb in _DOUBLED:
+    if verb in _DOUBLING_VERBS:
         return f"{verb}{verb[-1]}ing"
     return f"{verb.removesuffix('e')}ing"
 
 
-def coined(rng: random.Random) -> str:
-    """Return a name that nobody has."""
+def invent_name(rng: random.Random) -> str:
+    """Return a random name made of syllables."""
     parts = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(rng.choice((1, 2, 2, 3)))]
     return "".join(parts).capitalize() + rng.choice(_CODAS)
 
 
-def _several(rng: random.Random, known: Sequence[str]) -> tuple[str, ...]:
-    """Return names, known and coined."""
-    return (*rng.sample(known, 5), *(coined(rng) for _ in range(3)))
+def _several(rng: random.Random, names: Sequence[str]) -> tuple[str, ...]:
+    """Return five of the names and three invented ones."""
+    return (*rng.sample(names, 5), *(invent_name(rng) for _ in range(3)))
 
 
 def _unit(rng: random.Random) -> Parameter:
-    name = rng.choice(UNITS) if rng.random() < 0.5 else rng.choice(_COUNTED)
+    name = rng.choice(UNITS) if rng.random() < 0.5 else rng.choice(_PLURALS)
     says = (f" for {{}} {name}", f" with {{}} {name}", f" of {{}} {name}", f", {{}} {name}",
             f" in {{}} {name}", f" {{}} {name}")  # fmt: skip
     return Parameter(name, _numbers(rng), says, f" for some {name}")
 
 
-def _numbered(rng: random.Random) -> Parameter:
-    name = rng.choice(NUMBERED)
+def _number(rng: random.Random) -> Parameter:
+    name = rng.choice(NUMBER_NOUNS)
     before = rng.choice((" at", " from", " for", " with", " of", ",", " to", " on"))
     return Parameter(name, _numbers(rng), (f"{before} {name} {{}}", f" for {name} {{}}"))
 
@@ -341,8 +345,8 @@ def _choice(rng: random.Random) -> Parameter:
     values = tuple(rng.sample(values, rng.randint(2, min(4, len(values)))))
     says = (f", {name} {{}}", f" with {name} {{}}", " in {}", ", {} please", f" of {{}} {name}",
             " for {}", " as {}")  # fmt: skip
-    before, listed = rng.random() < 0.4, rng.random() < 0.7
-    return Parameter(name, values, says, f" of some {name}", before=before, listed=listed)
+    before, is_enum = rng.random() < 0.4, rng.random() < 0.7
+    return Parameter(name, values, says, f" of some {name}", before=before, is_enum=is_enum)
 
 
 def _person(rng: random.Random) -> Parameter:
@@ -361,16 +365,16 @@ def _place(rng: random.Random) -> Parameter:
 def _company(rng: random.Random) -> Parameter:
     name = rng.choice(COMPANIES)
     says = (" from {}", " at {}", " for {}", " to {}", f" for the {name} {{}}")
-    return Parameter(name, tuple(coined(rng) for _ in range(6)), says)
+    return Parameter(name, tuple(invent_name(rng) for _ in range(6)), says)
 
 
 def _title(rng: random.Random) -> Parameter:
-    name = rng.choice(TITLED)
+    name = rng.choice(TITLE_NOUNS)
 
     def title() -> str:
         subject = rng.choice(_SUBJECTS)
-        named = f"{rng.choice(_ADJECTIVES)} {subject}"
-        return rng.choice((named, f"The {named}", f"A {subject} of {rng.choice(_SUBJECTS)}"))
+        name = f"{rng.choice(_ADJECTIVES)} {subject}"
+        return rng.choice((name, f"The {name}", f"A {subject} of {rng.choice(_SUBJECTS)}"))
 
     return Parameter(name, tuple(title() for _ in range(6)), (), titles=True)
 
@@ -390,6 +394,6 @@ def _hour(rng: random.Random) -> Parameter:
 
 
 _KINDS: Final = (
-    *(_unit, _unit, _unit, _numbered, _numbered, _numbered, _choice, _choice, _choice),
+    *(_unit, _unit, _unit, _number, _number, _number, _choice, _choice, _choice),
     *(_person, _person, _person, _place, _place, _company, _title, _topic, _day, _day, _hour),
 )

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from apprentice.state.nouns import digest
-from apprentice.state.rules import ORDER, Author, Kind, Operation, Rejected, Rule, likeness
-from apprentice.state.screening import screen
+from apprentice.state.rules import ORDER, Author, Kind, Operation, Rejection, Rule, likeness
+from apprentice.state.screen import screen
 
 BATCH_LIMIT: Final = 4
 """Operations that a model may give at once."""
@@ -25,7 +25,7 @@ _SAME: Final = 0.8
 _DIFFERENT: Final = 0.5
 
 
-class Bench:
+class OperationValidator:
     """Judges one batch of operations.
 
     Args:
@@ -47,47 +47,47 @@ class Bench:
         overfull: bool,
         origin: str,
     ) -> None:
-        self.rejected: list[Rejected] = []
+        self.rejections: list[Rejection] = []
         self._rules = rules
-        self._known = {rule.id: rule for rule in (*rules, *retired)}
+        self._rules_by_id = {rule.id: rule for rule in (*rules, *retired)}
         self._merged = merged
         self._holders = {likeness(rule.text): rule for rule in rules}
         self._model = author == "model"
         self._overfull = overfull
         self._origin = origin
-        self._taken = 0
-        self._voted: set[str] = set()
-        self._given: set[str] = set()
+        self._count = 0
+        self._ids_with_vote: set[str] = set()
+        self._new_texts: set[str] = set()
 
-    def judge(self, operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    def validate(self, operations: Iterable[Operation]) -> tuple[Operation, ...]:
         """Return the operations that stand, as they will be logged; `rejected` has the others."""
-        addressed = self._passed(map(self._address, operations))
-        addressed.sort(key=lambda operation: ORDER[operation.kind])
-        return tuple(self._passed(map(self._word, addressed)))
+        operations_on_ids = self._operations_of(map(self._address, operations))
+        operations_on_ids.sort(key=lambda operation: ORDER[operation.kind])
+        return tuple(self._operations_of(map(self._word, operations_on_ids)))
 
-    def _passed(self, outcomes: Iterable[Operation | Rejected]) -> list[Operation]:
-        passed: list[Operation] = []
+    def _operations_of(self, outcomes: Iterable[Operation | Rejection]) -> list[Operation]:
+        operations: list[Operation] = []
         for outcome in outcomes:
             if isinstance(outcome, Operation):
-                passed.append(outcome)
+                operations.append(outcome)
             else:
-                self.rejected.append(outcome)
-        return passed
+                self.rejections.append(outcome)
+        return operations
 
-    def _address(self, operation: Operation) -> Operation | Rejected:
+    def _address(self, operation: Operation) -> Operation | Rejection:
         """Give an operation the id of the rule that it means."""
         target = self._target(operation)
-        reason = self._unaddressed(operation, target)
-        if not reason and self._model and self._taken == BATCH_LIMIT:
+        reason = self._target_problem(operation, target)
+        if not reason and self._model and self._count == BATCH_LIMIT:
             reason = f"At most {BATCH_LIMIT} operations are taken at once."
         if reason:
             return _refuse(operation, reason)
-        self._taken += 1
+        self._count += 1
         if operation.kind == "ADD":
             rule = digest("rule", self._origin, likeness(operation.text))
         else:
             rule = target.id if target else operation.rule
-            self._voted.add(rule)
+            self._ids_with_vote.add(rule)
         return operation.model_copy(update={"number": None, "rule": rule})
 
     def _target(self, operation: Operation) -> Rule | None:
@@ -96,22 +96,22 @@ class Bench:
             return None
         if operation.number is None:
             rule = operation.rule
-            return self._known.get(
+            return self._rules_by_id.get(
                 rule if operation.kind == "SET" else self._merged.get(rule, rule)
             )
         inside = 1 <= operation.number <= len(self._rules)
         return self._rules[operation.number - 1] if inside else None
 
-    def _unaddressed(self, operation: Operation, target: Rule | None) -> str | None:
+    def _target_problem(self, operation: Operation, target: Rule | None) -> str | None:
         """Say why an operation can't have the rule that it names, if it can't."""
         if operation.kind == "ADD":
             return None
         if operation.kind == "SET":
             return self._unsettable(operation, target)
         if target is None:
-            named = repr(operation.rule) if operation.number is None else operation.number
-            return f"There is no rule {named}; the list has {len(self._rules)}."
-        if target.id in self._voted:
+            name = repr(operation.rule) if operation.number is None else operation.number
+            return f"There is no rule {name}; the list has {len(self._rules)}."
+        if target.id in self._ids_with_vote:
             return _TWICE
         if target.strength == 0 and (self._model or operation.kind == "REMOVE"):
             return "The rule is retired; a person revives it, with AGREE or EDIT."
@@ -125,53 +125,53 @@ class Bench:
         rule = target.id if target else operation.rule
         if not rule or (operation.number is not None and target is None):
             return "SET names the rule by its id."
-        return _TWICE if rule in self._voted else None
+        return _TWICE if rule in self._ids_with_vote else None
 
     def _mismatch(self, operation: Operation, target: Rule) -> str | None:
         """Compare the rule that is quoted with the one that is numbered."""
-        quoted = likeness(operation.text)
-        if operation.kind == "EDIT" or operation.number is None or not quoted:
+        text = likeness(operation.text)
+        if operation.kind == "EDIT" or operation.number is None or not text:
             return None
-        other = self._holders.get(quoted) or self._lookalike(quoted, target)
+        other = self._holders.get(text) or self._lookalike(text, target)
         if other is None or other.id == target.id:
             return None
         number = self._rules.index(other) + 1
         return f"The number is that of rule {operation.number}, the text that of rule {number}."
 
-    def _lookalike(self, quoted: str, target: Rule) -> Rule | None:
+    def _lookalike(self, text: str, target: Rule) -> Rule | None:
         """Find the other rule that a text clearly quotes, when it isn't the numbered one's."""
-        words = set(quoted.split())
+        words = set(text.split())
         if _overlap(words, target) >= _DIFFERENT:
             return None
         likeliest = max(self._rules, key=lambda rule: _overlap(words, rule))
         return likeliest if _overlap(words, likeliest) >= _SAME else None
 
-    def _word(self, operation: Operation) -> Operation | Rejected:
+    def _word(self, operation: Operation) -> Operation | Rejection:
         """Return an operation as it will be logged, if its text stands."""
         if operation.kind == "SET":
             return operation
         if operation.kind in ("AGREE", "REMOVE"):
-            return self._vote(operation.kind, self._known[operation.rule])
-        given = likeness(operation.text)
-        if not given:
+            return self._vote(operation.kind, self._rules_by_id[operation.rule])
+        text = likeness(operation.text)
+        if not text:
             return _refuse(operation, f"{operation.kind} gives no rule.")
         if self._model and (reason := screen(operation.text)):
-            return _refuse(operation, reason, flagged=True)
-        if given in self._given:
+            return _refuse(operation, reason, by_screen=True)
+        if text in self._new_texts:
             return _refuse(operation, "Another operation of this batch gives the same rule.")
-        holder = self._holders.get(given)
+        holder = self._holders.get(text)
         if holder and (holder.id != operation.rule or holder.text == operation.text):
             return self._repeat(operation, holder)
-        self._given.add(given)
+        self._new_texts.add(text)
         return operation.model_copy(update={"weight": _WEIGHTS[operation.kind]})
 
-    def _repeat(self, operation: Operation, holder: Rule) -> Operation | Rejected:
+    def _repeat(self, operation: Operation, holder: Rule) -> Operation | Rejection:
         """Judge an operation whose text is in the list: an EDIT is a vote for it, an ADD falls."""
         if operation.kind == "ADD":
             return _refuse(operation, "The rule is in the list already.")
-        if holder.id != operation.rule and holder.id in self._voted:
+        if holder.id != operation.rule and holder.id in self._ids_with_vote:
             return _refuse(operation, _TWICE)
-        self._voted.add(holder.id)
+        self._ids_with_vote.add(holder.id)
         return self._vote("AGREE", holder)
 
     def _vote(self, kind: Kind, rule: Rule) -> Operation:
@@ -180,9 +180,9 @@ class Bench:
         return Operation(kind=kind, rule=rule.id, text=rule.text, weight=weight)
 
 
-def _refuse(operation: Operation, reason: str, *, flagged: bool = False) -> Rejected:
-    written = str(operation)[:200]
-    return Rejected(written=written, reason=reason, operation=operation, flagged=flagged)
+def _refuse(operation: Operation, reason: str, *, by_screen: bool = False) -> Rejection:
+    line = str(operation)[:200]
+    return Rejection(written=line, reason=reason, operation=operation, flagged=by_screen)
 
 
 def _overlap(words: set[str], rule: Rule) -> float:

@@ -138,7 +138,7 @@ _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|approx)\.", re.IGNORECASE)
 
 def screen(text: str) -> str | None:
     """Return why a rule's text may not reach a prompt unreviewed, or None if it may."""
-    if reason := _malformed(text):
+    if reason := _form_problem(text):
         return reason
     skeleton = _skeleton(text)
     letters = "".join(filter(str.isalpha, skeleton))
@@ -147,15 +147,15 @@ def screen(text: str) -> str | None:
         (skeleton, _ORDERS),
         (letters, _SQUEEZED),
     )
-    for searched, signs in searches:
+    for form, signs in searches:
         for what, pattern in signs:
-            if match := pattern.search(searched):
+            if match := pattern.search(form):
                 return f"The rule holds {what}: {match[0][:40]!r}."
     act = beyond_the_task(skeleton)
     return f"The rule holds {act}." if act else None
 
 
-def _malformed(text: str) -> str | None:
+def _form_problem(text: str) -> str | None:
     """Say what keeps a text from being one sentence in visible characters."""
     if not any(map(str.isalpha, text)):
         return "The rule has no words."
@@ -181,8 +181,8 @@ def _scripts(letters: Iterable[str]) -> set[str]:
 
 def _skeleton(text: str) -> str:
     """Fold a text to what a reader makes of it: no case, no accents, digits in words as letters."""
-    folded = unicodedata.normalize("NFKD", text).casefold().replace("’", "'")
-    bare = "".join(c for c in folded if not unicodedata.combining(c))
+    letters = unicodedata.normalize("NFKD", text).casefold().replace("’", "'")
+    bare = "".join(c for c in letters if not unicodedata.combining(c))
     return " ".join(
         word.rstrip("!|").translate(_LEET) if any(map(str.isalpha, word)) else word
         for word in bare.split()

@@ -1,9 +1,9 @@
 """Write the tasks of the domains into data/.
 
-    python -m apprentice.environments.toolcalls.authoring
+    python -m apprentice.environments.toolcalls.task_writer
 
-Two thirds of a domain's requests need a tool; of the others, a third each lacks a parameter, only
-imagines something, or is small talk.
+Two thirds of a domain's requests need a tool. Of the rest, one third lacks a parameter, one third
+describes something hypothetical, and one third is small talk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from apprentice.environments.toolcalls.domains import (
     DOMAINS,
-    IMAGINED,
+    HYPOTHETICALS,
     SMALL_TALK,
     Domain,
     Split,
@@ -27,7 +27,7 @@ from apprentice.environments.toolcalls.domains import (
 DATA: Final = Path(__file__).parent / "data"
 COUNTS: Final[dict[Split, int]] = {"train": 90, "validation": 48, "test": 48}
 KINDS: Final = {"call": 6, "missing": 1, "imagined": 1, "small_talk": 1}
-UNSAID: Final = "-"
+NOT_STATED: Final = "-"
 FUNCTION_WORDS: Final = frozenset({
     "s",  # of "a room's light"
     "a", "an", "the", "of", "to", "in", "for", "at", "on", "with", "by", "from", "and", "or",
@@ -54,79 +54,81 @@ def write(folder: Path = DATA) -> None:
 
 
 def tasks(name: str, domain: Domain) -> list[Line]:
-    """Return a domain's tasks, no two of which say the same."""
+    """Return a domain's tasks; each has a request of its own."""
     rng = random.Random(name)
     count = COUNTS[domain.split]
-    made: dict[str, Line] = {}
+    by_request: dict[str, Line] = {}
     for kind, share in KINDS.items():
-        wanted = count * share // sum(KINDS.values())
+        quota = count * share // sum(KINDS.values())
         source = requests(kind, domain, rng)
-        while sum(line["kind"] == kind for line in made.values()) < wanted:
+        while sum(line["kind"] == kind for line in by_request.values()) < quota:
             line = next(source)
-            made.setdefault(line["request"], {"kind": kind, **line})
-    lines = list(made.values())
+            by_request.setdefault(line["request"], {"kind": kind, **line})
+    lines = list(by_request.values())
     rng.shuffle(lines)
     return [{"id": f"{name}-{number}", **line} for number, line in enumerate(lines)]
 
 
 def requests(kind: str, domain: Domain, rng: random.Random) -> Iterator[Line]:
-    """Yield requests of a kind without end, each with its ideal turn."""
+    """Yield requests of a kind, each with its ideal turn; the iterator never ends."""
     while True:
         function, tool = rng.choice(list(domain.tools.items()))
         if kind == "call":
             yield _call(function, domain, rng)
         elif kind == "missing":
             parameter, ask = rng.choice(list(tool.lacks.items()))
-            said, values = filled(ask, tool, rng)
-            thought = _thought(function, domain, said, values)
-            yield {"request": said, "thought": thought, "answer": f"Which {parameter}?"}
+            request, values = fill(ask, tool, rng)
+            thought = _thought(function, domain, request, values)
+            yield {"request": request, "thought": thought, "answer": f"Which {parameter}?"}
         elif kind == "imagined":
-            doing, _ = filled(tool.doing, tool, rng)
-            said = rng.choice(IMAGINED).format(doing=doing)
+            action, _ = fill(tool.action, tool, rng)
+            request = rng.choice(HYPOTHETICALS).format(doing=action)
             answer = "It might be. I did not call a tool."
-            yield {"request": said, "thought": "This is only imagined.", "answer": answer}
+            yield {"request": request, "thought": "This is only imagined.", "answer": answer}
         else:
             answer = "Hello! What can I do for you?"
-            said = rng.choice(SMALL_TALK[domain.split])
-            yield {"request": said, "thought": NO_TOOL, "answer": answer}
+            request = rng.choice(SMALL_TALK[domain.split])
+            yield {"request": request, "thought": NO_TOOL, "answer": answer}
 
 
 def _call(function: str, domain: Domain, rng: random.Random) -> Line:
     tool = domain.tools[function]
-    said, values = filled(rng.choice(tool.asks), tool, rng)
+    request, values = fill(rng.choice(tool.asks), tool, rng)
     return {
-        "request": said,
-        "thought": _thought(function, domain, said, values),
+        "request": request,
+        "thought": _thought(function, domain, request, values),
         "calls": [{"name": function, "arguments": values}],
     }
 
 
-def filled(ask: str, tool: Tool, rng: random.Random) -> tuple[str, Line]:
-    """Return a request with values drawn for its slots, and these values by parameter."""
+def fill(ask: str, tool: Tool, rng: random.Random) -> tuple[str, Line]:
+    """Sample values for a request's slots; return the request and the values by parameter."""
     names = _SLOT.findall(ask)
     values = {name: rng.choice(tool.takes[name]) for name in tool.takes if name in names}
     return ask.format(**values), values
 
 
-def taken(parameters: Iterable[str], values: Mapping[str, Any]) -> str:
-    """Write what a request says of a tool's parameters."""
-    return "; ".join(f"{name}: {values.get(name, UNSAID)}" for name in parameters)
+def parameter_list(parameters: Iterable[str], values: Mapping[str, Any]) -> str:
+    """Write each of a tool's parameters with the value that the request states, or a dash."""
+    return "; ".join(f"{name}: {values.get(name, NOT_STATED)}" for name in parameters)
 
 
-def quoted(does: str, others: Iterable[str], said: str) -> str:
-    """Return a description from the word on that tells its tool from the others.
+def quote(does: str, others: Iterable[str], request: str) -> str:
+    """Return a tool's description from the word on that distinguishes it from the other tools.
 
-    That is the first word that the request says and no other description; where there is none,
-    the first that no other has, or the first of all that says something.
+    The first choice is a word that the request also has and no other description has. The second
+    choice is a word that no other description has, and the third is any content word.
     """
-    asked, own = set(_content(said)), own_words(does, others)
-    first = next((word for word in own if word in asked), next(iter((*own, *_content(does))), ""))
+    request_words, own = set(_content(request)), distinctive_words(does, others)
+    first = next(
+        (word for word in own if word in request_words), next(iter((*own, *_content(does))), "")
+    )
     start = re.search(rf"\b{first}\b", does, re.IGNORECASE)
     return does[start.start() :] if start else does
 
 
-def own_words(does: str, others: Iterable[str]) -> list[str]:
-    """Return the words of a description that say something, and that no other description has."""
+def distinctive_words(does: str, others: Iterable[str]) -> list[str]:
+    """Return the content words of a description that no other description has."""
     elsewhere = {word for other in others for word in _content(other)}
     return [word for word in _content(does) if word not in elsewhere]
 
@@ -135,11 +137,14 @@ def _content(text: str) -> list[str]:
     return [word for word in _WORD.findall(text.lower()) if word not in FUNCTION_WORDS]
 
 
-def _thought(function: str, domain: Domain, said: str, values: Mapping[str, Any]) -> str:
-    """Quote what the tool does, name it and what it takes: the call follows, or a gap is seen."""
+def _thought(function: str, domain: Domain, request: str, values: Mapping[str, Any]) -> str:
+    """Quote the tool's description, name the tool and list its parameters.
+
+    The call then copies the list, or the list shows which value is missing.
+    """
     tool = domain.tools[function]
     others = [each.does for each in domain.tools.values() if each is not tool]
-    return f"{quoted(tool.does, others, said)} {function}. {taken(tool.takes, values)}."
+    return f"{quote(tool.does, others, request)} {function}. {parameter_list(tool.takes, values)}."
 
 
 if __name__ == "__main__":

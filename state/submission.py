@@ -19,17 +19,17 @@ NESTING: Final = 100
 """Levels that what came from outside may be nested; readers of JSON give up at 200."""
 
 
-def sent_id(tenant: str, task: Task, messages: Sequence[AnyMessage], given: str = "") -> str:
+def sent_id(tenant: str, task: Task, messages: Sequence[AnyMessage], sender_id: str = "") -> str:
     """Return the id of an attempt that came from outside: the sender's, else one of its content.
 
     Messages' own ids do not count, because libraries draw them anew.
     """
-    if given:
-        return given
-    return digest(tenant, task.environment, task.id, _said(messages))
+    if sender_id:
+        return sender_id
+    return digest(tenant, task.environment, task.id, _message_contents(messages))
 
 
-def written(attempt: Trajectory) -> str:
+def write_attempt(attempt: Trajectory) -> str:
     """Return an attempt as it is kept, as JSON.
 
     Raises:
@@ -49,13 +49,13 @@ def written(attempt: Trajectory) -> str:
     return text
 
 
-def as_kept(attempt: Trajectory) -> Trajectory:
+def as_stored(attempt: Trajectory) -> Trajectory:
     """Return an attempt as it will be read back, so that what is taken in can be read.
 
     Raises:
         BadInput: if it cannot be, or is too large.
     """
-    text = written(attempt)
+    text = write_attempt(attempt)
     try:
         return Trajectory.model_validate_json(text)
     except ValidationError as error:
@@ -64,7 +64,7 @@ def as_kept(attempt: Trajectory) -> Trajectory:
         ) from error
 
 
-def expect_same(kept: Trajectory, sent: Trajectory, said: Iterable[str]) -> None:
+def expect_same(stored: Trajectory, attempt: Trajectory, fields: Iterable[str]) -> None:
     """Refuse an attempt whose id another one has: it would be dropped, or judged in its place.
 
     Messages' own ids do not count.
@@ -77,14 +77,14 @@ def expect_same(kept: Trajectory, sent: Trajectory, said: Iterable[str]) -> None
     Raises:
         BadInput: if their messages or their tasks differ.
     """
-    same_task = all(getattr(kept.task, name) == getattr(sent.task, name) for name in said)
-    same_messages = _said(kept.messages) == _said(sent.messages)
+    same_task = all(getattr(stored.task, name) == getattr(attempt.task, name) for name in fields)
+    same_messages = _message_contents(stored.messages) == _message_contents(attempt.messages)
     if same_task and same_messages:
         return
     others = [] if same_task else ["another task"]
     others += [] if same_messages else ["other messages"]
     raise BadInput(
-        f"An attempt with the id {sent.id[:80]!r} is kept already, with {' and '.join(others)}. "
+        f"An attempt with the id {attempt.id[:80]!r} is kept already, with {' and '.join(others)}. "
         "Send this one under an id of its own; to judge the one that is kept, send a verdict with "
         "its id alone."
     )
@@ -126,5 +126,5 @@ def _half_character(text: str) -> str:
     return ""
 
 
-def _said(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
+def _message_contents(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
     return [message.model_dump(mode="json", exclude={"id"}) for message in messages]

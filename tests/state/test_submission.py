@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Task, Trajectory, Usage
-from apprentice.state.sent import LIMIT, NESTING, as_kept, expect_same, flaw
+from apprentice.state.submission import LIMIT, NESTING, as_stored, expect_same, flaw
 
 TASK = Task(environment="helpdesk", id="t1", kind="refund", metadata={"seen": 1})
 TALK = (HumanMessage("Refund me.", id="1"), AIMessage("Done.", id="2"))
@@ -42,13 +42,13 @@ def test_what_json_could_not_carry_is_named(value: object, says: str) -> None:
 def test_an_attempt_is_taken_as_it_will_be_read_back() -> None:
     number = {"loss": float("nan"), "seen": (1, 2)}
     sent = ATTEMPT.model_copy(update={"task": TASK.model_copy(update={"metadata": number})})
-    assert as_kept(sent).task.metadata == {"loss": None, "seen": [1, 2]}
-    assert as_kept(ATTEMPT) == ATTEMPT
+    assert as_stored(sent).task.metadata == {"loss": None, "seen": [1, 2]}
+    assert as_stored(ATTEMPT) == ATTEMPT
     unread = ATTEMPT.model_copy(update={"usage": Usage.model_construct(seconds=float("nan"))})
     with pytest.raises(BadInput, match=r"could not be read back \(usage.seconds: "):
-        as_kept(unread)
+        as_stored(unread)
     with pytest.raises(BadInput, match="at most 2,000,000 are kept"):
-        as_kept(ATTEMPT.model_copy(update={"run": "x" * LIMIT}))
+        as_stored(ATTEMPT.model_copy(update={"run": "x" * LIMIT}))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,363 @@
+"""Workspace: the one place where folders, models, environments and memories are put together.
+
+    async with Workspace("apprentice-data", model="openai:gpt-5-mini") as workspace:
+        async with workspace.store() as store:
+            graph = build(workspace=workspace).compile(store=store)
+
+Everything below gets what it needs from a workspace as an argument; nothing looks it up. So two
+workspaces with different folders live in one process without seeing each other's data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import BaseChatModel
+from langgraph.store.base import BaseStore
+from langgraph.store.sqlite.aio import AsyncSqliteStore
+
+from apprentice.environments.advance import Episodes
+from apprentice.environments.protocol import Environment
+from apprentice.environments.registry import Environments
+from apprentice.memory.experience import Experience
+from apprentice.memory.experience.opening import Embedder, ExperienceStores
+from apprentice.memory.fixed import Fixed
+from apprentice.memory.store import open_store
+from apprentice.models import Models
+from apprentice.models.names import LocalModels
+from apprentice.models.tokens import context_length, counter
+from apprentice.settings import Settings
+from apprentice.state.context import Context
+from apprentice.state.errors import MissingPart
+from apprentice.training.adapters import Adapters
+from apprentice.training.counter import Counter
+from apprentice.training.jobs import Launcher, LocalLauncher, Processes, Spawn
+from apprentice.training.rounds import Rounds
+from apprentice.training.workbench import Workbench
+
+LOCAL: Final = "local:"
+NO_MODEL: Final = (
+    "No chat model is named. Set APPRENTICE_MODEL, in the environment or in .env, or name one for "
+    "this run: --model on the command line, `model` in the context. local:novice is the embedded "
+    "demo model; it knows the household alone."
+)
+
+
+class ChatModels(Protocol):
+    """Makes the chat model of a name, in the place of this project's own `Models.chat`."""
+
+    def __call__(
+        self,
+        name: str,
+        *,
+        adapter: str = "",
+        temperature: float = 0.0,
+        max_tokens: int = 128,
+        seed: int | None = None,
+    ) -> BaseChatModel:
+        """Return the chat model of a name, with these settings."""
+
+
+class Workspace:
+    """A deployment, or a part of one: its data, models, environments and memories.
+
+    It is cheap to make: nothing is read, written or connected to before it is used.
+
+    Args:
+        data: the folder of the data; that of the settings when None.
+        model: the chat model of every run that names none: a chat model, or a name such as
+            openai:gpt-5-mini; that of the settings when None.
+        settings: of the deployment; those of this process when None.
+        embeddings: what finds similar tasks: an embedding model, or a name; that of the settings
+            when None.
+        chat_models: makes chat models by name, where they do not come from LangChain's providers.
+        environments: further ones by name, each by what makes it, beside those that ship and those
+            that packages provide.
+        spawn: starts the process of a training job; a process of this machine when None.
+
+    Example:
+        >>> workspace = Workspace("apprentice-data", model="local:novice")
+        >>> workspace.data.name
+        'apprentice-data'
+    """
+
+    def __init__(
+        self,
+        data: Path | str | None = None,
+        *,
+        model: BaseChatModel | str | None = None,
+        settings: Settings | None = None,
+        embeddings: Embeddings | str | None = None,
+        chat_models: ChatModels | None = None,
+        environments: Mapping[str, Callable[..., Environment]] | None = None,
+        spawn: Spawn | None = None,
+    ) -> None:
+        self._data = None if data is None else Path(data)
+        self._model = model
+        self._settings = settings
+        self._embeddings = embeddings
+        self._chat_models = chat_models
+        self._own_environments = environments
+        self._spawn = spawn
+        self.trained = Counter()
+        """What has been recorded since a training was last started."""
+
+    def with_adapters(self, folder: Path, *, threads: int | None = None) -> Workspace:
+        """Return the same workspace with another folder of adapters.
+
+        Args:
+            folder: of the adapters.
+            threads: CPU threads of each training job, unless the settings say how many.
+        """
+        changed: dict[str, object] = {"adapters": folder}
+        if threads and not self.settings.threads:
+            changed["threads"] = str(threads)
+        return Workspace(
+            self._data,
+            model=self._model,
+            settings=self.settings.model_copy(update=changed),
+            embeddings=self._embeddings,
+            chat_models=self._chat_models,
+            environments=self._own_environments,
+            spawn=self._spawn,
+        )
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings; those of the process are read with the first use.
+
+        Raises:
+            BadInput: a variable has a value that it cannot have.
+        """
+        return self._settings or Settings.of_process()
+
+    async def ready(self) -> None:
+        """Read the settings in a thread, if they are not read yet: a file may have to be read."""
+        if "settings" not in vars(self):
+            await asyncio.to_thread(getattr, self, "settings")
+
+    @cached_property
+    def data(self) -> Path:
+        """The folder of the store, the experience memory, the adapters and the jobs."""
+        return self._data or self.settings.data
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[AsyncSqliteStore]:
+        """Open the store of rules, reflections and releases; closing it writes what is pending."""
+        await self.ready()
+        async with open_store(self.data) as opened:
+            yield opened
+
+    @cached_property
+    def experiences(self) -> ExperienceStores:
+        """The experience memories: in a folder of the data, or on a Qdrant server."""
+        key = self.settings.qdrant_api_key
+        return ExperienceStores(
+            self.data / "experience",
+            self._embedder,
+            url=self.settings.qdrant_url,
+            key=key.get_secret_value() if key else None,
+        )
+
+    def experiences_in(self, folder: Path) -> ExperienceStores:
+        """Return experience memories in a folder of their own, with the same embeddings."""
+        return ExperienceStores(folder, self._embedder)
+
+    async def experience(self, tenant: str) -> Experience:
+        """Return a tenant's experience memory; it is opened once.
+
+        Raises:
+            MissingPart: a package or key is missing, the server named by QDRANT_URL cannot be
+                reached, or another process holds the folder.
+            BrokenData: what is there is no memory, or one of another schema or embedding.
+        """
+        await self.ready()
+        return await self.experiences.open(tenant)
+
+    @cached_property
+    def environments(self) -> Environments:
+        """The environments by name."""
+        settings = self.settings
+        return Environments(settings.tasks, settings.alfworld, self._own_environments)
+
+    def environment(self, name: str) -> Environment:
+        """Return the environment of a name; blocks on files.
+
+        Raises:
+            UnknownName: there is no such environment; names the nearest one.
+        """
+        return self.environments.get(name)
+
+    @cached_property
+    def episodes(self) -> Episodes:
+        """The episodes under way."""
+        return Episodes()
+
+    @cached_property
+    def local_models(self) -> LocalModels:
+        """The local models, and the folder of their adapters."""
+        adapters = self.settings.adapters or self.data / "adapters"
+        return LocalModels(self.settings.local_models, adapters, self.settings.device)
+
+    @cached_property
+    def models(self) -> Models:
+        """The chat and embedding models by name."""
+        return Models(self.local_models, self.settings.has_key)
+
+    @property
+    def model(self) -> str:
+        """The name of the model of every run that names none; '' where nobody names one."""
+        if isinstance(self._model, BaseChatModel):
+            return name_of(self._model)
+        return self._model or self.settings.model
+
+    def resolved(self, context: Context) -> Context:
+        """Return a run's settings with the model named; '' where nobody names one."""
+        return context if context.model else replace(context, model=self.model)
+
+    def chat(
+        self,
+        name: str = "",
+        *,
+        adapter: str = "",
+        temperature: float = 0.0,
+        max_tokens: int = 128,
+        seed: int | None = None,
+    ) -> BaseChatModel:
+        """Return the chat model of a name, or that of every run that names none; see `Models`.
+
+        Raises:
+            MissingPart: nobody names a model, or a key or a package is missing.
+            BadInput: there is no such model.
+        """
+        wanted = name or self.model
+        if isinstance(self._model, BaseChatModel) and wanted == name_of(self._model):
+            return self._model
+        if not wanted:
+            raise MissingPart(NO_MODEL)
+        make = self._chat_models or self.models.chat
+        return make(
+            wanted, adapter=adapter, temperature=temperature, max_tokens=max_tokens, seed=seed
+        )
+
+    def check_model(self, name: str = "", adapter: str = "") -> str:
+        """Look a model up, so that a wrong name is told before anything starts; return its name.
+
+        Raises:
+            BadInput: there is no such model.
+            MissingPart: nobody names one, or it lacks a key, a package or its weights.
+        """
+        wanted = name or self.model
+        self.chat(wanted, adapter=adapter)
+        if wanted.startswith(LOCAL):
+            self.local_models.folder(wanted.removeprefix(LOCAL))
+        return wanted
+
+    def count_tokens(self, model: str) -> Callable[[str], int]:
+        """Return what counts a text's tokens as a model does; blocks the first time."""
+        return counter(model, self.local_models)
+
+    def context_length(self, model: str) -> int | None:
+        """Return how many tokens a model reads and writes at once; None where nobody says."""
+        return context_length(model, self.local_models)
+
+    @property
+    def adapters(self) -> Adapters:
+        """The registry of LoRA adapters."""
+        return Adapters(self.local_models)
+
+    @property
+    def jobs(self) -> Path:
+        """The folder of the training jobs."""
+        return self.data / "jobs"
+
+    def launcher(self, root: Path | None = None, *, in_turn: bool = True) -> Launcher:
+        """Return what starts training jobs, by default those of this workspace, one at a time.
+
+        Args:
+            root: the folder of the jobs.
+            in_turn: whether they train one after the other.
+        """
+        spawn = self._spawn or Processes(self._variables)
+        return LocalLauncher(root or self.jobs, self.adapters, spawn, in_turn=in_turn)
+
+    def rounds(self, tenant: str, environment: str, base: str) -> Rounds:
+        """Return the rounds of training of a tenant's local model in an environment."""
+        return Rounds(self.data, tenant, environment, base)
+
+    @property
+    def bench(self) -> Workbench:
+        """What a trainer in this process works with."""
+        return Workbench(
+            self.models, self.environments, self.data, self.settings.judge, self.episodes
+        )
+
+    def fixed(self, name: str) -> Fixed:
+        """Return a fixed set of exemplars; blocks while it is read.
+
+        Raises:
+            UnknownName: there is no such set.
+        """
+        return Fixed.named(name, self.settings.exemplars or self.data / "exemplars")
+
+    async def close(self) -> None:
+        """Close what is open; what is used again is opened again."""
+        await self.experiences.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _embedder(self) -> Embedder:
+        if isinstance(self._embeddings, Embeddings):
+            return Embedder(type(self._embeddings).__name__.lower(), self._embeddings)
+        name = self._embeddings or self.settings.embeddings
+        return Embedder(name, self.models.embeddings(name))
+
+    def _variables(self) -> Mapping[str, str]:
+        """Return the environment of a training job: this workspace's folders, and its settings."""
+        return self.settings.for_process(data=self.data, adapters=self.local_models.adapters)
+
+
+_default: Workspace | None = None
+_default_lock: Final = threading.Lock()
+
+
+def default() -> Workspace:
+    """Return the workspace of this process's settings, which the served graphs use."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = Workspace()
+        return _default
+
+
+@asynccontextmanager
+async def store() -> AsyncIterator[BaseStore]:
+    """Open the default workspace's store, for a server."""
+    async with default().store() as opened:
+        yield opened
+
+
+def name_of(model: BaseChatModel) -> str:
+    """Return the name that a chat model is recorded under: its own, or that of its kind."""
+    for attribute in ("model_name", "model"):
+        if isinstance(name := getattr(model, attribute, None), str) and name:
+            return name
+    return str(model._llm_type)

@@ -1,0 +1,247 @@
+"""Checkpoints: how they are read, also when this project's classes had other names.
+
+A checkpoint names the class of each value by module and name. Pass the serializer to any
+checkpointer, and it reads what earlier versions wrote, and makes no other classes than the
+project's own of what is in the file:
+
+    saver = SqliteSaver(connection, serde=CheckpointSerializer())
+    graph = reflexion.build().compile(checkpointer=saver)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Any, Final, get_args, get_type_hints
+
+import ormsgpack
+from langgraph.checkpoint.serde.jsonplus import (
+    EXT_CONSTRUCTOR_KW_ARGS,
+    EXT_CONSTRUCTOR_POS_ARGS,
+    EXT_CONSTRUCTOR_SINGLE_ARG,
+    EXT_DELTA_SNAPSHOT,
+    EXT_PYDANTIC_V2,
+    JsonPlusSerializer,
+)
+from pydantic import BaseModel
+from typing_extensions import is_typeddict, override
+
+from apprentice.state.episode import EpisodeState
+from apprentice.state.exemplar import ExemplarState
+from apprentice.state.expel import ExpelState, ForTask
+from apprentice.state.feedback import FeedbackState
+from apprentice.state.insights import InsightsState
+from apprentice.state.reflexion import ReflexionState
+from apprentice.state.training import TrainingState
+
+STATES: Final = (
+    EpisodeState,
+    ExemplarState,
+    ExpelState,
+    FeedbackState,
+    ForTask,
+    InsightsState,
+    ReflexionState,
+    TrainingState,
+)
+
+RENAMED: Final[Mapping[str, str]] = {
+    # Before 0.2 every room was a package of its own, so that it was `state.nouns`.
+    "state.advice.Advice": "apprentice.state.advice.Advice",
+    "state.advice.Circumstances": "apprentice.state.advice.Circumstances",
+    "state.advice.Cost": "apprentice.state.advice.Cost",
+    "state.advice.Evidence": "apprentice.state.advice.AvailableData",
+    "state.advice.Limits": "apprentice.state.advice.Limits",
+    "state.advice.Overruling": "apprentice.state.advice.Override",
+    "state.advice.Reason": "apprentice.state.advice.Reason",
+    "state.expel.Counts": "apprentice.state.expel.OperationCounts",
+    "state.expel.ForTask": "apprentice.state.expel.ForTask",
+    "state.experience.Recalled": "apprentice.state.experience.Recollection",
+    "state.feedback.SentVerdict": "apprentice.state.feedback.SentVerdict",
+    "state.gate.Decision": "apprentice.state.gate.Decision",
+    "state.gate.Family": "apprentice.state.gate.Family",
+    "state.gate.Numbers": "apprentice.state.gate.Numbers",
+    "state.gathering.Evidence": "apprentice.state.critique.CritiqueEvidence",
+    "state.insights.Admitted": "apprentice.state.insights.Admission",
+    "state.insights.Drawn": "apprentice.state.insights.InsightDraft",
+    "state.insights.Experiment": "apprentice.state.insights.Experiment",
+    "state.insights.Insight": "apprentice.state.insights.Insight",
+    "state.insights.Plan": "apprentice.state.insights.Plan",
+    "state.insights.Quarantined": "apprentice.state.insights.QuarantinedInsight",
+    "state.insights.Report": "apprentice.state.insights.InsightReport",
+    "state.nouns.InView": "apprentice.state.nouns.InView",
+    "state.nouns.Reflection": "apprentice.state.nouns.Reflection",
+    "state.nouns.Task": "apprentice.state.nouns.Task",
+    "state.nouns.Trajectory": "apprentice.state.nouns.Trajectory",
+    "state.nouns.Usage": "apprentice.state.nouns.Usage",
+    "state.nouns.Verdict": "apprentice.state.nouns.Verdict",
+    "state.prompts.Shown": "apprentice.state.prompts.Shown",
+    "state.releases.Release": "apprentice.state.releases.Release",
+    "state.review.Change": "apprentice.state.review.RuleChange",
+    "state.review.Quarantined": "apprentice.state.review.QuarantinedOperation",
+    "state.rules.Operation": "apprentice.state.rules.Operation",
+    "state.rules.Rejected": "apprentice.state.rules.Rejection",
+    "state.rules.Rule": "apprentice.state.rules.Rule",
+    # Then names got qualifiers.
+    "apprentice.state.advice.Evidence": "apprentice.state.advice.AvailableData",
+    "apprentice.state.advice.Overruling": "apprentice.state.advice.Override",
+    "apprentice.state.expel.Counts": "apprentice.state.expel.OperationCounts",
+    "apprentice.state.experience.Recalled": "apprentice.state.experience.Recollection",
+    "apprentice.state.gathering.Evidence": "apprentice.state.critique.CritiqueEvidence",
+    "apprentice.state.insights.Admitted": "apprentice.state.insights.Admission",
+    "apprentice.state.insights.Drawn": "apprentice.state.insights.InsightDraft",
+    "apprentice.state.insights.Quarantined": "apprentice.state.insights.QuarantinedInsight",
+    "apprentice.state.insights.Report": "apprentice.state.insights.InsightReport",
+    "apprentice.state.review.Change": "apprentice.state.review.RuleChange",
+    "apprentice.state.review.Quarantined": "apprentice.state.review.QuarantinedOperation",
+    "apprentice.state.rules.Rejected": "apprentice.state.rules.Rejection",
+}
+"""Today's name of each class that was moved or renamed, by the name that it was stored with.
+
+Add a line when a class of a graph's state gets another name, and mend the lines that lead to it.
+"""
+
+_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "apprentice.state.advice.AvailableData": {
+        "graded": "can_grade",
+        "hosted": "is_hosted",
+        "solved": "successes",
+    },
+    "apprentice.state.advice.Circumstances": {"overruling": "override"},
+    "apprentice.state.insights.Plan": {"admitted": "admissions"},
+}
+"""Today's names of fields of classes, by the class's name of today and the field's old one."""
+
+_CHANNELS: Final[Sequence[tuple[frozenset[str], Mapping[str, str]]]] = (
+    (frozenset({"in_view", "moments"}), {"moments": "similar_steps"}),
+    (frozenset({"background", "reflecting"}), {"reflecting": "reflection_usage"}),
+    (
+        frozenset({"background", "adapting"}),
+        {"adapting": "plan_usage", "recalled": "recollections"},
+    ),
+    (
+        frozenset({"tasks_drawn", "reviewed"}),
+        {"rejected": "rejections", "reviewed": "ask_person"},
+    ),
+    (
+        frozenset({"book_name", "reports"}),
+        {
+            "book_name": "collection_name",
+            "done": "reports_done",
+            "drawn": "draft",
+            "reviewed": "ask_person",
+        },
+    ),
+    (frozenset({"id", "judgement"}), {"kept": "effect", "said": "named_fields"}),
+    (
+        frozenset({"job_settings", "stripped"}),
+        {
+            "following": "follow_job",
+            "kept": "other_environments",
+            "launched": "job_launched",
+            "seen": "surveyed_until",
+            "stripped": "strip_views",
+        },
+    ),
+)
+"""Today's names of fields of the graphs' states, by the old ones, and fields that tell which graph
+a checkpoint is of."""
+
+_CLASSES: Final = (
+    EXT_CONSTRUCTOR_SINGLE_ARG,
+    EXT_CONSTRUCTOR_POS_ARGS,
+    EXT_CONSTRUCTOR_KW_ARGS,
+    EXT_PYDANTIC_V2,
+)
+_OPTION: Final = ormsgpack.OPT_NON_STR_KEYS
+_OWN: Final = "apprentice."
+
+
+class CheckpointSerializer(JsonPlusSerializer):
+    """LangGraph's serializer, for checkpoints of this project's graphs.
+
+    Args:
+        allowed: more classes that may be made of what is in a checkpoint: those of the graph that
+            the project's graphs are a part of.
+    """
+
+    def __init__(self, allowed: Iterable[type] = ()) -> None:
+        super().__init__(allowed_msgpack_modules=[*own_classes(), *allowed])
+
+    @override
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """Return a value, with the names that classes and fields of states have today."""
+        kind, stored = data
+        if kind == "msgpack" and _renamed().search(stored):
+            stored = ormsgpack.packb(_unpacked(stored), option=_OPTION)
+        value = super().loads_typed((kind, stored))
+        if isinstance(value, dict) and isinstance(value.get("channel_values"), dict):
+            return _with_fields(value)
+        return value
+
+
+@cache
+def own_classes() -> tuple[tuple[str, str], ...]:
+    """Return the project's classes that a checkpoint can hold, as (module, name)."""
+    return tuple(dict.fromkeys(pair for state in STATES for pair in _classes(state, set())))
+
+
+def _classes(hint: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
+    """Yield the project's classes that a type is made of."""
+    for part in get_args(hint):
+        yield from _classes(part, seen)
+    if not isinstance(hint, type) or not hint.__module__.startswith(_OWN) or hint in seen:
+        return
+    seen.add(hint)
+    yield hint.__module__, hint.__name__
+    if is_dataclass(hint) or is_typeddict(hint) or issubclass(hint, BaseModel):
+        for field in get_type_hints(hint).values():
+            yield from _classes(field, seen)
+
+
+@cache
+def _renamed() -> re.Pattern[bytes]:
+    """Match what may be an old name, so that only such checkpoints are rewritten."""
+    modules = {name.rpartition(".")[0].encode() for name in RENAMED}
+    # A string in MessagePack begins with its length, in one byte or after a marker.
+    return re.compile(rb"[\xa0-\xbf\xd9].?(?:%s)" % b"|".join(map(re.escape, modules)), re.DOTALL)
+
+
+def _with_fields(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint under the field names of today."""
+    fields = checkpoint["channel_values"].keys()
+    for signature, names in _CHANNELS:
+        if signature <= fields:
+            seen = checkpoint["versions_seen"]
+            return {
+                **checkpoint,
+                "channel_values": _with_keys(checkpoint["channel_values"], names),
+                "channel_versions": _with_keys(checkpoint["channel_versions"], names),
+                "versions_seen": {node: _with_keys(each, names) for node, each in seen.items()},
+            }
+    return checkpoint
+
+
+def _with_keys(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in values.items()}
+
+
+def _unpacked(stored: bytes) -> Any:
+    return ormsgpack.unpackb(stored, ext_hook=_rewritten, option=_OPTION)
+
+
+def _rewritten(code: int, stored: bytes) -> ormsgpack.Ext:
+    """Return a value as it was stored, with its class's name of today, and so for all in it."""
+    if code == EXT_DELTA_SNAPSHOT:
+        return ormsgpack.Ext(code, ormsgpack.packb(_unpacked(stored), option=_OPTION))
+    if code not in _CLASSES:
+        return ormsgpack.Ext(code, stored)
+    module, name, content, *rest = _unpacked(stored)
+    stored_as = f"{module}.{name}"
+    called = RENAMED.get(stored_as, stored_as)
+    if fields := _FIELDS.get(called):
+        content = _with_keys(content, fields)
+    module, _, name = called.rpartition(".")
+    return ormsgpack.Ext(code, ormsgpack.packb([module, name, content, *rest], option=_OPTION))

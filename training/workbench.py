@@ -1,0 +1,65 @@
+"""What a trainer works with: models, adapters, environments, and who grades."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from apprentice.environments.advance import Episodes
+from apprentice.environments.registry import Environments
+from apprentice.models import Models
+from apprentice.models.names import LocalModels
+from apprentice.settings import Settings
+from apprentice.training.adapters import Adapters
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What a trainer works with.
+
+    Attributes:
+        models: the chat models, of which the local ones are trained.
+        environments: where attempts of reinforcement learning are made.
+        data: the folder of the deployment's data.
+        judge: name of the model that grades answers; '' for none.
+        episodes: the attempts under way.
+    """
+
+    models: Models
+    environments: Environments
+    data: Path
+    judge: str = ""
+    episodes: Episodes = field(default_factory=Episodes)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the workbench of a deployment."""
+        adapters = settings.adapters or settings.data / "adapters"
+        local = LocalModels(settings.local_models, adapters, settings.device)
+        return cls(
+            Models(local, settings.has_key),
+            Environments(settings.tasks, settings.alfworld),
+            settings.data,
+            settings.judge,
+        )
+
+    @property
+    def local(self) -> LocalModels:
+        """The local models and the folder of their adapters."""
+        return self.models.local
+
+    @property
+    def adapters(self) -> Adapters:
+        """The registry of adapters."""
+        return Adapters(self.local)
+
+    @property
+    def jobs(self) -> Path:
+        """The folder of the jobs."""
+        return self.data / "jobs"
+
+    @property
+    def grading(self) -> Path:
+        """The folder in which people find answers to grade."""
+        return self.data / "grading"
