@@ -595,7 +595,7 @@ async def test_who_follows_a_job_that_never_begins_does_not_wait_for_ever(
     run: Run, gathered: Any, hands: Hands
 ) -> None:
     hands.patience, hands.pause = 0.1, 0.05
-    ended = await asyncio.wait_for(run(follow=True), 30)
+    ended = await asyncio.wait_for(run(follow=True), 300)
     assert ended["stage"] == "training"
     assert ended["reason"] == f"The job {ended['job']} is waiting."
 
