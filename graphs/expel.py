@@ -26,7 +26,7 @@ from apprentice.graphs.technique import Technique
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.expel.curate import curate_with
-from apprentice.nodes.expel.draw import draw_in
+from apprentice.nodes.expel.sample import draw_in
 from apprentice.nodes.expel.extract import extract_for
 from apprentice.nodes.expel.gather import gather_with, spread
 from apprentice.nodes.expel.propose import propose

@@ -15,8 +15,8 @@ from apprentice.environments.registry import covers
 from apprentice.memory.findings import Findings
 from apprentice.nodes import Node
 from apprentice.nodes.attempt import attempted
-from apprentice.nodes.expel.draw import VALIDATION, drawn
-from apprentice.nodes.kept import findings_of, releases_of
+from apprentice.nodes.expel.sample import VALIDATION, drawn
+from apprentice.nodes.stores import findings_of, releases_of
 from apprentice.nodes.training.workshop import (
     LASTING,
     claimed,

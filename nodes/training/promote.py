@@ -9,7 +9,7 @@ from typing import Final, Literal
 from langgraph.runtime import Runtime
 
 from apprentice.nodes import Node
-from apprentice.nodes.kept import releases_of
+from apprentice.nodes.stores import releases_of
 from apprentice.nodes.training.workshop import (
     claimed,
     dataset_folder,

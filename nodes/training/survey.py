@@ -15,10 +15,10 @@ from apprentice.environments.protocol import Environment
 from apprentice.environments.registry import Environments
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
-from apprentice.nodes.expel.draw import VALIDATION
-from apprentice.nodes.kept import releases_of
-from apprentice.nodes.tasks import read, read_flag, read_name, read_number
-from apprentice.nodes.training.notice import group
+from apprentice.nodes.expel.sample import VALIDATION
+from apprentice.nodes.stores import releases_of
+from apprentice.nodes.inputs import read, read_flag, read_name, read_number
+from apprentice.nodes.training.trigger import group
 from apprentice.nodes.training.workshop import (
     Judged,
     base_of,

@@ -14,7 +14,7 @@ from langgraph.runtime import Runtime
 from apprentice.environments.registry import covers
 from apprentice.memory.experience import OpenExperience
 from apprentice.models.names import LocalModels
-from apprentice.nodes.kept import releases_of
+from apprentice.nodes.stores import releases_of
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, MissingPart
 from apprentice.state.experience import StoredAttempt

@@ -25,7 +25,7 @@ from apprentice.models.fit import base_fingerprint
 from apprentice.models.names import adapters_root
 from apprentice.nodes.attempt import attempted
 from apprentice.nodes.training import evaluate, watch
-from apprentice.nodes.training.notice import SETTING, Counter, group, notice
+from apprentice.nodes.training.trigger import SETTING, Counter, group, notice
 from apprentice.nodes.training.workshop import Jobs, covered, local_jobs
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
@@ -694,7 +694,7 @@ async def note(
 
     for one in attempts:
         (own,) = await record(runtime.context.tenant, [one])
-        await notice([own], runtime, words, start, counter, jobs)
+        await trigger_training([own], runtime, words, start, counter, jobs)
     return started
 
 
@@ -738,7 +738,7 @@ async def test_a_training_that_could_not_be_started_is_started_by_the_next_recor
         raise ConnectError("All connection attempts failed")
 
     own = await record(tenant, ATTEMPTS[:3])
-    assert not await notice(own, runtime, words, refused, counter)
+    assert not await trigger_training(own, runtime, words, refused, counter)
     assert "All connection attempts failed" in runtime.said[0]["reason"]
     assert await note(ATTEMPTS[3:4], runtime, counter) != []
 
@@ -763,7 +763,7 @@ async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(
     with claim:
         assert await looks(later[5:8]) == 0  # a run evaluates it
     assert await looks(later[8:14]) == 1
-    monkeypatch.setattr("apprentice.nodes.training.notice.AGAIN", 0.0)
+    monkeypatch.setattr("apprentice.nodes.training.trigger.AGAIN", 0.0)
     assert await looks(later[14:15]) == 1  # that run may have been killed
 
 
@@ -801,13 +801,13 @@ async def test_a_training_that_a_recording_starts_acts_and_judges_as_it_does(
             started.append(given["context"])
 
     monkeypatch.setitem(sys.modules, "langgraph_api.server", sys)
-    monkeypatch.setattr("apprentice.nodes.training.notice.get_client", lambda **_: Client())
+    monkeypatch.setattr("apprentice.nodes.training.trigger.get_client", lambda **_: Client())
     monkeypatch.setenv(SETTING, "1")
     runtime: Any = Runtime(tenant)
     acting: Any = {"max_tokens": 2000, "temperature": 0.7, "judge_model": "openai:gpt-5-mini"}
     runtime.context = Context(tenant=tenant, adapter="own", seed=3, **acting)
     (own,) = await record(tenant, ATTEMPTS[:1])
-    assert await notice([own], runtime, words, counter=Counter())
+    assert await trigger_training([own], runtime, words, counter=Counter())
     assert started == [{"tenant": tenant, "model": "local:novice", "judge": "model", **acting}]
 
 

@@ -19,7 +19,7 @@ from langgraph_sdk.client import LangGraphClient
 
 from apprentice.environments.datasets import SETTING as TASKS
 from apprentice.memory.experience import opening
-from apprentice.nodes.training.notice import SETTING
+from apprentice.nodes.training.trigger import SETTING
 from apprentice.state.nouns import Trajectory, Verdict, text_of, trajectory_id
 from apprentice.state.prompts import Shown, act_prompt
 from apprentice.training.jobs import LocalLauncher
