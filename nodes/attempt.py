@@ -126,8 +126,8 @@ def shown_from(state: ReflexionState, context: Context) -> Shown:
     """Return what the next attempt is shown: the background, and what the run's strategy adds."""
     base = state.background
     texts = [reflection.text for reflection in in_view(state, context).reflections]
-    finished = [attempt for attempt in state.attempts if not attempt.verdict.interrupted]
-    last = finished[-1:] if context.shows_last_attempt else []
+    complete = [attempt for attempt in state.attempts if not attempt.verdict.interrupted]
+    last = complete[-1:] if context.shows_last_attempt else []
     return replace(
         base,
         reflections=[*base.reflections, *texts],

@@ -27,7 +27,7 @@ def recall_in(workspace: Workspace) -> Node[ReflexionGiven, Command[Next]]:
     """Return the node that looks up the task and what is known about it."""
 
     async def recall(state: ReflexionGiven, runtime: Runtime[Context]) -> Command[Next]:
-        """Look up the task and its reflections; end the run if the task is solved or to be skipped."""
+        """Look up the task and its reflections; end the run if it is solved or skipped."""
         shown = read_shown(state.shown)
         task = await asyncio.to_thread(read_task, state.task, workspace)
         memory = Reflections(runtime.store, Context.of(runtime).tenant, task)

@@ -27,8 +27,8 @@ def store_of(runtime: Runtime[Context]) -> BaseStore:
     """
     if runtime.store is None:
         raise MissingPart(
-            "Rules are stored in a LangGraph Store, and this graph runs without one. The server has "
-            "a store; elsewhere, compile the graph with store=..., such as workspace.store()."
+            "Rules are stored in a LangGraph Store, and this graph runs without one. The server "
+            "has a store; elsewhere, compile the graph with store=..., such as workspace.store()."
         )
     return runtime.store
 

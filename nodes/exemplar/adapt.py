@@ -27,7 +27,7 @@ def adapt_with(planner: Agent | None, workspace: Workspace) -> Node[ExemplarStat
         return workspace.episodes.start(workspace.environment(task.environment), task)
 
     async def adapt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
-        """Adapt the most relevant solution to the new task; with an empty plan it is shown as it is."""
+        """Adapt the most relevant solution to the new task; an empty plan changes nothing."""
         case = texts(state.recollections, "tasks", success=True)[0]
         opening = await asyncio.to_thread(start, state.task)
         reply = await ask(

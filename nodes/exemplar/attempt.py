@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 
 from apprentice.nodes import Node
 from apprentice.nodes.attempt import run_episode, with_view
-from apprentice.nodes.recollection import shown_from, join
+from apprentice.nodes.recollection import join, shown_from
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
 from apprentice.workspace import Workspace

@@ -10,8 +10,8 @@ from langgraph.types import Command
 
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
-from apprentice.nodes.recollection import recollect, texts
 from apprentice.nodes.inputs import read_run, read_shown, read_task
+from apprentice.nodes.recollection import recollect, texts
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarGiven, ExemplarUpdate
 from apprentice.state.nouns import Usage, Verdict

@@ -175,7 +175,9 @@ class _Curation:
                 "index": index,
                 "evidence": piece.kind,
                 "operations": [str(operation) for operation in result.operations],
-                "rejections": [each.model_dump(include={"written", "reason"}) for each in rejections],
+                "rejections": [
+                    each.model_dump(include={"written", "reason"}) for each in rejections
+                ],
                 "rules": len(result.rulebook.rules),
             }
         )

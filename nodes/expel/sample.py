@@ -11,8 +11,8 @@ from langgraph.runtime import Runtime
 
 from apprentice.environments.protocol import Environment
 from apprentice.nodes import Node
-from apprentice.nodes.stores import releases_of
 from apprentice.nodes.inputs import read_flag, read_name, read_number
+from apprentice.nodes.stores import releases_of
 from apprentice.state.context import Context
 from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput

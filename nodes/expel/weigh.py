@@ -25,17 +25,17 @@ async def weigh(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
     in_force = await releases_of(runtime, state.environment).in_force_since()
     retired_rules = []
     for index, rule in enumerate(state.shown_now):
-        rule_record = record(showings, rule.id, in_force.get((rule.id, rule.text), 0.0))
-        if not rule_record.has_turned:
+        history = record(showings, rule.id, in_force.get((rule.id, rule.text), 0.0))
+        if not history.has_turned:
             continue
         retired_rules.append(rule.text)
         await log.record(
             [Operation(kind="SET", rule=rule.id, text=rule.text, weight=0)],
             run=state.run_name,
             index=SYSTEM + index,
-            evidence=rule_record.lately,
+            evidence=history.lately,
             author="system",
-            reason=f"Its record has turned: first attempts with it in view succeeded {rule_record}.",
+            reason=f"Its record has turned: first attempts with it in view succeeded {history}.",
         )
     runtime.stream_writer(
         {"type": "expel.weighed", "showings": len(showings), "retired_rules": retired_rules}

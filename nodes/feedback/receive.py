@@ -102,7 +102,7 @@ def _looked_up(sent_task: SentTask, workspace: Workspace) -> Task:
     """Return an environment's own task, so that nobody can pass a held-out task as training."""
     if not sent_task.id:
         raise BadInput(
-            f"The task of an attempt in {sent_task.environment!r} has no id. Name one of its tasks, or "
-            "another environment of your own."
+            f"The task of an attempt in {sent_task.environment!r} has no id. Name one "
+            "of its tasks, or another environment of your own."
         )
     return read_task({"environment": sent_task.environment, "id": sent_task.id}, workspace)

@@ -1,4 +1,4 @@
-"""What the steps of training share: where rounds are kept, and what is remembered to learn from."""
+"""Open a run's rounds of training, and hold, describe or end one."""
 
 from __future__ import annotations
 
@@ -7,40 +7,28 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from langgraph.runtime import Runtime
 
-from apprentice.environments.registry import covers
-from apprentice.memory.experience import OpenExperience
 from apprentice.models.names import LocalModels
 from apprentice.nodes.stores import releases_of
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, MissingPart
-from apprentice.state.experience import StoredAttempt
-from apprentice.state.nouns import Trajectory
 from apprentice.state.training import TrainingState, TrainingUpdate
-from apprentice.training.datasets.episodes import unusable
 from apprentice.training.jobs import Job, Launcher
 from apprentice.training.rounds import End, Round, Rounds
 from apprentice.training.settings import read_settings
 from apprentice.workspace import LOCAL, Workspace
 
-LASTING: Final = (BadInput, MissingPart, BrokenData)
-"""Errors that the next look would meet again: they end a round, which `again` takes up."""
+LASTING_ERRORS: Final = (BadInput, MissingPart, BrokenData)
+"""Errors that would happen again: they end a round. A run with `again` takes up its job."""
 TRIES: Final = 10
 PAUSE: Final = 0.1
-"""Seconds between two tries to claim a round that another holds."""
+"""Seconds between two tries to claim a round that another run holds."""
 
 Jobs = Callable[[], Launcher]
-"""Gives the launcher: when a step runs, not when its graph is built."""
-
-
-class Judged(NamedTuple):
-    """An attempt to learn from, with its latest verdict, and when that was given."""
-
-    attempt: Trajectory
-    at: float
+"""Returns the launcher when a step needs it, not when the graph is built."""
 
 
 def base_of(context: Context) -> str:
@@ -55,26 +43,26 @@ def rounds_of(runtime: Runtime[Context], environment: str, workspace: Workspace)
 
 
 def dataset_folder(rounds: Rounds, state: TrainingState | Round) -> Path:
-    """Return the folder of the dataset in hand."""
+    """Return the folder of a round's dataset."""
     return rounds.datasets / state.dataset
 
 
-def job_of(begun: Round, rounds: Rounds, models: LocalModels) -> Job:
-    """Return the job of a round, as its dataset and its base are now; blocks.
+def job_of(training_round: Round, rounds: Rounds, models: LocalModels) -> Job:
+    """Return the job of a round for its dataset and base as they are now; blocks on files.
 
     Raises:
-        MissingPart: the dataset is gone.
-        BrokenData: it was changed.
-        UnknownName: the base is not offered here any more.
+        MissingPart: the dataset does not exist any more.
+        BrokenData: the dataset was changed.
+        UnknownName: the base model is not available any more.
     """
-    settings = read_settings(begun.settings)
-    return Job.of(dataset_folder(rounds, begun), settings, models, rounds.tenant)
+    settings = read_settings(training_round.settings)
+    return Job.of(dataset_folder(rounds, training_round), settings, models, rounds.tenant)
 
 
-async def given_up(
+async def end_as_failed(
     runtime: Runtime[Context], rounds: Rounds, number: int, job: str, reason: str
 ) -> TrainingUpdate:
-    """End a round that cannot be gone on with; what is in force stays."""
+    """End a round that cannot go on; the release stays as it is."""
     how = End(outcome="failed", reason=reason, at=time.time())
     how = await asyncio.to_thread(rounds.end, number, how)
     runtime.stream_writer({"type": f"training.{how.outcome}", "job": job, "reason": how.reason})
@@ -82,9 +70,10 @@ async def given_up(
 
 
 async def incumbent(state: TrainingState, runtime: Runtime[Context]) -> str:
-    """Return the adapter in force, or the one before it where that is the round's own; '' for none.
+    """Return the released adapter that the round's adapter is compared with; '' for none.
 
-    So a run that was ended between its release and its last word finds what it was compared with.
+    If the round's own adapter is released already, this is the one before it. A run that was killed
+    after the release and before the end of its round then still finds the right one.
     """
     releases = releases_of(runtime, state.environment)
     release = await releases.current()
@@ -94,11 +83,15 @@ async def incumbent(state: TrainingState, runtime: Runtime[Context]) -> str:
 
 
 @asynccontextmanager
-async def claimed(rounds: Rounds, state: TrainingState) -> AsyncIterator[TrainingUpdate]:
-    """Hold a round, so that no other run acts on it; yield what to say where one does, or has."""
+async def hold_round(rounds: Rounds, state: TrainingState) -> AsyncIterator[TrainingUpdate]:
+    """Hold a round, so that no other run acts on it.
+
+    Yields:
+        An empty update. If another run holds the round or has ended it, the update to return.
+    """
     claim = await asyncio.to_thread(rounds.claim, state.number)
     tries = 1
-    while claim is None and tries < TRIES:  # whoever only looks at it lets go at once
+    while claim is None and tries < TRIES:  # a run that only looks at the round releases it at once
         await asyncio.sleep(PAUSE)
         claim = await asyncio.to_thread(rounds.claim, state.number)
         tries += 1
@@ -112,27 +105,3 @@ async def claimed(rounds: Rounds, state: TrainingState) -> AsyncIterator[Trainin
     finally:
         if claim:
             claim.close()
-
-
-async def remembered(recall_from: OpenExperience, tenant: str, environment: str) -> list[Judged]:
-    """Return what can be learned from in an environment, by id: the judged attempts at its tasks.
-
-    Attempts on held-out splits come along, because what they open with must not be trained on.
-    """
-    kept = await recall_from(tenant)
-    found = [
-        _judged(one)
-        async for one in kept.browse()
-        if covers(environment, one.trajectory.task.environment)
-    ]
-    return sorted(found, key=lambda judged: judged.attempt.id)
-
-
-def usable(judged: list[Judged]) -> list[Judged]:
-    """Return those that something can be learned from."""
-    return [one for one in judged if not unusable(one.attempt)]
-
-
-def _judged(one: StoredAttempt) -> Judged:
-    at = one.verdicts[-1].at if one.verdicts else one.trajectory.ended_at
-    return Judged(one.trajectory, at or 0.0)
