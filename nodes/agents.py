@@ -114,7 +114,7 @@ async def ask(
     conversation = list(messages)
     if agent is None:
         await workspace.ready()
-        answer = await _ask_model(conversation, workspace.resolved(context), workspace, about)
+        answer = await _ask_model(conversation, workspace.with_model(context), workspace, about)
     elif isinstance(agent, PregelProtocol):
         answer = await agent.ainvoke({"messages": conversation}, _trace_config(about))
     elif isinstance(agent, Runnable):

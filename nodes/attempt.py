@@ -36,7 +36,7 @@ def attempt_with(
     async def attempt(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
         """Attempt the task once more."""
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         trial = state.trials + 1
         name = trajectory_id(context.tenant, state.task, state.run_name, trial)
         experience = await experience_of(runtime, record_to, workspace)

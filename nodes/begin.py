@@ -29,7 +29,7 @@ def begin_in(workspace: Workspace) -> Node[EpisodeGiven, EpisodeUpdate]:
         run = read_run(state.run, runtime)
         task = await asyncio.to_thread(read_task, state.task, workspace)
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         in_view = InView()
         releases = Releases(runtime.store, context.tenant, task.environment)
         if release := await releases.chosen(context.rules):

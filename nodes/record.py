@@ -41,7 +41,7 @@ def record_episode_in(
     async def record(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
         """Count the attempt for the rules in view, store it, and return its id."""
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         attempt = trajectory_of(vars(state), context, run=state.run_name)
         # A fork has the name of its run, but is an attempt of its own.
         name = digest(attempt.id, transcript(attempt.messages))

@@ -21,7 +21,7 @@ def remind_from(
     async def remind(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
         """Recall the steps that followed an observation like the last one."""
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         if not context.similar_steps:
             return {}
         recollections = await similar_steps(

@@ -24,7 +24,7 @@ def attempt_with(
         """Attempt the task with the recollections in view."""
         view = join(state.background, shown_from(state.recollections, state.plan))
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         episode_attempt = await run_episode(episode, state.task, view, context, run=state.run_name)
         ids = [each.trajectory for each in state.recollections]
         exemplars = tuple(dict.fromkeys([*ids, *episode_attempt.in_view.exemplars]))

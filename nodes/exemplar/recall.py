@@ -28,7 +28,7 @@ def recall_in(
     async def recall(state: ExemplarGiven, runtime: Runtime[Context]) -> Command[Next]:
         """Look up the task, and what was done in similar tasks."""
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         shown = read_shown(state.shown)
         run = read_run(state.run, runtime)
         task = await asyncio.to_thread(read_task, state.task, workspace)

@@ -46,7 +46,7 @@ class Budget:
         if critic is not None:
             return cls()
         await workspace.ready()
-        model = workspace.resolved(context).model
+        model = workspace.with_model(context).model
         length = await asyncio.to_thread(workspace.context_length, model)
         if length is None:
             return cls()

@@ -41,7 +41,7 @@ async def consult(
         BadInput: that model is an embedded one.
     """
     await workspace.ready()
-    context = workspace.resolved(context)
+    context = workspace.with_model(context)
     if analyst is None and context.model in {f"local:{name}" for name in SHIPPED}:
         raise BadInput(
             f"The embedded model {context.model} only knows its own kind of task and cannot draw "

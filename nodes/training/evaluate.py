@@ -151,7 +151,7 @@ async def _attempt(
         MissingPart: no attempt has a verdict. Then no comparison is stored, so that a run with
             another judge attempts these tasks again.
     """
-    context = workspace.resolved(Context.of(runtime))
+    context = workspace.with_model(Context.of(runtime))
     room = asyncio.Semaphore(AT_ONCE)
 
     async def solve(task: Task, adapter: str) -> bool | None:

@@ -67,7 +67,7 @@ async def _release(
     environment: str, state: TrainingState, runtime: Runtime[Context], workspace: Workspace
 ) -> None:
     """Release the adapter together with the released rules."""
-    context = workspace.resolved(Context.of(runtime))
+    context = workspace.with_model(Context.of(runtime))
     releases = releases_of(runtime, environment)
     current = await releases.current()
     changes = {

@@ -38,7 +38,7 @@ def base_of(context: Context) -> str:
 
 def rounds_of(runtime: Runtime[Context], environment: str, workspace: Workspace) -> Rounds:
     """Return the rounds of a run's tenant and model in an environment."""
-    context = workspace.resolved(Context.of(runtime))
+    context = workspace.with_model(Context.of(runtime))
     return workspace.rounds(context.tenant, environment, base_of(context))
 
 

@@ -61,7 +61,7 @@ def survey_with(
     async def survey(state: TrainingGiven, runtime: Runtime[Context]) -> Command[Next]:
         """Go on with an open round, or count the attempts for a new one."""
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         checked_input = await asyncio.to_thread(read_input, state, context, settings, workspace)
         update = checked_input.update
         if update["base"]:

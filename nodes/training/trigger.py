@@ -79,7 +79,7 @@ async def _start_what_is_due(
 ) -> bool:
     start = start or (_on_server if _SERVER in sys.modules else None)
     await workspace.ready()
-    context = workspace.resolved(Context.of(runtime))
+    context = workspace.with_model(Context.of(runtime))
     threshold = workspace.settings.train_after
     learnable = [attempt for attempt in attempts if not unusable(attempt)]
     if not (start and threshold and base_of(context) and learnable):
@@ -91,7 +91,7 @@ async def _start_what_is_due(
             try:
                 await start({"environment": name, "threshold": threshold}, context)
             except BaseException:
-                workspace.trained.forget((context.tenant, name, context.model))
+                workspace.new_attempts.forget((context.tenant, name, context.model))
                 raise
             is_started = True
     return is_started
@@ -121,8 +121,8 @@ async def _due(
     workspace: Workspace,
 ) -> bool:
     """Tell whether the training graph has something to do."""
-    context = workspace.resolved(Context.of(runtime))
-    rounds, counter = rounds_of(runtime, name, workspace), workspace.trained
+    context = workspace.with_model(Context.of(runtime))
+    rounds, counter = rounds_of(runtime, name, workspace), workspace.new_attempts
     key = (context.tenant, name, context.model)
     last = await asyncio.to_thread(rounds.last)
     if last and last[1] is None:  # a round is open and waits for the end of its job

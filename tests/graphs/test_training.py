@@ -25,7 +25,7 @@ from apprentice.models.fit import base_fingerprint
 from apprentice.models.names import adapters_root
 from apprentice.nodes.attempt import attempted
 from apprentice.nodes.training import evaluate, watch
-from apprentice.nodes.training.trigger import SETTING, Counter, group, notice
+from apprentice.nodes.training.trigger import SETTING, Counter, group
 from apprentice.nodes.training.workshop import Jobs, covered, local_jobs
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
