@@ -32,9 +32,9 @@ from apprentice.nodes.training.curate import curate_from
 from apprentice.nodes.training.evaluate import evaluate_with
 from apprentice.nodes.training.launch import launch_with
 from apprentice.nodes.training.promote import promote_in, reject_in
+from apprentice.nodes.training.rounds import Jobs
 from apprentice.nodes.training.survey import survey_with
 from apprentice.nodes.training.watch import watch_with
-from apprentice.nodes.training.workshop import Jobs
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingInput, TrainingOutput, TrainingState
 from apprentice.workspace import Workspace, default

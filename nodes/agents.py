@@ -51,7 +51,6 @@ Agent = (
     | Callable[[list[AnyMessage]], Any]
 )
 RETRY: Final = RetryPolicy(max_attempts=3, retry_on=ModelUnavailable)
-PATIENCE: Final = 300.0  # seconds that a hosted model may take; providers' clients wait longer
 
 _ADVICE: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
     (
@@ -153,7 +152,7 @@ async def _ask_model(
     model = make_model() if local else await asyncio.to_thread(make_model)
     about = {**about, "model": context.model, "adapter": context.adapter}
     try:
-        async with asyncio.timeout(None if local else PATIENCE):
+        async with asyncio.timeout(None if local else workspace.patience):
             return await model.ainvoke(messages, _trace_config(about))
     except ApprenticeError:
         raise

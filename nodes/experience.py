@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from langgraph.runtime import Runtime
 
 from apprentice.memory.experience import Experience, OpenExperience
-from apprentice.memory.experience.opening import installed
 from apprentice.state.context import Context
 from apprentice.workspace import Workspace
 
@@ -17,12 +14,10 @@ async def experience_of(
 ) -> Experience | None:
     """Return the experience memory in which a run's attempts are recorded, or None.
 
-    A run records its attempts if the graph has an experience memory and a store. It does not if
-    its settings say so, or if the extra `memory` is not installed.
+    A run records its attempts if the graph has an experience memory and a store, unless the run's
+    settings switch it off.
     """
     context = Context.of(runtime)
     if record_to is None or runtime.store is None or not context.record:
-        return None
-    if record_to == workspace.experience and not await asyncio.to_thread(installed):
         return None
     return await record_to(context.tenant)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from httpx import HTTPError
 from langgraph.runtime import Runtime
 from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError
 
 from apprentice.environments.registry import Environments
@@ -77,7 +78,7 @@ async def _start_what_is_due(
     workspace: Workspace,
     start: Start | None,
 ) -> bool:
-    start = start or (_on_server if _SERVER in sys.modules else None)
+    start = start or (start_on_server if _SERVER in sys.modules else None)
     await workspace.ready()
     context = workspace.with_model(Context.of(runtime))
     threshold = workspace.settings.train_after
@@ -150,9 +151,17 @@ def _stage(training_round: Round, rounds: Rounds, launcher: Launcher) -> str:
     return "" if status.alive else status.stage
 
 
-async def _on_server(graph_input: dict[str, Any], context: Context) -> None:
-    """Start the training graph as a run of this server, if it serves that graph."""
-    client = get_client(url=None, api_key=None)
+async def start_on_server(
+    graph_input: dict[str, Any], context: Context, client: LangGraphClient | None = None
+) -> None:
+    """Start the training graph as a run of this server, if it serves that graph.
+
+    Args:
+        graph_input: the input of the training graph.
+        context: the settings of the recording run.
+        client: of the server; by default, a client within this process.
+    """
+    client = client or get_client(url=None, api_key=None)
     settings = {name: getattr(context, name) for name in SHARED_SETTINGS}
     try:
         await client.runs.create(None, GRAPH, input=graph_input, context=settings)
