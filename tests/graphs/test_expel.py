@@ -211,7 +211,7 @@ async def test_progress_is_streamed(taught: Any) -> None:
     _, _, told = taught
     kinds = [event["type"] for event in told]
     assert list(dict.fromkeys(kinds)) == [
-        "expel.begun",
+        "expel.started",
         "expel.weighed",
         "expel.gathered",
         "expel.extracted",

@@ -21,7 +21,7 @@ from apprentice.graphs import episode, training
 from apprentice.memory.releases import Releases
 from apprentice.models.fit import base_fingerprint
 from apprentice.models.names import LocalModels
-from apprentice.nodes.training.notice import group, notice, start_on_server
+from apprentice.nodes.training.trigger import group, start_on_server, trigger_training
 from apprentice.settings import Settings
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
@@ -775,7 +775,7 @@ async def note(
 
     for one in attempts:
         (own,) = await record(runtime.context.tenant, [one])
-        await notice([own], runtime, words, workspace, start)
+        await trigger_training([own], runtime, words, workspace, start)
     return started
 
 
@@ -787,7 +787,7 @@ async def test_the_recording_that_crosses_the_threshold_starts_the_training(
     assert await note(ATTEMPTS[:4], runtime, place) == []
     assert await note(ATTEMPTS[4:5], runtime, place) == [{"environment": NORTH, "threshold": 5}]
     assert await note(ATTEMPTS[5:9], runtime, place) == []
-    place.trained = Counter()  # a server that was restarted counts from memory
+    place.new_attempts = Counter()  # a server that was restarted counts from memory
     assert len(await note(ATTEMPTS[9:10], runtime, place)) == 1
 
 
@@ -818,7 +818,7 @@ async def test_a_training_that_could_not_be_started_is_started_by_the_next_recor
         raise ConnectError("All connection attempts failed")
 
     own = await record(tenant, ATTEMPTS[:3])
-    assert not await notice(own, runtime, words, place, refused)
+    assert not await trigger_training(own, runtime, words, place, refused)
     assert "All connection attempts failed" in runtime.said[0]["reason"]
     assert await note(ATTEMPTS[3:4], runtime, place) != []
 
@@ -843,7 +843,7 @@ async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(
     with claim:
         assert await looks(later[5:8]) == 0  # a run evaluates it
     assert await looks(later[8:14]) == 1
-    place.trained.again = 0.0
+    place.new_attempts.again = 0.0
     assert await looks(later[14:15]) == 1  # that run may have been killed
 
 
@@ -881,7 +881,9 @@ async def test_a_training_that_a_recording_starts_acts_and_judges_as_it_does(
     acting: Any = {"max_tokens": 2000, "temperature": 0.7, "judge_model": "openai:gpt-5-mini"}
     runtime.context = Context(tenant=tenant, adapter="own", seed=3, **acting)
     (own,) = await record(tenant, ATTEMPTS[:1])
-    assert await notice([own], runtime, words, place, partial(start_on_server, client=client))
+    assert await trigger_training(
+        [own], runtime, words, place, partial(start_on_server, client=client)
+    )
     assert started == [{"tenant": tenant, "model": "local:novice", "judge": "model", **acting}]
 
 

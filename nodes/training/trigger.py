@@ -1,7 +1,7 @@
-"""What recording sets off: the attempt that makes enough of them starts the training, aside.
+"""Start the training graph when enough judged attempts are recorded.
 
-On a server the training graph is started as a run of its own, which costs the recording a call
-within the process. Elsewhere there is nothing that could run it: whoever embeds the graph calls it.
+On a server, the training graph becomes a run of its own; the recording waits only for a call within
+the process. Elsewhere nothing is started: a program that embeds the graphs calls training itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections import Counter as Counted
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -21,12 +21,8 @@ from langgraph_sdk.errors import NotFoundError
 
 from apprentice.environments.registry import Environments
 from apprentice.memory.experience import OpenExperience
-from apprentice.nodes.training.workshop import (
-    base_of,
-    remembered,
-    rounds_of,
-    usable,
-)
+from apprentice.nodes.training.attempts import load_attempts, usable_attempts
+from apprentice.nodes.training.rounds import base_of, rounds_of
 from apprentice.state.context import Context
 from apprentice.state.errors import ApprenticeError, UnknownName
 from apprentice.state.nouns import Trajectory
@@ -37,37 +33,37 @@ from apprentice.training.rounds import Round, Rounds
 from apprentice.workspace import Workspace
 
 GRAPH: Final = "training"
-PASSED_ON: Final = ("tenant", "model", "temperature", "max_tokens", "judge", "judge_model")
-"""Settings of the recording run that the training has too: how it acts, and who judges."""
+SHARED_SETTINGS: Final = ("tenant", "model", "temperature", "max_tokens", "judge", "judge_model")
+"""Settings that the training takes from the recording run: how it acts, and who judges."""
 _SERVER: Final = "langgraph_api.server"
 _log: Final = logging.getLogger(__name__)
 
 Start = Callable[[dict[str, Any], Context], Awaitable[None]]
 
 
-async def notice(
+async def trigger_training(
     attempts: Sequence[Trajectory],
     runtime: Runtime[Context],
     recall_from: OpenExperience,
     workspace: Workspace,
     start: Start | None = None,
 ) -> bool:
-    """Take note of attempts that were recorded or judged; start the training if it is due.
+    """Count attempts that are new or newly judged, and start a training that is due.
 
-    A recording never fails for it: what goes wrong is an event and a warning in the log.
+    A failure here does not fail the recording: it becomes an event and a warning in the log.
 
     Args:
-        attempts: those that are new, or newly judged.
-        runtime: the run that recorded them: its tenant and model.
-        recall_from: where they are.
-        workspace: counts them, and has the rounds and jobs.
-        start: starts the training graph; on a server, as a run of its own.
+        attempts: the attempts that are new, or newly judged.
+        runtime: of the recording run; it names the tenant and the model.
+        recall_from: opens the experience memory with the attempts.
+        workspace: counts the attempts, and has the rounds and jobs.
+        start: starts the training graph; by default, a server starts it as a run of its own.
 
     Returns:
-        Whether the training was started.
+        Whether a training was started.
     """
     try:
-        return await _noticed(attempts, runtime, recall_from, workspace, start)
+        return await _start_what_is_due(attempts, runtime, recall_from, workspace, start)
     except (ApprenticeError, OSError, ValueError, HTTPError) as error:
         reason = redact(str(error))
         _log.warning("No training can be started: %s", reason)
@@ -75,7 +71,7 @@ async def notice(
         return False
 
 
-async def _noticed(
+async def _start_what_is_due(
     attempts: Sequence[Trajectory],
     runtime: Runtime[Context],
     recall_from: OpenExperience,
@@ -84,26 +80,26 @@ async def _noticed(
 ) -> bool:
     start = start or (start_on_server if _SERVER in sys.modules else None)
     await workspace.ready()
-    context = workspace.resolved(Context.of(runtime))
+    context = workspace.with_model(Context.of(runtime))
     threshold = workspace.settings.train_after
     learnable = [attempt for attempt in attempts if not unusable(attempt)]
     if not (start and threshold and base_of(context) and learnable):
         return False
-    started = False
-    counts = await asyncio.to_thread(_grouped, learnable, workspace.environments)
+    is_started = False
+    counts = await asyncio.to_thread(_count_by_environment, learnable, workspace.environments)
     for name, new in sorted(counts.items()):
         if await _due(name, new, runtime, recall_from, workspace):
             try:
                 await start({"environment": name, "threshold": threshold}, context)
             except BaseException:
-                workspace.trained.forget((context.tenant, name, context.model))
+                workspace.new_attempts.forget((context.tenant, name, context.model))
                 raise
-            started = True
-    return started
+            is_started = True
+    return is_started
 
 
 def group(name: str, environments: Environments) -> str:
-    """Return the environment that an attempt counts for: `toolcalls` for `toolcalls/banking`."""
+    """Return the environment for which an attempt counts: `toolcalls` for `toolcalls/banking`."""
     first = name.split("/")[0]
     try:
         return first if environments.get(first).name == first else name
@@ -111,9 +107,11 @@ def group(name: str, environments: Environments) -> str:
         return name
 
 
-def _grouped(attempts: Sequence[Trajectory], environments: Environments) -> Counted[str]:
-    """Count attempts by what they count for; blocks, since names may be those of files."""
-    return Counted(group(attempt.task.environment, environments) for attempt in attempts)
+def _count_by_environment(
+    attempts: Sequence[Trajectory], environments: Environments
+) -> Counter[str]:
+    """Count attempts by environment; blocks, because an environment may read files."""
+    return Counter(group(attempt.task.environment, environments) for attempt in attempts)
 
 
 async def _due(
@@ -123,49 +121,49 @@ async def _due(
     recall_from: OpenExperience,
     workspace: Workspace,
 ) -> bool:
-    """Tell whether there is something for the training graph to do."""
-    context = workspace.resolved(Context.of(runtime))
-    rounds, counter = rounds_of(runtime, name, workspace), workspace.trained
+    """Tell whether the training graph has something to do."""
+    context = workspace.with_model(Context.of(runtime))
+    rounds, counter = rounds_of(runtime, name, workspace), workspace.new_attempts
     key = (context.tenant, name, context.model)
     last = await asyncio.to_thread(rounds.last)
-    if last and last[1] is None:  # a round is open: it waits only for the end of its job
-        counter.counts.pop(key, None)  # what is recorded meanwhile counts for the next
+    if last and last[1] is None:  # a round is open and waits for the end of its job
+        counter.counts.pop(key, None)  # new attempts count for the next round
         stage = await asyncio.to_thread(_stage, last[0], rounds, workspace.launcher())
         return bool(stage) and counter.note_stage(key, last[0].number, stage)
-    seen = last[0].seen if last else 0.0
+    surveyed_until = last[0].seen if last else 0.0
 
     async def before() -> int:
-        found = usable(await remembered(recall_from, context.tenant, name))
-        return sum(one.at > seen for one in found)
+        attempts = usable_attempts(await load_attempts(recall_from, context.tenant, name))
+        return sum(one.at > surveyed_until for one in attempts)
 
     return await counter.add(key, new, workspace.settings.train_after, before)
 
 
-def _stage(begun: Round, rounds: Rounds, launcher: Launcher) -> str:
-    """Return the stage of a round's job; '' while a process is at it, or a run evaluates it."""
-    claim = rounds.claim(begun.number)
+def _stage(training_round: Round, rounds: Rounds, launcher: Launcher) -> str:
+    """Return the stage of a round's job; '' while its process works, or a run evaluates it."""
+    claim = rounds.claim(training_round.number)
     if claim is None:
         return ""
     claim.close()
-    if begun.job not in launcher.jobs():
+    if training_round.job not in launcher.jobs():
         return "waiting"
-    status = launcher.look(begun.job)
+    status = launcher.look(training_round.job)
     return "" if status.alive else status.stage
 
 
 async def start_on_server(
-    given: dict[str, Any], context: Context, client: LangGraphClient | None = None
+    graph_input: dict[str, Any], context: Context, client: LangGraphClient | None = None
 ) -> None:
     """Start the training graph as a run of this server, if it serves that graph.
 
     Args:
-        given: the graph's input.
-        context: of the recording run.
-        client: of the server; one within this process when None.
+        graph_input: the input of the training graph.
+        context: the settings of the recording run.
+        client: of the server; by default, a client within this process.
     """
     client = client or get_client(url=None, api_key=None)
-    settings = {name: getattr(context, name) for name in PASSED_ON}
+    settings = {name: getattr(context, name) for name in SHARED_SETTINGS}
     try:
-        await client.runs.create(None, GRAPH, input=given, context=settings)
+        await client.runs.create(None, GRAPH, input=graph_input, context=settings)
     except NotFoundError:
         return
