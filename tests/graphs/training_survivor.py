@@ -49,7 +49,7 @@ def trainer(folder: Path, *_: str) -> None:
 async def main(folder: Path, pause: float, thread: str) -> dict[str, Any]:
     """Run, resume, or look again; return what is on record."""
 
-    def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
+    def chat(name: str, *, adapter: str = "", **_: Any) -> Scripted:
         return Scripted(speaking(told("north") if adapter else Knowledge()), delay=pause)
 
     workspace = Workspace(
