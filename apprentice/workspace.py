@@ -30,9 +30,10 @@ from apprentice.environments.protocol import Environment
 from apprentice.environments.registry import Environments
 from apprentice.memory.experience import Experience
 from apprentice.memory.experience.opening import Embedder, ExperienceStores
+from apprentice.memory.experience.words import NONE, NoEmbeddings
 from apprentice.memory.fixed import Fixed
 from apprentice.memory.store import open_store
-from apprentice.models import Models
+from apprentice.models import Models, minilm
 from apprentice.models.names import LocalModels
 from apprentice.models.tokens import context_length, counter
 from apprentice.settings import Settings
@@ -330,7 +331,9 @@ class Workspace:
     def _embedder(self) -> Embedder:
         if isinstance(self._embeddings, Embeddings):
             return Embedder(type(self._embeddings).__name__.lower(), self._embeddings)
-        name = self._embeddings or self.settings.embeddings
+        name = self._embeddings or self.settings.embeddings or _embeddings_at_hand()
+        if name == NONE:
+            return Embedder(NONE, NoEmbeddings())
         return Embedder(name, self.models.embeddings(name))
 
     def _variables(self) -> Mapping[str, str]:
@@ -364,3 +367,8 @@ def name_of(model: BaseChatModel) -> str:
         if isinstance(name := getattr(model, attribute, None), str) and name:
             return name
     return str(model._llm_type)
+
+
+def _embeddings_at_hand() -> str:
+    """Return the name of the embedding model for who names none."""
+    return f"local:{minilm.NAME}" if minilm.installed() else NONE

@@ -211,8 +211,8 @@ def _pair(corpus: Corpus, place: Household) -> tuple[str, str] | None:
     failed = corpus.failures(game, 1)
     world = place.world
     kept = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
-    won = corpus.play(corpus.again(game), Knowledge(kept, appliances=dict(world.treats)), 20)
-    return (won.text(), failed[0].text()) if failed and won.solved else None
+    won = corpus.play(corpus.restart(game), Knowledge(kept, appliances=dict(world.treats)), 20)
+    return (won.text(), failed[0].text()) if failed and won.success else None
 
 
 def _book(corpus: Corpus, place: Household) -> Rulebook:

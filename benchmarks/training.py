@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from apprentice.settings import Settings, quieten_libraries
 from apprentice.training.datasets.card import Dataset, fingerprint, load
-from apprentice.training.datasets.rows import written
+from apprentice.training.datasets.rows import to_jsonl
 from apprentice.training.novice.corpus import Corpus
 from apprentice.training.settings import SftSettings
 from apprentice.training.workbench import Workbench
@@ -193,7 +193,7 @@ def _dataset(folder: Path, count: int) -> Dataset:
         for sample in islice(iter(corpus), count)
     ]
     folder.mkdir()
-    (folder / "data.jsonl").write_text(written(rows))
+    (folder / "data.jsonl").write_text(to_jsonl(rows))
     (folder / "valid.jsonl").write_text("")
     card = {
         "kind": "sft",

@@ -31,7 +31,11 @@ from apprentice.state.nouns import text_of
 from apprentice.state.statistics import Difference, difference, rate
 from apprentice.training.datasets.card import Dataset, Example, save
 from apprentice.training.datasets.curation import Curation, curate
-from apprentice.training.datasets.demonstrations import drawn_calls, together, tool_calls
+from apprentice.training.datasets.demonstrations import (
+    join_conversations,
+    sampled_calls,
+    tool_calls,
+)
 from apprentice.workspace import Workspace
 from benchmarks import shapes
 from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
@@ -238,8 +242,8 @@ async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
 
 
 def _demonstrated(shop: Workshop, shuffled: int | None) -> Dataset:
-    drawn = drawn_calls(CONVERSATIONS, shuffled=shuffled)
-    examples = together(tool_calls(shuffled=shuffled)) + drawn
+    drawn = sampled_calls(CONVERSATIONS, shuffle_seed=shuffled)
+    examples = join_conversations(tool_calls(shuffle_seed=shuffled)) + drawn
     return save(curate("sft", examples, Curation(share=0)), shop.folder / "datasets")
 
 

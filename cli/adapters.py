@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from apprentice.cli.command import App
 from apprentice.cli.options import HOME, current_workspace
 from apprentice.memory.releases import Releases, in_force
 from apprentice.models.names import NOVICE
@@ -27,9 +28,7 @@ from apprentice.state.releases import Release
 from apprentice.training.adapters import USABLE
 from apprentice.workspace import LOCAL, Workspace
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
+app = App(
     help="Look after fine-tuned adapters.",
 )
 
@@ -134,7 +133,7 @@ def export(
 
 def _print_plan(workspace: Workspace, name: str, console: Console) -> None:
     console.print("Its base has other weights now. To train it anew, one after the other:")
-    jobs = workspace.adapters.retraining(name, workspace.jobs)
+    jobs = workspace.adapters.retraining_plan(name, workspace.jobs)
     for number, job in enumerate(jobs):
         where = job.folder or f"<the dataset with fingerprint {job.dataset}>"
         parent = f" --parent <adapter {number} of these>" if number else ""

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
 
 from apprentice.cli import (
     adapters,
@@ -24,6 +23,7 @@ from apprentice.cli import (
     settings,
     upkeep,
 )
+from apprentice.cli.command import App, Group
 from apprentice.cli.ending import CODES, Stop, ended, going_on
 from apprentice.cli.journal import Finished, Plan
 from apprentice.cli.options import (
@@ -57,7 +57,7 @@ _EXAMPLES = (
 )
 
 
-class Sentences(TyperGroup):
+class Sentences(Group):
     """Prints errors raised on purpose as a sentence, and ends with the code that fits."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -68,12 +68,10 @@ class Sentences(TyperGroup):
             raise ended(error) from error
 
 
-app = typer.Typer(
+app = App(
     cls=Sentences,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -162,12 +160,12 @@ def evaluate(
             ".jsonl. Left out, a file under runs/ that the settings name.",
         ),
     ] = None,
-    memory: Annotated[
+    tenant: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Read and keep reflections and attempts under this name. Left out, nothing is "
-            "remembered.",
+            help="Whose reflections and attempts are read and recorded. Left out, nothing is "
+            "recorded.",
         ),
     ] = "",
     successes: Annotated[
@@ -204,7 +202,7 @@ def evaluate(
         limit=limit,
         max_tokens=max_tokens,
         window=window,
-        memory=memory,
+        tenant=tenant,
         training=training,
         donors=str(reflections or ""),
         successes=successes,
@@ -301,8 +299,10 @@ def _plan(
         settings["trials"] = 1
     elif settings["successes"]:
         raise BadInput(f"The technique {technique!r} shows no exemplars: leave out --successes.")
-    if settings["successes"] and settings["memory"]:
-        raise BadInput("A named memory holds what was recorded in it: leave out --successes.")
+    if settings["successes"] and settings["tenant"]:
+        raise BadInput(
+            "A tenant's exemplars are what was recorded for it: leave out --successes, or --tenant."
+        )
     plan = evaluation.planned(workspace, technique=technique, temperature=warmth, **settings)
     if chosen.borrows and not plan.donors:
         raise BadInput(

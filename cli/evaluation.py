@@ -122,12 +122,12 @@ def tasks_of(plan: Plan, workspace: Workspace) -> list[Task]:
 def context_of(plan: Plan, workspace: Workspace) -> Context:
     """Return the settings that a plan's runs have.
 
-    Unless a memory is named the tenant is a fresh one, or the one whose adapter acts, and nothing
+    Unless a tenant is named, it is a fresh one, or the one whose adapter acts, and nothing
     is recorded: what is measured stays as it is.
     """
     chosen = TECHNIQUES[technique(plan.technique)]
     return Context(
-        tenant=plan.memory or _owner(plan, workspace) or f"evaluation-{run_name(plan)}",
+        tenant=plan.tenant or _owner(plan, workspace) or f"evaluation-{run_name(plan)}",
         model=plan.model,
         adapter=plan.adapter,
         temperature=plan.temperature,
@@ -137,7 +137,7 @@ def context_of(plan: Plan, workspace: Workspace) -> Context:
         strategy=chosen.strategy,
         window=plan.window,
         recall=chosen.recall or "hybrid",
-        record=bool(plan.memory),
+        record=bool(plan.tenant),
     )
 
 
@@ -151,7 +151,7 @@ def _owner(plan: Plan, workspace: Workspace) -> str:
     if found and TECHNIQUES[technique(plan.technique)].studies:
         raise BadInput(
             f"Adapter {plan.adapter!r} belongs to {found!r}, and the rules that "
-            f"{plan.technique!r} learns would be kept as its own. Name a memory: --memory {found}."
+            f"{plan.technique!r} learns would be kept as its own. Name it: --tenant {found}."
         )
     return found
 
@@ -186,7 +186,7 @@ async def evaluate(
         watch: who follows.
         gate: bounds how many tasks are under way at once, over all evaluations that share it.
         donors: finished tasks whose reflections are lent out, for the control that borrows.
-        experience: where exemplars come from, and where a named memory's attempts are recorded;
+        experience: where exemplars come from, and where a named tenant's attempts are recorded;
             that of the workspace when None.
 
     Raises:
@@ -216,7 +216,7 @@ async def evaluate(
                 graph = _lending(lent, kept, own, workspace) if lent else shared
                 given: dict[str, Any] = {"task": task, "run": name}
                 if chosen.recall is None:
-                    given["afresh"] = not plan.memory
+                    given["afresh"] = not plan.tenant
                 done = await _run(graph, given, context, watch)
                 journal.add(done)
                 watch.finish(done)
@@ -284,14 +284,14 @@ def _row(attempt: Trajectory, workspace: Workspace) -> ResultRow:
 
 @asynccontextmanager
 async def _memory(plan: Plan, workspace: Workspace) -> AsyncIterator[BaseStore | None]:
-    """Open the store, if there is anything to keep: a named memory, or rules to learn.
+    """Open the store, if there is anything to keep: a named tenant, or rules to learn.
 
     Rules that the plan gives are released in a store of their own.
     """
     if plan.rules:
         yield await _released(plan, workspace)
         return
-    if not plan.memory and not TECHNIQUES[technique(plan.technique)].studies:
+    if not plan.tenant and not TECHNIQUES[technique(plan.technique)].studies:
         yield None
         return
     async with workspace.store() as kept:
@@ -329,5 +329,5 @@ async def _run(graph: Graph, given: Mapping[str, Any], context: Context, watch: 
         outcome=ended["outcome"],
         attempts=tuple(ended["attempts"]),
         reflections=tuple(ended.get("reflections", ())),
-        reflecting=ended.get("reflecting", Usage()),
+        reflecting=ended.get("reflection_usage", Usage()),
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 from uuid import uuid4
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData
@@ -26,11 +26,14 @@ _N = TypeVar("_N", bound=Noun)
 class Plan(Noun):
     """What is evaluated. Tasks come in a fixed order, so a run may grow by a larger limit.
 
-    `run` is drawn when a journal begins: the same plan again, in another file, is another run.
+    `tenant` is whose experience is read and written, '' for nobody's; stored as `memory`. `run` is
+    drawn when a journal begins: the same plan again, in another file, is another run.
     `successes` is how many solved training tasks the memory of exemplars is filled with; `rules`
     are shown to every attempt, in place of those that a store has released. Plans that differ in
     `draw` alone have the same tasks and other chances.
     """
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     schema_version: int = SCHEMA_VERSION
     environment: str
@@ -42,7 +45,7 @@ class Plan(Noun):
     temperature: float
     seed: int = 0
     limit: int
-    memory: str = ""
+    tenant: str = Field(default="", alias="memory")
     training: int = 0
     donors: str = ""
     max_tokens: int = Context.max_tokens
@@ -91,7 +94,8 @@ class Journal:
 def opened(path: Path, plan: Plan) -> Iterator[Journal]:
     """Open a plan's journal, or begin it.
 
-    One in which nothing was finished is not kept, unless a memory may hold what its run began.
+    A journal without a finished task is removed, unless a tenant's experience may hold what its
+    run began.
 
     Raises:
         BadInput: if it holds another plan, is being written by another process, or its folder
@@ -119,7 +123,7 @@ def opened(path: Path, plan: Plan) -> Iterator[Journal]:
         try:
             yield kept
         finally:
-            if not kept.finished and not plan.memory:
+            if not kept.finished and not plan.tenant:
                 path.unlink()
 
 

@@ -102,7 +102,7 @@ async def evaluated(
         BadInput: if too few training tasks are solved.
     """
     plan = kept.plan
-    if TECHNIQUES[technique(plan.technique)].recall is None or plan.memory:
+    if TECHNIQUES[technique(plan.technique)].recall is None or plan.tenant:
         return await evaluate(workspace, kept, watch, gate, donors)
     solved: list[Trajectory] = []
     if plan.successes:

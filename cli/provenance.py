@@ -161,7 +161,9 @@ def withdraw(
         list[str],
         typer.Argument(help="Ids, as `rules evidence` names them; how one begins is enough."),
     ],
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "Withdrawn by hand.",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why; it is kept.")
+    ] = "Withdrawn by hand.",
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:
@@ -183,7 +185,7 @@ def withdraw(
         console = Console()
         for rule in done.resting.alone:
             console.print(changed("removed", rule.text, None))
-        for rule, left in done.resting.lessened:
+        for rule, left in done.resting.reductions:
             if left.text != rule.text:
                 console.print(changed("reworded", rule.text, left.text))
             else:
@@ -199,7 +201,7 @@ def withdraw(
         console.print(f"Erased: {erased or 'nothing that was not erased before'}.")
         if done.release:
             console.print(f"In force: {done.release[:8]}.")
-        if done.resting.lessened:
+        if done.resting.reductions:
             console.print("`apprentice rules learn --tasks 0` judges what is left.")
 
     with_book(ctx, environment, memory, write)

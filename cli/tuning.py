@@ -19,11 +19,11 @@ from apprentice.cli.journal import Finished
 from apprentice.state.advice import Method
 from apprentice.state.errors import TrainingFailure
 from apprentice.state.nouns import Task, Trajectory, text_of
-from apprentice.training.at_hand import examples
+from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
-from apprentice.training.datasets.curation import Curation, HeldOut, curate
-from apprentice.training.datasets.episodes import shuffled, task_key
-from apprentice.training.jobs import Job, Launcher, Status, followed
+from apprentice.training.datasets.curation import Curation, HoldOut, curate
+from apprentice.training.datasets.episodes import shuffle_verdicts, task_key
+from apprentice.training.jobs import Job, Launcher, Status, follow
 from apprentice.training.settings import read_settings
 from apprentice.workspace import LOCAL, Workspace
 
@@ -173,10 +173,10 @@ class Workshop:
         Raises:
             MissingPart: there is too little.
         """
-        judged = shuffled(attempts, self.seed) if way.chance else list(attempts)
+        judged = shuffle_verdicts(attempts, self.seed) if way.chance else list(attempts)
         found = examples(way.method, judged)
         tasks = list(held_out)
-        aside = HeldOut.of(map(task_key, tasks), map(self._opening, tasks))
+        aside = HoldOut.of(map(task_key, tasks), map(self._opening, tasks))
         settings = Curation(share=0, minimum_rows=self.rows, minimum_tasks=self.rows)
         curated = curate(
             way.method, found.examples, settings, held_out=aside, left_out=found.left_out
@@ -240,7 +240,7 @@ async def carried_out(
 
     await asyncio.to_thread(launcher.launch, job)
     try:
-        async for status in followed(look, launcher):
+        async for status in follow(look, launcher):
             if status.stage == "done":
                 return status.outcome
             if status.stage == "failed":

@@ -45,12 +45,19 @@ def build(
         agent: who acts; the model that the run's context names when none is given.
         judge: who has the last word on the verdict; the environment when none is given, and for
             open tasks whom the run's context names.
-        recall_from: where moments of other tasks are recalled from in every turn; when none is
+        recall_from: where every turn recalls similar steps of other tasks from; when none is
             given, they are not.
         record_to: opens a tenant's experience, in which the attempt is recorded; when none is
             given, it is not.
         person: whether a person may be asked here, which takes a checkpointer. A graph that runs
             episodes as a part of it asks them itself.
+
+    Example:
+        >>> agent = lambda messages: "go to drawer 1"
+        >>> graph = build_episode(agent=agent).compile(name="episode")
+        >>> task = {"environment": "household/north/small", "id": "test/6"}
+        >>> asyncio.run(graph.ainvoke({"task": task}))["verdict"].success
+        False
     """
     own = workspace or default()
     last, turn = "record" if record_to else END, "remind" if recall_from else "act"

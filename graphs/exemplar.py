@@ -4,8 +4,8 @@ START -> recall -> attempt -> judge -> record -> END
             |         ^
             +> adapt -+                               (a plan is made of the best case)
 
-`attempt` runs the episode graph, which is reminded in every turn of what was done at similar
-moments, where the context asks for moments. What recalls and records is whatever opens a tenant's.
+`attempt` runs the episode graph, which recalls similar steps in every turn if the context's
+`similar_steps` asks for them. What recalls and records is whatever opens a tenant's.
 
 Sources: retrieved demonstrations, Liu et al. 2022 (arXiv 2101.06804) and, for agents, Zhao et al.
 2023 (arXiv 2308.10144); the cycle of case-based reasoning, Aamodt and Plaza 1994.
@@ -52,6 +52,12 @@ def build(
             workspace when none is given.
         record_to: opens a tenant's experience, in which the attempt is recorded; that of the
             workspace when none is given.
+
+    Example:
+        async with workspace.store() as store:
+            graph = build_exemplar(workspace=workspace).compile(store=store)
+            result = await graph.ainvoke({"task": task}, context=Context(exemplars=5))
+        print(result["outcome"], len(result["recollections"]))
     """
     own = workspace or default()
     source, target = recall_from or own.experience, record_to or own.experience

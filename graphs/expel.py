@@ -62,6 +62,12 @@ def build(
         critic: who writes rule operations; the context's model when none is given.
         record_to: opens a tenant's experience, in which training attempts are recorded; when none
             is given, the run alone keeps them.
+
+    Example:
+        async with workspace.store() as store:
+            graph = build_expel(workspace=workspace).compile(store=store)
+            result = await graph.ainvoke({"environment": "household/north/small"})
+        print(result["outcome"], result["reason"])
     """
     own = workspace or default()
     tried = reflexion.build(

@@ -33,6 +33,14 @@ def build(
     Args:
         workspace: has the environments and the experience; that of this process when none is given.
         record_to: opens a tenant's experience; that of the workspace when none is given.
+
+    Example:
+        messages = [{"role": "user", "content": "Where is my parcel?"}, ...]
+        task = {"environment": "returns-desk", "id": "ticket 7"}
+        async with workspace.store() as store:
+            graph = build_feedback(workspace=workspace).compile(store=store)
+            sent = await graph.ainvoke({"messages": messages, "task": task})
+            await graph.ainvoke({"trajectory": sent["id"], "verdict": {"success": True}})
     """
     own = workspace or default()
     target = record_to or own.experience

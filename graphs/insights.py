@@ -39,6 +39,12 @@ def build(*, workspace: Workspace | None = None, analyst: Agent | None = None) -
         workspace: has the models; that of this process when none is given.
         analyst: who draws insights and proposes the experiment; the model that the run's context
             names when none is given.
+
+    Example:
+        async with workspace.store() as store:
+            graph = build_insights(workspace=workspace).compile(store=store)
+            result = await graph.ainvoke({"reports": reports})
+        print(result["experiment"])
     """
     own = workspace or default()
     return (

@@ -49,6 +49,15 @@ def build(
         reflector: who writes reflections; the context's model when none is given.
         record_to: opens a tenant's experience, in which attempts are recorded; when none is given,
             they are not. What a run recorded before it was killed it does not attempt again.
+
+    Example:
+        >>> agent = lambda messages: "go to drawer 1"
+        >>> graph = build_reflexion(agent=agent, reflector=lambda messages: "Try shelf 1.")
+        >>> task = {"environment": "household/north/small", "id": "test/6"}
+        >>> run = graph.compile().ainvoke({"task": task}, context=Context(max_trials=2))
+        >>> result = asyncio.run(run)
+        >>> result["outcome"], result["trials"]
+        ('failed', 2)
     """
     own = workspace or default()
     attempted = episode.build(workspace=own, agent=agent, judge=judge).compile(

@@ -60,6 +60,12 @@ def build(
         recall_from: opens what is learned from; that of the workspace when none is given.
         jobs: gives the launcher of jobs; that of the workspace when none is given.
         settings: of a job, where a run's input gives no others.
+
+    Example:
+        async with workspace.store() as store:
+            graph = build_training(workspace=workspace).compile(store=store)
+            result = await graph.ainvoke({"environment": "returns-desk"})
+        print(result["stage"], result["reason"])
     """
     own = workspace or default()
     source, launcher = recall_from or own.experience, jobs or own.launcher

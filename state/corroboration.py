@@ -1,9 +1,9 @@
-"""Whose words a rule is made of: what a single task brings in may have been planted there.
+"""Corroboration: a rule whose words come from one task alone may be planted.
 
-Whoever gets a sentence into one transcript, on a web page or in a note, may get a model to repeat
-it as a rule. Then the rule speaks of things that no other task speaks of. What is learned about an
-environment is in the transcripts of several tasks, and a model's own general words are in none; so
-a rule that takes several words from one task alone waits for a person, whatever it says.
+An attacker can place a sentence in one transcript, on a web page or in a note, and a model may
+repeat it as a rule. Such a rule speaks of things that no other task speaks of. Knowledge about an
+environment appears in the transcripts of several tasks, and a model's own general words appear in
+none. So a rule that takes several words from one task alone waits for a person.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from apprentice.state.nouns import Trajectory, text_of
 from apprentice.state.rules import likeness
 
 FEWEST: Final = 4
-"""Tasks from which on it can be told what only one of them brings in."""
+"""Number of tasks from which on the check works."""
 BORROWED: Final = 2
-"""Words of a single task from which on a rule is stopped: one may be a rare thing's name."""
+"""Number of words of a single task that stop a rule. One word may be a rare thing's name."""
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _COMMON: Final = frozenset(
     """
@@ -36,48 +36,56 @@ _ENDING: Final = re.compile(r"(?<=\w{3})(?:ing|ed|es|s|e)$")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """How many tasks each word was met in; endings are left out of account.
+    """How many tasks each word occurs in. Words that differ only in their endings are one.
 
     Attributes:
-        tasks: how many tasks there are.
-        met: by word, in how many of them.
+        tasks: number of tasks.
+        tasks_by_word: by word, the number of tasks that it occurs in.
     """
 
     tasks: int = 0
-    met: Counter[str] = field(default_factory=Counter)
+    tasks_by_word: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, attempts: Iterable[Trajectory]) -> Self:
-        """Read what agents were told in their attempts; those at one task count together."""
+        """Read the messages that agents received; attempts at one task count together."""
         by_task: dict[str, set[str]] = {}
         for attempt in attempts:
             words = by_task.setdefault(attempt.task.id, set())
-            words.update(word for told in map(text_of, _told(attempt)) for word in _words(told))
+            words.update(
+                word
+                for text in map(text_of, _environment_messages(attempt))
+                for word in _words(text)
+            )
         return cls(len(by_task), Counter(word for words in by_task.values() for word in words))
 
-    def planted(self, text: str, known: Iterable[str] = ()) -> str | None:
+    def suspicion(self, text: str, trusted_rules: Iterable[str] = ()) -> str | None:
         """Return why a rule may have been planted by one transcript, or None.
 
         Args:
             text: the rule.
-            known: rules whose words need no other source.
+            trusted_rules: rules whose words need no other source.
         """
         if self.tasks < FEWEST:
             return None
-        stand = {word for rule in known for word in _words(rule)}
-        own = {word: said for word, said in _words(text).items() if word not in stand}
-        borrowed = [said for word, said in own.items() if self.met[word] == 1]
-        if len(borrowed) < BORROWED:
+        stand = {word for rule in trusted_rules for word in _words(rule)}
+        own = {
+            word: written_form for word, written_form in _words(text).items() if word not in stand
+        }
+        rare_words = [
+            written_form for word, written_form in own.items() if self.tasks_by_word[word] == 1
+        ]
+        if len(rare_words) < BORROWED:
             return None
-        named = ", ".join(map(repr, borrowed[:4]))
-        return f"Only one of {self.tasks} tasks speaks of {named}, so the rule may be planted."
+        names = ", ".join(map(repr, rare_words[:4]))
+        return f"Only one of {self.tasks} tasks speaks of {names}, so the rule may be planted."
 
 
-def _told(attempt: Trajectory) -> Iterable[AnyMessage]:
+def _environment_messages(attempt: Trajectory) -> Iterable[AnyMessage]:
     return (each for each in attempt.messages if each.type not in ("ai", "system"))
 
 
 def _words(text: str) -> dict[str, str]:
-    """Return a text's words as they are written, by what is left of them without endings."""
-    found = set(_WORD.findall(likeness(text))) - _COMMON
-    return {_ENDING.sub("", word): word for word in sorted(found)}
+    """Return a text's words as they are written, keyed by their stems."""
+    words = set(_WORD.findall(likeness(text))) - _COMMON
+    return {_ENDING.sub("", word): word for word in sorted(words)}

@@ -1,4 +1,4 @@
-"""From gathered attempts to the evidence that rules are drawn from, and what rests on it.
+"""Evidence for the critic: pairs and groups of attempts, cut to the room in a prompt.
 
 After ExpeL (Zhao et al. 2023, arXiv 2308.10144): every success of a task is compared with every
 failure of the same task, then successes of different tasks are looked at together.
@@ -14,9 +14,9 @@ from apprentice.state.nouns import Noun, Task, Trajectory
 from apprentice.state.reflexion import ReflexionOutcome
 
 CHUNK: Final = 8
-"""Successes that are looked at together."""
+"""Successes in one question to the critic."""
 ELIDED: Final = "…"
-"""Stands for the lines that a transcript had no room for."""
+"""Replaces the lines of a transcript that had no room."""
 
 
 class TaskAttempts(Noun):
@@ -28,13 +28,13 @@ class TaskAttempts(Noun):
     outcome: ReflexionOutcome
     attempts: tuple[Trajectory, ...] = ()
 
-    def ended(self, success: bool) -> list[Trajectory]:
+    def with_success(self, success: bool) -> list[Trajectory]:
         """Return the attempts that succeeded, or those that failed."""
         return [attempt for attempt in self.attempts if attempt.verdict.success is success]
 
 
 class CritiqueEvidence(Noun):
-    """What one question to the critic rests on.
+    """The attempts that one question to the critic shows.
 
     Attributes:
         kind: a success and a failure of one task, in this order, or successes of several tasks.
@@ -54,35 +54,39 @@ class CritiqueEvidence(Noun):
 
 
 def extract_evidence(
-    gathered: Sequence[TaskAttempts],
+    task_attempts: Sequence[TaskAttempts],
     seed: int,
     chunk: int = CHUNK,
     size: Callable[[Trajectory], int] = lambda _: 0,
     room: int | None = None,
 ) -> list[CritiqueEvidence]:
-    """Return the evidence in what was gathered: pairs, then chunks of successes.
+    """Return the evidence in tasks' attempts: pairs, then chunks of successes.
 
     Args:
-        gathered: tasks with their attempts.
+        task_attempts: tasks with their attempts.
         seed: shuffles the successes.
-        chunk: successes a chunk, at most.
+        chunk: successes per chunk, at most.
         size: counts an attempt's tokens.
-        room: tokens a chunk, at most; a success that has more is alone. None for any.
+        room: tokens per chunk, at most. A longer success stands alone. None: no limit.
     """
     pairs = [
         CritiqueEvidence(kind="pair", trajectories=(success.id, failure.id))
-        for each in gathered
-        for success in each.ended(True)
-        for failure in each.ended(False)
+        for each in task_attempts
+        for success in each.with_success(True)
+        for failure in each.with_success(False)
     ]
-    by_task = {each.task.id: each.ended(True) for each in gathered if each.ended(True)}
-    solved = [each.task for each in gathered if each.task.id in by_task]
-    ordered = [
-        success for task in alternate_kinds(solved, Random(seed)) for success in by_task[task.id]
+    by_task = {
+        each.task.id: each.with_success(True) for each in task_attempts if each.with_success(True)
+    }
+    solved_tasks = [each.task for each in task_attempts if each.task.id in by_task]
+    successes = [
+        success
+        for task in alternate_kinds(solved_tasks, Random(seed))
+        for success in by_task[task.id]
     ]
     return pairs + [
         CritiqueEvidence(kind="successes", trajectories=tuple(success.id for success in part))
-        for part in _chunks(ordered, chunk, size, room)
+        for part in _chunks(successes, chunk, size, room)
     ]
 
 
@@ -92,47 +96,49 @@ def _chunks(
     size: Callable[[Trajectory], int],
     room: int | None,
 ) -> Iterator[list[Trajectory]]:
-    """Put successes together in their order, as many as may be and have room."""
+    """Group successes in their order, up to the limits of number and tokens."""
     part: list[Trajectory] = []
-    taken = 0
+    tokens = 0
     for success in successes:
         more = size(success)
-        if part and (len(part) == most or (room is not None and taken + more > room)):
+        if part and (len(part) == most or (room is not None and tokens + more > room)):
             yield part
-            part, taken = [], 0
+            part, tokens = [], 0
         part.append(success)
-        taken += more
+        tokens += more
     if part:
         yield part
 
 
 def shorten(texts: Sequence[str], count: Callable[[str], int], room: int) -> list[str]:
-    """Return transcripts that have room together: the longest lose lines from their middle.
+    """Return transcripts that fit together: the longest lose lines from their middle.
 
     Args:
         texts: the transcripts.
         count: counts a text's tokens.
-        room: tokens that all may have together.
+        room: tokens of all transcripts together, at most.
     """
-    shown, left = list(texts), room
+    results, room_left = list(texts), room
     places = sorted(range(len(texts)), key=lambda place: count(texts[place]))
-    for done, place in enumerate(places):
-        shown[place] = _cut(texts[place], count, left // (len(places) - done))
-        left -= count(shown[place])
-    return shown
+    for number, place in enumerate(places):
+        results[place] = _cut(texts[place], count, room_left // (len(places) - number))
+        room_left -= count(results[place])
+    return results
 
 
 def _cut(text: str, count: Callable[[str], int], room: int) -> str:
     lines, cut = text.splitlines(), text
-    for kept in range(len(lines) - 1, -1, -1):
+    for line_count in range(len(lines) - 1, -1, -1):
         if count(cut) <= room:
             break
-        cut = "\n".join([*lines[: kept - kept // 2], ELIDED, *lines[len(lines) - kept // 2 :]])
+        cut = "\n".join(
+            [*lines[: line_count - line_count // 2], ELIDED, *lines[len(lines) - line_count // 2 :]]
+        )
     return cut
 
 
 def alternate_kinds(tasks: Iterable[Task], rng: Random) -> Iterator[Task]:
-    """Shuffle tasks so that kinds take turns for as long as they last."""
+    """Shuffle tasks so that kinds take turns until each runs out."""
     by_kind: dict[str, list[Task]] = {}
     for task in tasks:
         by_kind.setdefault(task.kind, []).append(task)

@@ -58,14 +58,14 @@ def _largest_excluded(wins: int, ties: int, losses: int, level: float) -> float:
     low, high = -1.0, 1.0
     for _ in range(_PRECISION):
         middle = (low + high) / 2
-        excluded = _log_evidence(wins, ties, losses, middle) >= -log(level)
-        low, high = (middle, high) if excluded else (low, middle)
+        is_excluded = _log_evidence(wins, ties, losses, middle) >= -log(level)
+        low, high = (middle, high) if is_excluded else (low, middle)
     return low
 
 
 def _log_evidence(wins: int, ties: int, losses: int, over: float) -> float:
     """Average the fortunes of all shares."""
-    fortunes = [wins * won + ties * tied + losses * lost for won, tied, lost in _logarithms(over)]
+    fortunes = [wins * win + ties * tie + losses * loss for win, tie, loss in _logarithms(over)]
     best = max(fortunes)
     return best + log(sum(exp(fortune - best) for fortune in fortunes) / _STRATEGIES)
 

@@ -1,9 +1,9 @@
-"""Chat messages of whichever form, read into the one form that everything here speaks.
+"""Reads chat messages of several formats into LangChain's messages.
 
-Read are LangChain's messages (objects, and each way of writing them as JSON), OpenAI's, and plain
-JSON: `{"role": …, "content": …}`, `{"from": …, "value": …}` or a pair of role and content. They
-come from outside: nothing is loaded by a name in them, nothing is guessed, and what a message has
-beside is kept in its `additional_kwargs`.
+The reader takes LangChain's messages (objects, and every JSON form of them), OpenAI's, and plain
+JSON: `{"role": …, "content": …}`, `{"from": …, "value": …}` or a pair of role and content. Messages
+come from outside, so the reader loads no class by a name in them and guesses nothing. Fields that a
+message class does not have go into `additional_kwargs`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MESSAGE_LIMIT: Final = 2_000
 CHARACTER_LIMIT: Final = 2_000_000  # of the transcript as JSON
 
 REASONING: Final = re.compile(r"<think>.*?(?:</think>|\Z)", re.I | re.S)
-"""What models write before they answer, where it stands in the text."""
+"""Reasoning that models write into the text before the answer."""
 
 _CLASSES: Final[dict[str, type[AnyMessage]]] = {
     "human": HumanMessage,
@@ -67,27 +67,27 @@ _FORMS: Final = (
 )
 
 
-def read_messages(given: object) -> tuple[AnyMessage, ...]:
+def read_messages(transcript: object) -> tuple[AnyMessage, ...]:
     """Return a transcript's messages.
 
-    A tool's answer that does not say which call it answers answers the oldest unanswered one. A
-    call whose arguments cannot be read stays as an invalid call, with the reason.
+    A tool result without a call id is matched to the oldest call without a result. A call whose
+    arguments cannot be read becomes an invalid call, with the reason.
 
     Raises:
         BadInput: if it is no list of messages; names the first one that cannot be read.
-        OutOfBounds: if it has more messages or characters than are taken.
+        OutOfBounds: if it has too many messages or characters.
         UnknownName: if a message has an unknown role.
     """
-    if isinstance(given, str | bytes) or not isinstance(given, Sequence):
-        raise BadInput(f"The messages are {_kind(given)}, but must be a list. {_FORMS}")
-    if not given:
-        raise BadInput("The list of messages is empty, so there is nothing to learn from.")
-    if len(given) > MESSAGE_LIMIT:
-        raise OutOfBounds("The number of messages", len(given), 1, MESSAGE_LIMIT)
+    if isinstance(transcript, str | bytes) or not isinstance(transcript, Sequence):
+        raise BadInput(f"The messages are {_kind(transcript)}, but must be a list. {_FORMS}")
+    if not transcript:
+        raise BadInput("The list of messages is empty. Send at least one message.")
+    if len(transcript) > MESSAGE_LIMIT:
+        raise OutOfBounds("The number of messages", len(transcript), 1, MESSAGE_LIMIT)
     open_calls: deque[str] = deque()
     messages: list[AnyMessage] = []
     size = 0
-    for number, each in enumerate(given, 1):
+    for number, each in enumerate(transcript, 1):
         try:
             message = _message(number, each, open_calls)
             size += len(message.model_dump_json())
@@ -100,43 +100,49 @@ def read_messages(given: object) -> tuple[AnyMessage, ...]:
     return tuple(messages)
 
 
-def _message(number: int, given: object, open_calls: deque[str]) -> AnyMessage:
-    fields = _fields(number, given)
+def _message(number: int, message: object, open_calls: deque[str]) -> AnyMessage:
+    fields = _fields(number, message)
     if reason := flaw(fields):
-        raise BadInput(f"Message {number} cannot be kept: {reason}.")
+        raise BadInput(f"Message {number} cannot be stored: {reason}.")
     role = _role(number, fields)
     if role == "ai":
         fields |= _calls(number, fields)
         open_calls.extend(call["id"] for call in fields["tool_calls"] if call["id"])
     elif role == "tool":
-        answered = fields.get("tool_call_id")
-        if answered is None:
+        call_id = fields.get("tool_call_id")
+        if call_id is None:
             fields["tool_call_id"] = open_calls.popleft() if open_calls else ""
-        elif answered in open_calls:
-            open_calls.remove(answered)
-    made = _CLASSES[role]
-    known = {name: value for name, value in fields.items() if name in made.model_fields}
-    beside = {name: value for name, value in fields.items() if name not in made.model_fields}
-    known["content"] = _content(role, fields)
-    known["additional_kwargs"] = {**fields["additional_kwargs"], **beside}
+        elif call_id in open_calls:
+            open_calls.remove(call_id)
+    message_class = _CLASSES[role]
+    own_fields = {
+        name: value for name, value in fields.items() if name in message_class.model_fields
+    }
+    beside = {
+        name: value for name, value in fields.items() if name not in message_class.model_fields
+    }
+    own_fields["content"] = _content(role, fields)
+    own_fields["additional_kwargs"] = {**fields["additional_kwargs"], **beside}
     try:
-        return made.model_validate(known)
+        return message_class.model_validate(own_fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"Message {number}: {where!r} cannot be read: {first['msg']}.") from error
 
 
-def _fields(number: int, given: object) -> dict[str, Any]:
-    """Return what a message says, under the names that LangChain has for it, and its role."""
-    if isinstance(given, BaseMessage):
-        whole = message_chunk_to_message(given) if isinstance(given, BaseMessageChunk) else given
-        given = whole.model_dump()
-    if isinstance(given, tuple | list) and len(given) == 2:
-        given = {"role": given[0], "content": given[1]}
-    if not isinstance(given, Mapping):
-        raise BadInput(f"Message {number} is {_kind(given)}, but must be an object. {_FORMS}")
-    fields = dict(given)
+def _fields(number: int, message: object) -> dict[str, Any]:
+    """Return a message's fields under LangChain's names, with its role."""
+    if isinstance(message, BaseMessage):
+        whole = (
+            message_chunk_to_message(message) if isinstance(message, BaseMessageChunk) else message
+        )
+        message = whole.model_dump()
+    if isinstance(message, tuple | list) and len(message) == 2:
+        message = {"role": message[0], "content": message[1]}
+    if not isinstance(message, Mapping):
+        raise BadInput(f"Message {number} is {_kind(message)}, but must be an object. {_FORMS}")
+    fields = dict(message)
     if isinstance(fields.get("kwargs"), Mapping) and "lc" in fields:  # langchain_core.load.dumpd
         path = fields.get("id")
         name = path[-1] if isinstance(path, list) and path else None
@@ -155,12 +161,12 @@ def _fields(number: int, given: object) -> dict[str, Any]:
 
 def _role(number: int, fields: dict[str, Any]) -> str:
     kind, role = fields.pop("type", None), fields.pop("role", None)
-    said = role if role is not None else kind
-    if said is None:
+    name = role if role is not None else kind
+    if name is None:
         raise BadInput(f"Message {number} has no role. {_FORMS}")
-    if not isinstance(said, str) or said not in _ROLES:
-        raise UnknownName(f"role of message {number}", str(said), _SPOKEN)
-    return _ROLES[said]
+    if not isinstance(name, str) or name not in _ROLES:
+        raise UnknownName(f"role of message {number}", str(name), _SPOKEN)
+    return _ROLES[name]
 
 
 def _content(role: str, fields: Mapping[str, Any]) -> Any:
@@ -177,32 +183,36 @@ def _calls(number: int, fields: dict[str, Any]) -> dict[str, Any]:
     beside = dict(fields["additional_kwargs"])
     earlier = beside.pop("tool_calls", None), beside.pop("function_call", None)
     legacy = fields.pop("function_call", None) or earlier[1]
-    given = fields.get("tool_calls") or earlier[0] or ([legacy] if legacy else [])
-    if isinstance(given, str):
-        given = _parsed(given)
-    if not isinstance(given, Sequence) or not all(isinstance(each, Mapping) for each in given):
+    calls_in = fields.get("tool_calls") or earlier[0] or ([legacy] if legacy else [])
+    if isinstance(calls_in, str):
+        calls_in = _parse(calls_in)
+    if not isinstance(calls_in, Sequence) or not all(
+        isinstance(each, Mapping) for each in calls_in
+    ):
         raise BadInput(
-            f"Message {number}: 'tool_calls' is {_kind(given)}, but must be a list of objects."
+            f"Message {number}: 'tool_calls' is {_kind(calls_in)}, but must be a list of objects."
         )
     unread = fields.get("invalid_tool_calls")
     calls, invalid = [], [*unread] if isinstance(unread, list) else []
-    for place, each in enumerate(given):
+    for place, each in enumerate(calls_in):
         call_id = str(each.get("id") or f"call_{number}_{place}")
         function = each.get("function", each)
         name = function.get("name") if isinstance(function, Mapping) else None
-        written = function.get("args", function.get("arguments", {})) if name else each
-        arguments = _parsed(written or "") if isinstance(written, str | None) else written
+        arguments_in = function.get("args", function.get("arguments", {})) if name else each
+        arguments = (
+            _parse(arguments_in or "") if isinstance(arguments_in, str | None) else arguments_in
+        )
         if isinstance(name, str) and isinstance(arguments, Mapping):
             calls.append(tool_call(name=name, args=dict(arguments), id=call_id))
             continue
         reason = "Its arguments are no JSON object." if name else "It names no tool."
         invalid.append(
-            invalid_tool_call(name=name, args=_written(written), id=call_id, error=reason)
+            invalid_tool_call(name=name, args=_as_text(arguments_in), id=call_id, error=reason)
         )
     return {"tool_calls": calls, "invalid_tool_calls": invalid, "additional_kwargs": beside}
 
 
-def _parsed(text: str) -> object:
+def _parse(text: str) -> object:
     """Read JSON or, as older data has it, a Python literal; None if it is neither."""
     for read in (json.loads, ast.literal_eval):
         try:
@@ -213,7 +223,7 @@ def _parsed(text: str) -> object:
     return None
 
 
-def _written(value: object) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
@@ -222,18 +232,18 @@ def _kind(value: object) -> str:
 
 
 def write_message(message: AnyMessage) -> dict[str, Any]:
-    """Return a message as OpenAI's chat form has it, with what LangChain has beside it.
+    """Return a message in OpenAI's chat form, plus LangChain's own fields.
 
-    Reading it back gives the same message; what only reads OpenAI's form finds that.
+    `read_messages` reads the same message back. Readers of OpenAI's form ignore the rest.
     """
     whole = message.model_dump(mode="json")
     kind = whole.pop("type")
-    written: dict[str, Any] = {"role": _WRITTEN[kind], "content": whole.pop("content")}
+    fields: dict[str, Any] = {"role": _WRITTEN[kind], "content": whole.pop("content")}
     calls = whole.pop("tool_calls", None)
     if calls:
-        written["tool_calls"] = [_written_call(call) for call in calls]
+        fields["tool_calls"] = [_written_call(call) for call in calls]
     defaults = _CLASSES[kind].model_fields
-    return written | {
+    return fields | {
         name: value
         for name, value in whole.items()
         if value and not (name in defaults and value == defaults[name].default)

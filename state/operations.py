@@ -1,9 +1,9 @@
 # ruff: noqa: RUF001  (models write typographic punctuation, so it is matched as such)
-"""Reading rule operations from what a model wrote.
+"""Reads rule operations from a model's answer.
 
 A model writes lines such as `AGREE 2: Mugs are kept in cabinets.` (Zhao et al. 2023, arXiv
-2308.10144). The parser forgives form: Markdown, bullets, code fences, missing spaces, lower case,
-a rule spread over several lines. It doesn't forgive meaning: a rule's number is never guessed.
+2308.10144). The parser tolerates Markdown, bullets, code fences, missing spaces, lower case, and a
+rule spread over several lines. It never guesses a rule's number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apprentice.state.rules import RULE_LENGTH, Kind, Operation, Rejection
 
 
 class ParsedOperations(Noun):
-    """The operations found in a text, in order, and the lines that meant to be one but are not."""
+    """The operations in a text, in order, and the lines that look like one but cannot be read."""
 
     operations: tuple[Operation, ...] = ()
     rejections: tuple[Rejection, ...] = ()
@@ -49,7 +49,7 @@ _DIGITS: Final = 6
 
 
 def parse_operations(text: str) -> ParsedOperations:
-    """Read rule operations from what a model wrote. No text raises."""
+    """Read rule operations from a model's answer. No text raises an error."""
     operations: list[Operation] = []
     rejections: list[Rejection] = []
     for entry in _entries(_decodable(text)):
@@ -79,29 +79,29 @@ def _decodable(text: str) -> str:
 def _entries(text: str) -> Iterator[_Entry]:
     """Yield the lines that open an operation, each joined with the lines that continue it."""
     entry: _Entry | None = None
-    going = False
+    is_open = False
     for line in map(plain, text.splitlines()):
-        if opened := _opening(line):
+        if opening := _opening(line):
             if entry:
                 yield entry
-            entry, going = opened, True
-        elif entry and going:
-            going = _continues(entry.rest, line)
-            if going:
+            entry, is_open = opening, True
+        elif entry and is_open:
+            is_open = _continues(entry.rest, line)
+            if is_open:
                 entry = _Entry(entry.verb, f"{entry.rest} {line}".rstrip())
     if entry:
         yield entry
 
 
 def _opening(line: str) -> _Entry | None:
-    """Read a line's verb; prose that merely begins with such a word is None."""
+    """Read a line's verb. Return None for prose that begins with such a word."""
     body = _LEAD.sub("", line, count=1)
     verb = _VERB.match(body)
     if verb is None:
         return _Entry("", body) if _UNKNOWN.match(body) else None
     entry = _Entry(verb[1].upper(), body[verb.end() :])
-    shouted = verb[1].isupper()
-    return entry if shouted or _TARGET.match(entry.rest) else None
+    is_upper = verb[1].isupper()
+    return entry if is_upper or _TARGET.match(entry.rest) else None
 
 
 def _continues(rest: str, line: str) -> bool:
@@ -112,21 +112,21 @@ def _continues(rest: str, line: str) -> bool:
 
 
 def _read(entry: _Entry) -> Operation | Rejection:
-    """Read one operation, or say why it is none."""
-    written = f"{entry.verb}{entry.rest}"
+    """Read one operation, or say why it cannot be read."""
+    line = f"{entry.verb}{entry.rest}"
     if not entry.verb:
-        return _refuse(written, "The operations are ADD, AGREE, EDIT and REMOVE.")
+        return _refuse(line, "The operations are ADD, AGREE, EDIT and REMOVE.")
     target = _TARGET.match(entry.rest)
     if target is None:
-        return _refuse(written, "After the operation comes one rule number, then a colon.")
+        return _refuse(line, "After the operation comes one rule number, then a colon.")
     if _SECOND.search(target["text"]):
-        return _refuse(written, "The line holds more than one operation; each needs its own.")
-    number, rule = target["number"], _unwrapped(target["text"])
-    copied = _COPIED.match(rule)
-    if copied:
-        rule = rule[copied.end() :]
-    if reason := _unclear(entry.verb, number, copied and copied[1], rule):
-        return _refuse(written, reason)
+        return _refuse(line, "The line holds more than one operation; each needs its own.")
+    number, rule = target["number"], _unwrap(target["text"])
+    repeated_number = _COPIED.match(rule)
+    if repeated_number:
+        rule = rule[repeated_number.end() :]
+    if reason := _unclear(entry.verb, number, repeated_number and repeated_number[1], rule):
+        return _refuse(line, reason)
     return Operation(
         kind=cast("Kind", entry.verb),
         number=None if entry.verb == "ADD" else int(number),
@@ -134,15 +134,15 @@ def _read(entry: _Entry) -> Operation | Rejection:
     )
 
 
-def _unclear(verb: str, number: str | None, copied: str | None, rule: str) -> str | None:
-    """Say what keeps an operation from being understood, if anything."""
+def _unclear(verb: str, number: str | None, repeated_number: str | None, rule: str) -> str | None:
+    """Say what is unclear about an operation, if anything."""
     if verb != "ADD":
         if number is None:
             return f"{verb} names no rule number, and none is guessed."
         if len(number) > _DIGITS:
             return f"{verb} names a rule number with {len(number)} digits."
-        if copied is not None and int(copied) != int(number):
-            return f"{verb} names two rules, {number} and {copied}."
+        if repeated_number is not None and int(repeated_number) != int(number):
+            return f"{verb} names two rules, {number} and {repeated_number}."
     if not rule and verb in ("ADD", "EDIT"):
         return f"{verb} gives no rule."
     if len(rule) > RULE_LENGTH:
@@ -150,7 +150,7 @@ def _unclear(verb: str, number: str | None, copied: str | None, rule: str) -> st
     return None
 
 
-def _unwrapped(text: str) -> str:
+def _unwrap(text: str) -> str:
     """Take off the Markdown and the quotation marks around a rule."""
     rule = text.replace("**", "").replace("__", "").strip(" *_")
     if len(rule) > 1 and rule[0] + rule[-1] in _QUOTES:
@@ -158,5 +158,5 @@ def _unwrapped(text: str) -> str:
     return rule.strip(" *_")
 
 
-def _refuse(written: str, reason: str) -> Rejection:
-    return Rejection(written=plain(_decodable(written[:2_000]))[:200], reason=reason)
+def _refuse(line: str, reason: str) -> Rejection:
+    return Rejection(written=plain(_decodable(line[:2_000]))[:200], reason=reason)

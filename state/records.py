@@ -1,4 +1,4 @@
-"""How rules fare in use: the nouns Showing and Record, and when a record has turned."""
+"""How rules do in use: Showing, Record, and when a record has turned for the worse."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydantic import Field
 from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun
 
 WINDOW: Final = 16
-"""The latest first attempts, which are compared with all before them."""
+"""Number of latest first attempts that are compared with all before them."""
 CHANCE: Final = 0.01
-"""How unlikely a drop has to be before a rule's record counts as turned."""
+"""The probability by chance below which a drop counts as real."""
 
 
 class Showing(Noun):
@@ -28,40 +28,40 @@ class Showing(Noun):
 
 
 class Record(Noun):
-    """What became of the attempts that were shown a rule.
+    """The outcomes of the attempts that were shown a rule.
 
-    Every attempt counts. Whether the record has turned is told from first attempts alone: later
-    ones are at the harder tasks, and are shown what was learned about their very task as well.
+    `has_turned` looks at first attempts only. Later attempts are at harder tasks, and their prompts
+    show reflections on the same task as well.
 
     Attributes:
         shown: all attempts that were shown it.
-        succeeded: how many of them succeeded.
-        shown_before: first attempts, but for the latest.
-        succeeded_before: how many of them succeeded.
+        successes: how many of them succeeded.
+        shown_before: first attempts before the latest.
+        successes_before: how many of them succeeded.
         shown_lately: the latest first attempts.
-        succeeded_lately: how many of them succeeded.
+        successes_lately: how many of them succeeded.
         lately: their ids.
     """
 
     shown: int = 0
-    succeeded: int = 0
+    successes: int = 0
     shown_before: int = 0
-    succeeded_before: int = 0
+    successes_before: int = 0
     shown_lately: int = 0
-    succeeded_lately: int = 0
+    successes_lately: int = 0
     lately: tuple[str, ...] = ()
 
     @property
-    def turned(self) -> bool:
-        """Whether it succeeds less of late than before, beyond chance (Fisher's exact test)."""
+    def has_turned(self) -> bool:
+        """Whether the success rate has dropped lately, beyond chance (Fisher's exact test)."""
         if self.shown_lately < WINDOW or self.shown_before < WINDOW:
             return False
-        before = (self.shown_before, self.succeeded_before)
-        return _drop(*before, self.shown_lately, self.succeeded_lately) <= CHANCE
+        before = (self.shown_before, self.successes_before)
+        return _drop(*before, self.shown_lately, self.successes_lately) <= CHANCE
 
     def __str__(self) -> str:
-        lately = f"{self.succeeded_lately} of {self.shown_lately} lately"
-        return f"{lately}, {self.succeeded_before} of {self.shown_before} before"
+        lately = f"{self.successes_lately} of {self.shown_lately} lately"
+        return f"{lately}, {self.successes_before} of {self.shown_before} before"
 
 
 def record(showings: Iterable[Showing], rule: str, since: float = 0.0) -> Record:
@@ -78,11 +78,11 @@ def record(showings: Iterable[Showing], rule: str, since: float = 0.0) -> Record
     before, lately = first[:-WINDOW], first[-WINDOW:]
     return Record(
         shown=len(own),
-        succeeded=_successes(own),
+        successes=_successes(own),
         shown_before=len(before),
-        succeeded_before=_successes(before),
+        successes_before=_successes(before),
         shown_lately=len(lately),
-        succeeded_lately=_successes(lately),
+        successes_lately=_successes(lately),
         lately=tuple(each.trajectory for each in lately),
     )
 
@@ -91,11 +91,11 @@ def _successes(showings: Sequence[Showing]) -> int:
     return sum(each.success for each in showings)
 
 
-def _drop(shown: int, succeeded: int, shown_lately: int, succeeded_lately: int) -> float:
-    """Return the chance of so few successes of late if nothing had changed."""
-    total, successes = shown + shown_lately, succeeded + succeeded_lately
+def _drop(shown: int, successes_before: int, shown_lately: int, successes_lately: int) -> float:
+    """Return the probability of so few late successes if nothing had changed."""
+    total, successes = shown + shown_lately, successes_before + successes_lately
     ways = sum(
         comb(successes, few) * comb(total - successes, shown_lately - few)
-        for few in range(max(0, shown_lately - (total - successes)), succeeded_lately + 1)
+        for few in range(max(0, shown_lately - (total - successes)), successes_lately + 1)
     )
     return ways / comb(total, shown_lately)

@@ -1,7 +1,7 @@
-"""Judging by a rubric: what a model is asked, and what its answer amounts to.
+"""Grading by a rubric: reads a model's judgement into a verdict.
 
-A judgement that cannot be read, that leaves a criterion out or that contradicts itself amounts to a
-verdict without success: it is never guessed what was meant.
+A judgement that cannot be read, leaves a criterion out or contradicts itself becomes a verdict with
+success None. The reader never guesses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RUBRIC: Final = "rubric"
 
 
 class Finding(BaseModel):
-    """What a judge found of one criterion; `met` is None where it cannot tell."""
+    """A judge's finding on one criterion; `met` is None if the judge cannot tell."""
 
     model_config = ConfigDict(strict=True)
 
@@ -30,7 +30,7 @@ class Finding(BaseModel):
 
 
 class Judgement(BaseModel):
-    """What a judge writes."""
+    """A judge's answer."""
 
     model_config = ConfigDict(strict=True)
 
@@ -39,9 +39,9 @@ class Judgement(BaseModel):
 
 
 def is_open(task: Task) -> bool:
-    """Return whether a task's attempts can only be judged by a model, a person or later feedback.
+    """Tell whether only a model, a person or later feedback can grade a task's attempts.
 
-    Such a task has a rubric in its metadata, be it an empty one.
+    Such a task has a rubric in its metadata, possibly an empty one.
     """
     return isinstance(task.metadata.get(RUBRIC), Sequence)
 
@@ -52,58 +52,58 @@ def unknown(why: str) -> Verdict:
 
 
 def read_judgement(text: str, rubric: Sequence[str]) -> Verdict:
-    """Return the verdict that a model's judgement amounts to; its score is the part that is met."""
-    found = _judgements(text)
-    if not found:
+    """Return the verdict of a model's judgement. Its score is the share of criteria met."""
+    judgements = _judgements(text)
+    if not judgements:
         return unknown("The judge's answer holds no judgement that can be read.")
-    first, *others = found
+    first, *others = judgements
     if any(other != first for other in others):
         return unknown("The judge contradicts itself: it gives several judgements.")
     if sorted(finding.number for finding in first.criteria) != list(range(1, len(rubric) + 1)):
         return unknown(f"The judge did not judge each of the {len(rubric)} criteria once.")
-    met = [finding.met for finding in first.criteria]
-    success = False if False in met else None if None in met else True
+    results = [finding.met for finding in first.criteria]
+    success = False if False in results else None if None in results else True
     if first.success is not success:
         return unknown(
             "The judge contradicts itself: its verdict does not follow from its findings."
         )
     if success is None:
-        return unknown(f"The judge cannot tell. {_told(first, rubric)}")
-    score = met.count(True) / len(met)
-    feedback = _told(first, rubric) or "Every criterion is met."
+        return unknown(f"The judge cannot tell. {_feedback(first, rubric)}")
+    score = results.count(True) / len(results)
+    feedback = _feedback(first, rubric) or "Every criterion is met."
     return Verdict(success=success, score=score, feedback=feedback, source="model")
 
 
 def _judgements(text: str) -> list[Judgement]:
     """Return every judgement in a text, in order."""
     text = REASONING.sub("", text)
-    found, start = [], text.find("{")
+    judgements, start = [], text.find("{")
     while start >= 0:
         try:
             value, end = _DECODER.raw_decode(text, start)
-            found.append(Judgement.model_validate(value))
+            judgements.append(Judgement.model_validate(value))
         except (ValueError, RecursionError) as error:
             # A whole object that is no judgement may hold one: look inside it, too.
             end = start + 1
             if isinstance(error, RecursionError):
                 break
         start = text.find("{", end)
-    return found
+    return judgements
 
 
-def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that has a key twice: which of them was meant?"""
-    made = dict(pairs)
-    if len(made) < len(pairs):
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that has a key twice, because one of the values would be lost."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         raise ValueError("A key is there twice.")
-    return made
+    return fields
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_said_once)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique_keys)
 
 
-def _told(judgement: Judgement, rubric: Sequence[str]) -> str:
-    """Word what is not met, or cannot be told, with the reasons."""
+def _feedback(judgement: Judgement, rubric: Sequence[str]) -> str:
+    """List the criteria that are not met or unclear, with the reasons."""
     lines = []
     for finding in sorted(judgement.criteria, key=lambda finding: finding.number):
         if finding.met:

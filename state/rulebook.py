@@ -3,12 +3,12 @@
 Semantics after ExpeL (Zhao et al. 2023, arXiv 2308.10144): a rule enters at strength 2, AGREE and
 EDIT add one, REMOVE takes one (three once the list is over-full), a rule at 0 is retired; within a
 batch the order is REMOVE, AGREE, EDIT, ADD; the strongest rule comes first and ties keep their
-order. Numbers exist in prompts alone, the log speaks of ids:
+order. Prompts use numbers, and the log uses ids:
 
-    text --parse--> operations on numbers --judge--> operations on ids --fold--> rulebook
+    text --parse--> operations on numbers --validate--> operations on ids --fold--> rulebook
 
 The steps are in `state/operations.py`, `state/validator.py` (with `state/screen.py`) and
-`state/fold.py`; this module is what the other rooms import.
+`state/fold.py`; other rooms import this module.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Rulebook(Noun):
     Attributes:
         rules: the rules in force, in the order and with the numbers (from 1) that prompts show.
         retired: rules at strength 0, by id; a person's AGREE or EDIT revives them.
-        merged: ids of rules that were added when their text was in the book already; votes on
-            them count for the rule that has the text.
+        merged: ids of rules whose text another rule had already, each with that rule's id. Votes
+            on them count for that rule.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -79,15 +79,15 @@ class Rulebook(Noun):
         """The hash of the rules in force: equal contents, equal version."""
         return digest([(rule.id, rule.text, rule.strength) for rule in self.rules])
 
-    def shown(self, limit: int = LIMIT) -> tuple[Rule, ...]:
+    def strongest(self, limit: int = LIMIT) -> tuple[Rule, ...]:
         """Return the rules that a release shows: the strongest, with the same numbers."""
         return self.rules[: max(0, limit)]
 
     def full(self, limit: int = LIMIT) -> bool:
-        """Tell whether a model is asked for a REMOVE before an ADD."""
+        """Tell whether the list is full, so that a model has to REMOVE before it may ADD."""
         return len(self.rules) >= limit
 
-    def listing(self) -> str:
+    def numbered_rules(self) -> str:
         """Return the rules as prompts number them."""
         return number_lines([rule.text for rule in self.rules]) if self.rules else NO_RULES
 
@@ -99,17 +99,17 @@ class Rulebook(Noun):
         limit: int = LIMIT,
         origin: str = "",
     ) -> ApplyResult:
-        """Judge operations against this book and do those that stand.
+        """Validate operations against this rulebook and apply the valid ones.
 
         Args:
             operations: on numbers, as parsed, or on ids, as people and programs give them.
-            author: a model is held to four operations and to what the screening lets pass, and
-                it can't revive a rule.
+            author: a model may give four operations, its texts have to pass the screen, and it
+                cannot revive a rule.
             limit: the number of rules at which the list is full.
-            origin: the key of the batch to be, from which new rules' ids are derived; by default
-                this book's version.
+            origin: the key of the batch; new rules' ids derive from it. Default: this rulebook's
+                version.
         """
-        bench = OperationValidator(
+        validator = OperationValidator(
             self.rules,
             self.retired,
             self.merged,
@@ -117,21 +117,23 @@ class Rulebook(Noun):
             overfull=len(self.rules) >= limit + OVERFULL,
             origin=origin or self.version,
         )
-        accepted = bench.judge(operations)
-        folding = _thaw(self)
-        folding.take(accepted, author)
+        operations_in_effect = validator.validate(operations)
+        state = _thaw(self)
+        state.take(operations_in_effect, author)
         return ApplyResult(
-            rulebook=_freeze(folding), operations=accepted, rejections=tuple(bench.rejections)
+            rulebook=_freeze(state),
+            operations=operations_in_effect,
+            rejections=tuple(validator.rejections),
         )
 
 
 class ApplyResult(Noun):
-    """What came of operations.
+    """The result of applying operations.
 
     Attributes:
-        rulebook: the new book.
-        operations: what was done, with ids and weights, as a batch logs it.
-        rejected: what was not done.
+        rulebook: the new rulebook.
+        operations: the applied ones, with ids and weights, as a batch logs them.
+        rejections: the operations that were not applied.
     """
 
     rulebook: Rulebook
@@ -144,8 +146,8 @@ class Batch(Noun):
 
     Attributes:
         key: `batch_key` of run, index and evidence.
-        base: version of the book that the operations were judged against.
-        evidence: ids of the trajectories that the operations rest on.
+        base: version of the rulebook that the operations were validated against.
+        evidence: ids of the trajectories behind the operations.
         time: Unix time in seconds, later than that of any batch its writer knew.
     """
 
@@ -189,72 +191,75 @@ def in_order(batches: Iterable[Batch]) -> list[Batch]:
 
 
 def fold(batches: Iterable[Batch], start: Rulebook | None = None) -> Rulebook:
-    """Return the book that batches make, in whatever order and from however many logs they come.
+    """Return the rulebook that batches make. Their order and the number of logs do not matter.
 
     Args:
         batches: the batches.
-        start: the book that all batches before them made; by default there are none.
+        start: the rulebook that earlier batches made; empty by default.
     """
-    folding = _thaw(start or Rulebook())
+    state = _thaw(start or Rulebook())
     for batch in in_order(batches):
-        folding.take(batch.operations, batch.author)
-    return _freeze(folding)
+        state.take(batch.operations, batch.author)
+    return _freeze(state)
 
 
 def replay(batches: Iterable[Batch]) -> Iterator[tuple[Batch, Rulebook]]:
-    """Yield every batch, in order, with the book that it led to."""
-    folding = _thaw(Rulebook())
+    """Yield every batch, in order, with the rulebook after it."""
+    state = _thaw(Rulebook())
     for batch in in_order(batches):
-        folding.take(batch.operations, batch.author)
-        yield batch, _freeze(folding)
+        state.take(batch.operations, batch.author)
+        yield batch, _freeze(state)
 
 
 def history(batches: Iterable[Batch], rule: str) -> list[Event]:
-    """Return what was done to one rule, by its id, votes that had no effect included."""
-    folding = _thaw(Rulebook())
+    """Return the events of one rule, by its id, including votes without effect."""
+    state = _thaw(Rulebook())
     events: list[Event] = []
     for batch in in_order(batches):
-        for event in folding.take(batch.operations, batch.author):
-            met = {event.operation.rule, *(each.id for each in (event.before, event.after) if each)}
-            if rule in met:
+        for event in state.take(batch.operations, batch.author):
+            rule_ids = {
+                event.operation.rule,
+                *(each.id for each in (event.before, event.after) if each),
+            }
+            if rule in rule_ids:
                 events.append(event.model_copy(update={"batch": batch.key}))
     return events
 
 
 def diff(before: Rulebook, after: Rulebook) -> list[Difference]:
-    """Return how two books differ: the later one's rules in its order, then those that are gone."""
+    """Return the differences of two rulebooks: rules of the later one first, then removed ones."""
     old = {rule.id: rule for rule in before.rules}
-    kept = {rule.id for rule in after.rules}
-    changed = [
+    rule_ids = {rule.id for rule in after.rules}
+    changes = [
         Difference(before=old.get(rule.id), after=rule)
         for rule in after.rules
         if old.get(rule.id) != rule
     ]
-    return changed + [Difference(before=rule) for rule in before.rules if rule.id not in kept]
+    return changes + [Difference(before=rule) for rule in before.rules if rule.id not in rule_ids]
 
 
 def rollback(current: Rulebook, target: Rulebook) -> tuple[Operation, ...]:
-    """Return the operations that give a book another one's rules, order included.
+    """Return the operations that give a rulebook the rules and the order of another one.
 
-    They go through `apply` and into the log like any others: going back is one more step forward.
+    `apply` and the log treat them like any others, so a rollback is one more batch.
     """
-    wanted = {rule.id for rule in target.rules}
-    gone = [
+    target_ids = {rule.id for rule in target.rules}
+    removals = [
         Operation(kind="SET", rule=rule.id, text=rule.text, weight=0)
         for rule in current.rules
-        if rule.id not in wanted
+        if rule.id not in target_ids
     ]
-    kept = [
+    restorations = [
         Operation(kind="SET", rule=rule.id, text=rule.text, weight=rule.strength)
         for rule in target.rules
     ]
-    return (*gone, *kept)
+    return (*removals, *restorations)
 
 
-def _thaw(book: Rulebook) -> Fold:
-    return Fold(book.rules, book.retired, book.merged)
+def _thaw(rulebook: Rulebook) -> Fold:
+    return Fold(rulebook.rules, rulebook.retired, rulebook.merged)
 
 
-def _freeze(folding: Fold) -> Rulebook:
-    merged = dict(sorted(folding.merged.items()))
-    return Rulebook(rules=folding.rules(), retired=folding.retired(), merged=merged)
+def _freeze(state: Fold) -> Rulebook:
+    merged = dict(sorted(state.merged.items()))
+    return Rulebook(rules=state.rules(), retired=state.retired(), merged=merged)

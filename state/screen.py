@@ -1,14 +1,13 @@
 # ruff: noqa: RUF001  (look-alike characters are what is looked for)
-"""Screening of rule text: what a model drew from transcripts is untrusted until shown harmless.
+"""Screening of rule texts: a rule that a model wrote is untrusted.
 
-A rule is one plain sentence that every later prompt repeats, so whoever gets a sentence into a
-transcript may try to get an order into every prompt. `screen` names what makes a text more than a
-plain sentence. It errs towards a person's review, which is where a flagged rule goes.
+Every later prompt repeats a rule, so an attacker who gets a sentence into a transcript may get an
+order into every prompt. `screen` says why a text is more than one plain sentence. In doubt it flags
+the rule, and a person reviews it.
 
-It is one layer. Forms that a prompt, a program or a browser reads are caught, and orders with
-consequences beyond the task (`state/consequences.py`) as far as they use ordinary words; bad advice
-about the task itself isn't. Against that stand independent evidence for a rule, validation on
-held-out tasks, and people.
+It is one layer of several. It catches forms that a prompt, a program or a browser interprets, and
+orders with consequences beyond the task in ordinary words (`state/consequences.py`). It does not
+catch bad advice about the task itself: corroboration, validation on held-out tasks and people do.
 """
 
 from __future__ import annotations
@@ -138,7 +137,7 @@ _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf|approx)\.", re.IGNORECASE)
 
 def screen(text: str) -> str | None:
     """Return why a rule's text may not reach a prompt unreviewed, or None if it may."""
-    if reason := _malformed(text):
+    if reason := _form_problem(text):
         return reason
     skeleton = _skeleton(text)
     letters = "".join(filter(str.isalpha, skeleton))
@@ -147,15 +146,15 @@ def screen(text: str) -> str | None:
         (skeleton, _ORDERS),
         (letters, _SQUEEZED),
     )
-    for searched, signs in searches:
+    for form, signs in searches:
         for what, pattern in signs:
-            if match := pattern.search(searched):
+            if match := pattern.search(form):
                 return f"The rule holds {what}: {match[0][:40]!r}."
     act = beyond_the_task(skeleton)
     return f"The rule holds {act}." if act else None
 
 
-def _malformed(text: str) -> str | None:
+def _form_problem(text: str) -> str | None:
     """Say what keeps a text from being one sentence in visible characters."""
     if not any(map(str.isalpha, text)):
         return "The rule has no words."
@@ -181,8 +180,8 @@ def _scripts(letters: Iterable[str]) -> set[str]:
 
 def _skeleton(text: str) -> str:
     """Fold a text to what a reader makes of it: no case, no accents, digits in words as letters."""
-    folded = unicodedata.normalize("NFKD", text).casefold().replace("’", "'")
-    bare = "".join(c for c in folded if not unicodedata.combining(c))
+    letters = unicodedata.normalize("NFKD", text).casefold().replace("’", "'")
+    bare = "".join(c for c in letters if not unicodedata.combining(c))
     return " ".join(
         word.rstrip("!|").translate(_LEET) if any(map(str.isalpha, word)) else word
         for word in bare.split()

@@ -17,7 +17,7 @@ from apprentice.environments.household.nouns import THINGS, TREATMENTS
 from apprentice.environments.household.world import world
 from apprentice.state.nouns import text_of
 from apprentice.training.novice.player import Episode
-from apprentice.training.novice.writing import Entry, operations
+from apprentice.training.novice.text_exercises import Entry, operations
 
 _KEPT = re.compile(r"Look for (\w+) in/on a (\w+)\.")
 _WORKS = re.compile(r"To (\w+) a thing, use the (\w+)\.")
@@ -44,7 +44,7 @@ def expert_critic(messages: Sequence[AnyMessage]) -> str:
     ended = re.split(r"\nSTATUS: (SUCCESS|FAIL)(?:\n\n|$)", told)
     home = world("north")  # which one is of no matter here
     successes = [
-        Episode(home, opening, tuple(turns), frozenset(), solved=True)
+        Episode(home, opening, tuple(turns), frozenset(), success=True)
         for text, status in zip(ended[::2], ended[1::2], strict=False)
         if status == "SUCCESS"
         for opening, turns in [_turns(text)]

@@ -1,1 +1,1 @@
-"""From trajectories to weights. Knows environments and models; knows nothing of graphs."""
+"""Train adapters from trajectories. This package uses environments and models, but no graphs."""

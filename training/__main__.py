@@ -1,4 +1,4 @@
-"""Carry out a job that was launched: `python -m apprentice.training FOLDER`."""
+"""Run a job that was launched: `python -m apprentice.training FOLDER`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from apprentice.training.workbench import Workbench
 
 
 def main() -> None:
-    """Read the job's folder and carry the job out; the exit status tells how it ended."""
+    """Run the training job in a folder; the exit status is 0 if it succeeds."""
     parser = argparse.ArgumentParser(prog="python -m apprentice.training", description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="a job's folder, as a launcher wrote it")
+    parser.add_argument("folder", type=Path, help="the job's folder, as a launcher wrote it")
     parser.add_argument(
-        "--in-turn", action="store_true", help="wait until no other such job of its folder trains"
+        "--in-turn", action="store_true", help="wait until no other job with --in-turn trains"
     )
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
         bench = Workbench.of(Settings.of_process())
     except ApprenticeError as error:
         sys.exit(str(error))
-    sys.exit(carry_out(given.folder, bench, in_turn=given.in_turn))
+    sys.exit(carry_out(options.folder, bench, in_turn=options.in_turn))
 
 
 if __name__ == "__main__":

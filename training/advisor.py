@@ -1,7 +1,8 @@
-"""Should one fine-tune, and how? A pure function, with reasons for people.
+"""Advise for or against a fine-tune, with a method and with reasons in sentences.
 
-In doubt, don't: what a prompt can do is cheaper, sooner and undone in a second. One reason against
-is enough to hold off; without a reason for it there is nothing to gain.
+The advisor prefers prompts: they are cheaper and faster to change, and a change is undone in a
+second. One reason against a fine-tune is enough to advise against it. A fine-tune also needs at
+least one reason for it.
 """
 
 from __future__ import annotations
@@ -11,24 +12,25 @@ from typing import Final
 
 from apprentice.state.advice import Advice, AvailableData, Circumstances, Cost, Method, Need, Reason
 from apprentice.training.datasets.curation import MINIMUM_ROWS, MINIMUM_TASKS
-from apprentice.training.small_models import AS_OF, fitting
+from apprentice.training.small_models import AS_OF, models_within
 
 ROOM: Final = 0.1  # share of attempts that fail
-LATEST: Final = 365.0  # days until it has to have paid
+LATEST: Final = 365.0  # days in which a fine-tune has to pay off
 DAYS_A_MONTH: Final = 30.0
 
 _NEEDS: Final[dict[Need, str]] = {
-    "domain_language": "The domain has a language of its own, which examples teach best.",
-    "tone": "Answers need one tone, which instructions keep only loosely.",
-    "format": "Answers need one format, exactly.",
+    "domain_language": "The domain has its own language, which examples teach best.",
+    "tone": "Answers need a consistent tone, which instructions alone do not ensure.",
+    "format": "Answers need an exact format.",
     "tool_calls": "Tool calls have to be exact.",
-    "reasoning": "The problems need longer reasoning, which can be rewarded.",
+    "reasoning": "The problems need longer reasoning, and rewards can teach it.",
 }
 _METHODS: Final[dict[Method, str]] = {
-    "sft": "Prompts with ideal answers are at hand: supervised fine-tuning.",
-    "vision": "Images with labels are at hand: supervised fine-tuning of a model that sees.",
-    "dpo": "Better and worse answers to the same prompts are at hand: preference optimisation.",
-    "grpo": "Answers can be graded: reinforcement learning from the grade.",
+    "sft": "Prompts with ideal answers are available: use supervised fine-tuning.",
+    "vision": "Images with labels are available: use supervised fine-tuning of a vision model.",
+    "dpo": "Better and worse answers to the same prompts are available: use preference "
+    "optimisation.",
+    "grpo": "Answers can be graded: use reinforcement learning.",
 }
 
 
@@ -36,18 +38,18 @@ def advise(evidence: AvailableData, circumstances: Circumstances | None = None) 
     """Advise for or against a fine-tune.
 
     Args:
-        evidence: what is at hand to learn from.
-        circumstances: what for and at which prices; by default nothing is known of them.
+        evidence: the data that is available.
+        circumstances: needs, limits and prices; by default none are known.
     """
-    given = circumstances or Circumstances()
-    method = choose_method(evidence, given)
-    cost = estimate(evidence, given, method)
-    grounds = list(_grounds(evidence, given))
-    cons = list(_cons(evidence, given, method, cost))
+    facts = circumstances or Circumstances()
+    method = choose_method(evidence, facts)
+    cost = estimate(evidence, facts, method)
+    grounds = list(_grounds(evidence, facts))
+    cons = list(_cons(evidence, facts, method, cost))
     if not grounds and not cons:
         cons = [_against("no_need", _no_need(evidence))]
     tune = not cons
-    models = fitting(given.limits)
+    models = models_within(facts.limits)
     advice = Advice(
         tune=tune,
         method=method if tune else None,
@@ -55,28 +57,28 @@ def advise(evidence: AvailableData, circumstances: Circumstances | None = None) 
         cost=cost,
         model=f"{models[0].name} (table of {AS_OF})" if models else "",
     )
-    overruling = given.overruling
-    if overruling is None:
+    override = facts.override
+    if override is None:
         return advice
-    chosen = (overruling.method or method or "sft") if overruling.tune else None
-    update = {"tune": overruling.tune, "method": chosen, "overruled": overruling}
+    method_used = (override.method or method or "sft") if override.tune else None
+    update = {"tune": override.tune, "method": method_used, "overruled": override}
     return advice.model_copy(update=update)
 
 
-def choose_method(evidence: AvailableData, given: Circumstances) -> Method | None:
-    """Return the method that suits the data and the needs; None when there is too little.
+def choose_method(evidence: AvailableData, circumstances: Circumstances) -> Method | None:
+    """Return the method that suits the data and the needs; None if there is too little data.
 
-    Imitation comes first; preference and reward refine what it has brought about.
+    Imitation comes first. Preference and reward refine its result.
     """
     enough = {kind for kind, count in evidence.rows.items() if count >= MINIMUM_ROWS[kind]}
-    if not evidence.graded:
+    if not evidence.can_grade:
         enough.discard("grpo")
     order: list[Method] = ["sft", "vision", "dpo", "grpo"]
-    if given.limits.vision:
+    if circumstances.limits.vision:
         order = ["vision"]
-    elif {"tone", "format"} & set(given.needs) and "tool_calls" not in given.needs:
+    elif {"tone", "format"} & set(circumstances.needs) and "tool_calls" not in circumstances.needs:
         order = ["dpo", "sft", "grpo"]
-    elif "reasoning" in given.needs and evidence.last:
+    elif "reasoning" in circumstances.needs and evidence.last:
         order = ["grpo", "dpo", "sft"]
     elif evidence.last == "sft":
         order = ["dpo", "grpo", "sft", "vision"]
@@ -85,40 +87,40 @@ def choose_method(evidence: AvailableData, given: Circumstances) -> Method | Non
     return next((method for method in order if method in enough), None)
 
 
-def estimate(evidence: AvailableData, given: Circumstances, method: Method | None) -> Cost:
-    """Return what a fine-tune costs and saves, in the currency of the prices."""
+def estimate(evidence: AvailableData, circumstances: Circumstances, method: Method | None) -> Cost:
+    """Return the cost and the savings of a fine-tune, in the currency of the prices."""
     tokens = evidence.tokens.get(method, 0) if method else 0
-    training = tokens / 1e6 * given.hours_per_million * given.price_per_hour
-    upkeep = given.upkeep_per_month + training * DAYS_A_MONTH / given.retrain_days
-    saved_tokens = given.tokens_saved or evidence.shown_tokens
-    a_month = given.requests_per_day * DAYS_A_MONTH
-    saved = a_month * saved_tokens / 1e6 * given.price_per_million
-    net = saved - upkeep
+    training = tokens / 1e6 * circumstances.hours_per_million * circumstances.price_per_hour
+    upkeep = circumstances.upkeep_per_month + training * DAYS_A_MONTH / circumstances.retrain_days
+    saved_tokens = circumstances.tokens_saved or evidence.shown_tokens
+    a_month = circumstances.requests_per_day * DAYS_A_MONTH
+    savings = a_month * saved_tokens / 1e6 * circumstances.price_per_million
+    net = savings - upkeep
     if training == 0 and net >= 0:
         days: float | None = 0.0
     else:
         days = training / net * DAYS_A_MONTH if net > 0 else None
     return Cost(
-        training=training, upkeep_per_month=upkeep, saved_per_month=saved, break_even_days=days
+        training=training, upkeep_per_month=upkeep, saved_per_month=savings, break_even_days=days
     )
 
 
-def _grounds(evidence: AvailableData, given: Circumstances) -> Iterator[Reason]:
-    """Say what there is to gain. That there is data to learn from is no gain yet."""
-    for need in given.needs:
+def _grounds(evidence: AvailableData, circumstances: Circumstances) -> Iterator[Reason]:
+    """Yield the reasons for a fine-tune; available data alone is not a reason."""
+    for need in circumstances.needs:
         yield _for(need, _NEEDS[need])
-    failing = evidence.attempts - evidence.solved
-    if evidence.attempts and failing / evidence.attempts >= ROOM and evidence.solved:
+    failures = evidence.attempts - evidence.successes
+    if evidence.attempts and failures / evidence.attempts >= ROOM and evidence.successes:
         yield _for(
             "room",
-            f"{failing} of {evidence.attempts} attempts failed, and the others show how it is "
-            "done.",
+            f"{failures} of {evidence.attempts} attempts failed, and the successes show how to "
+            "solve the tasks.",
         )
-    if evidence.shown_tokens and given.requests_per_day and given.price_per_million:
+    if evidence.shown_tokens and circumstances.requests_per_day and circumstances.price_per_million:
         yield _for(
             "tokens",
-            f"Each request shows about {evidence.shown_tokens} tokens of what was learned; in the "
-            "weights they cost nothing.",
+            f"Each prompt contains about {evidence.shown_tokens} tokens of rules, exemplars and "
+            "reflections. In the weights they cost nothing.",
         )
 
 
@@ -128,58 +130,61 @@ def _data(evidence: AvailableData, method: Method | None) -> Iterator[Reason]:
 
 
 def _cons(
-    evidence: AvailableData, given: Circumstances, method: Method | None, cost: Cost
+    evidence: AvailableData, circumstances: Circumstances, method: Method | None, cost: Cost
 ) -> Iterator[Reason]:
-    if evidence.hosted:
+    if evidence.is_hosted:
         yield _against(
             "hosted",
-            "The base model is not on this machine: export the dataset and train it where it is.",
+            "The base model does not run on this machine. Export the dataset, and train the model "
+            "where it runs.",
         )
     if method is None:
         yield _against("too_little", _too_little(evidence))
     elif evidence.tasks < MINIMUM_TASKS:
         yield _against(
             "one_sided",
-            f"The rows come from {evidence.tasks} tasks; at least {MINIMUM_TASKS} are needed, or "
-            "they are learned by heart.",
+            f"The rows come from {evidence.tasks} tasks. At least {MINIMUM_TASKS} are needed, or "
+            "the model memorises them.",
         )
-    if evidence.attempts and evidence.solved == evidence.attempts and not given.needs:
+    if evidence.attempts and evidence.successes == evidence.attempts and not circumstances.needs:
         yield _against("all_solved", "Every attempt succeeded: there is nothing to correct.")
-    if given.prototype:
-        yield _against("prototype", "It is a prototype: what is asked of it will still change.")
-    if given.base_moving:
-        yield _against("base_moving", "A better base model is expected: wait, and train that.")
-    if given.budget is not None and cost.training > given.budget:
+    if circumstances.prototype:
+        yield _against("prototype", "This is a prototype, and its requirements will still change.")
+    if circumstances.base_moving:
+        yield _against("base_moving", "A better base model is expected. Wait, and train that one.")
+    if circumstances.budget is not None and cost.training > circumstances.budget:
         yield _against(
-            "budget", f"Training costs about {cost.training:.2f}, more than {given.budget:.2f}."
+            "budget",
+            f"Training costs about {cost.training:.2f}, more than {circumstances.budget:.2f}.",
         )
-    if not given.needs:
-        yield from _unpaid(given, cost)
+    if not circumstances.needs:
+        yield from _unpaid(circumstances, cost)
 
 
-def _unpaid(given: Circumstances, cost: Cost) -> Iterator[Reason]:
-    """Where only money speaks for it, the money has to come back."""
+def _unpaid(circumstances: Circumstances, cost: Cost) -> Iterator[Reason]:
+    """Yield the reasons against a fine-tune that is only about cost and does not pay off."""
     if not (cost.training or cost.upkeep_per_month):
         return
     days = cost.break_even_days
     if days is None:
         yield _against(
             "never_pays",
-            f"It saves {cost.saved_per_month:.2f} a month and costs {cost.upkeep_per_month:.2f} "
-            "a month to keep: it never pays.",
+            f"It saves {cost.saved_per_month:.2f} a month, but its upkeep costs "
+            f"{cost.upkeep_per_month:.2f} a month, so it never pays off.",
         )
-    elif days > min(LATEST, given.retrain_days):
+    elif days > min(LATEST, circumstances.retrain_days):
         yield _against(
             "pays_late",
-            f"It pays after {days:.0f} days, but is due again after {given.retrain_days}.",
+            f"It pays off after {days:.0f} days, but retraining is due after "
+            f"{circumstances.retrain_days} days.",
         )
 
 
 def _no_need(evidence: AvailableData) -> str:
-    failing = evidence.attempts - evidence.solved
+    failures = evidence.attempts - evidence.successes
     return (
-        f"Nothing shows that prompts do not suffice: {failing} of {evidence.attempts} attempts "
-        "failed, and no need was named. Keep to prompts."
+        f"Nothing shows that prompts do not suffice: {failures} of {evidence.attempts} attempts "
+        "failed, and no need was named. Keep using prompts."
     )
 
 

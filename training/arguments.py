@@ -1,4 +1,4 @@
-"""What all methods tell the library's trainers, worked out from a job's settings."""
+"""The trainer arguments that all methods share, derived from a job's settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
 from trl.kernels import chunked_logprob
-from trl.trainer import utils as scoring
+from trl.trainer import utils as trl_utils
 
 from apprentice.training.base import Base, bf16_pays
 from apprentice.training.lora import complete_head
@@ -24,11 +24,11 @@ def arguments(
     """Return the arguments that every trainer takes.
 
     Args:
-        settings: the job's.
-        base: the model to be trained.
-        out: folder of the checkpoints.
-        rows: how many samples there are to learn from.
-        held_out: how many to evaluate on.
+        settings: the settings of the job.
+        base: the model to train.
+        out: the folder of the checkpoints.
+        rows: the number of samples to train on.
+        held_out: the number of samples to evaluate on.
     """
     device = base.device
     steps = settings.max_steps or math.ceil(
@@ -36,7 +36,7 @@ def arguments(
     )
     every = min(settings.every or max(1, math.ceil(steps / 10)), steps)
     recompute = {"on": True, "off": False, "auto": not base.small}[settings.checkpointing]
-    evaluated: dict[str, Any] = (
+    evaluation: dict[str, Any] = (
         {
             "eval_strategy": "steps",
             "eval_steps": every,
@@ -48,7 +48,7 @@ def arguments(
         if held_out
         else {"eval_strategy": "no"}
     )
-    return evaluated | {
+    return evaluation | {
         "output_dir": str(out),
         "per_device_train_batch_size": settings.batch,
         "gradient_accumulation_steps": settings.accumulate,
@@ -59,7 +59,7 @@ def arguments(
         "max_steps": settings.max_steps or -1,
         "logging_steps": max(1, every // 5),
         "logging_first_step": True,
-        "logging_nan_inf_filter": False,  # it would hide what ends the training
+        "logging_nan_inf_filter": False,  # it would hide a broken loss
         "save_strategy": "steps",
         "save_steps": every,
         "save_total_limit": 2,
@@ -74,8 +74,8 @@ def arguments(
     }
 
 
-def attended(trainer: Trainer, settings: JobSettings, progress: Progress) -> Trainer:
-    """Let a trainer report, and end early when the held-out loss no longer falls."""
+def add_reports(trainer: Trainer, settings: JobSettings, progress: Progress) -> Trainer:
+    """Add progress reports to a trainer, and stop it early if the held-out loss stops falling."""
     complete_head(trainer.model)
     trainer.compute_loss = _on_what_is_learned()(trainer.compute_loss)  # type: ignore[method-assign]
     trainer.remove_callback(PrinterCallback)
@@ -87,12 +87,13 @@ def attended(trainer: Trainer, settings: JobSettings, progress: Progress) -> Tra
 
 @contextmanager
 def _on_what_is_learned() -> Iterator[None]:
-    """Let the library's loss score only the tokens that are learned, on a CPU as on a GPU.
+    """Make the library's loss score only the tokens to learn, on a CPU as well as on a GPU.
 
-    Without Triton it scores them all, as some devices compile each shape anew; a CPU does not.
+    Without Triton the library scores all tokens, because some devices compile every new shape. A
+    CPU does not.
     """
-    scoring._use_triton = lambda on: on.type == "cpu" or chunked_logprob._use_triton(on)
+    trl_utils._use_triton = lambda on: on.type == "cpu" or chunked_logprob._use_triton(on)
     try:
         yield
     finally:
-        scoring._use_triton = chunked_logprob._use_triton
+        trl_utils._use_triton = chunked_logprob._use_triton

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,9 +22,10 @@ from transformers import (
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import LocalModels
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
-from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.state.errors import BrokenData, MissingExtra, MissingPart
 from apprentice.training.encoding import Chat
 from apprentice.training.settings import JobSettings
 
@@ -39,7 +41,7 @@ class Base:
 
     Attributes:
         context: how many tokens it can read.
-        added: the tokens that were added to its vocabulary; their embeddings are learned.
+        new_tokens: the tokens that were added to its vocabulary; their embeddings are learned.
         processor: for models with eyes, what turns images into their input.
     """
 
@@ -48,7 +50,7 @@ class Base:
     tokenizer: PreTrainedTokenizerBase
     chat: Chat
     context: int
-    added: tuple[int, ...] = ()
+    new_tokens: tuple[int, ...] = ()
     processor: Any = None
 
     @property
@@ -75,14 +77,18 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
         BrokenData: its files cannot be read.
         MissingPart: it has no chat template, or quantisation is not possible here.
     """
+    if settings.quantised and not find_spec("bitsandbytes"):
+        lacking = ImportError("No module named 'bitsandbytes'")
+        raise MissingExtra("quantised", "Training with `quantised`", lacking)
     name, folder = settings.base, models.folder(settings.base)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     device = _device(models.device)
-    brought = _words(folder, models.adapter(settings.parent) if settings.parent else None)
+    tokenizer_folder = _words(folder, models.adapter(settings.parent) if settings.parent else None)
     try:
         words: Any = AutoProcessor if sees else AutoTokenizer
-        reader = words.from_pretrained(brought, local_files_only=True)
+        reader = words.from_pretrained(tokenizer_folder, local_files_only=True)
         model = kind.from_pretrained(
             folder,
             local_files_only=True,
@@ -105,12 +111,12 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
     if settings.quantised and device.type == "cpu":
         _keep_trainable(model)
     make_room(model, tokenizer)
-    added = _add_tags(model, tokenizer) if settings.tags else ()
+    new_tokens = _add_tags(model, tokenizer) if settings.tags else ()
     chat = Chat(name, tokenizer, end_tokens(model, tokenizer))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     context = model.config.get_text_config().max_position_embeddings
-    return Base(name, model, tokenizer, chat, context, added, reader if sees else None)
+    return Base(name, model, tokenizer, chat, context, new_tokens, reader if sees else None)
 
 
 def attend(base: Base, batch: int, longest: int) -> None:
@@ -134,18 +140,21 @@ def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None
     """
     from peft import PeftModel
 
+    ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     words: Any = AutoProcessor if sees else AutoTokenizer
     try:
         reader = words.from_pretrained(_words(folder, adapter), local_files_only=True)
         model = kind.from_pretrained(folder, local_files_only=True, dtype="auto")
         make_room(model, reader.tokenizer if sees else reader)
-        merged = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
+        model_with_adapter = PeftModel.from_pretrained(model, adapter).merge_and_unload(
+            safe_merge=True
+        )
     except _UNREADABLE as error:
         raise BrokenData(
             f"Adapter {adapter.name!r} cannot be merged: {_first_line(error)}"
         ) from error
-    merged.save_pretrained(out)
+    model_with_adapter.save_pretrained(out)
     reader.save_pretrained(out)
 
 
@@ -162,8 +171,8 @@ def _words(folder: Path, adapter: Path | None) -> Path:
     return adapter if adapter and (adapter / TOKENIZER).is_file() else folder
 
 
-def _device(wanted: str) -> torch.device:
-    return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+def _device(name: str) -> torch.device:
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _dtype(device: torch.device) -> torch.dtype:
@@ -203,12 +212,12 @@ def _add_tags(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tup
     """
     if any(tag in str(tokenizer.chat_template) for tag in TAGS):
         return ()
-    known = tokenizer.get_vocab()
-    new = [tag for tag in TAGS if tag not in known]
+    vocabulary = tokenizer.get_vocab()
+    new = [tag for tag in TAGS if tag not in vocabulary]
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in new])
     make_room(model, tokenizer)
-    vocabulary = tokenizer.get_vocab()
-    return tuple(vocabulary[tag] for tag in new)
+    new_vocabulary = tokenizer.get_vocab()
+    return tuple(new_vocabulary[tag] for tag in new)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
-"""Batches of rows of like lengths, so that little is computed on padding.
+"""Batches of rows of similar lengths, so that little computation goes into padding.
 
-The library's own grouping does nothing for small datasets: of fewer than eight batches it leaves
-the order to chance, and more than half of what is computed may be padding.
+The library's own grouping does not help with small datasets: with fewer than eight batches the
+order is random, and more than half of the computation may go into padding.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import Final
 
 from torch.utils.data import Sampler
 
-_JITTER: Final = 0.1  # of a row's length, so that batches differ from epoch to epoch
+_JITTER: Final = 0.1  # share of a row's length, so that batches differ between epochs
 
 
 class ByLength(Sampler[int]):
-    """Draws rows so that each batch holds rows of like lengths, the batches in random order.
+    """Yields rows in batches of similar lengths, with the batches in random order.
 
     Args:
-        lengths: each row's, in tokens.
-        batch: rows a batch.
-        seed: with the epoch, it fixes the order; a resumed training sees the same one.
+        lengths: the length of each row in tokens.
+        batch: the number of rows in a batch.
+        seed: together with the epoch it determines the order, so a resumed training has the same
+            order.
     """
 
     def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
@@ -31,7 +32,7 @@ class ByLength(Sampler[int]):
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose another order; called by the trainer."""
+        """Set the epoch, and so the order; the trainer calls this."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -42,7 +43,7 @@ class ByLength(Sampler[int]):
         keys = [length * (1 + _JITTER * rng.random()) for length in self._lengths]
         order = sorted(range(len(keys)), key=keys.__getitem__)
         batches = [order[at : at + self._batch] for at in range(0, len(order), self._batch)]
-        # Rows are drawn one after the other, so only the last batch may be a short one.
+        # The trainer cuts the rows into batches in order, so only the last one may be short.
         short = batches.pop() if len(order) % self._batch else []
         rng.shuffle(batches)
         yield from (row for batch in [*batches, short] for row in batch)

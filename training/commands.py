@@ -1,4 +1,4 @@
-"""The command line of the methods: one option a setting."""
+"""The command line of the training methods, with one option for each setting."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from apprentice.training.workbench import Workbench
 
 
 def run(kind: type[JobSettings]) -> None:
-    """Read a job from the command line and carry it out in this process."""
+    """Read a job from the command line and run it in this process."""
     sys.exit(main(kind, sys.argv[1:]))
 
 
 def main(kind: type[JobSettings], arguments: list[str], bench: Workbench | None = None) -> int:
-    """Carry out the job that command-line arguments describe; return the exit status.
+    """Run the job that command-line arguments describe; return the exit status.
 
-    The same arguments name the same job, so an interrupted one goes on where it stopped.
+    The same arguments always mean the same job, so an interrupted job resumes.
 
     Args:
         kind: the settings of the method.
-        arguments: of the command line.
-        bench: what it works with; that of this process's settings when None.
+        arguments: the arguments of the command line.
+        bench: the workbench of the job; None uses the settings of this process.
     """
-    given = vars(parser(kind).parse_args(arguments))
-    dataset, root, tenant = (given.pop(name) for name in ("dataset", "jobs", "tenant"))
+    options = vars(parser(kind).parse_args(arguments))
+    dataset, root, tenant = (options.pop(name) for name in ("dataset", "jobs", "tenant"))
     method = kind.model_fields["method"].default
     try:
         bench = bench or Workbench.of(Deployment.of_process())
-        settings = read_settings({"method": method} | given)
+        settings = read_settings({"method": method} | options)
         if settings.parent:
             bench.adapters.check_owner(settings.parent, tenant)
         folder = write_job(root or bench.jobs, Job.of(dataset, settings, bench.local, tenant))
@@ -50,24 +50,28 @@ def main(kind: type[JobSettings], arguments: list[str], bench: Workbench | None 
 def parser(kind: type[JobSettings]) -> argparse.ArgumentParser:
     """Return the parser of a method's options."""
     method = kind.model_fields["method"].default
-    made = argparse.ArgumentParser(
+    option_parser = argparse.ArgumentParser(
         prog=f"python -m apprentice.training.{method}",
         description=kind.__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    made.add_argument("--dataset", type=Path, required=True, help="folder of the dataset")
-    made.add_argument("--jobs", type=Path, help="folder of the jobs; `jobs` under APPRENTICE_DATA")
-    made.add_argument(
-        "--tenant", default="", help="who alone may use the adapter; none: everybody may"
+    option_parser.add_argument("--dataset", type=Path, required=True, help="folder of the dataset")
+    option_parser.add_argument(
+        "--jobs", type=Path, help="folder of the jobs; `jobs` under APPRENTICE_DATA"
+    )
+    option_parser.add_argument(
+        "--tenant", default="", help="the tenant that may use the adapter; empty: every tenant may"
     )
     for name, field in kind.model_fields.items():
         if name != "method":
             option = "--" + name.replace("_", "-")
-            made.add_argument(option, help=field.description or " ", **_takes(field))
-    return made
+            option_parser.add_argument(
+                option, help=field.description or " ", **_argument_options(field)
+            )
+    return option_parser
 
 
-def _takes(field: Any) -> dict[str, Any]:
+def _argument_options(field: Any) -> dict[str, Any]:
     default = None if field.default is PydanticUndefined else field.default
     if field.annotation is bool:
         return {"action": argparse.BooleanOptionalAction, "default": default}

@@ -1,8 +1,8 @@
-"""From conversations to tokens, and to which of them are learned.
+"""Encode conversations as tokens and labels.
 
-The tokens are the ones that the local engine reads when it serves: the model's own template, tools
-shown the same way, special tokens once. What is learned is what the model has to write: the
-assistant's turns, each with the token that ends it.
+The tokens are the same as in the local engine: the model's own template, tools in the same format,
+special tokens once. The labels are what the model has to write: the assistant's turns, each with
+its end token.
 """
 
 from __future__ import annotations
@@ -25,57 +25,58 @@ Turn = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """One sample: its tokens, and the same where they are learned, IGNORED elsewhere."""
+class Encoding:
+    """The tokens of one sample, and its labels: a token to learn, or IGNORED."""
 
     ids: list[int]
     labels: list[int]
 
-    def cut(self, limit: int) -> Encoded:
-        """Return its first tokens."""
-        return Encoded(self.ids[:limit], self.labels[:limit])
+    def cut(self, limit: int) -> Encoding:
+        """Return the first `limit` tokens."""
+        return Encoding(self.ids[:limit], self.labels[:limit])
 
-    def to_sentence_end(self, tokenizer: PreTrainedTokenizerBase, start: int) -> Encoded:
-        """Learn nothing after the first learned token from a place on that ends a sentence.
+    def to_sentence_end(self, tokenizer: PreTrainedTokenizerBase, start: int) -> Encoding:
+        """Ignore all labels after the first sentence that ends at or after `start`.
 
-        A line is a sentence as well.
+        The end of a line also ends a sentence.
         """
         for at in range(start, len(self.labels)):
-            learned = self.labels[at] != IGNORED
-            if learned and not _SENTENCE_ENDS.isdisjoint(tokenizer.decode(self.ids[at])):
+            counts = self.labels[at] != IGNORED
+            if counts and not _SENTENCE_ENDS.isdisjoint(tokenizer.decode(self.ids[at])):
                 rest = len(self.labels) - at - 1
-                return Encoded(self.ids, self.labels[: at + 1] + [IGNORED] * rest)
+                return Encoding(self.ids, self.labels[: at + 1] + [IGNORED] * rest)
         return self
 
     @property
-    def learned(self) -> int:
-        """Count the tokens that are learned."""
+    def label_count(self) -> int:
+        """Return the number of tokens to learn."""
         return sum(label != IGNORED for label in self.labels)
 
 
 class Chat:
-    """A model's way of writing conversations.
+    """A model's format of conversations.
 
     Args:
-        name: what the model is called in messages.
+        name: the model's name, for error messages.
         tokenizer: a fast tokenizer with a chat template.
         ends: the tokens that end a turn.
 
     Raises:
-        MissingPart: the tokenizer has no chat template, or cannot tell where its tokens lie.
+        MissingPart: the tokenizer has no chat template, or it is not a fast one.
     """
 
     def __init__(self, name: str, tokenizer: PreTrainedTokenizerBase, ends: frozenset[int]) -> None:
         if not tokenizer.chat_template:
             raise MissingPart(
-                f"The tokenizer of local:{name} has no chat template, so nobody can tell how its "
-                "conversations are written. Add the template of the model's makers "
+                f"The tokenizer of local:{name} has no chat template, so the format of its "
+                "conversations is unknown. Add the template that the model was published with "
                 "(chat_template.jinja in its folder)."
             )
         if not tokenizer.is_fast:
             raise MissingPart(
-                f"The tokenizer of local:{name} is a slow one, which cannot tell where in the text "
-                "its tokens lie. Convert it: AutoTokenizer.from_pretrained(…).save_pretrained(…)."
+                f"The tokenizer of local:{name} is a slow one, which does not give the positions "
+                "of its tokens in the text. Convert it to a fast one: "
+                "AutoTokenizer.from_pretrained(…).save_pretrained(…)."
             )
         self.name = name
         self.tokenizer = tokenizer
@@ -83,11 +84,11 @@ class Chat:
         self._in_template = "tools" in str(tokenizer.chat_template)
 
     def text(self, turns: Sequence[Turn], tools: Sequence[Turn] = (), *, ask: bool) -> str:
-        """Write a conversation; `ask` adds what comes before the assistant's next turn."""
-        shown = [_as_read(turn) for turn in turns]
+        """Return a conversation as text; `ask` adds the beginning of the assistant's next turn."""
+        rows = [_as_read(turn) for turn in turns]
         try:
-            written = self.tokenizer.apply_chat_template(
-                shown if self._in_template else plain_turns(shown, tools),
+            text = self.tokenizer.apply_chat_template(
+                rows if self._in_template else plain_turns(rows, tools),
                 tools=[dict(tool) for tool in tools] if tools and self._in_template else None,
                 add_generation_prompt=ask,
                 tokenize=False,
@@ -97,7 +98,7 @@ class Chat:
                 f"The chat template of local:{self.name} refuses a conversation of the roles "
                 f"{', '.join(str(turn.get('role')) for turn in turns)[:200]}: {error}."
             ) from error
-        return str(written)
+        return str(text)
 
     def prompt(self, turns: Sequence[Turn], tools: Sequence[Turn] = ()) -> list[int]:
         """Return the tokens that the model reads before its next turn."""
@@ -105,39 +106,45 @@ class Chat:
 
     def samples(
         self, turns: Sequence[Turn], tools: Sequence[Turn] = (), *, first: int = 0
-    ) -> list[Encoded]:
-        """Return what a conversation teaches.
+    ) -> list[Encoding]:
+        """Return the samples of a conversation.
 
-        Usually one sample. A template that rewrites earlier turns as a conversation grows (as
-        some do with thoughts) gives one a turn: each as it is when the model writes it.
+        Usually there is one. Some templates change earlier turns when the conversation grows, for
+        example by removing thoughts. Then there is one sample for each answer, as the conversation
+        was when the model wrote that answer.
 
         Args:
             turns: the conversation.
             tools: JSON Schemas of functions.
-            first: the turns before this one are not learned.
+            first: index of the first turn that is learned.
+
+        Raises:
+            BadInput: the template refuses the conversation, or training would see other tokens
+                than serving.
         """
-        asked = [
+        answers = [
             number
             for number, turn in enumerate(turns)
             if number >= first and turn["role"] == "assistant"
         ]
         whole = self.text(turns, tools, ask=False)
-        spans, grown = [], []
-        for number in asked:
+        spans, texts = [], []
+        for number in answers:
             before = self.text(turns[:number], tools, ask=True)
             after = self.text(turns[: number + 1], tools, ask=False)
             if not after.startswith(before):
                 raise BadInput(
-                    f"The chat template of local:{self.name} writes an answer differently from "
-                    "what it asks for, so training would show other tokens than serving does."
+                    f"The chat template of local:{self.name} does not continue its generation "
+                    "prompt when it writes an answer, so training would see other tokens than "
+                    "serving. Correct the template."
                 )
             spans.append((len(before), len(after)))
-            grown.append(after)
-        if all(whole.startswith(text) for text in grown):
-            return [self._encoded(whole, spans)] if spans else []
-        return [self._encoded(text, [span]) for text, span in zip(grown, spans, strict=True)]
+            texts.append(after)
+        if all(whole.startswith(text) for text in texts):
+            return [self._encode(whole, spans)] if spans else []
+        return [self._encode(text, [span]) for text, span in zip(texts, spans, strict=True)]
 
-    def _encoded(self, text: str, spans: Sequence[tuple[int, int]]) -> Encoded:
+    def _encode(self, text: str, spans: Sequence[tuple[int, int]]) -> Encoding:
         ids, places = self._tokens(text)
         labels = [IGNORED] * len(ids)
         for start, stop in spans:
@@ -146,25 +153,25 @@ class Chat:
             if last is None:
                 raise BadInput(
                     f"The chat template of local:{self.name} does not end an answer with one of "
-                    f"the model's end tokens ({self._named_ends()}), so it would never learn to "
-                    "stop. Correct the template, or the eos_token of its tokenizer."
+                    f"the model's end tokens ({self._end_names()}), so the model would never "
+                    "learn to stop. Correct the template, or the tokenizer's eos_token."
                 )
             for at in inside:
                 if at <= last:
                     labels[at] = ids[at]
-        return Encoded(ids, labels)
+        return Encoding(ids, labels)
 
     def _tokens(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        # The template wrote every special token there is to be.
+        # The template has already written all special tokens.
         read = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         return list(read["input_ids"]), list(read["offset_mapping"])
 
-    def _named_ends(self) -> str:
+    def _end_names(self) -> str:
         return ", ".join(self.tokenizer.convert_ids_to_tokens(sorted(self.ends)))
 
 
 def _as_read(turn: Mapping[str, Any]) -> Turn:
-    """Return a turn as templates read it: no missing content, arguments as an object."""
+    """Return a turn as templates expect it: with content, and with arguments as an object."""
     read = dict(turn)
     if read.get("content") is None:
         read["content"] = ""
@@ -182,6 +189,7 @@ def _call(call: Mapping[str, Any]) -> Turn:
             function["arguments"] = json.loads(function["arguments"])
         except ValueError:
             raise BadInput(
-                f"The arguments of a call are no JSON: {function['arguments'][:80]!r}."
+                f"The arguments of a call are not JSON: {function['arguments'][:80]!r}. "
+                "Correct the row."
             ) from None
     return {**call, "function": function}

@@ -1,4 +1,4 @@
-"""What a job's record adds up to, over all its starts: a crash and a resume change no figure."""
+"""Compute a training's figures from its record, so that a crash and a resume change no figure."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from pathlib import Path
 from typing import Any, Final
 
 GIVEN_UP: Final = "given_up"
-"""The event that ends a training which is killed again and again."""
+"""The event that ends a training which was killed too often."""
 
 
 def figures(record: Path) -> dict[str, float]:
-    """Return what was measured of a training, from what it said.
+    """Return the figures of a training from its record of events.
 
-    `seconds` are from when each start had loaded all it needs to the last that it said, steps that
-    a crash made it repeat included. `train_loss` is the mean of the steps that count; steps that
-    were repeated count once.
+    `seconds` is the sum over all starts, each from the beginning of the training to its last event.
+    It includes steps that were repeated after a crash. `train_loss` is the mean over all steps, and
+    a repeated step counts once.
     """
-    begun: float | None = None
+    start: float | None = None
     seconds = memory = 0.0
     losses: dict[int, float] = {}
     for event in _events(record):
         step = int(event.get("step", 0))
         if event["event"] == "started":
-            begun = None
+            start = None
         elif event["event"] == "training":
-            begun = event["at"]
+            start = event["at"]
             losses = {at: loss for at, loss in losses.items() if at <= step}
-        elif begun is not None:
-            seconds += event["at"] - begun
-            begun = event["at"]
+        elif start is not None:
+            seconds += event["at"] - start
+            start = event["at"]
         if event["event"] == "progress":
             losses[step] = event["loss"]
         memory = max(memory, event.get("memory_mb", 0))
-    found = {"seconds": round(seconds, 1), "memory_mb": memory}
-    return found | ({"train_loss": _mean(losses)} if losses else {})
+    results = {"seconds": round(seconds, 1), "memory_mb": memory}
+    return results | ({"train_loss": _mean(losses)} if losses else {})
 
 
 def starts_in_vain(record: Path) -> int:
-    """Count the starts since a checkpoint was last completed, or since the training was given up.
+    """Return the number of starts since the last checkpoint, or since the training was given up.
 
-    Each was killed, or failed, before it came to a checkpoint.
+    Each of them was killed or failed before its next checkpoint.
     """
     starts = 0
     for event in _events(record) if record.is_file() else ():
@@ -53,7 +53,7 @@ def starts_in_vain(record: Path) -> int:
 
 
 def _mean(losses: dict[int, float]) -> float:
-    """Average losses, each of which is the mean since the step before it."""
+    """Return the mean of losses, each of which is a mean over the steps since the previous one."""
     steps = sorted(losses)
     spans = [step - before for before, step in zip([0, *steps], steps, strict=False)]
     return sum(losses[step] * span for step, span in zip(steps, spans, strict=True)) / sum(spans)
@@ -64,6 +64,6 @@ def _events(record: Path) -> Iterator[dict[str, Any]]:
         try:
             event = json.loads(line)
         except ValueError:
-            continue  # cut by a crash
+            continue  # a crash cut the line short
         if isinstance(event, dict) and {"event", "at"} <= event.keys():
             yield event

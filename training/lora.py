@@ -1,7 +1,8 @@
-"""Where an adapter is added to a model: resolved by name, and verified.
+"""Find the layers of a model that get an adapter, by name, and check that every name matches.
 
-A name that matches nothing is dropped in silence by PEFT as long as another one matches, so that
-a fused model is trained on less than was asked for. Here it is an error, or the fused layer.
+PEFT silently ignores a name that matches nothing if another name matches. A model with fused layers
+would then train fewer layers than requested. Here such a name resolves to the fused layer, or it is
+an error.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from apprentice.state.errors import BadInput, BrokenData
 from apprentice.training.base import Base
 from apprentice.training.settings import JobSettings
 
-# What fused layers hold, by the names that other architectures give to the parts.
+# Fused layers, and the names of their parts in other architectures.
 FUSED: Final[dict[str, frozenset[str]]] = {
     "qkv_proj": frozenset({"q_proj", "k_proj", "v_proj"}),
     "query_key_value": frozenset({"q_proj", "k_proj", "v_proj"}),
@@ -29,9 +30,9 @@ FUSED: Final[dict[str, frozenset[str]]] = {
 
 
 def policy(base: Base, settings: JobSettings, models: LocalModels) -> dict[str, Any]:
-    """Return what a trainer takes as its model: the base and a new adapter, or the parent's.
+    """Return a trainer's arguments for the model: the base with a new adapter or with the parent.
 
-    A new adapter is left to the trainer to draw, after it has set the seed.
+    The trainer initialises a new adapter, because it sets the seed first.
 
     Raises:
         BadInput: a target matches no layer, or the parent was trained on other weights.
@@ -39,22 +40,22 @@ def policy(base: Base, settings: JobSettings, models: LocalModels) -> dict[str, 
     """
     if settings.parent:
         return {"model": _parent(base, settings.parent, models)}
-    learned = _tokens(base, settings)
+    tokens = _tokens(base, settings)
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=resolve(base.model, settings.targets),
-        trainable_token_indices=_rows(base.model, learned) if learned else None,
+        trainable_token_indices=_rows(base.model, tokens) if tokens else None,
         task_type="CAUSAL_LM",
     )
     return {"model": base.model, "peft_config": config}
 
 
 def complete_head(model: Any) -> None:
-    """Give a head whose rows are learned the bias that the trainers' loss asks it for.
+    """Give a head with trainable rows a `bias` attribute, which the trainers' loss reads.
 
-    PEFT wraps such a head, and the wrapper passes on its weight alone.
+    PEFT wraps such a head, and the wrapper has only its weight.
     """
     head: Any = model.get_output_embeddings()
     if isinstance(head, TrainableTokensWrapper):
@@ -62,45 +63,48 @@ def complete_head(model: Any) -> None:
         head.bias = bias
 
 
-def resolve(model: nn.Module, wanted: tuple[str, ...] = ()) -> list[str]:
-    """Return the ends of the names of the layers that get an adapter.
+def resolve(model: nn.Module, targets: tuple[str, ...] = ()) -> list[str]:
+    """Return the last parts of the names of the layers that get an adapter.
 
     Args:
-        model: the base.
-        wanted: ends of names; none for every linear layer but the head.
+        model: the base model.
+        targets: last parts of names; if empty, all linear layers except the head.
 
     Raises:
-        BadInput: one of them matches no layer that can have an adapter.
+        BadInput: a target matches no linear layer.
     """
-    found = _linears(model)
-    if not found:
-        raise BadInput(f"{type(model).__name__} has no linear layers, so nothing can be adapted.")
-    if not wanted:
-        return sorted(found)
-    resolved: set[str] = set()
-    for name in wanted:
-        matches = {end for end in found if end == name or name in FUSED.get(end, ())}
+    layers = _linears(model)
+    if not layers:
+        raise BadInput(
+            f"{type(model).__name__} has no linear layers, so it cannot get a LoRA adapter. "
+            "Choose another base model."
+        )
+    if not targets:
+        return sorted(layers)
+    names: set[str] = set()
+    for name in targets:
+        matches = {end for end in layers if end == name or name in FUSED.get(end, ())}
         if not matches:
             raise BadInput(
                 f"The LoRA target {name!r} matches no layer of {type(model).__name__}. "
-                f"It has: {', '.join(sorted(found))}."
+                f"Choose from: {', '.join(sorted(layers))}."
             )
-        resolved |= matches
-    return sorted(resolved)
+        names |= matches
+    return sorted(names)
 
 
 def _tokens(base: Base, settings: JobSettings) -> list[int]:
-    """Return the tokens whose embeddings are learned."""
+    """Return the tokens whose embeddings are trained."""
     if settings.embeddings:
         embeddings: Any = base.model.get_input_embeddings()
         return list(range(embeddings.num_embeddings))
-    return list(base.added)
+    return list(base.new_tokens)
 
 
 def _rows(model: Any, tokens: list[int]) -> dict[str, list[int]]:
-    """Return which rows are learned of every layer that has one a token.
+    """Return the trainable rows of the embeddings, and of the head if it has its own weights.
 
-    A head of its own would never learn to write the tokens that the embeddings learn to read.
+    Otherwise the head could never learn to write the tokens that the embeddings learn to read.
     """
     names = {module: name.rpartition(".")[2] for name, module in model.named_modules()}
     reads, writes = model.get_input_embeddings(), model.get_output_embeddings()
@@ -109,11 +113,11 @@ def _rows(model: Any, tokens: list[int]) -> dict[str, list[int]]:
 
 
 def _linears(model: nn.Module) -> set[str]:
-    """Return the last parts of the names of all linear layers but the head."""
+    """Return the last parts of the names of all linear layers except the head."""
     head = getattr(model, "get_output_embeddings", lambda: None)()
     ends = set()
     for name, module in model.named_modules():
-        # Quantised layers are kinds of nn.Linear; Conv1D is what GPT-2 calls one.
+        # Quantised layers are subclasses of nn.Linear; GPT-2 uses Conv1D as a linear layer.
         if not isinstance(module, nn.Linear | Conv1D) or module is head:
             continue
         ends.add(name.rpartition(".")[2])
@@ -124,8 +128,8 @@ def _parent(base: Base, name: str, models: LocalModels) -> PeftModel:
     folder = models.adapter(name)
     check_fit(folder, base.name, models.folder(base.name))
     try:
-        loaded: Any = PeftModel.from_pretrained(base.model, folder, is_trainable=True)
+        model: Any = PeftModel.from_pretrained(base.model, folder, is_trainable=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise BrokenData(f"Adapter {name!r} cannot be continued: {reason}") from error
-    return loaded  # type: ignore[no-any-return]
+    return model  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""Attempts for reinforcement learning, on the tokens that the local engine would read and write.
+"""Attempts for reinforcement learning, on the same tokens as in the local engine.
 
-Many conversations advance at once: each step of the network reads or writes tokens of all of
-them, what they share is read once, and what a conversation has read is kept for its next turn.
+Many conversations advance at the same time. Each step of the network reads or writes tokens of all
+of them. A shared beginning is read once, and a conversation's cache is reused in its next turn.
 """
 
 from __future__ import annotations
@@ -31,16 +31,24 @@ TOKENS_A_STEP: Final = 8192
 
 @dataclass
 class Attempt:
-    """One attempt under way.
+    """An attempt in progress.
 
     Attributes:
         messages: the conversation so far.
-        step: lets the environment answer a turn; None for an answer that graders judge.
-        ids: its tokens, in full.
-        mine: which of them the policy wrote.
-        prompt: how many of them were there before its first turn.
-        rewritten: turns whose tokens read differently once they were part of the conversation.
-        verdict: how it ended; None for an answer that graders judge.
+        step: the function with which the environment answers a turn; None for a prompt that
+            graders judge.
+        tools: JSON Schemas of the tools that the model sees.
+        seed: the seed of its random choices.
+        ids: all its tokens.
+        mine: for each token, 1 if the policy wrote it, else 0.
+        prompt: the number of tokens before the policy's first turn.
+        rewrites: how often the policy's tokens changed when its turn became part of the
+            conversation.
+        answer: the policy's answer to a prompt.
+        over: whether the attempt has ended.
+        verdict: the environment's verdict; None for an answer that graders judge.
+        cache: the network's cache of its tokens.
+        transcript: the conversation as LangChain messages.
     """
 
     messages: list[Turn]
@@ -50,7 +58,7 @@ class Attempt:
     ids: list[int] = field(default_factory=list)
     mine: list[int] = field(default_factory=list)
     prompt: int = 0
-    rewritten: int = 0
+    rewrites: int = 0
     answer: str = ""
     over: bool = False
     verdict: Verdict | None = None
@@ -58,27 +66,27 @@ class Attempt:
     transcript: list[AnyMessage] = field(default_factory=list)
 
     def read(self, tokens: list[int]) -> None:
-        """Take in the conversation as it is to be read before the next turn.
+        """Set the tokens to read before the next turn.
 
-        Tokens that the policy wrote, and that read differently now, are no longer its own.
+        Tokens of the policy from the first difference on no longer count as its own.
         """
         same = _common(self.ids, tokens)
         if same < len(self.ids):
-            self.rewritten += 1
+            self.rewrites += 1
         if self.cache is not None and same < self.cache.length:
             self.cache = self.cache.prefix(same) if same else None
         self.mine = self.mine[:same] + [0] * (len(tokens) - same)
         self.ids = list(tokens)
         self.prompt = self.prompt or len(tokens)
 
-    def wrote(self, tokens: list[int]) -> None:
-        """Add what the policy wrote."""
+    def write(self, tokens: list[int]) -> None:
+        """Add tokens that the policy wrote."""
         self.ids += tokens
         self.mine += [1] * len(tokens)
 
     @property
     def reward(self) -> float | None:
-        """Return the verdict as a number, None where nobody can tell."""
+        """Return the verdict as a number, or None if there is no verdict."""
         if self.verdict is None:
             return None
         if self.verdict.score is not None:
@@ -88,13 +96,14 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Sampler:
-    """Takes the policy's turns.
+    """Samples the policy's turns.
 
     Attributes:
-        network: the policy, as the engine would run it.
-        chat: its way of writing conversations.
-        context: how many tokens it can read.
-        limit: how many tokens a turn may have.
+        network: the policy, in the form that the engine runs.
+        chat: the policy's format of conversations.
+        context: the most tokens that the policy can read.
+        temperature: the sampling temperature.
+        limit: the most tokens of a turn.
     """
 
     network: Network
@@ -104,22 +113,22 @@ class Sampler:
     limit: int
 
     def play(self, attempts: Sequence[Attempt]) -> None:
-        """Carry attempts on until all are over."""
+        """Continue the attempts until all are over."""
         while active := [attempt for attempt in attempts if not attempt.over]:
             for attempt in active:
                 attempt.read(self.chat.prompt(attempt.messages, attempt.tools))
                 if len(attempt.ids) >= self.context:
                     _end(attempt, "The conversation is longer than the model's context.")
-            going = [attempt for attempt in active if not attempt.over]
-            for attempt, tokens in zip(going, self._turns(going), strict=True):
-                attempt.wrote(tokens)
+            open_attempts = [attempt for attempt in active if not attempt.over]
+            for attempt, tokens in zip(open_attempts, self._turns(open_attempts), strict=True):
+                attempt.write(tokens)
                 _respond(attempt, self._text(tokens))
 
     def _turns(self, attempts: Sequence[Attempt]) -> list[list[int]]:
-        """Let the policy write one turn in each; the token that ends it included."""
+        """Sample one turn for each attempt, including its end token."""
         self._share(attempts)
         chances = [generator(attempt.seed, attempt.ids) for attempt in attempts]
-        written: list[list[int]] = [[] for _ in attempts]
+        turns: list[list[int]] = [[] for _ in attempts]
         unread = [list(attempt.ids[attempt.cache.length :]) for attempt in attempts]
         rows = list(range(len(attempts)))
         while rows:
@@ -127,30 +136,30 @@ class Sampler:
             temperatures = [self.temperature] * len(rows)
             tokens = choose(logits, temperatures, [chances[row] for row in rows])
             for row, token in zip(rows, tokens, strict=True):
-                written[row].append(token)
+                turns[row].append(token)
                 unread[row] = [token]
-            rows = [row for row in rows if not self._done(attempts[row], written[row])]
-        return written
+            rows = [row for row in rows if not self._is_over(attempts[row], turns[row])]
+        return turns
 
-    def _done(self, attempt: Attempt, written: list[int]) -> bool:
+    def _is_over(self, attempt: Attempt, turn: list[int]) -> bool:
         room = min(self.limit, self.context - len(attempt.ids))
-        return written[-1] in self.chat.ends or len(written) >= room
+        return turn[-1] in self.chat.ends or len(turn) >= room
 
     def _share(self, attempts: Sequence[Attempt]) -> None:
-        """Give a cache to each attempt without one; equal beginnings are read once."""
-        started: dict[tuple[int, ...], Any] = {}
+        """Give a cache to each attempt that has none; equal beginnings are read once."""
+        prefixes: dict[tuple[int, ...], Any] = {}
         for attempt in attempts:
             if attempt.cache is not None:
                 continue
             start = tuple(attempt.ids[:-1])
-            if start and start not in started:
-                started[start] = self.network.cache()
-                self._forward([(started[start], start)])
-            copy = started[start].prefix(len(start)) if start else None
+            if start and start not in prefixes:
+                prefixes[start] = self.network.cache()
+                self._forward([(prefixes[start], start)])
+            copy = prefixes[start].prefix(len(start)) if start else None
             attempt.cache = copy or self.network.cache()
 
     def _forward(self, batch: Sequence[tuple[Any, Sequence[int]]]) -> torch.Tensor:
-        """Read in portions that fit into memory."""
+        """Run the network in portions that fit into memory."""
         portions: list[list[tuple[Any, Sequence[int]]]] = [[]]
         room = TOKENS_A_STEP
         for row in batch:
@@ -162,15 +171,15 @@ class Sampler:
         return torch.cat([self.network.forward(portion) for portion in portions])
 
     def _text(self, tokens: Sequence[int]) -> str:
-        kept = tokens[:-1] if tokens and tokens[-1] in self.chat.ends else tokens
+        text_tokens = tokens[:-1] if tokens and tokens[-1] in self.chat.ends else tokens
         text = self.chat.tokenizer.decode(
-            list(kept), skip_special_tokens=False, clean_up_tokenization_spaces=False
+            list(text_tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
         return str(text)
 
 
 def network(policy: PeftModel) -> Network:
-    """Return a policy as the engine would run it, its weights as they are now."""
+    """Return a policy with its current weights, in the form that the engine runs."""
     base: Any = policy.get_base_model()
     if not _can_be_added(base):
         return General(base)
@@ -194,34 +203,38 @@ def network(policy: PeftModel) -> Network:
 
 
 def _can_be_added(base: Any) -> bool:
-    """Tell whether adding an adapter's share to the weights of a plain network makes the policy.
+    """Return whether the adapter's weights can be added to those of a plain network.
 
-    Four-bit weights cannot be added to, and rows that are learned are no share of a layer.
+    This is not possible for four-bit weights, and not for trained rows of embeddings.
     """
-    tuned = [module for module in base.modules() if isinstance(module, BaseTunerLayer)]
-    plain = is_plain(base) and not getattr(base, "is_quantized", False)
-    return plain and base.device.type == "cpu" and all(isinstance(one, LoraLayer) for one in tuned)
+    layers = [module for module in base.modules() if isinstance(module, BaseTunerLayer)]
+    is_plain_network = is_plain(base) and not getattr(base, "is_quantized", False)
+    return (
+        is_plain_network
+        and base.device.type == "cpu"
+        and all(isinstance(one, LoraLayer) for one in layers)
+    )
 
 
 def attempt_at(bench: Workbench, environment: str, task_id: str, seed: int) -> Attempt:
-    """Begin an attempt at an environment's task, with nothing in view beside it."""
+    """Return a new attempt at a task, with no rules, exemplars or reflections in its prompt."""
     where = bench.environments.get(environment)
     task = where.task(task_id)
-    opening = act_prompt(where.instructions, Shown(), text_of(bench.episodes.start(where, task)))
+    messages = act_prompt(where.instructions, Shown(), text_of(bench.episodes.start(where, task)))
 
     def step(transcript: list[AnyMessage], turn: AIMessage) -> Advance:
         return bench.episodes.advance(where, task, transcript, turn)
 
-    return Attempt(as_chat(opening), step=step, seed=seed, transcript=list(opening))
+    return Attempt(as_chat(messages), step=step, seed=seed, transcript=list(messages))
 
 
-def seeded(seed: int, *parts: int) -> int:
-    """Return the seed of one attempt of one step."""
+def attempt_seed(seed: int, *parts: int) -> int:
+    """Return the seed of one attempt in one step."""
     return int(digest(seed, *parts)[:12], 16)
 
 
 def _respond(attempt: Attempt, text: str) -> None:
-    """Take a turn in, and let the environment answer it."""
+    """Add a turn to an attempt, with the environment's reply."""
     if attempt.step is None:
         attempt.answer, attempt.over = text, True
         return
@@ -235,14 +248,14 @@ def _respond(attempt: Attempt, text: str) -> None:
 
 
 def _end(attempt: Attempt, why: str) -> None:
-    """End an attempt that cannot go on, as failed."""
+    """End an attempt that cannot continue, as a failure."""
     attempt.verdict = Verdict(success=False, score=0.0, feedback=why)
     attempt.over = True
     attempt.cache = None
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Count the equal tokens at the beginning of two sequences."""
+    """Return the length of the common beginning of two sequences."""
     for at, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
             return at

@@ -1,9 +1,9 @@
-"""Supervised fine-tuning: learn to answer as the rows' assistants do.
+"""Supervised fine-tuning: learn to answer like the assistant in the rows.
 
     python -m apprentice.training.sft --dataset runs/dataset --base novice --epochs 2
 
-Only what the assistant says is learned, with the token that ends each turn. Samples share a row
-only where the attention keeps them apart, which is tried before it is done.
+The model learns only the assistant's turns, each with its end token. Several samples share a row
+only if a test shows that the model's attention separates them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apprentice.training.settings import SftSettings
 
 if TYPE_CHECKING:
     from apprentice.training.base import Base
-    from apprentice.training.encoding import Encoded
+    from apprentice.training.encoding import Encoding
     from apprentice.training.progress import Progress
     from apprentice.training.workbench import Workbench
 
@@ -29,37 +29,40 @@ def trainer(
     """Return the trainer of a job.
 
     Args:
-        settings: the job's.
-        dataset: what is learned from: rows with `messages` and perhaps `tools`.
-        out: folder of the checkpoints.
-        progress: where the training is reported.
-        bench: what it works with.
+        settings: the settings of the job.
+        dataset: rows with `messages` and optionally `tools`.
+        out: the folder of the checkpoints.
+        progress: the writer of progress events.
+        bench: the workbench of the job.
+
+    Raises:
+        MissingPart: no row fits, or packing is on and the model cannot pack.
     """
     from trl import SFTConfig, SFTTrainer
 
-    from apprentice.training.arguments import arguments, attended
+    from apprentice.training.arguments import add_reports, arguments
     from apprentice.training.base import attend, load
     from apprentice.training.batches import ByLength
     from apprentice.training.lora import policy
 
     base = load(settings, bench.local)
     limit = min(settings.max_length or base.context, base.context)
-    samples = encoded(base, dataset.rows(), limit)
-    held_out = encoded(base, dataset.valid(), limit)
+    samples = encode(base, dataset.rows(), limit)
+    held_out = encode(base, dataset.valid(), limit)
     if not samples:
         raise MissingPart(
-            f"No row of {dataset.folder} fits into {limit} tokens with an answer to learn. "
-            "Raise max_length, or curate shorter rows."
+            f"No row of {dataset.folder} has an answer within its first {limit} tokens. "
+            "Raise max_length, or make a dataset of shorter rows."
         )
-    packing = packs(settings, base)
+    pack = packs(settings, base)
     lengths = [len(sample.ids) for sample in samples]
     attend(base, settings.batch, max(lengths))
 
     class Conversations(SFTTrainer):  # type: ignore[misc]
-        """The library's trainer on batches of like lengths."""
+        """The library's trainer on batches of similar lengths."""
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            if packing:
+            if pack:
                 return super()._get_train_sampler(train_dataset)
             return ByLength(lengths, settings.batch, settings.seed)
 
@@ -68,43 +71,43 @@ def trainer(
         samples=len(samples),
         held_out=len(held_out),
         tokens=sum(lengths),
-        learned=sum(sample.learned for sample in samples),
+        learned=sum(sample.label_count for sample in samples),
         max_length=limit,
-        packing=packing,
+        packing=pack,
     )
     config = SFTConfig(
         **arguments(settings, base, out, rows=len(samples), held_out=len(held_out)),
         max_length=limit,
-        packing=packing,
+        packing=pack,
         eval_packing=False,
     )
-    made = Conversations(
+    sft_trainer = Conversations(
         **policy(base, settings, bench.local),
         args=config,
         train_dataset=_columns(samples),
         eval_dataset=_columns(held_out) if held_out else None,
         processing_class=base.tokenizer,
     )
-    return attended(made, settings, progress)
+    return add_reports(sft_trainer, settings, progress)
 
 
-def encoded(base: Base, rows: list[Row], limit: int) -> list[Encoded]:
-    """Return the samples of rows, cut to a number of tokens; what then teaches nothing is left."""
+def encode(base: Base, rows: list[Row], limit: int) -> list[Encoding]:
+    """Return the samples of rows, cut to `limit` tokens, without those that have no labels."""
     samples = [
         sample.cut(limit)
         for row in rows
         for sample in base.chat.samples(row["messages"], row.get("tools") or ())
     ]
-    return [sample for sample in samples if sample.learned]
+    return [sample for sample in samples if sample.label_count]
 
 
 def packs(settings: SftSettings, base: Base) -> bool:
-    """Tell whether samples are to share rows.
+    """Return whether several samples share a row.
 
-    On a CPU it does not pay: a packed row's attention is computed over all of it.
+    On a CPU this does not pay, because attention is computed over the whole row.
 
     Raises:
-        MissingPart: it was asked for, and this model's attention does not keep samples apart.
+        MissingPart: packing is on, but the model's attention does not separate samples.
     """
     if settings.packing == "off" or (settings.packing == "auto" and base.device.type == "cpu"):
         return False
@@ -118,19 +121,21 @@ def packs(settings: SftSettings, base: Base) -> bool:
 
 
 def keeps_apart(base: Base) -> bool:
-    """Try whether a sample reads the same with another one before it in its row."""
+    """Return whether a sample has the same logits with another sample before it in its row."""
     import torch
 
     ids = torch.arange(16, device=base.device)[None] + 5
     places = torch.arange(8, device=base.device).repeat(2)[None]
     with torch.no_grad():
-        together = base.model(input_ids=ids, position_ids=places, use_cache=False).logits[0, 8:]
+        after_another = base.model(input_ids=ids, position_ids=places, use_cache=False).logits[
+            0, 8:
+        ]
         alone = base.model(input_ids=ids[:, 8:], use_cache=False).logits[0]
     # Mixed samples differ by whole units, rounding by hundredths.
-    return bool((together - alone).abs().max() < 0.05 * alone.abs().max())
+    return bool((after_another - alone).abs().max() < 0.05 * alone.abs().max())
 
 
-def _columns(samples: list[Encoded]) -> Any:
+def _columns(samples: list[Encoding]) -> Any:
     from datasets import Dataset as Columns
 
     return Columns.from_dict(

@@ -1,4 +1,4 @@
-"""Small models to fine-tune, and which of them fits; facts from their cards, as of a date."""
+"""A table of small models to fine-tune, from their cards, and which of them fit given limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from apprentice.state.advice import Limits
 
 AS_OF: Final = "2025-09"
-"""Look again when this is old: new models come every month."""
+"""The month of the table. Update the table when it is old: new models appear every month."""
 
 BYTES_A_WEIGHT: Final = 2.0  # bf16, as served
 OVERHEAD: Final = 1.2  # cache and buffers on top of the weights
@@ -17,9 +17,12 @@ class SmallModel(NamedTuple):
     """A model of at most about eight billion parameters.
 
     Attributes:
-        billions: of parameters.
-        context: tokens it reads.
-        permissive: whether the licence allows any use without conditions of its own.
+        name: its name on the Hugging Face Hub.
+        billions: billions of parameters.
+        licence: the name of its licence.
+        context: the number of tokens that it can read.
+        permissive: whether the licence allows any use without special conditions.
+        vision: whether it reads images.
     """
 
     name: str
@@ -31,11 +34,11 @@ class SmallModel(NamedTuple):
 
     @property
     def gigabytes(self) -> float:
-        """Memory it takes to serve, in bf16."""
+        """Return the memory that serving it in bf16 takes."""
         return self.billions * BYTES_A_WEIGHT * OVERHEAD
 
     def token_ms(self, bandwidth_gb_s: float) -> float:
-        """Milliseconds a token takes: every weight is read once."""
+        """Return the milliseconds that one token takes, reading every weight once."""
         return self.billions * BYTES_A_WEIGHT / bandwidth_gb_s * 1000
 
 
@@ -56,22 +59,22 @@ MODELS: Final = (
 )
 
 
-def fitting(limits: Limits) -> list[SmallModel]:
-    """Return the models that keep within limits, the largest first."""
-    fit = [model for model in MODELS if not unfit(model, limits)]
-    return sorted(fit, key=lambda model: -model.billions)
+def models_within(limits: Limits) -> list[SmallModel]:
+    """Return the models that meet all limits, the largest first."""
+    models = [model for model in MODELS if not violation(model, limits)]
+    return sorted(models, key=lambda model: -model.billions)
 
 
-def unfit(model: SmallModel, limits: Limits) -> str:
-    """Say why a model does not keep within limits; '' when it does."""
+def violation(model: SmallModel, limits: Limits) -> str:
+    """Return the first limit that a model violates, as a phrase; '' if it meets all limits."""
     if limits.memory_gb and model.gigabytes > limits.memory_gb:
         return f"needs {model.gigabytes:.1f} GB, more than {limits.memory_gb:g}"
     if limits.token_ms and model.token_ms(limits.bandwidth_gb_s) > limits.token_ms:
-        return f"takes {model.token_ms(limits.bandwidth_gb_s):.0f} ms a token"
+        return f"takes {model.token_ms(limits.bandwidth_gb_s):.0f} ms for a token"
     if model.context < limits.context:
         return f"reads {model.context} tokens, fewer than {limits.context}"
     if limits.permissive and not model.permissive:
         return f"is under the {model.licence} licence"
     if limits.vision != model.vision:
-        return "reads no images" if limits.vision else "reads images, which nobody asked for"
+        return "reads no images" if limits.vision else "reads images, which is not needed"
     return ""

@@ -1,9 +1,9 @@
-"""Supervised fine-tuning on images: learn what is to be said of each.
+"""Supervised fine-tuning on images: learn the answer about each image.
 
     python -m apprentice.training.vision --dataset runs/labels --base my-vision-model
 
-A row is a conversation about one image, a file in the dataset's folder; its last answer is what is
-learned.
+A row is a conversation about one image, which is a file in the dataset's folder. The model learns
+the last answer.
 """
 
 from __future__ import annotations
@@ -29,31 +29,37 @@ def trainer(
     """Return the trainer of a job.
 
     Args:
-        settings: the job's; its base reads images.
-        dataset: what is learned from: rows with `messages` and `image`.
-        out: folder of the checkpoints.
-        progress: where the training is reported.
-        bench: what it works with.
+        settings: the settings of the job; its base must read images.
+        dataset: rows with `messages` and `image`.
+        out: the folder of the checkpoints.
+        progress: the writer of progress events.
+        bench: the workbench of the job.
+
+    Raises:
+        MissingPart: the dataset has no rows.
     """
     from trl import SFTConfig, SFTTrainer
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
-    from apprentice.training.arguments import arguments, attended
+    from apprentice.training.arguments import add_reports, arguments
     from apprentice.training.base import load
     from apprentice.training.lora import policy
 
     rows, held_out = dataset.rows(), dataset.valid()
     if not rows:
-        raise MissingPart(f"{dataset.folder} has no rows. There is nothing to learn from.")
+        raise MissingPart(
+            f"The dataset {dataset.folder} has no rows, so there is nothing to learn. "
+            "Make a dataset with rows."
+        )
     base = load(settings, bench.local, sees=True)
     progress.say("encoded", samples=len(rows), held_out=len(held_out))
     config = SFTConfig(
         **arguments(settings, base, out, rows=len(rows), held_out=len(held_out)),
-        max_length=None,  # a cut could take away half of an image
+        max_length=None,  # a cut could remove a part of an image
         remove_unused_columns=False,
     )
     batch = DataCollatorForVisionLanguageModeling(base.processor, completion_only_loss=True)
-    made = SFTTrainer(
+    vision_trainer = SFTTrainer(
         **policy(base, settings, bench.local),
         args=config,
         data_collator=Collator(dataset.folder, batch),
@@ -61,30 +67,30 @@ def trainer(
         eval_dataset=_columns(held_out) if held_out else None,
         processing_class=base.processor,
     )
-    return attended(made, settings, progress)
+    return add_reports(vision_trainer, settings, progress)
 
 
 @dataclass(frozen=True)
 class Collator:
-    """Opens the images of rows as they are needed, and lays the rows into a batch.
+    """Opens the images of rows when they are needed, and puts the rows into a batch.
 
     Attributes:
-        folder: what the rows' images are relative to.
-        batch: the library's own collator.
+        folder: the folder of the images.
+        batch: the library's collator.
     """
 
     folder: Path
     batch: Any
 
     def __call__(self, columns: list[dict[str, Any]]) -> dict[str, Any]:
-        """Return the model's input, with labels on the answers only."""
+        """Return the model's input, with labels for the answers only."""
         rows = [json.loads(column["row"]) for column in columns]
         batch: dict[str, Any] = self.batch(
             [
                 {
                     "prompt": [_in_parts(turn) for turn in row["messages"][:-1]],
                     "completion": [_in_parts(row["messages"][-1])],
-                    "images": [_opened(self.folder / row["image"])],
+                    "images": [_open_image(self.folder / row["image"])],
                 }
                 for row in rows
             ]
@@ -92,16 +98,20 @@ class Collator:
         return batch
 
 
-def _opened(file: Path) -> Any:
+def _open_image(file: Path) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(file) as image:
             return image.convert("RGB")
     except FileNotFoundError:
-        raise MissingPart(f"The image {file} is missing. Restore it, or curate anew.") from None
+        raise MissingPart(
+            f"The image {file} is missing. Restore it, or make the dataset again."
+        ) from None
     except (UnidentifiedImageError, OSError) as error:
-        raise BrokenData(f"The image {file} cannot be read: {error}.") from error
+        raise BrokenData(
+            f"The image {file} cannot be read: {error}. Restore it, or make the dataset again."
+        ) from error
 
 
 def _in_parts(turn: Row) -> Row:

@@ -74,7 +74,7 @@ async def tidied(
     gone = _least_useful(attempts, repeats, len(attempts) - capacity, spared)
     for names in _in_batches(gone):
         await engine.delete(Where({"tenant": [tenant], "trajectory": names}))
-    return Upkeep(set_aside=len(repeats - set(gone)), evicted=tuple(gone))
+    return Upkeep(set_aside=len(repeats - set(gone)), evictions=tuple(gone))
 
 
 async def _attempts(engine: SearchEngine, tenant: str) -> list[Payload]:
@@ -116,14 +116,16 @@ def _alike(turns: frozenset[str], others: frozenset[str]) -> bool:
 def _uses(attempts: Iterable[Payload]) -> dict[str, Use]:
     """Count how often each attempt was in view, and how often what saw it succeeded."""
     shown: defaultdict[str, int] = defaultdict(int)
-    helped: defaultdict[str, int] = defaultdict(int)
+    successes: defaultdict[str, int] = defaultdict(int)
     for attempt in attempts:
         if attempt["outcome"] == "unknown":
             continue
         for exemplar in attempt["exemplars"]:
             shown[exemplar] += 1
-            helped[exemplar] += attempt["outcome"] == "success"
-    return {name: Use(trajectory=name, shown=shown[name], helped=helped[name]) for name in shown}
+            successes[exemplar] += attempt["outcome"] == "success"
+    return {
+        name: Use(trajectory=name, shown=shown[name], successes=successes[name]) for name in shown
+    }
 
 
 def _least_useful(

@@ -242,7 +242,7 @@ class _Doubt(NamedTuple):
             return None
         if likeness(operation.text) in self.declined:
             return "A person took this rule out."
-        return self.words.planted(operation.text, self.stand)
+        return self.words.suspicion(operation.text, self.stand)
 
 
 def _by_id(operation: Operation, book: Rulebook) -> Operation:

@@ -29,7 +29,7 @@ def extract_for(critic: Agent | None, workspace: Workspace) -> Node[ExpelState, 
         evidence = await _evidence(
             ordered, state, runtime, await Budget.of(critic, context, workspace)
         )
-        solved = sum(bool(each.ended(True)) for each in ordered)
+        solved = sum(bool(each.with_success(True)) for each in ordered)
         pairs = sum(each.kind == "pair" for each in evidence)
         runtime.stream_writer(
             {

@@ -26,7 +26,7 @@ async def propose(
 ) -> Command[Literal["review", "validate", "publish"]]:
     """Make a candidate of the strongest rules; where nothing would change, there is none."""
     log = log_of(runtime, state.environment)
-    rules = (await log.load()).shown()
+    rules = (await log.load()).strongest()
     differences = diff(Rulebook(rules=state.shown_now), Rulebook(rules=rules))
     proposed = changes(differences, await log.batches())
     waiting = await quarantine_of(runtime, state.environment).waiting()

@@ -93,4 +93,4 @@ async def _carry_out(
         author="person",
         reason="A person's review.",
     )
-    return applied.rulebook.shown()
+    return applied.rulebook.strongest()

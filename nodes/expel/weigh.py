@@ -26,7 +26,7 @@ async def weigh(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
     turned = []
     for index, rule in enumerate(state.shown_now):
         found = record(showings, rule.id, in_force.get((rule.id, rule.text), 0.0))
-        if not found.turned:
+        if not found.has_turned:
             continue
         turned.append(rule.text)
         await log.record(

@@ -37,7 +37,7 @@ def record_in(
         runtime.stream_writer({"type": "feedback.recorded", "trajectory": state.id, "new": new})
         if new:
             await notice([state.attempt], runtime, record_to, workspace)
-        if done.known and state.judgement:
+        if done.duplicates and state.judgement:
             return Command(goto="annotate")
         update: FeedbackUpdate = {
             "effect": "recorded" if new else "known",

@@ -28,7 +28,7 @@ def draw_with(analyst: Agent | None, workspace: Workspace) -> Node[InsightsState
         drawn = drawn_before(report, await memory.batches())
         if drawn is None:
             book = await memory.load()
-            shown = [rule.text for rule in book.shown()]
+            shown = [rule.text for rule in book.strongest()]
             asked = prompt(report, shown)
             reply = await consult(analyst, asked, Context.of(runtime), workspace)
             drawn, usage = read_drawn(text_of(reply.message), book), usage + reply.usage
@@ -63,8 +63,8 @@ def read_drawn(text: str, book: Rulebook) -> InsightDraft:
         return InsightDraft(text=str(operation), problem=problem)
     if operation.kind == "ADD":
         return InsightDraft(text=operation.text)
-    if (operation.number or 0) > len(book.shown()):
-        problem = f"There is no insight {operation.number}; {len(book.shown())} were shown."
+    if (operation.number or 0) > len(book.strongest()):
+        problem = f"There is no insight {operation.number}; {len(book.strongest())} were shown."
         return InsightDraft(text=str(operation), problem=problem)
     applied = book.apply([operation])
     if applied.rejections:

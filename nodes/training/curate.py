@@ -15,10 +15,10 @@ from apprentice.state.advice import Method
 from apprentice.state.context import Context
 from apprentice.state.errors import BrokenData, MissingPart
 from apprentice.state.training import TrainingState
-from apprentice.training.at_hand import examples
+from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
-from apprentice.training.datasets.curation import Curation, HeldOut, curate
-from apprentice.training.datasets.episodes import opening, task_key
+from apprentice.training.datasets.curation import Curation, HoldOut, curate
+from apprentice.training.datasets.episodes import opening_of, task_key
 from apprentice.training.rounds import Rounds
 from apprentice.workspace import Workspace
 
@@ -67,7 +67,9 @@ def made(method: Method, judged: list[Judged], rounds: Rounds, *, strip: bool) -
         method,
         found.examples,
         Curation(stripped=strip),
-        held_out=HeldOut.of(map(task_key, (one.task for one in held_out)), map(opening, held_out)),
+        held_out=HoldOut.of(
+            map(task_key, (one.task for one in held_out)), map(opening_of, held_out)
+        ),
         left_out=found.left_out,
     )
     return save(curated, rounds.datasets)

@@ -33,7 +33,7 @@ from apprentice.state.prompts import Shown
 from apprentice.state.training import AdapterComparison, TrainingState, TrainingUpdate
 from apprentice.training.adapters import Adapters
 from apprentice.training.datasets.card import load
-from apprentice.training.datasets.curation import normalised
+from apprentice.training.datasets.curation import text_key
 from apprentice.workspace import Workspace
 
 LOOK: Final = 24
@@ -199,7 +199,7 @@ async def _known(
 
 def _check_fit(adapter: str, adapters: Adapters) -> None:
     """Refuse an adapter that cannot act; blocks."""
-    if not adapters.registered(adapter):
+    if not adapters.has(adapter):
         raise MissingPart(
             f"The adapter {adapter} is no longer in the registry, so it cannot be tried out. Ask "
             'with "again": true to take its job up.'
@@ -220,13 +220,13 @@ def _held_out(
     rounds = rounds_of(runtime, state.environment, workspace)
     dataset = load(dataset_folder(rounds, state))
     told = {
-        normalised(str(turn["content"]))
+        text_key(str(turn["content"]))
         for row in dataset.rows()
         for turn in row.get("messages") or row.get("prompt") or ()
         if turn["role"] == "user"
     }
     openings = {task.id: workspace.episodes.start(where, task) for task in tasks}
-    found = [task for task in tasks if normalised(text_of(openings[task.id])) not in told]
+    found = [task for task in tasks if text_key(text_of(openings[task.id])) not in told]
     if not found:
         raise MissingPart(
             f"Every held-out task of {name} says what a row of {dataset.folder} says, so there is "

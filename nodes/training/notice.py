@@ -131,7 +131,7 @@ async def _due(
     if last and last[1] is None:  # a round is open: it waits only for the end of its job
         counter.counts.pop(key, None)  # what is recorded meanwhile counts for the next
         stage = await asyncio.to_thread(_stage, last[0], rounds, workspace.launcher())
-        return bool(stage) and counter.moved(key, last[0].number, stage)
+        return bool(stage) and counter.note_stage(key, last[0].number, stage)
     seen = last[0].seen if last else 0.0
 
     async def before() -> int:

@@ -32,7 +32,7 @@ from apprentice.state.context import Context
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Name, digest
 from apprentice.state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
-from apprentice.training.at_hand import evidence
+from apprentice.training.available_data import available_data
 from apprentice.training.datasets.curation import Curation
 from apprentice.training.rounds import Round, Rounds
 from apprentice.training.settings import METHODS, read_settings
@@ -137,7 +137,7 @@ def read_asked(
     if fixed := sorted(set(settings) & set(FIXED)):
         raise BadInput(
             f"The job's {fixed[0]!r} is not for settings: the model is that of the run's context, "
-            "the method is the advisor's or in circumstances.overruling."
+            "the method is the advisor's or in circumstances.override."
         )
     _check_settings(settings)
     update: TrainingUpdate = {
@@ -173,12 +173,12 @@ def summed(
     settings: Mapping[str, Any],
 ) -> AvailableData:
     """Sum up what is at hand, for the advisor; what it costs depends on the job's settings."""
-    return evidence(
+    return available_data(
         [one.attempt for one in found],
         cap=Curation().cap,
         last=_last_method(rounds),
-        graded=where.replayable,
-        hosted=not base_of(context),
+        can_grade=where.replayable,
+        is_hosted=not base_of(context),
         settings=settings,
     )
 
@@ -200,7 +200,7 @@ def once_more(failed: Round, rounds: Rounds, workspace: Workspace) -> Round:
     """Return a round that takes up the job of one that failed, on the base as it is now; blocks."""
     settings, adapters = dict(failed.settings), workspace.adapters
     if (parent := settings["parent"]) and not (
-        adapters.registered(parent) and adapters.fits(adapters.read(parent))
+        adapters.has(parent) and adapters.fits(adapters.read(parent))
     ):
         settings["parent"] = ""
     again = failed.model_copy(update={"number": failed.number + 1, "settings": settings})
@@ -256,7 +256,7 @@ async def _withdraw_the_incompatible(
     adapters, tenant = workspace.adapters, Context.of(runtime).tenant
     stale = await asyncio.to_thread(adapters.mark_incompatible, base, tenant)
     for adapter in stale:
-        plan = await asyncio.to_thread(adapters.retraining, adapter.name, workspace.jobs)
+        plan = await asyncio.to_thread(adapters.retraining_plan, adapter.name, workspace.jobs)
         runtime.stream_writer(
             {
                 "type": "training.incompatible",

@@ -256,6 +256,6 @@ def test_an_adapter_is_evaluated_as_its_tenants_own(
     refused = apprentice(*asked, "--technique", "expel")
     assert refused.exit_code == 2
     assert "belongs to 'acme'" in refused.output
-    stranger = apprentice(*asked, "--technique", "none", "--memory", "other")
+    stranger = apprentice(*asked, "--technique", "none", "--tenant", "other")
     assert stranger.exit_code == 2
     assert "Unknown adapter 'mine'" in stranger.output

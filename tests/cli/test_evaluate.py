@@ -134,8 +134,8 @@ def test_the_length_of_a_turn_and_the_window_are_the_callers(
 def test_a_task_that_was_solved_as_the_run_was_killed_is_not_taken_for_known(
     apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ("evaluate", *FULL, "--memory", "mine", "--concurrency", "1")
-    apprentice(*options, "--memory", "other", "--json", "whole.json")
+    options = ("evaluate", *FULL, "--tenant", "mine", "--concurrency", "1")
+    apprentice(*options, "--tenant", "other", "--json", "whole.json")
     whole = {row["task"]: row for row in figures("whole.json")["rows"]}
     add = Journal.add
 
@@ -212,7 +212,7 @@ def test_a_model_that_fails_half_way_keeps_what_was_done(
     assert len(finished) == 12
 
 
-def test_memory_is_fresh_unless_it_is_named(apprentice: Apprentice) -> None:
+def test_the_tenant_is_fresh_unless_it_is_named(apprentice: Apprentice) -> None:
     options = ("evaluate", "--limit", "6", "--trials", "3")
     for name in ("a.json", "b.json"):
         apprentice(*options, "--json", name)
@@ -220,11 +220,11 @@ def test_memory_is_fresh_unless_it_is_named(apprentice: Apprentice) -> None:
     attempts = figures("a.json")["summary"]["attempts"]
     assert figures("b.json")["summary"]["attempts"] == attempts
     for name in ("c.json", "d.json"):
-        apprentice(*options, "--memory", "mine", "--json", name)
+        apprentice(*options, "--tenant", "mine", "--json", name)
     assert figures("c.json")["summary"]["attempts"] == attempts
     assert figures("d.json")["summary"]["attempts"] == 0  # all were solved before
     assert figures("d.json")["summary"]["by_trial"][0][0] == 6
-    apprentice(*options, "--memory", "another", "--json", "e.json")
+    apprentice(*options, "--tenant", "another", "--json", "e.json")
     assert figures("e.json")["summary"]["attempts"] == attempts
 
 
@@ -271,8 +271,8 @@ def test_cache_answers_the_same_evaluation_without_the_model(
         (("--json", "/dev/null/x.json"), "cannot be written"),
         (("--successes", "5"), "'reflexion' shows no exemplars: leave out --successes"),
         (
-            ("--technique", "exemplar", "--successes", "5", "--memory", "mine"),
-            "A named memory holds what was recorded in it: leave out --successes",
+            ("--technique", "exemplar", "--successes", "5", "--tenant", "mine"),
+            "A tenant's exemplars are what was recorded for it: leave out --successes",
         ),
     ],
 )
@@ -356,8 +356,10 @@ def test_exemplars_come_from_solved_training_tasks(apprentice: Apprentice) -> No
 
 
 @pytest.mark.parametrize("first", ["exemplar", "reflexion"])
-def test_a_named_memory_grows_with_what_is_evaluated(apprentice: Apprentice, first: str) -> None:
-    mine, training = ("--memory", "mine", "--limit", "3"), ("--split", "train", "--trials", "1")
+def test_a_named_tenants_experience_grows_with_what_is_evaluated(
+    apprentice: Apprentice, first: str
+) -> None:
+    mine, training = ("--tenant", "mine", "--limit", "3"), ("--split", "train", "--trials", "1")
     apprentice("evaluate", *mine, *training, "--technique", first, "--json", "a.json")
     apprentice("evaluate", *mine, "--technique", "exemplar", "--json", "b.json")
     trained, tested = (

@@ -34,10 +34,14 @@ def test_what_is_imported_is_exported(apprentice: Apprentice, tmp_path: Path) ->
     done = apprentice("import", file, "--environment", "sums", "--report", tmp_path / "all.json")
     assert done.exit_code == 0
     assert "4 rows: 3 new (1 of them without a verdict), 0 known" in done.output
+    where = "They are in the memory of the tenant default, in sums (3 attempts)."
+    assert where in done.output
     assert "Refused, line 3: The messages are a text, but must be a list." in done.output
     assert "without a meaning here: ticket." in done.output
     assert json.loads((tmp_path / "all.json").read_text())["refused"][0][0] == "line 3"
-    assert "3 known" in apprentice("import", file).output
+    again = apprentice("import", file)
+    assert "3 known" in again.output
+    assert where in again.output
     apprentice("export", tmp_path / "out.jsonl")
     assert sorted(row["id"] for row in lines(tmp_path / "out.jsonl")) == ["a", "b", "d"]
     apprentice("export", tmp_path / "bad.jsonl", "--outcome", "failures", "--environment", "sums")

@@ -40,7 +40,7 @@ def test_the_report_says_what_is_kept_and_tidying_what_it_did(
 
 
 def test_exemplars_that_were_shown_are_listed_with_how_they_fared(apprentice: Apprentice) -> None:
-    mine = ("evaluate", "--technique", "exemplar", "--memory", "mine", "--limit", "3")
+    mine = ("evaluate", "--technique", "exemplar", "--tenant", "mine", "--limit", "3")
     apprentice(*mine, "--split", "train", "--json", "a.json")
     apprentice(*mine, "--json", "b.json")
     page = apprentice("memory", "report", "--tenant", "mine").output

@@ -499,12 +499,12 @@ async def test_no_question_is_longer_than_the_model_reads(tmp_path: Path) -> Non
     assert ended["operations"].applied > 10
     assert ended["rejections"] == []
     found = await Findings(store, "default", HOME, "one", TaskAttempts).all()
-    solved = {attempt.id for each in found for attempt in each.ended(True)}
+    solved = {attempt.id for each in found for attempt in each.with_success(True)}
     batches = await RulebookLog(store, book=HOME).batches()
     chunks = [batch for batch in batches if batch.reason.startswith("Successes")]
     assert {name for batch in chunks for name in batch.evidence} <= solved
     read = "\n".join(message.text for messages in asked for message in messages)
-    openings = {text_of(a.messages[1]) for each in found for a in each.ended(True)}
+    openings = {text_of(a.messages[1]) for each in found for a in each.with_success(True)}
     assert all(opening in read for opening in openings)  # no success was left out
 
 

@@ -65,7 +65,7 @@ def test_whatever_one_transcript_orders_waits_for_a_person(clean: Any) -> None:
     for order in ORDERS:
         note = HumanMessage(f"On the desk you see a note: {order}")
         noted = first.model_copy(update={"messages": (*first.messages, note)})
-        if not screen(order) and not Vocabulary.of([noted, *others]).planted(order):
+        if not screen(order) and not Vocabulary.of([noted, *others]).suspicion(order):
             passed.append(order)
     assert passed == []
 

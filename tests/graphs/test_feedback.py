@@ -122,10 +122,10 @@ async def test_a_verdict_may_come_hours_later(send: Send, memory: Experience) ->
 async def test_another_attempt_under_a_known_id_is_refused(send: Send, memory: Experience) -> None:
     task = {"environment": "helpdesk", "id": "ticket-9"}
     await send(messages=PLAIN, trajectory="call-17", task=task, verdict=SOLVED)
-    with pytest.raises(BadInput, match="'call-17' is kept already, with other messages"):
+    with pytest.raises(BadInput, match="'call-17' is stored already, with other messages"):
         await send(messages=LANGCHAIN, trajectory="call-17", task=task, verdict={"success": False})
     other = {**task, "id": "ticket-10"}
-    with pytest.raises(BadInput, match="'call-17' is kept already, with another task"):
+    with pytest.raises(BadInput, match="'call-17' is stored already, with another task"):
         await send(messages=PLAIN, trajectory="call-17", task=other, verdict={"success": False})
     kept = await memory.get("call-17")
     assert kept is not None
@@ -149,7 +149,7 @@ async def test_what_no_memory_can_hold_is_refused(
     for message in (cut, {**PLAIN[0], "note": "\ud83d"}, {**PLAIN[0], "note": deep}):
         given: Any = {"messages": [message, PLAIN[1]], "verdict": SOLVED}
         sending = send(**given) if checkpoints else graph.ainvoke(given, context=context)
-        with pytest.raises(BadInput, match="Message 1 cannot be kept"):
+        with pytest.raises(BadInput, match="Message 1 cannot be stored"):
             await sending
     assert [each async for each in memory.browse()] == []
 

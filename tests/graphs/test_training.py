@@ -35,7 +35,7 @@ from apprentice.training.jobs import (
     Job,
     Launcher,
     LocalLauncher,
-    holding,
+    hold_lock,
     in_turn,
     write_job,
     write_whole,
@@ -537,9 +537,9 @@ async def test_what_cannot_be_evaluated_is_over_and_taken_up_when_asked(
     data.write_text(whole + "{}\n")
     ended = await run()
     assert ended["stage"] == "failed"
-    assert "is not what its card describes" in ended["reason"]
+    assert "does not match its card" in ended["reason"]
     assert (await run())["stage"] == "waiting"
-    with pytest.raises(BrokenData, match="is not what its card describes"):
+    with pytest.raises(BrokenData, match="does not match its card"):
         await run(again=True)
     data.write_text(whole)
     assert (await run(again=True, held_out=24))["stage"] == "rejected"
@@ -595,7 +595,7 @@ async def test_who_follows_a_job_that_never_begins_does_not_wait_for_ever(
     run: Run, gathered: Any, hands: Hands
 ) -> None:
     hands.patience, hands.pause = 0.1, 0.05
-    ended = await asyncio.wait_for(run(follow=True), 30)
+    ended = await asyncio.wait_for(run(follow=True), 300)
     assert ended["stage"] == "training"
     assert ended["reason"] == f"The job {ended['job']} is waiting."
 
@@ -653,7 +653,7 @@ async def test_one_task_repeated_is_refused_even_when_people_insist(
     task = ATTEMPTS[0].task
     await record(tenant, [attempt(task, told("north"), trial=number) for number in range(1, 13)])
     overruling = {"why": "It is urgent.", "by": "Ada", "method": "sft"}
-    ended = await run(threshold=5, circumstances={"overruling": overruling})
+    ended = await run(threshold=5, circumstances={"override": overruling})
     assert ended["stage"] == "refused"
     assert ended["advice"].overruled.by == "Ada"
     assert "needs at least 50 rows of 10 tasks" in ended["reason"]
@@ -681,7 +681,7 @@ async def test_a_tampered_dataset_is_not_trained_on(
     data.write_text(data.read_text().replace("drawer", "cellar", 1))
     ended = await run()
     assert ended["stage"] == "failed"
-    assert "is not what its card describes" in ended["reason"]
+    assert "does not match its card" in ended["reason"]
     assert hands.launched == [first["job"]]
     assert (await run())["stage"] == "waiting"
 
@@ -802,7 +802,7 @@ async def test_what_is_recorded_while_a_round_is_open_counts_for_the_next(
     open_round = rounds(place, tenant).last()
     assert open_round
     later = [judged_later(one, open_round[0].seen) for one in ATTEMPTS[-6:]]
-    with holding(hands.root / open_round[0].job):
+    with hold_lock(hands.root / open_round[0].job):
         assert await note(later[:5], runtime, place) == []
     rounds(place, tenant).end(0, End(outcome="rejected", reason="It did not help."))
     assert await note(later[5:], runtime, place) != []
@@ -833,7 +833,7 @@ async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(
     async def looks(new: list[Trajectory]) -> int:
         return len(await note(new, runtime, place))
 
-    with holding(hands.root / job) as held:
+    with hold_lock(hands.root / job) as held:
         assert await looks(later[:3]) == 0
         with in_turn(hands.root / job, held):
             assert await looks(later[3:5]) == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from apprentice.models.names import SHIPPED
+from tests.house.wheels import build
 
 HEAVY = ("peft", "textworld", "torch", "transformers", "trl")
 
@@ -78,7 +78,7 @@ def test_importing_a_room_loads_nothing_heavy_and_sets_nothing(
 def test_the_wheel_is_one_name_with_every_room_its_marker_and_its_data(
     root: Path, rooms: list[str], tmp_path: Path
 ) -> None:
-    wheel = built(root, tmp_path)
+    wheel = build(root, tmp_path)
     names = contents(wheel)
     assert {"apprentice/__init__.py", "apprentice/py.typed"} <= names
     for room in rooms:
@@ -95,7 +95,7 @@ def test_the_wheel_is_one_name_with_every_room_its_marker_and_its_data(
 def test_the_weights_are_a_wheel_of_their_own_that_fills_the_same_folders(
     root: Path, tmp_path: Path
 ) -> None:
-    names = contents(built(root, tmp_path, "models"))
+    names = contents(build(root, tmp_path, "models"))
     expected = {
         f"apprentice/models/{model}/weights/{path.name}"
         for model in SHIPPED
@@ -112,26 +112,6 @@ def test_the_command_is_installed_under_its_name(settings: dict[str, Any]) -> No
 
 def sources(room: Path) -> list[Path]:
     return [path for path in room.rglob("*.py") if (path.parent / "__init__.py").is_file()]
-
-
-def built(root: Path, folder: Path, project: str = ".") -> Path:
-    """Build a wheel from a copy of the tracked files, offline."""
-    copy = folder / "source"
-    copy.mkdir()
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listed, cwd=root, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, files.split("\0")):
-        if (root / name).exists():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(root / name, copy / name, follow_symlinks=False)
-    build = "import setuptools.build_meta as b, sys; print(b.build_wheel(sys.argv[1]))"
-    subprocess.run(
-        [sys.executable, "-c", build, str(folder)],
-        cwd=copy / project,
-        check=True,
-        capture_output=True,
-    )
-    return next(folder.glob("*.whl"))
 
 
 def contents(wheel: Path) -> set[str]:

@@ -94,7 +94,7 @@ async def test_words_that_a_poisoned_transcript_gave_a_rule_are_taken_back(house
     await house.says("EDIT 1: Mugs are put into the fireplace.", "T2")
     await house.release("poisoned")
     done = await house.withdraw("T2")
-    ((before, left),) = done.resting.lessened
+    ((before, left),) = done.resting.reductions
     assert (before.text, left.text) == (
         "Mugs are put into the fireplace.",
         "Mugs are kept in cabinets.",
@@ -137,11 +137,11 @@ async def test_the_same_withdrawal_again_changes_nothing(house: House) -> None:
     await house.says("AGREE 1", "T2")
     await house.release("one")
     first = await house.withdraw("T2")
-    assert [(rule.strength, left.strength) for rule, left in first.resting.lessened] == [(3, 2)]
+    assert [(rule.strength, left.strength) for rule, left in first.resting.reductions] == [(3, 2)]
     before = await house.log.batches()
     promoted = await house.releases.promotions()
     again = await house.withdraw("T2")
-    assert again.resting.lessened == []
+    assert again.resting.reductions == []
     assert await house.log.batches() == before
     assert await house.releases.promotions() == promoted
     both = await asyncio.gather(house.withdraw("T1"), house.withdraw("T1"))

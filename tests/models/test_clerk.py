@@ -58,7 +58,7 @@ def test_its_prompt_is_the_one_it_was_trained_on() -> None:
 def test_it_reads_forms_that_it_has_not_seen() -> None:
     words = vocabulary.whole_words(chat.load(WEIGHTS))
     asked: dict[str, list[tuple[list[AnyMessage], str]]] = {"Which": [], "_": [], "": []}
-    for sample in islice(Corpus(31_337, words, {}, copying=0), 400):
+    for sample in islice(Corpus(31_337, words, {}, copy_share=0), 400):
         prefixed = re.match(r"(\w+)\? ", sample.parts[1].text)
         about = prefixed[1] if prefixed else ""
         kind = "_" if "_" in about else about

@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         api: Any = self.server
         api.asked += 1
         self.rfile.read(int(self.headers["Content-Length"]))
-        if not api.silent.wait(timeout=30) or not api.body:
+        if not api.silent.wait(timeout=300) or not api.body:
             return  # hangs up without a word
         self.send_response(api.status)
         self.send_header(

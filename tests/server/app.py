@@ -43,9 +43,24 @@ expel = expels.build(agent=expert_agent, reflector=expert_reflector, critic=expe
 )
 
 
+COMPANIONS = 4
+met = asyncio.Barrier(COMPANIONS)
+
+
+async def companion(messages: Sequence[AnyMessage]) -> str:
+    """Go on once as many runs as there are companions are under way."""
+    if not any(message.type == "ai" for message in messages):
+        async with asyncio.timeout(600):
+            await met.wait()
+    return expert_agent(messages)
+
+
+company = episodes.build(agent=companion).compile(name="company")
+
+
 async def original(messages: Sequence[AnyMessage]) -> str:
     """Add a rule that nobody else adds, once all writers are about to write."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(600):
         await together.wait()
     letters = digest(text_of(messages[-1])).translate(str.maketrans("0123456789", "ghijklmnop"))
     return f"ADD: Look for {letters}."

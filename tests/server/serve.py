@@ -15,7 +15,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120.0  # seconds; a busy machine takes a while to import everything
+PATIENCE = 600.0  # seconds; a busy machine takes a while to import everything
 
 
 @contextmanager
@@ -23,27 +23,33 @@ def serve(
     config: Path,
     folder: Path,
     end: signal.Signals = signal.SIGINT,
-    told: Mapping[str, str] = {},
+    *,
+    python: str = sys.executable,
+    cwd: Path = ROOT,
+    environment: Mapping[str, str] = os.environ,
 ) -> Iterator[str]:
     """Yield the address of a server of a configuration.
 
-    Its data and log go into the folder; `end` is the signal that stops it, and `told` its environment
-    beside this process's own.
+    Args:
+        config: its `langgraph.json`.
+        folder: where its data and its log, `server.log`, go.
+        end: the signal that stops it.
+        python: who runs it.
+        cwd: where.
+        environment: the variables that it begins with.
     """
     port = _free_port()
-    command = [sys.executable, "-m", "langgraph_cli", "dev", "--config", str(config)]
+    command = [python, "-m", "langgraph_cli", "dev", "--config", str(config)]
     options = ["--no-browser", "--no-reload", "--n-jobs-per-worker", "40", "--port", str(port)]
     log = folder / "server.log"
     with log.open("w") as out:
         process = subprocess.Popen(
             [*command, *options],
-            cwd=ROOT,
+            cwd=cwd,
             env={
-                **os.environ,
-                **told,
+                **environment,
                 "APPRENTICE_DATA": str(folder / "data"),
                 "LANGGRAPH_DISABLE_FILE_PERSISTENCE": "true",
-                "LANGGRAPH_STRICT_MSGPACK": "true",
                 "LANGSMITH_TRACING": "false",
                 "LANGGRAPH_NO_VERSION_CHECK": "true",
             },
@@ -69,7 +75,7 @@ def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None:
             break
         try:
-            with urlopen(f"{address}/ok", timeout=1):  # noqa: S310 - our own address
+            with urlopen(f"{address}/ok", timeout=10):  # noqa: S310 - our own address
                 return
         except (URLError, TimeoutError, ConnectionError):
             time.sleep(0.2)

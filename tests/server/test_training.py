@@ -26,7 +26,7 @@ from tests.models import tiny
 from tests.server.serve import serve
 
 CONFIG = Path(__file__).with_name("training.json")
-PATIENCE = 300.0
+PATIENCE = 900.0
 HERE = "qa/moods"
 MODEL: Any = {"model": "local:babbler", "max_tokens": 16}
 ANSWER = "fine"
@@ -90,7 +90,7 @@ async def place(tmp_path: Path) -> Workspace:
 @pytest.fixture
 async def client(place: Workspace) -> AsyncIterator[LangGraphClient]:
     told = place.settings.for_process(data=place.data)
-    with serve(CONFIG, place.data.parent, told=told) as address:
+    with serve(CONFIG, place.data.parent, environment=told) as address:
         async with get_client(url=address) as client:
             yield client
 
@@ -125,7 +125,7 @@ async def until(what: Any) -> Any:
     return found
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(2000)
 async def test_the_recording_that_makes_enough_starts_a_training_and_the_adapter_answers(
     client: LangGraphClient, place: Workspace
 ) -> None:

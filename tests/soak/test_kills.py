@@ -26,7 +26,7 @@ OPTIONS = (
 def start(root: Path, folder: Path, name: str) -> subprocess.Popen[str]:
     """Start the evaluation, or go on with it, in a memory and a file of that name."""
     return subprocess.Popen(
-        [sys.executable, str(PUPIL), *OPTIONS, "--memory", name, "--json", f"{name}.json"],
+        [sys.executable, str(PUPIL), *OPTIONS, "--tenant", name, "--json", f"{name}.json"],
         cwd=folder,
         env={
             **os.environ,

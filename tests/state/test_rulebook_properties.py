@@ -29,8 +29,8 @@ def check(book: Rulebook) -> None:
     assert len(set(wordings)) == len(wordings)
     assert set(book.merged.values()) <= set(ids)
     assert not set(book.merged) & set(ids)
-    assert len(book.shown(3)) <= 3
-    lines = book.listing().splitlines()
+    assert len(book.strongest(3)) <= 3
+    lines = book.numbered_rules().splitlines()
     expected = [f"{number}. {rule.text}" for number, rule in enumerate(book.rules, 1)]
     assert lines == (expected or ["(none yet)"])
 

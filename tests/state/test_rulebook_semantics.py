@@ -111,14 +111,14 @@ def test_the_list_is_full_at_the_limit_and_only_what_is_shown_is_cut() -> None:
     crowd = book(*[2] * 22)
     assert crowd.full()
     assert not book(*[2] * 19).full()
-    assert crowd.shown() == crowd.rules[:20]
+    assert crowd.strongest() == crowd.rules[:20]
     grown = crowd.apply([Operation(kind="ADD", text="One more is allowed.")]).rulebook
     assert len(grown.rules) == 23
 
 
 def test_prompts_number_from_one() -> None:
-    assert book(3, 2).listing() == "1. Fact A is true.\n2. Fact B is true."
-    assert Rulebook().listing() == "(none yet)"
+    assert book(3, 2).numbered_rules() == "1. Fact A is true.\n2. Fact B is true."
+    assert Rulebook().numbered_rules() == "(none yet)"
 
 
 def test_a_retired_rule_is_revived_by_a_person_and_not_by_a_model() -> None:

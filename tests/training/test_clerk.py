@@ -34,7 +34,7 @@ def words() -> Any:
 
 @pytest.fixture(scope="module")
 def samples(words: Any) -> list[Sample]:
-    corpus = Corpus(5, vocabulary.whole_words(words), {"send": ["post", "mail"]}, copying=0.3)
+    corpus = Corpus(5, vocabulary.whole_words(words), {"send": ["post", "mail"]}, copy_share=0.3)
     return list(islice(corpus, 200))
 
 
@@ -80,15 +80,15 @@ def test_a_word_is_one_token_in_each_form_and_its_vectors_differ_in_form_alone(w
 def test_words_of_like_meaning_are_near(words: Any) -> None:
     table = vocabulary_table()
     listed = content_words(vocabulary.whole_words(words))
-    akin = vocabulary.akin(listed, table[words.convert_tokens_to_ids(listed)])
-    assert "railway" in akin["train"]
-    assert "tuesday" in akin["monday"]
-    assert {"buy", "purchase"} & {*akin["buy"], *akin["purchase"]}
-    assert not [word for word, like in akin.items() if word in like]
+    similar_words = vocabulary.similar_words(listed, table[words.convert_tokens_to_ids(listed)])
+    assert "railway" in similar_words["train"]
+    assert "tuesday" in similar_words["monday"]
+    assert {"buy", "purchase"} & {*similar_words["buy"], *similar_words["purchase"]}
+    assert not [word for word, like in similar_words.items() if word in like]
 
 
 def test_a_seed_fixes_the_samples(words: Any, samples: list[Sample]) -> None:
-    again = Corpus(5, vocabulary.whole_words(words), {"send": ["post", "mail"]}, copying=0.3)
+    again = Corpus(5, vocabulary.whole_words(words), {"send": ["post", "mail"]}, copy_share=0.3)
     assert list(islice(again, 20)) == samples[:20]
 
 

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from apprentice.training.base import load
 from apprentice.training.datasets.rows import Row
-from apprentice.training.dpo import Collator, encoded
+from apprentice.training.dpo import Collator, encode_pairs
 from apprentice.training.encoding import IGNORED
 from apprentice.training.settings import DpoSettings
 from tests.training import tiny
@@ -18,7 +18,6 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, events
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 QUICK: dict[str, Any] = {"base": "llama", "batch": 8, "max_steps": 8, "learning_rate": 5e-3}
@@ -83,7 +82,7 @@ def test_what_the_environment_says_counts_for_neither_side(workplace: Workplace)
                 "rejected_ids": worse.ids,
                 "rejected_labels": worse.labels,
             }
-            for better, worse in encoded(base, [row], 512)
+            for better, worse in encode_pairs(base, [row], 512)
         ]
     )
     counted = [
@@ -100,7 +99,7 @@ def test_what_the_environment_says_counts_for_neither_side(workplace: Workplace)
 def test_a_pair_that_does_not_fit_whole_is_left_out(workplace: Workplace) -> None:
     base = load(DpoSettings(base="llama"), workplace.local)
     long = pairs(1)[0] | {"rejected": [{"role": "assistant", "content": "no" * 200}]}
-    assert len(encoded(base, [long, *pairs(2)], 60)) == 2
+    assert len(encode_pairs(base, [long, *pairs(2)], 60)) == 2
 
 
 def test_the_base_itself_stays_as_it_was(workplace: Workplace) -> None:
@@ -120,15 +119,15 @@ def test_what_follows_from_a_choice_does_not_count_when_asked(workplace: Workpla
         "chosen": [{"role": "assistant", "content": f"think: {said[0]}\ngo to shelf 1"}],
         "rejected": [{"role": "assistant", "content": f"think: {said[1]}\ngo to cart 1"}],
     }
-    ((better, worse),) = encoded(base, [row], 512, "step")
-    whole = encoded(base, [row], 512)[0]
+    ((better, worse),) = encode_pairs(base, [row], 512, "step")
+    whole = encode_pairs(base, [row], 512)[0]
     for side, full, place in ((better, whole[0], " shelf"), (worse, whole[1], " cart")):
         counted = [token for token in side.labels if token != IGNORED]
         text = str(base.tokenizer.decode(counted))
         assert side.ids == full.ids
         assert text.startswith("think: Look for decor in/on a" + place + ".")
         assert " 1" not in text
-        assert side.learned < full.learned
+        assert side.label_count < full.label_count
 
 
 def test_answers_that_part_in_what_the_environment_says_count_to_the_next_sentence(
@@ -145,7 +144,7 @@ def test_answers_that_part_in_what_the_environment_says_count_to_the_next_senten
         "chosen": answer("On the bed 1, you see a mug 1.", "think: The mug 1 is here.\ntake it"),
         "rejected": answer("On the bed 1, you see nothing.", "think: The mug is not here.\nlook"),
     }
-    ((better, worse),) = encoded(base, [row], 512, "step")
+    ((better, worse),) = encode_pairs(base, [row], 512, "step")
     for side in (better, worse):
         counted = str(base.tokenizer.decode([one for one in side.labels if one != IGNORED]))
         assert "go to bed 1" in counted

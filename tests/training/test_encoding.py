@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from apprentice.models.weights import Weights
 from apprentice.state.errors import BadInput, MissingPart
-from apprentice.training.encoding import IGNORED, Chat, Encoded
+from apprentice.training.encoding import IGNORED, Chat, Encoding
 from tests.models import tiny
 from tests.training.tiny import turns
 
@@ -31,7 +31,7 @@ def chat(template: str = tiny.TEMPLATE, end: str = "<|end|>") -> Chat:
     return Chat("llama", words, frozenset({words.get_vocab()[end]}))
 
 
-def spoken(one: Chat, sample: Encoded) -> str:
+def spoken(one: Chat, sample: Encoding) -> str:
     """Return what is learned, as text."""
     return str(one.tokenizer.decode([label for label in sample.labels if label != IGNORED]))
 

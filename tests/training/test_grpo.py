@@ -18,16 +18,15 @@ from apprentice.state.errors import BadInput
 from apprentice.state.nouns import text_of
 from apprentice.training import lora
 from apprentice.training.base import load
-from apprentice.training.grpo import telling, trainer
+from apprentice.training.grpo import select_with_advantage, trainer
 from apprentice.training.progress import Progress
 from apprentice.training.rollouts import Attempt, Sampler, attempt_at, network
 from apprentice.training.settings import GrpoSettings
 from tests.training import tiny
 from tests.training.conftest import Workplace
-from tests.training.work import done, events, job
+from tests.training.work import done, events, job, quantised
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
     pytest.mark.filterwarnings("ignore:You are using 'rollout_func'"),
 ]
@@ -79,14 +78,14 @@ def test_only_what_the_policy_wrote_is_its_own(workplace: Workplace) -> None:
 def test_a_turn_that_reads_differently_later_is_not_learned() -> None:
     attempt = Attempt([])
     attempt.read([1, 2, 3])
-    attempt.wrote([4, 5])
+    attempt.write([4, 5])
     attempt.read([1, 2, 3, 4, 5, 6, 7])
-    attempt.wrote([8])
+    attempt.write([8])
     assert attempt.mine == [0, 0, 0, 1, 1, 0, 0, 1]
     attempt.read([1, 2, 3, 4, 9, 6, 7, 8, 10])
     assert attempt.ids == [1, 2, 3, 4, 9, 6, 7, 8, 10]
     assert attempt.mine == [0, 0, 0, 1, 0, 0, 0, 0, 0]
-    assert attempt.rewritten == 1
+    assert attempt.rewrites == 1
 
 
 def test_attempts_differ_by_seed_and_repeat_by_seed(workplace: Workplace) -> None:
@@ -145,7 +144,9 @@ def test_shuffled_rewards_stay_with_their_row(workplace: Workplace) -> None:
     "settings",
     [
         {"batch": 1, "accumulate": 4, "generations": 4},
-        {"batch": 6, "accumulate": 2, "generations": 4, "quantised": True},
+        pytest.param(
+            {"batch": 6, "accumulate": 2, "generations": 4, "quantised": True}, marks=quantised
+        ),
         {"batch": 8, "generations": 4, "tags": True, "targets": ["q_proj"]},
     ],
     ids=["one at a time", "quantised", "tags"],
@@ -164,7 +165,11 @@ def test_it_learns_and_is_evaluated_with_every_setting(
         assert 0.0 <= reward <= 1.0
 
 
-@pytest.mark.parametrize("settings", [{"quantised": True}, {"tags": True}], ids=["nf4", "tags"])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param({"quantised": True}, marks=quantised), {"tags": True}],
+    ids=["nf4", "tags"],
+)
 def test_the_policy_samples_with_what_cannot_be_added_to_its_weights(
     workplace: Workplace, settings: dict[str, Any]
 ) -> None:
@@ -198,10 +203,10 @@ def test_attempts_that_teach_nothing_are_spared_and_the_gradient_is_the_same() -
         said = (read * inputs["advantages"][:, None] * inputs["completion_mask"]).sum()
         return torch.autograd.grad(said / inputs["num_items_in_batch"], weights)[0]
 
-    spared = telling(given)
+    spared = select_with_advantage(given)
     assert spared["completion_ids"].shape == (2, 4)
     assert torch.allclose(gradient(spared), gradient(given))
-    nothing = telling(given | {"advantages": torch.zeros(4)})
+    nothing = select_with_advantage(given | {"advantages": torch.zeros(4)})
     assert nothing["completion_ids"].shape == (1, 2)
     assert not gradient(nothing).any()
 

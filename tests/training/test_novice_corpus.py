@@ -14,8 +14,8 @@ from apprentice.environments.household.world import NAMED, world
 from apprentice.state.nouns import transcript
 from apprentice.training.novice import lessons
 from apprentice.training.novice.corpus import KINDS, Corpus
-from apprentice.training.novice.player import FIRST_WORLD, lesson_of, shows
-from apprentice.training.novice.writing import criticised, operations
+from apprentice.training.novice.player import FIRST_WORLD, lesson_of, world_knowledge
+from apprentice.training.novice.text_exercises import operations, operations_on
 
 SIZES = {"tiny": 1.0, "small": 1.0, "medium": 1.0, "full": 1.0}
 OPENING = (
@@ -104,7 +104,7 @@ def test_rules_swap_when_conventions_swap() -> None:
             lines = operations([win for win in wins if win], ())
             kept = [line for line in lines[1:] if "food" in line]
             told.append(kept[0])
-            lesson = shows(next(win for win in wins if win))
+            lesson = world_knowledge(next(win for win in wins if win))
             assert set(lesson.storage) == set(THINGS["food"])
         assert (told[0] == told[1]) == (world(first).keeps["food"] == world(second).keeps["food"])
 
@@ -114,7 +114,7 @@ def test_operations_agree_edit_remove_and_add() -> None:
     home = world("w3000")
     win = drawn.success(home, lambda g: g.room.goal.family == "pick")
     assert win is not None
-    (noun, kind), *_ = shows(win).storage.items()
+    (noun, kind), *_ = world_knowledge(win).storage.items()
     about = CATEGORY[noun]
     right = lessons.kept_rule(about, kind)
     wrong_kind = next(place for place in PLACES if place != kind)
@@ -138,7 +138,7 @@ def test_operations_agree_edit_remove_and_add() -> None:
 
 def test_after_four_operations_no_more_is_written() -> None:
     evidence = dict.fromkeys(list(THINGS)[:6], "shelf")
-    lines = criticised(evidence, [])
+    lines = operations_on(evidence, [])
     assert sum(line.startswith("ADD") for line in lines) == 4
     assert lines[-1].startswith("ADD 4:")
 

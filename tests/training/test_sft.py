@@ -23,10 +23,9 @@ from apprentice.training.settings import SftSettings
 from tests.models import tiny as tiny_models
 from tests.training import tiny
 from tests.training.conftest import Workplace
-from tests.training.work import done, events
+from tests.training.work import done, events, quantised
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 QUICK: dict[str, Any] = {"base": "llama", "batch": 8, "learning_rate": 2e-2, "every": 8}
@@ -120,6 +119,7 @@ def test_learned_embeddings_are_served_and_the_base_stays_as_it_is(workplace: Wo
     assert merged.get_output_embeddings().weight is merged.get_input_embeddings().weight
 
 
+@quantised
 @pytest.mark.parametrize("tags", [False, True], ids=["plain", "tags"])
 @pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`")
 def test_quantised_training_works_on_a_cpu(workplace: Workplace, tags: bool) -> None:
@@ -175,9 +175,9 @@ def test_rows_longer_than_the_context_are_cut_and_those_without_an_answer_left_o
 ) -> None:
     base = load(SftSettings(base="llama"), workplace.local)
     rows = [{"messages": tiny.turns("x" * 300, ":-)")}, *tiny.chats(1)]
-    (kept,) = sft.encoded(base, rows, 40)
+    (kept,) = sft.encode(base, rows, 40)
     assert len(kept.ids) <= 40
-    with pytest.raises(MissingPart, match="fits into 40 tokens"):
+    with pytest.raises(MissingPart, match="first 40 tokens"):
         sft.trainer(
             SftSettings(base="llama", max_length=40),
             tiny.dataset(workplace.root / "long", "sft", rows[:1]),

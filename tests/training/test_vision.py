@@ -14,7 +14,6 @@ from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 QUICK: dict[str, Any] = {"base": "eyes", "batch": 16, "learning_rate": 5e-3, "every": 20}

@@ -10,7 +10,7 @@ import torch
 from transformers import Phi3Config, Phi3ForCausalLM
 
 from apprentice.training.datasets.card import Dataset, fingerprint, load
-from apprentice.training.datasets.rows import Row, written
+from apprentice.training.datasets.rows import Row, to_jsonl
 from tests.models import tiny
 
 
@@ -30,7 +30,7 @@ def dataset(folder: Path, kind: str, rows: list[Row], valid: list[Row] | None = 
     """Write a dataset's folder, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, lines in (("data.jsonl", rows), ("valid.jsonl", valid or [])):
-        (folder / name).write_text(written(lines))
+        (folder / name).write_text(to_jsonl(lines))
     card: dict[str, Any] = {"kind": kind, "counts": {"rows": len(rows)}}
     card["fingerprint"] = fingerprint(folder / "data.jsonl")
     card["valid_fingerprint"] = fingerprint(folder / "valid.jsonl")

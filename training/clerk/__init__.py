@@ -1,1 +1,1 @@
-"""How the clerk is made: its words, what it reads, and its training."""
+"""Make the embedded model `local:clerk`: its vocabulary, corpus and training recipe."""

@@ -6,4 +6,4 @@ from apprentice.training.clerk.recipe import Clerk
 from apprentice.training.scratch.commands import run
 
 if __name__ == "__main__":
-    run("clerk", Clerk(), "Train the clerk; an interrupted run goes on where it stopped.")
+    run("clerk", Clerk(), "Train the clerk. If the run is interrupted, start it again: it resumes.")

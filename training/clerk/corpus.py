@@ -1,10 +1,12 @@
-"""What the clerk learns from: copying, and reading forms; never a function call.
+"""The training corpus of the clerk: copying and reading forms, but no function calls.
 
-A form is a list of tools as JSON Schema. It is asked which of them a sentence is about, and what
-the sentence says of a parameter; of a sentence alone it says both, and fills the form in. The tools
-are random (environments.toolcalls.random_domains), mostly with other English words in place of
-their own, so that there is nothing to know by heart; half of the sentences say things in words that
-are only near to the form's, some only in other words of a description, or by parameters alone.
+A form is a list of tools as JSON Schema. A question asks which tool a sentence is about, or what
+the sentence says about a parameter. A bare sentence asks for both, and for the filled-in form.
+
+The tools are sampled (`environments.toolcalls.random_domains`). Most of their words are replaced
+with other English words, so that the model cannot memorise them. Half of the sentences use words
+that are only similar to the words of the form. Some name their tool only by other words of its
+description, or only by its parameters.
 """
 
 from __future__ import annotations
@@ -41,12 +43,14 @@ _DESCRIPTIONS: Final = (
     "tell {the} {one} {of} {a} {noun}, {verb} it", "{verb} {one} {noun} {to} {a} {other}",
 )  # fmt: skip
 COPIES: Final = 6
-ALIKE: Final = 0.5  # of the descriptions of a form say the same of other things
-BLURRED: Final = 0.35  # of the words of a blurred sentence
-LACKING: Final = 0.25  # of the sentences leave something out
-GENERAL: Final = 0.3  # of the sentences have a verb that says nothing
-UNNAMED: Final = 0.15  # of the sentences tell their tool by its parameters alone, where that can be
-DESCRIBED: Final = 0.15  # of the sentences say another word of its description, no more
+SAME_DESCRIPTION: Final = 0.5  # share of a form's descriptions that share one pattern
+BLUR_SHARE: Final = 0.35  # share of the words of a blurred text that are replaced
+GAP_SHARE: Final = 0.25  # share of the sentences that leave a value out
+GENERAL_SHARE: Final = 0.3  # share of the sentences with a verb that fits every tool
+# Share of the sentences that name their tool only by its parameters, where these are unique.
+UNNAMED_SHARE: Final = 0.15
+# Share of the sentences that name their tool only by another word of its description.
+DESCRIBED_SHARE: Final = 0.15
 _GENERAL: Final = ("arrange", "do", "find", "get", "give", "handle", "have", "look", "make", "put",
                    "see", "sort", "take", "use")  # fmt: skip
 _WORD: Final = re.compile("[A-Za-z]+")
@@ -60,48 +64,48 @@ class Corpus:
     Args:
         seed: the same seed gives the same samples.
         words: whole words of the vocabulary.
-        near: words of like meaning, of some of them.
-        copying: the share of samples that are drills in copying.
+        near: word -> words of similar meaning, for some of the words.
+        copy_share: the share of samples that are drills in copying.
     """
 
     def __init__(
-        self, seed: int, words: Sequence[str], near: Mapping[str, Sequence[str]], copying: float
+        self, seed: int, words: Sequence[str], near: Mapping[str, Sequence[str]], copy_share: float
     ) -> None:
         self.rng = random.Random(seed)
         self.words = content_words(words)
         self.near = near
-        self.copying = copying
+        self.copy_share = copy_share
 
     def __iter__(self) -> Iterator[Sample]:
         while True:
-            copied = self.rng.random() < self.copying
-            yield self.copied() if copied else self.read()
+            copies = self.rng.random() < self.copy_share
+            yield self.copy_sample() if copies else self.read_sample()
 
-    def copied(self) -> Sample:
-        """Say words again, or the line of a list that begins with one."""
+    def copy_sample(self) -> Sample:
+        """Return a drill: repeat words, or find the line of a list that begins with a word."""
         if self.rng.random() < 0.5:
-            turns = [(f"Say {said}.", f'"{said}"') for said in self._several(COPIES)]
+            turns = [(f"Say {text}.", f'"{text}"') for text in self._several(COPIES)]
             return Sample("saying", _chat("", turns))
         lines = self._several(self.rng.randint(3, 2 * COPIES))
-        asked = self.rng.sample(lines, min(len(lines), COPIES))
-        turns = [(f"Which line begins with {line.split()[0]}?", line) for line in asked]
+        lines_asked = self.rng.sample(lines, min(len(lines), COPIES))
+        turns = [(f"Which line begins with {line.split()[0]}?", line) for line in lines_asked]
         return Sample("finding", _chat("\n".join(lines), turns))
 
-    def read(self) -> Sample:
-        """Answer questions about a form and sentences."""
+    def read_sample(self) -> Sample:
+        """Return questions about a form and about sentences, with their answers."""
         domain = random_domains.sample_domain(self.rng)
         other = self._other_words()
-        tools = {name: _renamed(tool.schema(name), other) for name, tool in domain.tools.items()}
+        tools = {name: _with_words(tool.schema(name), other) for name, tool in domain.tools.items()}
         if any(_clash(tools[name], tool) for name, tool in domain.tools.items()):
-            return self.read()
+            return self.read_sample()
         common = self._description()
         for name, tool in tools.items():
-            about = (_swapped(word, other) for word in _about(domain.tools[name]))
-            said = common if self.rng.random() < ALIKE else self._description()
-            tool["description"] = said(*about)
+            about = (_swap(word, other) for word in _about(domain.tools[name]))
+            describe = common if self.rng.random() < SAME_DESCRIPTION else self._description()
+            tool["description"] = describe(*about)
             self._retitle(tool)
         if len({tool["name"] for tool in tools.values()}) < len(tools):
-            return self.read()
+            return self.read_sample()
         turns = [self._question(domain, tools, other) for _ in range(QUESTIONS)]
         return Sample("reading", _chat(section(list(tools.values())), turns))
 
@@ -109,60 +113,70 @@ class Corpus:
         self, domain: Domain, tools: Mapping[str, Schema], other: Mapping[str, str]
     ) -> Turn:
         rng = self.rng
-        function, said, values = _sentence(domain, rng)
+        function, sentence, values = _sentence(domain, rng)
         name, parameters = tools[function]["name"], tools[function]["parameters"]["properties"]
-        does = tools[function]["description"]
+        description = tools[function]["description"]
         others = [each["description"] for each in tools.values() if each is not tools[function]]
-        told_apart = len(_taking(values, domain)) == 1
-        said = _swapped(said, other)
-        values = {_swapped(key, other): _value(value, other) for key, value in values.items()}
-        told = frozenset(_WORD.findall(" ".join(map(str, values.values())).lower()))
+        unique = len(_tools_that_take(values, domain)) == 1
+        sentence = _swap(sentence, other)
+        values = {_swap(key, other): _value(value, other) for key, value in values.items()}
+        value_words = frozenset(_WORD.findall(" ".join(map(str, values.values())).lower()))
         verb, noun = _about(domain.tools[function])
-        doing = _swapped(verb, other).lower()
+        tool_verb = _swap(verb, other).lower()
         alone = sum(_about(each)[1] == noun for each in domain.tools.values()) == 1
-        if alone and doing not in told and rng.random() < GENERAL:
-            said = _swapped(said, {doing: rng.choice(_GENERAL)})
-        thing = _swapped(noun, other).lower()
-        if told_apart and told.isdisjoint((doing, thing)) and rng.random() < UNNAMED:
-            said = _swapped(said, {doing: rng.choice(self.words), thing: rng.choice(self.words)})
-        elif alone and told.isdisjoint((doing, thing)) and rng.random() < DESCRIBED:
-            own = distinctive_words(does, others)
-            said = _swapped(said, {doing: rng.choice(_GENERAL), thing: rng.choice([thing, *own])})
+        if alone and tool_verb not in value_words and rng.random() < GENERAL_SHARE:
+            sentence = _swap(sentence, {tool_verb: rng.choice(_GENERAL)})
+        thing = _swap(noun, other).lower()
+        if unique and value_words.isdisjoint((tool_verb, thing)) and rng.random() < UNNAMED_SHARE:
+            sentence = _swap(
+                sentence, {tool_verb: rng.choice(self.words), thing: rng.choice(self.words)}
+            )
+        elif (
+            alone and value_words.isdisjoint((tool_verb, thing)) and rng.random() < DESCRIBED_SHARE
+        ):
+            description_words = distinctive_words(description, others)
+            sentence = _swap(
+                sentence,
+                {tool_verb: rng.choice(_GENERAL), thing: rng.choice([thing, *description_words])},
+            )
         if rng.random() < 0.5:
-            said = self._blurred(said, keep=FUNCTION_WORDS | told)
+            sentence = self._blur(sentence, keep=FUNCTION_WORDS | value_words)
         roll = rng.random()
         if roll < 0.6:
-            quotation = quote(does, others, said)
+            quotation = quote(description, others, sentence)
             if roll < 0.15:
-                return f"Which? {said}", f"{quotation} {name}"
-            told_all = set(tools[function]["parameters"]["required"]) <= set(values)
-            filled_in = {key: values[key] for key in parameters if key in values}
-            end = f" {json.dumps(filled_in)}" if told_all else ""
-            return said, f"{quotation} {name}. {parameter_list(parameters, values)}.{end}"
+                return f"Which? {sentence}", f"{quotation} {name}"
+            complete = set(tools[function]["parameters"]["required"]) <= set(values)
+            arguments = {key: values[key] for key in parameters if key in values}
+            end = f" {json.dumps(arguments)}" if complete else ""
+            return sentence, f"{quotation} {name}. {parameter_list(parameters, values)}.{end}"
         if roll < 0.68:
             return self._elsewhere(domain), NO_TOOL
         if roll < 0.88:
-            return f"{name}? {said}", parameter_list(parameters, values)
-        asked = rng.choice(list(parameters))
-        return f"{asked}? {said}", str(values.get(asked, NOT_STATED))
+            return f"{name}? {sentence}", parameter_list(parameters, values)
+        parameter = rng.choice(list(parameters))
+        return f"{parameter}? {sentence}", str(values.get(parameter, NOT_STATED))
 
     def _elsewhere(self, domain: Domain) -> str:
-        """Draw a sentence that is about none of a domain's tools."""
-        known = {word for tool in domain.tools.values() for word in _about(tool)}
+        """Sample a sentence that is about none of a domain's tools."""
+        words = {word for tool in domain.tools.values() for word in _about(tool)}
         while True:
             other = random_domains.sample_domain(self.rng)
-            function, said, values = _sentence(other, self.rng)
-            if known.isdisjoint(_about(other.tools[function])) and not _taking(values, domain):
-                return _swapped(said, self._other_words()) if self.rng.random() < 0.5 else said
+            function, sentence, values = _sentence(other, self.rng)
+            if words.isdisjoint(_about(other.tools[function])) and not _tools_that_take(
+                values, domain
+            ):
+                return _swap(sentence, self._other_words()) if self.rng.random() < 0.5 else sentence
 
     def _other_words(self) -> dict[str, str]:
-        """Deal out words for those that drawn domains are made of.
+        """Sample replacements for the words of the sampled domains.
 
-        Tools are about anything at all; parameters and values stay of their kind, mostly.
+        Words of tools become any words. Most words of parameters and values stay as they are or
+        become similar words.
         """
         rng = self.rng
-        other = {word: rng.choice(self.words) for word in ABOUT} if rng.random() < 0.8 else {}
-        for words, share in ((TAKEN, 0.15), (VALUES, 0.1)):
+        other = {word: rng.choice(self.words) for word in TOOL_WORDS} if rng.random() < 0.8 else {}
+        for words, share in ((PARAMETER_WORDS, 0.15), (VALUE_WORDS, 0.1)):
             alike = rng.random() < 0.6
             for word in words:
                 like = self.near.get(word) if alike else None
@@ -175,21 +189,27 @@ class Corpus:
         return other
 
     def _description(self) -> Callable[[str, str], str]:
-        """Draw a way to say what a tool does, of so many that it has to be read."""
+        """Sample a pattern for descriptions.
+
+        There are so many patterns that the model has to read the description.
+        """
         rng = self.rng
         form = rng.choice(_DESCRIPTIONS)
-        told = {name: rng.choice(self.words) for name in ("one", "other")}
-        told |= {name: rng.choice(_PREPOSITIONS) for name in ("to", "of")}
-        told |= {name: rng.choice(("a", "the")) for name in ("a", "the")}
+        words = {name: rng.choice(self.words) for name in ("one", "other")}
+        words |= {name: rng.choice(_PREPOSITIONS) for name in ("to", "of")}
+        words |= {name: rng.choice(("a", "the")) for name in ("a", "the")}
 
-        def said(verb: str, noun: str) -> str:
-            written = form.format(verb=verb, noun=noun, **told)
-            return f"{written[0].upper()}{written[1:]}."
+        def describe(verb: str, noun: str) -> str:
+            text = form.format(verb=verb, noun=noun, **words)
+            return f"{text[0].upper()}{text[1:]}."
 
-        return said
+        return describe
 
     def _retitle(self, tool: Schema) -> None:
-        """Let a tool's name and its description say different words: a sentence has either's."""
+        """Change words in a tool's name or its description, so that the two differ.
+
+        A sentence then uses the words of one of them.
+        """
         rng = self.rng
         roll = rng.random()
         if roll < 0.4:
@@ -199,21 +219,21 @@ class Corpus:
                 parts.insert(rng.randint(0, 2), rng.choice(self.words))
             tool["name"] = "_".join(parts[-1:] if rng.random() < 0.1 else parts)
         elif roll < 0.6:
-            tool["description"] = self._blurred(tool["description"], keep=FUNCTION_WORDS)
+            tool["description"] = self._blur(tool["description"], keep=FUNCTION_WORDS)
 
     def _another(self, word: str) -> str:
-        """Return a word of like meaning, or any."""
+        """Return a word of similar meaning, or any word."""
         return self.rng.choice([*self.near.get(word, ()), *self.rng.choices(self.words, k=3)])
 
-    def _blurred(self, text: str, keep: frozenset[str]) -> str:
-        """Say a text in words that are near to its own."""
+    def _blur(self, text: str, keep: frozenset[str]) -> str:
+        """Replace some words of a text with similar words, except those in `keep`."""
 
         def other(match: re.Match[str]) -> str:
             word = match[0].lower()
             like = self.near.get(word)
-            if word in keep or not like or self.rng.random() > BLURRED:
+            if word in keep or not like or self.rng.random() > BLUR_SHARE:
                 return match[0]
-            return _cased(self.rng.choice(like), match[0])
+            return _with_case_of(self.rng.choice(like), match[0])
 
         return _WORD.sub(other, text)
 
@@ -221,7 +241,7 @@ class Corpus:
         return [self._anything() for _ in range(count)]
 
     def _anything(self) -> str:
-        """Draw something to be copied: words, names of functions, numbers, names nobody has."""
+        """Sample a text to copy: words, function names, numbers or invented names."""
         rng = self.rng
         kinds: tuple[Callable[[], str], ...] = (
             lambda: " ".join(map(self._capital, rng.choices(self.words, k=rng.randint(1, 4)))),
@@ -237,76 +257,76 @@ class Corpus:
 
 
 def content_words(words: Sequence[str]) -> list[str]:
-    """Return words that say something."""
+    """Return the words that carry meaning: no short words, no function words."""
     return [word for word in words if len(word) > 2 and word not in FUNCTION_WORDS]
 
 
 def _chat(system: str, turns: Sequence[Turn]) -> tuple[Part, ...]:
-    told = [Part("system", system, False)] if system else []
-    for asked, answer in turns:
-        told += [Part("user", asked, False), Part("assistant", answer, True)]
-    return tuple(told)
+    parts = [Part("system", system, False)] if system else []
+    for question, answer in turns:
+        parts += [Part("user", question, False), Part("assistant", answer, True)]
+    return tuple(parts)
 
 
 def _sentence(domain: Domain, rng: random.Random) -> tuple[str, str, dict[str, Any]]:
-    """Draw a tool, a sentence about it, and what the sentence says of its parameters."""
+    """Sample a tool, a sentence about it, and the parameter values in the sentence."""
     name, tool = rng.choice(list(domain.tools.items()))
-    if rng.random() < LACKING:
-        missing, ask = rng.choice(list(tool.lacks.items()))
-        said, values = fill(ask, tool, rng)
-        return name, said, {key: value for key, value in values.items() if key != missing}
+    if rng.random() < GAP_SHARE:
+        gap, ask = rng.choice(list(tool.lacks.items()))
+        sentence, values = fill(ask, tool, rng)
+        return name, sentence, {key: value for key, value in values.items() if key != gap}
     return name, *fill(rng.choice(tool.asks), tool, rng)
 
 
 def _about(tool: Tool) -> tuple[str, str]:
-    """Return what a drawn tool does, and to what."""
+    """Return the verb and the noun of a sampled tool."""
     verb, _, noun = tool.does.rstrip(".").lower().split()[:3]
     return verb, noun
 
 
-def _taking(values: Mapping[str, Any], domain: Domain) -> list[str]:
-    """Return which tools take all that a sentence says, if it says anything."""
+def _tools_that_take(values: Mapping[str, Any], domain: Domain) -> list[str]:
+    """Return the tools that have every parameter in `values`; none if `values` is empty."""
     return [name for name, tool in domain.tools.items() if values and set(values) <= {*tool.takes}]
 
 
 def _clash(schema: Schema, tool: Tool) -> bool:
-    """Whether two parameters came to have one name."""
+    """Return whether two parameters of a tool have the same name after the replacement."""
     return len(schema["parameters"]["properties"]) < len(tool.takes)
 
 
-def _renamed(schema: Schema, other: Mapping[str, str]) -> Schema:
-    """Return a tool with other words, and as yet no description."""
+def _with_words(schema: Schema, other: Mapping[str, str]) -> Schema:
+    """Return a tool with replaced words and an empty description."""
     parameters = schema["parameters"]
     properties = {}
     for name, kind in parameters["properties"].items():
-        listed = {"enum": [_swapped(one, other) for one in kind["enum"]]} if "enum" in kind else {}
-        properties[_swapped(name, other)] = {**kind, **listed}
-    required = [_swapped(name, other) for name in parameters["required"]]
+        choices = {"enum": [_swap(one, other) for one in kind["enum"]]} if "enum" in kind else {}
+        properties[_swap(name, other)] = {**kind, **choices}
+    required_names = [_swap(name, other) for name in parameters["required"]]
     return {
         "description": "",
-        "name": _swapped(schema["name"], other),
-        "parameters": {**parameters, "properties": properties, "required": required},
+        "name": _swap(schema["name"], other),
+        "parameters": {**parameters, "properties": properties, "required": required_names},
     }
 
 
-def _swapped(text: str, other: Mapping[str, str]) -> str:
+def _swap(text: str, other: Mapping[str, str]) -> str:
     def one(match: re.Match[str]) -> str:
         word = other.get(match[0].lower())
-        return _cased(word, match[0]) if word else match[0]
+        return _with_case_of(word, match[0]) if word else match[0]
 
     return _WORD.sub(one, text)
 
 
 def _value(value: object, other: Mapping[str, str]) -> object:
-    return _swapped(value, other) if isinstance(value, str) else value
+    return _swap(value, other) if isinstance(value, str) else value
 
 
-def _cased(word: str, like: str) -> str:
+def _with_case_of(word: str, like: str) -> str:
     return word.capitalize() if like[0].isupper() else word
 
 
-ABOUT: Final = (*random_domains.VERBS, *random_domains.NOUNS)
-TAKEN: Final = sorted(
+TOOL_WORDS: Final = (*random_domains.VERBS, *random_domains.NOUNS)
+PARAMETER_WORDS: Final = sorted(
     {
         *random_domains.UNITS,
         *random_domains.NUMBER_NOUNS,
@@ -320,7 +340,7 @@ TAKEN: Final = sorted(
         "hour",
     }
 )
-VALUES: Final = sorted(
+VALUE_WORDS: Final = sorted(
     {
         value.lower()
         for values in (CITIES, NAMES, *random_domains.CHOICES.values())

@@ -1,8 +1,8 @@
-"""Datasets: made from attempts, preferences and images; curated, kept in folders, exported.
+"""Datasets: examples from attempts and files are curated, saved in a folder, and exported.
 
-    examples  -> curate -> Curated -> save -> a folder: data.jsonl, valid.jsonl, card.json
-    (episodes, preferences,                        |
-     images)                                       +-> load, export
+    examples  -> curate -> Selection -> save -> a folder: data.jsonl, valid.jsonl, card.json
+    (episodes, preferences,                          |
+     images)                                         +-> load, export
 
-No heavy import: the libraries that train read the folder.
+These modules import no training library. The trainers read the folder.
 """

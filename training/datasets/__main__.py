@@ -1,4 +1,4 @@
-"""Make a dataset from a file, or from the tool calls that ship, and export it.
+"""Make a dataset from a file or from the bundled tool calls, and export it.
 
 python -m apprentice.training.datasets toolcalls --drawn 2000 --out runs/datasets
 python -m apprentice.training.datasets preferences examples/helpdesk/tone.jsonl --out runs/datasets
@@ -14,14 +14,20 @@ from pathlib import Path
 from typing import Final
 
 from apprentice.state.errors import ApprenticeError
-from apprentice.training.datasets.card import Curated, Dataset, Example, load, save
+from apprentice.training.datasets.card import Dataset, Example, Selection, load, save
 from apprentice.training.datasets.curation import Curation, curate
-from apprentice.training.datasets.demonstrations import drawn_calls, tool_calls
+from apprentice.training.datasets.demonstrations import sampled_calls, tool_calls
 from apprentice.training.datasets.exports import to_huggingface, to_openai
-from apprentice.training.datasets.files import Read, conversations, images, preferences, prompts
+from apprentice.training.datasets.files import (
+    FileExamples,
+    conversations,
+    images,
+    preferences,
+    prompts,
+)
 from apprentice.training.datasets.rows import Kind
 
-_FILES: Final[dict[str, tuple[Kind, Callable[[Path], Read]]]] = {
+_FILES: Final[dict[str, tuple[Kind, Callable[[Path], FileExamples]]]] = {
     "preferences": ("dpo", preferences),
     "conversations": ("sft", conversations),
     "prompts": ("grpo", prompts),
@@ -30,14 +36,14 @@ _FILES: Final[dict[str, tuple[Kind, Callable[[Path], Read]]]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what is asked; print the dataset's folder, and on stderr what was left out."""
+    """Run the command; print the dataset's folder, and its card on stderr."""
     options = _parser().parse_args(arguments)
     try:
         if options.what == "export":
             _export(load(options.folder), options)
             return 0
-        made = _made(options)
-        dataset = save(made, options.out)
+        selection = _select(options)
+        dataset = save(selection, options.out)
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         return 1
@@ -46,21 +52,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _made(options: argparse.Namespace) -> Curated:
+def _select(options: argparse.Namespace) -> Selection:
     settings = Curation(cap=options.cap, share=options.share, seed=options.seed, stripped=False)
     if options.what == "toolcalls":
-        return curate("sft", _demonstrated(options), settings)
+        return curate("sft", _demonstrations(options), settings)
     kind, read = _FILES[options.what]
-    found = read(options.file)
-    for refused in found.refused:
-        print(f"{options.file}, line {refused.line}: {refused.reason}.", file=sys.stderr)
-    left_out = {"refused": len(found.refused)} if found.refused else {}
-    return curate(kind, found.examples, settings, left_out=left_out, files=found.files)
+    contents = read(options.file)
+    for refusal in contents.refusals:
+        print(f"{options.file}, line {refusal.line}: {refusal.reason}.", file=sys.stderr)
+    left_out = {"refused": len(contents.refusals)} if contents.refusals else {}
+    return curate(kind, contents.examples, settings, left_out=left_out, files=contents.files)
 
 
-def _demonstrated(options: argparse.Namespace) -> list[Example]:
+def _demonstrations(options: argparse.Namespace) -> list[Example]:
     wrong = options.shuffled
-    return tool_calls(shuffled=wrong) + drawn_calls(options.drawn, shuffled=wrong)
+    return tool_calls(shuffle_seed=wrong) + sampled_calls(options.drawn, shuffle_seed=wrong)
 
 
 def _export(dataset: Dataset, options: argparse.Namespace) -> None:
@@ -79,22 +85,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = parser.add_subparsers(dest="what", required=True)
     for name in ("toolcalls", *_FILES):
-        made = what.add_parser(name)
+        command = what.add_parser(name)
         if name == "toolcalls":
-            made.add_argument("--shuffled", type=int, help="seed: a control with wrong answers")
-            made.add_argument(
-                "--drawn", type=int, default=0, help="conversations, tools drawn or mixed anew"
+            command.add_argument(
+                "--shuffled",
+                type=int,
+                help="make a control with wrong answers, shuffled with this seed",
+            )
+            command.add_argument(
+                "--drawn",
+                type=int,
+                default=0,
+                help="how many conversations with sampled tools to add",
             )
         else:
-            made.add_argument("file", type=Path)
-        made.add_argument("--out", type=Path, default=Path("runs/datasets"), help="their folder")
-        made.add_argument("--cap", type=int, default=8, help="rows that one task may have")
-        made.add_argument("--share", type=float, default=0.1, help="of tasks, held out, about")
-        made.add_argument("--seed", type=int, default=0, help="fixes which")
+            command.add_argument("file", type=Path)
+        command.add_argument(
+            "--out", type=Path, default=Path("runs/datasets"), help="where datasets go"
+        )
+        command.add_argument("--cap", type=int, default=8, help="most rows of one task")
+        command.add_argument("--share", type=float, default=0.1, help="share of tasks to hold out")
+        command.add_argument("--seed", type=int, default=0, help="seed of the split")
     export = what.add_parser("export")
-    export.add_argument("folder", type=Path, help="the dataset's")
-    export.add_argument("--openai", type=Path, help="write OpenAI's files into this folder")
-    export.add_argument("--huggingface", type=Path, help="write a DatasetDict into this folder")
+    export.add_argument("folder", type=Path, help="the dataset's folder")
+    export.add_argument("--openai", type=Path, help="write files for OpenAI to this folder")
+    export.add_argument("--huggingface", type=Path, help="write a DatasetDict to this folder")
     return parser
 
 

@@ -1,10 +1,10 @@
-"""A dataset's folder and its card: what is in it, where it came from, what was left out.
+"""A dataset's folder and its card: its contents, its sources, and what was left out.
 
-    data.jsonl   what is trained on
-    valid.jsonl  the held-out split, other tasks
-    card.json    this
+    data.jsonl   the rows to train on
+    valid.jsonl  the held-out split, with other tasks
+    card.json    the card
 
-The folder is named by what it holds, so the same data is the same folder.
+The folder's name contains a hash of its contents, so the same data always has the same folder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError
 
 from apprentice.state.errors import BadInput, BrokenData, MissingPart
 from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
-from apprentice.training.datasets.rows import Kind, Row, check, written
+from apprentice.training.datasets.rows import Kind, Row, check, to_jsonl
 
 DATA: Final = "data.jsonl"
 VALID: Final = "valid.jsonl"
@@ -32,20 +32,21 @@ NAME_LENGTH: Final = 16
 
 
 class Card(Noun):
-    """What a dataset is.
+    """The description of a dataset.
 
     Attributes:
+        kind: the training method that the rows are for.
         fingerprint: hash of data.jsonl.
         valid_fingerprint: hash of valid.jsonl.
         files: hashes of the files that the rows refer to, by name.
         counts: rows, valid_rows, tasks, valid_tasks.
-        balance: rows to train on, by family of task.
-        filters: how many examples were left out, by reason.
-        settings: how it was curated.
-        sources: ids of the trajectories, or names of the files, that it rests on.
-        environments: where the examples come from.
-        oldest: when the oldest example was made, in Unix time; None when nobody knows.
-        newest: when the newest was.
+        balance: number of rows to train on, by family of task.
+        filters: number of examples that were left out, by reason.
+        settings: the settings of the curation.
+        sources: ids of the trajectories, or names of the files, that the rows come from.
+        environments: the environments that the examples come from.
+        oldest: when the oldest example was made, in Unix time; None if unknown.
+        newest: when the newest example was made, in Unix time; None if unknown.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -65,17 +66,17 @@ class Card(Noun):
 
 @dataclass(frozen=True)
 class Example:
-    """One row, and what curating has to know about it.
+    """One row, and what the curation needs to know about it.
 
     Attributes:
-        row: as it will be written.
-        task: what it is an example of; a task's rows lie on one side of the split.
-        opening: what the task says; two tasks that say the same are one.
-        environment: where the task is, if in any.
+        row: the row as it will be written.
+        task: the key of its task; all rows of a task are on the same side of the split.
+        opening: the text of the task; tasks with the same text count as one.
+        environment: the environment of the task; '' if it has none.
         family: the type of task, for the card's balance.
-        sources: ids of the trajectories, or names of the files, that it comes from.
-        at: when it was made, in Unix time.
-        rank: the lower, the sooner it is kept when a task has too many.
+        sources: ids of the trajectories, or names of the files, that the row comes from.
+        at: when the example was made, in Unix time; None if unknown.
+        rank: if a task has too many examples, those with the lowest rank stay.
     """
 
     row: Row
@@ -89,10 +90,16 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Curated:
-    """Examples that will be a dataset, and the account of those that will not.
+class Selection:
+    """The examples that a dataset will contain, and the counts of those that were left out.
 
-    `files` are copied along, each under its name in the rows.
+    Attributes:
+        kind: the training method that the rows are for.
+        train: the examples to train on.
+        valid: the examples of the held-out split.
+        filters: number of examples that were left out, by reason.
+        settings: the settings of the curation.
+        files: the files to copy into the dataset's folder, by their name in the rows.
     """
 
     kind: Kind
@@ -105,60 +112,60 @@ class Curated:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset's folder, and its card."""
+    """A dataset on disk: its folder and its card."""
 
     folder: Path
     card: Card
 
     def rows(self) -> list[Row]:
-        """Read what is trained on."""
+        """Read the rows to train on."""
         return check(self.card.kind, self.folder / DATA)
 
     def valid(self) -> list[Row]:
-        """Read the held-out split."""
+        """Read the rows of the held-out split."""
         return check(self.card.kind, self.folder / VALID)
 
 
 def fingerprint(path: Path) -> str:
-    """Hash a file's bytes to 32 hexadecimal digits."""
+    """Return the hash of a file's bytes, 32 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def made_folder(path: Path) -> Path:
-    """Make a folder where there is none, and return it.
+def make_folder(path: Path) -> Path:
+    """Create a folder unless it exists, and return its path.
 
     Raises:
-        BadInput: there can be none.
+        BadInput: the folder cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(
-            f"The folder {path} cannot be made: {error.strerror}. Name another one."
+            f"The folder {path} cannot be made: {error.strerror}. Choose another folder."
         ) from error
     return path
 
 
-def save(curated: Curated, root: Path) -> Dataset:
-    """Write a dataset into its folder under `root`; what is there already is left as it is.
+def save(selection: Selection, root: Path) -> Dataset:
+    """Write a dataset into its folder under `root`; an existing folder stays as it is.
 
     Raises:
-        BadInput: there can be no such folder.
+        BadInput: the folder cannot be created.
     """
-    part = made_folder(root / f".{uuid4().hex}.part")
+    part = make_folder(root / f".{uuid4().hex}.part")
     try:
-        (part / DATA).write_text(written([example.row for example in curated.train]), "utf-8")
-        (part / VALID).write_text(written([example.row for example in curated.valid]), "utf-8")
-        for name, file in curated.files.items():
+        (part / DATA).write_text(to_jsonl([example.row for example in selection.train]), "utf-8")
+        (part / VALID).write_text(to_jsonl([example.row for example in selection.valid]), "utf-8")
+        for name, file in selection.files.items():
             shutil.copyfile(file, part / name)
-        card = _card(curated, part)
+        card = _card(selection, part)
         (part / CARD).write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
         splits = [card.fingerprint, card.valid_fingerprint]
-        named = digest(*splits, *card.files.values())[:NAME_LENGTH]
-        folder = root / f"{curated.kind}-{named}"
+        content_hash = digest(*splits, *card.files.values())[:NAME_LENGTH]
+        folder = root / f"{selection.kind}-{content_hash}"
         try:
-            os.rename(part, folder)  # whole or not at all; two that save at once save one
+            os.rename(part, folder)  # atomic: of two processes that save the same data, one wins
         except OSError:
             if not (folder / CARD).is_file():
                 raise
@@ -168,40 +175,41 @@ def save(curated: Curated, root: Path) -> Dataset:
 
 
 def load(folder: Path) -> Dataset:
-    """Open a dataset and compare it with its card.
+    """Open a dataset and check its files against the fingerprints in its card.
 
     Raises:
-        MissingPart: the folder holds no dataset.
-        BrokenData: the card cannot be read, or the data is not what it describes.
+        MissingPart: the folder contains no dataset, or a file is missing.
+        BrokenData: the card cannot be read, or a file differs from its fingerprint.
     """
     path = folder / CARD
     if not path.is_file():
-        raise MissingPart(f"{folder} holds no dataset: {CARD} is missing.")
+        raise MissingPart(f"The folder {folder} contains no dataset: {CARD} is missing.")
     try:
         card = Card.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise BrokenData(f"The card {path} cannot be read: {error}.") from error
-    described = {DATA: card.fingerprint, VALID: card.valid_fingerprint, **card.files}
-    for name, expected in described.items():
+    fingerprints = {DATA: card.fingerprint, VALID: card.valid_fingerprint, **card.files}
+    for name, card_value in fingerprints.items():
         if not (folder / name).is_file():
-            raise MissingPart(f"The dataset {folder} is not whole: {name} is missing.")
-        found = fingerprint(folder / name)
-        if found != expected:
+            raise MissingPart(f"The dataset {folder} is incomplete: {name} is missing.")
+        file_value = fingerprint(folder / name)
+        if file_value != card_value:
             raise BrokenData(
-                f"{folder / name} is not what its card describes: its fingerprint is "
-                f"{found[:NAME_LENGTH]}…, the card's {expected[:NAME_LENGTH]}…. Curate it anew."
+                f"{folder / name} does not match its card: its fingerprint is "
+                f"{file_value[:NAME_LENGTH]}…, but the card says {card_value[:NAME_LENGTH]}…. "
+                "Make the dataset again."
             )
     return Dataset(folder, card)
 
 
-def _card(curated: Curated, folder: Path) -> Card:
-    train, valid = curated.train, curated.valid
+def _card(selection: Selection, folder: Path) -> Card:
+    train, valid = selection.train, selection.valid
     times = [example.at for example in (*train, *valid) if example.at is not None]
     return Card(
-        kind=curated.kind,
+        kind=selection.kind,
         fingerprint=fingerprint(folder / DATA),
         valid_fingerprint=fingerprint(folder / VALID),
-        files={name: fingerprint(folder / name) for name in sorted(curated.files)},
+        files={name: fingerprint(folder / name) for name in sorted(selection.files)},
         counts={
             "rows": len(train),
             "valid_rows": len(valid),
@@ -209,8 +217,8 @@ def _card(curated: Curated, folder: Path) -> Card:
             "valid_tasks": len({example.task for example in valid}),
         },
         balance=dict(sorted(Counter(example.family for example in train).items())),
-        filters=curated.filters,
-        settings=curated.settings,
+        filters=selection.filters,
+        settings=selection.settings,
         sources=tuple(sorted({name for one in (*train, *valid) for name in one.sources})),
         environments=tuple(sorted({one.environment for one in train if one.environment})),
         oldest=min(times, default=None),

@@ -1,8 +1,8 @@
-"""From examples to what is trained on: nothing held out, nothing twice, no task too often.
+"""Select the examples of a dataset: no held-out task, no duplicate, no task with too many rows.
 
-Every example that is left out is counted under its reason. The split is by task, never by row. On
-which side a task lies follows from what it says and the seed, not from the other tasks, so that a
-dataset that grows keeps its split; but of two or more one is held out, and one is not, at least.
+Every example that is left out is counted under its reason. The split is by task, not by row. The
+text of a task and the seed decide its side, independently of the other tasks, so a dataset that
+grows keeps its split. If there are two or more tasks, each side has at least one.
 """
 
 from __future__ import annotations
@@ -15,42 +15,43 @@ from typing import Final
 
 from apprentice.state.errors import MissingPart, OutOfBounds
 from apprentice.state.nouns import digest
-from apprentice.training.datasets.card import Curated, Example
-from apprentice.training.datasets.rows import Kind, why_not, written
+from apprentice.training.datasets.card import Example, Selection
+from apprentice.training.datasets.rows import Kind, to_jsonl, why_not
 
 MINIMUM_ROWS: Final[dict[Kind, int]] = {"sft": 50, "dpo": 50, "grpo": 20, "vision": 50}
 MINIMUM_TASKS: Final = 10
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """What must not be trained on: tasks by key, and openings by what they say."""
+class HoldOut:
+    """What a dataset must not contain: tasks by key, and openings by the hash of their text."""
 
     tasks: frozenset[str] = frozenset()
     openings: frozenset[str] = frozenset()
 
     def holds(self, example: Example) -> bool:
-        """Whether an example's task, or one that says the same, is held out."""
-        return example.task in self.tasks or normalised(example.opening) in self.openings
+        """Return whether an example's task, or a task with the same text, is held out."""
+        return example.task in self.tasks or text_key(example.opening) in self.openings
 
     @classmethod
-    def of(cls, tasks: Iterable[str] = (), openings: Iterable[str] = ()) -> HeldOut:
-        """Hold out tasks by key, and every task that opens with one of these texts."""
-        said = frozenset(normalised(opening) for opening in openings)
-        return cls(frozenset(tasks), said - {normalised("")})
+    def of(cls, tasks: Iterable[str] = (), openings: Iterable[str] = ()) -> HoldOut:
+        """Hold out these tasks by key, and every task whose opening is one of these texts."""
+        keys = frozenset(text_key(opening) for opening in openings)
+        return cls(frozenset(tasks), keys - {text_key("")})
 
 
 @dataclass(frozen=True)
 class Curation:
-    """How examples become a dataset.
+    """The settings of a curation.
 
     Attributes:
-        cap: rows that one task may have.
-        share: the chance that a task becomes part of the held-out split; 0 for none.
-        seed: fixes which.
-        minimum_rows: fewer rows to train on are refused; 0 takes the kind's own minimum.
-        minimum_tasks: fewer tasks to train on are refused.
-        stripped: whether what was in view has been taken out of the prompts; for the card.
+        cap: the most rows that one task may have.
+        share: the probability that a task goes to the held-out split; 0 for no split.
+        seed: the seed of the split.
+        minimum_rows: a dataset needs this many rows to train on; 0 uses the minimum of its kind.
+        minimum_tasks: a dataset needs this many tasks to train on.
+        stripped: whether rules, exemplars and reflections were removed from the prompts. The
+            dataset's card records it under this name.
     """
 
     cap: int = 4
@@ -72,45 +73,45 @@ def curate(
     examples: Iterable[Example],
     settings: Curation | None = None,
     *,
-    held_out: HeldOut | None = None,
+    held_out: HoldOut | None = None,
     left_out: Mapping[str, int] | None = None,
     files: Mapping[str, Path] | None = None,
-) -> Curated:
-    """Choose and split examples.
+) -> Selection:
+    """Select and split examples.
 
     Args:
-        kind: of dataset.
-        examples: in any order; the order of the result does not depend on it.
-        settings: how to choose.
-        held_out: what must not be trained on.
-        left_out: what was left out before, by reason, for the account.
-        files: that the rows refer to, each under its name there.
+        kind: the kind of dataset.
+        examples: the examples; their order does not change the result.
+        settings: the settings of the curation.
+        held_out: what the dataset must not contain.
+        left_out: number of examples that were left out before, by reason.
+        files: the files that the rows refer to, by their name in the rows.
 
     Raises:
-        MissingPart: too little is left; says how much there is and where the rest went.
+        MissingPart: too few rows or tasks remain. The message gives the numbers and the reasons.
     """
     settings = settings or Curation()
-    held_out = held_out or HeldOut()
+    held_out = held_out or HoldOut()
     account = Counter(left_out or {})
-    kept: list[Example] = []
-    seen: set[str] = set()
+    candidates: list[Example] = []
+    row_keys: set[str] = set()
     for example in sorted(examples, key=_order):
-        reason = _refused(kind, example, held_out, seen)
+        reason = _refusal(kind, example, held_out, row_keys)
         if reason:
             account[reason] += 1
         else:
-            kept.append(example)
-    within = capped(kept, settings.cap)
-    account["over_cap"] += len(kept) - len(within)
-    train, valid = _split(within, settings)
-    account["leak"] += len(within) - len(train) - len(valid)
+            candidates.append(example)
+    under_cap = limit_per_task(candidates, settings.cap)
+    account["over_cap"] += len(candidates) - len(under_cap)
+    train, valid = _split(under_cap, settings)
+    account["leak"] += len(under_cap) - len(train) - len(valid)
     filters = {reason: count for reason, count in sorted(account.items()) if count}
     _enough(kind, train, settings, filters)
-    return Curated(kind, tuple(train), tuple(valid), filters, asdict(settings), files or {})
+    return Selection(kind, tuple(train), tuple(valid), filters, asdict(settings), files or {})
 
 
-def normalised(text: str) -> str:
-    """Return what a text says, without case and spacing, as a hash."""
+def text_key(text: str) -> str:
+    """Return the hash of a text, ignoring case and spacing."""
     return digest(" ".join(text.split()).casefold())
 
 
@@ -118,60 +119,61 @@ def _order(example: Example) -> tuple[str, float, str]:
     return example.task, example.rank, digest(example.row)
 
 
-def _refused(kind: Kind, example: Example, held_out: HeldOut, seen: set[str]) -> str:
-    """Say why an example is left out; '' when it is kept, and then it is seen."""
+def _refusal(kind: Kind, example: Example, held_out: HoldOut, row_keys: set[str]) -> str:
+    """Return why an example is left out; if it is not, add its key to `row_keys` and return ''."""
     if held_out.holds(example):
         return "held_out"
     if why_not(kind, example.row):
         return "unusable"
-    same = normalised(written([example.row]))
-    if same in seen:
+    key = text_key(to_jsonl([example.row]))
+    if key in row_keys:
         return "duplicate"
-    seen.add(same)
+    row_keys.add(key)
     return ""
 
 
-def capped(examples: Sequence[Example], cap: int) -> list[Example]:
-    """Return the first examples of each task, so that easy tasks do not drown the rest."""
+def limit_per_task(examples: Sequence[Example], cap: int) -> list[Example]:
+    """Return the first `cap` examples of each task, so that no task dominates the dataset."""
     count: Counter[str] = Counter()
-    kept = []
+    within_limit = []
     for example in examples:
         count[example.task] += 1
         if count[example.task] <= cap:
-            kept.append(example)
-    return kept
+            within_limit.append(example)
+    return within_limit
 
 
 def _split(examples: Sequence[Example], settings: Curation) -> tuple[list[Example], list[Example]]:
-    """Split by task; tasks that open the same way stay together.
+    """Split by task; tasks with the same opening stay on the same side.
 
-    A task is held out where its place, drawn between 0 and 1, lies below the share. Only while none
-    does is the lowest held out instead, which may be another one as the dataset grows.
+    Every task has a fixed place between 0 and 1, and is held out if its place is below the share.
+    If no task is, the one with the lowest place is held out; this one may change as the dataset
+    grows.
     """
     group: dict[str, str] = {}
     for example in examples:
-        group.setdefault(example.task, _said(example))
-    places = {said: _place(settings.seed, said) for said in group.values()}
+        group.setdefault(example.task, _opening_key(example))
+    places = {key: _place(settings.seed, key) for key in group.values()}
     groups = sorted(places, key=places.__getitem__)
     below = sum(place < settings.share for place in places.values())
     aside = max(0, min(max(below, 1), len(groups) - 1)) if settings.share else 0
     valid = frozenset(groups[:aside])
     train = [example for example in examples if group[example.task] not in valid]
-    told = {_said(example) for example in train}
+    train_keys = {_opening_key(example) for example in train}
     return train, [
         example
         for example in examples
-        if group[example.task] in valid and _said(example) not in told
+        if group[example.task] in valid and _opening_key(example) not in train_keys
     ]
 
 
-def _place(seed: int, said: str) -> float:
-    """Draw a place between 0 and 1."""
-    return int(digest(seed, said)[:12], 16) / 16**12
+def _place(seed: int, key: str) -> float:
+    """Return a number between 0 and 1 that depends only on the seed and the key."""
+    return int(digest(seed, key)[:12], 16) / 16**12
 
 
-def _said(example: Example) -> str:
-    return normalised(example.opening or example.task)
+def _opening_key(example: Example) -> str:
+    return text_key(example.opening or example.task)
 
 
 def _enough(
@@ -184,5 +186,5 @@ def _enough(
     account = ", ".join(f"{count} {reason}" for reason, count in filters.items()) or "nothing"
     raise MissingPart(
         f"A {kind} dataset needs at least {least} rows of {settings.minimum_tasks} tasks, but "
-        f"there are {rows} of {tasks}. Left out: {account}. Record more attempts at other tasks."
+        f"there are {rows} of {tasks}. Left out: {account}. Add examples of other tasks."
     )

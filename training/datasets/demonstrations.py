@@ -1,7 +1,8 @@
-"""Examples from tasks whose ideal answer is written down: the tool calls that ship, and drawn ones.
+"""Examples from tasks with a known ideal answer: the bundled tool calls, and sampled ones.
 
-Drawn ones are conversations: several requests, one after the other, to tools that stand together
-nowhere else. What a row costs is mostly the reading of its tools, and so it is paid once.
+A sampled example is a conversation with several requests to the same tools, and these tools occur
+together in no other example. Most of the cost of a row is reading its tools, so several requests
+share that cost.
 """
 
 from __future__ import annotations
@@ -21,30 +22,30 @@ from apprentice.training.datasets.card import Example
 from apprentice.training.datasets.rows import Row
 
 ALL: Final = 100_000
-DRAWN: Final = "drawn"
+SAMPLED: Final = "drawn"
 REQUESTS: Final = 8
-"""Of a drawn conversation; together they are as long as the tools before them."""
+"""Requests in one conversation; together they are about as long as the tools before them."""
 
-MIXED: Final = 0.5
-"""Of the drawn conversations have written tools, put together anew."""
+MIXED_SHARE: Final = 0.5
+"""Share of the sampled conversations that combine bundled tools; the others have new tools."""
 
 
-def tool_calls(split: str = "train", *, shuffled: int | None = None) -> list[Example]:
-    """Return every tool-call request of a split with its ideal turn, as a conversation.
+def tool_calls(split: str = "train", *, shuffle_seed: int | None = None) -> list[Example]:
+    """Return every bundled request of a split with its ideal answer, as a conversation.
 
-    The system turn is the very one that attempts have.
+    The system turn is the same as in attempts.
 
     Args:
-        split: train, unless something is to be compared with.
-        shuffled: the seed of a control, in which every request has another one's answer.
+        split: the split of the tasks; train on `train` only.
+        shuffle_seed: the seed of a control in which every request has the answer of another one.
     """
     every, environments = Toolcalls(), Environments()
-    made: list[Example] = []
+    examples: list[Example] = []
     for task in every.tasks(split, ALL):
-        said = [(task.instruction, every.request(task.id).ideal)]
-        made.append(
+        exchanges = [(task.instruction, every.request(task.id).ideal)]
+        examples.append(
             Example(
-                row=_row(environments.get(task.environment).instructions, said),
+                row=_row(environments.get(task.environment).instructions, exchanges),
                 task=f"{task.environment}#{task.id}",
                 opening=task.instruction,
                 environment=task.environment,
@@ -52,78 +53,83 @@ def tool_calls(split: str = "train", *, shuffled: int | None = None) -> list[Exa
                 sources=(task.environment,),
             )
         )
-    return made if shuffled is None else _shuffled(made, shuffled)
+    return examples if shuffle_seed is None else _shuffle_answers(examples, shuffle_seed)
 
 
-def together(made: Sequence[Example], requests: int = REQUESTS) -> list[Example]:
-    """Return examples in conversations with the tools that they share, each of several requests."""
+def join_conversations(examples: Sequence[Example], requests: int = REQUESTS) -> list[Example]:
+    """Join examples with the same tools into conversations of up to `requests` requests."""
     rows: dict[str, list[Example]] = {}
-    for one in made:
+    for one in examples:
         rows.setdefault(one.environment, []).append(one)
-    joined = []
-    for alike in rows.values():
-        for first in range(0, len(alike), requests):
-            part = alike[first : first + requests]
+    conversations = []
+    for group in rows.values():
+        for start in range(0, len(group), requests):
+            part = group[start : start + requests]
             turns = chain.from_iterable(one.row["messages"][1:] for one in part)
             messages = [part[0].row["messages"][0], *turns]
-            joined.append(replace(part[0], row={"messages": messages}))
-    return joined
+            conversations.append(replace(part[0], row={"messages": messages}))
+    return conversations
 
 
-def drawn_calls(rows: int, seed: int = 0, *, shuffled: int | None = None) -> list[Example]:
-    """Return conversations with tools that are drawn or mixed anew for each, and ideal turns.
+def sampled_calls(rows: int, seed: int = 0, *, shuffle_seed: int | None = None) -> list[Example]:
+    """Return conversations with ideal answers, each with tools of its own.
 
-    Requests to mixed tools may be ones that `tool_calls` has as well.
+    The tools of a conversation are new, or a new combination of bundled tools. In the second case
+    a request may also occur in `tool_calls`.
 
     Args:
-        rows: how many.
-        seed: fixes them; the first rows of many are those of few.
-        shuffled: the seed of a control, in which every request has another one's answer.
+        rows: the number of conversations.
+        seed: the seed; more rows with the same seed begin with the same rows.
+        shuffle_seed: the seed of a control in which every request has the answer of another one.
     """
-    made = []
+    examples = []
     for number in range(rows):
         rng = random.Random(f"{seed}:{number}")
-        recombine = rng.random() < MIXED
-        sample = random_domains.recombine_tools if recombine else random_domains.sample_domain
-        domain = sample(rng)
+        domain = (
+            random_domains.recombine_tools(rng)
+            if rng.random() < MIXED_SHARE
+            else random_domains.sample_domain(rng)
+        )
         tools = [tool.schema(name) for name, tool in domain.tools.items()]
         kinds = rng.choices(list(KINDS), list(KINDS.values()), k=REQUESTS)
-        asked = [Request(id="", kind=kind, **next(requests(kind, domain, rng))) for kind in kinds]
-        made.append(
+        sampled_requests = [
+            Request(id="", kind=kind, **next(requests(kind, domain, rng))) for kind in kinds
+        ]
+        examples.append(
             Example(
-                row=_row(section(tools), [(one.request, one.ideal) for one in asked]),
-                task=f"{DRAWN}#{seed}-{number}",
+                row=_row(section(tools), [(one.request, one.ideal) for one in sampled_requests]),
+                task=f"{SAMPLED}#{seed}-{number}",
                 environment="toolcalls",
-                family=DRAWN,
-                sources=(DRAWN,),
+                family=SAMPLED,
+                sources=(SAMPLED,),
             )
         )
-    return made if shuffled is None else _shuffled(made, shuffled)
+    return examples if shuffle_seed is None else _shuffle_answers(examples, shuffle_seed)
 
 
-def _row(system: str, said: Sequence[tuple[str, str]]) -> Row:
+def _row(system: str, exchanges: Sequence[tuple[str, str]]) -> Row:
     turns = chain.from_iterable(
-        ({"role": "user", "content": asked}, {"role": "assistant", "content": answer})
-        for asked, answer in said
+        ({"role": "user", "content": request}, {"role": "assistant", "content": answer})
+        for request, answer in exchanges
     )
     return {"messages": [{"role": "system", "content": system}, *turns]}
 
 
-def _shuffled(made: list[Example], seed: int) -> list[Example]:
-    """Give every request the answer of another, drawn by the seed."""
-    answers = [turn for example in made for turn in _answers(example.row)]
+def _shuffle_answers(examples: list[Example], seed: int) -> list[Example]:
+    """Give every request the answer of another one, in an order that the seed sets."""
+    answers = [turn for example in examples for turn in _answers(example.row)]
     order = list(range(len(answers)))
     random.Random(seed).shuffle(order)
     other = dict(zip(order, [*order[1:], order[0]], strict=True))
-    dealt = iter([answers[other[place]] for place in range(len(answers))])
-    return [replace(example, row=_answered(example.row, dealt)) for example in made]
+    replacements = iter([answers[other[place]] for place in range(len(answers))])
+    return [replace(example, row=_with_answers(example.row, replacements)) for example in examples]
 
 
 def _answers(row: Row) -> list[Row]:
     return [turn for turn in row["messages"] if turn["role"] == "assistant"]
 
 
-def _answered(row: Row, dealt: Iterator[Row]) -> Row:
-    """Return a row with the next answers in place of its own."""
-    turns = [next(dealt) if turn["role"] == "assistant" else turn for turn in row["messages"]]
+def _with_answers(row: Row, answers: Iterator[Row]) -> Row:
+    """Return a row in which the next `answers` replace its own."""
+    turns = [next(answers) if turn["role"] == "assistant" else turn for turn in row["messages"]]
     return {**row, "messages": turns}

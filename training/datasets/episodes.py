@@ -1,7 +1,7 @@
-"""Examples from attempts: successes to imitate, turns that made the difference, tasks to try.
+"""Examples from attempts: successes to imitate, turns to contrast, and tasks to attempt.
 
-What was in view beside the task (rules, examples, lessons) is taken out of the prompts unless told
-otherwise: a model that learns to act as if it had seen them has them in its weights.
+By default, the rules, exemplars and reflections of an attempt are removed from its prompts. The
+model then learns to act as if it saw them, so their content goes into the weights.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from apprentice.training.datasets.card import Example
 from apprentice.training.datasets.rows import Row
 
 TRAINABLE: Final = "train"
-TELLING: Final = 3  # attempts
+ENOUGH_ATTEMPTS: Final = 3  # with as many successes and no failure, a task is always solved
 _REFUSAL: Final = f"<tool_response>\n{REFUSED}"
 _HEADERS: Final = tuple(f"\n\n{header}\n" for _, header in ACTING_SECTIONS)
 
 
-class Found(NamedTuple):
-    """Examples, and how many attempts gave none, by reason."""
+class Extraction(NamedTuple):
+    """Examples from attempts, and the number of attempts that gave none, by reason."""
 
     examples: list[Example]
     left_out: Counter[str]
 
     @classmethod
-    def nothing(cls) -> Found:
-        """Return no examples."""
+    def nothing(cls) -> Extraction:
+        """Return an extraction without examples."""
         return cls([], Counter())
 
 
-def successes(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
-    """Return each success as a conversation to imitate; a task's shortest come first.
+def successes(attempts: Iterable[Trajectory], *, strip: bool = True) -> Extraction:
+    """Return each success as a conversation to imitate; shorter ones have a lower rank.
 
-    One that had lessons about its own task in view is left out where views are taken out: nothing
-    in what remains would tell what to do, so imitating it is learning to guess. Calls that were
-    refused are taken out with their refusal: what is learned is to be right at once.
+    With `strip`, a success that saw reflections on its own task is left out. Without the
+    reflections nothing in the prompt says what to do, so the model would learn to guess. Refused
+    calls are removed with their refusal, so that the model learns the right call only.
     """
     examples: list[Example] = []
     left_out: Counter[str] = Counter()
@@ -56,22 +56,22 @@ def successes(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
             continue
         chat = _carried_out(_chat(attempt, strip=strip))
         while chat and chat[-1]["role"] != "assistant":
-            chat.pop()  # the last word is the environment's; nothing is learned from it
+            chat.pop()  # the model learns nothing from the environment's last turn
         if not chat:
             left_out["no_turns"] += 1
             continue
         examples.append(
             _example({"messages": chat}, attempt, rank=len(chat), sources=(attempt.id,))
         )
-    return Found(examples, left_out)
+    return Extraction(examples, left_out)
 
 
-def contrasts(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
+def contrasts(attempts: Iterable[Trajectory], *, strip: bool = True) -> Extraction:
     """Return the turns at which a success and a failure of the same task diverge.
 
-    Of successes the same are left out, and the same is taken out, as where they are imitated. The
-    prompt is what both had in common; of either only the one turn is kept, because what comes
-    after it answers to another situation, and the environment's words are not the model's.
+    The prompt of an example is what both attempts have in common. The two answers are the next turn
+    of each. Later turns are left out, because they react to different situations and contain
+    the environment's words. Successes are filtered and stripped as in `successes`.
     """
     left_out: Counter[str] = Counter()
     by_task: defaultdict[str, list[Trajectory]] = defaultdict(list)
@@ -82,11 +82,11 @@ def contrasts(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
             by_task[task_key(attempt.task)].append(attempt)
     examples: list[Example] = []
     for same_task in by_task.values():
-        solved = [attempt for attempt in same_task if attempt.verdict.success]
-        failed = [attempt for attempt in same_task if attempt.verdict.success is False]
-        if not (solved and failed):
+        solutions = [attempt for attempt in same_task if attempt.verdict.success]
+        failures = [attempt for attempt in same_task if attempt.verdict.success is False]
+        if not (solutions and failures):
             left_out["one_sided"] += len(same_task)
-        for success, failure in product(solved, failed):
+        for success, failure in product(solutions, failures):
             better = _carried_out(_chat(success, strip=strip))
             row = _contrast(better, _chat(failure, strip=strip))
             if row is None:
@@ -94,14 +94,14 @@ def contrasts(attempts: Iterable[Trajectory], *, strip: bool = True) -> Found:
                 continue
             sources = (success.id, failure.id)
             examples.append(_example(row, success, rank=len(row["prompt"]), sources=sources))
-    return Found(examples, left_out)
+    return Extraction(examples, left_out)
 
 
-def challenges(attempts: Iterable[Trajectory]) -> Found:
-    """Return the tasks that were attempted, to be attempted in training.
+def challenges(attempts: Iterable[Trajectory]) -> Extraction:
+    """Return each attempted task once, to be attempted in training.
 
-    A task that was solved every time, often enough to tell, gives every attempt the same reward,
-    and so teaches nothing.
+    A task with several attempts, all of them successes, is left out: every new attempt would get
+    the same reward, so the model would learn nothing.
     """
     left_out: Counter[str] = Counter()
     by_task: defaultdict[str, list[Trajectory]] = defaultdict(list)
@@ -113,17 +113,19 @@ def challenges(attempts: Iterable[Trajectory]) -> Found:
     examples = []
     for same_task in by_task.values():
         task = same_task[0].task
-        if len(same_task) >= TELLING and all(attempt.verdict.success for attempt in same_task):
+        if len(same_task) >= ENOUGH_ATTEMPTS and all(
+            attempt.verdict.success for attempt in same_task
+        ):
             left_out["always_solved"] += 1
             continue
         row: Row = {"environment": task.environment, "task": task.id}
         sources = tuple(attempt.id for attempt in same_task)
         examples.append(_example(row, same_task[0], sources=sources))
-    return Found(examples, left_out)
+    return Extraction(examples, left_out)
 
 
-def shuffled(attempts: Sequence[Trajectory], seed: int) -> list[Trajectory]:
-    """Return attempts with their verdicts dealt out anew: a control that knows no outcomes."""
+def shuffle_verdicts(attempts: Sequence[Trajectory], seed: int) -> list[Trajectory]:
+    """Return the attempts with shuffled verdicts, as a control without information on outcomes."""
     verdicts = [attempt.verdict for attempt in attempts]
     random.Random(seed).shuffle(verdicts)
     return [
@@ -133,24 +135,24 @@ def shuffled(attempts: Sequence[Trajectory], seed: int) -> list[Trajectory]:
 
 
 def task_key(task: Task) -> str:
-    """Return what names a task among those of all environments."""
+    """Return a key that is unique among the tasks of all environments."""
     return f"{task.environment}#{task.id}"
 
 
-def stripped(system: str) -> str:
-    """Return a system turn without what was shown beside the instructions."""
+def strip_view(system: str) -> str:
+    """Return a system turn's instructions, without rules, exemplars and reflections."""
     cuts = [system.find(header) for header in _HEADERS]
     return system[: min((cut for cut in cuts if cut >= 0), default=len(system))]
 
 
-def shown(attempt: Trajectory) -> str:
-    """Return what was in view beside the instructions and the task."""
+def view_text(attempt: Trajectory) -> str:
+    """Return what an attempt's system turns show after the instructions."""
     systems = [text_of(message) for message in attempt.messages if message.type == "system"]
-    return "".join(system[len(stripped(system)) :] for system in systems)
+    return "".join(system[len(strip_view(system)) :] for system in systems)
 
 
 def unusable(attempt: Trajectory) -> str:
-    """Say why nothing can be learned from an attempt; '' when something can."""
+    """Return why an attempt is unusable for training; '' if it is usable."""
     if attempt.task.split != TRAINABLE:
         return "held_out_split"
     if attempt.verdict.success is None:
@@ -161,13 +163,13 @@ def unusable(attempt: Trajectory) -> str:
 
 
 def _rests_on_lessons(attempt: Trajectory, *, strip: bool) -> str:
-    """Say so of a success whose prompt will not show what it knew; '' of any other attempt."""
+    """Return 'rests_on_lessons' for a success that saw reflections which `strip` removes."""
     rests = strip and attempt.verdict.success and attempt.in_view.reflections
     return "rests_on_lessons" if rests else ""
 
 
 def _carried_out(chat: Sequence[Row]) -> list[Row]:
-    """Take calls out that were not carried out, each with the refusal after it."""
+    """Remove refused calls, each with the refusal after it."""
     refusals = {at for at, turn in enumerate(chat) if turn["content"].startswith(_REFUSAL)}
     return [turn for at, turn in enumerate(chat) if not refusals & {at, at + 1}]
 
@@ -176,21 +178,21 @@ def _chat(attempt: Trajectory, *, strip: bool) -> list[Row]:
     turns = as_chat(attempt.messages)
     for turn in turns:
         if strip and turn["role"] == "system":
-            turn["content"] = stripped(turn["content"])
+            turn["content"] = strip_view(turn["content"])
     return [turn for turn in turns if turn["content"] or turn.get("tool_calls")]
 
 
 def _contrast(success: Sequence[Row], failure: Sequence[Row]) -> Row | None:
-    """Cut two conversations at the first turn in which they differ, if that is the agent's."""
+    """Return the first differing turns of two conversations as a row, if both are the agent's."""
     pairs = zip(success, failure, strict=False)
     common = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
     after = len(common)
     if after >= min(len(success), len(failure)) or not common:
         return None
-    chosen, rejected = success[after], failure[after]
-    if {chosen["role"], rejected["role"]} != {"assistant"}:
+    better, worse = success[after], failure[after]
+    if {better["role"], worse["role"]} != {"assistant"}:
         return None
-    return {"prompt": common, "chosen": [chosen], "rejected": [rejected]}
+    return {"prompt": common, "chosen": [better], "rejected": [worse]}
 
 
 def _example(
@@ -200,7 +202,7 @@ def _example(
         row=row,
         task=task_key(attempt.task),
         environment=attempt.task.environment,
-        opening=opening(attempt),
+        opening=opening_of(attempt),
         family=attempt.task.kind,
         sources=tuple(sources),
         at=attempt.ended_at,
@@ -208,7 +210,7 @@ def _example(
     )
 
 
-def opening(attempt: Trajectory) -> str:
-    """Return what the environment, or a person, said first."""
-    said = (text_of(message) for message in attempt.messages if message.type == "human")
-    return next(said, "")
+def opening_of(attempt: Trajectory) -> str:
+    """Return the first message of the environment or the user."""
+    texts = (text_of(message) for message in attempt.messages if message.type == "human")
+    return next(texts, "")

@@ -1,9 +1,9 @@
-"""What OpenAI's fine-tuning takes: one JSONL file, checked before anyone uploads it.
+"""Check JSONL files for OpenAI's fine-tuning, before anyone uploads them.
 
-Supervised: `messages`. Preference: `input`, `preferred_output`, `non_preferred_output`.
-Reinforcement: `messages` that end with the user, and beside them whatever a grader reads. After
-the guides at platform.openai.com/docs/guides: supervised-fine-tuning,
-direct-preference-optimization, reinforcement-fine-tuning.
+A supervised row has `messages`. A preference row has `input`, `preferred_output` and
+`non_preferred_output`. A reinforcement row has `messages` that end with the user, and any fields
+that a grader reads. Source: the guides at platform.openai.com/docs/guides, supervised-fine-tuning,
+direct-preference-optimization and reinforcement-fine-tuning.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from apprentice.state.errors import BadInput
 from apprentice.training.datasets.rows import Row, lines
 
 OpenAI = Literal["supervised", "preference", "reinforcement"]
-LEAST: Final = 10
+MINIMUM: Final = 10
 _ROLES: Final = ("system", "developer", "user", "assistant", "tool")
 
 
-def check_openai(form: OpenAI, path: Path, least: int = LEAST) -> int:
-    """Return how many examples a file has, all of them as OpenAI takes them.
+def check_openai(form: OpenAI, path: Path, minimum: int = MINIMUM) -> int:
+    """Check every example of a file, and return their number.
 
     Raises:
-        BadInput: one of them is not, or there are too few; names the line.
+        BadInput: OpenAI would refuse an example (the message names its line), or there are fewer
+            than `minimum`.
     """
     count = 0
     for number, row in lines(path):
         if reason := _CHECKS[form](row if isinstance(row, dict) else {}):
-            raise BadInput(f"{path}, line {number}: no {form} example ({reason}).")
+            raise BadInput(f"{path}, line {number}: not a valid {form} example ({reason}).")
         count += 1
-    if count < least:
-        raise BadInput(f"{path} has {count} examples, but OpenAI takes at least {least}.")
+    if count < minimum:
+        raise BadInput(f"{path} has {count} examples, but OpenAI requires at least {minimum}.")
     return count
 
 
@@ -51,8 +52,8 @@ def _why_not_supervised(row: Row) -> str:
 def _why_not_preference(row: Row) -> str:
     if set(row) != {"input", "preferred_output", "non_preferred_output"}:
         return "it needs input, preferred_output and non_preferred_output"
-    asked = row["input"] if isinstance(row["input"], dict) else {}
-    if reason := _why_not_messages(asked.get("messages")) or _why_not_tools(asked):
+    request = row["input"] if isinstance(row["input"], dict) else {}
+    if reason := _why_not_messages(request.get("messages")) or _why_not_tools(request):
         return f"input: {reason}"
     for name in ("preferred_output", "non_preferred_output"):
         if reason := _why_not_messages(row[name]):
@@ -73,7 +74,7 @@ def _why_not_reinforcement(row: Row) -> str:
 def _why_not_messages(messages: object) -> str:
     if not isinstance(messages, list) or not messages:
         return "messages are missing"
-    waiting: set[str] = set()  # calls that have no result yet
+    open_calls: set[str] = set()  # calls that have no result yet
     for turn in messages:
         if not isinstance(turn, dict) or turn.get("role") not in _ROLES:
             return "a message has no known role"
@@ -82,14 +83,14 @@ def _why_not_messages(messages: object) -> str:
         if not turn["content"] and not turn.get("tool_calls"):
             return "a message is empty"
         if turn["role"] == "tool":
-            if (answered := str(turn.get("tool_call_id"))) not in waiting:
+            if (call_id := str(turn.get("tool_call_id"))) not in open_calls:
                 return "a tool's answer names no call of the turn before it"
-            waiting.remove(answered)
-        elif waiting:
-            return "a call is followed by something else than its tool's answer"
+            open_calls.remove(call_id)
+        elif open_calls:
+            return "a call is not followed by its tool's answer"
         if reason := _why_not_calls(turn.get("tool_calls", [])):
             return reason
-        waiting |= {str(call["id"]) for call in turn.get("tool_calls", [])}
+        open_calls |= {str(call["id"]) for call in turn.get("tool_calls", [])}
     return ""
 
 
@@ -112,7 +113,7 @@ def _why_not_tools(row: Row) -> str:
     for tool in row.get("tools", []):
         function = tool.get("function") if isinstance(tool, dict) else None
         if not isinstance(function, dict) or not function.get("name"):
-            return "a tool is no function with a name"
+            return "a tool is not a function with a name"
     return ""
 
 

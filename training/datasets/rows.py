@@ -1,4 +1,4 @@
-"""What one line of a dataset is, for each method; checked where a file is read."""
+"""The rows of a dataset for each method; every row is checked when a file is read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 class Part(BaseModel):
-    """A part of a turn with an image: the image, or text beside it."""
+    """A part of a turn: an image or a text."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,7 +26,7 @@ class Part(BaseModel):
 
 
 class Turn(BaseModel):
-    """One turn in the form that chat templates read."""
+    """One turn in the format that chat templates read."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,12 +37,12 @@ class Turn(BaseModel):
 
     @property
     def is_answer(self) -> bool:
-        """Whether a model could learn to say it."""
+        """Return whether a model can learn to write this turn."""
         return self.role == "assistant" and bool(self.content or self.tool_calls)
 
 
 class SftRow(BaseModel):
-    """A conversation; the assistant's turns are learned."""
+    """A conversation; the model learns the assistant's turns."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,7 +57,7 @@ class SftRow(BaseModel):
 
 
 class DpoRow(BaseModel):
-    """Two answers to one prompt, the better and the worse."""
+    """A better and a worse answer to one prompt."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -77,7 +77,7 @@ class DpoRow(BaseModel):
 
 
 class GrpoRow(BaseModel):
-    """Something to attempt: a task of an environment, or a prompt and what graders need."""
+    """A task of an environment to attempt, or a prompt with the fields that graders read."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -88,12 +88,12 @@ class GrpoRow(BaseModel):
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Self:
         if bool(self.environment and self.task) == bool(self.prompt):
-            raise ValueError("a row names an environment and a task, or has a prompt")
+            raise ValueError("a row needs either an environment and a task, or a prompt")
         return self
 
 
 class VisionRow(SftRow):
-    """A conversation about an image, a file in the dataset's folder."""
+    """A conversation about an image, which is a file in the dataset's folder."""
 
     image: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$")
 
@@ -115,7 +115,7 @@ _ROWS: Final[dict[Kind, type[BaseModel]]] = {
 
 
 def why_not(kind: Kind, row: object) -> str:
-    """Say why something is no row of a kind; '' when it is one."""
+    """Return why `row` is not a valid row of a kind; '' if it is valid."""
     try:
         _ROWS[kind].model_validate(row, strict=True)
     except ValidationError as error:
@@ -127,11 +127,11 @@ def why_not(kind: Kind, row: object) -> str:
 
 
 def lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield the lines of a JSONL file, numbered from 1; empty ones are left out.
+    """Yield the lines of a JSONL file with their numbers, from 1, without the empty ones.
 
     Raises:
-        MissingPart: there is no such file, or it cannot be opened.
-        BrokenData: a line is no JSON; names it.
+        MissingPart: the file does not exist or cannot be opened.
+        BrokenData: a line is not JSON; the message names it.
     """
     try:
         file = path.open(encoding="utf-8")
@@ -152,18 +152,18 @@ def check(kind: Kind, path: Path) -> list[Row]:
     """Return the rows of a file.
 
     Raises:
-        BadInput: a line is no row of the kind; names it.
+        BadInput: a line is not a valid row of the kind; the message names it.
     """
     rows: list[Row] = []
     for number, row in lines(path):
         if reason := why_not(kind, row):
-            raise BadInput(f"{path}, line {number}: no {kind} row ({reason}).")
+            raise BadInput(f"{path}, line {number}: not a valid {kind} row ({reason}).")
         rows.append(row)
     return rows
 
 
-def written(rows: list[Row]) -> str:
-    """Write rows as JSONL, the same rows always the same way."""
+def to_jsonl(rows: list[Row]) -> str:
+    """Return rows as JSONL; the same rows always give the same text."""
     return "".join(
         json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n"
         for row in rows

@@ -1,1 +1,1 @@
-"""How the embedded model is made: its lessons, corpus, tokenizer and training."""
+"""Make the embedded model `local:novice`: its lessons, corpus, tokenizer and training recipe."""

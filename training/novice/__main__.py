@@ -6,4 +6,8 @@ from apprentice.training.novice.recipe import Novice
 from apprentice.training.scratch.commands import run
 
 if __name__ == "__main__":
-    run("novice", Novice(), "Train the novice; an interrupted run goes on where it stopped.")
+    run(
+        "novice",
+        Novice(),
+        "Train the novice. If the run is interrupted, start it again: it resumes.",
+    )

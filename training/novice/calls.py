@@ -1,7 +1,8 @@
-"""A slice of function calling for the embedded model: generated tools, calls and no-calls.
+"""A few samples of function calling for the embedded model, with generated tools.
 
-Enough that the model knows the form (tools as JSON Schema in the system turn, a short thought,
-one call or a plain answer) and little enough that fine-tuning has something to improve.
+There are enough samples for the model to know the format: tools as JSON Schema in the system turn,
+a short thought, then one call or a plain answer. There are few enough that fine-tuning can still
+improve the model.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ VALUES: Final[dict[str, tuple[Any, ...]]] = {
 
 
 def schema(verb: str, subject: str) -> dict[str, Any]:
-    """Return a tool as JSON Schema, in the form that chat templates take."""
+    """Return a tool as JSON Schema, in the format that chat templates expect."""
     types = {"hour": "integer", "count": "integer"}
     properties = {name: {"type": types.get(name, "string")} for name in SUBJECTS[subject]}
     return {
@@ -47,29 +48,31 @@ def schema(verb: str, subject: str) -> dict[str, Any]:
 
 
 def sample(rng: random.Random) -> list[tuple[str, str]]:
-    """Draw one exchange as (role, text) pairs; a third of the requests call for no tool."""
+    """Sample one exchange as (role, text) pairs; a third of the requests need no tool call."""
     subjects = rng.sample(list(SUBJECTS), rng.randint(1, 3))
     verbs = [rng.choice(VERBS) for _ in subjects]
     tools = [schema(verb, subject) for verb, subject in zip(verbs, subjects, strict=True)]
     system = f"{TOOLS}\n<tools>\n" + "\n".join(json.dumps(tool) for tool in tools) + "\n</tools>"
     verb, subject = verbs[0], subjects[0]
     values = {name: rng.choice(VALUES[name]) for name in SUBJECTS[subject]}
-    said = " and ".join(f"{name} {value}" for name, value in values.items())
+    details = " and ".join(f"{name} {value}" for name, value in values.items())
     roll = rng.random()
     if roll < 0.66:
         call = json.dumps({"name": f"{verb}_{subject}", "arguments": values})
-        asked = f"Please {verb} the {subject} for {said}."
+        request = f"Please {verb} the {subject} for {details}."
         thought = f"<think>The request asks for {verb}_{subject}.</think>"
         answer = f"{thought}<tool_call>{call}</tool_call>"
     elif roll < 0.78:
-        missing = rng.choice(list(values))
-        rest = " and ".join(f"{name} {value}" for name, value in values.items() if name != missing)
-        asked = f"Please {verb} the {subject} for {rest}."
-        answer = f"<think>The {missing} is missing.</think>Which {missing}?"
+        missing_name = rng.choice(list(values))
+        rest = " and ".join(
+            f"{name} {value}" for name, value in values.items() if name != missing_name
+        )
+        request = f"Please {verb} the {subject} for {rest}."
+        answer = f"<think>The {missing_name} is missing.</think>Which {missing_name}?"
     elif roll < 0.9:
-        asked = f"Imagine that I {verb} the {subject} for {said}. Would that be good?"
+        request = f"Imagine that I {verb} the {subject} for {details}. Would that be good?"
         answer = "<think>This is only imagined.</think>It might be. I did not call a tool."
     else:
-        asked = rng.choice(("Hello!", "Thank you.", "How are you?", "Good morning."))
+        request = rng.choice(("Hello!", "Thank you.", "How are you?", "Good morning."))
         answer = "<think>This is small talk.</think>Hello! What can I do for you?"
-    return [("system", system), ("user", asked), ("assistant", answer)]
+    return [("system", system), ("user", request), ("assistant", answer)]

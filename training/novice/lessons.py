@@ -1,8 +1,8 @@
-"""How a lesson can be worded.
+"""The wordings of lessons.
 
-Each lesson has wordings by the dozen: an opener times a core. The last third of the cores is
-held out of training, so that evaluation can use words the model has not been trained on. What
-the model writes itself is the first wording.
+A wording is an opener followed by a core, so each lesson has dozens of wordings. The last third of
+the cores is held out of training, so that evaluation can use words that the model has not seen. The
+model itself always writes the first wording.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ CORES: Final[dict[str, tuple[str, ...]]] = {
 }
 HELD_OUT: Final = 3
 
-# A share of the rules have any words around what matters, so that those do not come to matter.
+# A share of the rules has random words around the informative ones, so that the model ignores them.
 FILLED: Final = 0.3
 FILLERS: Final = (
     "the", "a", "it", "is", "are", "and", "or", "in", "on", "at", "by", "of", "for", "with",
@@ -98,68 +98,74 @@ FILLERS: Final = (
 _SPANS: Final = ((0, 3), (1, 5), (0, 2))
 
 
-def wording(
+def lesson_text(
     rng: random.Random | None, lesson: str, *, held_out: bool = False, **fields: str
 ) -> str:
-    """Word a lesson: the first wording without `rng`, else a drawn one.
+    """Return the text of a lesson.
 
     Args:
-        rng: draws the wording; None gives the one that the model itself writes.
+        rng: samples the wording; None gives the first one, which the model itself writes.
         lesson: a key of CORES.
-        held_out: draw from the wordings never trained on.
-        fields: what the wording is about.
+        held_out: whether to sample from the wordings that are held out of training.
+        fields: the values of the fields in the core.
     """
     cores = CORES[lesson]
     if rng is None:
         return cores[0].format(**fields)
-    chosen = cores[-HELD_OUT:] if held_out else cores[:-HELD_OUT]
+    candidates = cores[-HELD_OUT:] if held_out else cores[:-HELD_OUT]
     opener = rng.choice(OPENERS)
-    return opener + rng.choice(chosen).format(**fields)
+    return opener + rng.choice(candidates).format(**fields)
 
 
 def reflection(
     knowledge: Knowledge, rng: random.Random | None = None, *, held_out: bool = False
 ) -> str:
-    """Word what one attempt taught: where things are, what is left to try, what works."""
-    says: list[str] = []
+    """Return a reflection's text: where things are, what is left to try, which appliance works."""
+    sentences: list[str] = []
     for noun, spots in knowledge.locations.items():
         if len(spots) > 1 and spots[0] != spots[1]:
             fields = {"noun": noun, "place": spots[0], "other": spots[1]}
-            says.append(wording(rng, "found_two", held_out=held_out, **fields))
+            sentences.append(lesson_text(rng, "found_two", held_out=held_out, **fields))
         else:
-            says.append(wording(rng, "found", held_out=held_out, noun=noun, place=spots[0]))
+            sentences.append(
+                lesson_text(rng, "found", held_out=held_out, noun=noun, place=spots[0])
+            )
     for aim, places in knowledge.candidates.items():
         if not places:
             continue
-        listed = "; ".join(places)
+        joined_places = "; ".join(places)
         if aim in CATEGORY:
-            says.append(wording(rng, "untried", held_out=held_out, noun=aim, places=listed))
+            sentences.append(
+                lesson_text(rng, "untried", held_out=held_out, noun=aim, places=joined_places)
+            )
         else:
-            text = wording(rng, "untried_treatment", held_out=held_out, verb=aim, places=listed)
-            says.append(text)
+            text = lesson_text(
+                rng, "untried_treatment", held_out=held_out, verb=aim, places=joined_places
+            )
+            sentences.append(text)
     for verb, kind in knowledge.appliances.items():
-        says.append(wording(rng, "works", held_out=held_out, verb=verb, kind=kind))
-    return " ".join(says)
+        sentences.append(lesson_text(rng, "works", held_out=held_out, verb=verb, kind=kind))
+    return " ".join(sentences)
 
 
 def kept_rule(
     category: str, kind: str, rng: random.Random | None = None, *, held_out: bool = False
 ) -> str:
-    """Word where a category of things is kept."""
-    return wording(rng, "kept", held_out=held_out, category=category, kind=kind)
+    """Return the rule that says where a category of things is kept."""
+    return lesson_text(rng, "kept", held_out=held_out, category=category, kind=kind)
 
 
 def works_rule(
     verb: str, kind: str, rng: random.Random | None = None, *, held_out: bool = False
 ) -> str:
-    """Word which appliance performs a treatment."""
-    return wording(rng, "works", held_out=held_out, verb=verb, kind=kind)
+    """Return the rule that says which appliance performs a treatment."""
+    return lesson_text(rng, "works", held_out=held_out, verb=verb, kind=kind)
 
 
 def rule_in_view(
     about: str, kind: str, rng: random.Random | None = None, *, held_out: bool = False
 ) -> str:
-    """Word a convention as a rule to be followed: a share of them in any words (FILLED)."""
+    """Return the rule for a convention; a share (FILLED) of the rules has random words in it."""
     if rng is not None and not held_out and rng.random() < FILLED:
         before, between, after = (rng.choices(FILLERS, k=rng.randint(*n)) for n in _SPANS)
         return f"{' '.join([*before, about, *between, kind, *after])}."
@@ -174,6 +180,8 @@ def world_rules(
     *,
     held_out: bool = False,
 ) -> list[str]:
-    """Word every convention of a world, places first."""
-    told = keeps | treats
-    return [rule_in_view(about, kind, rng, held_out=held_out) for about, kind in told.items()]
+    """Return a rule for every convention of a world, places first."""
+    conventions = keeps | treats
+    return [
+        rule_in_view(about, kind, rng, held_out=held_out) for about, kind in conventions.items()
+    ]

@@ -1,11 +1,11 @@
-"""Play the household as the expert would, with slips, and show it as a chat.
+"""Let the expert play the household, with slips, and return the episodes as chats.
 
-Slips are added to a share of the episodes (SLIPPING): commands drawn at random (SLIP), seeing the
-wanted thing where it is not (DELUSION), overlooking it where it is (OVERSIGHT), and taking a
-number that is not there (MIX_UP). They are not learned; what is learned is how the expert
-recovers, and what a reflection says of an attempt with slips.
+A share of the episodes (SLIP_SHARE) contains slips: random commands (SLIP), claims that the thing
+is at a place where it is not (DELUSION), claims that it is not at the place where it is
+(OVERSIGHT), and wrong numbers (MIX_UP). The model does not learn the slips. It learns how the
+expert recovers, and what a reflection says about an attempt with slips.
 
-Most of what is hard is said in plans, so a share of the episodes (CUT) ends with one.
+Plans are the hardest part, so a share of the episodes (CUT) ends with a plan.
 """
 
 from __future__ import annotations
@@ -36,28 +36,36 @@ from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
 from apprentice.training.scratch.samples import Part
 
 SLIP: Final = 0.04
-SLIPPING: Final = 0.3
+SLIP_SHARE: Final = 0.3
 DELUSION: Final = 0.15  # of the places without the thing, in episodes with slips
 OVERSIGHT: Final = 0.3  # of the places with the thing, in episodes with slips
 MIX_UP: Final = 0.1  # of the things taken, in episodes with slips
 CUT: Final = 0.6
 _MISSED = re.compile(r"think: The ([a-z]+) is not here")
 _FOUND = re.compile(r"think: The ([a-z]+) [0-9]+ is here\.")
-FIRST_WORLD: Final = 1_000  # seeded worlds below this number are kept for evaluation
+FIRST_WORLD: Final = 1_000  # worlds with lower numbers are reserved for evaluation
 
 
 @dataclass(frozen=True)
 class Episode:
-    """A played attempt: what was seen and said, which turns were slips, and its outcome."""
+    """An attempt of the expert.
+
+    Attributes:
+        world: the world in which it played.
+        opening: the first observation, with the task.
+        turns: the expert's turns and the observations that follow them.
+        slips: the indexes of the turns that are slips.
+        success: whether the task was solved.
+    """
 
     world: World
     opening: str
     turns: tuple[Turn, ...]
     slips: frozenset[int]
-    solved: bool
+    success: bool
 
     def text(self) -> str:
-        """Render as `apprentice.state.nouns.transcript` renders messages."""
+        """Render the episode as `apprentice.state.nouns.transcript` renders messages."""
         lines = [self.opening]
         for turn in self.turns:
             lines += [f"> {line}" for line in turn.text.splitlines()]
@@ -66,7 +74,7 @@ class Episode:
 
 
 class Player:
-    """Draws games of training worlds and lets the expert play them.
+    """Samples games of training worlds and lets the expert play them.
 
     Args:
         seed: the same seed and calls give the same games and episodes.
@@ -78,21 +86,21 @@ class Player:
         self.sizes = sizes
 
     def game(self, home: World | None = None, size: str | None = None) -> Game:
-        """Start a game in a seeded world, of the training split."""
+        """Start a game of the training split, in `home` or in a new world."""
         home = home or world(f"w{self.rng.randrange(FIRST_WORLD, 10**9)}")
         size = size or self.rng.choices(list(self.sizes), list(self.sizes.values()))[0]
         return Game(home, generate(home, size, "train", self.rng.randrange(10**9)))
 
     def play(
-        self, game: Game, known: Knowledge, limit: int, *, slipping: float = SLIPPING
+        self, game: Game, knowledge: Knowledge, limit: int, *, slip_share: float = SLIP_SHARE
     ) -> Episode:
-        """Let the expert play, with slips in a share of the episodes."""
-        slips_occur = self.rng.random() < slipping
+        """Let the expert play up to `limit` turns, with slips in a share of the episodes."""
+        slips_occur = self.rng.random() < slip_share
         opening = game.first_observation().text
         turns: list[Turn] = []
         slips: set[int] = set()
         while len(turns) < limit and not game.over:
-            text = expert(opening, turns, known)
+            text = expert(opening, turns, knowledge)
             if slips_occur and (slip := self._slip(game, text, opening, turns)):
                 text = slip
                 slips.add(len(turns))
@@ -100,19 +108,19 @@ class Player:
         return Episode(game.world, opening, tuple(turns), frozenset(slips), game.over)
 
     def _slip(self, game: Game, text: str, opening: str, turns: Sequence[Turn]) -> str:
-        """Return what is done in place of the expert's turn, mostly nothing ('')."""
+        """Return a slip that replaces the expert's turn; '' means no slip."""
         chance = self.rng.random()
         if turns and self.rng.random() < SLIP:
             return self.rng.choice(game.admissible())
-        if (missed := _MISSED.match(text)) and chance < DELUSION:
-            thing = f"{missed[1]} {self.rng.randint(1, 2)}"
+        if (no_find := _MISSED.match(text)) and chance < DELUSION:
+            thing = f"{no_find[1]} {self.rng.randint(1, 2)}"
             return f"think: The {thing} is here.\ntake {thing} from {game.at}"
-        if not (found := _FOUND.match(text)):
+        if not (find := _FOUND.match(text)):
             return ""
         if chance < OVERSIGHT:
             memory = Memory.of(opening, turns)
             rest = [p for p in memory.plan if p not in memory.searched_places] if memory else []
-            return f"think: The {found[1]} is not here.\ngo to {rest[0]}" if rest else ""
+            return f"think: The {find[1]} is not here.\ngo to {rest[0]}" if rest else ""
         if chance > 1 - MIX_UP:
             return re.sub(r" [0-9]+(?= is here| from)", f" {self.rng.randint(1, 4)}", text)
         return ""
@@ -123,43 +131,43 @@ class Player:
         size = "full" if len(game.room.places) > 13 else size
         return STEP_LIMITS[size][game.room.goal.family]
 
-    def again(self, game: Game) -> Game:
-        """Start the same game afresh."""
+    def restart(self, game: Game) -> Game:
+        """Start the same game again."""
         return Game(game.world, game.room)
 
     def failures(self, game: Game, count: int) -> list[Episode]:
-        """Play attempts that fail, each with the lessons of those before it."""
-        failed: list[Episode] = []
-        known: list[Knowledge] = []
+        """Play up to `count` attempts that fail, each with the lessons of the earlier ones."""
+        episodes: list[Episode] = []
+        lessons: list[Knowledge] = []
         for _ in range(count):
             limit = max(3, round(self.limit(game) * self.rng.uniform(0.35, 1.0)))
-            episode = self.play(self.again(game), merge(known[-3:]), limit, slipping=0.5)
-            if episode.solved:
+            episode = self.play(self.restart(game), merge(lessons[-3:]), limit, slip_share=0.5)
+            if episode.success:
                 break
-            failed.append(episode)
-            known.append(lesson_of(episode))
-        return failed
+            episodes.append(episode)
+            lessons.append(lesson_of(episode))
+        return episodes
 
     def success(self, home: World, want: Callable[[Game], bool], tries: int = 40) -> Episode | None:
-        """Play a small game of a world that fits, knowing its conventions, to success."""
+        """Return a solved attempt at a small game that `want` accepts; None if there is none."""
         for _ in range(tries):
             game = self.game(home, "tiny" if self.rng.random() < 0.5 else "small")
             if want(game):
-                known = Knowledge(
+                knowledge = Knowledge(
                     {noun: home.keeps[c] for noun, c in CATEGORY.items()},
                     appliances=dict(home.treats),
                 )
                 if self.rng.random() < 0.4:
-                    known = Knowledge()
-                episode = self.play(game, known, 24)
-                if episode.solved:
+                    knowledge = Knowledge()
+                episode = self.play(game, knowledge, 24)
+                if episode.success:
                     return episode
         return None
 
-    def acted(self, game: Game, shown: Shown, known: Knowledge) -> tuple[Part, ...]:
-        """Act with something in view, on what it tells."""
-        episode = self.play(self.again(game), known, self.limit(game) + 4)
-        system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, shown, episode.opening)[0]
+    def act(self, game: Game, view: Shown, knowledge: Knowledge) -> tuple[Part, ...]:
+        """Return a chat in which the expert acts on what `view` tells, which is `knowledge`."""
+        episode = self.play(self.restart(game), knowledge, self.limit(game) + 4)
+        system = prompts.act_prompt(HOUSEHOLD_INSTRUCTIONS, view, episode.opening)[0]
         parts = [Part("system", str(system.content), False), Part("user", episode.opening, False)]
         for number, turn in enumerate(self._cut(episode)):
             parts.append(Part("assistant", turn.text, number not in episode.slips))
@@ -167,7 +175,7 @@ class Player:
         return tuple(parts[:-1])
 
     def _cut(self, episode: Episode) -> Sequence[Turn]:
-        """Leave out what comes after a plan, in a share of the episodes."""
+        """End a share of the episodes at a plan, and return the turns up to there."""
         plans = [n for n, turn in enumerate(episode.turns) if "Plan:" in turn.text]
         plans = [number for number in plans if number not in episode.slips]
         if not plans or self.rng.random() >= CUT:
@@ -181,17 +189,17 @@ def lesson_of(episode: Episode) -> Knowledge:
     return learn(episode.opening, episode.turns)
 
 
-def shows(episode: Episode) -> Knowledge:
-    """Return what a solved task shows about its world: where kinds of things are, what works."""
+def world_knowledge(episode: Episode) -> Knowledge:
+    """Return what a solved task shows about its world: places of kinds of things, appliances."""
     return knowledge_in(episode.turns)
 
 
-def akin(game: Game) -> Callable[[Game], bool]:
-    """Return a test for games that look for the same kind of thing."""
+def category_test(game: Game) -> Callable[[Game], bool]:
+    """Return a predicate that accepts games about the same kind of thing."""
     category = CATEGORY[game.room.goal.thing]
     return lambda other: CATEGORY[other.room.goal.thing] == category
 
 
 def by_noun(keeps: dict[str, str]) -> dict[str, str]:
-    """Spell where categories are kept for each of their nouns."""
+    """Convert places by category to places by noun."""
     return {noun: keeps[c] for noun, c in CATEGORY.items() if c in keeps}

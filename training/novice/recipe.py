@@ -1,7 +1,7 @@
-"""What the novice is made of: its curriculum, its words, and what is watched while it learns.
+"""The training recipe of the novice: curriculum, tokenizer, network, and measurements.
 
-Rooms grow and exercises are added as tokens are seen (STAGES). Tokens that the agent does not write
-count a tenth.
+The curriculum (STAGES) goes from small rooms and few exercises to large rooms and all exercises.
+Tokens that the agent does not write have a tenth of the weight in the loss.
 """
 
 from __future__ import annotations
@@ -18,20 +18,27 @@ from apprentice.state import prompts
 from apprentice.training.novice.corpus import KINDS, Corpus
 from apprentice.training.novice.tokenizer import train as train_tokenizer
 from apprentice.training.scratch import chat
-from apprentice.training.scratch.loop import ScratchSettings, build, predicted
+from apprentice.training.scratch.loop import ScratchSettings, build, predict_turns
 from apprentice.training.scratch.samples import Sample
 
 CHUNK: Final = 256
 DRILLS: Final = ("matching", "lookups", "reciting", "criticising")
 MATCHERS: Final = (2, 5)
-_ACTED: Final = ("told", "reflected", "ruled", "exampled", "reflecting", "critic")
-PROBED: Final = dict.fromkeys(_ACTED, 1.0) | dict.fromkeys(DRILLS, 0.4)
+_PROBE_KINDS: Final = ("told", "reflected", "ruled", "exampled", "reflecting", "critic")
+PROBE_MIX: Final = dict.fromkeys(_PROBE_KINDS, 1.0) | dict.fromkeys(DRILLS, 0.4)
 PROBES: Final = 60
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What is practised until `until` (a share of all tokens) have been seen."""
+    """One stage of the curriculum.
+
+    Attributes:
+        until: the stage lasts until this share of all tokens has been seen.
+        sizes: room size -> weight.
+        mix: kind of exercise -> weight.
+        rename: share of samples with exchanged names.
+    """
 
     until: float
     sizes: dict[str, float]
@@ -69,13 +76,13 @@ STAGES: Final = (
 
 
 class Novice:
-    """The model that plays the household."""
+    """The recipe of the model that plays the household."""
 
     settings = ScratchSettings()
     other_weight = 0.1
 
     def tokenizer(self, out: Path, seed: int) -> PreTrainedTokenizerFast:
-        """Return the tokenizer of a run's folder, made there if need be."""
+        """Return the tokenizer of a run's folder; train and save it first if there is none."""
         folder = out / "tokenizer"
         if not folder.exists():
             corpus = Corpus(seed, {"tiny": 1, "small": 1}, dict.fromkeys(KINDS, 1.0))
@@ -86,13 +93,13 @@ class Novice:
     def network(
         self, settings: ScratchSettings, tokenizer: PreTrainedTokenizerFast
     ) -> LlamaForCausalLM:
-        """Return the fresh model."""
+        """Return the untrained model."""
         return build(settings, len(tokenizer), MATCHERS)
 
     def samples(
         self, tokenizer: PreTrainedTokenizerFast, seed: int, share: float
     ) -> Iterable[Sample]:
-        """Return a chunk of samples, of the stage that a share of all tokens is in."""
+        """Return a chunk of samples for the stage that is current at `share` of all tokens."""
         stage = next(stage for stage in STAGES if share < stage.until)
         return islice(iter(Corpus(seed, stage.sizes, stage.mix, stage.rename)), CHUNK)
 
@@ -100,14 +107,14 @@ class Novice:
         """Return the fingerprint of every prompt that the samples hold, by name."""
         return prompts.fingerprints()
 
-    def measured(
+    def measure(
         self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, device: str
     ) -> dict[str, float]:
-        """Return the share of turns that are predicted whole, by first word."""
+        """Return the share of turns that the model predicts exactly, by kind of turn."""
         right: dict[str, list[bool]] = {}
-        corpus = Corpus(777_777, {"small": 1, "medium": 1}, PROBED, rename=0.0)
+        corpus = Corpus(777_777, {"small": 1, "medium": 1}, PROBE_MIX, rename=0.0)
         samples = islice(iter(corpus), PROBES)
-        for sample, number, whole in predicted(model, tokenizer, samples, device):
+        for sample, number, whole in predict_turns(model, tokenizer, samples, device):
             key = _turn_kind(sample.kind, sample.parts[number].text)
             right.setdefault(key, []).append(whole)
         return {key: round(sum(hits) / len(hits), 3) for key, hits in sorted(right.items())}

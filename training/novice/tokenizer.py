@@ -1,9 +1,9 @@
-"""The embedded model's tokenizer: byte-level BPE with the household's phrases as single tokens.
+"""The novice's tokenizer: byte-level BPE with the household's phrases as single tokens.
 
-One token a noun (with its leading space) and one a number, a rule's too, make matching a thing
-with a listed one a matter of equal tokens; one token for what a rule is on, with what it says of
-it next, makes looking a rule up the same; one token a fixed phrase keeps episodes short.
-Anything else falls back to BPE and, in the end, to bytes.
+Each noun (with its leading space) and each number is one token, so the model can match a thing with
+a list by comparing tokens. The subject of a rule is one token, and the next token is what the rule
+says, so the model can look up a rule in the same way. Fixed phrases are one token each, which keeps
+episodes short. All other text is encoded by BPE, down to bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from apprentice.environments.household.expert import (
 )
 from apprentice.environments.household.nouns import PLACES, THINGS, TREATMENTS
 from apprentice.state import prompts
-from apprentice.training.scratch.chat import SPECIAL, TAGS, chatting
+from apprentice.training.scratch.chat import SPECIAL, TAGS, chat_tokenizer
 
 PHRASES: Final = (
     # observations
@@ -81,17 +81,17 @@ _TEMPLATES: Final = (
 
 
 def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
-    """Train the tokenizer on sample texts; the words above are added whole.
+    """Train the tokenizer; phrases, prompts and nouns become whole tokens.
 
     Args:
-        texts: what the byte-pair merges are learned from.
-        merges: how many merges beyond the 256 bytes.
+        texts: sample texts from which the byte-pair merges are learned.
+        merges: the number of merges beyond the 256 bytes.
     """
     words = [f" {noun}" for nouns in THINGS.values() for noun in nouns]
     words += [f" {name}" for name in (*PLACES, *THINGS, *TREATMENTS)]
     words += [
-        f" {told.rpartition(' ')[0]}"
-        for told in (
+        f" {rule.rpartition(' ')[0]}"
+        for rule in (
             *(storage_rule(category, "place") for category in THINGS),
             *(appliance_rule(verb, "appliance") for verb in TREATMENTS),
         )
@@ -108,14 +108,14 @@ def train(texts: Iterable[str], merges: int = 640) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    stripped = sorted(whole, key=len, reverse=True)
+    longest_first = sorted(whole, key=len, reverse=True)
 
     def rest(text: str) -> str:
-        for word in stripped:
+        for word in longest_first:
             text = text.replace(word, "\n")
         return text
 
     tokenizer.train_from_iterator((rest(text) for text in texts), trainer)
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL])
     tokenizer.add_tokens([AddedToken(word, normalized=False) for word in (*TAGS, *whole)])
-    return chatting(tokenizer)
+    return chat_tokenizer(tokenizer)

@@ -1,1 +1,1 @@
-"""Training the models that ship, from nothing: a loop, and what it is given to read."""
+"""Training of the embedded models from scratch: the loop, the chat format, and the samples."""

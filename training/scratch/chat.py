@@ -1,4 +1,4 @@
-"""How the models that ship write chats: tokens for roles, tags for calls, and the template."""
+"""The chat format of the embedded models: tokens for roles, tags for calls, and the template."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TEMPLATE: Final = (
 )
 
 
-def chatting(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
-    """Return a tokenizer that has these special tokens, with the template."""
-    made: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+def chat_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """Add the special tokens and the chat template to a tokenizer."""
+    chat: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         pad_token=SPECIAL[0],
         eos_token=SPECIAL[1],
@@ -30,7 +30,7 @@ def chatting(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
         chat_template=TEMPLATE,
         clean_up_tokenization_spaces=False,
     )
-    return made
+    return chat
 
 
 def load(folder: Path) -> PreTrainedTokenizerFast:

@@ -1,4 +1,4 @@
-"""The command line that every recipe has: train, resume, publish."""
+"""The command line of every recipe: train, resume, publish."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ from apprentice.training.scratch.loop import Recipe, publish, train
 
 
 def run(name: str, recipe: Recipe, about: str) -> None:
-    """Read the settings and train; an interrupted run goes on where it stopped."""
+    """Read the command line and train; an interrupted run resumes from its checkpoint."""
     parser = argparse.ArgumentParser(
         prog=f"python -m apprentice.training.{name}", description=about
     )
-    parser.add_argument("--out", type=Path, default=Path("runs") / name, help="folder of the run")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads; one is often best")
-    parser.add_argument("--publish", type=Path, help="write the latest checkpoint here, and stop")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs") / name,
+        help="folder of the run (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="CPU threads; one is often the fastest"
+    )
+    parser.add_argument(
+        "--publish", type=Path, help="write the latest checkpoint to this folder and stop"
+    )
     for field in dataclasses.fields(recipe.settings):
         default = getattr(recipe.settings, field.name)
         kind = type(default)
-        parser.add_argument(f"--{field.name}", type=kind, default=default, help=kind.__name__)
+        about_type = f"{kind.__name__} (default: %(default)s)"
+        parser.add_argument(f"--{field.name}", type=kind, default=default, help=about_type)
     options = vars(parser.parse_args())
     out, threads, folder = (options.pop(name) for name in ("out", "threads", "publish"))
     torch.set_num_threads(threads)

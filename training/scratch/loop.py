@@ -1,9 +1,9 @@
-"""Train a Llama from nothing on generated chats: the loop, and how such a model begins.
+"""Train a Llama from scratch on generated chats: initial weights, training loop, checkpoints.
 
-Hidden matrices are optimised with Muon (Jordan et al. 2024), the rest with AdamW; the learning rate
-warms up and falls evenly to nothing at the end. The loss counts the turns that are learned in full
-and the rest as the recipe says. Every chunk of samples has its own seed, so a resumed run sees what
-an unbroken one would have seen.
+Muon (Jordan et al. 2024) optimises the hidden matrices, and AdamW the other weights. The learning
+rate warms up and then falls linearly to zero. In the loss, turns to learn have full weight, and
+other tokens have the weight that the recipe sets. Every chunk of samples has its own seed, so a
+resumed run sees the same samples as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from apprentice.training.scratch.samples import Sample
 
 LONGEST: Final = 1280
 STRANGERS: Final = 1_500
-"""Tokens of the vocabulary, drawn at random, that a fixed one's right token is told apart from."""
+"""Random tokens that compete with the right token in the loss, if the vocabulary is fixed."""
 
 
 @dataclass(frozen=True)
 class ScratchSettings:
-    """How long, how fast, from which seed."""
+    """The settings of a run: its length, seed, learning rates, and the sizes of the network."""
 
     tokens: int = 32_000_000
     batch: int = 2048
@@ -54,47 +54,48 @@ class ScratchSettings:
 
 
 class Recipe(Protocol):
-    """What is made.
+    """What a model is made of: tokenizer, network and samples.
 
     Attributes:
-        settings: by default.
-        other_weight: what a token that nobody has to write counts in the loss, beside 1.
+        settings: the default settings.
+        other_weight: weight in the loss of a token that the model does not have to write;
+            a token that it has to write has weight 1.
     """
 
     settings: ScratchSettings
     other_weight: float
 
     def tokenizer(self, out: Path, seed: int) -> PreTrainedTokenizerFast:
-        """Return the tokenizer of a run's folder, made there if need be."""
+        """Return the tokenizer of a run's folder; make and save it first if there is none."""
 
     def network(
         self, settings: ScratchSettings, tokenizer: PreTrainedTokenizerFast
     ) -> LlamaForCausalLM:
-        """Return the fresh model."""
+        """Return the untrained model."""
 
     def samples(
         self, tokenizer: PreTrainedTokenizerFast, seed: int, share: float
     ) -> Iterable[Sample]:
-        """Return a chunk of samples; `share` of all tokens have been seen."""
+        """Return a chunk of samples; `share` is the share of all tokens seen so far."""
 
     def prompts(self) -> dict[str, str]:
         """Return the fingerprint of every prompt that the samples hold, by name."""
 
-    def measured(
+    def measure(
         self, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, device: str
     ) -> dict[str, float]:
-        """Return shares of turns that are right, for the log."""
+        """Return shares of turns that the model predicts exactly, for the log."""
 
 
 def train(
     out: Path, recipe: Recipe, settings: ScratchSettings, *, save_every: float = 120.0
 ) -> None:
-    """Train until all tokens are seen, writing checkpoints and a log; resumes by itself.
+    """Train on `settings.tokens` tokens, and resume from the checkpoint if there is one.
 
     Args:
-        out: folder of the run: `state.pt`, `log.jsonl`, and the finished model.
-        recipe: what is made.
-        settings: kept in the checkpoint's folder; a resumed run uses the given ones.
+        out: the folder of the run, with `state.pt`, `log.jsonl`, and at the end the model.
+        recipe: what the model is made of.
+        settings: the settings of this call; a resumed run uses them, not the stored ones.
         save_every: seconds between checkpoints.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -107,71 +108,71 @@ def train(
         model.set_attn_implementation("products")
     optimizers = _optimizers(model, settings)
     bases = (settings.muon_rate, settings.adam_rate)
-    seen, step, chunk = 0, 0, 0
-    checkpoint = out / "state.pt"
-    if checkpoint.exists():
-        kept = torch.load(checkpoint, weights_only=True, map_location=settings.device)
-        model.load_state_dict(kept["model"])
-        for optimizer, state in zip(optimizers, kept["optimizers"], strict=True):
+    tokens_seen, step, chunk = 0, 0, 0
+    path = out / "state.pt"
+    if path.exists():
+        checkpoint = torch.load(path, weights_only=True, map_location=settings.device)
+        model.load_state_dict(checkpoint["model"])
+        for optimizer, state in zip(optimizers, checkpoint["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        seen, step, chunk = kept["seen"], kept["step"], kept["chunk"]
+        tokens_seen, step, chunk = checkpoint["seen"], checkpoint["step"], checkpoint["chunk"]
     model.train()
-    started = saved = time.monotonic()
-    first = seen
+    start = last_save = time.monotonic()
+    first = tokens_seen
     losses: list[float] = []
-    while seen < settings.tokens:
-        for ids, weights in _batches(recipe, tokenizer, settings, chunk, seen):
-            rate = _rate(step, seen, settings)
+    while tokens_seen < settings.tokens:
+        for ids, weights in _batches(recipe, tokenizer, settings, chunk, tokens_seen):
+            rate = _rate(step, tokens_seen, settings)
             for optimizer, base in zip(optimizers, bases, strict=True):
                 for group in optimizer.param_groups:
                     group["lr"] = base * rate
             losses.append(_step(model, optimizers, ids, weights, step))
-            seen += ids.numel()
+            tokens_seen += ids.numel()
             step += 1
         chunk += 1
-        if time.monotonic() - saved > save_every or seen >= settings.tokens:
-            saved = time.monotonic()
+        if time.monotonic() - last_save > save_every or tokens_seen >= settings.tokens:
+            last_save = time.monotonic()
             state = {
                 "model": model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "seen": seen, "step": step, "chunk": chunk, "settings": asdict(settings),
+                "seen": tokens_seen, "step": step, "chunk": chunk, "settings": asdict(settings),
             }  # fmt: skip
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
-            speed = (seen - first) / (saved - started)
+            torch.save(state, path.with_suffix(".part"))
+            path.with_suffix(".part").replace(path)
+            speed = (tokens_seen - first) / (last_save - start)
             _log(
                 out,
-                seen=seen,
+                seen=tokens_seen,
                 step=step,
                 loss=sum(losses) / len(losses),
                 rate=rate,
                 tokens_per_second=speed,
-                **recipe.measured(model, tokenizer, settings.device),
+                **recipe.measure(model, tokenizer, settings.device),
             )
             losses.clear()
     publish(out, recipe, out / "model")
 
 
 def publish(out: Path, recipe: Recipe, folder: Path) -> None:
-    """Write the latest checkpoint of a run as a model, whether or not the run has finished.
+    """Write the latest checkpoint of a run as a model, even if the run has not finished.
 
-    Beside the weights lies `training.json`: the settings, the tokens seen, and the fingerprint of
-    every prompt the model was trained on.
+    The folder also gets `training.json`, with the settings, the number of tokens seen, and the
+    fingerprint of every prompt in the samples.
 
     Raises:
-        MissingPart: if the run has no checkpoint yet.
+        MissingPart: the run has no checkpoint yet.
     """
     if not (out / "state.pt").exists():
         raise MissingPart(f"{out} has no checkpoint. Train first, with --out {out}.")
-    kept = torch.load(out / "state.pt", weights_only=True, map_location="cpu")
-    settings = ScratchSettings(**kept["settings"])
+    checkpoint = torch.load(out / "state.pt", weights_only=True, map_location="cpu")
+    settings = ScratchSettings(**checkpoint["settings"])
     tokenizer = recipe.tokenizer(out, settings.seed)
     model = recipe.network(settings, tokenizer)
-    model.load_state_dict(kept["model"])
+    model.load_state_dict(checkpoint["model"])
     export(model, tokenizer, folder)
     facts = {
         "settings": asdict(settings),
-        "tokens_seen": kept["seen"],
+        "tokens_seen": checkpoint["seen"],
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "prompts": recipe.prompts(),
     }
@@ -179,12 +180,12 @@ def publish(out: Path, recipe: Recipe, folder: Path) -> None:
 
 
 def build(settings: ScratchSettings, vocabulary: int, matchers: Sequence[int]) -> LlamaForCausalLM:
-    """Return a fresh Llama-architecture model.
+    """Return an untrained model of the Llama architecture.
 
     Args:
-        settings: its sizes.
-        vocabulary: how many tokens it has.
-        matchers: layers that start by looking for equal tokens.
+        settings: the sizes of the network.
+        vocabulary: the number of tokens.
+        matchers: numbers of the layers that initially attend to equal tokens.
     """
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -208,10 +209,10 @@ def build(settings: ScratchSettings, vocabulary: int, matchers: Sequence[int]) -
 
 
 def _as_matcher(layer: Any) -> None:
-    """Let a layer start by looking for tokens equal to its own, and saying nothing yet.
+    """Initialise a layer so that each token attends to equal tokens.
 
-    Equal queries and keys, after mimetic initialisation (Trockman and Kolter 2023, arXiv
-    2305.09828); an output of zero, so that what it sees is used only where that helps.
+    Queries and keys are equal, as in mimetic initialisation (Trockman and Kolter 2023, arXiv
+    2305.09828). The output is zero, so the model uses the attention only where that helps.
     """
     attention = layer.self_attn
     attention.q_proj.weight.normal_(0, 0.07)
@@ -229,21 +230,22 @@ def _attend(
     scaling: float,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """Attend causally by two batched products, which CPUs do faster than the fused kernel.
+    """Compute causal attention with two batched products, which is faster on a CPU than SDPA.
 
-    Samples are padded on the right, so that causality alone hides the padding.
+    Samples are padded on the right, so the causal mask also hides the padding. Transformers'
+    attention interface calls this function and sets the names of the parameters.
 
     Args:
-        module: the layer, as Transformers' attention interface passes it.
-        query: (batch, heads, length, size), as are `key` and `value`.
-        key: see `query`.
-        value: see `query`.
-        attention_mask: unused.
-        scaling: of the products.
-        others: unused.
+        module: the layer.
+        query: (batch, heads, length, size).
+        key: (batch, heads, length, size).
+        value: (batch, heads, length, size).
+        attention_mask: not used.
+        scaling: the factor of the products of queries and keys.
+        others: not used.
 
     Returns:
-        (batch, length, heads, size), and no weights.
+        The output, (batch, length, heads, size), and None in place of attention weights.
     """
     batch, heads, length, _ = query.shape
     above = query.new_full((length, length), float("-inf")).triu(1)
@@ -253,12 +255,12 @@ def _attend(
         key.flatten(0, 1).transpose(1, 2),
         alpha=scaling,
     )
-    seen = torch.bmm(scores.softmax(-1), value.flatten(0, 1))
-    return seen.view(batch, heads, length, -1).transpose(1, 2).contiguous(), None
+    mixture = torch.bmm(scores.softmax(-1), value.flatten(0, 1))
+    return mixture.view(batch, heads, length, -1).transpose(1, 2).contiguous(), None
 
 
 def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write the model in bf16 with its tokenizer, as Transformers loads it."""
+    """Write the model in bf16, with its tokenizer, in the format of Transformers."""
     copy = LlamaForCausalLM(model.config)
     copy.to(torch.bfloat16)  # type: ignore[arg-type]
     copy.load_state_dict(model.state_dict())
@@ -288,20 +290,23 @@ def encode(
 
 
 def _token(tokenizer: PreTrainedTokenizerFast, text: str) -> int:
-    found = tokenizer.convert_tokens_to_ids(text)
-    assert isinstance(found, int)  # noqa: S101
-    return found
+    number = tokenizer.convert_tokens_to_ids(text)
+    assert isinstance(number, int)  # noqa: S101
+    return number
 
 
-def predicted(
+def predict_turns(
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     samples: Iterable[Sample],
     device: str,
 ) -> list[tuple[Sample, int, bool]]:
-    """Return each turn that is learned (its sample and place) and whether it is predicted whole."""
+    """Return every turn to learn, with its sample and index, and whether it is predicted exactly.
+
+    Turns that end after LONGEST tokens are left out.
+    """
     end = tokenizer.eos_token_id
-    found = []
+    turns = []
     model.train(False)
     with torch.no_grad():
         for sample in samples:
@@ -312,28 +317,28 @@ def predicted(
             for number, (part, text) in enumerate(zip(sample.parts, texts, strict=True)):
                 size = len(text) + 2
                 if part.learn and spot + size <= LONGEST:
-                    want = torch.tensor([*text, end], device=device)
-                    right = bool((want == guesses[spot : spot + size - 1]).all())
-                    found.append((sample, number, right))
+                    answer = torch.tensor([*text, end], device=device)
+                    right = bool((answer == guesses[spot : spot + size - 1]).all())
+                    turns.append((sample, number, right))
                 spot += size
     model.train()
-    return found
+    return turns
 
 
 def _optimizers(model: LlamaForCausalLM, settings: ScratchSettings) -> list[torch.optim.Optimizer]:
-    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    hidden = [p for n, p in named if p.ndim == 2 and "embed" not in n]
-    rest = [p for n, p in named if p.ndim != 2 or "embed" in n]
+    parameters = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for n, p in parameters if p.ndim == 2 and "embed" not in n]
+    rest = [p for n, p in parameters if p.ndim != 2 or "embed" in n]
     muon = torch.optim.Muon(
-        hidden, lr=settings.muon_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+        matrices, lr=settings.muon_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
     )
     adam = torch.optim.AdamW(rest, lr=settings.adam_rate, weight_decay=0.0, betas=(0.9, 0.98))
     return [muon, adam]
 
 
-def _rate(step: int, seen: int, settings: ScratchSettings) -> float:
-    left = 1 - seen / settings.tokens
-    return min(1.0, (step + 1) / settings.warmup, max(left, 0.0) / settings.cooldown)
+def _rate(step: int, tokens_seen: int, settings: ScratchSettings) -> float:
+    share_left = 1 - tokens_seen / settings.tokens
+    return min(1.0, (step + 1) / settings.warmup, max(share_left, 0.0) / settings.cooldown)
 
 
 def _batches(
@@ -341,13 +346,13 @@ def _batches(
     tokenizer: PreTrainedTokenizerFast,
     settings: ScratchSettings,
     chunk: int,
-    seen: int,
+    tokens_seen: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Draw a chunk of samples and yield it in batches of like lengths."""
+    """Yield a chunk of samples in batches of similar lengths."""
     seed = settings.seed * 1_000_003 + chunk
-    samples = recipe.samples(tokenizer, seed, seen / settings.tokens)
-    drawn = [encode(tokenizer, sample, recipe.other_weight) for sample in samples]
-    rows = sorted((row for row in drawn if len(row[0]) <= LONGEST), key=lambda row: len(row[0]))
+    samples = recipe.samples(tokenizer, seed, tokens_seen / settings.tokens)
+    encodings = [encode(tokenizer, sample, recipe.other_weight) for sample in samples]
+    rows = sorted((row for row in encodings if len(row[0]) <= LONGEST), key=lambda row: len(row[0]))
     batches: list[list[tuple[list[int], list[float]]]] = [[]]
     for row in rows:
         if batches[-1] and len(row[0]) * (len(batches[-1]) + 1) > settings.batch:
@@ -371,38 +376,39 @@ def _step(
     weights: Tensor,
     step: int,
 ) -> float:
-    told = weights[:, 1:] > 0
-    wanted, weight = ids[:, 1:][told], weights[:, 1:][told]
+    counts = weights[:, 1:] > 0
+    targets, weight = ids[:, 1:][counts], weights[:, 1:][counts]
     with torch.autocast(ids.device.type, torch.bfloat16):
-        states = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state[told]
+        states = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state[counts]
         table = model.lm_head.weight
         if not table.requires_grad:
-            some = _told_apart(ids, len(table), step)
-            table, wanted = table[some], torch.searchsorted(some, wanted)
+            candidates = _candidate_tokens(ids, len(table), step)
+            table, targets = table[candidates], torch.searchsorted(candidates, targets)
         logits = linear(states, table)
-    each = cross_entropy(logits.float(), wanted, reduction="none")
+    each = cross_entropy(logits.float(), targets, reduction="none")
     loss = (each * weight).sum() / weight.sum()
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(_learned(model), 1.0)
+    torch.nn.utils.clip_grad_norm_(_trainable(model), 1.0)
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    mine = weight >= 1
-    return float((each * mine).sum().detach() / mine.sum())
+    in_full = weight >= 1
+    return float((each * in_full).sum().detach() / in_full.sum())
 
 
-def _told_apart(ids: Tensor, vocabulary: int, step: int) -> Tensor:
-    """Return the tokens of a batch and others, sorted: enough where no token's vector is learned.
+def _candidate_tokens(ids: Tensor, vocabulary: int, step: int) -> Tensor:
+    """Return the tokens of a batch and some random ones, sorted and without duplicates.
 
-    Whole, a vocabulary of tens of thousands would cost more than the network below it.
+    They are enough for the loss if the vectors of the tokens are fixed. The whole vocabulary, tens
+    of thousands of tokens, would cost more time than the network.
     """
-    source = torch.Generator().manual_seed(step)
-    strangers = torch.randint(vocabulary, (STRANGERS,), generator=source).to(ids.device)
-    several: Tensor = torch.cat([ids.flatten(), strangers])
-    return torch.tensor(sorted(set(several.tolist())), device=ids.device)
+    generator = torch.Generator().manual_seed(step)
+    strangers = torch.randint(vocabulary, (STRANGERS,), generator=generator).to(ids.device)
+    tokens: Tensor = torch.cat([ids.flatten(), strangers])
+    return torch.tensor(sorted(set(tokens.tolist())), device=ids.device)
 
 
-def _learned(model: LlamaForCausalLM) -> list[Tensor]:
+def _trainable(model: LlamaForCausalLM) -> list[Tensor]:
     return [weight for weight in model.parameters() if weight.requires_grad]
 
 

@@ -1,4 +1,4 @@
-"""What a model that is trained from nothing reads: chats, and which of their turns it learns."""
+"""Samples for a model trained from scratch: chats, and which of their turns it learns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """One message of a sample: role, text, and whether its tokens are learned in full."""
+    """One message of a sample: its role, its text, and whether the model learns it in full."""
 
     role: str
     text: str
@@ -16,7 +16,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """One chat to learn from, and the kind of exercise it is."""
+    """A chat to learn from, and its kind of exercise."""
 
     kind: str
     parts: tuple[Part, ...]

@@ -111,9 +111,9 @@ def test_requests_of_kind_missing_lack_a_required_parameter(name: str) -> None:
 
 def test_the_data_files_match_the_domains(tmp_path: Path) -> None:
     task_writer.write(tmp_path)
-    generated = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    new_files = {file.name: file.read_text() for file in tmp_path.iterdir()}
     repository = {file.name: file.read_text() for file in task_writer.DATA.iterdir()}
-    assert generated == repository
+    assert new_files == repository
 
 
 def test_the_instructions_contain_the_schemas_that_check_the_calls() -> None:

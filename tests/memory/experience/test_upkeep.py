@@ -59,17 +59,17 @@ async def test_what_helps_least_is_let_go(memory: Opener) -> None:
     ]
     await memory().record(shown)
     report = await memory().report()
-    uses = {use.trajectory: (use.shown, use.helped) for use in report.uses}
+    uses = {use.trajectory: (use.shown, use.successes) for use in report.uses}
     assert uses == {"of-helps": (3, 3), "of-misleads": (3, 0)}
     assert (report.attempts, report.held_out) == (9, 6)
 
     # A verdict that comes later counts as any other.
     await memory().annotate("of-misleads 0", SOLVED)
     report = await memory().report()
-    assert {use.trajectory: use.helped for use in report.uses}["of-misleads"] == 1
+    assert {use.trajectory: use.successes for use in report.uses}["of-misleads"] == 1
 
     first = await memory().tidy(capacity=3)
-    assert len(first.evicted) == 6  # what is held out is never shown, so it goes first
+    assert len(first.evictions) == 6  # what is held out is never shown, so it goes first
     report = await memory().report()
     assert (report.attempts, report.steps) == (3, 6)
 
@@ -81,9 +81,9 @@ async def test_usefulness_orders_the_exemplars_that_go(memory: Opener) -> None:
     for name, verdict in (("helps", SOLVED), ("misleads", FAILED)):
         seen = attempt(task(f"by {name}"), verdict, [name], exemplars=[f"of-{name}"], ended_at=2.0)
         await memory().record([seen])
-    assert (await memory().tidy(capacity=4)).evicted == ("of-misleads",)
+    assert (await memory().tidy(capacity=4)).evictions == ("of-misleads",)
     # The unused one is as good as those that only used it, and older.
-    assert (await memory().tidy(capacity=3)).evicted == ("of-unused",)
+    assert (await memory().tidy(capacity=3)).evictions == ("of-unused",)
     assert await memory().get("of-helps") is not None
 
 

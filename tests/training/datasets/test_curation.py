@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apprentice.state.errors import BadInput, BrokenData, MissingPart, OutOfBounds
 from apprentice.training.datasets.card import CARD, DATA, VALID, Example, load, save
-from apprentice.training.datasets.curation import Curation, HeldOut, curate
+from apprentice.training.datasets.curation import Curation, HoldOut, curate
 
 ANY = Curation(minimum_rows=1, minimum_tasks=1)
 
@@ -100,7 +100,7 @@ def test_duplicates_differ_in_no_more_than_case_and_spacing() -> None:
 
 
 def test_held_out_tasks_are_known_by_name_and_by_what_they_say() -> None:
-    held_out = HeldOut.of(tasks=["t3"], openings=["do  T5."])
+    held_out = HoldOut.of(tasks=["t3"], openings=["do  T5."])
     made = curate("sft", many(12), ANY, held_out=held_out)
     assert made.filters == {"held_out": 2}
     assert not {"t3", "t5"} & {one.task for one in (*made.train, *made.valid)}
@@ -160,7 +160,7 @@ def test_a_tampered_dataset_is_not_opened(tmp_path: Path, name: str) -> None:
     folder = save(curate("sft", many(60)), tmp_path).folder
     text = (folder / name).read_text()
     (folder / name).write_text(text.replace("answer 0", "answer 1", 1))
-    with pytest.raises(BrokenData, match=f"{name} is not what its card describes"):
+    with pytest.raises(BrokenData, match=f"{name} does not match its card"):
         load(folder)
 
 
@@ -170,10 +170,10 @@ def test_a_file_that_rows_refer_to_is_part_of_the_dataset(tmp_path: Path) -> Non
     folder = save(curate("sft", many(60), files=files), tmp_path / "made").folder
     assert load(folder).card.files.keys() == {"shape.png"}
     (folder / "shape.png").write_bytes(b"a square")
-    with pytest.raises(BrokenData, match=r"shape.png is not what its card describes"):
+    with pytest.raises(BrokenData, match=r"shape.png does not match its card"):
         load(folder)
     (folder / "shape.png").unlink()
-    with pytest.raises(MissingPart, match=r"not whole: shape.png is missing"):
+    with pytest.raises(MissingPart, match=r"incomplete: shape.png is missing"):
         load(folder)
     (tmp_path / "shape.png").write_bytes(b"a square")
     other = save(curate("sft", many(60), files=files), tmp_path / "made").folder
@@ -194,5 +194,5 @@ def test_a_broken_card_and_a_missing_one_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(BrokenData, match="cannot be read"):
         load(folder)
     (folder / CARD).unlink()
-    with pytest.raises(MissingPart, match="holds no dataset"):
+    with pytest.raises(MissingPart, match="contains no dataset"):
         load(folder)

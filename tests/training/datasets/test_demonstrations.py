@@ -12,7 +12,12 @@ from apprentice.environments.toolcalls.environment import Toolcalls
 from apprentice.state.toolcalls import read_section
 from apprentice.training.datasets.__main__ import main
 from apprentice.training.datasets.card import Example, load
-from apprentice.training.datasets.demonstrations import REQUESTS, drawn_calls, together, tool_calls
+from apprentice.training.datasets.demonstrations import (
+    REQUESTS,
+    join_conversations,
+    sampled_calls,
+    tool_calls,
+)
 from apprentice.training.datasets.openai import check_openai
 
 
@@ -31,7 +36,7 @@ def right(answers: dict[str, str]) -> float:
 def answers(shuffled: int | None) -> dict[str, str]:
     return {
         example.task.partition("#")[2]: example.row["messages"][-1]["content"]
-        for example in tool_calls(shuffled=shuffled)
+        for example in tool_calls(shuffle_seed=shuffled)
     }
 
 
@@ -57,8 +62,8 @@ def said(rows: list[Example]) -> list[str]:
 
 
 def test_drawn_conversations_show_the_tools_that_they_call() -> None:
-    rows = drawn_calls(40)
-    assert rows[:10] == drawn_calls(10)
+    rows = sampled_calls(40)
+    assert rows[:10] == sampled_calls(10)
     # Mixed ones with a single tool may come twice.
     assert len({one.row["messages"][0]["content"] for one in rows}) > 35
     calls = 0
@@ -72,7 +77,7 @@ def test_drawn_conversations_show_the_tools_that_they_call() -> None:
 
 
 def test_shuffled_conversations_have_the_same_answers_elsewhere() -> None:
-    told, shuffled = drawn_calls(40), drawn_calls(40, shuffled=0)
+    told, shuffled = sampled_calls(40), sampled_calls(40, shuffle_seed=0)
     assert sorted(said(told)) == sorted(said(shuffled))
     same = [one == other for one, other in zip(said(told), said(shuffled), strict=True)]
     assert sum(same) / len(same) < 0.1
@@ -101,7 +106,7 @@ def test_the_command_makes_and_exports_a_dataset(
 
 def test_requests_to_the_same_tools_become_one_conversation() -> None:
     alone = tool_calls()
-    joined = together(alone)
+    joined = join_conversations(alone)
     assert len(joined) * REQUESTS < len(alone) + REQUESTS * len({one.environment for one in alone})
     assert sorted(said(joined)) == sorted(said(alone))
     for one in joined:

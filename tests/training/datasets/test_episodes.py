@@ -12,8 +12,8 @@ from apprentice.state.toolcalls import call
 from apprentice.training.datasets.episodes import (
     challenges,
     contrasts,
-    shuffled,
-    stripped,
+    shuffle_verdicts,
+    strip_view,
     successes,
 )
 from tests.places import advance, environment, start
@@ -112,11 +112,11 @@ def test_the_transcripts_themselves_are_not_changed(attempts: list[Trajectory]) 
 @pytest.mark.parametrize("section", ["rules", "exemplars", "reflections", "plan", "last_attempt"])
 def test_every_section_is_taken_out(section: str) -> None:
     system = act_prompt("Be good.", Shown(**{section: ["- something"]}), "Go.")[0]
-    assert stripped(str(system.text)) == "Be good."
+    assert strip_view(str(system.text)) == "Be good."
 
 
 def test_instructions_without_sections_stay_whole() -> None:
-    assert stripped("First.\n\nRules are not learned from other tasks: here.") == (
+    assert strip_view("First.\n\nRules are not learned from other tasks: here.") == (
         "First.\n\nRules are not learned from other tasks: here."
     )
 
@@ -186,10 +186,10 @@ def test_held_out_splits_give_nothing() -> None:
 def test_a_control_has_the_same_attempts_and_outcomes_dealt_out_anew(
     attempts: list[Trajectory],
 ) -> None:
-    dealt = shuffled(attempts, 0)
+    dealt = shuffle_verdicts(attempts, 0)
     assert [one.messages for one in dealt] == [one.messages for one in attempts]
     assert sum(bool(one.verdict.success) for one in dealt) == sum(
         bool(one.verdict.success) for one in attempts
     )
     assert [one.verdict for one in dealt] != [one.verdict for one in attempts]
-    assert dealt == shuffled(attempts, 0) != shuffled(attempts, 1)
+    assert dealt == shuffle_verdicts(attempts, 0) != shuffle_verdicts(attempts, 1)

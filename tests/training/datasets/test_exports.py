@@ -50,7 +50,10 @@ def dataset(kind: Kind, folder: Path, row: Row, count: int = 14) -> Dataset:
 @pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
 def test_openai_gets_tools_and_calls_in_their_own_fields(kind: Kind, tmp_path: Path) -> None:
     train, valid = to_openai(dataset(kind, tmp_path, ROWS[kind]), tmp_path / "out")
-    assert (check_openai(FORMS[kind], train), check_openai(FORMS[kind], valid, least=1)) == (12, 2)
+    assert (check_openai(FORMS[kind], train), check_openai(FORMS[kind], valid, minimum=1)) == (
+        12,
+        2,
+    )
     row = json.loads(train.read_text().splitlines()[0])
     asked = row["input"] if kind == "dpo" else row
     assert asked["tools"] == [{"type": "function", "function": TOOL}]
@@ -97,7 +100,7 @@ def test_what_openai_cannot_run_is_not_exported(tmp_path: Path) -> None:
 def test_too_few_for_openai(tmp_path: Path) -> None:
     few = [Example(row=ROWS["sft"], task="a")]
     made = save(curate("sft", few, Curation(minimum_rows=1, minimum_tasks=1)), tmp_path)
-    with pytest.raises(BadInput, match="has 1 examples, but OpenAI takes at least 10"):
+    with pytest.raises(BadInput, match="has 1 examples, but OpenAI requires at least 10"):
         to_openai(made, tmp_path / "out")
 
 
@@ -132,7 +135,7 @@ MADE = {
         (
             "supervised",
             {"messages": [MESSAGE, MADE, {"role": "user", "content": "Done."}, ANSWER]},
-            "followed by something else",
+            "not followed by its tool",
         ),
         (
             "supervised",
@@ -140,7 +143,7 @@ MADE = {
                           ANSWER]},
             "names no call of the turn before it",
         ),
-        ("supervised", {"messages": [MESSAGE, ANSWER], "tools": [TOOL]}, "no function"),
+        ("supervised", {"messages": [MESSAGE, ANSWER], "tools": [TOOL]}, "not a function"),
         ("preference", {"messages": [MESSAGE, ANSWER]}, "needs input"),
         (
             "preference",
@@ -156,8 +159,8 @@ def test_the_validator_names_the_line_and_the_reason(
 ) -> None:
     path = tmp_path / "file.jsonl"
     path.write_text(json.dumps(row) + "\n")
-    with pytest.raises(BadInput, match=rf"line 1: no {form} example \(.*{reason}"):
-        check_openai(form, path, least=1)
+    with pytest.raises(BadInput, match=rf"line 1: not a valid {form} example \(.*{reason}"):
+        check_openai(form, path, minimum=1)
 
 
 @pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])

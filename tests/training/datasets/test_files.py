@@ -39,7 +39,7 @@ def test_preferences_are_taken_as_texts_or_turns(tmp_path: Path) -> None:
     }
     assert second["prompt"] == turns
     assert read.examples[0].family == "greeting"
-    assert read.refused == []
+    assert read.refusals == []
 
 
 def test_a_ranking_is_every_pair_of_it(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_what_is_no_preference_comes_back_with_its_line(
     good = {"prompt": "Hi", "chosen": "a", "rejected": "b"}
     read = preferences(listed(tmp_path, good, row))
     assert len(read.examples) == 1
-    assert [refused.line for refused in read.refused] == [2]
-    assert reason in read.refused[0].reason
+    assert [refused.line for refused in read.refusals] == [2]
+    assert reason in read.refusals[0].reason
 
 
 def test_conversations_are_messages_or_a_prompt_and_its_answer(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_conversations_are_messages_or_a_prompt_and_its_answer(tmp_path: Path) -
     )
     read = conversations(path)
     assert [len(example.row["messages"]) for example in read.examples] == [2]
-    assert "does not end with an answer" in read.refused[0].reason
+    assert "does not end with an answer" in read.refusals[0].reason
 
 
 def test_prompts_keep_what_their_graders_read(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_prompts_keep_what_their_graders_read(tmp_path: Path) -> None:
         {"prompt": [{"role": "user", "content": "Capital of France?"}], "reference": "Paris"}
     ]
     assert read.examples[0].family == "cities"
-    assert [refused.line for refused in read.refused] == [2]
+    assert [refused.line for refused in read.refusals] == [2]
 
 
 def test_images_go_along_into_the_dataset(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_what_is_no_image_comes_back(tmp_path: Path, row: Any, reason: str) -> N
     (tmp_path / "one.png").write_bytes(PNG)
     read = images(listed(tmp_path, row))
     assert read.examples == []
-    assert reason in read.refused[0].reason
+    assert reason in read.refusals[0].reason
 
 
 def test_a_file_that_is_no_jsonl_is_named_with_its_line(tmp_path: Path) -> None:

@@ -8,16 +8,16 @@ from apprentice.state.advice import Circumstances
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import text_of
 from apprentice.training.advisor import advise
-from apprentice.training.at_hand import CHARACTERS_A_TOKEN, evidence, examples
-from apprentice.training.datasets.rows import written
+from apprentice.training.available_data import CHARACTERS_A_TOKEN, available_data, examples
+from apprentice.training.datasets.rows import to_jsonl
 from apprentice.training.settings import GrpoSettings, SftSettings
 from tests.training.attempts import pairs
 
 
 def test_every_epoch_costs_and_so_does_every_attempt_that_reinforcement_makes() -> None:
     attempts = list(pairs(30))
-    found = evidence(attempts, cap=4, last="dpo", graded=True)
-    rows = written([example.row for example in examples("sft", attempts).examples])
+    found = available_data(attempts, cap=4, last="dpo", can_grade=True)
+    rows = to_jsonl([example.row for example in examples("sft", attempts).examples])
     assert found.tokens["sft"] == pytest.approx(
         len(rows) / CHARACTERS_A_TOKEN * SftSettings().epochs, rel=0.01
     )
@@ -33,22 +33,22 @@ def test_every_epoch_costs_and_so_does_every_attempt_that_reinforcement_makes() 
 
 def test_what_a_job_is_told_changes_what_it_costs() -> None:
     attempts = list(pairs(30))
-    usual = evidence(attempts, cap=4).tokens
+    usual = available_data(attempts, cap=4).tokens
     longer = {"epochs": SftSettings().epochs * 3, "generations": GrpoSettings().generations * 2}
-    told = evidence(attempts, cap=4, settings=longer).tokens
+    told = available_data(attempts, cap=4, settings=longer).tokens
     assert told["sft"] == pytest.approx(3 * usual["sft"], rel=0.01)
     assert told["grpo"] == pytest.approx(
         2 * longer["epochs"] / GrpoSettings().epochs * usual["grpo"], rel=0.01
     )
     rows = len(examples("sft", attempts).examples)
     steps = {"max_steps": 10, "batch": 4, "accumulate": 2}
-    few = evidence(attempts, cap=4, settings=steps).tokens
+    few = available_data(attempts, cap=4, settings=steps).tokens
     assert few["sft"] == pytest.approx(usual["sft"] / SftSettings().epochs * 80 / rows, rel=0.01)
     with pytest.raises(BadInput, match="'epochs' is 'many'"):
-        evidence(attempts, cap=4, settings={"epochs": "many"})
+        available_data(attempts, cap=4, settings={"epochs": "many"})
 
 
 def test_nothing_at_hand_costs_nothing() -> None:
-    found = evidence([], cap=4)
+    found = available_data([], cap=4)
     assert (found.attempts, found.rows) == (0, {"sft": 0, "dpo": 0, "grpo": 0})
     assert found.tokens == {"sft": 0, "dpo": 0, "grpo": 0}

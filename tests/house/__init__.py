@@ -1,0 +1,1 @@
+"""Tests of the house: how it is built, installed and documented."""
