@@ -8,9 +8,13 @@ EXTRAS ?= dev
 BIN   := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+# Python compiles what is imported when it is first imported, which is a small part. Editable is what
+# is wanted, so its builder need not warn of it.
+PIP   := PYTHONWARNINGS='ignore:Editable installation' \
+         $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install learn serve test check format bench figures soak novice clerk
+.PHONY: help install alfworld lowest learn serve test check format bench figures soak novice clerk
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,9 +23,15 @@ install: $(STAMP) ## Create .venv and install the project with everything `make`
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip setuptools --constraint constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	$(PIP) --upgrade pip setuptools
+	$(PIP) --editable '.[$(EXTRAS)]'
 	@touch $@
+
+alfworld: ## Add the real ALFWorld games, without their data (`alfworld-download` fetches it)
+	$(MAKE) install EXTRAS=dev,alfworld
+
+lowest: ## Test the light install with the lowest versions that are allowed
+	.ci/lowest
 
 learn: install ## See an agent fail, reflect and succeed (the main job; no key, no download, no GPU)
 	$(BIN)/apprentice learn

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from apprentice.cli.command import App
 from apprentice.cli.options import HOME, current_workspace
 from apprentice.memory.releases import Releases, in_force
 from apprentice.models.names import NOVICE
@@ -27,9 +28,7 @@ from apprentice.state.releases import Release
 from apprentice.training.adapters import USABLE
 from apprentice.workspace import LOCAL, Workspace
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
+app = App(
     help="Look after fine-tuned adapters.",
 )
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
 
 from apprentice.cli import (
     adapters,
@@ -24,6 +23,7 @@ from apprentice.cli import (
     settings,
     upkeep,
 )
+from apprentice.cli.command import App, Group
 from apprentice.cli.ending import CODES, Stop, ended, going_on
 from apprentice.cli.journal import Finished, Plan
 from apprentice.cli.options import (
@@ -57,7 +57,7 @@ _EXAMPLES = (
 )
 
 
-class Sentences(TyperGroup):
+class Sentences(Group):
     """Prints errors raised on purpose as a sentence, and ends with the code that fits."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -68,12 +68,10 @@ class Sentences(TyperGroup):
             raise ended(error) from error
 
 
-app = typer.Typer(
+app = App(
     cls=Sentences,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

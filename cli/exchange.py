@@ -16,10 +16,16 @@ from rich.markup import escape
 from apprentice.cli.options import Environment, Tenant, current_workspace
 from apprentice.cli.output import write_json
 from apprentice.cli.words import counted
-from apprentice.memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
+from apprentice.memory.exchange import transfer
+from apprentice.memory.exchange.files import (
+    Item,
+    read_dataset,
+    read_jsonl,
+    write_dataset,
+    write_jsonl,
+)
 from apprentice.memory.exchange.langsmith import project
-from apprentice.memory.exchange.transfer import Imported, left_out, take_in
-from apprentice.memory.exchange.transfer import rows as rows_of
+from apprentice.memory.exchange.transfer import Imported, left_out
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
 from apprentice.state.experience import OutcomeFilter
@@ -73,7 +79,7 @@ def import_attempts(
                 lambda n: status.update(f"{counted(n, 'row')} read"),
             )
         )
-    _print(console, done)
+    _print(console, done, tenant)
     if report:
         write_json(report, done.model_dump(mode="json"))
         console.print(f"The whole account: {report}", soft_wrap=True)
@@ -124,7 +130,7 @@ def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | As
     if feedback or limit:
         raise BadInput("--feedback and --limit are for langsmith:PROJECT. Leave them out.")
     path = Path(source)
-    return dataset(path) if path.is_dir() else jsonl(path)
+    return read_dataset(path) if path.is_dir() else read_jsonl(path)
 
 
 def _check_free(target: Path, replace: bool) -> None:
@@ -144,7 +150,9 @@ async def _import(
 ) -> Imported:
     rows = await _begun(items)  # no memory is made for a source that is not there
     try:
-        return await take_in(await workspace.experience(tenant), rows, environment, told)
+        return await transfer.import_attempts(
+            await workspace.experience(tenant), rows, environment, told
+        )
     finally:
         await workspace.close()
 
@@ -173,7 +181,9 @@ async def _export(workspace: Workspace, target: Path, tenant: str, wanted: dict[
         raise workspace.experiences.none_yet()
     broken: list[BrokenData] = []
     try:
-        found = rows_of(await workspace.experience(tenant), **wanted, unread=broken.append)
+        found = transfer.export_attempts(
+            await workspace.experience(tenant), **wanted, unread=broken.append
+        )
         kept = [row async for row in found]
     finally:
         await workspace.close()
@@ -193,12 +203,20 @@ def _write(target: Path, kept: list[dict[str, Any]]) -> int:
     return count
 
 
-def _print(console: Console, done: Imported) -> None:
-    """Print what became of the rows."""
+def _print(console: Console, done: Imported, tenant: str) -> None:
+    """Print what became of the rows, and where they are."""
     console.print(
         f"{counted(done.rows, 'row')}: {done.new} new ({done.unjudged} of them without a verdict), "
         f"{done.known} known ({done.judged} of them judged now), {len(done.refused)} refused."
     )
+    if done.environments:
+        listed = ", ".join(
+            f"{name} ({counted(count, 'attempt')})" for name, count in done.environments.items()
+        )
+        console.print(
+            f"They are in the memory of the tenant {escape(tenant)}, in {escape(listed)}.",
+            soft_wrap=True,
+        )
     if done.beside:
         listed = ", ".join(done.beside)
         console.print(f"Kept as metadata, without a meaning here: {escape(listed)}.")

@@ -161,7 +161,9 @@ def withdraw(
         list[str],
         typer.Argument(help="Ids, as `rules evidence` names them; how one begins is enough."),
     ],
-    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "Withdrawn by hand.",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why; it is kept.")
+    ] = "Withdrawn by hand.",
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:

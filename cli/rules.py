@@ -17,12 +17,12 @@ from rich.text import Text
 
 from apprentice.cli import bulk, provenance, screen
 from apprentice.cli.book import DRAFT, SETS, Book, Memory, Where, changed, with_book
+from apprentice.cli.command import App
 from apprentice.cli.ending import Stop, ended
 from apprentice.cli.options import HOME, Concurrency, Model, current_workspace
 from apprentice.cli.study import Question, Stages, Study, learn
 from apprentice.cli.words import counted
 from apprentice.graphs.expel import CONCURRENCY
-from apprentice.memory.experience.opening import installed
 from apprentice.state.context import Context
 from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput, MissingPart
@@ -41,9 +41,7 @@ EVIDENCE: Final = (
     "Evidence of 40 to 1: rules that bring nothing would look as good in at most 1 of 40 trials."
 )
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
+app = App(
     help="Learn rules from experience, and look after them.\n\n"
     "`learn` attempts tasks, drafts rules and releases those that help; `curate` changes the draft "
     "by hand, and `learn --tasks 0` tries it as it is, with `--review` after asking you about each "
@@ -97,7 +95,7 @@ def learn_rules(
         )
     workspace = current_workspace(ctx)
     named = workspace.check_model(model)
-    context = Context(tenant=memory, model=named, record=record and installed())
+    context = Context(tenant=memory, model=named, record=record)
     name = run or time.strftime("%Y%m%d-%H%M%S")
     study = Study(workspace.environment(environment).name, tasks, held_out, name, review, chunk)
     console = Console()
@@ -256,7 +254,7 @@ def _cells(number: int, rule: Rule) -> tuple[str, ...]:
 def compare(
     ctx: typer.Context,
     before: Annotated[str, typer.Argument(help=f"{SETS} Those in force when left out.")] = CURRENT,
-    after: Annotated[str, typer.Argument(help="As BEFORE; the draft when left out.")] = DRAFT,
+    after: Annotated[str, typer.Argument(help="Likewise; the draft when left out.")] = DRAFT,
     environment: Where = HOME,
     memory: Memory = "default",
 ) -> None:

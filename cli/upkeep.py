@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from apprentice.cli.command import App
 from apprentice.cli.options import Tenant, current_workspace
 from apprentice.cli.words import counted
 from apprentice.memory.experience import Experience, snapshots
@@ -22,9 +23,7 @@ from apprentice.state.experience import ExperienceReport
 T = TypeVar("T")
 _SHOWN: Final = 10
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
+app = App(
     help="Look after the attempts that are remembered.",
     epilog="A server that keeps the memory in a folder has it open: stop it first, or share a "
     "Qdrant server with it by QDRANT_URL.",

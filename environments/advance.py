@@ -1,15 +1,15 @@
-"""What drives an episode, for the graphs, the gate and the trainer alike.
+"""`Episodes` executes the turns of attempts; the graphs, the gate and the trainer all use it.
 
-An episode is a pure function of its task and the actions so far. A live simulator is only a
-cache of them: it is kept under its task and action prefix, handed out to one caller at a time,
-and rebuilt by replaying the actions when it is gone (a crash, another worker, a fork).
+An episode is a pure function of its task and its actions so far. A live simulator only caches that
+function. The cache stores it under its task and its actions and hands it to one caller at a time.
+If the simulator is lost (a crash, another worker, a fork), a replay of the actions rebuilds it.
 
-What cannot be replayed is no cache but a session, and belongs to one attempt: the id of the
-attempt's opening message names it. Once it is gone, or a fork has carried it on, the attempt ends
+An episode that cannot be replayed is a session and belongs to one attempt. The id of the attempt's
+first message names the session. If the session is lost, or a fork has advanced it, the attempt ends
 as interrupted.
 
-Everything here is synchronous and may block for as long as a simulator's step or reset takes;
-async callers go through `asyncio.to_thread`, unless the environment is `Instant`.
+The functions are synchronous and block while a simulator steps or resets. Async callers use
+`asyncio.to_thread`, unless the environment is `Instant`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10
 REPEATS: Final = 3  # the same action with the same observation, in a row
 LIVE_EPISODES: Final = 256
-LIVE_SESSIONS: Final = 1024  # as many attempts as one command runs at once, at most
+LIVE_SESSIONS: Final = 1024  # the most attempts that one command runs at the same time
 THOUGHT_REPLY: Final = "OK."
-_INTERRUPTED: Final = "Interrupted: the environment was lost and cannot be replayed."
+_INTERRUPTION: Final = "Interrupted: the environment was lost and cannot be replayed."
 
 _SENTENCE_WORDS: Final = 12  # the longest commands of text games have about ten words
 _DECORATION = re.compile(
@@ -48,13 +48,13 @@ _PROSE = re.compile(r"(?:i|i'm|i'll|i've|let|let's|we|since|because|okay|ok|sure
 
 @dataclass(frozen=True)
 class Advance:
-    """What one turn of the agent brought about.
+    """The result of one turn of the agent.
 
     Attributes:
-        reply: the environment's answer, the observations a line each.
-        steps: actions carried out in the attempt so far, this turn's included; a turn without
-            a command counts as one, so that an attempt always ends.
-        verdict: set when the attempt is over.
+        reply: the environment's message, with one line for each observation.
+        steps: the number of actions in the attempt so far, including this turn. A turn without
+            a command counts as one, so that every attempt ends.
+        verdict: the verdict if the attempt is over, else None.
     """
 
     reply: HumanMessage
@@ -64,7 +64,7 @@ class Advance:
 
 @dataclass
 class _Episode:
-    """A live simulator and what was done in it so far."""
+    """A live simulator, and the actions and observations so far."""
 
     simulator: Simulator
     last: Observation
@@ -77,7 +77,7 @@ class _Episode:
         self.answers.append(self.last.text)
         return self.last.text
 
-    def stuck(self) -> bool:
+    def repeats_itself(self) -> bool:
         recent = list(zip(self.actions, self.answers, strict=True))[-REPEATS:]
         return len(recent) == REPEATS and len(set(recent)) == 1
 
@@ -86,11 +86,12 @@ _Key = tuple[str, str, str, tuple[str, ...]]
 
 
 class _Cache:
-    """The live episodes, the longest unused of which is dropped when there are too many.
+    """The live episodes; above the limit, the cache drops the one that was unused for longest.
 
-    An episode is taken out while it is advanced, so two callers never share one. Many may stand
-    at the same prefix (attempts at one task side by side begin alike): each puts its own back, so
-    only a fork, of which there was one and now are two, finds nothing and replays.
+    `take` removes an episode from the cache, so two callers never share one. Several episodes may
+    have the same key, because parallel attempts at one task begin with the same actions. Each
+    caller puts its own episode back. A fork needs two episodes where there was one, so its second
+    branch replays.
     """
 
     def __init__(self, limit: int) -> None:
@@ -112,20 +113,20 @@ class _Cache:
                 self._pop(next(iter(self._episodes)))
 
     def _pop(self, key: _Key) -> _Episode:
-        alike = self._episodes[key]
+        episodes = self._episodes[key]
         self._count -= 1
-        if len(alike) == 1:
+        if len(episodes) == 1:
             del self._episodes[key]
-        return alike.pop()
+        return episodes.pop()
 
 
 class Episodes:
-    """The episodes under way: begins them, and carries out turn after turn of the agent.
+    """The episodes of the present attempts: it begins them and executes the agent's turns.
 
     Args:
-        live: simulators that are kept, at most; one that is gone is rebuilt when it is needed.
-        sessions: episodes that cannot be rebuilt and are kept, at most. They are apart, so that
-            what can be rebuilt does not crowd them out.
+        live: the most simulators in the cache. A replay rebuilds one that the cache dropped.
+        sessions: the most episodes that cannot be replayed. They have a cache of their own, so
+            that replayable episodes do not displace them.
     """
 
     def __init__(self, live: int = LIVE_EPISODES, sessions: int = LIVE_SESSIONS) -> None:
@@ -133,46 +134,46 @@ class Episodes:
         self._sessions = _Cache(sessions)
 
     def start(self, where: Environment, task: Task) -> HumanMessage:
-        """Begin an attempt: return what the environment shows first.
+        """Begin an attempt and return its first message, the first observation.
 
-        The message's id stays with the attempt where its environment cannot be replayed.
+        If the environment cannot be replayed, the message's id identifies the attempt's session.
         """
         episode = _begin(where, task)
         if where.replayable:
-            opening = HumanMessage(episode.last.text)
+            message = HumanMessage(episode.last.text)
             self._cache.put(_key(task, "", []), episode)
         else:
-            opening = HumanMessage(episode.last.text, id=str(uuid4()))
-            self._sessions.put(_key(task, str(opening.id), []), episode)
-        return opening
+            message = HumanMessage(episode.last.text, id=str(uuid4()))
+            self._sessions.put(_key(task, str(message.id), []), episode)
+        return message
 
     def advance(
         self, where: Environment, task: Task, messages: Sequence[AnyMessage], turn: AIMessage
     ) -> Advance:
-        """Carry out one turn of the agent.
+        """Execute one turn of the agent.
 
         Args:
             where: the task's environment.
-            task: what the attempt is at, as its environment returned it.
+            task: the task of the attempt, as its environment returned it.
             messages: the transcript before the turn.
-            turn: what the agent wrote: thoughts, and usually one command.
+            turn: the agent's message: thoughts, and usually one command.
         """
-        past = [actions_of(where, message) for message in messages if message.type == "ai"]
-        done = [action for each in past for action in each]
-        steps = sum(max(1, len(each)) for each in past)
+        turns = [actions_of(where, message) for message in messages if message.type == "ai"]
+        past_actions = [action for actions in turns for action in actions]
+        steps = sum(max(1, len(actions)) for actions in turns)
         session = "" if where.replayable else _session(messages)
         cache = self._cache if where.replayable else self._sessions
-        episode = cache.take(_key(task, session, done))
+        episode = cache.take(_key(task, session, past_actions))
         if episode is None and where.replayable:
-            episode = _replay(where, task, done)
+            episode = _replay(where, task, past_actions)
         if episode is None:
-            return _interrupted(steps)
+            return _interruption(steps)
         limit = where.step_limit(task)
         actions = actions_of(where, turn)
         answers: list[str] = []
         for action in actions[: max(0, limit - steps)]:
             answers.append(episode.step(action))
-            if episode.last.over or episode.stuck():
+            if episode.last.over or episode.repeats_itself():
                 break
         steps += max(1, len(answers))
         if not actions:
@@ -184,35 +185,36 @@ class Episodes:
 
 
 def actions_of(where: Environment, turn: AnyMessage) -> list[str]:
-    """Return the actions of a turn: as the environment reads them, else its commands."""
+    """Return the actions of a turn, as the environment reads them; else the commands."""
     text = text_with_calls(turn)
     return where.read_turn(text) if isinstance(where, TurnReader) else read_actions(text)
 
 
 def read_actions(text: str) -> list[str]:
-    """Return the commands of a turn, in order; what models put around them is taken off.
+    """Return the commands of a turn, in order, without the decoration that models add.
 
-    Lines that begin with 'think:' are thoughts, and so is what stands in <think> tags. Sentences
-    beside a command are left out; alone, the first of them is the command, and so is nothing at
-    all ('') in an empty turn: the environment answers it. Only a turn of thoughts has none.
+    Lines that begin with 'think:' and <think> blocks are thoughts, not commands. Prose sentences
+    beside a command are ignored. Without a command, the first sentence counts as one, and an empty
+    turn counts as the command ''; the environment replies to both. Only a turn of thoughts has no
+    command.
     """
     return list(_read(text))
 
 
-@lru_cache(maxsize=1024)  # every turn of a transcript is read again when the next one comes
+@lru_cache(maxsize=1024)  # `advance` reads all earlier turns of a transcript again
 def _read(text: str) -> tuple[str, ...]:
     text = REASONING.sub("\nthink:\n", text)[:TURN_CHARACTERS]
     lines = [_bare(line) for line in text.splitlines()]
     lines = [line for line in lines if line]
-    said = [line for line in lines if not THOUGHT.match(line)]
-    if not said:
+    candidates = [line for line in lines if not THOUGHT.match(line)]
+    if not candidates:
         return () if lines else ("",)
-    commands = [line for line in said if not _is_prose(line)]
-    return tuple((commands or said[:1])[:TURN_ACTIONS])
+    commands = [line for line in candidates if not _is_prose(line)]
+    return tuple((commands or candidates[:1])[:TURN_ACTIONS])
 
 
 def _bare(line: str) -> str:
-    """Take bullets, quotes, code marks and 'Action:' off a line; a code fence leaves nothing."""
+    """Strip bullets, quotes, code marks and 'Action:' from a line; a code fence becomes ''."""
     line = line.strip()
     if line.startswith("```"):
         return ""
@@ -232,7 +234,7 @@ def _key(task: Task, session: str, actions: Sequence[str]) -> _Key:
 
 
 def _session(messages: Sequence[AnyMessage]) -> str:
-    """Return the id of an attempt's opening message."""
+    """Return the id of an attempt's first message."""
     return next((message.id or "" for message in messages if message.type == "human"), "")
 
 
@@ -254,10 +256,10 @@ def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
         return episode.last.verdict
     score = min(1.0, max(0.0, episode.last.score))
     if episode.last.done:
-        solved = score >= 1.0
-        feedback = "Solved." if solved else "The episode ended, and the task is not solved."
-        return Verdict(success=solved, score=score, feedback=feedback)
-    if episode.stuck():
+        success = score >= 1.0
+        feedback = "Solved." if success else "The episode ended, and the task is not solved."
+        return Verdict(success=success, score=score, feedback=feedback)
+    if episode.repeats_itself():
         return Verdict(
             success=False,
             score=score,
@@ -272,6 +274,6 @@ def _verdict(episode: _Episode, steps: int, limit: int) -> Verdict | None:
     return None
 
 
-def _interrupted(steps: int) -> Advance:
-    verdict = Verdict(feedback=_INTERRUPTED, interrupted=True)
-    return Advance(HumanMessage(_INTERRUPTED), steps, verdict)
+def _interruption(steps: int) -> Advance:
+    verdict = Verdict(feedback=_INTERRUPTION, interrupted=True)
+    return Advance(HumanMessage(_INTERRUPTION), steps, verdict)

@@ -1,6 +1,6 @@
 """The real ALFWorld games (Shridhar et al., ICLR 2021), through the official packages.
 
-Needs the extra `alfworld` and the games' data, as `alfworld-download` leaves them:
+The module needs the extra `alfworld` and the games' data, as `alfworld-download` stores them:
 `$ALFWORLD_DATA/json_2.1.1/<split>/<task>/<trial>/game.tw-pddl`.
 """
 
@@ -20,13 +20,13 @@ from threading import Lock
 from typing import Any, Final
 
 from apprentice.environments.household.language import NOTHING, parse_command
-from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
+from apprentice.state.errors import BadInput, BrokenData, MissingExtra, MissingPart, UnknownName
 from apprentice.state.nouns import Observation, Task, digest
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS
 
-# Actions an attempt may take. On 36 games of valid_unseen the expert that knows where things are
-# needs at most 9; one that knows nothing solves 39 % within 10 actions, 53 % within 12, 67 %
-# within 16, 86 % within 20 and all within 50, the limit of the papers.
+# Actions an attempt may take. On 36 games of valid_unseen, an expert that knows where things are
+# needs at most 9 actions. An expert that knows nothing solves 39 % within 10 actions, 53 % within
+# 12, 67 % within 16, 86 % within 20, and all within 50, the limit of the papers.
 STEP_LIMIT: Final = 12
 
 KINDS: Final = {
@@ -39,20 +39,20 @@ KINDS: Final = {
 }
 SPLITS: Final = ("train", "valid_seen", "valid_unseen")
 
-_DEFAULT_DATA: Final = "~/.cache/alfworld"  # where alfworld-download puts it unless told
+_DEFAULT_DATA: Final = "~/.cache/alfworld"  # the default of alfworld-download
 _GAME_FILE: Final = "game.tw-pddl"
 _FOLDER = r"(?!\.)[A-Za-z0-9_.-]+"
 _ID = re.compile(rf"({'|'.join(SPLITS)})/({_FOLDER})/({_FOLDER})")
 _SENTENCE = re.compile(r'"Your task is to: ([^"]+)"')
 _ARRIVAL = re.compile(r"^You arrive at loc \d+\. ")
 
-# Translating a game's PDDL goes through global options and, for a while, replaces sys.argv and
-# sys.stdout: one game at a time, and what other threads print meanwhile is lost.
+# The translation of a game's PDDL uses global options and replaces sys.argv and sys.stdout for a
+# while. So one game is translated at a time, and output of other threads is lost meanwhile.
 _engine_lock = Lock()
 
 
 class Alfworld:
-    """The games as tasks; an id is `<split>/<task folder>/<trial folder>`."""
+    """The games as tasks; a task's id is `<split>/<task folder>/<trial folder>`."""
 
     name = "alfworld"
     splits: tuple[str, ...] = SPLITS
@@ -64,9 +64,9 @@ class Alfworld:
         self._idle: deque[_TextGame] = deque()
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
-        """Yield tasks in an order drawn by the seed; families take turns while they last.
+        """Yield tasks in an order that the seed determines, the families in turn.
 
-        Left out, as by the official loader, are games that cannot be solved and tasks with
+        Like the official loader, this leaves out games that cannot be solved and tasks with
         movable receptacles or sliced things.
         """
         if split not in SPLITS:
@@ -74,17 +74,19 @@ class Alfworld:
         for task_id in _in_turns(_ids(self._root, split), seed):
             if limit <= 0:
                 return
-            game = _read(_file(self._root, task_id))
+            file = _file(self._root, task_id)
+            game = _read(file)
             if game["solvable"]:
                 limit -= 1
-                yield _task(task_id, game)
+                yield _task(task_id, game, file)
 
     def task(self, task_id: str) -> Task:
         """Return the task of an id."""
-        return _task(task_id, _read(_file(self._root, task_id)))
+        file = _file(self._root, task_id)
+        return _task(task_id, _read(file), file)
 
     def reset(self, task: Task) -> Game:
-        """Start an episode: 0.5 to 3 seconds, most of it translating the game's PDDL."""
+        """Start an episode. This takes 0.5 to 3 s, mostly for the translation of the PDDL."""
         file = _file(self._root, task.id)
         data = _read(file)
         try:
@@ -93,7 +95,7 @@ class Alfworld:
             engine = _TextGame()
         engine.load(file, data)
         game = Game(engine)
-        # An engine costs a copy of the planner's library that is never unloaded: reuse it.
+        # Each engine loads a copy of the planner's library and never unloads it, so reuse engines.
         weakref.finalize(game, self._idle.append, engine).atexit = False
         return game
 
@@ -106,31 +108,31 @@ class Alfworld:
         """The folder that holds the splits.
 
         Raises:
-            MissingPart: it is not there.
+            MissingPart: if the folder does not exist.
         """
         folder = self._data.expanduser() / "json_2.1.1"
         if not folder.is_dir():
             raise MissingPart(
-                f"There are no ALFWorld games at {folder}. Install the extra (pip install "
-                "'.[alfworld]'), run alfworld-download, and set ALFWORLD_DATA to the "
+                f"There are no ALFWorld games at {folder}. Install the extra 'alfworld' (in a "
+                "clone: make alfworld), run alfworld-download, and set ALFWORLD_DATA to the "
                 "folder that contains json_2.1.1."
             )
         return folder
 
 
 class Game:
-    """One episode of one game, its wording normalised as in ReAct's reference code."""
+    """One episode of one game, with the wording of ReAct's reference code."""
 
     def __init__(self, engine: _TextGame) -> None:
         self._engine = engine
         self._last = self._take_in(engine.first_observation.partition("\n\n")[2].strip())
 
     def first_observation(self) -> Observation:
-        """Return the room and the task's sentence, without the welcome banner."""
+        """Return the room and the task sentence, without the welcome banner."""
         return self._last
 
     def step(self, action: str) -> Observation:
-        """Carry out one command, worded as this game's data or older and newer data word it."""
+        """Execute one command, in the wording of older or newer game data."""
         command = self._commands.get(parse_command(action))
         if command is None:
             return self._last.model_copy(update={"text": NOTHING})
@@ -138,13 +140,13 @@ class Game:
         return self._last
 
     def _take_in(self, text: str) -> Observation:
-        admissible, won = self._engine.admissible, self._engine.won
+        admissible, success = self._engine.admissible, self._engine.success
         self._commands = {parse_command(command): command for command in admissible}
-        return Observation(text=text, score=float(won), done=won, admissible=admissible)
+        return Observation(text=text, score=float(success), done=success, admissible=admissible)
 
 
 class _TextGame:
-    """One TextWorld interpreter, and the copy of the planner's library that it works with."""
+    """One TextWorld interpreter and its copy of the planner's library."""
 
     def __init__(self) -> None:
         try:
@@ -155,20 +157,17 @@ class _TextGame:
             infos = textworld.EnvInfos(feedback=True, won=True, admissible_commands=True)
             self._env: Any = AlfredDemangler(PddlEnv(infos))
         except ImportError as error:
-            raise MissingPart(
-                f"The real ALFWorld games need packages that are not installed ({error}). "
-                "Install them: pip install -c constraints.txt -e '.[alfworld]'"
-            ) from error
+            raise MissingExtra("alfworld", "The environment alfworld", error) from error
 
     def load(self, file: Path, game: dict[str, Any]) -> None:
         self._file = file
-        with self._interpreting():
+        with self._interpret():
             self._env.load(game)
             self._state = self._env.reset()
         self.first_observation: str = self._state.feedback
 
     def step(self, command: str) -> str:
-        with self._interpreting():
+        with self._interpret():
             self._state, _, _ = self._env.step(command)
         return str(self._state.feedback)
 
@@ -177,16 +176,16 @@ class _TextGame:
         return tuple(self._state.admissible_commands)
 
     @property
-    def won(self) -> bool:
+    def success(self) -> bool:
         return bool(self._state.won)
 
     @contextmanager
-    def _interpreting(self) -> Iterator[None]:
+    def _interpret(self) -> Iterator[None]:
         with _engine_lock:
             arguments = sys.argv
             try:
                 yield
-            # The interpreter's parsers raise a dozen kinds of errors over a damaged file.
+            # A damaged file makes the interpreter's parsers raise a dozen kinds of errors.
             except (Exception, SystemExit) as error:
                 raise _broken(self._file, str(error) or type(error).__name__) from error
             finally:
@@ -203,7 +202,7 @@ def _ids(root: Path, split: str) -> Iterator[str]:
 
 
 def _in_turns(ids: Iterator[str], seed: int) -> Iterator[str]:
-    """Order ids by the seed, the families taking turns."""
+    """Order ids by the seed, the families in turn."""
     families: dict[str, list[str]] = {kind: [] for kind in KINDS.values()}
     for task_id in sorted(ids, key=lambda task_id: digest(seed, task_id)):
         families[_kind(task_id)].append(task_id)
@@ -230,7 +229,7 @@ def _file(root: Path, task_id: str) -> Path:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """Read a game file far enough to know that it is one."""
+    """Read a game file and check the parts that a task needs."""
     try:
         game: Any = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -244,13 +243,10 @@ def _read(file: Path) -> dict[str, Any]:
     return game
 
 
-def _task(task_id: str, game: dict[str, Any]) -> Task:
+def _task(task_id: str, game: dict[str, Any], file: Path) -> Task:
     sentence = _SENTENCE.search(game["grammar"])
     if sentence is None:
-        raise BrokenData(
-            f"The ALFWorld game {task_id} cannot be played: it has no task sentence. Delete it and "
-            "run alfworld-download."
-        )
+        raise _broken(file, "it has no task sentence")
     return Task(
         id=task_id,
         environment=Alfworld.name,

@@ -1,4 +1,4 @@
-"""Turns that are answers rather than commands: what is said, without what was only thought."""
+"""Reading of turns that are answers and not commands: the text without the thoughts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ _ANSWER: Final = re.compile(r"^[\s*_#]*(?:final )?answer[\s*_]*:[\s*_]*", re.I |
 
 
 def without_thoughts(text: str) -> str:
-    """Return a turn without what stands in <think> tags or on lines that begin with 'think:'."""
+    """Return a turn without <think> blocks and without lines that begin with 'think:'."""
     lines = REASONING.sub("", text).splitlines()
     return "\n".join(line for line in lines if not THOUGHT.match(line.strip())).strip()
 
 
 def answer(text: str) -> str:
-    """Return what a turn gives as the answer: what follows its last 'Answer:', else all it says."""
-    spoken = without_thoughts(text)
-    marks = list(_ANSWER.finditer(spoken))
-    return spoken[marks[-1].end() :].strip(" *_\n") if marks else spoken
+    """Return the text after the last 'Answer:' of a turn; without one, the whole turn.
+
+    Thoughts are left out.
+    """
+    visible = without_thoughts(text)
+    marks = list(_ANSWER.finditer(visible))
+    return visible[marks[-1].end() :].strip(" *_\n") if marks else visible

@@ -1,11 +1,11 @@
-"""Open tasks from files: one request, one answer, and no way to compute whether it is good.
+"""Open tasks from files: one request and one answer, without a computable score.
 
 A line of `$APPRENTICE_TASKS/chat/<dataset>.jsonl`:
 
     {"request": "Tell the customer that …", "rubric": ["Apologises once.", "Names the date."]}
 
-`id`, `kind`, `split`, `metadata` and the rubric may be left out. An attempt ends without a verdict.
-A model judges it by the rubric, a person does, or feedback that arrives later.
+`rubric`, `id`, `kind`, `split` and `metadata` are optional. An attempt ends without a verdict. The
+verdict comes later, from a model that grades the answer by the rubric, or from a person.
 """
 
 from __future__ import annotations
@@ -22,25 +22,30 @@ from apprentice.state.nouns import Observation, Task, Verdict
 from apprentice.state.prompts import CHAT_INSTRUCTIONS
 from apprentice.state.rubric import RUBRIC
 
-STEP_LIMIT: Final = 4  # turns, those of mere thought included; the first answer ends the attempt
-RECEIVED: Final = "Received."
-UNJUDGED: Final = "Nobody has judged this answer yet."
+STEP_LIMIT: Final = 4  # turns, including those that have only thoughts; an answer ends the attempt
+REPLY: Final = "Received."
+NO_VERDICT: Final = "Nobody has judged this answer yet."
 
 
 class Request(Entry):
-    """A line of a file of open tasks."""
+    """A line of a file of open tasks.
+
+    Attributes:
+        request: the words of the user.
+        rubric: the criteria by which a judge grades the answer.
+    """
 
     request: Text
     rubric: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The request."""
+        """The request: it identifies the task."""
         return (self.request,)
 
 
 class Chat:
-    """The open tasks of one dataset: `chat/<dataset>`."""
+    """The open tasks of one dataset, named `chat/<dataset>`."""
 
     replayable = True
     instructions = CHAT_INSTRUCTIONS
@@ -51,11 +56,11 @@ class Chat:
         self.splits = self._dataset.split_names
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
-        """Yield tasks in an order drawn by the seed."""
-        return map(self.task, self._dataset.drawn(split, limit, seed))
+        """Yield tasks in an order that the seed determines."""
+        return map(self.task, self._dataset.sample_ids(split, limit, seed))
 
     def task(self, task_id: str) -> Task:
-        """Return the task of an id, its rubric in its metadata."""
+        """Return the task of an id; its metadata holds the rubric."""
         entry = self._dataset.entry(task_id)
         return self._dataset.task(task_id, entry.request, **{RUBRIC: list(entry.rubric)})
 
@@ -68,13 +73,13 @@ class Chat:
         return STEP_LIMIT
 
     def read_turn(self, text: str) -> list[str]:
-        """Return the whole turn, without what was only thought."""
-        given = answers.without_thoughts(text)
-        return [given] if given else []
+        """Return the turn without its thoughts as one action; none if it has only thoughts."""
+        answer = answers.without_thoughts(text)
+        return [answer] if answer else []
 
 
 class Exchange:
-    """One request and one answer."""
+    """An episode with one request and one answer."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -84,6 +89,6 @@ class Exchange:
         return Observation(text=self._request.request)
 
     def step(self, action: str) -> Observation:
-        """Take the answer."""
-        verdict = Verdict(success=None, feedback=UNJUDGED)
-        return Observation(text=RECEIVED, done=True, verdict=verdict)
+        """Accept the answer and end the episode without a verdict on success."""
+        verdict = Verdict(success=None, feedback=NO_VERDICT)
+        return Observation(text=REPLY, done=True, verdict=verdict)

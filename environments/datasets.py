@@ -18,20 +18,20 @@ from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownNa
 from apprentice.state.nouns import Name, Noun, Split, Task, digest
 
 SETTING: Final = "APPRENTICE_TASKS"
-_TOLD: Final = 5  # faults that a message lists
+_FAULT_LIMIT: Final = 5  # faults that a message lists
 _SPLIT: Final = re.compile(r"[a-z_]{1,40}")
 
 Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
 
 
 class Entry(Noun):
-    """A line of a file of tasks: what every kind of task has.
+    """A line of a file of tasks, with the fields that all kinds of tasks have.
 
     Attributes:
-        id: the task's id; derived from what is asked when left out.
-        kind: the type of task.
-        split: where the file is not named for one; `train` when left out.
-        metadata: kept with the task, and never shown to the agent.
+        id: the task's id; by default a hash of `identity`.
+        kind: the type of the task.
+        split: the split of the task, by default `train`; a file named for a split overrides it.
+        metadata: data that belongs to the task; the agent never sees it.
     """
 
     id: Name | None = None
@@ -41,7 +41,7 @@ class Entry(Noun):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What makes two tasks the same."""
+        """The texts that identify the task: two tasks with the same texts are the same."""
         raise NotImplementedError
 
 
@@ -49,17 +49,17 @@ E = TypeVar("E", bound=Entry)
 
 
 class Dataset(Generic[E]):
-    """The entries of one dataset, read whole; a file that changes is read again by a new process.
+    """All entries of one dataset, read at once. Only a new process sees a change of the file.
 
     Attributes:
-        name: such as `qa/hotpot`.
-        entries: by task id.
-        splits: the split of every entry, by task id.
+        name: a name such as `qa/hotpot`.
+        entries: task id -> entry.
+        splits: task id -> split.
 
     Raises:
-        MissingPart: if no datasets of this kind are offered.
-        UnknownName: if this one is not.
-        BrokenData: if a line cannot be read; tells which, and why.
+        MissingPart: if there are no datasets of this kind.
+        UnknownName: if there is no dataset of this name.
+        BrokenData: if a line cannot be read; the message names the line and the reason.
     """
 
     def __init__(self, root: Path | None, kind: str, name: str, form: type[E]) -> None:
@@ -74,20 +74,20 @@ class Dataset(Generic[E]):
                 if fault:
                     faults.append(f"{shown}, line {number}: {fault.rstrip('.')}.")
         if faults:
-            raise BrokenData(_told(self.name, faults))
+            raise BrokenData(_fault_report(self.name, faults))
         if not self.entries:
-            raise BrokenData(f"{self.name} holds no tasks. Add a line for each.")
+            raise BrokenData(f"{self.name} has no tasks. Add a line for each task.")
 
     @property
     def split_names(self) -> tuple[str, ...]:
         """The splits that have tasks."""
         return tuple(sorted(set(self.splits.values())))
 
-    def drawn(self, split: str, limit: int, seed: int) -> Iterator[str]:
-        """Yield ids of a split's tasks, in an order drawn by the seed.
+    def sample_ids(self, split: str, limit: int, seed: int) -> Iterator[str]:
+        """Yield ids of a split's tasks in an order that the seed determines.
 
         Raises:
-            UnknownName: if no task is of that split.
+            UnknownName: if the dataset has no such split.
         """
         if split not in self.split_names:
             raise UnknownName(f"{self.name} split", split, self.split_names)
@@ -96,16 +96,16 @@ class Dataset(Generic[E]):
 
     def entry(self, task_id: str) -> E:
         """Return a task's entry, or raise BadInput."""
-        found = self.entries.get(task_id)
-        if found is None:
+        entry = self.entries.get(task_id)
+        if entry is None:
             raise BadInput(
                 f"There is no {self.name} task {task_id[:200]!r}. Ids look like "
                 f"{next(iter(self.entries))!r}."
             )
-        return found
+        return entry
 
     def task(self, task_id: str, instruction: str, **metadata: Any) -> Task:
-        """Return the task of an id, with what else its judges need to know."""
+        """Return the task of an id, with additional metadata for its judges."""
         entry = self.entry(task_id)
         return Task(
             id=task_id,
@@ -117,7 +117,7 @@ class Dataset(Generic[E]):
         )
 
     def _read(self, line: bytes, form: type[E], of_split: str) -> str | None:
-        """Take a line in; return what is wrong with it, if anything."""
+        """Add the entry of a line; return the line's fault, or None."""
         try:
             entry = form.model_validate_json(line)
         except ValidationError as error:
@@ -133,12 +133,12 @@ class Dataset(Generic[E]):
         return None
 
 
-def offered(root: Path | None, kind: str) -> tuple[str, ...]:
+def dataset_names(root: Path | None, kind: str) -> tuple[str, ...]:
     """List the datasets of a kind in a folder of tasks, such as `qa/hotpot`."""
-    return tuple(f"{kind}/{name}" for name in _offered(root, kind))
+    return tuple(f"{kind}/{name}" for name in _paths(root, kind))
 
 
-def _offered(root: Path | None, kind: str) -> dict[str, Path]:
+def _paths(root: Path | None, kind: str) -> dict[str, Path]:
     """Return each dataset's file or folder, by its name."""
     if root is None:
         return {}
@@ -148,7 +148,7 @@ def _offered(root: Path | None, kind: str) -> dict[str, Path]:
 
 def _files(root: Path | None, kind: str, name: str) -> list[tuple[Path, str]]:
     """Return a dataset's files, each with the split that it holds; '' where its lines say."""
-    datasets = _offered(root, kind)
+    datasets = _paths(root, kind)
     if not datasets:
         raise MissingPart(
             f"There are no {kind} datasets here. Set {SETTING} to a folder that holds "
@@ -173,7 +173,7 @@ def _files(root: Path | None, kind: str, name: str) -> list[tuple[Path, str]]:
     return files
 
 
-def _told(name: str, faults: list[str]) -> str:
-    more = len(faults) - _TOLD
-    told = " ".join(faults[:_TOLD]) + (f" And {more} more." if more > 0 else "")
-    return f"Of {name}'s lines, {len(faults)} cannot be read. {told} Correct or remove them."
+def _fault_report(name: str, faults: list[str]) -> str:
+    more = len(faults) - _FAULT_LIMIT
+    sentences = " ".join(faults[:_FAULT_LIMIT]) + (f" And {more} more." if more > 0 else "")
+    return f"Of {name}'s lines, {len(faults)} cannot be read. {sentences} Correct or remove them."

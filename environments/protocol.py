@@ -1,4 +1,4 @@
-"""What an environment is: tasks by split and number, and a simulator for one task."""
+"""The protocols of an environment: it offers tasks by split, and a simulator for each task."""
 
 from __future__ import annotations
 
@@ -10,25 +10,37 @@ from apprentice.state.nouns import Observation, Task
 
 @runtime_checkable
 class Simulator(Protocol):
-    """One live episode. Where it is replayable, the same actions give the same observations."""
+    """One live episode. If it is replayable, the same actions give the same observations.
+
+    Example:
+        >>> environment = Workspace().environment("household/north/small")
+        >>> simulator = environment.reset(environment.task("test/6"))
+        >>> simulator.step("go to the moon").text
+        'Nothing happens.'
+    """
 
     def first_observation(self) -> Observation:
         """Return the first observation; it contains the task's sentence."""
 
     def step(self, action: str) -> Observation:
-        """Carry out one action; what is malformed or impossible is answered, never raised."""
+        """Execute one action. A malformed or impossible action gets an observation, no error."""
 
 
 @runtime_checkable
 class Environment(Protocol):
-    """Where an agent acts.
+    """A set of tasks, and the simulators in which an agent attempts them.
 
     Attributes:
-        name: the name it is registered and asked for under.
-        instructions: what the agent is told about acting here.
-        splits: names of its splits.
-        replayable: whether a lost episode can be rebuilt by repeating its actions; where it
-            cannot (live tools, people), an attempt that loses its episode is interrupted.
+        name: the name under which the registry finds the environment.
+        instructions: the part of the agent's prompt that explains the environment.
+        splits: the names of the splits.
+        replayable: whether the same actions rebuild a lost episode. If they do not (live tools,
+            people), an attempt that loses its episode ends as interrupted.
+
+    Example:
+        >>> environment = Workspace().environment("household/north/small")
+        >>> environment.task("test/6").kind
+        'pick'
     """
 
     name: str
@@ -37,7 +49,7 @@ class Environment(Protocol):
     replayable: bool
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
-        """Yield up to `limit` tasks of a split; another seed gives other ones if it can."""
+        """Yield up to `limit` tasks of a split; another seed gives other tasks if there are any."""
 
     def task(self, task_id: str) -> Task:
         """Return the task of an id, or raise UnknownName."""
@@ -51,14 +63,17 @@ class Environment(Protocol):
 
 @runtime_checkable
 class Instant(Protocol):
-    """An environment that says whether it answers within microseconds: not worth a thread."""
+    """An environment that answers within microseconds if `instant` is true.
+
+    Async callers then call it directly and start no thread.
+    """
 
     instant: bool
 
 
 @runtime_checkable
 class TurnReader(Protocol):
-    """An environment that says itself which actions a turn holds; else its lines are commands."""
+    """An environment that reads turns itself; for all others, each line of a turn is a command."""
 
     def read_turn(self, text: str) -> list[str]:
-        """Return the actions of a turn, in order; none if it was only thought."""
+        """Return the actions of a turn, in order; none if the turn has only thoughts."""

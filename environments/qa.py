@@ -1,14 +1,14 @@
-"""Questions with reference answers, from files; scored as HotpotQA's official scorer does.
+"""Questions with reference answers, from files; the scores are those of HotpotQA's scorer.
 
 A line of `$APPRENTICE_TASKS/qa/<dataset>.jsonl`:
 
     {"question": "Which came first, …?", "answer": "yes", "kind": "comparison", "split": "test"}
 
-`answer` may be a list of answers that are all right, `context` is text to be shown above the
-question, and `id`, `kind`, `split` and `metadata` may be left out.
+`answer` may be a list of right answers. `context`, a text above the question, is optional. So are
+`id`, `kind`, `split` and `metadata`.
 
 Source: Yang et al. 2018 (arXiv 1809.09600), `hotpot_evaluate_v1.py` in github.com/hotpotqa/hotpot:
-an answer succeeds by exact match, and its score is F1.
+an answer is right if it matches a reference exactly, and its score is the F1 over words.
 """
 
 from __future__ import annotations
@@ -27,38 +27,38 @@ from apprentice.environments.datasets import Dataset, Entry, Text
 from apprentice.state.nouns import Observation, Task, Verdict
 from apprentice.state.prompts import QA_INSTRUCTIONS
 
-STEP_LIMIT: Final = 4  # turns, those of mere thought included; the first answer ends the attempt
+STEP_LIMIT: Final = 4  # turns, including those that have only thoughts; an answer ends the attempt
 
 _ARTICLES: Final = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
-_CLOSED: Final = ("yes", "no", "noanswer")  # of these no part is worth anything
+_ALL_OR_NOTHING: Final = ("yes", "no", "noanswer")  # a partial match with these scores 0
 
 
 def normalise(text: str) -> str:
-    """Return lower-case words without punctuation and articles."""
+    """Return a text in lower case, without punctuation and articles."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def exact_match(prediction: str, reference: str) -> bool:
-    """Return whether two answers are the same once they are normalised."""
+    """Return whether two answers are equal after normalisation."""
     return normalise(prediction) == normalise(reference)
 
 
 def f1(prediction: str, reference: str) -> float:
-    """Return the harmonic mean of precision and recall over words: 0 to 1."""
-    given, wanted = normalise(prediction), normalise(reference)
-    if given != wanted and (given in _CLOSED or wanted in _CLOSED):
+    """Return the harmonic mean of precision and recall over words, from 0 to 1."""
+    answer, target = normalise(prediction), normalise(reference)
+    if answer != target and (answer in _ALL_OR_NOTHING or target in _ALL_OR_NOTHING):
         return 0.0
-    shared = (Counter(given.split()) & Counter(wanted.split())).total()
-    if not shared:
+    overlap = (Counter(answer.split()) & Counter(target.split())).total()
+    if not overlap:
         return 0.0
-    precision, recall = shared / len(given.split()), shared / len(wanted.split())
+    precision, recall = overlap / len(answer.split()), overlap / len(target.split())
     return 2 * precision * recall / (precision + recall)
 
 
 def _has_words(text: str) -> str:
     if not normalise(text):
-        raise ValueError("nothing is left of it when punctuation and articles are taken off")
+        raise ValueError("it has no words besides punctuation and articles")
     return text
 
 
@@ -66,7 +66,13 @@ Reference = Annotated[Text, AfterValidator(_has_words)]
 
 
 class Question(Entry):
-    """A line of a file of questions."""
+    """A line of a file of questions.
+
+    Attributes:
+        question: the question.
+        answer: the reference answer, or several that are all right.
+        context: a text that the agent sees above the question.
+    """
 
     question: Text
     answer: Reference | Annotated[tuple[Reference, ...], Field(min_length=1)]
@@ -74,22 +80,22 @@ class Question(Entry):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The question and what is shown with it."""
+        """The question and its context: together they identify the task."""
         return self.question, self.context
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Every answer that is right."""
+        """All right answers."""
         return (self.answer,) if isinstance(self.answer, str) else self.answer
 
     @property
     def prompt(self) -> str:
-        """What the agent is shown first."""
+        """The question below its context, as the agent sees it."""
         return f"{self.context}\n\n{self.question}".lstrip()
 
 
 class Qa:
-    """The questions of one dataset: `qa/<dataset>`."""
+    """The questions of one dataset, named `qa/<dataset>`."""
 
     replayable = True
     instructions = QA_INSTRUCTIONS
@@ -100,39 +106,39 @@ class Qa:
         self.splits = self._dataset.split_names
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
-        """Yield tasks in an order drawn by the seed."""
-        return map(self.task, self._dataset.drawn(split, limit, seed))
+        """Yield tasks in an order that the seed determines."""
+        return map(self.task, self._dataset.sample_ids(split, limit, seed))
 
     def task(self, task_id: str) -> Task:
-        """Return the task of an id; the reference answers are no part of it."""
+        """Return the task of an id; it does not contain the reference answers."""
         return self._dataset.task(task_id, self._dataset.entry(task_id).question)
 
-    def reset(self, task: Task) -> Questioning:
+    def reset(self, task: Task) -> QuestionEpisode:
         """Start an episode."""
-        return Questioning(self._dataset.entry(task.id))
+        return QuestionEpisode(self._dataset.entry(task.id))
 
     def step_limit(self, task: Task) -> int:
         """Return how many turns an attempt may take: the same for every task."""
         return STEP_LIMIT
 
     def read_turn(self, text: str) -> list[str]:
-        """Return a turn's answer."""
-        given = answers.answer(text)
-        return [given] if given else []
+        """Return the answer of a turn as one action; none if it has only thoughts."""
+        answer = answers.answer(text)
+        return [answer] if answer else []
 
 
-class Questioning:
-    """One question and one answer."""
+class QuestionEpisode:
+    """An episode with one question and one answer."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
 
     def first_observation(self) -> Observation:
-        """Return the question, below its context."""
+        """Return the question below its context."""
         return Observation(text=self._question.prompt)
 
     def step(self, action: str) -> Observation:
-        """Take the answer. What is said of it does not give the right one away."""
+        """Score the answer and end the episode; the feedback does not reveal the right answer."""
         references = self._question.references
         right = any(exact_match(action, reference) for reference in references)
         score = max(f1(action, reference) for reference in references)

@@ -1,11 +1,11 @@
-"""Environments by name: those that ship, and those that installed packages provide.
+"""Environments by name: the built-in ones and those of installed packages.
 
-A name is all that a caller ever gives. `household/<world>/<size>` is a generated household
-(`household` alone is `household/north/small`), `alfworld` the real games, `toolcalls/<domain>`
-function calling (`toolcalls` all domains), `qa/<dataset>` questions and `chat/<dataset>` open tasks
-from the folder of tasks. A package adds its own with an entry
-point in the group `apprentice.environments`: a callable that returns an `Environment`, asked for
-as `<entry>` or `<entry>/<argument>/…`, its arguments passed as strings.
+`household/<world>/<size>` is a generated household (`household` alone is `household/north/small`).
+`alfworld` is the real games. `toolcalls/<domain>` is function calling (`toolcalls` alone has all
+domains). `qa/<dataset>` has questions and `chat/<dataset>` has open tasks, both from the folder of
+tasks. A package adds an environment with an entry point in the group `apprentice.environments`: a
+callable that returns an `Environment`. Its name is `<entry>` or `<entry>/<argument>/…`, and the
+callable gets the arguments as strings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from threading import Lock
 from typing import Any, Final, Protocol
 
 from apprentice.environments.chat import Chat
-from apprentice.environments.datasets import offered
+from apprentice.environments.datasets import dataset_names
 from apprentice.environments.household import Household
 from apprentice.environments.household.rooms import SIZES
 from apprentice.environments.household.world import NAMED
@@ -32,28 +32,28 @@ from apprentice.state.errors import BadInput, MissingPart, UnknownName
 
 GROUP: Final = "apprentice.environments"
 DATASETS: Final = ("chat", "qa")
-_HOUSEHOLD: Final = ("north", "small")  # world and size when a name leaves them out
-_REMEMBERED: Final = 256  # environments are small, but names like household/w17/small are endless
+_HOUSEHOLD: Final = ("north", "small")  # world and size if a name omits them
+_CACHE_SIZE: Final = 256  # environments are small, but there is no end of names like household/w17
 
 
 class Provider(Protocol):
-    """What an installed package offers: an entry point, or whatever else loads a factory."""
+    """A source of an environment: an entry point, or another object that loads a factory."""
 
     @property
     def name(self) -> str:
-        """Return the first part of the names of its environments."""
+        """Return the first part of the environments' names."""
 
     @property
     def value(self) -> str:
-        """Return where it is, for errors."""
+        """Return where the factory comes from; error messages quote it."""
 
     def load(self) -> Any:
         """Return the callable that makes the environment."""
 
 
 @dataclass(frozen=True)
-class Provided:
-    """An environment that code offers, in the place of a package's entry point."""
+class FactoryProvider:
+    """A provider whose factory comes from code, not from a package's entry point."""
 
     name: str
     make: Callable[..., Environment]
@@ -65,7 +65,7 @@ class Provided:
 
 
 def installed() -> Iterable[Provider]:
-    """Return what installed packages offer."""
+    """Return the providers of all installed packages."""
     return entry_points(group=GROUP)
 
 
@@ -73,10 +73,11 @@ class Environments:
     """The environments of one workspace.
 
     Args:
-        tasks: the folder of datasets, `qa/<name>.jsonl` and `chat/<name>.jsonl`; None for none.
-        alfworld: the folder of the ALFWorld games; their usual place when None.
-        own: further environments, each by what makes it; they are asked for as entry points are.
-        providers: what packages offer, looked up whenever a name is.
+        tasks: the folder of datasets, `qa/<name>.jsonl` and `chat/<name>.jsonl`; None if there
+            are no datasets.
+        alfworld: the folder of the ALFWorld games; None for the default of alfworld-download.
+        own: name -> factory of a further environment. Its names work like those of entry points.
+        providers: a function that returns the providers of packages; each look-up calls it.
     """
 
     def __init__(
@@ -88,46 +89,47 @@ class Environments:
     ) -> None:
         self.tasks = tasks
         self.alfworld = alfworld
-        self._own = [Provided(name, make) for name, make in (own or {}).items()]
+        self._own = [FactoryProvider(name, make) for name, make in (own or {}).items()]
         self._providers = providers
-        self._made: OrderedDict[str, Environment] = OrderedDict()
+        self._cache: OrderedDict[str, Environment] = OrderedDict()
         self._lock = Lock()
 
     def get(self, name: str) -> Environment:
-        """Return the environment of a name; the same name gives the same object.
+        """Return the environment of a name; the same name always gives the same object.
 
         Raises:
-            UnknownName: if there is no such environment; names the nearest one.
-            BrokenData: if a dataset's lines cannot be read.
-            BadInput: if an entry point does not take the arguments in the name.
-            MissingPart: if an entry point cannot be loaded or gives something else.
+            UnknownName: if there is no such environment; the message names the nearest one.
+            BrokenData: if a dataset has lines that cannot be read.
+            BadInput: if a factory does not accept the arguments in the name.
+            MissingPart: if a factory cannot be loaded or does not return an `Environment`.
         """
         with self._lock:
-            if name in self._made:
-                self._made.move_to_end(name)
-                return self._made[name]
-        made = self._make(name)
+            if name in self._cache:
+                self._cache.move_to_end(name)
+                return self._cache[name]
+        environment = self._make(name)
         with self._lock:
-            made = self._made.setdefault(name, made)  # another thread may have been quicker
-            while len(self._made) > _REMEMBERED:
-                self._made.popitem(last=False)
-        return made
+            # Another thread may have stored one of the same name first.
+            environment = self._cache.setdefault(name, environment)
+            while len(self._cache) > _CACHE_SIZE:
+                self._cache.popitem(last=False)
+        return environment
 
     def known(self) -> tuple[str, ...]:
-        """List the names that exist, sorted; entry points appear without arguments."""
+        """List all names, sorted; entry points appear without arguments."""
         households = {f"household/{world}/{size}" for world in NAMED for size in SIZES}
-        datasets = {name for kind in DATASETS for name in offered(self.tasks, kind)}
-        provided = set(self._provided())
+        datasets = {name for kind in DATASETS for name in dataset_names(self.tasks, kind)}
+        providers = set(self._providers_by_name())
         toolcalls = {"toolcalls", *(f"toolcalls/{domain}" for domain in DOMAINS)}
         return tuple(
-            sorted({"alfworld", "household", *households, *toolcalls, *datasets, *provided})
+            sorted({"alfworld", "household", *households, *toolcalls, *datasets, *providers})
         )
 
     def covered(self, name: str) -> list[str]:
-        """List an environment and those beneath it; blocks on files."""
+        """List an environment and those whose names begin with its name; this reads files."""
         return sorted({name, *(each for each in self.known() if covers(name, each))})
 
-    def _provided(self) -> dict[str, Provider]:
+    def _providers_by_name(self) -> dict[str, Provider]:
         return {point.name: point for point in (*self._providers(), *self._own)}
 
     def _make(self, name: str) -> Environment:
@@ -135,7 +137,7 @@ class Environments:
         if first == "household" and len(rest) <= len(_HOUSEHOLD):
             return _household(*rest, *_HOUSEHOLD[len(rest) :])
         if name == "alfworld":
-            # Imported when asked for, as an entry point's module is.
+            # Only a caller that needs the games imports their module.
             from apprentice.environments.alfworld import Alfworld
 
             return Alfworld(self.alfworld)
@@ -145,23 +147,23 @@ class Environments:
             return Toolcalls(*rest)
         if first in DATASETS and len(rest) == 1:
             return Qa(rest[0], self.tasks) if first == "qa" else Chat(rest[0], self.tasks)
-        provided = self._provided()
-        if first not in provided:
+        providers = self._providers_by_name()
+        if first not in providers:
             raise UnknownName("environment", name, self.known())
-        return _provided(provided[first], rest)
+        return _call(providers[first], rest)
 
 
 def covers(environment: str, name: str) -> bool:
-    """Tell whether an environment is the one that is meant, or beneath it."""
+    """Return whether a name is that of an environment or begins with it, followed by a slash."""
     return name == environment or name.startswith(f"{environment}/")
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_SIZE)
 def _household(world: str, size: str) -> Household:
     return Household(world, size)
 
 
-def _provided(point: Provider, arguments: list[str]) -> Environment:
+def _call(point: Provider, arguments: list[str]) -> Environment:
     try:
         factory = point.load()
     except (ImportError, AttributeError) as error:
@@ -175,10 +177,10 @@ def _provided(point: Provider, arguments: list[str]) -> Environment:
         raise BadInput(
             f"The environment {point.name!r} does not take the arguments {arguments} ({error})."
         ) from error
-    made = factory(*arguments)
-    if not isinstance(made, Environment):
+    environment = factory(*arguments)
+    if not isinstance(environment, Environment):
         raise MissingPart(
-            f"The entry point {point.name!r} ({point.value}) gives a {type(made).__name__}, not "
-            "an Environment. See environments/protocol.py for what it has to offer."
+            f"The entry point {point.name!r} ({point.value}) gives a {type(environment).__name__}, "
+            "not an Environment. Implement the protocol in environments/protocol.py."
         )
-    return made
+    return environment

@@ -1,1 +1,1 @@
-"""Runnable examples, each run by a test."""
+"""Runnable examples; a test runs each of them."""

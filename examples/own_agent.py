@@ -2,10 +2,10 @@
 
     python -m examples.own_agent
 
-The agent here is a few lines of plain Python, in place of which any chat model, compiled graph
-or function from messages to a turn will do. It searches a room place by place, in the order of
-the lesson it is shown, if it is shown one. The judge marks down what took long. The reflector
-is plain Python too; leave it out, and the model that the run's context names reflects.
+The agent here is a few lines of plain Python. A chat model, a compiled graph or any function from
+messages to a turn can take its place. The agent searches a room place by place; if its prompt has a
+reflection, it searches the places of the reflection first. The judge lowers the score of long
+attempts. The reflector is plain Python too. Without one, the model in the run's context reflects.
 """
 
 from __future__ import annotations
@@ -26,43 +26,45 @@ TASK = Task(environment="household/north/full", id="test/12")
 
 
 def agent(messages: Sequence[AnyMessage]) -> str:
-    """Go to one place after another, those of the lesson first, and look at what is there."""
-    prompt, opening, *rest = (message.text for message in messages)
-    tried = [text.removeprefix("go to ") for text in rest[::2] if text.startswith("go to ")]
+    """Go to one place after another, those of the reflection first, and open closed places."""
+    prompt, first_text, *rest = (message.text for message in messages)
+    past = [text.removeprefix("go to ") for text in rest[::2] if text.startswith("go to ")]
     if rest and rest[-1].endswith("is closed."):
-        return f"open {tried[-1]}"
-    told = re.findall(r"look at ([a-z]+ \d+)", prompt)
-    left = [place for place in [*told, *places_in(opening)] if place not in tried]
+        return f"open {past[-1]}"
+    hints = re.findall(r"look at ([a-z]+ \d+)", prompt)
+    left = [place for place in [*hints, *places_in(first_text)] if place not in past]
     return f"go to {left[0]}" if left else "look"
 
 
 def judge(task: Task, messages: Sequence[AnyMessage], verdict: Verdict) -> Verdict:
-    """Be content when the thing was seen, and the more so the sooner."""
+    """Return success if the agent saw the thing; the score is higher the sooner it saw it."""
     goal = parse_goal(task.instruction)
-    seen = [message.text for message in messages[2:] if message.type == "human"]
-    found = [turn for turn, text in enumerate(seen, 1) if goal and f"{goal.thing} 1" in text]
-    if not found:
+    observations = [message.text for message in messages[2:] if message.type == "human"]
+    sightings = [
+        turn for turn, text in enumerate(observations, 1) if goal and f"{goal.thing} 1" in text
+    ]
+    if not sightings:
         return Verdict(success=False, score=0, source="rule", feedback="It was never seen.")
-    return Verdict(success=True, score=1 / found[0], source="rule", feedback="It was seen.")
+    return Verdict(success=True, score=1 / sightings[0], source="rule", feedback="It was seen.")
 
 
 def reflector(messages: Sequence[AnyMessage]) -> str:
-    """Say which places the failed attempt has left out."""
+    """Write which places the failed attempt did not visit."""
     attempt, _, _ = messages[-1].text.partition("STATUS: FAIL")
-    opening, _, turns = attempt.partition("\n> ")
-    left = [place for place in places_in(opening) if f"go to {place}" not in f"> {turns}"]
+    first_text, _, turns = attempt.partition("\n> ")
+    left = [place for place in places_in(first_text) if f"go to {place}" not in f"> {turns}"]
     return "Next I " + ", ".join(f"look at {place}" for place in left[:12]) + "."
 
 
 async def main() -> dict[str, Any]:
-    """Try up to four times."""
+    """Attempt the task up to four times and print each trial."""
     graph = build(agent=agent, judge=judge, reflector=reflector).compile(name="reflexion")
-    ended = await graph.ainvoke({"task": TASK}, context=Context(max_trials=4))
-    print(f"{ended['task'].instruction} -> {ended['outcome']} after {ended['trials']} trials")
-    for attempt in ended["attempts"]:
+    result = await graph.ainvoke({"task": TASK}, context=Context(max_trials=4))
+    print(f"{result['task'].instruction} -> {result['outcome']} after {result['trials']} trials")
+    for attempt in result["attempts"]:
         turns = sum(message.type == "ai" for message in attempt.messages)
         print(f"  trial {attempt.trial}: {turns} turns, {attempt.verdict.feedback}")
-    return ended
+    return result
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ project's own of what is in the file:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, Final, get_args, get_type_hints
@@ -52,25 +52,25 @@ RENAMED: Final[Mapping[str, str]] = {
     "state.advice.Advice": "apprentice.state.advice.Advice",
     "state.advice.Circumstances": "apprentice.state.advice.Circumstances",
     "state.advice.Cost": "apprentice.state.advice.Cost",
-    "state.advice.Evidence": "apprentice.state.advice.Evidence",
+    "state.advice.Evidence": "apprentice.state.advice.AvailableData",
     "state.advice.Limits": "apprentice.state.advice.Limits",
-    "state.advice.Overruling": "apprentice.state.advice.Overruling",
+    "state.advice.Overruling": "apprentice.state.advice.Override",
     "state.advice.Reason": "apprentice.state.advice.Reason",
-    "state.expel.Counts": "apprentice.state.expel.Counts",
+    "state.expel.Counts": "apprentice.state.expel.OperationCounts",
     "state.expel.ForTask": "apprentice.state.expel.ForTask",
-    "state.experience.Recalled": "apprentice.state.experience.Recalled",
+    "state.experience.Recalled": "apprentice.state.experience.Recollection",
     "state.feedback.SentVerdict": "apprentice.state.feedback.SentVerdict",
     "state.gate.Decision": "apprentice.state.gate.Decision",
     "state.gate.Family": "apprentice.state.gate.Family",
     "state.gate.Numbers": "apprentice.state.gate.Numbers",
-    "state.gathering.Evidence": "apprentice.state.gathering.Evidence",
-    "state.insights.Admitted": "apprentice.state.insights.Admitted",
-    "state.insights.Drawn": "apprentice.state.insights.Drawn",
+    "state.gathering.Evidence": "apprentice.state.critique.CritiqueEvidence",
+    "state.insights.Admitted": "apprentice.state.insights.Admission",
+    "state.insights.Drawn": "apprentice.state.insights.InsightDraft",
     "state.insights.Experiment": "apprentice.state.insights.Experiment",
     "state.insights.Insight": "apprentice.state.insights.Insight",
     "state.insights.Plan": "apprentice.state.insights.Plan",
-    "state.insights.Quarantined": "apprentice.state.insights.Quarantined",
-    "state.insights.Report": "apprentice.state.insights.Report",
+    "state.insights.Quarantined": "apprentice.state.insights.QuarantinedInsight",
+    "state.insights.Report": "apprentice.state.insights.InsightReport",
     "state.nouns.InView": "apprentice.state.nouns.InView",
     "state.nouns.Reflection": "apprentice.state.nouns.Reflection",
     "state.nouns.Task": "apprentice.state.nouns.Task",
@@ -79,16 +79,75 @@ RENAMED: Final[Mapping[str, str]] = {
     "state.nouns.Verdict": "apprentice.state.nouns.Verdict",
     "state.prompts.Shown": "apprentice.state.prompts.Shown",
     "state.releases.Release": "apprentice.state.releases.Release",
-    "state.review.Change": "apprentice.state.review.Change",
-    "state.review.Quarantined": "apprentice.state.review.Quarantined",
+    "state.review.Change": "apprentice.state.review.RuleChange",
+    "state.review.Quarantined": "apprentice.state.review.QuarantinedOperation",
     "state.rules.Operation": "apprentice.state.rules.Operation",
-    "state.rules.Rejected": "apprentice.state.rules.Rejected",
+    "state.rules.Rejected": "apprentice.state.rules.Rejection",
     "state.rules.Rule": "apprentice.state.rules.Rule",
+    # Then names got qualifiers.
+    "apprentice.state.advice.Evidence": "apprentice.state.advice.AvailableData",
+    "apprentice.state.advice.Overruling": "apprentice.state.advice.Override",
+    "apprentice.state.expel.Counts": "apprentice.state.expel.OperationCounts",
+    "apprentice.state.experience.Recalled": "apprentice.state.experience.Recollection",
+    "apprentice.state.gathering.Evidence": "apprentice.state.critique.CritiqueEvidence",
+    "apprentice.state.insights.Admitted": "apprentice.state.insights.Admission",
+    "apprentice.state.insights.Drawn": "apprentice.state.insights.InsightDraft",
+    "apprentice.state.insights.Quarantined": "apprentice.state.insights.QuarantinedInsight",
+    "apprentice.state.insights.Report": "apprentice.state.insights.InsightReport",
+    "apprentice.state.review.Change": "apprentice.state.review.RuleChange",
+    "apprentice.state.review.Quarantined": "apprentice.state.review.QuarantinedOperation",
+    "apprentice.state.rules.Rejected": "apprentice.state.rules.Rejection",
 }
 """Today's name of each class that was moved or renamed, by the name that it was stored with.
 
 Add a line when a class of a graph's state gets another name, and mend the lines that lead to it.
 """
+
+_FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "apprentice.state.advice.AvailableData": {
+        "graded": "can_grade",
+        "hosted": "is_hosted",
+        "solved": "successes",
+    },
+    "apprentice.state.advice.Circumstances": {"overruling": "override"},
+    "apprentice.state.insights.Plan": {"admitted": "admissions"},
+}
+"""Today's names of fields of classes, by the class's name of today and the field's old one."""
+
+_CHANNELS: Final[Sequence[tuple[frozenset[str], Mapping[str, str]]]] = (
+    (frozenset({"in_view", "moments"}), {"moments": "similar_steps"}),
+    (frozenset({"background", "reflecting"}), {"reflecting": "reflection_usage"}),
+    (
+        frozenset({"background", "adapting"}),
+        {"adapting": "plan_usage", "recalled": "recollections"},
+    ),
+    (
+        frozenset({"tasks_drawn", "reviewed"}),
+        {"rejected": "rejections", "reviewed": "ask_person"},
+    ),
+    (
+        frozenset({"book_name", "reports"}),
+        {
+            "book_name": "collection_name",
+            "done": "reports_done",
+            "drawn": "draft",
+            "reviewed": "ask_person",
+        },
+    ),
+    (frozenset({"id", "judgement"}), {"kept": "effect", "said": "named_fields"}),
+    (
+        frozenset({"job_settings", "stripped"}),
+        {
+            "following": "follow_job",
+            "kept": "other_environments",
+            "launched": "job_launched",
+            "seen": "surveyed_until",
+            "stripped": "strip_views",
+        },
+    ),
+)
+"""Today's names of fields of the graphs' states, by the old ones, and fields that tell which graph
+a checkpoint is of."""
 
 _CLASSES: Final = (
     EXT_CONSTRUCTOR_SINGLE_ARG,
@@ -113,11 +172,14 @@ class CheckpointSerializer(JsonPlusSerializer):
 
     @override
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """Return a value, with classes of today's names."""
+        """Return a value, with the names that classes and fields of states have today."""
         kind, stored = data
         if kind == "msgpack" and _renamed().search(stored):
             stored = ormsgpack.packb(_unpacked(stored), option=_OPTION)
-        return super().loads_typed((kind, stored))
+        value = super().loads_typed((kind, stored))
+        if isinstance(value, dict) and isinstance(value.get("channel_values"), dict):
+            return _with_fields(value)
+        return value
 
 
 @cache
@@ -147,6 +209,25 @@ def _renamed() -> re.Pattern[bytes]:
     return re.compile(rb"[\xa0-\xbf\xd9].?(?:%s)" % b"|".join(map(re.escape, modules)), re.DOTALL)
 
 
+def _with_fields(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint under the field names of today."""
+    fields = checkpoint["channel_values"].keys()
+    for signature, names in _CHANNELS:
+        if signature <= fields:
+            seen = checkpoint["versions_seen"]
+            return {
+                **checkpoint,
+                "channel_values": _with_keys(checkpoint["channel_values"], names),
+                "channel_versions": _with_keys(checkpoint["channel_versions"], names),
+                "versions_seen": {node: _with_keys(each, names) for node, each in seen.items()},
+            }
+    return checkpoint
+
+
+def _with_keys(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in values.items()}
+
+
 def _unpacked(stored: bytes) -> Any:
     return ormsgpack.unpackb(stored, ext_hook=_rewritten, option=_OPTION)
 
@@ -157,7 +238,10 @@ def _rewritten(code: int, stored: bytes) -> ormsgpack.Ext:
         return ormsgpack.Ext(code, ormsgpack.packb(_unpacked(stored), option=_OPTION))
     if code not in _CLASSES:
         return ormsgpack.Ext(code, stored)
-    module, name, *rest = _unpacked(stored)
+    module, name, content, *rest = _unpacked(stored)
     stored_as = f"{module}.{name}"
-    module, _, name = RENAMED.get(stored_as, stored_as).rpartition(".")
-    return ormsgpack.Ext(code, ormsgpack.packb([module, name, *rest], option=_OPTION))
+    called = RENAMED.get(stored_as, stored_as)
+    if fields := _FIELDS.get(called):
+        content = _with_keys(content, fields)
+    module, _, name = called.rpartition(".")
+    return ormsgpack.Ext(code, ormsgpack.packb([module, name, content, *rest], option=_OPTION))

@@ -29,6 +29,7 @@ from transformers.utils import logging
 
 from apprentice.models.fit import check_fit
 from apprentice.models.llama import Llama, is_plain
+from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import check_adapter
 from apprentice.models.toolcalls import plain_turns
 from apprentice.state.errors import BrokenData
@@ -306,6 +307,7 @@ def _adapted(
     twin = copy.deepcopy(model, shared)
     if tokenizer is not None:
         make_room(twin, tokenizer)
+    ignore_deprecated_attribute()
     adapted = PeftModel.from_pretrained(twin, folder, torch_device=str(model.device))
     # A safe merge makes new tensors; the other kind would write into the shared ones.
     merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)

@@ -1,5 +1,5 @@
-"""The ground floor: the nouns everything speaks, and the prompts made of them.
+"""Data types, pure functions and prompts that all other rooms use.
 
-Pure data and pure functions. Nothing here touches a file, a model, the network or the clock,
-and nothing here imports another room.
+Nothing here touches a file, a model, the network or the clock, and nothing here imports another
+room.
 """

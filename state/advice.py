@@ -1,4 +1,4 @@
-"""The nouns of fine-tuning: what is at hand, what is asked for, and the advice that follows."""
+"""Types of the fine-tuning advisor: the available data, the circumstances, and the advice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Money = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class Limits(Noun):
-    """What a small model has to keep within; 0 and false ask for nothing."""
+    """Limits that a small model has to meet. 0 and false mean no limit."""
 
     memory_gb: float = Field(
         default=0, ge=0, le=10_000, title="Memory", description="Gigabytes to serve it from."
@@ -38,7 +38,7 @@ class Limits(Noun):
 
 
 class Override(Noun):
-    """A person's decision against the advice, which is kept with it."""
+    """A person's decision against the advice. It is stored with the advice."""
 
     tune: bool = Field(default=True, title="Fine-tune")
     method: Method | None = Field(default=None, title="Method")
@@ -47,10 +47,7 @@ class Override(Noun):
 
 
 class Circumstances(Noun):
-    """What the attempts cannot tell: what for, how much of it, and at which prices.
-
-    Prices are in any one currency.
-    """
+    """What attempts do not show: the needs, the volume and the prices, all in one currency."""
 
     needs: tuple[Need, ...] = Field(
         default=(), max_length=5, title="Needs", description="What prompts did not achieve."
@@ -84,18 +81,18 @@ class Circumstances(Noun):
 
 
 class AvailableData(Noun):
-    """What is at hand to learn from.
+    """The data that a fine-tune could learn from.
 
     Attributes:
-        rows: usable rows, by method.
-        tasks: different tasks they come from.
-        attempts: judged attempts on training tasks.
-        solved: how many of those succeeded.
-        shown_tokens: mean tokens of what was in view beside the task, an attempt.
-        tokens: that a training would read or write in all its epochs, by method.
+        rows: number of usable rows, by method.
+        tasks: number of different tasks they come from.
+        attempts: number of attempts on training tasks that have a verdict.
+        successes: how many of those succeeded.
+        shown_tokens: tokens shown beside the task, the mean per attempt.
+        tokens: tokens that a job would read or write in all its epochs, by method.
         last: the method of the adapter in use; None when there is none.
-        graded: whether attempts can be graded again, by an environment or graders.
-        hosted: whether the base model is somebody else's server.
+        can_grade: whether an environment or graders can grade attempts again.
+        is_hosted: whether the base model runs on somebody else's server.
     """
 
     rows: dict[Method, int] = Field(default_factory=dict)
@@ -118,7 +115,7 @@ class Reason(Noun):
 
 
 class Cost(Noun):
-    """What a fine-tune costs and saves, and after how many days it has paid; None for never."""
+    """What a fine-tune costs and saves. `break_even_days` is None if it never pays."""
 
     training: float
     upkeep_per_month: float
@@ -127,7 +124,7 @@ class Cost(Noun):
 
 
 class Advice(Noun):
-    """Whether to fine-tune and how, with every reason; `overruled` when a person decided else."""
+    """Whether to fine-tune and how, with every reason. `overruled` is a person's other decision."""
 
     tune: bool
     method: Method | None
@@ -137,7 +134,7 @@ class Advice(Noun):
     overruled: Override | None = None
 
     def sentences(self) -> str:
-        """Return the advice as a person reads it."""
+        """Return the advice as text for people."""
         head = f"Fine-tune with {self.method}." if self.tune else "Do not fine-tune now."
         if self.overruled:
             by = f" by {self.overruled.by}" if self.overruled.by else ""

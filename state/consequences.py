@@ -1,13 +1,13 @@
-"""What a rule may order only with a person's word: acts that reach beyond the task.
+"""Acts that reach beyond the task: a rule that orders one needs a person's approval.
 
-A rule learned from transcripts says where things are and what works. One that gives data or money
-away, destroys, does without a check, claims somebody's authority, endangers or deceives may be
-right too, but nobody should learn it from a transcript unseen. Each kind of act is a few verbs
-with a few objects shortly after them, so that a flagged rule can say what was found in it.
+A rule learned from transcripts says where things are and what works. A rule may also give away
+data or money, destroy something, skip a check, claim somebody's authority, endanger people or
+deceive them. Such a rule may be right, but a person has to see it first. Each kind of act is a few
+verbs, with a few objects shortly after them, so the reason for a flag can quote the rule.
 
-It knows plain wordings of ordinary acts, in English; of orders that were worded after the table
-was made it stops about a quarter. `state/corroboration.py` looks at where a rule's words come from
-instead.
+The table covers plain English wordings of ordinary acts. Of orders that were written after the
+table was made, it stops about a quarter. `state/corroboration.py` looks at where a rule's words
+come from instead.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Final, NamedTuple
 
 
 class _Act(NamedTuple):
-    """A kind of act: what it is called, and how it reads."""
+    """A kind of act: its name, and the pattern of its wordings."""
 
     what: str
     pattern: re.Pattern[str]
 
 
 def _words(words: str) -> str:
-    """Make a pattern of words: '*' is any ending, '~' an s or none, '_' a space, '.' any word."""
+    """Make a pattern of words: '*' is any ending, '~' an optional s, '_' a space, '.' any word."""
     pattern = "|".join(words.split())
     for sign, meaning in (("*", r"[\w']*"), ("~", "s?"), (".", r"[\w']+"), ("_", r"[\s-]+")):
         pattern = pattern.replace(sign, meaning)
@@ -32,13 +32,13 @@ def _words(words: str) -> str:
 
 
 def _act(what: str, verbs: str, objects: str = "", within: int = 6) -> _Act:
-    """Describe an act by verbs, and by objects that follow them with at most so many words between.
+    """Describe an act by its verbs and by the objects that follow them.
 
     Args:
         what: its name.
         verbs: words, as `_words` reads them.
         objects: words as well; none if the verbs say it all.
-        within: how many words may stand between.
+        within: how many words may stand between verb and object.
     """
     after = rf"(?:\W+[\w'$]+){{0,{within}}}?\W+(?:{_words(objects)})" if objects else ""
     return _Act(what, re.compile(rf"\b(?:{_words(verbs)}){after}(?!\w)"))
@@ -303,11 +303,11 @@ _FORBIDDEN: Final = re.compile(
     r"instead of|rather than)\s+(?:\w+ly\s+|ever\s+)?"
     r"|\b(?:ask|confirm|check|verify|permission|consent|approval)\b.{0,60}\bbefore (?:you )?)$"
 )
-"""What comes right before an act that a rule forbids, or makes wait for somebody's word."""
+"""Words right before an act that a rule forbids, or allows only after somebody agrees."""
 
 
 def beyond_the_task(text: str) -> str | None:
-    """Return which act beyond the task a rule orders, as 'an order to …: what was found'; or None.
+    """Return the act beyond the task that a rule orders, as 'an order to …: its words'; or None.
 
     Args:
         text: a rule in lower case, without accents.
@@ -317,6 +317,6 @@ def beyond_the_task(text: str) -> str | None:
         while match:
             if not _FORBIDDEN.search(text[: match.start()]):
                 return f"{act.what}: {match[0][:60]!r}"
-            # What is forbidden may have taken its object from an order that follows it.
+            # A forbidden act's object may belong to an order that follows: search on.
             match = act.pattern.search(text, match.start() + 1)
     return None

@@ -26,15 +26,24 @@ Recall = Literal["hybrid", "meaning", "text", "type", "random", "fixed"]
 MAX_SHOWN = 20
 MAX_SEED = 2**31 - 1
 NO_ADAPTER = "none"
-"""In place of an adapter's name: none, whatever is released."""
+"""In place of an adapter's name: use no adapter, even if one is released."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """The settings of a run."""
+    """The settings of a run.
+
+    Example:
+        >>> Context(max_trials=3).max_trials
+        3
+    """
 
     tenant: Annotated[
-        Name, Field(title="Tenant", description="Whose memory this run reads and writes.")
+        Name,
+        Field(
+            title="Tenant",
+            description="Whose experience, rules and reflections this run reads and writes.",
+        ),
     ] = "default"
     model: Annotated[
         str,
@@ -56,28 +65,33 @@ class Context:
     ] = ""
     temperature: Annotated[
         float,
-        Field(title="Temperature", description="0 always takes the likeliest token.", ge=0, le=2),
+        Field(title="Temperature", description="0 always takes the most likely token.", ge=0, le=2),
     ] = 0.0
     max_tokens: Annotated[
         int,
-        Field(title="Longest turn", description="Tokens a turn may have.", ge=8, le=4096),
+        Field(
+            title="Longest turn",
+            description="Tokens per turn of the agent, at most.",
+            ge=8,
+            le=4096,
+        ),
     ] = 128
     seed: Annotated[
         int,
-        Field(title="Seed", description="Fixes what is sampled.", ge=0, le=MAX_SEED),
+        Field(title="Seed", description="Makes sampling repeatable.", ge=0, le=MAX_SEED),
     ] = 0
     judge: Annotated[
         JudgeName,
         Field(
             title="Judge",
-            description="Who judges open tasks: a model, a person, or feedback that comes later.",
+            description="Who grades open tasks: a model, a person, or feedback that comes later.",
         ),
     ] = "model"
     judge_model: Annotated[
         str,
         Field(
             title="Judge's model",
-            description="provider:model that judges open tasks; empty for the agent's own.",
+            description="provider:model that grades open tasks; empty for the agent's own model.",
             max_length=200,
         ),
     ] = ""
@@ -85,21 +99,26 @@ class Context:
         Recall,
         Field(
             title="Recall",
-            description="How what is shown is chosen: by meaning and text (hybrid) or one of "
-            "them, by type of task, at random, or from a fixed set.",
+            description="How exemplars, reflections and steps are selected: by meaning and text "
+            "(hybrid), by one of the two, by type of task, at random, or from a fixed set.",
         ),
     ] = "hybrid"
     exemplar_set: Annotated[
         str,
         Field(
-            title="Fixed set",
-            description="Name of a set of examples that the server offers; for recall 'fixed'.",
+            title="Exemplar set",
+            description="Name of a set of exemplars on the server; only for recall 'fixed'.",
             max_length=80,
         ),
     ] = ""
     exemplars: Annotated[
         int,
-        Field(title="Exemplars", description="Solved tasks shown, at most.", ge=0, le=MAX_SHOWN),
+        Field(
+            title="Exemplars",
+            description="Transcripts of solved tasks shown, at most.",
+            ge=0,
+            le=MAX_SHOWN,
+        ),
     ] = 3
     failures: Annotated[
         int,
@@ -113,9 +132,9 @@ class Context:
     similar_steps: Annotated[
         int,
         Field(
-            title="Moments",
-            description="Single steps of solved tasks shown, at most: recalled anew in every "
-            "turn, from what was seen last.",
+            title="Similar steps",
+            description="Single steps of solved tasks shown, at most. Each turn recalls the steps "
+            "that fit the latest observation.",
             ge=0,
             le=MAX_SHOWN,
         ),
@@ -123,7 +142,7 @@ class Context:
     similar_reflections: Annotated[
         int,
         Field(
-            title="Lessons",
+            title="Similar reflections",
             description="Reflections on similar tasks shown, at most.",
             ge=0,
             le=MAX_SHOWN,
@@ -133,14 +152,15 @@ class Context:
         bool,
         Field(
             title="Adapt",
-            description="Let the model make a plan of the best exemplar, shown in its place.",
+            description="The model turns the best exemplar into a plan. The prompt shows the plan "
+            "in place of the exemplar.",
         ),
     ] = False
     threshold: Annotated[
         float,
         Field(
             title="Threshold",
-            description="Least similarity of what is recalled by meaning.",
+            description="Lowest similarity at which something is recalled by meaning.",
             ge=0,
             le=1,
         ),
@@ -149,7 +169,7 @@ class Context:
         float,
         Field(
             title="Diversity",
-            description="0 recalls the most relevant, towards 1 what differs from each other.",
+            description="0 recalls the most relevant; values towards 1 recall what differs more.",
             ge=0,
             le=1,
         ),
@@ -158,8 +178,9 @@ class Context:
         int,
         Field(
             title="Tokens shown",
-            description="Tokens that what is recalled may have, counted as the model does: once "
-            "for the attempt, once for the moments of a turn. 0 for any.",
+            description="Tokens of what is recalled, at most, counted by the model's tokenizer. "
+            "The limit holds for the attempt, and again for the similar steps of each turn. 0: no "
+            "limit.",
             ge=0,
             le=1_000_000,
         ),
@@ -170,19 +191,17 @@ class Context:
     ] = 6
     strategy: Annotated[
         Strategy,
-        Field(title="Strategy", description="What a further attempt is shown of earlier ones."),
+        Field(title="Strategy", description="What a retry is shown of the earlier attempts."),
     ] = "reflection"
     window: Annotated[
         int,
-        Field(
-            title="Window", description="How many of the latest reflections are shown.", ge=1, le=10
-        ),
+        Field(title="Window", description="Latest reflections shown, at most.", ge=1, le=10),
     ] = 3
     rules: Annotated[
         str,
         Field(
             title="Rules",
-            description="Released rules that prompts show: current, none, or a release's id.",
+            description="Which released rules prompts show: current, none, or a release's id.",
             min_length=1,
             max_length=200,
         ),
@@ -192,7 +211,7 @@ class Context:
         bool,
         Field(
             title="Record",
-            description="Keep every attempt in the experience memory, where there is one.",
+            description="Store every attempt in the experience memory, if there is one.",
         ),
     ] = True
 
@@ -217,7 +236,7 @@ class Context:
 
     @classmethod
     def of(cls, runtime: Runtime[Any]) -> Context:
-        """Return the run's settings; none given, or a foreign parent's, means the defaults."""
+        """Return the run's settings. Without any, or with those of another graph, the defaults."""
         return runtime.context if isinstance(runtime.context, cls) else _defaults()
 
 
@@ -227,10 +246,10 @@ def check_names(settings: Iterable[str]) -> None:
     Raises:
         UnknownName: there is no such setting.
     """
-    known = [field.name for field in fields(Context)]
+    names = [field.name for field in fields(Context)]
     for name in settings:
-        if name not in known:
-            raise UnknownName("setting", name, known)
+        if name not in names:
+            raise UnknownName("setting", name, names)
 
 
 @cache

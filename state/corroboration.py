@@ -1,9 +1,9 @@
-"""Whose words a rule is made of: what a single task brings in may have been planted there.
+"""Corroboration: a rule whose words come from one task alone may be planted.
 
-Whoever gets a sentence into one transcript, on a web page or in a note, may get a model to repeat
-it as a rule. Then the rule speaks of things that no other task speaks of. What is learned about an
-environment is in the transcripts of several tasks, and a model's own general words are in none; so
-a rule that takes several words from one task alone waits for a person, whatever it says.
+An attacker can place a sentence in one transcript, on a web page or in a note, and a model may
+repeat it as a rule. Such a rule speaks of things that no other task speaks of. Knowledge about an
+environment appears in the transcripts of several tasks, and a model's own general words appear in
+none. So a rule that takes several words from one task alone waits for a person.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from apprentice.state.nouns import Trajectory, text_of
 from apprentice.state.rules import likeness
 
 FEWEST: Final = 4
-"""Tasks from which on it can be told what only one of them brings in."""
+"""Number of tasks from which on the check works."""
 BORROWED: Final = 2
-"""Words of a single task from which on a rule is stopped: one may be a rare thing's name."""
+"""Number of words of a single task that stop a rule. One word may be a rare thing's name."""
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _COMMON: Final = frozenset(
     """
@@ -36,11 +36,11 @@ _ENDING: Final = re.compile(r"(?<=\w{3})(?:ing|ed|es|s|e)$")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """How many tasks each word was met in; endings are left out of account.
+    """How many tasks each word occurs in. Words that differ only in their endings are one.
 
     Attributes:
-        tasks: how many tasks there are.
-        met: by word, in how many of them.
+        tasks: number of tasks.
+        tasks_by_word: by word, the number of tasks that it occurs in.
     """
 
     tasks: int = 0
@@ -48,7 +48,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, attempts: Iterable[Trajectory]) -> Self:
-        """Read what agents were told in their attempts; those at one task count together."""
+        """Read the messages that agents received; attempts at one task count together."""
         by_task: dict[str, set[str]] = {}
         for attempt in attempts:
             words = by_task.setdefault(attempt.task.id, set())
@@ -64,7 +64,7 @@ class Vocabulary:
 
         Args:
             text: the rule.
-            known: rules whose words need no other source.
+            trusted_rules: rules whose words need no other source.
         """
         if self.tasks < FEWEST:
             return None
@@ -86,6 +86,6 @@ def _environment_messages(attempt: Trajectory) -> Iterable[AnyMessage]:
 
 
 def _words(text: str) -> dict[str, str]:
-    """Return a text's words as they are written, by what is left of them without endings."""
+    """Return a text's words as they are written, keyed by their stems."""
     words = set(_WORD.findall(likeness(text))) - _COMMON
     return {_ENDING.sub("", word): word for word in sorted(words)}

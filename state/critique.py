@@ -1,4 +1,4 @@
-"""From gathered attempts to the evidence that rules are drawn from, and what rests on it.
+"""Evidence for the critic: pairs and groups of attempts, cut to the room in a prompt.
 
 After ExpeL (Zhao et al. 2023, arXiv 2308.10144): every success of a task is compared with every
 failure of the same task, then successes of different tasks are looked at together.
@@ -14,9 +14,9 @@ from apprentice.state.nouns import Noun, Task, Trajectory
 from apprentice.state.reflexion import ReflexionOutcome
 
 CHUNK: Final = 8
-"""Successes that are looked at together."""
+"""Successes in one question to the critic."""
 ELIDED: Final = "…"
-"""Stands for the lines that a transcript had no room for."""
+"""Replaces the lines of a transcript that had no room."""
 
 
 class TaskAttempts(Noun):
@@ -34,7 +34,7 @@ class TaskAttempts(Noun):
 
 
 class CritiqueEvidence(Noun):
-    """What one question to the critic rests on.
+    """The attempts that one question to the critic shows.
 
     Attributes:
         kind: a success and a failure of one task, in this order, or successes of several tasks.
@@ -60,14 +60,14 @@ def extract_evidence(
     size: Callable[[Trajectory], int] = lambda _: 0,
     room: int | None = None,
 ) -> list[CritiqueEvidence]:
-    """Return the evidence in what was gathered: pairs, then chunks of successes.
+    """Return the evidence in tasks' attempts: pairs, then chunks of successes.
 
     Args:
-        gathered: tasks with their attempts.
+        task_attempts: tasks with their attempts.
         seed: shuffles the successes.
-        chunk: successes a chunk, at most.
+        chunk: successes per chunk, at most.
         size: counts an attempt's tokens.
-        room: tokens a chunk, at most; a success that has more is alone. None for any.
+        room: tokens per chunk, at most. A longer success stands alone. None: no limit.
     """
     pairs = [
         CritiqueEvidence(kind="pair", trajectories=(success.id, failure.id))
@@ -96,7 +96,7 @@ def _chunks(
     size: Callable[[Trajectory], int],
     room: int | None,
 ) -> Iterator[list[Trajectory]]:
-    """Put successes together in their order, as many as may be and have room."""
+    """Group successes in their order, up to the limits of number and tokens."""
     part: list[Trajectory] = []
     tokens = 0
     for success in successes:
@@ -111,18 +111,18 @@ def _chunks(
 
 
 def shorten(texts: Sequence[str], count: Callable[[str], int], room: int) -> list[str]:
-    """Return transcripts that have room together: the longest lose lines from their middle.
+    """Return transcripts that fit together: the longest lose lines from their middle.
 
     Args:
         texts: the transcripts.
         count: counts a text's tokens.
-        room: tokens that all may have together.
+        room: tokens of all transcripts together, at most.
     """
-    results, left = list(texts), room
+    results, room_left = list(texts), room
     places = sorted(range(len(texts)), key=lambda place: count(texts[place]))
     for number, place in enumerate(places):
-        results[place] = _cut(texts[place], count, left // (len(places) - number))
-        left -= count(results[place])
+        results[place] = _cut(texts[place], count, room_left // (len(places) - number))
+        room_left -= count(results[place])
     return results
 
 
@@ -138,7 +138,7 @@ def _cut(text: str, count: Callable[[str], int], room: int) -> str:
 
 
 def alternate_kinds(tasks: Iterable[Task], rng: Random) -> Iterator[Task]:
-    """Shuffle tasks so that kinds take turns for as long as they last."""
+    """Shuffle tasks so that kinds take turns until each runs out."""
     by_kind: dict[str, list[Task]] = {}
     for task in tasks:
         by_kind.setdefault(task.kind, []).append(task)

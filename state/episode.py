@@ -1,4 +1,4 @@
-"""What the episode graph reads, passes on and returns."""
+"""Types of the episode graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from langchain_core.messages import AnyMessage, RemoveMessage
 from langgraph.channels import EphemeralValue
 from langgraph.graph.message import add_messages
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.nouns import InView, Name, Task, Usage, Verdict
@@ -21,10 +21,9 @@ GivenTask = Annotated[
 
 
 class EpisodeInput(TypedDict, total=False):
-    """What to attempt, and what to show beside it.
+    """The task, and options of this run.
 
-    All but the task are values of one run alone: a later run on the same thread does not inherit
-    them.
+    Options do not carry over to a later run on the same thread.
     """
 
     task: Required[GivenTask]
@@ -35,14 +34,14 @@ class EpisodeInput(TypedDict, total=False):
     ]
     shown: Annotated[
         Shown,
-        Field(title="Shown", description="Rules, exemplars, lessons: what the prompt tells."),
+        Field(title="Shown", description="What the prompt shows: rules, exemplars, reflections."),
         EphemeralValue(Shown),
     ]
 
 
 @dataclass
 class EpisodeGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     task: object = None
     run: object = ""
@@ -79,18 +78,17 @@ class EpisodeOutput(TypedDict):
         str,
         Field(
             title="Trajectory",
-            description="The id that it is remembered under, for later feedback; empty where it "
-            "is not.",
+            description="Id of the stored attempt, for later feedback. Empty if it is not stored.",
         ),
     ]
 
 
-@validated
+@pydantic_dataclass
 class EpisodeState:
     """An attempt so far. The messages are the whole state of its environment.
 
-    `view` is what the first message shows; `moments` are shown with it in the next turn alone, and
-    are no part of the transcript.
+    `view` is what the first message shows. `similar_steps` are shown with it in the next turn only
+    and are not part of the transcript.
 
     Validated, because a state also comes from people's edits and from checkpointers that hand
     back plain JSON.

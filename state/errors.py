@@ -4,7 +4,8 @@ ApprenticeError
 ├── BadInput          the caller asked for something that cannot be
 │   ├── UnknownName   a name that is in no registry
 │   └── OutOfBounds   a number outside its limits
-├── MissingPart       an extra, a key, a file or data that has to be provided first
+├── MissingPart       a key, a file or data that has to be provided first
+│   └── MissingExtra      packages that the light install leaves out
 ├── ModelFailure      the model could not answer
 │   ├── ModelUnavailable  for now: the same question may be answered later
 │   └── ContextOverflow
@@ -22,11 +23,24 @@ from difflib import get_close_matches
 
 
 class ApprenticeError(RuntimeError):
-    """Base of all errors raised on purpose; the command line prints it as a sentence."""
+    """Base of all errors raised on purpose; the command line prints it as a sentence.
+
+    Example:
+        >>> try:
+        ...     Workspace().environment("househld")
+        ... except ApprenticeError as error:
+        ...     print(str(error).split(" Known")[0])
+        Unknown environment 'househld'. Did you mean 'household'?
+    """
 
 
 class BadInput(ApprenticeError, ValueError):
-    """The caller asked for something that cannot be."""
+    """The caller asked for something that cannot be.
+
+    Example:
+        >>> issubclass(BadInput, ValueError)
+        True
+    """
 
 
 class UnknownName(BadInput):
@@ -35,15 +49,19 @@ class UnknownName(BadInput):
     Args:
         what: the kind of thing that was named, such as "environment".
         name: the name that was given.
-        known: the names that exist.
+        choices: the names that exist.
+
+    Example:
+        >>> print(UnknownName("environment", "alfword", ["alfworld", "household"]))
+        Unknown environment 'alfword'. Did you mean 'alfworld'? Known: alfworld, household.
     """
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+    def __init__(self, what: str, name: str, choices: Iterable[str]) -> None:
+        names = sorted(choices)
         near = get_close_matches(name, names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        known_names = ", ".join(names) if names else "none"
-        super().__init__(f"Unknown {what} {name[:80]!r}.{hint} Known: {known_names}.")
+        listed_names = ", ".join(names) if names else "none"
+        super().__init__(f"Unknown {what} {name[:80]!r}.{hint} Known: {listed_names}.")
 
 
 class OutOfBounds(BadInput):
@@ -54,11 +72,47 @@ class OutOfBounds(BadInput):
 
 
 class MissingPart(ApprenticeError):
-    """An extra, a key, a file or data that has to be provided first."""
+    """An extra, a key, a file or data that has to be provided first.
+
+    Example:
+        >>> try:
+        ...     Workspace(settings=Settings(model="")).chat()
+        ... except MissingPart as error:
+        ...     print(str(error).split(".")[0])
+        No chat model is named
+    """
+
+
+class MissingExtra(MissingPart):
+    """Packages that the light install leaves out.
+
+    Args:
+        extra: the extra of the distribution that brings them.
+        what: what needs them, as the subject of a sentence.
+        error: what was missing.
+
+    Example:
+        >>> lacking = ImportError("No module named 'torch'")
+        >>> print(str(MissingExtra("local", "local:novice", lacking)).split(" They")[0])
+        local:novice needs packages that are not installed (No module named 'torch').
+    """
+
+    def __init__(self, extra: str, what: str, error: ImportError) -> None:
+        super().__init__(
+            f"{what} needs packages that are not installed ({error}). They are the extra {extra!r} "
+            f"of apprentice-agents. In a clone: pip install -c constraints.txt -e '.[{extra}]'. "
+            f"Elsewhere: pip install 'apprentice-agents[{extra}] @ ADDRESS', with the folder or "
+            "address that it was installed from."
+        )
 
 
 class ModelFailure(ApprenticeError):
-    """The model could not answer."""
+    """The model could not answer.
+
+    Example:
+        >>> issubclass(ModelFailure, ApprenticeError)
+        True
+    """
 
 
 class ModelUnavailable(ModelFailure):
@@ -84,4 +138,9 @@ class AlreadyRunning(TrainingFailure):
 
 
 class BrokenData(ApprenticeError):
-    """Stored data that cannot be read as what it claims to be."""
+    """Stored data that cannot be read as what it claims to be.
+
+    Example:
+        >>> print(BrokenData("Line 3 of runs/a.jsonl is cut. Remove it."))
+        Line 3 of runs/a.jsonl is cut. Remove it.
+    """

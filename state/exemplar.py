@@ -1,4 +1,4 @@
-"""What the exemplar graph reads, passes on and returns."""
+"""Types of the exemplar graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
@@ -18,12 +18,12 @@ from apprentice.state.prompts import Shown
 ExemplarOutcome = Literal["solved", "failed", "unjudged"]
 Recollections = Annotated[
     list[Recollection],
-    Field(title="Recalled", description="What memory offered, the most relevant first."),
+    Field(title="Recollections", description="What was recalled, the most relevant first."),
 ]
 
 
 class ExemplarInput(TypedDict, total=False):
-    """What to attempt. All but the task are values of one run alone."""
+    """The task, and options of this run. Options do not carry over to later runs."""
 
     task: Required[GivenTask]
     run: Annotated[
@@ -40,7 +40,7 @@ class ExemplarInput(TypedDict, total=False):
 
 @dataclass
 class ExemplarGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     task: object = None
     run: object = ""
@@ -62,7 +62,7 @@ class ExemplarUpdate(TypedDict, total=False):
 
 
 class ExemplarOutput(TypedDict):
-    """How it went, and what was shown."""
+    """The outcome, and what the attempt was shown."""
 
     task: Task
     outcome: Annotated[
@@ -74,11 +74,11 @@ class ExemplarOutput(TypedDict):
     plan: Annotated[str, Field(title="Plan", description="Adapted from the best exemplar.")]
 
 
-@validated
+@pydantic_dataclass
 class ExemplarState:
-    """A run so far. Without a plan, what was recalled is shown as it is.
+    """A run so far. Without a plan, recollections are shown unchanged.
 
-    `adapting` is what making the plan cost; it is part of what the attempt cost.
+    `plan_usage` is what the plan cost. It is part of the attempt's usage.
     """
 
     task: Task

@@ -1,4 +1,4 @@
-"""What the expel graph reads, passes on and returns."""
+"""Types of the expel graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.critique import CHUNK, CritiqueEvidence
@@ -39,7 +39,7 @@ class ExpelInput(TypedDict, total=False):
         int,
         Field(
             title="Tasks",
-            description="Training tasks to attempt; 0 judges the draft as it is.",
+            description="Training tasks to attempt. 0 validates the draft as it is.",
             ge=0,
             le=MAX_TASKS,
         ),
@@ -49,7 +49,7 @@ class ExpelInput(TypedDict, total=False):
         int,
         Field(
             title="Held-out tasks",
-            description="Validation tasks that the candidate is tried on, at most.",
+            description="Held-out tasks that the gate compares on, at most.",
             ge=0,
             le=MAX_HELD_OUT,
         ),
@@ -59,7 +59,7 @@ class ExpelInput(TypedDict, total=False):
         int,
         Field(
             title="Chunk",
-            description="Successes that the critic looks at together; fewer where they are long.",
+            description="Successes per question to the critic, at most; fewer if they are long.",
             ge=1,
             le=MAX_CHUNK,
         ),
@@ -72,14 +72,14 @@ class ExpelInput(TypedDict, total=False):
     ]
     run: Annotated[
         Name,
-        Field(title="Run", description="Name of this run; the same name again goes on with it."),
+        Field(title="Run", description="Name of this run. The same name again continues it."),
         EphemeralValue(str),
     ]
 
 
 @dataclass
 class ExpelGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     environment: object = None
     tasks: object = None
@@ -90,9 +90,9 @@ class ExpelGiven:
 
 
 class RuleComparison(Noun):
-    """How one held-out task ended under the incumbent, the candidate and no rules at all.
+    """The outcomes at one held-out task with the incumbent's rules, the candidate's, and none.
 
-    It is not `judged` where an attempt has no verdict; then how it ended says nothing.
+    `judged` is false if an attempt has no verdict. Then the comparison does not count.
     """
 
     stored_as: ClassVar[str] = "compared"
@@ -106,12 +106,12 @@ class RuleComparison(Noun):
 
     @property
     def pair(self) -> Pair:
-        """What the gate is told."""
+        """The outcomes as the gate reads them."""
         return Pair(self.family, self.incumbent, self.candidate, self.control, self.judged)
 
 
 class OperationCounts(Noun):
-    """What became of the operations that the critic wrote."""
+    """How many of the critic's operations were applied, rejected and quarantined."""
 
     applied: int = 0
     rejected: int = 0
@@ -149,7 +149,7 @@ class ExpelUpdate(TypedDict, total=False):
 
 
 class ExpelOutput(TypedDict):
-    """What a run came to."""
+    """The result of a run."""
 
     run_name: Annotated[str, Field(title="Run", description="The run's name.")]
     outcome: Annotated[ExpelOutcome, Field(title="Outcome", description="How the run ended.")]
@@ -160,7 +160,7 @@ class ExpelOutput(TypedDict):
     validation: Decision | None
 
 
-@validated
+@pydantic_dataclass
 class ExpelState:
     """A run so far. Attempts and comparisons are in the Store, under the run's name."""
 
@@ -189,11 +189,11 @@ class ExpelState:
         return self.incumbent.rules if self.incumbent else ()
 
 
-@validated
+@pydantic_dataclass
 class ForTask:
-    """One task's share of a run: what a node that is sent to once a task reads.
+    """The input of a node that runs once per task.
 
-    Findings are kept under `run_name`: the run's, or where a task is held out, the gate's.
+    Findings are stored under `run_name`: the run's name, or the gate's for a held-out task.
     """
 
     run_name: str

@@ -1,4 +1,4 @@
-"""What is asked of the experience memory, and what it answers."""
+"""Questions to the experience memory, and its answers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ How = Literal["hybrid", "meaning", "text", "type", "random"]
 OutcomeFilter = Literal["successes", "failures", "any"]
 
 RECALLABLE: Final[Split] = "train"
-"""The one split whose attempts are ever shown to other tasks; all others are held out."""
+"""The only split whose attempts other tasks may see. All other splits are held out."""
 
 
 _LAST: Final = 253_402_300_799  # the last second of the year 9999
 
 
 def in_seconds(at: float) -> float:
-    """Return a time that came from outside.
+    """Check a time that a caller gave.
 
     Raises:
         BadInput: if it cannot be Unix time in seconds; most often it is in milliseconds.
@@ -43,19 +43,23 @@ class Query(Noun):
 
     Attributes:
         task: the task in hand.
-        text: what is looked for: the latest observation for steps; the task's instruction when
-            empty.
+        text: what to search for: the latest observation for steps. Empty: the task's
+            instruction.
         what: whole attempts, single steps, or reflections.
         how: hybrid (meaning and text, ranks fused), meaning (dense), text (BM25), type (the same
-            kind of task, the latest first), random (drawn by seed, as a control).
+            kind of task, the latest first), random (sampled by seed, as a control).
         outcome: which attempts, by their latest verdict. Reflections come from failures.
-        environments: where they were made; the task's own environment when empty.
+        environments: where the attempts were made. Empty: the task's own environment.
         kind: only of this kind of task; type takes the task's own when empty.
         limit: how many, at most; one a task.
-        threshold: least cosine similarity, where meaning is asked for.
+        threshold: lowest cosine similarity for recall by meaning.
         diversity: 0 ranks by relevance alone, towards 1 what differs comes first (MMR).
-        tokens: how many tokens all texts together may have; 0 for any.
-        seed: fixes what random draws.
+        tokens: tokens of all texts together, at most. 0: no limit.
+        seed: fixes what random samples.
+
+    Example:
+        >>> Query(task=Task(environment="returns-desk", id="ticket 8"), limit=3).limit
+        3
     """
 
     task: Task
@@ -73,13 +77,13 @@ class Query(Noun):
 
 
 class Recollection(Noun):
-    """One thing remembered, ready to be shown.
+    """One attempt, step or reflection that was recalled, ready to be shown.
 
     Attributes:
         trajectory: id of the attempt it comes from.
         task: what that attempt was at.
         what: a whole attempt, a step of it, or a reflection on it.
-        text: the transcript, the step or the lesson, as a prompt shows it.
+        text: the transcript, the step or the reflection, as a prompt shows it.
         score: how well it fits: cosine similarity, for text the BM25 score; 0 where neither ranks.
         success: the attempt's latest verdict.
         tokens: of the text, as the caller counts them.
@@ -95,16 +99,16 @@ class Recollection(Noun):
 
 
 class RecordReceipt(NamedTuple):
-    """Ids of trajectories that were kept now, and of those that were known before."""
+    """Ids of trajectories that are new, and of those that were stored before."""
 
     new: tuple[str, ...]
     duplicates: tuple[str, ...]
 
 
 class DatedVerdict(Noun):
-    """A verdict and when it was given, in Unix time in seconds, to the millisecond.
+    """A verdict with its time: Unix time in seconds, rounded to the millisecond.
 
-    That are as many digits as every store reads back as they were, so the same is known again.
+    Every store reads so many digits back unchanged, so the same verdict is recognised again.
     """
 
     verdict: Verdict
@@ -119,7 +123,7 @@ class StoredAttempt(Noun):
 
 
 class Use(Noun):
-    """How an attempt did as an exemplar: times in view, and times what saw it succeeded."""
+    """How an attempt did as an exemplar: how often it was shown, and with how many successes."""
 
     trajectory: Name
     shown: int
@@ -127,16 +131,16 @@ class Use(Noun):
 
     @property
     def rate(self) -> float:
-        """Return how often it helps, as far as that can be told from few cases (Laplace)."""
+        """Return the success rate, smoothed for few cases (Laplace)."""
         return (self.successes + 1) / (self.shown + 2)
 
 
 class ExperienceReport(Noun):
-    """What a tenant's memory holds, and how it is used.
+    """What the experience memory of a tenant holds, and how it is used.
 
     Attributes:
         capacity: attempts it holds at most.
-        attempts: attempts it holds; the others of its counts are parts of them.
+        attempts: attempts it holds. The other counts are parts of this one.
         held_out: attempts of splits that are never shown.
         duplicates: attempts set aside because they repeat a better one.
         steps: single steps that can be recalled.
@@ -155,7 +159,7 @@ class ExperienceReport(Noun):
 
 
 class Upkeep(Noun):
-    """What tidying did: how many repeats are set aside now, and which attempts were let go."""
+    """What an upkeep did: number of repeats set aside, and the attempts that were evicted."""
 
     set_aside: int
     evictions: tuple[Name, ...]

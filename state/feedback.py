@@ -1,4 +1,4 @@
-"""What the feedback graph reads, passes on and returns."""
+"""Types of the feedback graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from langchain_core.messages import AnyMessage
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.experience import RECALLABLE
@@ -32,7 +32,7 @@ FeedbackEffect = Literal["recorded", "known", "judged", "unchanged"]
 
 
 class SentTask(Noun):
-    """What an attempt from outside was at, as far as its sender says."""
+    """The task of an attempt from outside, as far as its sender describes it."""
 
     environment: Name = Field(
         default=ELSEWHERE,
@@ -76,11 +76,11 @@ class SentVerdict(Noun):
     source: Source = Field(default="late", title="Source", description="Who judged.")
 
     def __bool__(self) -> bool:
-        """Tell whether it says anything."""
+        """Tell whether it has a success, a score or feedback."""
         return self.success is not None or self.score is not None or bool(self.feedback)
 
     def over(self, before: Verdict) -> Verdict:
-        """Return the verdict that this one makes of an earlier one."""
+        """Return this verdict, completed with an earlier one."""
         if self.success is not None:
             return Verdict(**self.model_dump())
         return Verdict(
@@ -92,7 +92,7 @@ class SentVerdict(Noun):
 
 
 class FeedbackInput(TypedDict, total=False):
-    """An attempt that was made elsewhere, a verdict on one that is kept, or both."""
+    """An attempt that was made elsewhere, a verdict on a stored attempt, or both."""
 
     messages: Annotated[
         list[Any],
@@ -131,7 +131,7 @@ class FeedbackInput(TypedDict, total=False):
 
 @dataclass
 class FeedbackGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     messages: object = None
     trajectory: object = ""
@@ -152,18 +152,18 @@ class FeedbackUpdate(TypedDict, total=False):
 
 
 class FeedbackOutput(TypedDict):
-    """What is kept now."""
+    """The stored attempt and the verdict that counts."""
 
     id: Annotated[str, Field(title="Id", description="Of the trajectory, for a later verdict.")]
-    effect: Annotated[FeedbackEffect, Field(title="Kept", description="What this run changed.")]
+    effect: Annotated[FeedbackEffect, Field(title="Effect", description="What this run changed.")]
     latest: Annotated[Verdict, Field(title="Verdict", description="The one that counts.")]
 
 
-@validated
+@pydantic_dataclass
 class FeedbackState:
-    """What was received, and what became of it.
+    """The attempt or verdict that was received, and its effect.
 
-    `said` are the fields of its task that the sender named.
+    `named_fields` are the fields of the task that the sender gave.
     """
 
     id: str
@@ -175,7 +175,7 @@ class FeedbackState:
 
 
 def task_of(sender_task: SentTask, messages: Sequence[AnyMessage]) -> Task:
-    """Return the task of an attempt from outside: what was asked for is its id, if it has none."""
+    """Return the task of an attempt from outside; its id defaults to a hash of the instruction."""
     requests = (text_of(message) for message in messages if message.type == "human")
     instruction = sender_task.instruction or next(requests, "")[:20_000]
     return Task(

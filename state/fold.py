@@ -1,8 +1,8 @@
-"""The fold: what logged operations do to rules.
+"""The fold: applies logged operations to rules.
 
-It takes whatever was logged and never fails, because batches that were written at the same time
-meet here. One text is one rule: an operation that would make a second rule of a text acts on
-the rule that has it already.
+It accepts every logged operation and never fails, because it also reads batches that were written
+at the same time. Each text belongs to one rule: an operation that would give a second rule the
+same text acts on the rule that has the text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Seat(NamedTuple):
 
 
 class Fold:
-    """Rules in the making, in a form that batches change quickly.
+    """Rules, in a form that batches change quickly.
 
     Args:
         rules: the rules in force, in order.
@@ -38,7 +38,7 @@ class Fold:
         self._holders = {likeness(rule.text): rule.id for rule in in_force}
         self._seats = {rule.id: _Seat(-rule.strength, n) for n, rule in enumerate(in_force)}
         self._places = (0, len(in_force))
-        self._left: dict[str, _Seat | None] = {}
+        self._old_seats: dict[str, _Seat | None] = {}
         self.merged = dict(merged)
 
     def rules(self) -> tuple[Rule, ...]:
@@ -50,9 +50,9 @@ class Fold:
         return tuple(self._rules[rule] for rule in sorted(self._rules.keys() - self._seats.keys()))
 
     def take(self, operations: Iterable[Operation], author: Author) -> list[Event]:
-        """Do one batch of logged operations, and return what each did."""
+        """Apply one batch of logged operations, and return the effect of each."""
         in_order = sorted(operations, key=lambda operation: ORDER[operation.kind])
-        self._left = {}
+        self._old_seats = {}
         for operation in in_order:
             if operation.kind == "SET":
                 self._lay_aside(operation)
@@ -88,8 +88,8 @@ class Fold:
         self._put(after)
         if operation.kind == "SET":
             self.merged.pop(after.id, None)
-            self._left.pop(after.id)
-            self._left[after.id] = None
+            self._old_seats.pop(after.id)
+            self._old_seats[after.id] = None
         return Event(operation=operation, before=before, after=after)
 
     def _target(self, operation: Operation) -> Rule | None:
@@ -98,14 +98,14 @@ class Fold:
         return self._rules.get(rule if operation.kind == "SET" else self.merged.get(rule, rule))
 
     def _put(self, rule: Rule) -> None:
-        """Keep a rule as it is now, and remember where it sat before this batch."""
+        """Store a rule as it is now, with its seat before this batch."""
         old = self._rules.get(rule.id)
         if old and old.strength:
             self._holders.pop(likeness(old.text), None)
         if rule.strength:
             self._holders[likeness(rule.text)] = rule.id
         self._rules[rule.id] = rule
-        self._left.setdefault(rule.id, self._seats.pop(rule.id, None))
+        self._old_seats.setdefault(rule.id, self._seats.pop(rule.id, None))
 
     def _seat(self) -> None:
         """Seat the batch's rules as a stable sort would, those that are new after all others.
@@ -114,20 +114,20 @@ class Fold:
         rule that gained comes after those that had more.
         """
         first, last = self._places
-        seats_before = {rule: seat for rule, seat in self._left.items() if seat is not None}
-        for rule in sorted(seats_before, key=seats_before.__getitem__):
+        old_seats = {rule: seat for rule, seat in self._old_seats.items() if seat is not None}
+        for rule in sorted(old_seats, key=old_seats.__getitem__):
             weakness = -self._rules[rule].strength
-            if weakness == seats_before[rule].weakness:
-                self._seats[rule] = seats_before[rule]
-            elif weakness < seats_before[rule].weakness:
+            if weakness == old_seats[rule].weakness:
+                self._seats[rule] = old_seats[rule]
+            elif weakness < old_seats[rule].weakness:
                 last += 1
                 self._seats[rule] = _Seat(weakness, last)
-        for rule in sorted(seats_before, key=seats_before.__getitem__, reverse=True):
+        for rule in sorted(old_seats, key=old_seats.__getitem__, reverse=True):
             weakness = -self._rules[rule].strength
-            if seats_before[rule].weakness < weakness < 0:
+            if old_seats[rule].weakness < weakness < 0:
                 first -= 1
                 self._seats[rule] = _Seat(weakness, first)
-        for rule, seat in self._left.items():
+        for rule, seat in self._old_seats.items():
             if seat is None and self._rules[rule].strength:
                 last += 1
                 self._seats[rule] = _Seat(-self._rules[rule].strength, last)

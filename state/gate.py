@@ -1,7 +1,7 @@
-"""The gate: whether a candidate may take the place of what runs now.
+"""The gate: decides whether a candidate may replace the release in force.
 
-Candidate and incumbent attempt the same held-out tasks with the same seeds, a batch at a time, and
-after each batch the gate decides: publish, reject, or go on.
+Candidate and incumbent attempt the same held-out tasks with the same seeds, batch by batch. After
+each batch the gate decides: publish, reject, or go on.
 
     account = Account()
     gate = Gate(families=("clean", "heat"), level=account.next_level)
@@ -15,16 +15,17 @@ after each batch the gate decides: publish, reject, or go on.
   often as the candidate), the candidate has to be better than it as well, at the same level. Both
   have to be shown, so neither pays for the other (an intersection-union test, Berger 1982).
 - *No family significantly worse*: each family of tasks has a test of its own for a loss, at `harm`
-  divided by the number of families (Bonferroni). While one looks worse (evidence of `doubt`),
-  publishing waits for more pairs, so that stopping early does not hide it.
-- *Worth waiting for*: the gate gives up when a gain of `margin` is excluded at `missed`, or when
+  divided by the number of families (Bonferroni). While a family looks worse (evidence of `doubt`),
+  the gate asks for more pairs before it publishes, so that an early stop does not hide the loss.
+- *Worth waiting for*: the gate gives up when a gain of `margin` is excluded at `miss_rate`, or when
   `most` pairs have not shown it.
-- *Taking something away* needs to be no worse only: by less than `margin`, beyond chance.
+- *Removal*: to take something away, it is enough to be no worse: by less than `margin`, beyond
+  chance.
 - *Many candidates*: `Account` sets the level of each, so that the expected share of undeserved ones
   among all that is ever published stays below the account's level.
 
-A gate's level holds when its tasks are no part of what the candidate was made from. So every gate
-draws fresh ones where the environment can make them (`fresh_seed`).
+A gate's level holds only if the candidate was not made from the gate's tasks. So every gate samples
+fresh tasks if the environment can make them (`fresh_seed`).
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ from apprentice.state.nouns import Noun, digest
 Aim = Literal["better", "no_worse"]
 GateOutcome = Literal["publish", "reject", "undecided"]
 _MOST_ODDS: Final = 10**9
-"""Beyond so much evidence, figures say nothing more."""
+"""The largest evidence that is printed as a number."""
 
 
 class Pair(NamedTuple):
-    """Success of both, and of a no-learning control if there is one, at one task and seed.
+    """The outcomes of candidate, incumbent and control (if any) at one task and seed.
 
-    Where an attempt of any arm has no verdict, it was not `judged`, and says nothing.
+    `judged` is false if an attempt of any arm has no verdict. Then the pair does not count.
     """
 
     family: str
@@ -59,7 +60,7 @@ class Pair(NamedTuple):
 
 
 class Score(Noun):
-    """The candidate's outcomes beside those of another arm: how many pairs of each kind."""
+    """The candidate's outcomes against another arm: the number of pairs of each kind."""
 
     wins: int = Field(default=0, ge=0)
     losses: int = Field(default=0, ge=0)
@@ -95,16 +96,16 @@ class Score(Noun):
         return (self.losses + self.solved) / self.pairs if self.pairs else 0.0
 
     def gain_over(self, gain: float) -> float:
-        """Return the evidence that the candidate gains more than so much."""
+        """Return the evidence that the candidate's gain is above a value."""
         return evidence(self.wins, self.ties, self.losses, gain)
 
     def gain_under(self, gain: float) -> float:
-        """Return the evidence that the candidate gains less than so much."""
+        """Return the evidence that the candidate's gain is below a value."""
         return evidence(self.losses, self.ties, self.wins, -gain)
 
 
 class Family(Noun):
-    """How one family of tasks fares; `harm` is the evidence that it is worse than before."""
+    """Success rates in one family of tasks. `harm` is the evidence that the candidate is worse."""
 
     pairs: int
     incumbent: float
@@ -113,20 +114,20 @@ class Family(Noun):
 
 
 class Numbers(Noun):
-    """What a decision rests on, to be kept with the release.
+    """The numbers behind a decision, stored with the release.
 
     Attributes:
-        pairs: tasks that were attempted by both, and judged.
+        pairs: tasks at which both have a verdict.
         wins: tasks that the candidate alone solved.
         losses: tasks that the incumbent alone solved.
-        incumbent: success rate of what runs now.
+        incumbent: success rate of the release in force.
         candidate: success rate of the candidate.
         control: success rate of the no-learning control, if one ran.
-        gain: candidate less incumbent.
+        gain: candidate minus incumbent.
         low: lower end of the gain's 95 % interval, which holds at all looks together.
         high: its upper end.
-        evidence: e-value for the candidate; against each of both arms, the lesser.
-        needed: the e-value that publishes.
+        evidence: e-value for the candidate; with a control, the smaller of the two.
+        needed: the e-value from which on the gate publishes.
         families: each family's numbers.
         unjudged: tasks left out because an attempt had no verdict.
     """
@@ -147,7 +148,7 @@ class Numbers(Noun):
 
 
 class Decision(Noun):
-    """What the gate says, with a sentence for people and the numbers."""
+    """The gate's decision, with a sentence for people and the numbers."""
 
     outcome: GateOutcome
     reason: str
@@ -155,7 +156,7 @@ class Decision(Noun):
 
 
 class Gate(Noun):
-    """A sequential test of a candidate against what runs now; immutable.
+    """A sequential test of a candidate against the release in force; immutable.
 
     Attributes:
         families: every family of tasks that the hold-out has.
@@ -164,12 +165,12 @@ class Gate(Noun):
         margin: the gain not to be missed, or, to be no worse, the loss not to be allowed.
         harm: probability of rejecting a candidate for a family that is not worse, all families
             together.
-        missed: probability of giving up early on a candidate that has the gain.
-        doubt: evidence that a family is worse from which on more pairs are asked for.
+        miss_rate: probability of giving up early on a candidate that has the gain.
+        doubt: evidence of harm to a family from which on the gate asks for more pairs.
         least: pairs that every family needs before anything is published, while there are more.
         most: tasks after which the gate decides in any case.
         against_incumbent: the outcomes so far, by family.
-        against_control: the same beside the control.
+        against_control: the same, against the control.
         unjudged: tasks without a verdict on every attempt: left out, never guessed.
     """
 
@@ -214,18 +215,18 @@ class Gate(Noun):
         )
 
     def decide(self) -> Decision:
-        """Say what the outcomes so far allow."""
+        """Decide from the outcomes so far."""
         outcome, reason = self._verdict()
         return Decision(outcome=outcome, reason=reason, numbers=self._numbers())
 
     @property
     def score(self) -> Score:
-        """The outcomes of all families beside the incumbent's."""
+        """The outcomes of all families against the incumbent."""
         return _sum(self.against_incumbent)
 
     @property
     def _arms(self) -> tuple[Score, ...]:
-        """What has to be beaten: repetition looks like learning, but not like taking away."""
+        """The arms to beat. The control counts only when the candidate adds something."""
         has_control = self.aim == "better" and self.against_control
         return (self.score, _sum(self.against_control)) if has_control else (self.score,)
 
@@ -267,7 +268,7 @@ class Gate(Noun):
         return min(arm.gain_over(floor) for arm in self._arms)
 
     def _hopeless(self, target: float) -> bool:
-        """Tell whether the gain not to be missed is excluded, against any arm."""
+        """Tell whether the gain that is worth waiting for is excluded, against any arm."""
         threshold = len(self._arms) / self.miss_rate
         return any(arm.gain_under(target) >= threshold for arm in self._arms)
 
@@ -310,19 +311,19 @@ class Gate(Noun):
 
 
 class Account(Noun):
-    """The gates of one agent so far, which set the level of the next (e-LOND).
+    """The gates of one agent so far. They set the level of the next gate (e-LOND).
 
     The k-th candidate is tested at level / (k (k + 1)), times one more than what was published
     before it. Then the expected share of undeserved releases among all stays below `level`,
-    however the candidates depend on each other and on shared tasks; while none deserves it, that
-    is the probability of ever publishing one. Patience is cheap: a tenth of the level costs some
-    more pairs, as evidence grows exponentially.
+    even if candidates depend on each other and share tasks. If no candidate deserves a release,
+    `level` bounds the probability of ever publishing one. A lower level is cheap: a tenth of it
+    costs a few more pairs, as evidence grows exponentially.
 
     Source: Xu and Ramdas 2024, "Online multiple testing with e-values" (arXiv 2311.06412).
 
     Attributes:
         level: the share of undeserved releases that is accepted.
-        tried: candidates that have had their gate, abandoned ones too.
+        tried: candidates that had a gate, abandoned ones included.
         published: those that passed.
     """
 
@@ -343,7 +344,7 @@ class Account(Noun):
 
 
 def fresh_seed(*about: str | int, below: int) -> int:
-    """Return a seed for a gate's tasks: the same for the same candidate and try, else another."""
+    """Return a seed for a gate's tasks. Each candidate and try has its own."""
     return int(digest("gate", *about), 16) % below
 
 
@@ -371,7 +372,7 @@ def _family(score: Score) -> Family:
 
 
 def _score_text(score: Score) -> str:
-    """Put a score into words."""
+    """Write a score as text."""
     return (
         f"{score.ours:.0%} against {score.theirs:.0%} in {score.pairs} pairs, "
         f"{score.wins} won and {score.losses} lost"

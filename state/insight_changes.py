@@ -1,7 +1,7 @@
-"""From what a person wants changed to operations on the rulebook.
+"""Turns a person's changes of insights into operations on the rulebook.
 
-Promote, demote, edit and remove work from any standing: they SET an insight's strength, or its
-text, whatever it had. What can't be done is said in a sentence and nothing of the answer is done.
+Promote, demote, edit and remove work from any standing: they SET an insight's strength or its text.
+If one change is impossible, a sentence says why, and no change of the answer is carried out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _REVIEW: Final = TypeAdapter[InsightReview](InsightReview)
 
 
 def read_review(answer: object) -> InsightReview | str:
-    """Read a person's answer, or say what is wrong with it; no answer changes nothing."""
+    """Read a person's answer, or say what is wrong with it. An empty answer changes nothing."""
     try:
         return _REVIEW.validate_python({} if answer in (None, "") else answer)
     except ValidationError as error:
@@ -40,10 +40,10 @@ def read_review(answer: object) -> InsightReview | str:
 
 
 def plan_changes(
-    review: InsightReview, book: Rulebook, quarantine: Sequence[QuarantinedInsight]
+    review: InsightReview, rulebook: Rulebook, quarantine: Sequence[QuarantinedInsight]
 ) -> Plan | list[str]:
-    """Return what an answer comes to on a book, or everything that is wrong with it."""
-    rules = {rule.id: rule for rule in (*book.rules, *book.retired)}
+    """Return the plan that carries out an answer, or everything that is wrong with it."""
+    rules = {rule.id: rule for rule in (*rulebook.rules, *rulebook.retired)}
     operations: list[Operation] = []
     admissions: list[Admission] = []
     problems: list[str] = []
@@ -55,7 +55,7 @@ def plan_changes(
             admissions.append(outcome)
         else:
             problems.append(f"Change {number}, {change.action}: {outcome}")
-    problems = problems or _impossible(operations, admissions, book)
+    problems = problems or _impossible(operations, admissions, rulebook)
     if problems:
         return problems
     return Plan(
@@ -69,7 +69,7 @@ def plan_changes(
 def _outcome(
     change: InsightChange, rules: Mapping[str, Rule], quarantine: Sequence[QuarantinedInsight]
 ) -> Operation | Admission | str:
-    """Return what a change comes to, or why it can't be done."""
+    """Return the operation or admission for a change, or why it is impossible."""
     if change.action == "admit":
         return _admission(change, quarantine)
     if change.action == "add":
@@ -78,13 +78,13 @@ def _outcome(
 
 
 def _impossible(
-    operations: Sequence[Operation], admissions: Sequence[Admission], book: Rulebook
+    operations: Sequence[Operation], admissions: Sequence[Admission], rulebook: Rulebook
 ) -> list[str]:
-    """Say which changes cannot be done together on a book."""
+    """Say which changes are impossible together."""
     if len({each.number for each in admissions}) < len(admissions):
         return ["The same is admitted twice."]
     additions = [Operation(kind="ADD", text=each.text) for each in admissions]
-    result = book.apply([*operations, *additions], author="person")
+    result = rulebook.apply([*operations, *additions], author="person")
     if result.rejections:
         return [f"{each.written}: {each.reason}" for each in result.rejections]
     after = {rule.id: rule for rule in (*result.rulebook.rules, *result.rulebook.retired)}
@@ -110,7 +110,7 @@ def _admission(change: InsightChange, quarantine: Sequence[QuarantinedInsight]) 
 
 
 def _operation(change: InsightChange, rules: Mapping[str, Rule]) -> Operation | str:
-    """Return the operation that a change of a known insight comes to, or why there is none."""
+    """Return the operation for a change of an existing insight, or why it is impossible."""
     rule = rules.get(change.insight)
     if rule is None:
         return f"there is no insight {change.insight[:80]!r}; give the id of one that is listed."

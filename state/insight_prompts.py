@@ -1,7 +1,7 @@
 """The prompts of the insights graph.
 
-Hosted and larger local models are their readers. The embedded model has never seen them, so they
-are apart from `apprentice.state.prompts`, whose words it was trained on.
+They are written for hosted and larger local models. The embedded model was trained on the wording
+of `apprentice.state.prompts` and has never seen these, so they stand apart.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MISSED: Final = "The target was missed."
 
 
 def draw_prompt(report: InsightReport, insights: Sequence[str]) -> list[AnyMessage]:
-    """Ask for one insight from a report, given those that are known."""
+    """Ask for one insight from a report, given the insights so far."""
     insight_lines = number_lines(insights) if insights else NO_RULES
     outcome = HIT if report.hit_target else MISSED
     body = f"Insights:\n{insight_lines}\n\nReport:\n<report>\n{report.text}\n</report>\n{outcome}"

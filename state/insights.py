@@ -1,7 +1,7 @@
-"""What the insights graph reads, passes on and returns.
+"""Types of the insights graph: input, state and output.
 
-An insight is a rule of a rulebook of its own, and how it stands is how strong it is: it enters at
-2, its report's outcome adds or takes one, and people set it.
+An insight is a rule in a rulebook of its own. Its strength is its standing: it enters at 2, each
+report's outcome adds or subtracts one, and people set it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.nouns import Name, Noun, Usage, digest
@@ -24,7 +24,7 @@ MOST_REPORTS: Final = 200
 PROMOTED: Final = 3
 """Strength from which on an insight counts as promoted."""
 DEMOTED: Final = 1
-"""Strength of an insight that is kept, but not used."""
+"""Strength of an insight that stays in the list but is not used."""
 
 Standing = Literal["promoted", "open", "demoted", "retired"]
 Action = Literal["promote", "demote", "edit", "add", "remove", "admit"]
@@ -32,7 +32,7 @@ InsightsOutcome = Literal["proposed", "nothing_promoted", "unanswered"]
 
 
 class InsightReport(Noun):
-    """What was reported, and whether the figure reached its target."""
+    """A report, and whether its figure reached the target."""
 
     text: str = Field(
         min_length=1, max_length=4_000, title="Report", description="What was measured, in words."
@@ -46,7 +46,7 @@ class InsightReport(Noun):
 
     @property
     def outcome(self) -> str:
-        """Say how it ended, and of what."""
+        """The outcome and the text, in one line."""
         return f"{'Hit' if self.hit_target else 'Missed'} its target: {self.text}"
 
 
@@ -56,9 +56,9 @@ class Insight(Noun):
     Attributes:
         id: what changes name it by.
         text: the insight.
-        strength: votes for it, those against it taken off.
+        strength: votes for it minus votes against it.
         standing: promoted ones are used; a retired one can be revived.
-        because: what it rests on, the oldest first.
+        because: the reports behind it, the oldest first.
     """
 
     id: str
@@ -69,10 +69,10 @@ class Insight(Noun):
 
 
 class QuarantinedInsight(Noun):
-    """What a model wrote about a report and what reaches no prompt unless a person admits it.
+    """An insight that a model wrote and that no prompt shows until a person admits it.
 
     Attributes:
-        text: the insight, or the beginning of what was written in its place.
+        text: the insight, or the beginning of what the model wrote instead.
         reason: why it was stopped.
         report: the report.
     """
@@ -83,10 +83,10 @@ class QuarantinedInsight(Noun):
 
 
 class InsightDraft(Noun):
-    """What a model made of a report.
+    """A model's answer to a report.
 
     Attributes:
-        text: the new insight, or, with a problem, what was written.
+        text: the new insight, or, with a problem, what the model wrote.
         insight: the id of an insight that says it already.
         problem: why a person has to look at it.
     """
@@ -106,7 +106,7 @@ class InsightChange(Noun):
 
 
 class InsightReview(Noun):
-    """A person's answer. With `done` false, the result is shown for another round."""
+    """A person's answer. If `done` is false, the review shows the result and asks again."""
 
     changes: tuple[InsightChange, ...] = Field(default=(), max_length=100)
     reason: str = Field(default="", max_length=1_000)
@@ -114,14 +114,14 @@ class InsightReview(Noun):
 
 
 class Admission(Noun):
-    """A quarantined insight that a person lets in, as it was or reworded."""
+    """A quarantined insight that a person admits, unchanged or reworded."""
 
     number: int
     text: str
 
 
 class Plan(Noun):
-    """What a person's answer comes to: what is done to the book, and what is let in."""
+    """The operations and admissions that carry out a person's answer."""
 
     operations: tuple[Operation, ...] = ()
     admissions: tuple[Admission, ...] = ()
@@ -148,12 +148,12 @@ GivenReports = Annotated[
 
 
 class InsightsInput(TypedDict, total=False):
-    """What was reported. All but the reports are values of one run alone."""
+    """The reports, and options of this run. Options do not carry over to later runs."""
 
     reports: Required[GivenReports]
     collection: Annotated[
         Name,
-        Field(title="Book", description="Name of the collection of insights."),
+        Field(title="Collection", description="Name of the collection of insights."),
         EphemeralValue(str),
     ]
     review: Annotated[
@@ -165,7 +165,7 @@ class InsightsInput(TypedDict, total=False):
 
 @dataclass
 class InsightsGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     reports: object = None
     collection: object = None
@@ -193,7 +193,7 @@ class InsightsUpdate(TypedDict, total=False):
 
 
 class InsightsOutput(TypedDict):
-    """How it went: every insight as it stands, what was stopped, and what to try next."""
+    """Every insight with its standing, the quarantined ones, and the experiment to try next."""
 
     outcome: Annotated[InsightsOutcome, Field(title="Outcome", description="How the run ended.")]
     experiment: Experiment | None
@@ -203,9 +203,9 @@ class InsightsOutput(TypedDict):
     usage: Usage
 
 
-@validated
+@pydantic_dataclass
 class InsightsState:
-    """A run so far: how many reports are done, what waits for a person, how things stand."""
+    """A run so far: the reports done, what waits for a person, and the insights."""
 
     reports: list[InsightReport] = field(default_factory=list)
     collection_name: str = ""
@@ -225,7 +225,7 @@ class InsightsState:
 
 
 def standing_of(strength: int) -> Standing:
-    """Return how an insight of a strength stands."""
+    """Return the standing of an insight with a given strength."""
     if strength >= PROMOTED:
         return "promoted"
     if strength > DEMOTED:
@@ -233,18 +233,18 @@ def standing_of(strength: int) -> Standing:
     return "demoted" if strength else "retired"
 
 
-def insights_of(book: Rulebook, batches: Iterable[Batch]) -> list[Insight]:
-    """Return a book's insights with what they rest on: the strongest first, the retired last."""
-    because = reasons(book, batches)
-    return [_insight(rule, because) for rule in (*book.rules, *book.retired)]
+def insights_of(rulebook: Rulebook, batches: Iterable[Batch]) -> list[Insight]:
+    """Return a rulebook's insights with their reasons: the strongest first, the retired last."""
+    because = reasons(rulebook, batches)
+    return [_insight(rule, because) for rule in (*rulebook.rules, *rulebook.retired)]
 
 
-def reasons(book: Rulebook, batches: Iterable[Batch]) -> Mapping[str, list[str]]:
+def reasons(rulebook: Rulebook, batches: Iterable[Batch]) -> Mapping[str, list[str]]:
     """Return, by insight, the reasons of the batches that touched it, the oldest first."""
     by_insight: defaultdict[str, list[str]] = defaultdict(list)
     for batch in batches:
         for operation in batch.operations:
-            insight_reasons = by_insight[book.merged.get(operation.rule, operation.rule)]
+            insight_reasons = by_insight[rulebook.merged.get(operation.rule, operation.rule)]
             if batch.reason and batch.reason not in insight_reasons:
                 insight_reasons.append(batch.reason)
     return by_insight
@@ -263,7 +263,7 @@ def _insight(rule: Rule, because: Mapping[str, list[str]]) -> Insight:
 def review_question(
     insights: Iterable[Insight], quarantine: Iterable[QuarantinedInsight], problems: Iterable[str]
 ) -> dict[str, Any]:
-    """Return what a person is shown, as plain JSON, with how to answer."""
+    """Return the question to a person as plain JSON, with an example of an answer."""
     return {
         "question": "Which insights shall stand? Answer with changes, or with none to go on.",
         "problems": list(problems),

@@ -1,4 +1,4 @@
-"""What the reflexion graph reads, passes on and returns."""
+"""Types of the reflexion graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
@@ -18,7 +18,7 @@ ReflexionOutcome = Literal["solved", "failed", "unjudged", "skipped", "solved_be
 
 
 class ReflexionInput(TypedDict, total=False):
-    """What to attempt. All but the task are values of one run alone."""
+    """The task, and options of this run. Options do not carry over to later runs."""
 
     task: Required[GivenTask]
     run: Annotated[
@@ -28,14 +28,14 @@ class ReflexionInput(TypedDict, total=False):
     ]
     skip: Annotated[
         bool,
-        Field(title="Skip", description="Leave this task alone."),
+        Field(title="Skip", description="Do not attempt this task."),
         EphemeralValue(bool),
     ]
     afresh: Annotated[
         bool,
         Field(
             title="Afresh",
-            description="Attempt it as if no earlier run had: solved before or not, no lessons.",
+            description="Ignore earlier runs: their reflections, and whether they solved the task.",
         ),
         EphemeralValue(bool),
     ]
@@ -48,7 +48,7 @@ class ReflexionInput(TypedDict, total=False):
 
 @dataclass
 class ReflexionGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     task: object = None
     run: object = ""
@@ -72,7 +72,7 @@ class ReflexionUpdate(TypedDict, total=False):
 
 
 class ReflexionOutput(TypedDict):
-    """How it went: every attempt of this run, and every reflection known by now."""
+    """The outcome, every attempt of this run, and every reflection on the task."""
 
     task: Task
     outcome: Annotated[ReflexionOutcome, Field(title="Outcome", description="How the run ended.")]
@@ -81,11 +81,11 @@ class ReflexionOutput(TypedDict):
     attempts: list[Trajectory]
     reflections: list[Reflection]
     reflection_usage: Annotated[
-        Usage, Field(title="Reflecting", description="What writing this run's reflections cost.")
+        Usage, Field(title="Reflection usage", description="What this run's reflections cost.")
     ]
 
 
-@validated
+@pydantic_dataclass
 class ReflexionState:
     """A run so far. `reflections` holds those of earlier runs too, the oldest first."""
 

@@ -1,4 +1,4 @@
-"""What the training graph reads, passes on and returns."""
+"""Types of the training graph: input, state and output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Required
 
 from langgraph.channels import EphemeralValue
 from pydantic import Field
-from pydantic.dataclasses import dataclass as validated
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.advice import Advice, AvailableData, Circumstances
@@ -20,7 +20,7 @@ HELD_OUT: Final = 240
 
 
 class TrainingInput(TypedDict, total=False):
-    """What to look after. All are values of one run alone."""
+    """What to train, and options of this run. Options do not carry over to later runs."""
 
     environment: Required[
         Annotated[
@@ -35,7 +35,7 @@ class TrainingInput(TypedDict, total=False):
         int,
         Field(
             title="Threshold",
-            description="Judged attempts since the last training that are enough for another.",
+            description="Attempts with a new verdict that are enough to train again.",
             ge=1,
             le=1_000_000,
         ),
@@ -43,14 +43,14 @@ class TrainingInput(TypedDict, total=False):
     ]
     circumstances: Annotated[
         Circumstances,
-        Field(title="Circumstances", description="What for, how much of it, at which prices."),
+        Field(title="Circumstances", description="The needs, the volume and the prices."),
         EphemeralValue(Circumstances),
     ]
     settings: Annotated[
         dict[str, Any],
         Field(
             title="Settings",
-            description="Of the job, such as epochs or rank: see "
+            description="Settings of the job, such as epochs or rank: see "
             "python -m apprentice.training.sft --help.",
         ),
         EphemeralValue(dict),
@@ -59,8 +59,8 @@ class TrainingInput(TypedDict, total=False):
         bool,
         Field(
             title="Strip",
-            description="Take rules and examples that were in view out of what is learned; what "
-            "succeeded with reflections on its own task in view is then left out.",
+            description="Remove the rules and exemplars that were shown from the training data. "
+            "Successes that were shown reflections on their own task are then left out.",
         ),
         EphemeralValue(bool),
     ]
@@ -68,7 +68,7 @@ class TrainingInput(TypedDict, total=False):
         int,
         Field(
             title="Held-out tasks",
-            description="Tasks that the new adapter is tried on, at most.",
+            description="Held-out tasks that the gate compares on, at most.",
             ge=1,
             le=5_000,
         ),
@@ -77,27 +77,27 @@ class TrainingInput(TypedDict, total=False):
     keep: Annotated[
         list[Name],
         Field(
-            title="Not to be forgotten",
-            description="Other environments, in which the adapter must not be worse.",
+            title="Environments to keep",
+            description="Other environments in which the adapter must not be worse.",
             max_length=10,
         ),
         EphemeralValue(list),
     ]
     follow: Annotated[
         bool,
-        Field(title="Follow", description="Wait for the job; otherwise look once."),
+        Field(title="Follow", description="Wait until the job ends. Otherwise the run looks once."),
         EphemeralValue(bool),
     ]
     again: Annotated[
         bool,
-        Field(title="Again", description="Take up a round whose job failed once more."),
+        Field(title="Again", description="Repeat a round whose job failed."),
         EphemeralValue(bool),
     ]
 
 
 @dataclass
 class TrainingGiven:
-    """An input as it arrives, before anything in it is checked."""
+    """An input before validation."""
 
     environment: object = None
     threshold: object = None
@@ -138,7 +138,7 @@ class TrainingUpdate(TypedDict, total=False):
 
 
 class TrainingOutput(TypedDict):
-    """What was found to be done, and what came of it."""
+    """The stage of the training, the reason, and the results so far."""
 
     stage: Annotated[Stage, Field(title="Stage", description="Where the training stands.")]
     reason: Annotated[str, Field(title="Reason", description="Why, in a sentence or a few.")]
@@ -151,16 +151,16 @@ class TrainingOutput(TypedDict):
     decisions: Annotated[dict[str, Decision], Field(title="Decisions", description="The gates'.")]
 
 
-@validated
+@pydantic_dataclass
 class TrainingState:
     """One look at the training of an environment.
 
     Attributes:
         base: plain name of the local model; '' when the run's model is hosted.
-        kept: other environments, in which the adapter must not be worse.
-        seen: when the latest attempt that was surveyed was judged.
-        launched: whether this run has launched the job already.
-        number: of the round that is open, or that would be begun.
+        other_environments: environments in which the adapter must not be worse.
+        surveyed_until: time of the latest verdict that was surveyed.
+        job_launched: whether this run has launched the job.
+        number: of the open round, or of the next one.
         incumbent: the adapter that the new one was compared with; '' for none.
         looks: how often the held-out outcomes have been looked at.
         decisions: of the gates, by environment.
@@ -191,11 +191,11 @@ class TrainingState:
 
 
 class AdapterComparison(Noun):
-    """How one held-out task ended without the new adapter, with it, and with none at all.
+    """The outcomes at one held-out task with the incumbent, the new adapter, and no adapter.
 
     `against` is the adapter that was in force, '' for none.
-    `control` is None where the new adapter has only to be no worse. It is not `judged` where an
-    attempt has no verdict; then how it ended says nothing.
+    `control` is None where the new adapter only has to be no worse. `judged` is false if an
+    attempt has no verdict. Then the comparison does not count.
     """
 
     stored_as: ClassVar[str] = "tried"
@@ -210,5 +210,5 @@ class AdapterComparison(Noun):
 
     @property
     def pair(self) -> Pair:
-        """What the gate is told."""
+        """The outcomes as the gate reads them."""
         return Pair(self.family, self.incumbent, self.candidate, self.control, self.judged)

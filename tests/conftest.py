@@ -6,9 +6,11 @@ Sockets beyond this machine are blocked by pytest-socket, and warnings are error
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,15 @@ settings.load_profile("untimed")
 # Read by LangGraph and Hugging Face when they are first imported, so set before any test is.
 os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
 os.environ["HF_HUB_OFFLINE"] = "1"
-for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "LANGSMITH_API_KEY", "LANGSMITH_TRACING"):
-    os.environ.pop(name, None)
+for name in list(os.environ):
+    if name.startswith(("APPRENTICE_", "LANGSMITH_", "OPENAI_")):
+        del os.environ[name]
+
+from apprentice.environments.registry import Environments  # noqa: E402
+from apprentice.settings import Settings  # noqa: E402
+from apprentice.workspace import Workspace  # noqa: E402
+from tests.memories import shared  # noqa: E402
+from tests.memory.experience.attempts import Words  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +41,22 @@ def root() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def closed_at_the_end() -> Iterator[None]:
+    """Close the workspace that tests share, if one of them used it."""
+    yield
+    if shared.cache_info().currsize:
+        asyncio.run(shared().close())
+        shutil.rmtree(shared().data)
+
+
 Offer = Callable[..., Path]
 
 
 @pytest.fixture
-def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Offer]:
-    """Return a function that offers lines as a file of tasks, as a server's settings do."""
-    from apprentice.environments.registry import environment  # after the settings above
-
+def offer(tmp_path: Path) -> Offer:
+    """Return a function that offers lines as a file of the workspace's tasks."""
     folder = tmp_path / "tasks"
-    monkeypatch.setenv("APPRENTICE_TASKS", str(folder))
-    environment.cache_clear()
 
     def write(name: str, *lines: Any) -> Path:
         file = folder / f"{name}.jsonl"
@@ -51,5 +65,18 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Offer]:
         file.write_text("".join(f"{text}\n" for text in texts))
         return file
 
-    yield write
-    environment.cache_clear()
+    return write
+
+
+@pytest.fixture
+def environments(tmp_path: Path) -> Environments:
+    """Return the environments, with the tasks that are offered."""
+    return Environments(tmp_path / "tasks")
+
+
+@pytest.fixture
+async def workspace(tmp_path: Path) -> AsyncIterator[Workspace]:
+    """Return a workspace in a folder of its own, with the tasks that are offered and no model."""
+    settings = Settings(tasks=tmp_path / "tasks", qdrant_url="")
+    async with Workspace(tmp_path / "data", settings=settings, embeddings=Words()) as opened:
+        yield opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,9 +22,10 @@ from transformers import (
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
+from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import LocalModels
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
-from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.state.errors import BrokenData, MissingExtra, MissingPart
 from apprentice.training.encoding import Chat
 from apprentice.training.settings import JobSettings
 
@@ -79,8 +81,12 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
         BrokenData: its files cannot be read.
         MissingPart: it has no chat template, or this machine cannot quantise it.
     """
+    if settings.quantised and not find_spec("bitsandbytes"):
+        lacking = ImportError("No module named 'bitsandbytes'")
+        raise MissingExtra("quantised", "Training with `quantised`", lacking)
     name, folder = settings.base, models.folder(settings.base)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     device = _device(models.device)
     tokenizer_folder = _words(folder, models.adapter(settings.parent) if settings.parent else None)
@@ -138,6 +144,7 @@ def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None
     """
     from peft import PeftModel
 
+    ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     words: Any = AutoProcessor if sees else AutoTokenizer
     try:

@@ -60,6 +60,8 @@ STOP: Final = "stop"
 TURN: Final = "turn"
 PATIENCE: Final = 120.0
 """Seconds that a job's process may take to start."""
+PAUSE: Final = 0.5
+"""Seconds between two looks at a job."""
 _QUEUED: Final = "queued"
 _INSTANT: Final = 1.0  # seconds; an observer holds the lock for less than this
 
@@ -157,7 +159,15 @@ class Status:
 
 
 class Launcher(Protocol):
-    """Starts jobs, for example as processes of this machine or in a cluster's queue."""
+    """Starts jobs, for example as processes of this machine or in a cluster's queue.
+
+    Attributes:
+        patience: seconds that a job's process may take to start.
+        pause: seconds between two looks at a job.
+    """
+
+    patience: float
+    pause: float
 
     def launch(self, job: Job) -> str:
         """Start a job unless it is running or done; return its id."""
@@ -188,6 +198,9 @@ class LocalLauncher:
         spawn: the function that starts a process for the job in a folder, with further options.
         in_turn: whether the jobs train one after the other, because a machine has room for one.
     """
+
+    patience = PATIENCE
+    pause = PAUSE
 
     def __init__(
         self, root: Path, adapters: Adapters, spawn: Spawn, *, in_turn: bool = False
@@ -260,10 +273,18 @@ def read_job(folder: Path) -> Job:
         ) from None
 
 
-def look(folder: Path, adapters: Adapters) -> Status:
-    """Return the status of the job in a folder; `adapters` is the registry for its adapter."""
+def look(
+    folder: Path, adapters: Adapters, held_by_trainer: Callable[[Path], bool] | None = None
+) -> Status:
+    """Return the status of the job in a folder.
+
+    Args:
+        folder: the folder of the job.
+        adapters: the registry for its adapter.
+        held_by_trainer: returns whether a trainer holds the job; None checks the lock.
+    """
     # Check the lock first, since a trainer writes its outcome before it releases the lock.
-    lock_taken = is_locked(folder)
+    lock_taken = (held_by_trainer or is_locked)(folder)
     latest = _last_line(folder / PROGRESS)
     result = _outcome(folder / RESULT)
     if result and adapters.has(str(result["adapter"])):
@@ -279,24 +300,23 @@ def look(folder: Path, adapters: Adapters) -> Status:
 
 
 async def follow(
-    look: Callable[[], Awaitable[Status]], pause: float, patience: float = PATIENCE
+    look: Callable[[], Awaitable[Status]], launcher: Launcher
 ) -> AsyncIterator[Status]:
     """Yield the status of a launched job until it ends, is killed, or fails to start.
 
     Args:
         look: returns the status.
-        pause: seconds between two looks.
-        patience: seconds that its process may take to start.
+        launcher: the job's launcher, which sets how often to look and how long to wait.
     """
     began, ran = time.monotonic(), False
     while True:
         status = await look()
         yield status
         ran = ran or status.alive
-        patient = status.alive or not (ran or time.monotonic() - began > patience)
+        patient = status.alive or not (ran or time.monotonic() - began > launcher.patience)
         if status.stage in ("done", "failed") or not patient:
             return
-        await sleep(pause)
+        await sleep(launcher.pause)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Function calling: requests that one of a domain's tools answers, or none."""
+"""Function calling: requests that need one of a domain's tools, or none."""

@@ -1,8 +1,7 @@
-"""What the tool-call tasks are made from: ten domains, their tools, and how people ask for them.
+"""The source of the tool-call tasks: ten domains, their tools and the requests for them.
 
-A domain belongs to one split, so the tools of validation and test are never trained on. Requests
-name every value as the call has it. `asks` are requests that say all that is needed; `lacks` say
-all but one required parameter; `doing` is the thing itself, for requests that only imagine it.
+A domain belongs to one split, so no training sees the tools of validation and test. A request
+states each value exactly as the call contains it.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ class Tool:
     """A function, and the ways in which people ask for it.
 
     Attributes:
-        does: its description.
-        takes: each parameter's values; strings of a tuple in `choices` are its enumeration.
-        asks: requests; a parameter that one leaves out is optional.
-        lacks: requests that leave out the required parameter that they are listed under.
-        doing: names the action, for hypothetical requests.
-        choices: parameters whose values are an enumeration.
+        does: the description of the function.
+        takes: parameter -> its possible values.
+        asks: complete requests; a parameter that one of them omits is optional.
+        lacks: required parameter -> a request that omits it.
+        action: a phrase for the action, used in hypothetical requests.
+        choices: the parameters whose values form an enumeration.
     """
 
     does: str
@@ -41,13 +40,14 @@ class Tool:
     choices: tuple[str, ...] = ()
 
     def optional(self) -> set[str]:
-        """Parameters that some request leaves out."""
+        """Return the parameters that at least one complete request omits."""
         return {name for name in self.takes for ask in self.asks if f"{{{name}}}" not in ask}
 
     def schema(self, name: str) -> dict[str, Any]:
         """Return the function as JSON Schema.
 
-        What it does stands before its name: who quotes the one comes to the other by reading on.
+        The description comes before the name, so a model that copies the description reads the
+        name next.
         """
         properties: dict[str, Any] = {}
         for parameter, values in self.takes.items():
@@ -68,7 +68,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Domain:
-    """A handful of tools that belong together, all of which are offered in each of its tasks."""
+    """A few related tools; every task of the domain offers all of them."""
 
     split: Split
     tools: dict[str, Tool]

@@ -1,8 +1,9 @@
-"""Tool calls as an environment: requests from files, answered with a call or without one.
+"""Tool calls as an environment: requests from files that need a call or none.
 
-`toolcalls/<domain>` offers the tools of one domain; `toolcalls` draws from all of them. A call is
-checked before it is carried out: a wrong one is answered with what is wrong, once, and refused
-the second time. The domains of validation and test have tools that training never sees.
+`toolcalls/<domain>` has the requests of one domain; `toolcalls` has those of all domains. The
+environment checks each call against its schema. After a faulty call it names the faults, and the
+agent may correct them once; a second faulty call ends the attempt. The domains of validation and
+test have tools that training never sees.
 """
 
 from __future__ import annotations
@@ -23,23 +24,27 @@ from apprentice.state.nouns import Noun, Observation, Task, Verdict, digest
 from apprentice.state.toolcalls import REFUSED, call, response, section
 
 SPLITS: Final = ("train", "validation", "test")
-STEP_LIMIT: Final = 3  # a turn, its correction, and one more for a turn of mere thought
+STEP_LIMIT: Final = 3  # a turn, its correction, and one turn that has only thoughts
 _DATA: Final = Path(__file__).parent / "data"
 
 
 class ReferenceCall(Noun):
-    """A call that a request wants."""
+    """A call that solves a request, or a part of it."""
 
     name: str
     arguments: dict[str, Any]
 
 
 class Request(Noun):
-    """A line of a domain's file; without calls, the answer is given instead.
+    """A line of a domain's file: a request, and its reference calls or its answer.
 
     Attributes:
+        id: the task's id.
         kind: call, missing, imagined or small_talk.
-        thought: what an ideal turn thinks.
+        request: the words of the user.
+        thought: the thought of an ideal turn.
+        calls: the reference calls; empty if the request needs none.
+        answer: the text of an ideal turn if the request needs no call.
     """
 
     id: str
@@ -51,20 +56,20 @@ class Request(Noun):
 
     @property
     def reference_calls(self) -> tuple[Call, ...]:
-        """The calls as they are compared."""
+        """The reference calls in the form that `same` compares."""
         return tuple(Call(one.name, one.arguments) for one in self.calls)
 
     @property
     def ideal(self) -> str:
-        """A turn as it should be."""
+        """The ideal turn: its thought, and its calls or its answer."""
         thought = f"<think>{self.thought}</think>" if self.thought else ""
         return thought + "".join(call(*one) for one in self.reference_calls) + self.answer
 
 
 class Toolcalls:
-    """The requests of one domain, or of all when none is named.
+    """The requests of one domain, or of all domains if none is named.
 
-    The instructions of a domain are its tools, in the form that its attempts are trained on.
+    The instructions of a domain list its tools, in the same form as the training data.
     """
 
     replayable = True
@@ -79,7 +84,7 @@ class Toolcalls:
         self.instructions = section(self.tools) if domain else ""
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> Iterator[Task]:
-        """Yield tasks in an order drawn by the seed; each names its own domain."""
+        """Yield tasks in an order that the seed determines; each task names its own domain."""
         if split not in self.splits:
             raise UnknownName(f"{self.name} split", split, self.splits)
         domains = [self.domain] if self.domain else DOMAINS
@@ -88,8 +93,8 @@ class Toolcalls:
             yield self.task(task_id)
 
     def task(self, task_id: str) -> Task:
-        """Return the task of an id."""
-        domain, request = self._found(task_id)
+        """Return the task of an id such as 'calendar-0', or raise BadInput."""
+        domain, request = self._find(task_id)
         return Task(
             id=task_id,
             environment=f"toolcalls/{domain}",
@@ -100,7 +105,7 @@ class Toolcalls:
 
     def reset(self, task: Task) -> Desk:
         """Start an episode."""
-        domain, request = self._found(task.id)
+        domain, request = self._find(task.id)
         return Desk(request, _tools(domain))
 
     def step_limit(self, task: Task) -> int:
@@ -108,59 +113,64 @@ class Toolcalls:
         return STEP_LIMIT
 
     def read_turn(self, text: str) -> list[str]:
-        """Return the whole turn; none if it was only thought."""
-        given = without_thoughts(text)
-        return [given] if given else []
+        """Return the whole turn as one action; none if it has only thoughts."""
+        answer = without_thoughts(text)
+        return [answer] if answer else []
 
     def request(self, task_id: str) -> Request:
-        """Return what a task asks and wants."""
-        return self._found(task_id)[1]
+        """Return the request of a task, with its reference calls."""
+        return self._find(task_id)[1]
 
-    def _found(self, task_id: str) -> tuple[str, Request]:
+    def _find(self, task_id: str) -> tuple[str, Request]:
         domain = task_id.rpartition("-")[0]
         if domain not in DOMAINS or self.domain not in ("", domain):
-            known = self.domain or "calendar"
-            raise BadInput(f"There is no {self.name} task {task_id[:200]!r}. Ids: '{known}-0'.")
-        found = _requests(domain).get(task_id)
-        if found is None:
-            raise BadInput(f"There is no {self.name} task {task_id[:200]!r}.")
-        return domain, found
+            example = f"{self.domain or 'calendar'}-0"
+            raise BadInput(
+                f"There is no {self.name} task {task_id[:200]!r}. Ids look like {example!r}."
+            )
+        request = _requests(domain).get(task_id)
+        if request is None:
+            raise BadInput(
+                f"There is no {self.name} task {task_id[:200]!r}. The domain {domain} has "
+                f"{len(_requests(domain))} tasks, numbered from 0."
+            )
+        return domain, request
 
 
 class Desk:
-    """One request: a turn, and a second one if the first cannot be carried out."""
+    """An episode with one request: a turn, and a second turn if the first one has faults."""
 
     def __init__(self, request: Request, tools: list[Schema]) -> None:
         self._request = request
         self._tools = tools
-        self._corrected = False
+        self._is_correction = False
 
     def first_observation(self) -> Observation:
         """Return the request."""
         return Observation(text=self._request.request)
 
     def step(self, action: str) -> Observation:
-        """Check a turn, and take it if nothing is wrong with it."""
+        """Check a turn and accept it if it has no fault."""
         answer = read(action, self._tools)
         if answer.valid:
-            return self._taken(answer)
+            return self._take(answer)
         faults = " ".join(answer.faults) or "There is neither a call nor an answer."
-        if self._corrected:
+        if self._is_correction:
             return _over(f"Refused. {faults}", success=False, feedback=f"Refused: {faults}")
-        self._corrected = True
+        self._is_correction = True
         return Observation(text=response(f"{REFUSED} {faults} Correct it."))
 
-    def _taken(self, answer: Answer) -> Observation:
+    def _take(self, answer: Answer) -> Observation:
         right = same(answer.calls, self._request.reference_calls)
-        told = "Done." if answer.calls else "Received."
+        reply = "Done." if answer.calls else "Received."
         if right:
-            return _over(told, success=True, feedback="Solved.")
-        what = "The call is valid, but not what was asked for."
+            return _over(reply, success=True, feedback="Solved.")
+        feedback = "The call is valid, but not what was asked for."
         if not answer.calls:
-            what = "There was a tool for this, and the request said all it needs."
+            feedback = "There was a tool for this, and the request said all it needs."
         elif not self._request.calls:
-            what = "Nothing should have been called."
-        return _over(told, success=False, feedback=what)
+            feedback = "Nothing should have been called."
+        return _over(reply, success=False, feedback=feedback)
 
 
 def _over(text: str, *, success: bool, feedback: str) -> Observation:
@@ -180,7 +190,10 @@ def _requests(domain: str) -> dict[str, Request]:
     try:
         read_lines = [Request.model_validate_json(line) for line in lines]
     except ValidationError as error:
-        raise BrokenData(f"A line of {domain}.jsonl cannot be read: {error}.") from error
+        raise BrokenData(
+            f"{_DATA / domain}.jsonl has a line that is not a request ({error}). Install the "
+            "package again."
+        ) from error
     return {one.id: one for one in read_lines}
 
 
@@ -188,4 +201,4 @@ def _text(name: str) -> str:
     try:
         return (_DATA / name).read_text("utf-8")
     except FileNotFoundError as error:
-        raise MissingPart(f"{_DATA / name} is missing. Install the project anew.") from error
+        raise MissingPart(f"{_DATA / name} is missing. Install the package again.") from error

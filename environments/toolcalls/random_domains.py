@@ -261,9 +261,9 @@ def _tool(
         present = [one for one in takes if one.name != omit]
         return _sentence(_request_parts(verb, noun, present, rng, vague), rng, verbless=only)
 
-    required = [one for one in takes if one.name != spare]
+    mandatory = [one for one in takes if one.name != spare]
     asks = [ask(spare if spare and turn % 2 else "") for turn in range(ASKS)]
-    lacks = {one.name: ask(one.name, one.vague if rng.random() < 0.4 else "") for one in required}
+    lacks = {one.name: ask(one.name, one.vague if rng.random() < 0.4 else "") for one in mandatory}
     action = _request_parts(_gerund(verb), noun, takes, rng, "")
     by = f" {rng.choice(('by', 'for', 'with'))} {takes[0].name}"
     return Tool(

@@ -119,9 +119,9 @@ def quote(does: str, others: Iterable[str], request: str) -> str:
     The first choice is a word that the request also has and no other description has. The second
     choice is a word that no other description has, and the third is any content word.
     """
-    requested, own = set(_content(request)), distinctive_words(does, others)
+    request_words, own = set(_content(request)), distinctive_words(does, others)
     first = next(
-        (word for word in own if word in requested), next(iter((*own, *_content(does))), "")
+        (word for word in own if word in request_words), next(iter((*own, *_content(does))), "")
     )
     start = re.search(rf"\b{first}\b", does, re.IGNORECASE)
     return does[start.start() :] if start else does

@@ -1,1 +1,1 @@
-"""A preference set: how a help desk answers, and how it does not."""
+"""A preference set: good and bad answers of a help desk."""

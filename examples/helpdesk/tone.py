@@ -1,9 +1,10 @@
-"""Write tone.jsonl: how a help desk answers, and how it does not.
+"""Write tone.jsonl: pairs of a good and a bad answer of a help desk.
 
     python -m examples.helpdesk.tone
 
-Forty cases, each met in six moods. The preferred answer names the feeling once, gives the cause
-and one next step, and says what happens then. The other has the same facts and one fault of tone.
+There are forty cases, each in six moods. The chosen answer names the customer's feeling once, gives
+the cause and one next step, and says what happens then. The rejected answer has the same facts and
+one fault of tone.
 """
 
 from __future__ import annotations
@@ -18,30 +19,30 @@ SYSTEM: Final = "You answer for the help desk of a shop that sells and repairs b
 
 
 class Case(NamedTuple):
-    """What a customer writes about.
+    """A customer's request and the facts of its answer.
 
     Attributes:
         family: the type of request.
-        asked: the customer's words.
-        cause: why it is so, a clause.
+        request: the customer's words.
+        cause: the cause, a clause.
         step: what the customer can do, an imperative without its full stop.
         then: what the help desk does next, a sentence.
     """
 
     family: str
-    asked: str
+    request: str
     cause: str
     step: str
     then: str
 
 
 class Mood(NamedTuple):
-    """How the customer writes, and how that is met.
+    """The tone of a customer's message and of its answers.
 
     Attributes:
-        write: puts the request into the customer's words.
-        meet: the sentence that an answer opens with.
-        fault: the name of the fault that the rejected answer has.
+        write: a function from the request to the customer's message.
+        meet: the first sentence of the chosen answer.
+        fault: the name of the fault in the rejected answer.
     """
 
     write: Callable[[str], str]
@@ -235,7 +236,7 @@ MOODS: Final = (
 
 
 def pairs() -> Iterator[dict[str, str | list[dict[str, str]]]]:
-    """Yield every case in every mood, with both answers."""
+    """Yield a row for every case in every mood, with both answers."""
     for number, case in enumerate(CASES):
         for mood in MOODS:
             yield {
@@ -244,15 +245,15 @@ def pairs() -> Iterator[dict[str, str | list[dict[str, str]]]]:
                 "fault": mood.fault,
                 "prompt": [
                     {"role": "system", "content": SYSTEM},
-                    {"role": "user", "content": mood.write(case.asked)},
+                    {"role": "user", "content": mood.write(case.request)},
                 ],
-                "chosen": preferred(case, mood, number),
+                "chosen": good_answer(case, mood, number),
                 "rejected": FAULTS[mood.fault](case),
             }
 
 
-def preferred(case: Case, mood: Mood, number: int) -> str:
-    """Return the answer in the desk's tone; what it says first depends on the mood."""
+def good_answer(case: Case, mood: Mood, number: int) -> str:
+    """Return the answer in the desk's tone; its first sentence depends on the mood."""
     forms = (
         f"{mood.meet} The reason is that {case.cause}. Please {case.step}. {case.then}",
         f"{mood.meet} What happened: {case.cause}. To put it right, {case.step}. {case.then}",
@@ -296,7 +297,7 @@ FAULTS: Final[dict[str, Callable[[Case], str]]] = {
 
 
 def write(file: Path = FILE) -> None:
-    """Write the set."""
+    """Write the preference set to a file."""
     lines = [json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs()]
     file.write_text("".join(lines), "utf-8")
 

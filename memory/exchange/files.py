@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from apprentice.state.errors import BadInput, BrokenData, MissingPart
+from apprentice.state.errors import BadInput, BrokenData, MissingExtra
 
 LINE_LIMIT: Final = 8_000_000  # bytes: more than the largest attempt that is kept
 _NEWLINE: Final = b"\n"
@@ -24,11 +24,21 @@ class Item(NamedTuple):
     fault: str = ""
 
 
-def jsonl(path: Path) -> Iterator[Item]:
+def read_jsonl(path: Path, longest: int = LINE_LIMIT) -> Iterator[Item]:
     """Yield a file's rows, a line each; empty lines are none.
+
+    Args:
+        path: of the file.
+        longest: bytes that a line may have.
 
     Raises:
         BadInput: if the file cannot be read.
+
+    Example:
+        >>> with open("attempts.jsonl", "w") as file:
+        ...     _ = file.write('{"messages": [{"role": "user", "content": "Hi"}], "success": true}')
+        >>> [item.where for item in read_jsonl(Path("attempts.jsonl"))]
+        ['line 1']
     """
     try:
         file = path.open("rb")
@@ -36,18 +46,17 @@ def jsonl(path: Path) -> Iterator[Item]:
         raise BadInput(f"{path} cannot be read ({error.strerror}). Name another file.") from error
     with file:
         number = 0
-        while line := file.readline(LINE_LIMIT + 1):
+        while line := file.readline(longest + 1):
             number += 1
-            whole = len(line) <= LINE_LIMIT or line.endswith(_NEWLINE)
+            whole = len(line) <= longest or line.endswith(_NEWLINE)
             if not whole:
-                _skip(file)
-                limit = f"{LINE_LIMIT:,}"
-                yield Item(f"line {number}", fault=f"It is longer than {limit} bytes.")
+                _skip(file, longest)
+                yield Item(f"line {number}", fault=f"It is longer than {longest:,} bytes.")
             elif line.strip():
                 yield _parsed(f"line {number}", line)
 
 
-def dataset(folder: Path) -> Iterator[Item]:
+def read_dataset(folder: Path) -> Iterator[Item]:
     """Yield the rows of a Hugging Face data set that `save_to_disk` wrote.
 
     The name of a split that it is divided into is the rows' split unless they say another.
@@ -110,7 +119,7 @@ def write_dataset(folder: Path, rows: Path) -> None:
         raise BadInput(f"{folder} is a file. Name a new folder, or a file that ends in .jsonl.")
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty. Name a new folder.")
-    if next(jsonl(rows), None) is None:
+    if next(read_jsonl(rows), None) is None:
         raise BadInput("There is no attempt to write, and no data set is empty. Ask for others.")
     text, json_ = library.Value("string"), library.Json()
     features = library.Features(
@@ -145,7 +154,7 @@ def write_dataset(folder: Path, rows: Path) -> None:
 
 
 def _rows(path: str) -> Iterator[Any]:
-    return (item.row for item in jsonl(Path(path)))
+    return (item.row for item in read_jsonl(Path(path)))
 
 
 def _parsed(where: str, line: bytes) -> Item:
@@ -155,9 +164,9 @@ def _parsed(where: str, line: bytes) -> Item:
         return Item(where, fault=f"It is not JSON ({str(error)[:120]}).")
 
 
-def _skip(file: BinaryIO) -> None:
+def _skip(file: BinaryIO, longest: int) -> None:
     """Read on to the end of a line."""
-    while (rest := file.readline(LINE_LIMIT)) and not rest.endswith(_NEWLINE):
+    while (rest := file.readline(longest)) and not rest.endswith(_NEWLINE):
         pass
 
 
@@ -165,9 +174,6 @@ def _library() -> ModuleType:
     try:
         library = import_module("datasets")
     except ImportError as error:
-        raise MissingPart(
-            f"Hugging Face data sets need a package that is not installed ({error}). Install it: "
-            "pip install -c constraints.txt -e '.[training]'"
-        ) from error
+        raise MissingExtra("training", "A Hugging Face data set", error) from error
     library.disable_progress_bars()
     return library

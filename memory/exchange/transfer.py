@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
+
+from pydantic import Field
 
 from apprentice.memory.exchange.files import Item
 from apprentice.memory.exchange.rows import Read, read_row, write_row
@@ -34,6 +37,7 @@ class Imported(Noun):
         known: attempts that were kept before, or came twice.
         judged: known attempts that got a verdict they did not have.
         unjudged: attempts among the new ones that have no verdict yet.
+        environments: attempts that are kept, by the environment in which they were made.
         beside: columns that are kept as metadata of the tasks, because they have no meaning here.
         refused: rows that were not taken.
     """
@@ -43,11 +47,12 @@ class Imported(Noun):
     known: int = 0
     judged: int = 0
     unjudged: int = 0
+    environments: dict[str, int] = Field(default_factory=dict)
     beside: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
 
 
-async def take_in(
+async def import_attempts(
     experience: Experience,
     items: Iterable[Item] | AsyncIterable[Item],
     environment: str = "",
@@ -64,6 +69,11 @@ async def take_in(
         items: the rows; those of a plain iterable are read in a thread.
         environment: where attempts were made whose rows do not say.
         told: hears how many rows were read so far.
+
+    Example:
+        experience = await workspace.experience("default")
+        report = await import_attempts(experience, read_jsonl(Path("attempts.jsonl")))
+        print(report.new, report.refused)
     """
     intake = _Intake(experience, environment)
     async for batch in _batches(items):
@@ -101,6 +111,7 @@ class _Intake:
         self._environment = environment
         self._seen: dict[str, tuple[str, str]] = {}
         self._new = self._known = self._judged = self._unjudged = 0
+        self._environments: Counter[str] = Counter()
         self._beside: set[str] = set()
         self._refused: list[Refused] = []
 
@@ -112,6 +123,7 @@ class _Intake:
             known=self._known,
             judged=self._judged,
             unjudged=self._unjudged,
+            environments=dict(sorted(self._environments.items())),
             beside=tuple(sorted(self._beside)),
             refused=tuple(self._refused),
         )
@@ -128,6 +140,7 @@ class _Intake:
                 if name in new:
                     await self._add_verdicts(read)
                     self._new += 1
+                    self._environments[read.trajectory.task.environment] += 1
                     self._unjudged += read.trajectory.verdict.success is None
                 else:
                     self._judged += await self._meet(read)
@@ -175,8 +188,11 @@ class _Intake:
             return False
         expect_same(kept.trajectory, read.trajectory, read.said)
         if read.verdicts:
-            return await self._add_verdicts(read)
-        return await self._add_verdict(kept, read.trajectory.verdict)
+            judged = await self._add_verdicts(read)
+        else:
+            judged = await self._add_verdict(kept, read.trajectory.verdict)
+        self._environments[kept.trajectory.task.environment] += 1
+        return judged
 
     async def _add_verdicts(self, read: Read) -> bool:
         """Add a row's history of verdicts; tell whether any was new."""
@@ -207,7 +223,7 @@ def _at_first(read: Read) -> Trajectory:
     return read.trajectory.model_copy(update={"verdict": Verdict()})
 
 
-async def rows(
+async def export_attempts(
     experience: Experience,
     *,
     environment: str = "",
@@ -215,7 +231,12 @@ async def rows(
     outcome: OutcomeFilter | None = None,
     unread: Callable[[BrokenData], None] = lambda error: None,
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield what the memory keeps, a row an attempt; see `Experience.browse`."""
+    """Yield what the memory keeps, a row an attempt; see `Experience.browse`.
+
+    Example:
+        experience = await workspace.experience("default")
+        rows = [row async for row in export_attempts(experience, outcome="successes")]
+    """
     kept = experience.browse(environment=environment, kind=kind, outcome=outcome, unread=unread)
     async for each in kept:
         yield write_row(each)

@@ -22,6 +22,12 @@ class Experience(Protocol):
     """One tenant's attempts. `workspace.experience(tenant)` opens it.
 
     Nothing here reaches another tenant's. What is acknowledged outlives the process.
+
+    Example:
+        async with Workspace("apprentice-data") as workspace:
+            experience = await workspace.experience("default")
+            for recollection in await experience.recall(Query(task=task, limit=3)):
+                print(recollection.text)
     """
 
     tenant: str

@@ -1,7 +1,7 @@
-"""The household speaks the real games' language: real games are played, read and compared.
+"""The household has the language of the real games: these tests play real games and compare.
 
-Needs the extra `alfworld` and games under ALFWORLD_DATA. Six games are played, one a family;
-`make soak` plays 36.
+They need the extra `alfworld` and games under ALFWORLD_DATA. They play six games, one for each
+family; `make soak` plays 36.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import pytest
 from langchain_core.messages import AIMessage, AnyMessage
 
 from apprentice.environments import advance as driver
-from apprentice.environments.advance import advance, start
 from apprentice.environments.alfworld import KINDS, STEP_LIMIT, Alfworld
 from apprentice.environments.household import Household
 from apprentice.environments.household.expert import Knowledge, Turn, action_in, expert, learn
@@ -35,8 +34,8 @@ from apprentice.environments.household.language import (
 )
 from apprentice.environments.household.nouns import FAMILIES, PLACES
 from apprentice.environments.protocol import Environment
-from apprentice.environments.registry import environment
 from apprentice.state.nouns import Task, text_of
+from tests.places import advance, environment, start
 
 GAMES = Path(os.environ.get("ALFWORLD_DATA", "/nowhere")) / "json_2.1.1"
 pytest.importorskip("alfworld", reason="needs the extra alfworld")
@@ -51,69 +50,69 @@ LIST = re.compile(r"\ba ITEM(?:, (?:and )?a ITEM)*|(?<=you see )nothing")
 
 
 @dataclass
-class Played:
-    """What was seen of one game: its attempts by the expert, and a tour of its commands."""
+class Record:
+    """The texts of one game: from attempts by the expert or from a walk through its commands."""
 
     task: Task
-    opening: str = ""
-    solved: list[bool] = field(default_factory=list)
+    first_text: str = ""
+    successes: list[bool] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     admissible: set[str] = field(default_factory=set)
 
 
-def learning(task: Task) -> Played:
-    """Let the expert attempt a game until it succeeds, learning from what it failed."""
-    played, knowledge = Played(task), Knowledge()
-    while len(played.solved) < TRIALS and not any(played.solved):
+def attempts_of(task: Task) -> Record:
+    """Let the expert attempt a game, with the knowledge of failed attempts, until it succeeds."""
+    record, knowledge = Record(task), Knowledge()
+    while len(record.successes) < TRIALS and not any(record.successes):
         opening, turns = start(task), list[Turn]()
         messages: list[AnyMessage] = [opening]
-        played.opening, verdict = text_of(opening), None
+        record.first_text, verdict = text_of(opening), None
         while verdict is None:
-            turn = AIMessage(expert(played.opening, turns, knowledge))
+            turn = AIMessage(expert(record.first_text, turns, knowledge))
             result = advance(task, messages, turn)
             messages += [turn, result.reply]
             turns.append(Turn(text_of(turn), text_of(result.reply)))
             verdict = result.verdict
-        knowledge = learn(played.opening, turns, knowledge)
-        played.turns += turns
-        played.solved.append(verdict.success is True)
-    return played
+        knowledge = learn(record.first_text, turns, knowledge)
+        record.turns += turns
+        record.successes.append(verdict.success is True)
+    return record
 
 
-def tour(where: Environment, task: Task, steps: int, rng: random.Random) -> Played:
-    """Walk through a game by commands not yet used, the rarer verbs first."""
+def tour(where: Environment, task: Task, steps: int, rng: random.Random) -> Record:
+    """Walk through a game with commands not used before; prefer the rarer verbs."""
     simulator = where.reset(task)
     observation = simulator.first_observation()
-    played = Played(task, observation.text)
+    record = Record(task, observation.text)
     for _ in range(steps):
-        # The household lists what is admissible when it is asked, not after every step.
-        listed = simulator.admissible() if isinstance(simulator, Game) else observation.admissible
-        played.admissible |= set(listed)
-        unused = [command for command in listed if command not in {t.text for t in played.turns}]
-        telling = [command for command in unused if command.split()[0] not in ("go", "examine")]
-        command = rng.choice(telling if telling and rng.random() < 0.7 else unused or ["sing"])
+        # The household lists the admissible commands on request, not after every step.
+        commands = simulator.admissible() if isinstance(simulator, Game) else observation.admissible
+        record.admissible |= set(commands)
+        fresh = [command for command in commands if command not in {t.text for t in record.turns}]
+        effective = [command for command in fresh if command.split()[0] not in ("go", "examine")]
+        command = rng.choice(effective if effective and rng.random() < 0.7 else fresh or ["sing"])
         observation = simulator.step(command)
-        played.turns.append(Turn(command, observation.text))
-    return played
+        record.turns.append(Turn(command, observation.text))
+    return record
 
 
 @pytest.fixture(scope="module")
-def played() -> list[Played]:
+def records() -> list[Record]:
     tasks = list(Alfworld().tasks("valid_unseen", len(FAMILIES)))
     if not tasks:
         pytest.skip("ALFWORLD_DATA has no games of valid_unseen")
-    return [learning(task) for task in tasks]
+    return [attempts_of(task) for task in tasks]
 
 
 @pytest.fixture(scope="module")
-def tours() -> list[Played]:
+def tours() -> list[Record]:
     rng, home = random.Random(5), Alfworld()
     return [tour(home, task, 25, rng) for task in home.tasks("valid_unseen", 4)]
 
 
 @pytest.fixture(scope="module")
-def household() -> list[Played]:
-    """Tours of generated rooms, long enough to hear everything the household says."""
+def household() -> list[Record]:
+    """Walks through generated rooms, long enough to show every sentence of the household."""
     rng = random.Random(7)
     homes = [
         Household(world, size) for world in ("north", "alfworld") for size in ("small", "full")
@@ -122,19 +121,19 @@ def household() -> list[Played]:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Split a text into sentences, items and listings abstracted."""
+    """Split a text into sentences, with placeholders for items and lists."""
     for sentence in re.split(r"(?<=\.)\s+", text.strip()):
         if sentence.startswith("Your task is to:"):
-            continue  # compared with the official templates below
+            continue  # another test compares it with the official templates
         sentence = LIST.sub("LIST", ITEM.sub("ITEM", sentence))
         yield re.sub(r"ITEM(, ITEM)*, and ITEM", "ITEM", sentence)  # places that share a spot
 
 
-def heard(games: Iterable[Played]) -> set[str]:
+def sentences_of(games: Iterable[Record]) -> set[str]:
     return {
         sentence
         for game in games
-        for text in (game.opening, *(turn.observation for turn in game.turns))
+        for text in (game.first_text, *(turn.observation for turn in game.turns))
         for sentence in sentences(text)
     }
 
@@ -144,74 +143,74 @@ def grammar_of(task: Task) -> str:
     return str(json.loads(file.read_text())["grammar"])
 
 
-def written(task: Task) -> set[str]:
-    """Read the sentences that a game's own grammar can produce, abstracted alike."""
-    said: set[str] = set()
+def grammar_sentences(task: Task) -> set[str]:
+    """Return the sentences that a game's grammar can produce, with the same placeholders."""
+    texts: set[str] = set()
     for rule in re.findall(r'"rhs": "(.*)"', grammar_of(task)):
         text = rule.replace("#look-variations#", "You are facing the ITEM")
         text = re.sub(r"\[\{\w+\.indefinite[^\]]*\]|#list_\w+#", "LIST", text)
-        said |= set(sentences(re.sub(r"\{\w+\.name\}", "ITEM", text)))
-    return said
+        texts |= set(sentences(re.sub(r"\{\w+\.name\}", "ITEM", text)))
+    return texts
 
 
-def test_every_admissible_command_is_understood(tours: list[Played]) -> None:
+def test_the_parser_reads_every_admissible_command(tours: list[Record]) -> None:
     commands = {command for game in tours for command in game.admissible}
     assert len(commands) > 100
     assert [command for command in commands if parse_command(command) is None] == []
 
 
-def test_every_command_of_the_household_is_a_real_one(household: list[Played]) -> None:
+def test_every_command_of_the_household_exists_in_the_real_games(household: list[Record]) -> None:
     (task,) = Alfworld().tasks("valid_unseen", 1)
     templates = re.findall(r'template :: "(.*)";', grammar_of(task))
     real = {re.sub(r"\{\w+\}|\[.*?\]", "ITEM", template) for template in templates}
-    said = {ITEM.sub("ITEM", command) for game in household for command in game.admissible}
-    assert len(said) >= 12
-    assert said - real <= {"put ITEM in/on ITEM"}  # newer data says: move ITEM to ITEM
+    commands = {ITEM.sub("ITEM", command) for game in household for command in game.admissible}
+    assert len(commands) >= 12
+    assert commands - real <= {"put ITEM in/on ITEM"}  # newer data has: move ITEM to ITEM
 
 
-def test_openings_are_read(played: list[Played]) -> None:
-    for game in played:
-        goal = parse_goal(goal_in(game.opening))
+def test_first_observations_are_parsed(records: list[Record]) -> None:
+    for game in records:
+        goal = parse_goal(goal_in(game.first_text))
         assert goal is not None
         assert goal.family == game.task.kind
-        assert game.task.instruction.startswith(goal_in(game.opening))
-        places = places_in(game.opening)
-        assert len(places) == len(ITEM.findall(game.opening)) > 3
+        assert game.task.instruction.startswith(goal_in(game.first_text))
+        places = places_in(game.first_text)
+        assert len(places) == len(ITEM.findall(game.first_text)) > 3
         assert {kind_of(place) for place in places} <= set(PLACES)
 
 
-def test_what_a_place_shows_is_read(played: list[Played], tours: list[Played]) -> None:
-    shown = [
+def test_the_contents_of_places_are_parsed(records: list[Record], tours: list[Record]) -> None:
+    sights = [
         (turn.observation, sight_in(turn.observation))
-        for game in [*played, *tours]
+        for game in [*records, *tours]
         for turn in game.turns
         if "is closed." in turn.observation
         or ("you see" in turn.observation and "You are" not in turn.observation)
     ]
-    assert len(shown) > 30
-    for text, sight in shown:
+    assert len(sights) > 30
+    for text, sight in sights:
         assert sight is not None, text
-        listed = ITEM.findall(text.partition("you see")[2])
-        assert sight.things == (None if "is closed." in text else tuple(listed))
+        items = ITEM.findall(text.partition("you see")[2])
+        assert sight.things == (None if "is closed." in text else tuple(items))
         assert text.count(sight.place) >= 1
 
 
-def test_every_sentence_heard_in_real_games_is_known(
-    played: list[Played], tours: list[Played], household: list[Played]
+def test_the_household_has_every_sentence_of_the_real_games(
+    records: list[Record], tours: list[Record], household: list[Record]
 ) -> None:
-    assert heard([*played, *tours]) - heard(household) == set()
+    assert sentences_of([*records, *tours]) - sentences_of(household) == set()
 
 
-def test_every_sentence_of_the_household_is_a_real_one(
-    played: list[Played], household: list[Played]
+def test_the_real_games_have_every_sentence_of_the_household(
+    records: list[Record], household: list[Record]
 ) -> None:
-    said = heard(household)
-    assert len(said) > 20
-    real = written(played[0].task) | heard(played)
-    assert {sentence for sentence in said if sentence not in real} == set()
+    texts = sentences_of(household)
+    assert len(texts) > 20
+    real = grammar_sentences(records[0].task) | sentences_of(records)
+    assert {sentence for sentence in texts if sentence not in real} == set()
 
 
-def test_task_sentences_are_the_official_ones() -> None:
+def test_task_sentences_match_the_official_templates() -> None:
     from alfworld.gen.goal_library import gdict
 
     names = {"obj": "{thing}", "recep": "{target}", "toggle": "{target}"}
@@ -222,11 +221,13 @@ def test_task_sentences_are_the_official_ones() -> None:
     assert {family: set(texts) for family, texts in SENTENCES.items()} == official
 
 
-def test_a_lost_game_is_replayed(played: list[Played], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_restores_a_lost_game(
+    records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(driver, "_cache", driver._Cache(limit=0))
-    game = next(game for game in played if len(game.solved) == 1)
+    game = next(game for game in records if len(game.successes) == 1)
     opening = start(game.task)
-    assert text_of(opening) == game.opening
+    assert text_of(opening) == game.first_text
     messages: list[AnyMessage] = [opening]
     for turn in game.turns[:2]:
         reply = advance(game.task, messages, AIMessage(turn.text)).reply
@@ -234,10 +235,10 @@ def test_a_lost_game_is_replayed(played: list[Played], monkeypatch: pytest.Monke
         messages += [AIMessage(turn.text), reply]
 
 
-def test_games_in_several_threads_do_not_disturb_each_other(played: list[Played]) -> None:
-    games = played[:3]
+def test_games_in_several_threads_are_independent(records: list[Record]) -> None:
+    games = records[:3]
 
-    def again(game: Played) -> list[str]:
+    def again(game: Record) -> list[str]:
         simulator = environment("alfworld").reset(game.task)
         return [simulator.step(action_in(turn.text)).text for turn in game.turns[:4]]
 
@@ -256,44 +257,44 @@ def test_games_in_several_threads_do_not_disturb_each_other(played: list[Played]
         "Put  {} on {}.".format,
     ],
 )
-def test_both_wordings_of_placing_are_accepted(
-    played: list[Played], wording: Callable[[str, str], str]
+def test_the_game_accepts_both_wordings_of_put(
+    records: list[Record], phrase: Callable[[str, str], str]
 ) -> None:
-    game = next(game for game in played if any("take" in turn.text for turn in game.turns))
+    game = next(game for game in records if any("take" in turn.text for turn in game.turns))
     commands = [action_in(turn.text) for turn in game.turns]
-    taken = next(i for i, command in enumerate(commands) if command.startswith("take"))
+    index = next(i for i, command in enumerate(commands) if command.startswith("take"))
     simulator = environment("alfworld").reset(game.task)
-    for command in commands[: taken + 1]:
+    for command in commands[: index + 1]:
         simulator.step(command)
-    take = parse_command(commands[taken])
+    take = parse_command(commands[index])
     assert take is not None
-    answer = simulator.step(wording(take.first, take.second))
+    answer = simulator.step(phrase(take.first, take.second))
     assert answer.text == f"You put the {take.first} in/on the {take.second}."
 
 
-def test_the_expert_learns_the_real_games(played: list[Played]) -> None:
-    assert sum(any(game.solved) for game in played) >= len(played) - 1
+def test_the_expert_solves_the_real_games_after_reflection(records: list[Record]) -> None:
+    assert sum(any(game.successes) for game in records) >= len(records) - 1
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_the_step_limit_separates_those_who_know_from_those_who_do_not() -> None:
+def test_the_step_limit_suffices_with_knowledge_and_rarely_without() -> None:
     home = Alfworld()
-    blind, informed, learned = [], [], []
+    blind, with_knowledge, after_reflection = [], [], []
     for task in home.tasks("valid_unseen", 36):
         steps, opening, turns = walk(home, task, Knowledge(), limit=60)
         blind.append(steps <= STEP_LIMIT)
-        informed.append(walk(home, task, learn(opening, turns), STEP_LIMIT)[0] <= STEP_LIMIT)
-        learned.append(any(learning(task).solved))
+        with_knowledge.append(walk(home, task, learn(opening, turns), STEP_LIMIT)[0] <= STEP_LIMIT)
+        after_reflection.append(any(attempts_of(task).successes))
     assert 0.3 <= sum(blind) / len(blind) <= 0.6
-    assert sum(informed) / len(informed) >= 0.98
-    assert sum(learned) / len(learned) >= 0.9
+    assert sum(with_knowledge) / len(with_knowledge) >= 0.98
+    assert sum(after_reflection) / len(after_reflection) >= 0.9
 
 
 def walk(
     home: Alfworld, task: Task, knowledge: Knowledge, limit: int
 ) -> tuple[int, str, list[Turn]]:
-    """Let the expert act, by its own limit; return its steps (limit + 1 when unsolved)."""
+    """Let the expert act; return its steps (limit + 1 on failure), the first text, its turns."""
     simulator = home.reset(task)
     opening, turns = simulator.first_observation().text, list[Turn]()
     for step in range(1, limit + 1):

@@ -1,4 +1,4 @@
-"""Scores as by `hotpot_evaluate_v1.py` of Yang et al. 2018 (arXiv 1809.09600)."""
+"""The scores match `hotpot_evaluate_v1.py` of Yang et al. 2018 (arXiv 1809.09600)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from apprentice.environments.qa import exact_match, f1, normalise
         ("", ""),
     ],
 )
-def test_answers_are_normalised(text: str, normal: str) -> None:
+def test_an_answer_is_normalised(text: str, normal: str) -> None:
     assert normalise(text) == normal
 
 
@@ -39,6 +39,8 @@ def test_answers_are_normalised(text: str, normal: str) -> None:
         ("the", "a", True, 0.0),
     ],
 )
-def test_answers_are_scored(prediction: str, reference: str, exact: bool, score: float) -> None:
+def test_an_answer_has_its_score(
+    prediction: str, reference: str, exact: bool, score: float
+) -> None:
     assert exact_match(prediction, reference) is exact
     assert f1(prediction, reference) == pytest.approx(score)

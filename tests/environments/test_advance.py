@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, SystemMessage
 
 from apprentice.environments import advance as driver
-from apprentice.environments.advance import TURN_ACTIONS, Advance, advance, read_actions, start
+from apprentice.environments.advance import TURN_ACTIONS, Advance, Episodes, read_actions
 from apprentice.environments.household.expert import Turn, expert
-from apprentice.environments.registry import environment
+from apprentice.environments.protocol import Environment
 from apprentice.state.nouns import Observation, Task, text_of
+from tests.places import environment
 
 HOUSE = environment("household/north/small")
 TASK = HOUSE.task("test/0")
@@ -25,13 +26,31 @@ PLACES = [c.removeprefix("go to ") for c in ROOM.admissible if c.startswith("go 
 LIMIT = HOUSE.step_limit(TASK)
 
 
-def play(task: Task, turns: Sequence[str]) -> list[Advance]:
+@dataclass(frozen=True)
+class Drive:
+    """Episodes in one environment."""
+
+    where: Environment = HOUSE
+    episodes: Episodes = field(default_factory=Episodes)
+
+    def start(self, task: Task) -> AnyMessage:
+        return self.episodes.start(self.where, task)
+
+    def advance(self, task: Task, messages: Sequence[AnyMessage], turn: AIMessage) -> Advance:
+        return self.episodes.advance(self.where, task, messages, turn)
+
+
+DRIVE = Drive()
+start, advance = DRIVE.start, DRIVE.advance
+
+
+def play(task: Task, turns: Sequence[str], drive: Drive = DRIVE) -> list[Advance]:
     """Drive an attempt with fixed turns, as a graph would."""
-    messages: list[AnyMessage] = [SystemMessage("act"), start(task)]
+    messages: list[AnyMessage] = [SystemMessage("act"), drive.start(task)]
     results = []
     for text in turns:
         turn = AIMessage(text)
-        results.append(advance(task, messages, turn))
+        results.append(drive.advance(task, messages, turn))
         messages += [turn, results[-1].reply]
     return results
 
@@ -47,9 +66,9 @@ def alone(*commands: str) -> str:
 
 
 @pytest.fixture
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+def forgetful() -> Drive:
     """Lose every live episode at once, as another worker would find it."""
-    monkeypatch.setattr(driver, "_cache", driver._Cache(limit=0))
+    return Drive(episodes=Episodes(live=0))
 
 
 @pytest.mark.parametrize(
@@ -197,17 +216,13 @@ def test_a_solved_attempt_scores_one(solved: tuple[Task, list[str]]) -> None:
     assert last.steps == len(turns)
 
 
-@pytest.mark.usefixtures("forgetful")
-def test_a_lost_episode_is_replayed(solved: tuple[Task, list[str]]) -> None:
+def test_a_lost_episode_is_replayed(solved: tuple[Task, list[str]], forgetful: Drive) -> None:
     task, turns = solved
-    replayed = play(task, turns)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver, "_cache", driver._Cache(limit=8))
-        assert play(task, turns) == replayed
+    assert play(task, turns, forgetful) == play(task, turns)
 
 
-def test_the_stuck_rule_survives_a_lost_episode(forgetful: None) -> None:
-    verdicts = [result.verdict for result in play(TASK, ["dance", "dance", "dance"])]
+def test_the_stuck_rule_survives_a_lost_episode(forgetful: Drive) -> None:
+    verdicts = [result.verdict for result in play(TASK, ["dance"] * 3, forgetful)]
     assert [verdict is not None for verdict in verdicts] == [False, False, True]
 
 
@@ -268,9 +283,8 @@ def test_an_episode_depends_on_its_actions_alone(commands: list[str], data: Any)
             turns[-1].append(command)
         else:
             turns.append([command])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(driver, "_cache", driver._Cache(limit=data.draw(st.integers(0, 2))))
-        grouped = play(TASK, ["\n".join(turn) for turn in turns])
+    scarce = Drive(episodes=Episodes(live=data.draw(st.integers(0, 2))))
+    grouped = play(TASK, ["\n".join(turn) for turn in turns], scarce)
     assert "\n".join(replies(grouped)) == "\n".join(replies(singly))
     if singly:
         assert (grouped[-1].steps, grouped[-1].verdict) == (singly[-1].steps, singly[-1].verdict)
@@ -285,7 +299,7 @@ def test_the_cache_keeps_no_more_than_its_limit() -> None:
     assert kept == [4, 4]
 
 
-def test_attempts_side_by_side_at_one_task_replay_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attempts_side_by_side_at_one_task_replay_nothing() -> None:
     """They stand at the same prefix, and each finds a live episode there."""
     begun = 0
 
@@ -294,15 +308,14 @@ def test_attempts_side_by_side_at_one_task_replay_nothing(monkeypatch: pytest.Mo
         begun += 1
         return HOUSE.reset(task)
 
-    where = Stand(reset=counting)
-    monkeypatch.setattr(driver, "_cache", driver._Cache(limit=64))
-    monkeypatch.setattr(driver, "environment", lambda name: where)
-    openings: list[AnyMessage] = [start(TASK) for _ in range(8)]
+    stand: Any = Stand(reset=counting)
+    drive = Drive(stand)
+    openings: list[AnyMessage] = [drive.start(TASK) for _ in range(8)]
     transcripts = [[opening] for opening in openings]
     for step in range(5):
         turn = AIMessage(f"go to {PLACES[step % 2]}")
         for transcript in transcripts:
-            transcript += [turn, advance(TASK, transcript, turn).reply]
+            transcript += [turn, drive.advance(TASK, transcript, turn).reply]
     assert begun == 8
     assert len({tuple(map(text_of, transcript)) for transcript in transcripts}) == 1
 
@@ -356,38 +369,41 @@ class Session:
 
 
 @pytest.fixture
-def once(monkeypatch: pytest.MonkeyPatch) -> Task:
-    where = Once()
-    monkeypatch.setattr(driver, "environment", lambda name: where)
-    return where.task("only")
+def drive() -> Drive:
+    return Drive(Once())
 
 
-def test_an_episode_may_end_without_being_solved(once: Task) -> None:
-    verdict = play(once, ["wait", "finish"])[-1].verdict
+@pytest.fixture
+def once(drive: Drive) -> Task:
+    return drive.where.task("only")
+
+
+def test_an_episode_may_end_without_being_solved(once: Task, drive: Drive) -> None:
+    verdict = play(once, ["wait", "finish"], drive)[-1].verdict
     assert verdict is not None
     assert (verdict.success, verdict.score) == (False, 0.5)
 
 
-def test_attempts_side_by_side_never_share_what_cannot_be_replayed(once: Task) -> None:
-    one: list[AnyMessage] = [start(once)]
-    two: list[AnyMessage] = [start(once)]
+def test_attempts_side_by_side_never_share_what_cannot_be_replayed(
+    once: Task, drive: Drive
+) -> None:
+    one: list[AnyMessage] = [drive.start(once)]
+    two: list[AnyMessage] = [drive.start(once)]
     for attempt in (one, two, two, one):  # the same actions, so the same prefixes
         turn = AIMessage("wait")
-        attempt += [turn, advance(once, attempt, turn).reply]
+        attempt += [turn, drive.advance(once, attempt, turn).reply]
     assert [text_of(m) for m in one] == [text_of(m) for m in two]
     assert [text_of(m) for m in one if m.type == "human"] == ["hello", "wait 1", "wait 2"]
 
 
 @pytest.mark.parametrize("done", [0, 1])
-def test_what_cannot_be_replayed_is_interrupted(
-    done: int, once: Task, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    messages: list[AnyMessage] = [start(once)]
+def test_what_cannot_be_replayed_is_interrupted(done: int, once: Task, drive: Drive) -> None:
+    messages: list[AnyMessage] = [drive.start(once)]
     for _ in range(done):
         turn = AIMessage("wait")
-        messages += [turn, advance(once, messages, turn).reply]
-    monkeypatch.setattr(driver, "_sessions", driver._Cache(limit=8))  # as in another worker
-    result = advance(once, messages, AIMessage("wait"))
+        messages += [turn, drive.advance(once, messages, turn).reply]
+    elsewhere = Drive(drive.where)  # another worker
+    result = elsewhere.advance(once, messages, AIMessage("wait"))
     assert result.verdict is not None
     assert result.verdict.interrupted
     assert result.verdict.success is None
@@ -395,10 +411,10 @@ def test_what_cannot_be_replayed_is_interrupted(
     assert result.steps == done
 
 
-def test_a_fork_of_what_cannot_be_replayed_is_interrupted(once: Task) -> None:
-    messages: list[AnyMessage] = [start(once)]
+def test_a_fork_of_what_cannot_be_replayed_is_interrupted(once: Task, drive: Drive) -> None:
+    messages: list[AnyMessage] = [drive.start(once)]
     turn = AIMessage("wait")
-    first, fork = (advance(once, messages, turn) for _ in range(2))
+    first, fork = (drive.advance(once, messages, turn) for _ in range(2))
     assert first.verdict is None
     assert fork.verdict is not None
     assert fork.verdict.interrupted

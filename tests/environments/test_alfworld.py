@@ -30,9 +30,8 @@ def write(root: Path, task_id: str, **changes: object) -> Path:
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data(tmp_path: Path) -> Path:
     """A folder of games, three a family, and some that are to be left out."""
-    monkeypatch.setenv("ALFWORLD_DATA", str(tmp_path))
     for folder in KINDS:
         for trial in range(3):
             write(tmp_path, f"valid_seen/{folder}-Mug-None-Desk-1/trial_{trial}")
@@ -43,9 +42,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.usefixtures("data")
-def test_families_take_turns_and_unsupported_games_are_left_out() -> None:
-    tasks = list(Alfworld().tasks("valid_seen", 100))
+def test_families_take_turns_and_unsupported_games_are_left_out(data: Path) -> None:
+    tasks = list(Alfworld(data).tasks("valid_seen", 100))
     assert [task.kind for task in tasks] == ["pick", "light", "clean", "heat", "cool", "two"] * 3
     assert len({task.id for task in tasks}) == 18
     assert not any("unsolvable" in task.id for task in tasks)
@@ -53,9 +51,8 @@ def test_families_take_turns_and_unsupported_games_are_left_out() -> None:
     assert {task.instruction for task in tasks} == {"put a mug in desk."}
 
 
-@pytest.mark.usefixtures("data")
-def test_a_seed_fixes_the_order_and_a_limit_cuts_it() -> None:
-    home = Alfworld()
+def test_a_seed_fixes_the_order_and_a_limit_cuts_it(data: Path) -> None:
+    home = Alfworld(data)
     first = [task.id for task in home.tasks("valid_seen", 18, seed=1)]
     assert first == [task.id for task in home.tasks("valid_seen", 18, seed=1)]
     assert first != [task.id for task in home.tasks("valid_seen", 18, seed=2)]
@@ -63,9 +60,8 @@ def test_a_seed_fixes_the_order_and_a_limit_cuts_it() -> None:
     assert list(home.tasks("valid_seen", 0)) == []
 
 
-@pytest.mark.usefixtures("data")
-def test_a_task_is_rebuilt_from_its_id() -> None:
-    home = Alfworld()
+def test_a_task_is_rebuilt_from_its_id(data: Path) -> None:
+    home = Alfworld(data)
     assert isinstance(home, Environment)
     for task in home.tasks("valid_seen", 6):
         assert home.task(task.id) == task
@@ -88,34 +84,29 @@ def test_a_task_is_rebuilt_from_its_id() -> None:
         "..",
     ],
 )
-@pytest.mark.usefixtures("data")
-def test_a_task_that_does_not_exist_is_bad_input(task_id: str) -> None:
-    home = Alfworld()
+def test_a_task_that_does_not_exist_is_bad_input(task_id: str, data: Path) -> None:
+    home = Alfworld(data)
     with pytest.raises(BadInput, match="There is no ALFWorld task") as error:
         home.task(task_id)
     assert len(str(error.value)) < 500
 
 
-@pytest.mark.usefixtures("data")
-def test_an_unknown_split_is_met_with_the_nearest() -> None:
+def test_an_unknown_split_is_met_with_the_nearest(data: Path) -> None:
     with pytest.raises(UnknownName, match=r"Did you mean 'valid_seen'"):
-        list(Alfworld().tasks("valid_sen", 1))
+        list(Alfworld(data).tasks("valid_sen", 1))
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_without_data_it_says_how_to_get_it(
-    split: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALFWORLD_DATA", str(tmp_path))
+def test_without_data_it_says_how_to_get_it(split: str, tmp_path: Path) -> None:
     with pytest.raises(MissingPart, match="run alfworld-download, and set ALFWORLD_DATA"):
-        list(Alfworld().tasks(split, 1))
+        list(Alfworld(tmp_path).tasks(split, 1))
 
 
 def test_without_the_packages_it_says_how_to_install_them(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "textworld", None)
-    home = Alfworld()
+    home = Alfworld(data)
     (task,) = home.tasks("valid_seen", 1)
     with pytest.raises(MissingPart, match=r"-e '.\[alfworld\]'"):
         home.reset(task)
@@ -138,7 +129,7 @@ def test_a_damaged_game_is_named(data: Path, content: bytes) -> None:
     file = data / "json_2.1.1" / task_id / "game.tw-pddl"
     file.write_bytes(content)
     with pytest.raises(BrokenData, match=r"trial_0/game\.tw-pddl is not a game"):
-        Alfworld().task(task_id)
+        Alfworld(data).task(task_id)
 
 
 def test_a_game_that_the_interpreter_cannot_read_is_named(data: Path) -> None:
@@ -148,5 +139,5 @@ def test_a_game_that_the_interpreter_cannot_read_is_named(data: Path) -> None:
         id="valid_seen/pick_and_place_simple-Mug-None-Desk-1/trial_0", environment="alfworld"
     )
     with pytest.raises(BrokenData, match=r"trial_0/game\.tw-pddl is not a game"):
-        Alfworld().reset(task)
+        Alfworld(data).reset(task)
     assert sys.argv is arguments

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage
 
-from apprentice.environments.advance import advance, start
-from apprentice.environments.registry import environment
-from apprentice.state.nouns import Task, Verdict, text_of
+from apprentice.environments.advance import Advance, Episodes
+from apprentice.environments.protocol import Environment
+from apprentice.environments.registry import Environments
+from apprentice.state.nouns import Verdict, text_of
 from tests.conftest import Offer
 
 REQUEST = {
@@ -19,26 +20,32 @@ REQUEST = {
 
 
 @pytest.fixture
-def task(offer: Offer) -> Task:
+def where(offer: Offer, environments: Environments) -> Environment:
     offer("chat/letters", REQUEST)
-    return environment("chat/letters").task("r")
+    return environments.get("chat/letters")
 
 
-def test_a_task_brings_its_rubric(task: Task) -> None:
+def answered(where: Environment, turn: str) -> Advance:
+    episodes, task = Episodes(), where.task("r")
+    return episodes.advance(where, task, [episodes.start(where, task)], AIMessage(turn))
+
+
+def test_a_task_brings_its_rubric(where: Environment) -> None:
+    task = where.task("r")
     assert (task.instruction, task.split) == ("Apologise.", "test")
     assert task.metadata == {"rubric": ["Is sorry.", "Is short."]}
-    assert text_of(start(task)) == "Apologise."
+    assert text_of(Episodes().start(where, task)) == "Apologise."
 
 
 @pytest.mark.parametrize(
     "turn", ["I am sorry.", "Dear customer,\n\n- we are sorry\n- really\n\nI think you know.\n" * 9]
 )
-def test_any_answer_ends_the_attempt_without_a_verdict(task: Task, turn: str) -> None:
-    done = advance(task, [start(task)], AIMessage(f"<think>How?</think>{turn}"))
+def test_any_answer_ends_the_attempt_without_a_verdict(where: Environment, turn: str) -> None:
+    done = answered(where, f"<think>How?</think>{turn}")
     assert done.steps == 1
     assert done.verdict == Verdict(success=None, feedback="Nobody has judged this answer yet.")
 
 
-def test_a_thought_is_no_answer(task: Task) -> None:
-    done = advance(task, [start(task)], AIMessage("think: how do I put it?"))
+def test_a_thought_is_no_answer(where: Environment) -> None:
+    done = answered(where, "think: how do I put it?")
     assert (done.verdict, text_of(done.reply)) == (None, "OK.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from apprentice.environments.advance import Advance, advance, start
-from apprentice.environments.registry import environment
+from apprentice.environments.advance import Advance, Episodes
+from apprentice.environments.protocol import Environment
+from apprentice.environments.registry import Environments
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import Task, Verdict, text_of
+from apprentice.state.nouns import Verdict, text_of
 from tests.conftest import Offer
 
 CAPITAL = {
@@ -19,23 +20,28 @@ CAPITAL = {
 
 
 @pytest.fixture
-def task(offer: Offer) -> Task:
+def where(offer: Offer, environments: Environments) -> Environment:
     offer("qa/places", {**CAPITAL, "context": "Norway is in the north.", "kind": "bridge"})
-    return environment("qa/places").task("c")
+    return environments.get("qa/places")
 
 
-def answered(task: Task, *turns: str) -> Advance:
-    messages: list[AnyMessage] = [HumanMessage(text_of(start(task)))]
+def answered(where: Environment, *turns: str, task: str = "c") -> Advance:
+    episodes, asked = Episodes(), where.task(task)
+    messages: list[AnyMessage] = [HumanMessage(text_of(episodes.start(where, asked)))]
     for turn in turns:
-        done = advance(task, messages, AIMessage(turn))
+        done = episodes.advance(where, asked, messages, AIMessage(turn))
         messages += [AIMessage(turn), done.reply]
     return done
 
 
-def test_the_reference_is_not_in_the_task(task: Task) -> None:
+def test_the_reference_is_not_in_the_task(where: Environment) -> None:
+    task = where.task("c")
     assert "Oslo" not in task.model_dump_json()
     assert (task.instruction, task.kind) == (CAPITAL["question"], "bridge")
-    assert text_of(start(task)) == "Norway is in the north.\n\nWhat is the capital of Norway?"
+    assert (
+        text_of(Episodes().start(where, task))
+        == "Norway is in the north.\n\nWhat is the capital of Norway?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,33 +56,37 @@ def test_the_reference_is_not_in_the_task(task: Task) -> None:
         ("Answer:\nOslo", True, 1.0),
     ],
 )
-def test_an_answer_is_judged(task: Task, turn: str, success: bool, score: float) -> None:
-    done = answered(task, turn)
+def test_an_answer_is_judged(where: Environment, turn: str, success: bool, score: float) -> None:
+    done = answered(where, turn)
     said = "The answer is right." if success else "The answer is wrong."
     assert done.verdict == Verdict(success=success, score=score, feedback=said)
     assert "Oslo" not in text_of(done.reply)
 
 
-def test_thoughts_take_turns_and_the_first_answer_ends_the_attempt(task: Task) -> None:
-    assert answered(task, "think: hm.").verdict is None
-    done = answered(task, "think: hm.", "", "Oslo")
+def test_thoughts_take_turns_and_the_first_answer_ends_the_attempt(where: Environment) -> None:
+    assert answered(where, "think: hm.").verdict is None
+    done = answered(where, "think: hm.", "", "Oslo")
     assert done.steps == 3
     assert done.verdict is not None
     assert done.verdict.success
-    out = answered(task, *["think: hm."] * 4)
+    out = answered(where, *["think: hm."] * 4)
     assert out.verdict is not None
     assert out.verdict.feedback.startswith("Out of steps")
 
 
-def test_words_in_another_order_score_one_and_are_not_right(offer: Offer) -> None:
+def test_words_in_another_order_score_one_and_are_not_right(
+    offer: Offer, environments: Environments
+) -> None:
     offer("qa/names", {"id": "n", "question": "Who?", "answer": "Barack Obama"})
-    verdict = answered(environment("qa/names").task("n"), "Obama, Barack").verdict
+    verdict = answered(environments.get("qa/names"), "Obama, Barack", task="n").verdict
     assert verdict is not None
     assert (verdict.success, verdict.score) == (False, 1.0)
 
 
 @pytest.mark.parametrize("answer", ["the", [], ["Oslo", "a"], "  "])
-def test_a_reference_without_words_is_refused(offer: Offer, answer: object) -> None:
+def test_a_reference_without_words_is_refused(
+    offer: Offer, environments: Environments, answer: object
+) -> None:
     offer("qa/bad", {**CAPITAL, "answer": answer})
     with pytest.raises(BrokenData, match="line 1: answer"):
-        environment("qa/bad")
+        environments.get("qa/bad")

@@ -9,24 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from apprentice.environments import registry
 from apprentice.environments.household import Household
 from apprentice.environments.protocol import Environment
-from apprentice.environments.registry import environment, known
+from apprentice.environments.registry import GROUP, Environments
 from apprentice.state.errors import BadInput, MissingPart, UnknownName
 
 ROOM = "apprentice.environments.household"
 
 
-def provide(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
-    """Pretend that installed packages declare these entry points."""
-    points = [EntryPoint(name, value, registry.GROUP) for name, value in values.items()]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+ENVIRONMENTS = Environments()
+environment, known = ENVIRONMENTS.get, ENVIRONMENTS.known
 
 
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    environment.cache_clear()
+def provided(**values: str) -> Environments:
+    """Return the environments where installed packages declare these entry points."""
+    points = [EntryPoint(name, value, GROUP) for name, value in values.items()]
+    return Environments(providers=lambda: points)
 
 
 @pytest.mark.parametrize(
@@ -82,16 +80,21 @@ def test_only_names_are_names(name: str) -> None:
         environment(name)
 
 
-def test_an_entry_point_is_an_environment_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    provide(monkeypatch, attic=f"{ROOM}:Household")
-    assert "attic" in known()
-    assert environment("attic").name == "household/north/small"
-    assert environment("attic/south/full").name == "household/south/full"
+def test_an_entry_point_is_an_environment_by_its_name() -> None:
+    environments = provided(attic=f"{ROOM}:Household")
+    assert "attic" in environments.known()
+    assert environments.get("attic").name == "household/north/small"
+    assert environments.get("attic/south/full").name == "household/south/full"
 
 
-def test_an_entry_point_does_not_replace_what_ships(monkeypatch: pytest.MonkeyPatch) -> None:
-    provide(monkeypatch, household="builtins:dict")
-    assert isinstance(environment("household"), Household)
+def test_an_environment_of_ones_own_is_known_by_its_name() -> None:
+    environments = Environments(own={"attic": Household})
+    assert "attic" in environments.known()
+    assert environments.get("attic/south").name == "household/south/small"
+
+
+def test_an_entry_point_does_not_replace_what_ships() -> None:
+    assert isinstance(provided(household="builtins:dict").get("household"), Household)
 
 
 @pytest.mark.parametrize(
@@ -110,11 +113,10 @@ def test_an_entry_point_does_not_replace_what_ships(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_an_entry_point_that_does_not_work_says_why(
-    monkeypatch: pytest.MonkeyPatch, value: str, name: str, error: type[Exception], words: str
+    value: str, name: str, error: type[Exception], words: str
 ) -> None:
-    provide(monkeypatch, attic=value)
     with pytest.raises(error, match=words):
-        environment(name)
+        provided(attic=value).get(name)
 
 
 def test_importing_the_registry_is_light() -> None:

@@ -1,4 +1,4 @@
-"""The example does what it says."""
+"""The example with an agent and a judge of one's own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import pytest
 from examples import own_agent
 
 
-async def test_the_example_learns_from_its_own_lesson(capsys: pytest.CaptureFixture[str]) -> None:
-    ended = await own_agent.main()
-    first, last = ended["attempts"][0], ended["attempts"][-1]
+async def test_the_example_succeeds_after_its_own_reflection(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = await own_agent.main()
+    first, last = result["attempts"][0], result["attempts"][-1]
     assert (first.verdict.success, last.verdict.success) == (False, True)
     assert last.verdict.source == "rule"
     assert last.in_view.reflections[0].text.startswith("Next I look at")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from apprentice.environments.household.expert import Turn, expert
-from apprentice.environments.registry import environment
 from apprentice.state.nouns import Task
+from tests.places import environment
 
 
 @pytest.fixture(scope="session")

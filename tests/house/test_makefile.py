@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 TARGETS = {
-    "bench", "check", "clerk", "figures", "format", "help", "install", "learn", "novice", "serve",
-    "soak", "test",
+    "alfworld", "bench", "check", "clerk", "figures", "format", "help", "install", "learn",
+    "lowest", "novice", "serve", "soak", "test",
 }  # fmt: skip
 
 

@@ -9,17 +9,14 @@ import pytest
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from apprentice.memory.store import store as open_store
+from apprentice.memory.store import open_store
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def store(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[BaseStore]:
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BaseStore]:
     """Yield a store of each kind: in memory, and the default one, in a file."""
     if request.param == "memory":
         yield InMemoryStore()
         return
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
-    async with open_store() as opened:
+    async with open_store(tmp_path / "data") as opened:
         yield opened

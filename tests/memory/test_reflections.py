@@ -12,7 +12,7 @@ from langgraph.store.base import BaseStore
 
 from apprentice.memory.labels import label, labelled
 from apprentice.memory.reflections import Reflections
-from apprentice.memory.store import store as open_store
+from apprentice.memory.store import open_store
 from apprentice.state.errors import BrokenData
 from apprentice.state.nouns import Reflection, Task, trajectory_id
 
@@ -74,11 +74,10 @@ async def test_an_unknown_schema_is_named(store: BaseStore) -> None:
         await Reflections(store, "team", TASK).all()
 
 
-async def test_the_file_outlives_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
-    async with open_store() as opened:
+async def test_the_file_outlives_the_store(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "data") as opened:
         await Reflections(opened, "team", TASK).add("run", Reflection(text="kept", trial=1))
-    async with open_store() as opened:
+    async with open_store(tmp_path / "data") as opened:
         assert (await Reflections(opened, "team", TASK).all())[0].text == "kept"
 
 

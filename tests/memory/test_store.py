@@ -7,16 +7,15 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
-
-from apprentice.memory.store import store
+from apprentice.memory.store import open_store
 
 WRITER = """
 import asyncio, sys
-from apprentice.memory.store import store
+from pathlib import Path
+from apprentice.memory.store import open_store
 
 async def write(name):
-    async with store() as opened:
+    async with open_store(Path(sys.argv[2])) as opened:
         for number in range(20):
             await opened.aput(("shared",), f"{name}-{number}", {"by": name})
 
@@ -25,40 +24,35 @@ asyncio.run(write(sys.argv[1]))
 
 
 async def test_processes_that_start_and_write_at_once_lose_nothing(
-    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, root: Path
 ) -> None:
-    where = {**os.environ, "APPRENTICE_DATA": str(tmp_path / "data"), "PYTHONPATH": str(root)}
+    where = {**os.environ, "PYTHONPATH": str(root)}
     writers = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER, name, env=where)
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WRITER, name, str(tmp_path), env=where
+        )
         for name in "abc"
     ]
     assert [await writer.wait() for writer in writers] == [0, 0, 0]
-    monkeypatch.setenv("APPRENTICE_DATA", where["APPRENTICE_DATA"])
-    async with store() as opened:
+    async with open_store(tmp_path) as opened:
         assert len(await opened.asearch(("shared",), limit=1_000)) == 60
 
 
-async def test_openers_at_once_do_not_trip_over_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path))
+async def test_openers_at_once_do_not_trip_over_each_other(tmp_path: Path) -> None:
 
     async def write(number: int) -> None:
-        async with store() as opened:
+        async with open_store(tmp_path) as opened:
             await opened.aput(("shared",), str(number), {})
 
     await asyncio.gather(*(write(number) for number in range(8)))
-    async with store() as opened:
+    async with open_store(tmp_path) as opened:
         assert len(await opened.asearch(("shared",), limit=100)) == 8
 
 
-async def test_connections_that_read_and_write_at_once_wait_for_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path))
+async def test_connections_that_read_and_write_at_once_wait_for_each_other(tmp_path: Path) -> None:
 
     async def work(number: int) -> None:
-        async with store() as opened:
+        async with open_store(tmp_path) as opened:
             for count in range(40):
                 await asyncio.gather(
                     opened.aget(("shared",), "0-0"),
@@ -67,5 +61,5 @@ async def test_connections_that_read_and_write_at_once_wait_for_each_other(
                 )
 
     await asyncio.gather(*(work(number) for number in range(4)))
-    async with store() as opened:
+    async with open_store(tmp_path) as opened:
         assert len(await opened.asearch(("shared",), limit=1_000)) == 160

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,10 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, Qwen2ForCausalLM
 
+from apprentice.models import Models
 from apprentice.models.engine import close_all
 from tests.models import tiny
+from tests.served import served
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Offered:
     adapters: Path
     llama: LlamaForCausalLM
     qwen: Qwen2ForCausalLM
+
+    @property
+    def served(self) -> Models:
+        """Return them as a workspace has them."""
+        return served(self.models, self.adapters)
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +49,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Offered:
 
 
 @pytest.fixture
-def offered(folders: Offered, monkeypatch: pytest.MonkeyPatch) -> Iterator[Offered]:
+def offered(folders: Offered) -> Iterator[Offered]:
     """Offer them; stop the engines afterwards."""
-    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(folders.models))
-    monkeypatch.setenv("APPRENTICE_ADAPTERS", str(folders.adapters))
-    os.environ.pop("APPRENTICE_DEVICE", None)
     yield folders
     close_all()
 

@@ -18,6 +18,7 @@ from apprentice.training.clerk.corpus import Corpus
 from apprentice.training.clerk.recipe import Clerk
 from apprentice.training.scratch import chat
 from apprentice.training.scratch.samples import Part
+from tests.served import SHIPPED
 
 WEIGHTS = Path(models.__file__).parent / "clerk" / "weights"
 KINDS = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
@@ -31,7 +32,7 @@ def facts() -> dict[str, Any]:
 
 def answers(asked: list[list[AnyMessage]]) -> list[str]:
     """Ask the model all at once."""
-    model = models.chat("local:clerk", max_tokens=90)
+    model = SHIPPED.chat("local:clerk", max_tokens=90)
 
     async def every() -> list[str]:
         return [m.text for m in await asyncio.gather(*(model.ainvoke(list(q)) for q in asked))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -14,17 +15,20 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import AIMessage
 
-from apprentice import models
 from apprentice.models import hosted as module
-from apprentice.models.hosted import PROVIDERS, hosted
+from apprentice.models.hosted import PROVIDERS
+from apprentice.settings import Settings
 from apprentice.state.errors import BadInput, MissingPart, UnknownName
 from tests.fakes import Scripted
+from tests.served import SHIPPED
+
+MODELS = replace(SHIPPED, has_key=Settings().has_key)
 
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the keys of whoever runs the tests, and clients made with others."""
-    hosted.cache_clear()
+    module._chat.cache_clear()
     for keys in PROVIDERS.values():
         for key in keys:
             monkeypatch.delenv(key, raising=False)
@@ -65,7 +69,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 def test_a_server_of_ones_own_is_asked_with_the_callers_settings(
     server: list[dict[str, Any]],
 ) -> None:
-    chat = models.chat("openai:org/my-model:7b", temperature=0.5, max_tokens=32, seed=3)
+    chat = MODELS.chat("openai:org/my-model:7b", temperature=0.5, max_tokens=32, seed=3)
     answer = chat.invoke("What now?")
     assert isinstance(answer, AIMessage)
     assert answer.content == "look"
@@ -79,8 +83,8 @@ def test_a_server_of_ones_own_is_asked_with_the_callers_settings(
 
 def test_the_same_settings_share_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "any")
-    assert models.chat("openai:a") is models.chat("openai:a")
-    assert models.chat("openai:a") is not models.chat("openai:b")
+    assert MODELS.chat("openai:a") is MODELS.chat("openai:a")
+    assert MODELS.chat("openai:a") is not MODELS.chat("openai:b")
 
 
 @pytest.mark.parametrize(
@@ -98,14 +102,14 @@ def test_the_same_settings_share_a_client(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_what_is_missing_is_named(name: str, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error) as caught:
-        models.chat(name)
+        MODELS.chat(name)
     assert sentence in str(caught.value)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROQ_API_KEY", "any")
     with pytest.raises(MissingPart, match=r"groq:llama needs a package.*langchain-groq"):
-        models.chat("groq:llama")
+        MODELS.chat("groq:llama")
 
 
 def test_a_provider_that_fails_without_words_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,12 +118,12 @@ def test_a_provider_that_fails_without_words_is_named(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(module, "init_chat_model", wordless)
     with pytest.raises(MissingPart, match="ollama:llama is not set up: AssertionError"):
-        models.chat("ollama:llama")
+        MODELS.chat("ollama:llama")
 
 
 def test_adapters_are_for_local_models() -> None:
     with pytest.raises(BadInput, match="Adapters are for local models"):
-        models.chat("openai:gpt-4.1", adapter="mine")
+        MODELS.chat("openai:gpt-4.1", adapter="mine")
 
 
 def test_every_provider_is_offered_but_the_one_that_loads_what_a_caller_names() -> None:
@@ -141,11 +145,11 @@ def test_kept_answers_are_told_apart_by_the_seed_where_the_provider_takes_none(
     set_llm_cache(InMemoryCache())
     try:
         answers = [
-            models.chat("anthropic:m", temperature=temperature, seed=seed).invoke("What now?").text
+            MODELS.chat("anthropic:m", temperature=temperature, seed=seed).invoke("What now?").text
             for seed in (1, 2, 1, 2)
         ]
-        hosted.cache_clear()  # other clients, as in another process
-        again = models.chat("anthropic:m", temperature=temperature, seed=1).invoke("What now?")
+        module._chat.cache_clear()  # other clients, as in another process
+        again = MODELS.chat("anthropic:m", temperature=temperature, seed=1).invoke("What now?")
     finally:
         set_llm_cache(before)
     assert answers == ["look", "inventory"][:draws] * (4 // draws)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 BOTH = """
 import asyncio
-from apprentice.models import chat, embeddings
+from tests.served import SHIPPED
 
 async def main():
     said, vector = await asyncio.gather(
-        chat("local:novice", max_tokens=1).ainvoke("Hello."),
-        embeddings("local:minilm").aembed_query("Hello."),
+        SHIPPED.chat("local:novice", max_tokens=1).ainvoke("Hello."),
+        SHIPPED.embeddings("local:minilm").aembed_query("Hello."),
     )
     print(said.type, len(vector))
 

@@ -21,6 +21,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from peft import PeftModel
 
 from apprentice import models
+from apprentice.models import Models
 from apprentice.models.engine import Request, close_all, engine
 from apprentice.models.llama import Llama
 from apprentice.models.names import SHIPPED
@@ -35,6 +36,8 @@ from apprentice.state.errors import (
 )
 from tests.models import tiny
 from tests.models.conftest import Offered, generated, generated_tokens
+from tests.served import SHIPPED as SHIPPED_MODELS
+from tests.served import served
 
 # peft asks transformers for a property by its old name.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
@@ -42,22 +45,22 @@ pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is d
 LONG = "Once there was a novice who read everything twice. "
 
 
-def text(name: str, prompt: Any, **settings: Any) -> str:
-    return str(models.chat(name, **settings).invoke(prompt).content)
+def text(served: Models, name: str, prompt: Any, **settings: Any) -> str:
+    return str(served.chat(name, **settings).invoke(prompt).content)
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen"])
 def test_greedy_answers_are_those_of_generate(name: str, offered: Offered) -> None:
     for prompt in ("hello", LONG):
         wanted = generated(getattr(offered, name), prompt, 24)
-        assert text(f"local:{name}", prompt, max_tokens=24) == wanted
+        assert text(offered.served, f"local:{name}", prompt, max_tokens=24) == wanted
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen"])
 def test_a_conversation_that_goes_on_is_not_read_again_and_answered_the_same(
     name: str, offered: Offered
 ) -> None:
-    chat = models.chat(f"local:{name}", max_tokens=8)
+    chat = offered.served.chat(f"local:{name}", max_tokens=8)
     first = chat.invoke([HumanMessage(LONG)])
     longer = [HumanMessage(LONG), AIMessage("I see."), HumanMessage("go on")]
     warm = chat.invoke(longer)
@@ -79,7 +82,7 @@ def test_a_conversation_that_goes_on_is_not_read_again_and_answered_the_same(
 
 async def test_many_at_once_get_the_answers_they_get_alone(offered: Offered) -> None:
     prompts = [LONG[: 3 * number] + str(number) for number in range(12)]
-    chat = models.chat("local:llama", max_tokens=16)
+    chat = offered.served.chat("local:llama", max_tokens=16)
     together = await asyncio.gather(*(chat.ainvoke(prompt) for prompt in prompts))
     assert [answer.content for answer in together] == [
         generated(offered.llama, prompt, 16) for prompt in prompts
@@ -89,7 +92,10 @@ async def test_many_at_once_get_the_answers_they_get_alone(offered: Offered) -> 
 async def test_adapters_are_chosen_per_request_and_leave_the_base_alone(offered: Offered) -> None:
     names = ["", "first", "second"] * 3
     answers = await asyncio.gather(
-        *(models.chat("local:llama", adapter=name, max_tokens=16).ainvoke(LONG) for name in names)
+        *(
+            offered.served.chat("local:llama", adapter=name, max_tokens=16).ainvoke(LONG)
+            for name in names
+        )
     )
     wanted = {"": generated(offered.llama, LONG, 16)}
     for name in ("first", "second"):
@@ -103,10 +109,12 @@ def test_an_adapter_shares_every_weight_of_the_layers_that_it_leaves_alone(
     offered: Offered,
 ) -> None:
     weights = Weights("llama", offered.models / "llama")
-    base, adapted = (held(weights.served(name)) for name in ("", "first"))
+    base, adapted = (
+        held(weights.served(offered.adapters / name if name else None)) for name in ("", "first")
+    )
     own = {name for name, place in adapted.items() if place != base[name]}
     assert own == {f"{number}.query_key_value" for number in range(3)}
-    again = held(weights.served("second"))
+    again = held(weights.served(offered.adapters / "second"))
     assert {name for name, place in again.items() if place == base[name]} == {
         "embedding", "head", "norm", *(name for name in base if name.endswith("_norm"))
     }  # fmt: skip
@@ -127,9 +135,9 @@ def held(served: Served) -> dict[str, int]:
 def test_an_adapter_that_is_trained_anew_is_read_anew(offered: Offered) -> None:
     folder = offered.adapters / "renewed"
     tiny.adapter(folder, offered.llama, seed=5, targets=["q_proj", "v_proj"])
-    before = text("local:llama", LONG, adapter="renewed", max_tokens=16)
+    before = text(offered.served, "local:llama", LONG, adapter="renewed", max_tokens=16)
     tiny.adapter(folder, offered.llama, seed=6, targets=["q_proj", "v_proj"])
-    after = text("local:llama", LONG, adapter="renewed", max_tokens=16)
+    after = text(offered.served, "local:llama", LONG, adapter="renewed", max_tokens=16)
     base = tiny.loaded(offered.models / "llama")
     assert after == generated(PeftModel.from_pretrained(base, folder), LONG, 16)
     assert after != before
@@ -137,7 +145,8 @@ def test_an_adapter_that_is_trained_anew_is_read_anew(offered: Offered) -> None:
 
 async def test_a_seed_repeats_drawn_answers_alone_or_in_company(offered: Offered) -> None:
     seeded = [
-        models.chat("local:llama", temperature=1.0, seed=seed, max_tokens=12) for seed in range(4)
+        offered.served.chat("local:llama", temperature=1.0, seed=seed, max_tokens=12)
+        for seed in range(4)
     ]
     alone = [(await chat.ainvoke("hello")).content for chat in seeded]
     again = await asyncio.gather(*(chat.ainvoke("hello") for chat in seeded))
@@ -160,11 +169,11 @@ def test_the_same_seed_draws_other_numbers_for_another_conversation() -> None:
 
 def test_an_answer_ends_where_it_should(offered: Offered) -> None:
     whole = generated(offered.llama, LONG, 40)
-    chat = models.chat("local:llama", max_tokens=40)
+    chat = offered.served.chat("local:llama", max_tokens=40)
     stopped = chat.invoke(LONG, stop=[whole[10:12]])
     assert stopped.content == whole[: whole.index(whole[10:12])]
     assert stopped.response_metadata["finish_reason"] == "stop"
-    cut = models.chat("local:llama", max_tokens=3).invoke(LONG)
+    cut = offered.served.chat("local:llama", max_tokens=3).invoke(LONG)
     assert isinstance(cut, AIMessage)
     assert cut.usage_metadata
     assert cut.usage_metadata["output_tokens"] == 3
@@ -178,14 +187,13 @@ def test_the_end_of_a_turn_ends_the_answer(
     said = generated_tokens(model, "hello", 12)
     model.generation_config.eos_token_id = [said[6]]
     model.save_pretrained(tmp_path / "brief")
-    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path))
-    answer = models.chat("local:brief", max_tokens=12).invoke("hello")
+    answer = served(tmp_path).chat("local:brief", max_tokens=12).invoke("hello")
     assert answer.content == tiny.tokenizer().decode(said[: said.index(said[6])])
     assert answer.response_metadata["finish_reason"] == "stop"
 
 
 def test_the_context_is_a_limit_for_question_and_answer(offered: Offered) -> None:
-    chat = models.chat("local:llama", max_tokens=5000)
+    chat = offered.served.chat("local:llama", max_tokens=5000)
     near = chat.invoke("x" * 500)  # 8 tokens more for the roles: 508 of 512
     assert isinstance(near, AIMessage)
     assert near.usage_metadata
@@ -198,28 +206,37 @@ def test_a_prompt_of_many_steps_is_answered_the_same(
     offered: Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apprentice.models.engine.TOKENS_A_STEP", 7)
-    assert text("local:llama", LONG, max_tokens=8) == generated(offered.llama, LONG, 8)
+    assert text(offered.served, "local:llama", LONG, max_tokens=8) == generated(
+        offered.llama, LONG, 8
+    )
 
 
 async def test_a_cancelled_request_makes_room(
     offered: Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward = Llama.forward
+    begun, cancelled = threading.Event(), threading.Event()
+    steps = 0
 
-    def slow(*inputs: Any) -> Any:
-        time.sleep(0.05)
+    def counted(*inputs: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            begun.set()
+            assert cancelled.wait(timeout=100)
         return forward(*inputs)
 
     monkeypatch.setattr("apprentice.models.engine.MAX_ROWS", 1)
-    monkeypatch.setattr(Llama, "forward", slow)
-    doomed = asyncio.create_task(models.chat("local:llama", max_tokens=400).ainvoke(LONG))
-    await asyncio.sleep(0.2)
+    monkeypatch.setattr(Llama, "forward", counted)
+    doomed = asyncio.create_task(offered.served.chat("local:llama", max_tokens=400).ainvoke(LONG))
+    assert await asyncio.to_thread(begun.wait, 100)
     doomed.cancel()
     with pytest.raises(asyncio.CancelledError):
         await doomed
-    async with asyncio.timeout(10):  # half of what the cancelled request would have taken
-        answer = await models.chat("local:llama", max_tokens=8).ainvoke("hello")
+    cancelled.set()
+    answer = await offered.served.chat("local:llama", max_tokens=8).ainvoke("hello")
     assert answer.content == generated(offered.llama, "hello", 8)
+    assert steps < 30  # the cancelled request alone would have taken 400
 
 
 def test_a_request_cancelled_as_it_ends_leaves_one_memory_of_itself(offered: Offered) -> None:
@@ -234,7 +251,7 @@ def test_a_request_cancelled_as_it_ends_leaves_one_memory_of_itself(offered: Off
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Llama, "forward", cancelling)
-        future = engine("llama").submit(doomed)
+        future = engine("llama", offered.served.local).submit(doomed)
         with pytest.raises(CancelledError):
             future.result()
         time.sleep(0.2)
@@ -242,11 +259,14 @@ def test_a_request_cancelled_as_it_ends_leaves_one_memory_of_itself(offered: Off
         [opening, {"role": "assistant", "content": said}, {"role": "user", "content": way}]
         for way in ("left", "right")
     ]
-    together = [engine("llama").submit(Request(way, max_tokens=12)) for way in ways]
+    together = [
+        engine("llama", offered.served.local).submit(Request(way, max_tokens=12)) for way in ways
+    ]
     answers = [future.result().text for future in together]
     close_all()
     assert answers == [
-        engine("llama").submit(Request(way, max_tokens=12)).result().text for way in ways
+        engine("llama", offered.served.local).submit(Request(way, max_tokens=12)).result().text
+        for way in ways
     ]
 
 
@@ -255,11 +275,11 @@ async def test_the_event_loop_goes_on(offered: Offered, monkeypatch: pytest.Monk
     forward = Llama.forward
 
     def after_the_loop(*inputs: Any) -> Any:
-        assert loop_ran.wait(timeout=20)
+        assert loop_ran.wait(timeout=200)
         return forward(*inputs)
 
     monkeypatch.setattr(Llama, "forward", after_the_loop)
-    asking = asyncio.create_task(models.chat("local:llama", max_tokens=8).ainvoke("hello"))
+    asking = asyncio.create_task(offered.served.chat("local:llama", max_tokens=8).ainvoke("hello"))
     await asyncio.sleep(0.05)
     loop_ran.set()
     assert (await asking).content == generated(offered.llama, "hello", 8)
@@ -268,7 +288,7 @@ async def test_the_event_loop_goes_on(offered: Offered, monkeypatch: pytest.Monk
 async def test_nothing_blocking_is_called_on_the_event_loop(offered: Offered) -> None:
     blockbuster = pytest.importorskip("blockbuster")
     with blockbuster.blockbuster_ctx():
-        answer = await models.chat("local:llama", max_tokens=8).ainvoke("hello")
+        answer = await offered.served.chat("local:llama", max_tokens=8).ainvoke("hello")
     assert answer.content == generated(offered.llama, "hello", 8)
 
 
@@ -293,12 +313,14 @@ def test_bad_input_is_answered_with_a_sentence(
     offered: Offered,
 ) -> None:
     with pytest.raises(error, match=sentence.replace("?", r"\?")):
-        text(name, prompt, **settings)
+        text(offered.served, name, prompt, **settings)
 
 
 def test_a_bad_request_leaves_the_others_alone(offered: Offered) -> None:
-    good = engine("llama").submit(Request([{"role": "user", "content": "hello"}], max_tokens=8))
-    bad = engine("llama").submit(Request([{"role": "user"}]))
+    good = engine("llama", offered.served.local).submit(
+        Request([{"role": "user", "content": "hello"}], max_tokens=8)
+    )
+    bad = engine("llama", offered.served.local).submit(Request([{"role": "user"}]))
     assert good.result().text == generated(offered.llama, "hello", 8)
     with pytest.raises(ModelFailure, match="cannot read this conversation"):
         bad.result()
@@ -309,18 +331,17 @@ def test_weights_that_cannot_be_read_are_named(
 ) -> None:
     tiny.llama(tmp_path / "broken")
     (tmp_path / "broken" / "model.safetensors").write_bytes(b"nothing")
-    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path))
     with pytest.raises(BrokenData, match="The weights of local:broken cannot be read"):
-        text("local:broken", "hi")
+        text(served(tmp_path), "local:broken", "hi")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_missing_weights_say_how_to_get_them(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apprentice.models.names._HERE", tmp_path)
+    monkeypatch.setattr("apprentice.models.names.SHIPPED_IN", tmp_path)
     with pytest.raises(MissingPart, match=f"make {name}"):
-        text(f"local:{name}", "hi")
+        text(SHIPPED_MODELS, f"local:{name}", "hi")
 
 
 def test_without_torch_the_extra_is_named(
@@ -330,7 +351,7 @@ def test_without_torch_the_extra_is_named(
     monkeypatch.delattr(models, "weights")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingPart, match=r"-e '.\[local\]'"):
-        text("local:llama", "hi")
+        text(offered.served, "local:llama", "hi")
 
 
 def test_a_breakdown_is_told_to_all_who_wait_and_the_next_request_starts_afresh(
@@ -342,21 +363,25 @@ def test_a_breakdown_is_told_to_all_who_wait_and_the_next_request_starts_afresh(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Llama, "forward", broken)
         waiting = [
-            engine("llama").submit(Request([{"role": "user", "content": "hello"}]))
+            engine("llama", offered.served.local).submit(
+                Request([{"role": "user", "content": "hello"}])
+            )
             for _ in range(3)
         ]
         for future in waiting:
             with pytest.raises(ModelFailure, match="broke down: RuntimeError: out of memory"):
                 future.result()
-    assert text("local:llama", "hello", max_tokens=8) == generated(offered.llama, "hello", 8)
+    assert text(offered.served, "local:llama", "hello", max_tokens=8) == generated(
+        offered.llama, "hello", 8
+    )
 
 
 def test_closing_answers_those_who_wait(offered: Offered) -> None:
-    running = engine("llama")
+    running = engine("llama", offered.served.local)
     future = running.submit(Request([{"role": "user", "content": LONG}], max_tokens=400))
     running.close()
     with pytest.raises(ModelFailure, match="was closed"):
-        future.result(timeout=5)
+        future.result(timeout=100)
 
 
 def test_runs_are_traced_with_the_models_name(offered: Offered) -> None:
@@ -366,7 +391,7 @@ def test_runs_are_traced_with_the_models_name(offered: Offered) -> None:
         def on_chat_model_start(self, *_: Any, **kwargs: Any) -> None:
             seen.update(kwargs["metadata"], tags=kwargs["tags"])
 
-    models.chat("local:llama", adapter="first", max_tokens=2).invoke(
+    offered.served.chat("local:llama", adapter="first", max_tokens=2).invoke(
         "hi", {"callbacks": [Listener()], "metadata": {"graph": "episode"}, "tags": ["acting"]}
     )
     assert (seen["ls_provider"], seen["ls_model_name"]) == ("local", "llama+first")
@@ -387,17 +412,18 @@ def test_kept_answers_are_not_another_models(
 ) -> None:
     """A model trained anew under its old name, or another adapter, is asked again."""
     tiny.llama(tmp_path / "mine", seed=1)
-    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path))
     before = get_llm_cache()
     set_llm_cache(InMemoryCache())
     try:
-        first = text("local:mine", LONG)
+        first = text(served(tmp_path), "local:mine", LONG)
         close_all()
-        assert text("local:mine", LONG) == first
-        assert engine("mine")._thread.ident is None  # nobody had to be asked
+        assert text(served(tmp_path), "local:mine", LONG) == first
+        assert (
+            engine("mine", served(tmp_path).local)._thread.ident is None
+        )  # nobody had to be asked
         tiny.llama(tmp_path / "mine", seed=2)
         close_all()
-        second = text("local:mine", LONG)
+        second = text(served(tmp_path), "local:mine", LONG)
     finally:
         set_llm_cache(before)
     assert second != first

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from apprentice.models import embeddings
 from apprentice.state.errors import BadInput, MissingPart, UnknownName
+from tests.served import SHIPPED
 
 TEXTS = [
     "put a clean mug on the shelf",
@@ -20,7 +20,7 @@ TEXTS = [
 
 
 async def test_texts_that_mean_the_same_are_near() -> None:
-    model = embeddings("local:minilm")
+    model = SHIPPED.embeddings("local:minilm")
     mug, cup, money, *_ = vectors = await model.aembed_documents(TEXTS)
     assert all(len(vector) == 384 for vector in vectors)
     assert all(math.isclose(math.hypot(*vector), 1, rel_tol=1e-4) for vector in vectors)
@@ -29,8 +29,8 @@ async def test_texts_that_mean_the_same_are_near() -> None:
 
 
 async def test_a_batch_and_questions_at_once_give_what_each_gives_alone() -> None:
-    model = embeddings("local:minilm")
-    assert embeddings("local:minilm") is model
+    model = SHIPPED.embeddings("local:minilm")
+    assert SHIPPED.embeddings("local:minilm") is model
     texts = [f"go to drawer {number}" for number in range(40)]
     together = await model.aembed_documents(texts)
     alone = await asyncio.gather(*(model.aembed_query(text) for text in reversed(texts)))
@@ -51,7 +51,7 @@ async def test_a_batch_and_questions_at_once_give_what_each_gives_alone() -> Non
 )
 def test_what_cannot_be_had_is_a_sentence(name: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        embeddings(name)
+        SHIPPED.embeddings(name)
 
 
 def _dot(one: list[float], other: list[float]) -> float:

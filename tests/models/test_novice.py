@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import pytest
 from langchain_core.messages import AnyMessage
 
 from apprentice import models
@@ -25,6 +24,7 @@ from apprentice.state.rulebook import parse_operations
 from apprentice.training.novice.corpus import Corpus
 from apprentice.training.novice.lessons import kept_rule, world_rules
 from apprentice.training.novice.player import Episode
+from tests.served import SHIPPED
 
 WEIGHTS = Path(models.__file__).parent / "novice" / "weights"
 
@@ -49,7 +49,7 @@ def test_every_prompt_is_one_it_was_trained_on() -> None:
 
 def answers(asked: Sequence[Sequence[AnyMessage]]) -> list[str]:
     """Ask the model all at once."""
-    model = models.chat("local:novice", max_tokens=200)
+    model = SHIPPED.chat("local:novice", max_tokens=200)
 
     async def every() -> list[str]:
         return [m.text for m in await asyncio.gather(*(model.ainvoke(list(q)) for q in asked))]
@@ -137,7 +137,6 @@ def solved(environment: str, count: int, trials: int, shown: Shown | None = None
     return sum(outcome) / len(outcome)
 
 
-@pytest.mark.timeout(300)
 def test_it_fails_for_want_of_knowledge_and_learns_from_its_own_lessons() -> None:
     blind = solved("household/north/small", 24, trials=1)
     taught = solved("household/north/small", 24, trials=4)

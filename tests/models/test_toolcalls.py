@@ -9,7 +9,6 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 
-from apprentice import models
 from apprentice.models.engine import Answer
 from apprentice.models.local import LocalChatModel
 from apprentice.models.toolcalls import as_chat, plain_turns
@@ -17,6 +16,7 @@ from apprentice.models.weights import Weights
 from apprentice.state.prompts import TOOLS
 from apprentice.state.toolcalls import parse
 from tests.models import tiny
+from tests.served import SHIPPED
 
 SCHEMA = {"name": "get_price", "parameters": {"type": "object", "properties": {}}}
 TOOL = {"type": "function", "function": SCHEMA}
@@ -99,8 +99,8 @@ def test_bound_tools_turn_the_answer_into_calls(monkeypatch: pytest.MonkeyPatch)
             asked.append(request)
             return future
 
-    monkeypatch.setattr("apprentice.models.local.engine", lambda _: Engine())
-    chat = models.chat("local:novice")
+    monkeypatch.setattr("apprentice.models.local.engine", lambda *_: Engine())
+    chat = SHIPPED.chat("local:novice")
     assert isinstance(chat, LocalChatModel)
     message = chat.bind_tools([get_price]).invoke("Price in Oslo?")
     assert message.tool_calls == [CALL]

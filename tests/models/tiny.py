@@ -19,6 +19,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from apprentice.models.loading import ignore_deprecated_attribute
+
 M = TypeVar("M", bound=PreTrainedModel)
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
@@ -75,6 +77,7 @@ def adapter(folder: Path, base: PreTrainedModel, *, seed: int, targets: list[str
     config = LoraConfig(
         r=4, lora_alpha=16, target_modules=targets, init_lora_weights=False, task_type="CAUSAL_LM"
     )
+    ignore_deprecated_attribute()
     get_peft_model(copy.deepcopy(base), config).save_pretrained(str(folder))
 
 

@@ -54,7 +54,7 @@ def test_a_rule_falls_with_its_only_support_and_keeps_what_others_gave_it() -> N
     )
     resting = dependents_of(batches, ["t1"])
     assert [rule.id for rule in resting.alone] == ["a"]
-    assert [(rule.id, rule.strength) for rule in resting.left] == [("b", 1)]
+    assert [(rule.id, rule.strength) for rule in resting.remainders] == [("b", 1)]
     book = fold(batches).apply(resting.operations(), author="system").rulebook
     assert {rule.id: rule.strength for rule in book.rules} == {"b": 1, "c": 1}
     assert dependents_of(batches, ["t9"]).operations() == []
@@ -173,7 +173,7 @@ def test_no_withdrawn_words_are_left_and_nothing_else_is_touched(
     assert not any(resting.bars(rule) for rule in after.values())
     touched = {rule.id for rule in (*resting.alone, *resting.partly)}
     expected = {rule.id: rule for rule in before.rules if rule.id not in touched}
-    assert after == expected | {rule.id: rule for rule in resting.left}
+    assert after == expected | {rule.id: rule for rule in resting.remainders}
     assert all(after[rule.id].strength <= rule.strength for rule in resting.partly)
     done = Batch(
         key="w",

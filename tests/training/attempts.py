@@ -7,22 +7,14 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from apprentice.environments.advance import advance, start
 from apprentice.environments.household.expert import Knowledge, Turn, expert
 from apprentice.environments.household.nouns import THINGS
 from apprentice.environments.household.world import world
-from apprentice.environments.registry import environment
-from apprentice.memory.experience import Experience, opening
 from apprentice.state.nouns import Task, Trajectory, text_of, trajectory_id
 from apprentice.state.prompts import Shown, act_prompt
-from tests.memory.experience.attempts import Words
+from tests.places import advance, environment, start
 
 NORTH = "household/north/small"
-
-
-async def words(tenant: str) -> Experience:
-    """Open a tenant's memory in the real engine."""
-    return await opening.opened(tenant, "words", Words())
 
 
 def speaking(knowledge: Knowledge) -> Callable[[Sequence[Any]], str]:

@@ -15,8 +15,8 @@ GOOD: dict[str, Any] = {
     "tokens": {"sft": 2_000_000, "dpo": 500_000, "grpo": 100_000},
     "tasks": 120,
     "attempts": 600,
-    "solved": 400,
-    "graded": True,
+    "successes": 400,
+    "can_grade": True,
 }
 
 
@@ -40,15 +40,15 @@ def test_enough_good_data_and_room_to_improve_is_a_reason() -> None:
 
 def test_data_alone_is_no_reason() -> None:
     """In doubt, don't: that there are successes to imitate shows no need to."""
-    made = advice({"attempts": 200, "solved": 199})
+    made = advice({"attempts": 200, "successes": 199})
     assert (made.tune, made.method) == (False, None)
     assert names(made, "for") == {"data_sft"}
     assert made.sentences().splitlines()[-1] == (
         "- Nothing shows that prompts do not suffice: 1 of 200 attempts failed, and no need was "
         "named. Keep to prompts."
     )
-    assert advice({"attempts": 200, "solved": 199}, needs=("tool_calls",)).tune
-    assert advice({"attempts": 200, "solved": 170}).tune
+    assert advice({"attempts": 200, "successes": 199}, needs=("tool_calls",)).tune
+    assert advice({"attempts": 200, "successes": 170}).tune
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_data_alone_is_no_reason() -> None:
     [
         ({"rows": {}}, {}, {"too_little"}),
         ({"rows": {"sft": 49}}, {}, {"too_little"}),
-        ({"rows": {"grpo": 500}, "graded": False}, {}, {"too_little"}),
+        ({"rows": {"grpo": 500}, "can_grade": False}, {}, {"too_little"}),
         ({"tasks": 3}, {}, {"one_sided"}),
-        ({"solved": 600}, {}, {"all_solved"}),
-        ({"hosted": True}, {}, {"hosted"}),
+        ({"successes": 600}, {}, {"all_solved"}),
+        ({"is_hosted": True}, {}, {"hosted"}),
         ({}, {"prototype": True}, {"prototype"}),
         ({}, {"base_moving": True}, {"base_moving"}),
         ({}, {"budget": 1, "price_per_hour": 20, "needs": ("tone",)}, set()),

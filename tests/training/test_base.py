@@ -8,7 +8,7 @@ from tests.training.conftest import Workplace
 
 
 def test_short_rows_get_the_plain_attention_and_long_ones_the_fused(workplace: Workplace) -> None:
-    base = load(SftSettings(base="novice"))
+    base = load(SftSettings(base="novice"), workplace.local)
     attend(base, 4, 900)
     assert base.model.config._attn_implementation == "sdpa"
     attend(base, 8, 300)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +19,35 @@ from safetensors.torch import load_file, save_file
 
 from apprentice.state.errors import ApprenticeError, BadInput, TrainingFailure, UnknownName
 from apprentice.training import run
-from apprentice.training.adapters import adapters
-from apprentice.training.jobs import Job, look, write_job
-from apprentice.training.run import carry_out, named_errors
+from apprentice.training.jobs import Job, write_job
+from apprentice.training.run import named_errors
 from apprentice.training.settings import SftSettings, read_settings
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 QUICK: dict[str, Any] = {"base": "llama", "batch": 4, "max_steps": 4, "every": 2}
 
 
-def failed(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+def failed(workplace: Workplace, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """Carry out a job that fails; return the last line of what it says."""
     capsys.readouterr()
-    assert carry_out(folder) == 1
+    assert workplace.carry_out(folder) == 1
     said = capsys.readouterr().err.splitlines()[-1]
-    status = look(folder)
+    status = workplace.look(folder)
     assert (status.stage, status.outcome["error"]) == ("failed", said)
     return said
 
 
 def test_a_tampered_dataset(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
-    folder = job(workplace.root, data, **QUICK)
+    folder = job(workplace, data, **QUICK)
     with (data.folder / "data.jsonl").open("a") as file:
         file.write('{"messages": []}\n')
-    assert "fingerprint" in failed(folder, capsys)
+    assert "fingerprint" in failed(workplace, folder, capsys)
 
 
 def test_a_dataset_for_another_method(
@@ -56,75 +55,77 @@ def test_a_dataset_for_another_method(
 ) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
     told = read_settings({"method": "dpo", "base": "llama"})
-    folder = write_job(workplace.jobs, Job.of(data.folder, told))
-    assert "is a dataset for sft, not dpo" in failed(folder, capsys)
+    folder = write_job(workplace.jobs, Job.of(data.folder, told, workplace.local))
+    assert "is a dataset for sft, not dpo" in failed(workplace, folder, capsys)
 
 
 def test_a_base_without_a_chat_template(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     offered = workplace.root / "models"
     shutil.copytree(workplace.models / "llama", offered / "bare")
     (offered / "bare" / "chat_template.jinja").unlink()
-    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(offered))
+    workplace = replace(workplace, models=offered)
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
-    folder = job(workplace.root, data, **QUICK | {"base": "bare"})
-    assert "local:bare has no chat template" in failed(folder, capsys)
+    folder = job(workplace, data, **QUICK | {"base": "bare"})
+    assert "local:bare has no chat template" in failed(workplace, folder, capsys)
 
 
 def test_a_base_that_cannot_be_read(
-    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workplace: Workplace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     offered = workplace.root / "models"
     shutil.copytree(workplace.models / "llama", offered / "cut")
     weights = offered / "cut" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
-    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(offered))
+    workplace = replace(workplace, models=offered)
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
-    folder = job(workplace.root, data, **QUICK | {"base": "cut"})
-    assert "local:cut cannot be read" in failed(folder, capsys)
+    folder = job(workplace, data, **QUICK | {"base": "cut"})
+    assert "local:cut cannot be read" in failed(workplace, folder, capsys)
 
 
 def test_a_base_that_is_missing(workplace: Workplace) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
     with pytest.raises(UnknownName, match="Unknown local model 'gone'"):
-        Job.of(data.folder, SftSettings(base="gone"))
+        Job.of(data.folder, SftSettings(base="gone"), workplace.local)
 
 
 def test_a_loss_that_is_no_number(workplace: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(16))
-    before = done(workplace.root, data, **QUICK)
+    before = done(workplace, data, **QUICK)
     broken = workplace.models / "broken"
     shutil.copytree(workplace.models / "llama", broken)
     weights = load_file(broken / "model.safetensors")
     weights["model.norm.weight"][0] = torch.nan
     save_file(weights, broken / "model.safetensors", {"format": "pt"})
-    folder = job(workplace.root, data, **QUICK | {"base": "broken"})
-    said = failed(folder, capsys)
+    folder = job(workplace, data, **QUICK | {"base": "broken"})
+    said = failed(workplace, folder, capsys)
     assert said.startswith("The loss is ")
     assert "Lower the learning rate" in said
     # What was there keeps serving.
-    assert [one.name for one in adapters()] == [look(before).outcome["adapter"]]
+    assert [one.name for one in workplace.adapters.all()] == [
+        workplace.look(before).outcome["adapter"]
+    ]
 
 
 def test_a_disk_without_room(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
-    folder = job(workplace.root, data, **QUICK)
+    folder = job(workplace, data, **QUICK)
     usage = shutil.disk_usage(workplace.root)._replace(free=1 << 20)
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "disk_usage", lambda _: usage)
-        assert "Only 1 MB are free" in failed(folder, capsys)
-    assert carry_out(folder) == 0  # with room again it is done
-    assert look(folder).stage == "done"
+        assert "Only 1 MB are free" in failed(workplace, folder, capsys)
+    assert workplace.carry_out(folder) == 0  # with room again it is done
+    assert workplace.look(folder).stage == "done"
 
 
 def test_a_disk_that_fills_up_in_mid_training(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(8))
-    folder = job(workplace.root, data, **QUICK)
+    folder = job(workplace, data, **QUICK)
     save = torch.save
     calls: list[int] = []
 
@@ -136,8 +137,8 @@ def test_a_disk_that_fills_up_in_mid_training(
 
     with monkeypatch.context() as patched:
         patched.setattr(torch, "save", full)
-        assert "The disk is full" in failed(folder, capsys)
-    assert carry_out(folder) == 0
+        assert "The disk is full" in failed(workplace, folder, capsys)
+    assert workplace.carry_out(folder) == 0
     (resumed,) = events(folder, "resumed")
     assert resumed["step"] == 2
 
@@ -223,7 +224,7 @@ def test_settings_out_of_bounds_are_named(given: dict[str, Any], said: str) -> N
 
 def test_a_failure_is_written_down_with_its_kind(workplace: Workplace) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
-    folder = job(workplace.root, data, **QUICK)
+    folder = job(workplace, data, **QUICK)
     with pytest.raises(ApprenticeError), run.record_failure(folder):
         raise TrainingFailure("It broke.")
     written: Callable[[str], str] = json.loads((folder / "failure.json").read_text()).get
@@ -232,8 +233,8 @@ def test_a_failure_is_written_down_with_its_kind(workplace: Workplace) -> None:
 
 def test_a_breakdown_nobody_foresaw_is_written_down_too(workplace: Workplace) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
-    folder = job(workplace.root, data, **QUICK)
+    folder = job(workplace, data, **QUICK)
     with pytest.raises(KeyError), run.record_failure(folder):
         raise KeyError("a bug")
-    assert look(folder).stage == "failed"
-    assert "log.txt has it all" in look(folder).outcome["error"]
+    assert workplace.look(folder).stage == "failed"
+    assert "log.txt has it all" in workplace.look(folder).outcome["error"]

@@ -12,9 +12,9 @@ from apprentice.state.errors import BadInput, UnknownName
 from apprentice.training.commands import parser
 from apprentice.training.graders import (
     _GRADERS,
-    Composed,
     ModelGrader,
     Queue,
+    WeightedGraders,
     check_rows,
     form,
     graders,
@@ -23,7 +23,11 @@ from apprentice.training.graders import (
     schema,
 )
 from apprentice.training.settings import GrpoSettings
+from apprentice.training.workbench import Workbench
+from tests.places import ENVIRONMENTS
+from tests.served import NOWHERE, SHIPPED
 
+BENCH = Workbench(SHIPPED, ENVIRONMENTS, NOWHERE)
 TOOLS = [
     {
         "name": "get_weather",
@@ -204,7 +208,7 @@ def test_a_tool_and_a_call_may_leave_out_what_there_is_none_of() -> None:
 def test_a_row_that_would_reward_anything_or_nothing_is_refused(
     grader: str, row: dict[str, Any], said: str
 ) -> None:
-    named = graders([grader])
+    named = graders([grader], BENCH)
     with pytest.raises(BadInput, match="Row 2 cannot be graded") as refused:
         check_rows(named, [{"reference": "a", "must": ["a"], "expected": None}, row])
     assert said in str(refused.value)
@@ -218,20 +222,20 @@ def test_the_help_lists_every_grader() -> None:
 
 
 def test_weights_are_over_those_that_can_tell() -> None:
-    parts = graders(["schema:0.8", "format:0.2"])
-    both = Composed(parts)
+    parts = graders(["schema:0.8", "format:0.2"], BENCH)
+    both = WeightedGraders(parts)
     assert both.grade(RIGHT, ROW).score == 1.0
     assert both.grade(call("get_news"), ROW).score == pytest.approx(0.2)
     silent = ModelGrader(lambda _: "no score")
-    assert Composed([(silent, 3.0), *parts]).grade(RIGHT, ROW).score == 1.0
-    assert Composed([(silent, 1.0)]).grade(RIGHT, ROW).score is None
+    assert WeightedGraders([(silent, 3.0), *parts]).grade(RIGHT, ROW).score == 1.0
+    assert WeightedGraders([(silent, 1.0)]).grade(RIGHT, ROW).score is None
 
 
 def test_what_is_no_grader_or_no_weight_is_said() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'schema'"):
-        graders(["shema"])
+        graders(["shema"], BENCH)
     for weight in ("0", "-1", "nan", "much"):
         with pytest.raises(BadInput, match="weight"):
-            graders([f"schema:{weight}"])
+            graders([f"schema:{weight}"], BENCH)
     with pytest.raises(BadInput, match="APPRENTICE_JUDGE"):
-        graders(["model"])
+        graders(["model"], BENCH)

@@ -12,8 +12,6 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from apprentice import models
-from apprentice.models.names import model_folder
 from apprentice.models.toolcalls import as_chat
 from apprentice.models.weights import Weights
 from apprentice.state.errors import BadInput
@@ -21,26 +19,25 @@ from apprentice.state.nouns import text_of
 from apprentice.training import lora
 from apprentice.training.base import load
 from apprentice.training.grpo import select_with_advantage, trainer
-from apprentice.training.jobs import look
 from apprentice.training.progress import Progress
 from apprentice.training.rollouts import Attempt, Sampler, attempt_at, network
-from apprentice.training.run import carry_out
 from apprentice.training.settings import GrpoSettings
 from tests.training import tiny
 from tests.training.conftest import Workplace
-from tests.training.work import done, events, job
+from tests.training.work import done, events, job, quantised
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
     pytest.mark.filterwarnings("ignore:You are using 'rollout_func'"),
 ]
 HOUSE = "household/north/small"
 
 
-def played(base_name: str, *attempts: Attempt, temperature: float = 1.0, limit: int = 24) -> Any:
+def played(
+    place: Workplace, base_name: str, *attempts: Attempt, temperature: float = 1.0, limit: int = 24
+) -> Any:
     """Play attempts with a base and an adapter that changes nothing; return the base."""
-    base = load(GrpoSettings(base=base_name))
+    base = load(GrpoSettings(base=base_name), place.local)
     policy = get_peft_model(base.model, LoraConfig(target_modules=["q_proj"]))
     Sampler(network(policy), base.chat, base.context, temperature, limit).play(attempts)
     return base
@@ -48,16 +45,16 @@ def played(base_name: str, *attempts: Attempt, temperature: float = 1.0, limit: 
 
 def test_an_episode_is_what_the_local_model_would_have_played(workplace: Workplace) -> None:
     """At temperature near 0, turn for turn: the novice through the engine says the same."""
-    attempt = attempt_at(HOUSE, "train/3", seed=0)
-    base = played("novice", attempt, temperature=1e-4, limit=128)
+    attempt = attempt_at(workplace.bench, HOUSE, "train/3", seed=0)
+    base = played(workplace, "novice", attempt, temperature=1e-4, limit=128)
     assert attempt.verdict is not None
-    novice = models.chat("local:novice", max_tokens=128)
+    novice = workplace.chat("local:novice", max_tokens=128)
     for number, message in enumerate(attempt.transcript):
         if message.type == "ai":
             asked = attempt.transcript[:number]
             assert novice.invoke(asked).text == text_of(message)
     # The tokens before every turn are those that the engine reads.
-    engine = Weights("novice", model_folder("novice")).served().words
+    engine = Weights("novice", workplace.local.folder("novice")).served().words
     last = max(n for n, message in enumerate(attempt.transcript) if message.type == "ai")
     read = engine.encode(as_chat(attempt.transcript[:last]), ())
     assert attempt.ids[: len(read)] == read
@@ -67,8 +64,8 @@ def test_an_episode_is_what_the_local_model_would_have_played(workplace: Workpla
 
 
 def test_only_what_the_policy_wrote_is_its_own(workplace: Workplace) -> None:
-    attempt = attempt_at(HOUSE, "train/4", seed=3)
-    base = played("llama", attempt)
+    attempt = attempt_at(workplace.bench, HOUSE, "train/4", seed=3)
+    base = played(workplace, "llama", attempt)
     assert attempt.mine[: attempt.prompt] == [0] * attempt.prompt
     shown = [t for t, mine in zip(attempt.ids, attempt.mine, strict=True) if not mine]
     text = base.tokenizer.decode(shown)
@@ -94,14 +91,14 @@ def test_a_turn_that_reads_differently_later_is_not_learned() -> None:
 def test_attempts_differ_by_seed_and_repeat_by_seed(workplace: Workplace) -> None:
     prompt = tiny.turns("tell me")
     first, again, other = (Attempt(prompt, seed=seed) for seed in (1, 1, 2))
-    played("llama", first, again, other)
+    played(workplace, "llama", first, again, other)
     assert first.ids == again.ids
     assert first.ids != other.ids
 
 
 @pytest.mark.parametrize("name", ["llama", "phi"])
 def test_the_policy_samples_with_its_adapter_as_it_is_now(workplace: Workplace, name: str) -> None:
-    base = load(GrpoSettings(base=name))
+    base = load(GrpoSettings(base=name), workplace.local)
     target = "qkv_proj" if name == "phi" else "q_proj"
     config = LoraConfig(target_modules=[target], init_lora_weights=False)
     policy: Any = get_peft_model(base.model, config)
@@ -120,21 +117,19 @@ def test_the_policy_samples_with_its_adapter_as_it_is_now(workplace: Workplace, 
 def test_episodes_are_learned_from_and_equal_rewards_are_warned_of(workplace: Workplace) -> None:
     rows = [{"environment": HOUSE, "task": f"train/{number}"} for number in range(2)]
     data = tiny.dataset(workplace.root / "tasks", "grpo", rows)
-    folder = done(
-        workplace.root, data, base="llama", batch=4, generations=2, max_steps=1, turn_tokens=4
-    )
+    folder = done(workplace, data, base="llama", batch=4, generations=2, max_steps=1, turn_tokens=4)
     (step,) = events(folder, "progress")
     assert step["reward"] == 0.0  # random bytes solve nothing
     (warning,) = events(folder, "warning")
     assert "same reward" in warning["text"]
-    assert look(folder).stage == "done"
+    assert workplace.look(folder).stage == "done"
 
 
 def test_shuffled_rewards_stay_with_their_row(workplace: Workplace) -> None:
     data = tiny.dataset(workplace.root / "tasks", "grpo", [{"environment": HOUSE, "task": "t/1"}])
     settings = GrpoSettings(base="llama", batch=4, generations=4, max_steps=1, shuffled=True)
     progress = Progress(workplace.root / "progress.jsonl", io.StringIO())
-    made = trainer(settings, data, workplace.root / "out", progress)
+    made = trainer(settings, data, workplace.root / "out", progress, workplace.bench)
     (reward,) = made.reward_funcs
     given = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0]
     dealt = [
@@ -149,7 +144,9 @@ def test_shuffled_rewards_stay_with_their_row(workplace: Workplace) -> None:
     "settings",
     [
         {"batch": 1, "accumulate": 4, "generations": 4},
-        {"batch": 6, "accumulate": 2, "generations": 4, "quantised": True},
+        pytest.param(
+            {"batch": 6, "accumulate": 2, "generations": 4, "quantised": True}, marks=quantised
+        ),
         {"batch": 8, "generations": 4, "tags": True, "targets": ["q_proj"]},
     ],
     ids=["one at a time", "quantised", "tags"],
@@ -161,20 +158,24 @@ def test_it_learns_and_is_evaluated_with_every_setting(
     rows = [{"prompt": tiny.turns(f"say {n}"), "must": ["e"]} for n in range(6)]
     data = tiny.dataset(workplace.root / "prompts", "grpo", rows[:3], rows[3:])
     told = {"max_steps": 1, "turn_tokens": 4, "graders": ["rule"], **settings}
-    folder = done(workplace.root, data, base="llama", **told)
+    folder = done(workplace, data, base="llama", **told)
     (step,) = events(folder, "progress")
     (held_out,) = events(folder, "evaluated")
     for reward in (step["reward"], held_out["reward"]):
         assert 0.0 <= reward <= 1.0
 
 
-@pytest.mark.parametrize("settings", [{"quantised": True}, {"tags": True}], ids=["nf4", "tags"])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param({"quantised": True}, marks=quantised), {"tags": True}],
+    ids=["nf4", "tags"],
+)
 def test_the_policy_samples_with_what_cannot_be_added_to_its_weights(
     workplace: Workplace, settings: dict[str, Any]
 ) -> None:
     told = GrpoSettings(base="llama", **settings)
-    base = load(told)
-    made: Any = lora.policy(base, told)["peft_config"]
+    base = load(told, workplace.local)
+    made: Any = lora.policy(base, told, workplace.local)["peft_config"]
     made.init_lora_weights = False
     policy: Any = get_peft_model(base.model, made)
     ids = base.chat.prompt(tiny.turns("hello"))
@@ -214,7 +215,7 @@ def test_what_graders_reward_becomes_likelier(workplace: Workplace) -> None:
     rows = [{"prompt": tiny.turns(f"say {n}"), "must": ["e"], "max_words": 50} for n in range(8)]
     data = tiny.dataset(workplace.root / "prompts", "grpo", rows)
     folder = done(
-        workplace.root,
+        workplace,
         data,
         base="llama",
         batch=32,
@@ -233,16 +234,16 @@ def test_people_fill_in_their_scores_and_the_job_goes_on(workplace: Workplace) -
     rows = [{"prompt": tiny.turns(f"say {n}")} for n in range(2)]
     data = tiny.dataset(workplace.root / "prompts", "grpo", rows)
     told: dict[str, Any] = {"batch": 4, "generations": 2, "max_steps": 1, "turn_tokens": 4}
-    folder = job(workplace.root, data, base="llama", graders=["person"], **told)
+    folder = job(workplace, data, base="llama", graders=["person"], **told)
     queue = workplace.root / "grading"
-    assert carry_out(folder) == 1
-    said = look(folder).outcome["error"]
+    assert workplace.carry_out(folder) == 1
+    said = workplace.look(folder).outcome["error"]
     assert "None of the 4 answers of a step could be graded. person: Waits for a person's" in said
     assert str(queue) in said
     files = sorted(queue.iterdir())
     for number, file in enumerate(files):
         file.write_text(json.dumps(json.loads(file.read_text()) | {"score": number / 10}))
-    assert carry_out(folder) == 0
+    assert workplace.carry_out(folder) == 0
     assert sorted(queue.iterdir()) == files  # nobody was asked anything else
     (step,) = events(folder, "progress")
     assert 0.0 < step["reward"] < 0.4
@@ -269,10 +270,10 @@ def test_what_does_not_fit_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     data = tiny.dataset(workplace.root / "prompts", "grpo", rows)
-    folder = job(workplace.root, data, base="llama", **settings)
-    assert carry_out(folder) == 1
+    folder = job(workplace, data, base="llama", **settings)
+    assert workplace.carry_out(folder) == 1
     assert said in capsys.readouterr().err
-    assert said in look(folder).outcome["error"]
+    assert said in workplace.look(folder).outcome["error"]
 
 
 def test_a_batch_is_bounded() -> None:

@@ -13,22 +13,19 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl.trainer import utils as scoring
 
-from apprentice import models
 from apprentice.state.errors import MissingPart
 from apprentice.training import sft
-from apprentice.training.adapters import export_merged, read
 from apprentice.training.base import load
 from apprentice.training.commands import main
-from apprentice.training.jobs import look, read_job
+from apprentice.training.jobs import read_job
 from apprentice.training.progress import Progress
 from apprentice.training.settings import SftSettings
 from tests.models import tiny as tiny_models
 from tests.training import tiny
 from tests.training.conftest import Workplace
-from tests.training.work import done, events
+from tests.training.work import done, events, quantised
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 QUICK: dict[str, Any] = {"base": "llama", "batch": 8, "learning_rate": 2e-2, "every": 8}
@@ -37,23 +34,23 @@ QUICK: dict[str, Any] = {"base": "llama", "batch": 8, "learning_rate": 2e-2, "ev
 def train(workplace: Workplace, rows: list[Any], valid: list[Any], **settings: Any) -> Path:
     """Carry a job out in this process; return its folder."""
     data = tiny.dataset(workplace.root / "data", "sft", rows, valid)
-    return done(workplace.root, data, **QUICK | settings)
+    return done(workplace, data, **QUICK | settings)
 
 
 def test_an_adapter_says_what_it_was_taught_and_its_child_goes_on_from_there(
     workplace: Workplace,
 ) -> None:
     folder = train(workplace, tiny.chats(32), tiny.chats(4, start=50), max_steps=24)
-    adapter = look(folder).outcome["adapter"]
-    told = models.chat("local:llama", adapter=adapter, max_tokens=8)
-    plain = models.chat("local:llama", max_tokens=8)
+    adapter = workplace.look(folder).outcome["adapter"]
+    told = workplace.chat("local:llama", adapter=adapter, max_tokens=8)
+    plain = workplace.chat("local:llama", max_tokens=8)
     assert told.invoke("say 77").text == ":-)"
     assert plain.invoke("say 77").text != ":-)"
 
     second = train(workplace, tiny.chats(16), [], max_steps=2, parent=adapter, learning_rate=1e-5)
     losses = [event["loss"] for event in events(second) if event["event"] == "progress"]
     assert losses[0] < 0.5  # what the parent had learned is there from the first step
-    assert read(look(second).outcome["adapter"]).parent == adapter
+    assert workplace.adapters.read(workplace.look(second).outcome["adapter"]).parent == adapter
 
 
 def test_only_what_is_learned_is_scored(
@@ -89,7 +86,7 @@ def test_progress_card_and_result_say_what_happened(workplace: Workplace) -> Non
     progress = next(event for event in said if event["event"] == "progress")
     assert {"loss", "tokens_per_second", "seconds_left", "step", "steps"} <= progress.keys()
     evaluated = [event["loss"] for event in said if event["event"] == "evaluated"]
-    card = read(look(folder).outcome["adapter"])
+    card = workplace.adapters.read(workplace.look(folder).outcome["adapter"])
     assert card.metrics["eval_loss"] == pytest.approx(min(evaluated), abs=1e-4)
     assert (card.method, card.base, card.status) == ("sft", "llama", "candidate")
     assert card.settings["seed"] == 7
@@ -108,20 +105,21 @@ def test_it_ends_early_when_the_held_out_loss_no_longer_falls(workplace: Workpla
 
 def test_learned_embeddings_are_served_and_the_base_stays_as_it_is(workplace: Workplace) -> None:
     """The embedded model's head is tied to its embeddings, and many tokens are strange to it."""
-    before = models.chat("local:novice", max_tokens=8).invoke("say 77").text
+    before = workplace.chat("local:novice", max_tokens=8).invoke("say 77").text
     told = {"base": "novice", "embeddings": True, "targets": ["o_proj"]}
     folder = train(workplace, tiny.chats(32), [], max_steps=24, **told)
-    adapter = look(folder).outcome["adapter"]
-    answer = models.chat("local:novice", adapter=adapter, max_tokens=8).invoke("say 77")
+    adapter = workplace.look(folder).outcome["adapter"]
+    answer = workplace.chat("local:novice", adapter=adapter, max_tokens=8).invoke("say 77")
     assert answer.text == ":-)"
-    assert models.chat("local:novice", max_tokens=8).invoke("say 77").text == before != ":-)"
-    folder = export_merged(adapter, workplace.root / "merged")
+    assert workplace.chat("local:novice", max_tokens=8).invoke("say 77").text == before != ":-)"
+    folder = workplace.adapters.export_merged(adapter, workplace.root / "merged")
     merged: Any = AutoModelForCausalLM.from_pretrained(folder)
-    plain: Any = load(SftSettings(base="novice")).model.get_input_embeddings()
+    plain: Any = load(SftSettings(base="novice"), workplace.local).model.get_input_embeddings()
     assert (merged.get_input_embeddings().weight - plain.weight).abs().max() > 0.01
     assert merged.get_output_embeddings().weight is merged.get_input_embeddings().weight
 
 
+@quantised
 @pytest.mark.parametrize("tags", [False, True], ids=["plain", "tags"])
 @pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`")
 def test_quantised_training_works_on_a_cpu(workplace: Workplace, tags: bool) -> None:
@@ -130,21 +128,23 @@ def test_quantised_training_works_on_a_cpu(workplace: Workplace, tags: bool) -> 
     assert len(events(folder, "evaluated")) == 6  # and it goes on learning after each
     losses = [event["loss"] for event in events(folder) if event["event"] == "progress"]
     assert losses[-1] < losses[0]
-    card = read(look(folder).outcome["adapter"])
+    card = workplace.adapters.read(workplace.look(folder).outcome["adapter"])
     assert card.settings["quantised"] is True
-    assert models.chat("local:llama", adapter=card.name, max_tokens=8).invoke("say 77").text
+    assert workplace.chat("local:llama", adapter=card.name, max_tokens=8).invoke("say 77").text
 
 
 def test_fused_projections_are_trained_and_served(workplace: Workplace) -> None:
     folder = train(workplace, tiny.chats(16), [], max_steps=4, base="phi", targets=["q_proj"])
     config = json.loads((folder / "adapter/adapter_config.json").read_text())
     assert config["target_modules"] == ["qkv_proj"]
-    answer = models.chat("local:phi", adapter=look(folder).outcome["adapter"], max_tokens=8)
+    answer = workplace.chat(
+        "local:phi", adapter=workplace.look(folder).outcome["adapter"], max_tokens=8
+    )
     assert answer.invoke("say 1").text
 
 
 def test_packing_gives_each_sample_what_it_would_see_alone(workplace: Workplace) -> None:
-    base = load(SftSettings(base="llama"))
+    base = load(SftSettings(base="llama"), workplace.local)
     assert sft.keeps_apart(base)
     forward = base.model.forward
 
@@ -163,7 +163,7 @@ def test_packed_and_padded_batches_have_the_same_loss(workplace: Workplace) -> N
     for packing in ("on", "off"):
         told = SftSettings(base="llama", packing=packing, batch=1 if packing == "on" else 4)
         progress = Progress(workplace.root / "said", io.StringIO())
-        trainer = sft.trainer(told, data, workplace.root / packing, progress)
+        trainer = sft.trainer(told, data, workplace.root / packing, progress, workplace.bench)
         batch = next(iter(trainer.get_train_dataloader()))
         with torch.no_grad():
             losses[packing] = float(trainer.compute_loss(trainer.model, batch))
@@ -173,7 +173,7 @@ def test_packed_and_padded_batches_have_the_same_loss(workplace: Workplace) -> N
 def test_rows_longer_than_the_context_are_cut_and_those_without_an_answer_left_out(
     workplace: Workplace,
 ) -> None:
-    base = load(SftSettings(base="llama"))
+    base = load(SftSettings(base="llama"), workplace.local)
     rows = [{"messages": tiny.turns("x" * 300, ":-)")}, *tiny.chats(1)]
     (kept,) = sft.encode(base, rows, 40)
     assert len(kept.ids) <= 40
@@ -183,6 +183,7 @@ def test_rows_longer_than_the_context_are_cut_and_those_without_an_answer_left_o
             tiny.dataset(workplace.root / "long", "sft", rows[:1]),
             workplace.root / "out",
             Progress(workplace.root / "said", io.StringIO()),
+            workplace.bench,
         )
 
 
@@ -191,15 +192,24 @@ def test_the_command_line_carries_out_a_job(
 ) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(8))
     given = ["--dataset", str(data.folder), "--jobs", str(workplace.jobs), "--base", "llama"]
-    assert main(SftSettings, [*given, "--max-steps", "2", "--batch", "4", "--tenant", "acme"]) == 0
+    assert (
+        main(
+            SftSettings,
+            [*given, "--max-steps", "2", "--batch", "4", "--tenant", "acme"],
+            workplace.bench,
+        )
+        == 0
+    )
     lines = capsys.readouterr().out.splitlines()
     assert json.loads(lines[-1])["event"] == "finished"
     (job,) = workplace.jobs.iterdir()
-    adapter = read(read_job(job).adapter)
+    adapter = workplace.adapters.read(read_job(job).adapter)
     assert adapter.tenant == "acme"
-    assert main(SftSettings, [*given, "--parent", adapter.name]) == 1  # it would be everybody's
+    assert (
+        main(SftSettings, [*given, "--parent", adapter.name], workplace.bench) == 1
+    )  # it would be everybody's
     assert "Unknown adapter" in capsys.readouterr().err
-    assert main(SftSettings, [*given, "--rank", "0"]) == 1
+    assert main(SftSettings, [*given, "--rank", "0"], workplace.bench) == 1
     assert "'rank' is '0'" in capsys.readouterr().err
 
 
@@ -216,8 +226,8 @@ def test_new_tags_are_served_as_they_are_exported(
     said = "<tool_call>{}</tool_call>"
     rows = [{"messages": tiny.turns(f"say {number}", said)} for number in range(16)]
     folder = train(workplace, rows, [], max_steps=40, tags=True, base=base)
-    adapter = look(folder).outcome["adapter"]
-    merged = export_merged(adapter, workplace.root / "merged")
+    adapter = workplace.look(folder).outcome["adapter"]
+    merged = workplace.adapters.export_merged(adapter, workplace.root / "merged")
     words: Any = AutoTokenizer.from_pretrained(merged)
     assert len(words("<tool_call>", add_special_tokens=False)["input_ids"]) == 1
     asked = words.apply_chat_template(
@@ -226,9 +236,9 @@ def test_new_tags_are_served_as_they_are_exported(
     model: Any = AutoModelForCausalLM.from_pretrained(merged)
     written = model.generate(**asked, max_new_tokens=12, do_sample=False)[0]
     exported = words.decode(written[asked["input_ids"].shape[1] :]).removesuffix("<|end|>")
-    served = models.chat(f"local:{base}", adapter=adapter, max_tokens=12).invoke("say 3").text
+    served = workplace.chat(f"local:{base}", adapter=adapter, max_tokens=12).invoke("say 3").text
     assert served == exported == said
-    plain = models.chat(f"local:{base}", max_tokens=12).invoke("say 3").text
+    plain = workplace.chat(f"local:{base}", max_tokens=12).invoke("say 3").text
     assert plain != said  # the base keeps its own words
 
     child = train(workplace, rows, [], max_steps=1, base=base, parent=adapter, learning_rate=1e-5)

@@ -8,16 +8,12 @@ from typing import Any
 import pytest
 from transformers import AutoProcessor
 
-from apprentice.training.adapters import export_merged
-from apprentice.training.jobs import look
-from apprentice.training.run import carry_out
 from benchmarks import shapes
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated"),
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
 ]
 QUICK: dict[str, Any] = {"base": "eyes", "batch": 16, "learning_rate": 5e-3, "every": 20}
@@ -27,10 +23,12 @@ def test_shapes_never_seen_are_told_apart(workplace: Workplace) -> None:
     folder = workplace.root / "shapes"
     rows, new = (shapes.labelled(folder, count, seed) for seed, count in enumerate((128, 32)))
     data = tiny.dataset(folder, "vision", rows, new)
-    result = done(workplace.root, data, **QUICK, max_steps=40)
+    result = done(workplace, data, **QUICK, max_steps=40)
     losses = [event["loss"] for event in events(result, "evaluated")]
     assert losses[-1] < losses[0]
-    merged = export_merged(look(result).outcome["adapter"], workplace.root / "merged")
+    merged = workplace.adapters.export_merged(
+        workplace.look(result).outcome["adapter"], workplace.root / "merged"
+    )
     wanted = [row["messages"][1]["content"] for row in new]
     images = [folder / row["image"] for row in new]
     right = [
@@ -73,7 +71,7 @@ def test_an_image_that_cannot_be_shown_is_named(
     folder = workplace.root / "shapes"
     data = tiny.dataset(folder, "vision", shapes.labelled(folder, 2, 0))
     harm(folder / "0-1.png")
-    assert carry_out(job(workplace.root, data, **QUICK, max_steps=1)) == 1
+    assert workplace.carry_out(job(workplace, data, **QUICK, max_steps=1)) == 1
     error = capsys.readouterr().err
     assert "0-1.png" in error
     assert said in error

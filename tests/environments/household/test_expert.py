@@ -1,4 +1,4 @@
-"""The expert: at a loss without knowledge, direct with it, and never wiser than its transcript."""
+"""The expert: it explores without knowledge, acts directly with it, and sees only transcripts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NONE = Knowledge()
 
 
 def attempt(house: Game, limit: int, knowledge: Knowledge = NONE) -> tuple[bool, list[Turn]]:
-    """Let the expert act until it is done or out of steps."""
-    opening, turns = house.first_observation().text, list[Turn]()
+    """Let the expert act until it succeeds or is out of steps; return success and the turns."""
+    first_text, turns = house.first_observation().text, list[Turn]()
     for _ in range(limit):
-        text = expert(opening, turns, knowledge)
+        text = expert(first_text, turns, knowledge)
         observation = house.step(action_in(text))
         turns.append(Turn(text, observation.text))
         if observation.done:
@@ -34,79 +34,83 @@ def attempt(house: Game, limit: int, knowledge: Knowledge = NONE) -> tuple[bool,
 
 
 def exact(home: Household, task: Task) -> Knowledge:
-    """Tell where the task's things are in its very room, and what works in its world."""
+    """Return the locations of the task's things in its room, and the appliances of its world."""
     room = home.reset(task).room
     nouns = (room.goal.thing, room.goal.target)
-    found = {n: tuple(p for t, p in room.things.items() if kind_of(t) == n) for n in nouns}
-    return Knowledge(locations=found, appliances=dict(home.world.treats))
+    locations = {n: tuple(p for t, p in room.things.items() if kind_of(t) == n) for n in nouns}
+    return Knowledge(locations=locations, appliances=dict(home.world.treats))
 
 
 def rate(outcomes: Iterable[bool]) -> float:
-    listed = list(outcomes)
-    return sum(listed) / len(listed)
+    results = list(outcomes)
+    return sum(results) / len(results)
 
 
 @pytest.mark.parametrize(("world_name", "size"), SOMEWHERE)
-def test_limits_separate_those_who_know_from_those_who_do_not(world_name: str, size: str) -> None:
+def test_step_limits_suffice_with_knowledge_and_rarely_without(world_name: str, size: str) -> None:
     home = Household(world_name, size)
     tasks = list(home.tasks("test", 300))
-    knowing = rate(attempt(home.reset(t), home.step_limit(t), exact(home, t))[0] for t in tasks)
+    with_knowledge = rate(
+        attempt(home.reset(t), home.step_limit(t), exact(home, t))[0] for t in tasks
+    )
     blind = rate(attempt(home.reset(t), home.step_limit(t))[0] for t in tasks)
-    assert knowing >= 0.98
+    assert with_knowledge >= 0.98
     assert 0.25 <= blind <= 0.6
 
 
-def test_its_own_lessons_solve_what_it_failed() -> None:
+def test_knowledge_from_failed_attempts_solves_the_task() -> None:
     home = Household("north", "small")
-    solved = 0
+    successes = 0
     tasks = list(home.tasks("test", 120))
     for task in tasks:
         knowledge = Knowledge()
         for _ in range(4):
-            done, turns = attempt(home.reset(task), home.step_limit(task), knowledge)
-            if done:
-                solved += 1
+            success, turns = attempt(home.reset(task), home.step_limit(task), knowledge)
+            if success:
+                successes += 1
                 break
             knowledge = learn(home.reset(task).first_observation().text, turns, knowledge)
-    assert solved / len(tasks) >= 0.95
+    assert successes / len(tasks) >= 0.95
 
 
-def test_another_rooms_lesson_does_not_help() -> None:
+def test_locations_of_another_room_do_not_help() -> None:
     home = Household("north", "small")
     tasks = [t for t in home.tasks("test", 240) if t.kind == "pick"]
     knowledge = [exact(home, task) for task in [*tasks[1:], tasks[0]]]
-    misled = rate(
+    with_wrong_room = rate(
         attempt(home.reset(task), home.step_limit(task), other)[0]
         for task, other in zip(tasks, knowledge, strict=True)
     )
-    assert misled <= 0.65
+    assert with_wrong_room <= 0.65
 
 
 @pytest.mark.parametrize(("world_name", "size"), SOMEWHERE)
-def test_every_command_it_gives_is_understood(world_name: str, size: str) -> None:
+def test_the_game_understands_every_command_of_the_expert(world_name: str, size: str) -> None:
     home = Household(world_name, size)
     for task in home.tasks("validation", 30):
         _, turns = attempt(home.reset(task), 40)
         commands = [parse_command(action_in(turn.text)) for turn in turns]
         assert None not in commands
-        refused = {c.verb for c, turn in zip(commands, turns, strict=True) if c and refuses(turn)}
-        assert refused <= {"go", "clean", "cool", "heat"}  # what it has to try out
+        failed_verbs = {
+            c.verb for c, turn in zip(commands, turns, strict=True) if c and has_no_effect(turn)
+        }
+        assert failed_verbs <= {"go", "clean", "cool", "heat"}  # it has to try these out
         assert not any(one == two for one, two in pairwise(commands) if one and one.verb == "go")
 
 
-def refuses(turn: Turn) -> bool:
+def has_no_effect(turn: Turn) -> bool:
     return turn.observation == NOTHING
 
 
-def test_it_acts_sensibly_after_anybodys_actions() -> None:
+def test_it_solves_a_task_after_arbitrary_commands() -> None:
     home = Household("north", "small")
     for task in home.tasks("test", 60):
         house = home.reset(task)
-        opening, turns = house.first_observation().text, list[Turn]()
+        first_text, turns = house.first_observation().text, list[Turn]()
         for command in ("sing", house.admissible()[0], "look", house.admissible()[-1]):
             turns.append(Turn(command, house.step(command).text))
         for _ in range(60):
-            text = expert(opening, turns)
+            text = expert(first_text, turns)
             observation = house.step(action_in(text))
             turns.append(Turn(text, observation.text))
             if observation.done:
@@ -115,7 +119,7 @@ def test_it_acts_sensibly_after_anybodys_actions() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "hello", "Your task is to: be nice."])
-def test_without_a_household_task_it_looks(text: str) -> None:
+def test_its_command_is_look_if_there_is_no_household_task(text: str) -> None:
     assert expert(text, []) == "look"
     assert learn(text, []) == Knowledge()
 
@@ -129,28 +133,28 @@ ROOM = Room(
 )
 
 
-def test_a_second_thing_is_searched_on_from_where_the_search_stopped() -> None:
+def test_the_search_for_a_second_thing_continues_after_the_last_place() -> None:
     house = Game(world("north"), ROOM)
     _, turns = attempt(house, limit=4)
     assert action_in(turns[-1].text) == "put pen 2 in/on shelf 1"
-    lesson = learn(house.first_observation().text, turns)
-    assert lesson.locations == {"pen": ("bed 1",)}
-    assert lesson.candidates == {"pen": ("sofa 1", "desk 1")}
-    done, turns = attempt(Game(world("north"), ROOM), 10, lesson)
-    assert done
+    knowledge = learn(house.first_observation().text, turns)
+    assert knowledge.locations == {"pen": ("bed 1",)}
+    assert knowledge.candidates == {"pen": ("sofa 1", "desk 1")}
+    success, turns = attempt(Game(world("north"), ROOM), 10, knowledge)
+    assert success
     assert [action_in(turn.text) for turn in turns[4:6]] == ["go to sofa 1", "go to desk 1"]
 
 
-SHARED = "You are in the middle of a room. Looking quickly around you, you see a cabinet 2, \
+TWO_CABINETS = "You are in the middle of a room. Looking quickly around you, you see a cabinet 2, \
 and a cabinet 1.\n\nYour task is to: put a mug in cabinet."
 
 
-def test_a_place_that_shares_its_spot_is_examined_instead() -> None:
-    """In the real games one cannot go where one already is, though it has another name."""
+def test_it_examines_a_place_that_shares_its_spot() -> None:
+    """In the real games, an agent cannot go to a place that shares its spot."""
     turns = [
         Turn("go to cabinet 2", "On the cabinet 2, you see nothing."),
         Turn("think: The mug is not here.\ngo to cabinet 1", NOTHING),
     ]
-    assert expert(SHARED, turns) == "examine cabinet 1"
+    assert expert(TWO_CABINETS, turns) == "examine cabinet 1"
     turns.append(Turn("examine cabinet 1", "The cabinet 1 is closed."))
-    assert expert(SHARED, turns) == "open cabinet 1"
+    assert expert(TWO_CABINETS, turns) == "open cabinet 1"

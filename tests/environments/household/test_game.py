@@ -1,4 +1,4 @@
-"""The household's rules, on small rooms made by hand and on generated ones."""
+"""The rules of the household, on small rooms written by hand and on generated rooms."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def play(house: Game, commands: Sequence[str]) -> list[str]:
         (["go to shelf 1", "use desklamp 1", "use desklamp 1"], "You turn off the desklamp 1."),
     ],
 )
-def test_a_command_is_answered(commands: list[str], answer: str) -> None:
+def test_a_command_has_its_observation(commands: list[str], answer: str) -> None:
     assert play(game(), commands)[-1] == answer
 
 
@@ -83,7 +83,7 @@ def test_a_command_is_answered(commands: list[str], answer: str) -> None:
         ["open safe 1"],
         ["go to desk 1", "open desk 1"],
         ["take mug 1 from desk 1"],
-        ["go to safe 1", "take mug 2 from safe 1"],  # closed: what is inside cannot be reached
+        ["go to safe 1", "take mug 2 from safe 1"],  # the safe is closed
         ["go to safe 1", "examine mug 2"],
         ["go to desk 1", "take mug 1 from desk 1", "take pen 1 from desk 1"],
         ["go to desk 1", "take mug 1 from desk 1", "go to safe 1", "put mug 1 in/on safe 1"],
@@ -98,7 +98,7 @@ def test_a_command_is_answered(commands: list[str], answer: str) -> None:
         [""],
     ],
 )
-def test_what_cannot_be_done_changes_nothing(commands: list[str]) -> None:
+def test_an_impossible_command_changes_nothing(commands: list[str]) -> None:
     house = game()
     play(house, commands[:-1])
     before = deepcopy(vars(house))
@@ -107,7 +107,7 @@ def test_what_cannot_be_done_changes_nothing(commands: list[str]) -> None:
 
 
 def state_of(fields: dict[str, object]) -> dict[str, object]:
-    """Leave out empty entries, which looking things up may add."""
+    """Return the fields without empty sets, because a look-up may add some."""
     return {
         name: {k: v for k, v in value.items() if v != set()} if isinstance(value, dict) else value
         for name, value in fields.items()
@@ -117,7 +117,7 @@ def state_of(fields: dict[str, object]) -> dict[str, object]:
 @pytest.mark.parametrize("world_name", ["north", "south", "alfworld", "w5"])
 @pytest.mark.parametrize("verb", TREATMENTS)
 def test_a_treatment_works_with_one_appliance(world_name: str, verb: str) -> None:
-    worked = set()
+    appliances = set()
     for appliance in APPLIANCES:
         house = game(world_name=world_name)
         place = f"{appliance} 1"
@@ -125,18 +125,18 @@ def test_a_treatment_works_with_one_appliance(world_name: str, verb: str) -> Non
         answer = house.step(f"{verb} mug 1 with {place}").text
         if answer != NOTHING:
             assert answer == f"You {verb} the mug 1 using the {place}."
-            worked.add(appliance)
-    assert worked == {world(world_name).treats[verb]}
+            appliances.add(appliance)
+    assert appliances == {world(world_name).treats[verb]}
 
 
-def test_heating_undoes_cooling_and_cleaning_stays() -> None:
+def test_heat_replaces_cool_and_not_clean() -> None:
     house = game(world_name="alfworld")
     play(house, ["go to desk 1", "take mug 1 from desk 1"])
-    said = []
+    texts = []
     for verb, place in (("clean", "sinkbasin"), ("cool", "fridge"), ("heat", "microwave")):
         play(house, [f"go to {place} 1", f"{verb} mug 1 with {place} 1"])
-        said.append(house.step("examine mug 1").text)
-    assert said == [
+        texts.append(house.step("examine mug 1").text)
+    assert texts == [
         "This is a clean mug 1.",
         "This is a cool and clean mug 1.",
         "This is a hot and clean mug 1.",
@@ -161,9 +161,7 @@ CLEAN = ["go to sinkbasin 1", "clean mug 1 with sinkbasin 1"]
         ),
     ],
 )
-def test_a_goal_is_reached_at_its_last_command_and_not_before(
-    goal: Goal, commands: list[str]
-) -> None:
+def test_only_the_last_command_reaches_the_goal(goal: Goal, commands: list[str]) -> None:
     house = game(goal, "alfworld")
     observations = [house.step(command) for command in commands]
     assert [o.done for o in observations] == [False] * (len(commands) - 1) + [True]
@@ -183,22 +181,22 @@ def test_a_goal_is_reached_at_its_last_command_and_not_before(
         (Goal("pick", "pen", "shelf"), FETCH + PLACE_IT),
     ],
 )
-def test_half_a_goal_is_none(goal: Goal, commands: list[str]) -> None:
+def test_half_of_a_goal_is_not_success(goal: Goal, commands: list[str]) -> None:
     house = game(goal, "alfworld")
     assert not any(house.step(command).done for command in commands)
 
 
-def test_what_is_inside_a_closed_place_is_named_nowhere_before_it_is_opened() -> None:
+def test_nothing_names_the_contents_of_a_closed_place() -> None:
     house = game()
-    seen = [
+    texts = [
         house.first_observation().text,
         *play(house, ["go to safe 1", "examine safe 1", "look"]),
     ]
-    assert not any("mug 2" in text for text in seen)
+    assert not any("mug 2" in text for text in texts)
     assert not any("mug 2" in command for command in house.admissible())
 
 
-GENERATED = st.builds(
+ROOMS = st.builds(
     lambda w, size, index: (Household(w, size), f"test/{index}"),
     st.sampled_from(["north", "south", "alfworld", "w3"]),
     st.sampled_from(["small", "medium"]),
@@ -207,11 +205,11 @@ GENERATED = st.builds(
 
 
 @settings(max_examples=12, deadline=None)
-@given(GENERATED, st.randoms(use_true_random=False))
-def test_admissible_commands_are_those_that_do_something(
-    made: tuple[Household, str], rng: random.Random
+@given(ROOMS, st.randoms(use_true_random=False))
+def test_exactly_the_admissible_commands_have_an_effect(
+    sample: tuple[Household, str], rng: random.Random
 ) -> None:
-    home, task_id = made
+    home, task_id = sample
     house = home.reset(home.task(task_id))
     for _ in range(12):
         admissible = house.admissible()
@@ -219,13 +217,13 @@ def test_admissible_commands_are_those_that_do_something(
             assert deepcopy(house).step(command).text != NOTHING, command
         for command in imaginable(house) - set(admissible):
             assert house.step(command).text == NOTHING, command
-        # Commands that fetch and open first, so that the walk gets somewhere.
-        telling = [c for c in admissible if c.split()[0] not in ("go", "examine", "look")]
-        house.step(rng.choice(telling if telling and rng.random() < 0.6 else admissible))
+        # Prefer commands that take or open things, so that the walk reaches more states.
+        effective = [c for c in admissible if c.split()[0] not in ("go", "examine", "look")]
+        house.step(rng.choice(effective if effective and rng.random() < 0.6 else admissible))
 
 
 def imaginable(house: Game) -> set[str]:
-    """Every command that can be said with the room's own nouns."""
+    """Return every command that can be formed with the room's own nouns."""
     places, things = list(house.room.places), list(house.room.things)
     single = {f"{verb} {item}" for verb in ("examine", "use", "open") for item in places + things}
     pairs = {
@@ -238,11 +236,11 @@ def imaginable(house: Game) -> set[str]:
 
 
 @settings(max_examples=30, deadline=None)
-@given(GENERATED, st.randoms(use_true_random=False))
+@given(ROOMS, st.randoms(use_true_random=False))
 def test_the_same_commands_give_the_same_answers(
-    made: tuple[Household, str], rng: random.Random
+    sample: tuple[Household, str], rng: random.Random
 ) -> None:
-    home, task_id = made
+    home, task_id = sample
     first, second = home.reset(home.task(task_id)), home.reset(home.task(task_id))
     assert first.first_observation() == second.first_observation()
     for _ in range(15):

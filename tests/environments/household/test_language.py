@@ -1,4 +1,4 @@
-"""What is written is read back, and what models write is forgiven."""
+"""The readers understand what the writers write, and tolerate what models write."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PLACE_NAME = st.builds("{} {}".format, PLACE, NUMBER)
         ("inventory", Command("inventory")),
     ],
 )
-def test_commands_are_read(text: str, command: Command) -> None:
+def test_a_command_is_parsed(text: str, command: Command) -> None:
     assert parse_command(text) == command
 
 
@@ -62,25 +62,27 @@ def test_commands_are_read(text: str, command: Command) -> None:
         "sit desk 1",
     ],
 )
-def test_anything_else_is_no_command(text: str) -> None:
+def test_other_text_is_not_a_command(text: str) -> None:
     assert parse_command(text) is None
 
 
 @given(st.text(max_size=80))
-def test_reading_a_command_never_fails(text: str) -> None:
+def test_the_parser_accepts_any_text(text: str) -> None:
     command = parse_command(text)
     assert command is None or command.verb
 
 
 @given(PLACE_NAME, ITEMS, st.booleans())
-def test_what_a_place_shows_is_read_back(place: str, things: set[str], door: bool) -> None:
+def test_the_reader_returns_the_contents_that_were_written(
+    place: str, things: set[str], door: bool
+) -> None:
     text = language.contents(place, things, door=door, open_=True)
     assert sight_in(text) == Sight(place, tuple(language.in_order(things)))
     assert sight_in(f"You open the {place}. {text}") == sight_in(text)
 
 
 @given(PLACE_NAME, ITEMS)
-def test_a_closed_place_shows_nothing(place: str, things: set[str]) -> None:
+def test_a_closed_place_has_no_visible_contents(place: str, things: set[str]) -> None:
     text = language.contents(place, things, door=True, open_=False)
     assert sight_in(text) == Sight(place, None)
 
@@ -93,21 +95,21 @@ def test_other_observations_show_no_place(text: str) -> None:
 
 
 @given(st.sets(PLACE_NAME, min_size=1, max_size=30))
-def test_an_opening_lists_its_places_and_its_task(places: set[str]) -> None:
-    opening = f"{language.room(places)}\n\nYour task is to: put a mug in desk."
-    assert set(places_in(opening)) == places
-    assert goal_in(opening) == "put a mug in desk"
+def test_the_first_observation_has_the_places_and_the_task(places: set[str]) -> None:
+    first_text = f"{language.room(places)}\n\nYour task is to: put a mug in desk."
+    assert set(places_in(first_text)) == places
+    assert goal_in(first_text) == "put a mug in desk"
 
 
 @pytest.mark.parametrize(
     ("family", "sentence"), [(f, s) for f, pair in SENTENCES.items() for s in pair]
 )
-def test_every_task_sentence_is_read(family: str, sentence: str) -> None:
+def test_every_task_sentence_is_parsed(family: str, sentence: str) -> None:
     target = "desklamp" if family == "light" else "coffeetable"
-    asked = sentence.format(thing="mug", target=target)
-    assert parse_goal(asked) == Goal(family, "mug", target)
+    task_sentence = sentence.format(thing="mug", target=target)
+    assert parse_goal(task_sentence) == Goal(family, "mug", target)
 
 
 @pytest.mark.parametrize("text", ["", "be happy", "put mug", "slice the bread"])
-def test_other_sentences_are_no_goal(text: str) -> None:
+def test_other_sentences_have_no_goal(text: str) -> None:
     assert parse_goal(text) is None

@@ -1,4 +1,4 @@
-"""Tasks and rooms: the same for the same name, and never shared between splits."""
+"""Tasks and rooms: an id determines its room, and splits share none."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tasks(home: Household, split: str, limit: int = 120, seed: int = 0) -> list[
 
 
 @pytest.mark.parametrize(("world_name", "size"), EVERYWHERE)
-def test_a_room_can_be_solved_and_says_what_it_asks(world_name: str, size: str) -> None:
+def test_a_room_contains_what_its_goal_needs(world_name: str, size: str) -> None:
     home = Household(world_name, size)
     for task in tasks(home, "test", 60):
         room = home.reset(task).room
@@ -37,19 +37,19 @@ def test_a_room_can_be_solved_and_says_what_it_asks(world_name: str, size: str) 
         low, high = SIZES[size]
         assert low <= len(room.places) <= high
         assert set(room.things.values()) <= set(room.places)
-        wanted = [place for thing, place in room.things.items() if kind_of(thing) == goal.thing]
-        assert len(wanted) >= (2 if goal.family == "two" else 1)
+        places = [place for thing, place in room.things.items() if kind_of(thing) == goal.thing]
+        assert len(places) >= (2 if goal.family == "two" else 1)
         kinds = {kind_of(place) for place in room.places}
         if goal.family == "light":
             assert f"{goal.target} 1" in room.things
         else:
             assert goal.target in kinds
-            assert goal.target not in {kind_of(place) for place in wanted}
+            assert goal.target not in {kind_of(place) for place in places}
         if goal.family in TREATABLE:
             assert set(APPLIANCES) <= kinds
 
 
-def test_a_task_is_rebuilt_from_its_id() -> None:
+def test_an_id_determines_its_task_and_room() -> None:
     home, again = Household("north", "medium"), Household("north", "medium")
     for task in tasks(home, "train", 30):
         assert again.task(task.id) == task
@@ -67,7 +67,7 @@ def test_families_take_turns() -> None:
     assert kinds == list(FAMILIES) * 10
 
 
-def test_another_seed_gives_other_tasks() -> None:
+def test_seeds_share_no_tasks() -> None:
     home = Household()
     first, second = ({t.id for t in tasks(home, "test", 500, seed)} for seed in (0, 1))
     assert len(first) == len(second) == 500
@@ -80,7 +80,7 @@ def test_splits_share_no_goal_pair_in_any_world() -> None:
         for split in SPLITS:
             goals = (generate(world(world_name), "small", split, i).goal for i in range(300))
             pairs[split] |= {(goal.thing, goal.target) for goal in goals}
-    assert all(len(found) > 20 for found in pairs.values())
+    assert all(len(goal_pairs) > 20 for goal_pairs in pairs.values())
     assert not pairs["train"] & pairs["test"]
     assert not pairs["train"] & pairs["validation"]
     assert not pairs["validation"] & pairs["test"]
@@ -96,9 +96,9 @@ def test_splits_share_no_room() -> None:
 
 
 @pytest.mark.parametrize("world_name", ["north", "south", "w9"])
-def test_things_are_kept_where_the_world_says_but_for_strays(world_name: str) -> None:
+def test_most_things_are_where_the_world_stores_them(world_name: str) -> None:
     home = Household(world_name, "full")
-    kept = total = 0
+    in_place = total = 0
     for task in tasks(home, "train", 120):
         room = home.reset(task).room
         present = {kind_of(place) for place in room.places}
@@ -106,20 +106,20 @@ def test_things_are_kept_where_the_world_says_but_for_strays(world_name: str) ->
             home_kind = home.world.keeps[CATEGORY[kind_of(thing)]]
             if home_kind in present:
                 total += 1
-                kept += kind_of(place) == home_kind
+                in_place += kind_of(place) == home_kind
     assert total > 1000
-    assert 1 - STRAY - 0.05 < kept / total <= 1 - STRAY + 0.08
+    assert 1 - STRAY - 0.05 < in_place / total <= 1 - STRAY + 0.08
 
 
-def test_seeded_worlds_never_resemble_a_named_one() -> None:
+def test_seeded_worlds_differ_from_named_ones() -> None:
     for seed in range(200):
-        drawn = world(f"w{seed}")
-        for named in NAMED.values():
-            assert drawn.treats != named.treats
-            same = sum(drawn.keeps[c] == place for c, place in named.keeps.items())
-            assert same <= len(named.keeps) // 2
-        assert set(drawn.treats.values()) == set(APPLIANCES)
-        assert set(drawn.keeps.values()) <= set(STORES)
+        sample = world(f"w{seed}")
+        for other in NAMED.values():
+            assert sample.treats != other.treats
+            same = sum(sample.keeps[c] == place for c, place in other.keeps.items())
+            assert same <= len(other.keeps) // 2
+        assert set(sample.treats.values()) == set(APPLIANCES)
+        assert set(sample.keeps.values()) <= set(STORES)
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,12 @@ def test_seeded_worlds_never_resemble_a_named_one() -> None:
         "../test/1",
     ],
 )
-def test_a_task_that_does_not_exist_is_bad_input(task_id: str) -> None:
+def test_an_unknown_task_id_is_an_error(task_id: str) -> None:
     with pytest.raises(BadInput, match="There is no household task"):
         Household().task(task_id)
 
 
-def test_unknown_parts_are_named() -> None:
+def test_an_error_names_the_unknown_part() -> None:
     with pytest.raises(UnknownName, match=r"household split 'tst'\. Did you mean 'test'"):
         tasks(Household(), "tst")
     with pytest.raises(UnknownName, match=r"household world 'nrth'\. Did you mean 'north'"):
@@ -156,7 +156,7 @@ def test_unknown_parts_are_named() -> None:
         tasks(Household(), "test", seed=-1)
 
 
-def test_a_limit_follows_from_the_id_alone() -> None:
+def test_the_step_limit_depends_only_on_the_id() -> None:
     home = Household()
     for task in tasks(home, "test", 6):
         bare = Task(id=task.id, environment=task.environment)

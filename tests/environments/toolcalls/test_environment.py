@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
-from apprentice.environments.advance import Advance, advance, start
+from apprentice.environments.advance import Advance
 from apprentice.environments.protocol import Environment
-from apprentice.environments.registry import environment, known
 from apprentice.environments.toolcalls import task_writer
 from apprentice.environments.toolcalls.calls import mark
 from apprentice.environments.toolcalls.domains import DOMAINS
@@ -19,6 +18,7 @@ from apprentice.environments.toolcalls.environment import SPLITS, Toolcalls
 from apprentice.state.errors import BadInput, UnknownName
 from apprentice.state.nouns import Task
 from apprentice.state.toolcalls import call, read_section
+from tests.places import ENVIRONMENTS, advance, environment, start
 
 EVERY = Toolcalls()
 ALL = [task for split in SPLITS for task in EVERY.tasks(split, 10_000)]
@@ -111,9 +111,9 @@ def test_requests_of_kind_missing_lack_a_required_parameter(name: str) -> None:
 
 def test_the_data_files_match_the_domains(tmp_path: Path) -> None:
     task_writer.write(tmp_path)
-    generated = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    new_files = {file.name: file.read_text() for file in tmp_path.iterdir()}
     repository = {file.name: file.read_text() for file in task_writer.DATA.iterdir()}
-    assert generated == repository
+    assert new_files == repository
 
 
 def test_the_instructions_contain_the_schemas_that_check_the_calls() -> None:
@@ -179,7 +179,7 @@ def test_an_attempt_ends_after_three_turns_of_thoughts() -> None:
 
 def test_unknown_names_splits_and_ids_are_errors() -> None:
     assert isinstance(environment("toolcalls/banking"), Environment)
-    assert {f"toolcalls/{domain}" for domain in DOMAINS} < set(known())
+    assert {f"toolcalls/{domain}" for domain in DOMAINS} < set(ENVIRONMENTS.known())
     task = environment("toolcalls").task("clinic-3")
     assert (task.environment, task.split) == ("toolcalls/clinic", "test")
     with pytest.raises(UnknownName, match="Did you mean 'banking'"):

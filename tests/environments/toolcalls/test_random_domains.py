@@ -84,4 +84,4 @@ def test_requests_of_kind_missing_omit_a_required_parameter() -> None:
     for domain in domains():
         for name, tool in domain.tools.items():
             assert set(tool.lacks) <= set(tool.schema(name)["parameters"]["required"])
-            assert not [ask for missing, ask in tool.lacks.items() if f"{{{missing}}}" in ask]
+            assert not [ask for parameter, ask in tool.lacks.items() if f"{{{parameter}}}" in ask]

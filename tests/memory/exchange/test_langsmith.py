@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from apprentice.memory.exchange.langsmith import project
 from apprentice.memory.exchange.rows import read_row
-from apprentice.memory.exchange.transfer import take_in
+from apprentice.memory.exchange.transfer import import_attempts
 from apprentice.memory.experience.qdrant import QdrantExperience
 from apprentice.state.errors import BadInput, MissingPart
 from apprentice.state.nouns import Trajectory, Usage, Verdict
@@ -108,9 +108,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Service]]:
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("LANGSMITH_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("LANGSMITH_API_KEY", "key")
-    monkeypatch.setattr(Service, "runs", [])
-    monkeypatch.setattr(Service, "feedback", [])
-    monkeypatch.setattr(Service, "broken", False)
+    Service.runs, Service.feedback, Service.broken = [], [], False
     yield Service
     server.shutdown()
     server.server_close()
@@ -188,13 +186,13 @@ async def test_every_run_is_taken_or_refused(
     service.runs = [run(n, {"messages": TALK[:1]}, {"messages": TALK}) for n in range(1, 5)]
     service.runs.append(run(5, {"numbers": [1, 1]}, None, error="Boom"))
     service.feedback = [feedback(n, "ok", 1) for n in (1, 4)]
-    report = await take_in(memory, project("helpdesk"))
+    report = await import_attempts(memory, project("helpdesk"))
     assert (report.rows, report.new, report.unjudged) == (5, 4, 2)
     (refused,) = report.refused
     assert refused.where == f"run {UUID(int=5)}"
     assert refused.reason == "Its inputs (numbers) and outputs (none) hold no conversation."
     service.feedback.append(feedback(2, "ok", 0))
-    again = await take_in(memory, project("helpdesk"))
+    again = await import_attempts(memory, project("helpdesk"))
     assert (again.known, again.judged, again.new) == (4, 1, 0)
     assert [item.where async for item in project("helpdesk", limit=3)] == [
         f"run {UUID(int=number)}" for number in (1, 2, 3)

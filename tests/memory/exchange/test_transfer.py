@@ -10,9 +10,21 @@ from typing import Any
 
 import pytest
 
-from apprentice.memory.exchange import files
-from apprentice.memory.exchange.files import Item, dataset, jsonl, write_dataset, write_jsonl
-from apprentice.memory.exchange.transfer import BATCH, Imported, Refused, left_out, rows, take_in
+from apprentice.memory.exchange.files import (
+    Item,
+    read_dataset,
+    read_jsonl,
+    write_dataset,
+    write_jsonl,
+)
+from apprentice.memory.exchange.transfer import (
+    BATCH,
+    Imported,
+    Refused,
+    export_attempts,
+    import_attempts,
+    left_out,
+)
 from apprentice.memory.experience.edge import EdgeEngine
 from apprentice.memory.experience.engine import Where
 from apprentice.memory.experience.qdrant import QdrantExperience
@@ -39,16 +51,18 @@ async def record(memory: QdrantExperience, *attempts: Trajectory) -> None:
 
 
 async def written(memory: QdrantExperience) -> list[dict[str, Any]]:
-    return [each async for each in rows(memory)]
+    return [each async for each in export_attempts(memory)]
 
 
 async def test_rows_are_recorded_once(memory: QdrantExperience) -> None:
     given = items(*(row(number) for number in range(BATCH + 3)))
     told: list[int] = []
-    first = await take_in(memory, given, "sums", told.append)
-    assert first == Imported(rows=BATCH + 3, new=BATCH + 3)
+    first = await import_attempts(memory, given, "sums", told.append)
+    count = BATCH + 3
+    assert first == Imported(rows=count, new=count, environments={"sums": count})
     assert told == [BATCH, BATCH + 3]
-    assert await take_in(memory, given, "sums") == Imported(rows=BATCH + 3, known=BATCH + 3)
+    again = await import_attempts(memory, given, "sums")
+    assert again == Imported(rows=count, known=count, environments={"sums": count})
     query = Query(task=Task(id="x", environment="sums", instruction="What is 7 + 1?"), how="text")
     found = await memory.recall(query)
     assert "What is 7 + 1?" in found[0].text
@@ -69,7 +83,7 @@ async def test_nothing_is_dropped_silently(memory: QdrantExperience, tmp_path: P
         json.dumps(row(4)),
     ]
     file.write_bytes("\n".join(lines).encode("latin-1"))
-    report = await take_in(memory, jsonl(file))
+    report = await import_attempts(memory, read_jsonl(file))
     assert [each.where for each in report.refused] == [
         "line 3", "line 4", "line 5", "line 8", "line 9",
     ]  # fmt: skip
@@ -83,13 +97,10 @@ async def test_nothing_is_dropped_silently(memory: QdrantExperience, tmp_path: P
     assert report.beside == ("ticket",)
 
 
-async def test_a_line_without_end_is_refused_and_the_next_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "LINE_LIMIT", 100)
+async def test_a_line_without_end_is_refused_and_the_next_is_read(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b"\xef\xbb\xbf[1]\n" + b"x" * 1_000 + b"\n[2]\n" + b"y" * 100 + b"\n[3]")
-    read = list(jsonl(file))
+    read = list(read_jsonl(file, longest=100))
     assert [each.where for each in read] == [f"line {number}" for number in range(1, 6)]
     assert [each.row for each in read] == [[1], None, [2], None, [3]]
     assert read[1].fault == "It is longer than 100 bytes."
@@ -97,13 +108,15 @@ async def test_a_line_without_end_is_refused_and_the_next_is_read(
 
 
 async def test_a_verdict_that_was_missing_is_added(memory: QdrantExperience) -> None:
-    await take_in(memory, items(row(1, success=None), row(2), row(3)))
-    report = await take_in(memory, items(row(1), row(2, success=False), row(3, success=None)))
+    await import_attempts(memory, items(row(1, success=None), row(2), row(3)))
+    report = await import_attempts(
+        memory, items(row(1), row(2, success=False), row(3, success=None))
+    )
     assert (report.new, report.known, report.judged) == (0, 2, 1)
     (refused,) = report.refused
     assert refused.where == "line 2"
     assert "kept with another verdict (success True, score None)" in refused.reason
-    assert [each["success"] async for each in rows(memory)].count(True) == 3
+    assert [each["success"] async for each in export_attempts(memory)].count(True) == 3
 
 
 async def test_one_bad_row_keeps_no_other_out(memory: QdrantExperience) -> None:
@@ -113,16 +126,16 @@ async def test_one_bad_row_keeps_no_other_out(memory: QdrantExperience) -> None:
     bad = [{"note": "\ud83d"}, {"note": deep}, {"usage": {"seconds": float("nan")}}]
     bad += [{"ended_at": float("inf")}, {"verdicts": [{"verdict": {}, "at": 1.7e12}]}]
     given = [row(number, **more) for number, more in enumerate(bad)]
-    report = await take_in(memory, items(row(98), *given, row(99)))
+    report = await import_attempts(memory, items(row(98), *given, row(99)))
     assert (report.rows, report.new) == (7, 2)
     assert [each.where for each in report.refused] == [f"line {number}" for number in range(2, 7)]
     assert len(await written(memory)) == 2
 
 
 async def test_another_attempt_under_a_known_id_is_refused(memory: QdrantExperience) -> None:
-    await take_in(memory, items(row(1, id="a"), row(2, id="b", kind="sum")), "sums")
+    await import_attempts(memory, items(row(1, id="a"), row(2, id="b", kind="sum")), "sums")
     history = [{"verdict": {"success": False}, "at": 5.0}]
-    report = await take_in(
+    report = await import_attempts(
         memory,
         items(
             row(3, id="a", success=False),
@@ -133,17 +146,19 @@ async def test_another_attempt_under_a_known_id_is_refused(memory: QdrantExperie
     )
     assert (report.known, report.judged) == (0, 0)
     assert [(where, reason.partition(" Send")[0]) for where, reason in report.refused] == [
-        ("line 1", "An attempt with the id 'a' is kept already, with other messages."),
-        ("line 2", "An attempt with the id 'b' is kept already, with other messages."),
+        ("line 1", "An attempt with the id 'a' is stored already, with other messages."),
+        ("line 2", "An attempt with the id 'b' is stored already, with other messages."),
         ("line 3", "It has the id 'a' of line 1, but another content."),
         ("line 4", "It has the id 'b' of line 2, but another content."),
     ]
-    other = await take_in(memory, items(row(1, id="a", task="another"), row(2, id="b", kind="x")))
-    assert all("kept already, with another task." in reason for _, reason in other.refused)
+    other = await import_attempts(
+        memory, items(row(1, id="a", task="another"), row(2, id="b", kind="x"))
+    )
+    assert all("stored already, with another task." in reason for _, reason in other.refused)
     kept = {each["id"]: each["verdicts"] for each in await written(memory)}
     assert all(len(verdicts) == 1 for verdicts in kept.values())
     # What a row leaves out is not held against it.
-    same = await take_in(memory, items(row(1, id="a", note="new"), row(2, id="b")))
+    same = await import_attempts(memory, items(row(1, id="a", note="new"), row(2, id="b")))
     assert (same.known, same.refused) == (2, ())
 
 
@@ -158,7 +173,7 @@ async def test_what_cannot_be_read_keeps_nobody_from_the_rest(
     document["usage"]["seconds"] = None
     await engine.change(broken, {"document": json.dumps(document)})
     unread: list[BrokenData] = []
-    found = [each["id"] async for each in rows(memory, unread=unread.append)]
+    found = [each["id"] async for each in export_attempts(memory, unread=unread.append)]
     assert sorted(found) == ["of-a", "of-c"]
     (error,) = unread
     assert "'of-b' in the experience memory cannot be read (usage.seconds:" in str(error)
@@ -167,7 +182,7 @@ async def test_what_cannot_be_read_keeps_nobody_from_the_rest(
         await memory.get("of-b")
     said = str(left_out(2, unread))
     assert said.startswith("2 attempts were written, 1 were left out:\nThe trajectory 'of-b'")
-    report = await take_in(memory, items(row(1), row(2, id="of-b")))
+    report = await import_attempts(memory, items(row(1), row(2, id="of-b")))
     assert (report.new, [each.where for each in report.refused]) == (1, ["line 2"])
     assert await memory.forget(["of-b"]) == ("of-b",)
 
@@ -178,10 +193,12 @@ async def test_a_backup_of_any_score_is_known_again(opened: Opener, score: float
     await record(memory, attempt(task("a"), Verdict(success=False, score=score)))
     await memory.annotate("of-a", LATE, at=1848779119.3785357)
     backup = await written(memory)
-    assert (await take_in(other, items(*backup))).new == 1
+    assert (await import_attempts(other, items(*backup))).new == 1
     assert await written(other) == backup
     for each in (memory, other):
-        assert await take_in(each, items(*backup)) == Imported(rows=1, known=1)
+        assert await import_attempts(each, items(*backup)) == Imported(
+            rows=1, known=1, environments={"shop": 1}
+        )
 
 
 async def test_an_export_is_a_backup(opened: Opener, tmp_path: Path) -> None:
@@ -193,13 +210,13 @@ async def test_an_export_is_a_backup(opened: Opener, tmp_path: Path) -> None:
     before = await written(memory)
     assert write_jsonl(tmp_path / "out.jsonl", before) == 3
     other = opened("other")
-    report = await take_in(other, jsonl(tmp_path / "out.jsonl"))
-    assert report == Imported(rows=3, new=3, unjudged=1)
+    report = await import_attempts(other, read_jsonl(tmp_path / "out.jsonl"))
+    assert report == Imported(rows=3, new=3, unjudged=1, environments={"shop": 3})
     assert sorted(await written(other), key=key) == sorted(before, key=key)
-    again = await take_in(other, jsonl(tmp_path / "out.jsonl"))
-    assert again == Imported(rows=3, known=3)
+    again = await import_attempts(other, read_jsonl(tmp_path / "out.jsonl"))
+    assert again == Imported(rows=3, known=3, environments={"shop": 3})
     await memory.annotate(first, SOLVED)
-    later = await take_in(other, items(*await written(memory)))
+    later = await import_attempts(other, items(*await written(memory)))
     assert (later.known, later.judged) == (3, 1)
     kept = await other.get(first)
     assert kept is not None
@@ -212,8 +229,8 @@ def key(row: dict[str, Any]) -> str:
 
 async def test_only_what_was_asked_for_is_written(memory: QdrantExperience) -> None:
     await record(memory, attempt(task("a")), attempt(task("b"), FAILED))
-    assert [each["task"] async for each in rows(memory, outcome="failures")] == ["b"]
-    assert [each async for each in rows(memory, environment="elsewhere")] == []
+    assert [each["task"] async for each in export_attempts(memory, outcome="failures")] == ["b"]
+    assert [each async for each in export_attempts(memory, environment="elsewhere")] == []
 
 
 async def test_a_data_set_on_disk_says_the_same(memory: QdrantExperience, tmp_path: Path) -> None:
@@ -224,9 +241,9 @@ async def test_a_data_set_on_disk_says_the_same(memory: QdrantExperience, tmp_pa
     await asyncio.to_thread(write_dataset, tmp_path / "set", tmp_path / "rows.jsonl")
     loaded = datasets.load_from_disk(str(tmp_path / "set"))
     assert loaded["messages"][0][0] == {"role": "system", "content": "Act."}
-    assert [item.row for item in dataset(tmp_path / "set")] == before
-    report = await take_in(memory, dataset(tmp_path / "set"))
-    assert report == Imported(rows=2, known=2)
+    assert [item.row for item in read_dataset(tmp_path / "set")] == before
+    report = await import_attempts(memory, read_dataset(tmp_path / "set"))
+    assert report == Imported(rows=2, known=2, environments={"shop": 2})
     file, nothing = tmp_path / "rows.jsonl", tmp_path / "nothing.jsonl"
     nothing.touch()
     for folder, from_, says in (
@@ -244,7 +261,7 @@ async def test_a_data_set_of_others_is_read(memory: QdrantExperience, tmp_path: 
     talk = [[{"from": "human", "value": f"{n}?"}, {"from": "gpt", "value": "Yes."}] for n in (1, 2)]
     made = datasets.Dataset.from_dict({"conversations": talk, "score": [0.5, 7.0]})
     datasets.DatasetDict(train=made, test=made.select([0])).save_to_disk(str(tmp_path / "set"))
-    report = await take_in(memory, dataset(tmp_path / "set"))
+    report = await import_attempts(memory, read_dataset(tmp_path / "set"))
     assert report.refused == (
         Refused("train row 2", report.refused[0].reason),
         Refused("test row 1", report.refused[1].reason),
@@ -261,7 +278,7 @@ def test_a_folder_that_is_no_data_set_is_a_sentence(
     for name, text in content.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(BrokenData, match="no Hugging Face data set"):
-        list(dataset(tmp_path))
+        list(read_dataset(tmp_path))
 
 
 def test_an_export_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -277,4 +294,4 @@ def test_an_export_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert file.read_text() == '{"a": 1}\n'
     assert list(tmp_path.iterdir()) == [file]
     with pytest.raises(BadInput, match="cannot be read"):
-        list(jsonl(tmp_path / "none.jsonl"))
+        list(read_jsonl(tmp_path / "none.jsonl"))

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from apprentice.memory.experience import opening
 from apprentice.memory.experience.edge import EdgeEngine
 from apprentice.memory.experience.qdrant import QdrantExperience
 from apprentice.memory.experience.server import ServerEngine
+from apprentice.settings import Settings
 from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.workspace import Workspace
 from tests.memory.experience.attempts import Words, attempt, task
 from tests.memory.experience.conftest import _dimension
 
@@ -188,25 +189,19 @@ async def test_a_collection_of_another_layout_is_refused() -> None:
     await client.close()
 
 
-async def test_a_server_that_cannot_be_reached_is_a_sentence(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:9")
+async def test_a_server_that_cannot_be_reached_is_a_sentence(tmp_path: Path) -> None:
+    settings = Settings(qdrant_url="http://127.0.0.1:9")
+    workspace = Workspace(tmp_path, settings=settings, embeddings=Words())
     with pytest.raises(MissingPart, match="at QDRANT_URL cannot be reached"):
-        await opening.opened("team", "words", Words())
+        await workspace.experience("team")
 
 
-async def test_a_memory_is_opened_once_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("QDRANT_URL", raising=False)
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path))
-    memories = await asyncio.gather(*(opening.opened("team", "words", Words()) for _ in range(8)))
-    other = await opening.opened("rival", "words", Words())
+async def test_a_memory_is_opened_once_and_kept(workspace: Workspace) -> None:
+    memories = await asyncio.gather(*(workspace.experience("team") for _ in range(8)))
+    other = await workspace.experience("rival")
     assert len(set(map(id, memories))) == 1
     await memories[0].record([attempt(task("a"))])
     assert [each async for each in other.browse()] == []
-    await opening.close()
-    again = await opening.opened("team", "words", Words())
+    await workspace.close()
+    again = await workspace.experience("team")
     assert [each.trajectory.id async for each in again.browse()] == ["of-a"]
-    await opening.close()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from apprentice.environments.advance import advance, start
-from apprentice.environments.registry import environment
 from apprentice.environments.toolcalls.environment import Toolcalls
 from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Verdict, text_of
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, act_prompt
@@ -18,6 +16,7 @@ from apprentice.training.datasets.episodes import (
     strip_view,
     successes,
 )
+from tests.places import advance, environment, start
 from tests.training.attempts import NORTH, pairs
 
 

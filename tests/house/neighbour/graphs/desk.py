@@ -3,7 +3,7 @@
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
-from apprentice.graphs import reflexion
+from apprentice import build_reflexion
 from memory.shelf import file
 from models import LIMIT, agent
 from nodes.receive import receive
@@ -13,7 +13,7 @@ from training.lessons import judge, reflector
 
 def build() -> CompiledStateGraph[Desk, None, DeskInput, Desk]:
     """Wire the desk."""
-    learn = reflexion.build(agent, judge, reflector).compile(name="reflexion")
+    learn = build_reflexion(agent=agent, judge=judge, reflector=reflector).compile(name="reflexion")
     return (
         StateGraph(Desk, input_schema=DeskInput)
         .add_node(receive)

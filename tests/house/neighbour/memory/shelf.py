@@ -5,4 +5,4 @@ from state.desk import Desk
 
 def file(state: Desk) -> Desk:
     """Write down how it ended."""
-    return {"filed": f"{state['outcome']} after {state['trials']}"}
+    return {"filed": f"{state.get('outcome')} after {state.get('trials')}"}

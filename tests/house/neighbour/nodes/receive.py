@@ -1,6 +1,6 @@
 """What happens to what comes in."""
 
-from apprentice.state.nouns import Task
+from apprentice import Task
 from state.desk import Desk, DeskInput
 
 

@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from apprentice.state.nouns import Task, Verdict
+from apprentice import Task, Verdict
 
 
 class DeskInput(TypedDict):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AnyMessage
 
-from apprentice.state.nouns import Task, Verdict
+from apprentice import Task, Verdict
 
 
 def judge(task: Task, messages: Sequence[AnyMessage], verdict: Verdict) -> Verdict:
