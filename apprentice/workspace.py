@@ -91,6 +91,9 @@ class Workspace:
         'apprentice-data'
     """
 
+    patience: float = 300.0
+    """Seconds that a hosted model may take for an answer; providers' clients wait for longer."""
+
     def __init__(
         self,
         data: Path | str | None = None,

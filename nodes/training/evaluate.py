@@ -199,7 +199,7 @@ async def _known(
 
 def _check_fit(adapter: str, adapters: Adapters) -> None:
     """Refuse an adapter that cannot act; blocks."""
-    if not adapters.registered(adapter):
+    if not adapters.has(adapter):
         raise MissingPart(
             f"The adapter {adapter} is no longer in the registry, so it cannot be tried out. Ask "
             'with "again": true to take its job up.'

@@ -44,12 +44,12 @@ def launch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command
         known = resumed(begun, state.other_environments)
         try:
             job = await asyncio.to_thread(_same_job, begun, rounds, workspace.local_models)
-            if await asyncio.to_thread(rounds.ended, begun.number):  # by another run, meanwhile
+            if await asyncio.to_thread(rounds.end_of, begun.number):  # by another run, meanwhile
                 return Command(update=known, goto="evaluate")
             await asyncio.to_thread(jobs().launch, job)
         except LASTING as error:
-            ended = await given_up(runtime, rounds, begun.number, begun.job, str(error))
-            return Command(update={**known, **ended}, goto="__end__")
+            end_update = await given_up(runtime, rounds, begun.number, begun.job, str(error))
+            return Command(update={**known, **end_update}, goto="__end__")
         runtime.stream_writer(
             {"type": "training.launched", "job": begun.job, "method": begun.method}
         )
@@ -72,7 +72,7 @@ def _same_job(begun: Round, rounds: Rounds, models: LocalModels) -> Job:
 
 def _begun(state: TrainingState, rounds: Rounds, parent: str, models: LocalModels) -> Round:
     """Return the run's round; begin it unless it is begun. Blocks on files."""
-    if begun := rounds.begun(state.number):
+    if begun := rounds.find(state.number):
         return begun
     if state.advice is None or state.advice.method is None:
         raise BrokenData("There is no advice to begin a round on. Start the run anew.")

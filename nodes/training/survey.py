@@ -200,7 +200,7 @@ def once_more(failed: Round, rounds: Rounds, workspace: Workspace) -> Round:
     """Return a round that takes up the job of one that failed, on the base as it is now; blocks."""
     settings, adapters = dict(failed.settings), workspace.adapters
     if (parent := settings["parent"]) and not (
-        adapters.registered(parent) and adapters.fits(adapters.read(parent))
+        adapters.has(parent) and adapters.fits(adapters.read(parent))
     ):
         settings["parent"] = ""
     again = failed.model_copy(update={"number": failed.number + 1, "settings": settings})
@@ -256,7 +256,7 @@ async def _withdraw_the_incompatible(
     adapters, tenant = workspace.adapters, Context.of(runtime).tenant
     stale = await asyncio.to_thread(adapters.mark_incompatible, base, tenant)
     for adapter in stale:
-        plan = await asyncio.to_thread(adapters.retraining, adapter.name, workspace.jobs)
+        plan = await asyncio.to_thread(adapters.retraining_plan, adapter.name, workspace.jobs)
         runtime.stream_writer(
             {
                 "type": "training.incompatible",
