@@ -65,7 +65,7 @@ class Adapter(BaseModel):
     changed: float = 0.0
 
 
-class Retraining(BaseModel):
+class RetrainingJob(BaseModel):
     """One job of the plan that trains an adapter anew.
 
     Attributes:
@@ -108,11 +108,11 @@ class Adapters:
         folder = self._folder(adapter.name)
         if (folder / CARD).is_file():
             return self.read(adapter.name)
-        dated = adapter.model_copy(update={"created": time.time(), "changed": time.time()})
+        card_now = adapter.model_copy(update={"created": time.time(), "changed": time.time()})
         draft = draft_of(folder)
         try:
             shutil.copytree(weights, draft)
-            (draft / CARD).write_text(dated.model_dump_json(indent=2))
+            (draft / CARD).write_text(card_now.model_dump_json(indent=2))
             draft.rename(folder)
         except OSError:
             shutil.rmtree(draft, ignore_errors=True)
@@ -124,7 +124,7 @@ class Adapters:
                     "name."
                 ) from None
             raise
-        return dated
+        return card_now
 
     def read(self, name: str) -> Adapter:
         """Return an adapter's card.
@@ -154,15 +154,15 @@ class Adapters:
             status: with one status only.
             tenant: only those that this tenant may use; None for everybody's, as the operator sees.
         """
-        wanted = [
+        matches = [
             adapter
             for name in self._names()
-            if (adapter := self._found(name))
+            if (adapter := self._card_of(name))
             and base in ("", adapter.base)
             and status in (None, adapter.status)
             and (tenant is None or adapter.tenant in ("", tenant))
         ]
-        return sorted(wanted, key=lambda adapter: (adapter.created, adapter.name))
+        return sorted(matches, key=lambda adapter: (adapter.created, adapter.name))
 
     def check_owner(self, name: str, tenant: str) -> None:
         """Refuse an adapter that is another tenant's, as if there were none of that name; blocks.
@@ -188,13 +188,13 @@ class Adapters:
             BadInput: it was trained on other weights.
         """
         self.check_owner(name, tenant)
-        if (self._folder(name) / CARD).is_file() and not self.fits(found := self.read(name)):
+        if (self._folder(name) / CARD).is_file() and not self.fits(adapter := self.read(name)):
             raise BadInput(
-                f"Adapter {name!r} was trained on other weights of local:{found.base} than the "
+                f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the "
                 "ones in place. Train it anew: `apprentice adapters show` tells how."
             )
 
-    def registered(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
         """Tell whether there is an adapter of that name, with its card."""
         return (self.root / name / CARD).is_file()
 
@@ -220,7 +220,7 @@ class Adapters:
                 f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the "
                 "ones in place. Train it anew before you promote it."
             )
-        changed = adapter.model_copy(
+        new_card = adapter.model_copy(
             update={
                 "status": status,
                 "reason": reason,
@@ -228,17 +228,17 @@ class Adapters:
                 "changed": time.time(),
             }
         )
-        self._write(changed)
-        return changed
+        self._write(new_card)
+        return new_card
 
     def lineage(self, name: str) -> list[Adapter]:
         """Return an adapter and its ancestors, itself first; a pruned ancestor ends the list."""
-        found = [self.read(name)]
-        while (parent := found[-1].parent) and (self._folder(parent) / CARD).is_file():
-            found.append(self.read(parent))
-        return found
+        ancestors = [self.read(name)]
+        while (parent := ancestors[-1].parent) and (self._folder(parent) / CARD).is_file():
+            ancestors.append(self.read(parent))
+        return ancestors
 
-    def retraining(self, name: str, jobs: Path) -> list[Retraining]:
+    def retraining_plan(self, name: str, jobs: Path) -> list[RetrainingJob]:
         """Return the jobs that train an adapter anew on the weights in place, in their order.
 
         An adapter that went on from another one needs that one first: its weights changed, too.
@@ -248,7 +248,7 @@ class Adapters:
             jobs: the folder of the jobs.
         """
         return [
-            Retraining(
+            RetrainingJob(
                 adapter=each.name,
                 tenant=each.tenant,
                 method=each.method,
@@ -262,7 +262,7 @@ class Adapters:
     def mark_incompatible(self, base: str, tenant: str | None = None) -> list[Adapter]:
         """Mark the adapters that were trained on other weights than a base has now; return them.
 
-        `retraining` says what trains each anew.
+        `retraining_plan` says what trains each anew.
 
         Args:
             base: plain name of the local model.
@@ -277,7 +277,7 @@ class Adapters:
         reason = f"The weights of local:{base} have changed since it was trained."
         return [self.mark(adapter.name, "incompatible", reason) for adapter in stale]
 
-    def prune(self, base: str, keep: int = 3, acting: Collection[str] = ()) -> list[str]:
+    def prune(self, base: str, keep: int = 3, active: Collection[str] = ()) -> list[str]:
         """Delete the rejected, retired and incompatible adapters, but for the latest; name them.
 
         What a usable adapter descends from is kept, so that its lineage can be read.
@@ -285,26 +285,26 @@ class Adapters:
         Args:
             base: plain name of the local model.
             keep: how many of those that may go are kept.
-            acting: names of those that are in force somewhere; they are kept like usable ones.
+            active: names of those that are in force somewhere; they are kept like usable ones.
         """
-        listed = self.all(base)
-        needed = {
+        candidates = self.all(base)
+        kept_names = {
             ancestor.name
-            for adapter in listed
-            if adapter.status in USABLE or adapter.name in acting
+            for adapter in candidates
+            if adapter.status in USABLE or adapter.name in active
             for ancestor in self.lineage(adapter.name)
         }
-        idle = [adapter for adapter in listed if adapter.name not in needed]
-        gone = []
+        idle = [adapter for adapter in candidates if adapter.name not in kept_names]
+        removed_names = []
         for adapter in idle[:-keep] if keep else idle:
-            if self._found(adapter.name) != adapter:  # promoted meanwhile, or pruned
+            if self._card_of(adapter.name) != adapter:  # promoted meanwhile, or pruned
                 continue
             folder = self._folder(adapter.name)
             draft = draft_of(folder)
             folder.rename(draft)  # whole or not there: without its card it would be everybody's
             shutil.rmtree(draft)
-            gone.append(adapter.name)
-        return gone
+            removed_names.append(adapter.name)
+        return removed_names
 
     def export_merged(self, name: str, out: Path) -> Path:
         """Write the base with an adapter merged in, as vLLM and others load it; return the folder.
@@ -343,7 +343,7 @@ class Adapters:
     def _folder(self, name: str) -> Path:
         return self.root / plain("adapter", name)
 
-    def _found(self, name: str) -> Adapter | None:
+    def _card_of(self, name: str) -> Adapter | None:
         """Return an adapter's card; None where it was pruned meanwhile."""
         try:
             return self.read(name)
@@ -366,10 +366,10 @@ def code_version() -> str:
         number = version("apprentice-agents")
     except PackageNotFoundError:
         number = "0"
-    hashed = hashlib.blake2b(digest_size=4)
+    digest_of_code = hashlib.blake2b(digest_size=4)
     for file in sorted(Path(__file__).parent.glob("*.py")):
-        hashed.update(file.read_bytes())
-    return f"{number}+{hashed.hexdigest()}"
+        digest_of_code.update(file.read_bytes())
+    return f"{number}+{digest_of_code.hexdigest()}"
 
 
 def _dataset_of(job: Path) -> str:

@@ -41,7 +41,7 @@ class Base:
 
     Attributes:
         context: how many tokens it can read.
-        added: the tokens that were added to its vocabulary; their embeddings are learned.
+        new_tokens: the tokens that were added to its vocabulary; their embeddings are learned.
         processor: for models with eyes, what turns images into their input.
     """
 
@@ -50,7 +50,7 @@ class Base:
     tokenizer: PreTrainedTokenizerBase
     chat: Chat
     context: int
-    added: tuple[int, ...] = ()
+    new_tokens: tuple[int, ...] = ()
     processor: Any = None
 
     @property
@@ -85,10 +85,10 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
     ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     device = _device(models.device)
-    brought = _words(folder, models.adapter(settings.parent) if settings.parent else None)
+    tokenizer_folder = _words(folder, models.adapter(settings.parent) if settings.parent else None)
     try:
         words: Any = AutoProcessor if sees else AutoTokenizer
-        reader = words.from_pretrained(brought, local_files_only=True)
+        reader = words.from_pretrained(tokenizer_folder, local_files_only=True)
         model = kind.from_pretrained(
             folder,
             local_files_only=True,
@@ -111,12 +111,12 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
     if settings.quantised and device.type == "cpu":
         _keep_trainable(model)
     make_room(model, tokenizer)
-    added = _add_tags(model, tokenizer) if settings.tags else ()
+    new_tokens = _add_tags(model, tokenizer) if settings.tags else ()
     chat = Chat(name, tokenizer, end_tokens(model, tokenizer))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     context = model.config.get_text_config().max_position_embeddings
-    return Base(name, model, tokenizer, chat, context, added, reader if sees else None)
+    return Base(name, model, tokenizer, chat, context, new_tokens, reader if sees else None)
 
 
 def attend(base: Base, batch: int, longest: int) -> None:
@@ -147,12 +147,14 @@ def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None
         reader = words.from_pretrained(_words(folder, adapter), local_files_only=True)
         model = kind.from_pretrained(folder, local_files_only=True, dtype="auto")
         make_room(model, reader.tokenizer if sees else reader)
-        merged = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
+        model_with_adapter = PeftModel.from_pretrained(model, adapter).merge_and_unload(
+            safe_merge=True
+        )
     except _UNREADABLE as error:
         raise BrokenData(
             f"Adapter {adapter.name!r} cannot be merged: {_first_line(error)}"
         ) from error
-    merged.save_pretrained(out)
+    model_with_adapter.save_pretrained(out)
     reader.save_pretrained(out)
 
 
@@ -169,8 +171,8 @@ def _words(folder: Path, adapter: Path | None) -> Path:
     return adapter if adapter and (adapter / TOKENIZER).is_file() else folder
 
 
-def _device(wanted: str) -> torch.device:
-    return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+def _device(name: str) -> torch.device:
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _dtype(device: torch.device) -> torch.dtype:
@@ -210,12 +212,12 @@ def _add_tags(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tup
     """
     if any(tag in str(tokenizer.chat_template) for tag in TAGS):
         return ()
-    known = tokenizer.get_vocab()
-    new = [tag for tag in TAGS if tag not in known]
+    vocabulary = tokenizer.get_vocab()
+    new = [tag for tag in TAGS if tag not in vocabulary]
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in new])
     make_room(model, tokenizer)
-    vocabulary = tokenizer.get_vocab()
-    return tuple(vocabulary[tag] for tag in new)
+    new_vocabulary = tokenizer.get_vocab()
+    return tuple(new_vocabulary[tag] for tag in new)
 
 
 def _first_line(error: Exception) -> str:

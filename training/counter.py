@@ -17,7 +17,7 @@ Key = tuple[str, str, str]
 class Counter:
     """How many attempts have been recorded since training was last started, as this process knows.
 
-    What was recorded before this process began is counted once, from memory. Of a round that is
+    What was recorded before this process began is count once, from memory. Of a round that is
     open, a training is started once for each stage of its job, and again after a while.
 
     Attributes:
@@ -26,31 +26,33 @@ class Counter:
 
     again: float = AGAIN
     counts: dict[Key, int] = field(default_factory=dict)
-    told: dict[tuple[Key, int], tuple[str, float]] = field(default_factory=dict)
+    stages: dict[tuple[Key, int], tuple[str, float]] = field(default_factory=dict)
 
     async def add(
         self, key: Key, new: int, threshold: int, before: Callable[[], Awaitable[int]]
     ) -> bool:
         """Count attempts that are recorded; True when they make enough, and then from 0 again."""
         if key in self.counts:
-            counted = self.counts[key] + new
+            count = self.counts[key] + new
         else:
-            found = await before()
-            counted = max(found, self.counts.get(key, 0))  # another may have counted meanwhile
-        enough = counted >= threshold
-        self.counts[key] = 0 if enough else counted
+            recorded_before = await before()
+            count = max(
+                recorded_before, self.counts.get(key, 0)
+            )  # another task may have counted meanwhile
+        enough = count >= threshold
+        self.counts[key] = 0 if enough else count
         return enough
 
-    def moved(self, key: Key, number: int, stage: str) -> bool:
+    def note_stage(self, key: Key, number: int, stage: str) -> bool:
         """Tell whether a round's job is at a stage that no training was started for of late."""
-        before, at = self.told.get((key, number), ("", 0.0))
+        before, at = self.stages.get((key, number), ("", 0.0))
         now = time.monotonic()
         if stage == before and now - at < self.again:
             return False
-        self.told[key, number] = (stage, now)
+        self.stages[key, number] = (stage, now)
         return True
 
     def forget(self, key: Key) -> None:
         """Count from memory again, and start a training for whatever stage a round is at."""
         self.counts.pop(key, None)
-        self.told = {each: told for each, told in self.told.items() if each[0] != key}
+        self.stages = {each: stage for each, stage in self.stages.items() if each[0] != key}

@@ -68,7 +68,7 @@ class Grader(Protocol):
 
 
 @dataclass(frozen=True)
-class Named:
+class FunctionGrader:
     """A grader made of a function."""
 
     name: str
@@ -80,7 +80,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Composed:
+class WeightedGraders:
     """Several graders, weighted; those that cannot tell are left out of the mean."""
 
     parts: Sequence[tuple[Grader, float]]
@@ -88,13 +88,13 @@ class Composed:
 
     def grade(self, answer: str, row: Row) -> Grade:
         """Judge an answer by all of them."""
-        given = [(grader, weight, grader.grade(answer, row)) for grader, weight in self.parts]
-        told = [(weight, grade.score) for _, weight, grade in given if grade.score is not None]
-        total = sum(weight for weight, _ in told)
-        reason = " ".join(f"{grader.name}: {grade.reason}" for grader, _, grade in given)
+        grades = [(grader, weight, grader.grade(answer, row)) for grader, weight in self.parts]
+        scores = [(weight, grade.score) for _, weight, grade in grades if grade.score is not None]
+        total = sum(weight for weight, _ in scores)
+        reason = " ".join(f"{grader.name}: {grade.reason}" for grader, _, grade in grades)
         if not total:
             return Grade(None, reason)
-        return Grade(sum(weight * score for weight, score in told) / total, reason)
+        return Grade(sum(weight * score for weight, score in scores) / total, reason)
 
 
 @dataclass(frozen=True)
@@ -111,16 +111,16 @@ class ModelGrader:
     def grade(self, answer: str, row: Row) -> Grade:
         """Ask for a score; what is no score is none, never a guess."""
         fence = "=" * 40
-        quoted = [_fenced(_request(row)), _fenced(spoken(answer))]
+        quotes = [_quote(_request(row)), _quote(answer_text(answer))]
         criteria = str(row.get("criteria", "Correct, complete and to the point."))
-        said = self.ask(
-            f"{JUDGE}\nCriteria: {criteria}\n{fence}\n{quoted[0]}\n{fence}\n{quoted[1]}\n{fence}"
+        reply = self.ask(
+            f"{JUDGE}\nCriteria: {criteria}\n{fence}\n{quotes[0]}\n{fence}\n{quotes[1]}\n{fence}"
         )
-        last = said.strip().splitlines()[-1:] or [""]
+        last = reply.strip().splitlines()[-1:] or [""]
         match = _SCORE.fullmatch(last[0].strip())
         if match is None:
             return Grade(None, "The judge gave no score.")
-        return Grade(int(match[1]) / 10, said.strip()[:500])
+        return Grade(int(match[1]) / 10, reply.strip()[:500])
 
 
 @dataclass(frozen=True)
@@ -140,29 +140,29 @@ class Queue:
         if not file.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
             draft = draft_of(file)
-            asked = {"request": _request(row), "answer": answer, "score": None}
-            draft.write_text(json.dumps(asked, indent=2, ensure_ascii=False))
+            entry = {"request": _request(row), "answer": answer, "score": None}
+            draft.write_text(json.dumps(entry, indent=2, ensure_ascii=False))
             draft.replace(file)
             return waits
         try:
-            said = json.loads(file.read_text())
+            reply = json.loads(file.read_text())
         except ValueError:
             return waits  # an editor is in the middle of saving it
-        score = said.get("score") if isinstance(said, dict) else None
+        score = reply.get("score") if isinstance(reply, dict) else None
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
             return waits
         return Grade(float(score), "A person's score.")
 
 
-def graders(wanted: Sequence[str], bench: Workbench) -> list[tuple[Grader, float]]:
+def graders(names: Sequence[str], bench: Workbench) -> list[tuple[Grader, float]]:
     """Return graders by name, each with its weight: `schema`, or `schema:0.8`.
 
     Raises:
         UnknownName: there is no such grader.
         BadInput: a weight is no positive number.
     """
-    found: list[tuple[Grader, float]] = []
-    for text in wanted:
+    chosen_graders: list[tuple[Grader, float]] = []
+    for text in names:
         name, _, weight = text.partition(":")
         if name not in _GRADERS:
             raise UnknownName("grader", name, _GRADERS)
@@ -172,18 +172,18 @@ def graders(wanted: Sequence[str], bench: Workbench) -> list[tuple[Grader, float
             number = -1.0
         if not 0 < number < 1000:
             raise BadInput(f"The weight in {text!r} is no positive number below 1000.")
-        found.append((_GRADERS[name](bench), number))
-    return found
+        chosen_graders.append((_GRADERS[name](bench), number))
+    return chosen_graders
 
 
-def check_rows(named: Sequence[tuple[Grader, float]], rows: Sequence[Row]) -> None:
+def check_rows(graders_used: Sequence[tuple[Grader, float]], rows: Sequence[Row]) -> None:
     """Refuse rows that do not say what their graders read.
 
     Raises:
         BadInput: one of them does not; names it.
     """
     for number, row in enumerate(rows, 1):
-        for grader, _ in named:
+        for grader, _ in graders_used:
             if reason := why_not(grader.name, row):
                 raise BadInput(f"Row {number} cannot be graded by {grader.name!r}: {reason}.")
 
@@ -193,7 +193,7 @@ def why_not(grader: str, row: Row) -> str:
     return _READS[grader](row) if grader in _READS else ""
 
 
-def spoken(answer: str) -> str:
+def answer_text(answer: str) -> str:
     """Return an answer without the thought before it."""
     thought = _THOUGHT.match(answer[:_LONGEST])
     return answer[thought.end() if thought else 0 : _LONGEST].strip()
@@ -202,30 +202,35 @@ def spoken(answer: str) -> str:
 def metric(answer: str, row: Row) -> Grade:
     """Compare with the reference, word for word; with `f1`, by the words they share."""
     _require("metric", row)
-    said, wanted = (_words(text) for text in (spoken(answer), str(row["reference"])))
+    answer_words, reference_words = (
+        _words(text) for text in (answer_text(answer), str(row["reference"]))
+    )
     if not row.get("f1"):
-        return Grade(float(bool(said) and said == wanted), "Compared with the reference.")
-    shared = sum((Counter(said) & Counter(wanted)).values())
-    if not shared:
+        return Grade(
+            float(bool(answer_words) and answer_words == reference_words),
+            "Compared with the reference.",
+        )
+    common = sum((Counter(answer_words) & Counter(reference_words)).values())
+    if not common:
         return Grade(0.0, "It shares no word with the reference.")
-    precision, recall = shared / len(said), shared / len(wanted)
+    precision, recall = common / len(answer_words), common / len(reference_words)
     return Grade(2 * precision * recall / (precision + recall), "Words shared.")
 
 
 def rule(answer: str, row: Row) -> Grade:
     """Check patterns that an answer must have, must not have, and its length."""
     _require("rule", row)
-    said = spoken(answer)
-    if not said or _TAG.search(said):
+    text = answer_text(answer)
+    if not text or _TAG.search(text):
         return Grade(0.0, "There is no plain answer.")
-    words = len(said.split())
+    words = len(text.split())
     if words > row.get("max_words", 1_000):
         return Grade(0.0, f"It has {words} words.")
-    if any(re.search(pattern, said, re.I) for pattern in row.get("must_not", ())):
+    if any(re.search(pattern, text, re.I) for pattern in row.get("must_not", ())):
         return Grade(0.0, "It says what it must not.")
     must = row.get("must", ())
-    met = sum(bool(re.search(pattern, said, re.I)) for pattern in must)
-    return Grade(met / len(must) if must else 1.0, f"{met} of {len(must)} are met.")
+    matches = sum(bool(re.search(pattern, text, re.I)) for pattern in must)
+    return Grade(matches / len(must) if must else 1.0, f"{matches} of {len(must)} are met.")
 
 
 def schema(answer: str, row: Row) -> Grade:
@@ -234,20 +239,20 @@ def schema(answer: str, row: Row) -> Grade:
     `expected` is {"name", "arguments"}, or None where no tool is to be called.
     """
     _require("schema", row)
-    said, expected = spoken(answer), row["expected"]
-    message = parse(said)
-    if expected is None:
-        plain = bool(said) and not _TAG.search(said)
+    text, reference = answer_text(answer), row["expected"]
+    message = parse(text)
+    if reference is None:
+        plain = bool(text) and not _TAG.search(text)
         return Grade(float(plain), "No call was wanted.")
     if not well_formed(answer) or len(message.tool_calls) != 1:
         return Grade(0.0, "It is not one well-formed call and nothing else.")
-    made = message.tool_calls[0]
-    if made["name"] != expected["name"]:
-        return Grade(0.0, f"{made['name']!r} is not the tool.")
-    given = Call(made["name"], made["args"])
-    if faults := faults_of(given, _tools(row)):
+    call = message.tool_calls[0]
+    if call["name"] != reference["name"]:
+        return Grade(0.0, f"{call['name']!r} is not the tool.")
+    actual = Call(call["name"], call["args"])
+    if faults := faults_of(actual, _tools(row)):
         return Grade(0.0, " ".join(faults))
-    if not same([given], [Call(expected["name"], expected.get("arguments", {}))]):
+    if not same([actual], [Call(reference["name"], reference.get("arguments", {}))]):
         return Grade(0.3, "The tool is right, its arguments are not.")
     return Grade(1.0, "The call is right.")
 
@@ -259,12 +264,12 @@ def form(answer: str, row: Row) -> Grade:
 
 def well_formed(answer: str) -> bool:
     """Tell whether an answer is at most one thought, then only calls or only plain text."""
-    said = spoken(answer)
-    if not said:
+    text = answer_text(answer)
+    if not text:
         return False
-    if "<tool_call>" in said:
-        return not _CALL.sub("", said) and not parse(said).invalid_tool_calls
-    return not _TAG.search(said)
+    if "<tool_call>" in text:
+        return not _CALL.sub("", text) and not parse(text).invalid_tool_calls
+    return not _TAG.search(text)
 
 
 def _require(grader: str, row: Row) -> None:
@@ -292,12 +297,14 @@ def _why_not_schema(row: Row) -> str:
         return "it has no `expected`, which is a call, or null where none is wanted"
     if not all(isinstance(tool.get("name"), str) for tool in _tools(row)):
         return "one of its `tools` has no name"
-    expected = row["expected"]
-    if expected is None:
+    reference = row["expected"]
+    if reference is None:
         return ""
-    if not isinstance(expected, dict) or not isinstance(expected.get("arguments", {}), dict):
+    if not isinstance(reference, dict) or not isinstance(reference.get("arguments", {}), dict):
         return '`expected` is no {"name": …, "arguments": {…}}'
-    faults = faults_of(Call(str(expected.get("name")), expected.get("arguments", {})), _tools(row))
+    faults = faults_of(
+        Call(str(reference.get("name")), reference.get("arguments", {})), _tools(row)
+    )
     return f"`expected` itself is no call of its tools ({' '.join(faults)[:200]})" if faults else ""
 
 
@@ -311,7 +318,7 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def _fenced(text: str) -> str:
+def _quote(text: str) -> str:
     """Return a text that cannot end its quotation."""
     return re.sub("={4,}", "===", text[:_LONGEST])
 
@@ -338,10 +345,10 @@ _READS: Final[dict[str, Callable[[Row], str]]] = {
     "schema": _why_not_schema,
 }
 _GRADERS: Final[dict[str, Callable[[Workbench], Grader]]] = {
-    "metric": lambda _: Named("metric", metric),
-    "rule": lambda _: Named("rule", rule),
-    "schema": lambda _: Named("schema", schema),
-    "format": lambda _: Named("format", form),
+    "metric": lambda _: FunctionGrader("metric", metric),
+    "rule": lambda _: FunctionGrader("rule", rule),
+    "schema": lambda _: FunctionGrader("schema", schema),
+    "format": lambda _: FunctionGrader("format", form),
     "model": _judge,
-    "person": lambda bench: Queue(bench.grading),
+    "person": lambda bench: Queue(bench.grading_folder),
 }

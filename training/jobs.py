@@ -102,23 +102,23 @@ class Job(BaseModel):
             MissingPart: it is no longer where it was.
             BrokenData: it was changed since the job was made, or is for another method.
         """
-        found = load(self.dataset)
-        if found.card.fingerprint != self.fingerprint:
+        dataset = load(self.dataset)
+        if dataset.card.fingerprint != self.fingerprint:
             raise BrokenData(
                 f"{self.dataset} was replaced since job {self.id} was made: its fingerprint is "
-                f"{found.card.fingerprint}, and {self.fingerprint} was expected. Make a new job."
+                f"{dataset.card.fingerprint}, and {self.fingerprint} was expected. Make a new job."
             )
-        if found.card.kind != self.settings.method:
+        if dataset.card.kind != self.settings.method:
             raise BrokenData(
-                f"{self.dataset} is a dataset for {found.card.kind}, not {self.settings.method}."
+                f"{self.dataset} is a dataset for {dataset.card.kind}, not {self.settings.method}."
             )
-        return found
+        return dataset
 
     @property
     def id(self) -> str:
         """Return the hash of the rows, the base, the settings and whose it is; not of where."""
-        told = self.settings.model_dump()
-        return digest(self.fingerprint, self.base_fingerprint, told, self.tenant)
+        settings = self.settings.model_dump()
+        return digest(self.fingerprint, self.base_fingerprint, settings, self.tenant)
 
     @property
     def adapter(self) -> str:
@@ -222,13 +222,13 @@ class LocalLauncher:
         """End a job's process; one that is only starting ends by itself."""
         folder = self._folder(job_id)
         (folder / STOP).touch()  # first, since a trainer looks for it when it has the lock
-        if locked(folder) and (holder := _holder(folder)):
+        if is_locked(folder) and (holder := _holder(folder)):
             os.kill(holder, signal.SIGTERM)
             (folder / STOP).unlink(missing_ok=True)
 
     def _folder(self, job_id: str) -> Path:
-        if job_id not in (known := self.jobs()):
-            raise UnknownName("job", job_id, known)
+        if job_id not in (ids := self.jobs()):
+            raise UnknownName("job", job_id, ids)
         return self.root / job_id
 
 
@@ -237,9 +237,9 @@ def write_job(root: Path, job: Job) -> Path:
     folder = root / job.id
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP).unlink(missing_ok=True)
-    told = job.model_dump_json(indent=2)
-    if not (folder / JOB).is_file() or (folder / JOB).read_text() != told:
-        write_over(folder / JOB, told)
+    text = job.model_dump_json(indent=2)
+    if not (folder / JOB).is_file() or (folder / JOB).read_text() != text:
+        write_over(folder / JOB, text)
     return folder
 
 
@@ -271,22 +271,22 @@ def look(
         held_by_trainer: tells whether a trainer is at the job; by the lock when None.
     """
     # First, since a trainer writes how it ended before it lets go.
-    held = (held_by_trainer or locked)(folder)
+    lock_taken = (held_by_trainer or is_locked)(folder)
     latest = _last_line(folder / PROGRESS)
     result = _outcome(folder / RESULT)
-    if result and adapters.registered(str(result["adapter"])):
+    if result and adapters.has(str(result["adapter"])):
         return Status(folder.name, "done", latest, result)
     failure = _outcome(folder / FAILURE)
-    if failure and not held:  # who holds it has taken it up again
+    if failure and not lock_taken:  # who holds it has taken it up again
         return Status(folder.name, "failed", latest, failure)
-    if held:
+    if lock_taken:
         stage: Stage = "queued" if _QUEUED in (folder / LOCK).read_text() else "running"
     else:
         stage = "interrupted" if latest or result else "waiting"
     return Status(folder.name, stage, latest, {})
 
 
-async def followed(
+async def follow(
     look: Callable[[], Awaitable[Status]], launcher: Launcher
 ) -> AsyncIterator[Status]:
     """Yield what a job that was launched is at, until it ends, was killed, or never began.
@@ -307,7 +307,7 @@ async def followed(
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[TextIO]:
+def hold_lock(folder: Path) -> Iterator[TextIO]:
     """Hold a job's lock, as its only trainer; yields the file that says who does.
 
     Raises:
@@ -320,18 +320,18 @@ def holding(folder: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def in_turn(folder: Path, held: TextIO) -> Iterator[None]:
+def in_turn(folder: Path, lock: TextIO) -> Iterator[None]:
     """Wait until no other job of the same folder of jobs trains in turn on this machine.
 
     Args:
         folder: the job's.
-        held: its lock, which says meanwhile that it is queued.
+        lock: its lock, which says meanwhile that it is queued.
     """
     # Machines may share the folder, and each has room of its own.
     with (folder.parent / f"{TURN}.{platform.node()}").open("a") as turn:
-        _tell(held, f"{os.getpid()} {_QUEUED}")
+        _tell(lock, f"{os.getpid()} {_QUEUED}")
         fcntl.flock(turn, fcntl.LOCK_EX)
-        _tell(held, str(os.getpid()))
+        _tell(lock, str(os.getpid()))
         yield
 
 
@@ -346,7 +346,7 @@ def check_wanted(folder: Path) -> None:
         raise TrainingFailure(f"Job {folder.name} was stopped. Launch it again to train it.")
 
 
-def locked(folder: Path) -> bool:
+def is_locked(folder: Path) -> bool:
     """Tell whether a trainer is at a job."""
     try:
         with (folder / LOCK).open() as file:
@@ -363,17 +363,17 @@ def write_whole(file: Path, value: dict[str, Any]) -> None:
     write_over(file, json.dumps(value, indent=2))
 
 
-def _tell(held: TextIO, holder: str) -> None:
+def _tell(lock: TextIO, holder: str) -> None:
     """Say in a lock's file who holds it."""
-    held.truncate(0)
-    held.write(holder)
-    held.flush()
+    lock.truncate(0)
+    lock.write(holder)
+    lock.flush()
 
 
 def _holder(folder: Path) -> int | None:
     """Return the process that holds a job's lock, if it has said so yet."""
-    said = (folder / LOCK).read_text().partition(" ")[0]
-    return int(said) if said.isdigit() else None
+    text = (folder / LOCK).read_text().partition(" ")[0]
+    return int(text) if text.isdigit() else None
 
 
 def _outcome(file: Path) -> dict[str, Any]:
@@ -410,11 +410,11 @@ def _last_line(file: Path) -> dict[str, Any]:
         lines = stream.read().split(b"\n")[:-1]
     for line in reversed(lines):
         try:
-            found = json.loads(line)
+            event = json.loads(line)
         except ValueError:
             continue  # cut by a crash
-        if isinstance(found, dict):
-            return found
+        if isinstance(event, dict):
+            return event
     return {}
 
 

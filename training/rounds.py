@@ -97,7 +97,7 @@ class Rounds:
             end = file.with_suffix(".end.json")
             yield _read(Round, file), _read(End, end) if end.is_file() else None
 
-    def begun(self, number: int) -> Round | None:
+    def find(self, number: int) -> Round | None:
         """Return the round of a number, if it is begun."""
         file = self.folder / f"{number:04}.json"
         return _read(Round, file) if file.is_file() else None
@@ -107,13 +107,13 @@ class Rounds:
         *_, last = [None, *self.all()]
         return last
 
-    def begin(self, made: Round) -> Round:
+    def begin(self, new_round: Round) -> Round:
         """Begin a round; return the one that was begun under its number, perhaps by another."""
-        file = self.folder / f"{made.number:04}.json"
-        write_once(file, made.model_dump_json(indent=1))
+        file = self.folder / f"{new_round.number:04}.json"
+        write_once(file, new_round.model_dump_json(indent=1))
         return _read(Round, file)
 
-    def ended(self, number: int) -> End | None:
+    def end_of(self, number: int) -> End | None:
         """Return how a round ended, if it has."""
         file = self.folder / f"{number:04}.end.json"
         return _read(End, file) if file.is_file() else None

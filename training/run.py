@@ -57,16 +57,16 @@ def carry_out(folder: Path, bench: Workbench, *, in_turn: bool = False) -> int:
     quieten_libraries()
     try:
         job = jobs.read_job(folder)
-        with jobs.holding(folder) as held:
+        with jobs.hold_lock(folder) as lock:
             if jobs.look(folder, bench.adapters).stage == "done":
                 return 0
-            turn = jobs.in_turn(folder, held) if in_turn else nullcontext()
+            turn = jobs.in_turn(folder, lock) if in_turn else nullcontext()
             jobs.check_wanted(folder)
-            with turn, recorded(folder):
-                if not _found_again(folder, job, bench):
-                    said = sys.stdout
+            with turn, record_failure(folder):
+                if not _restore_adapter(folder, job, bench):
+                    stdout = sys.stdout
                     with redirect_stdout(sys.stderr):
-                        _train(folder, job, bench, said)
+                        _train(folder, job, bench, stdout)
     except ApprenticeError as error:
         print(error, file=sys.stderr)
         return 1
@@ -74,7 +74,7 @@ def carry_out(folder: Path, bench: Workbench, *, in_turn: bool = False) -> int:
 
 
 @contextmanager
-def recorded(folder: Path) -> Iterator[None]:
+def record_failure(folder: Path) -> Iterator[None]:
     """Turn what ends a job into one sentence, and write it into the job's folder."""
     try:
         with named_errors():
@@ -89,8 +89,8 @@ def recorded(folder: Path) -> Iterator[None]:
         raise
 
 
-def _fail(folder: Path, error: Exception, said: str) -> None:
-    facts = {"error": said, "kind": type(error).__name__, "at": time.time()}
+def _fail(folder: Path, error: Exception, message: str) -> None:
+    facts = {"error": message, "kind": type(error).__name__, "at": time.time()}
     with suppress(OSError):  # the disk may be what is full
         jobs.write_whole(folder / jobs.FAILURE, facts)
 
@@ -110,7 +110,7 @@ def named_errors() -> Iterator[None]:
             ) from error
         # torch.OutOfMemoryError is a RuntimeError; the CPU's allocator has only its words.
         words = str(error).lower() if isinstance(error, RuntimeError) else ""
-        if isinstance(error, MemoryError) or any(said in words for said in _NO_MEMORY):
+        if isinstance(error, MemoryError) or any(phrase in words for phrase in _NO_MEMORY):
             raise _out_of_memory() from error
         raise
 
@@ -119,7 +119,7 @@ def _is_disk_full(error: BaseException | None) -> bool:
     """Tell whether an error, or one behind it, says so: each library has its own class for it."""
     while error is not None:
         words = str(error).lower()
-        if getattr(error, "errno", None) in _NO_ROOM or any(said in words for said in _FULL):
+        if getattr(error, "errno", None) in _NO_ROOM or any(phrase in words for phrase in _FULL):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -132,7 +132,7 @@ def _out_of_memory() -> TrainingFailure:
     )
 
 
-def _train(folder: Path, job: Job, bench: Workbench, said: TextIO) -> None:
+def _train(folder: Path, job: Job, bench: Workbench, stdout: TextIO) -> None:
     (folder / jobs.FAILURE).unlink(missing_ok=True)
     dataset = job.rows()
     _check_room(folder)
@@ -140,7 +140,7 @@ def _train(folder: Path, job: Job, bench: Workbench, said: TextIO) -> None:
         from apprentice.training.progress import Progress, peak_memory_mb
     except ImportError as error:
         raise MissingExtra("training", "Training", error) from error
-    progress = Progress(folder / jobs.PROGRESS, said)
+    progress = Progress(folder / jobs.PROGRESS, stdout)
     if starts_in_vain(folder / jobs.PROGRESS) >= STARTS:
         progress.say(GIVEN_UP)
         raise TrainingFailure(
@@ -159,12 +159,12 @@ def _train(folder: Path, job: Job, bench: Workbench, said: TextIO) -> None:
     metrics = _learn(folder, job, dataset, bench, progress)
     progress.say("trained", memory_mb=peak_memory_mb())
     metrics |= figures(folder / jobs.PROGRESS)
-    adapter = concluded(folder, job, metrics, bench.adapters)
+    adapter = conclude(folder, job, metrics, bench.adapters)
     shutil.rmtree(folder / jobs.CHECKPOINTS, ignore_errors=True)
     progress.say("finished", adapter=adapter.name, **metrics)
 
 
-def _found_again(folder: Path, job: Job, bench: Workbench) -> bool:
+def _restore_adapter(folder: Path, job: Job, bench: Workbench) -> bool:
     """Register the adapter of a job that had ended well anew, where the registry lost it.
 
     Where the weights are gone from the job's folder, too, nothing is left of it to go on with.
@@ -173,10 +173,10 @@ def _found_again(folder: Path, job: Job, bench: Workbench) -> bool:
         return False
     if (folder / ADAPTER / WEIGHTS).is_file():
         metrics = json.loads((folder / jobs.RESULT).read_text())["metrics"]
-        concluded(folder, job, metrics, bench.adapters)
+        conclude(folder, job, metrics, bench.adapters)
         return True
-    for left in (jobs.RESULT, jobs.PROGRESS):
-        (folder / left).unlink(missing_ok=True)
+    for name in (jobs.RESULT, jobs.PROGRESS):
+        (folder / name).unlink(missing_ok=True)
     return False
 
 
@@ -189,19 +189,19 @@ def _learn(
     last = last_checkpoint(folder / jobs.CHECKPOINTS)
     if last:
         progress.say("resumed", step=int(last.name.rpartition("-")[2]))
-    done = trainer.train(resume_from_checkpoint=str(last) if last else None)
+    result = trainer.train(resume_from_checkpoint=str(last) if last else None)
     shutil.rmtree(folder / ADAPTER, ignore_errors=True)
     trainer.model.save_pretrained(str(folder / ADAPTER), selected_adapters=["default"])
     if trainer.model.peft_config["default"].trainable_token_indices:
         # Tokens were added to the vocabulary, so the adapter brings its own.
         trainer.processing_class.save_pretrained(str(folder / ADAPTER))
-    metrics = {"train_loss": float(done.training_loss), "steps": float(done.global_step)}
+    metrics = {"train_loss": float(result.training_loss), "steps": float(result.global_step)}
     if trainer.state.best_metric is not None:
         metrics["eval_loss"] = float(trainer.state.best_metric)
     return metrics
 
 
-def concluded(folder: Path, job: Job, metrics: dict[str, float], adapters: Adapters) -> Adapter:
+def conclude(folder: Path, job: Job, metrics: dict[str, float], adapters: Adapters) -> Adapter:
     """Register the adapter that a job has saved, and write down that it ended well."""
     card = Adapter(
         name=job.adapter,
@@ -224,10 +224,10 @@ def concluded(folder: Path, job: Job, metrics: dict[str, float], adapters: Adapt
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the last checkpoint that was written whole; remove what a crash left behind it."""
-    found = sorted(
+    checkpoints = sorted(
         folder.glob(CHECKPOINT), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True
     )
-    for checkpoint in found:
+    for checkpoint in checkpoints:
         # The state is what is written last.
         with suppress(OSError, ValueError):
             json.loads((checkpoint / _STATE).read_text())

@@ -60,6 +60,6 @@ class Workbench:
         return self.data / "jobs"
 
     @property
-    def grading(self) -> Path:
+    def grading_folder(self) -> Path:
         """The folder in which people find answers to grade."""
         return self.data / "grading"

@@ -205,7 +205,7 @@ async def _comparisons(
 
 def _check_fit(adapter: str, adapters: Adapters) -> None:
     """Refuse an adapter that cannot act; blocks on files."""
-    if not adapters.registered(adapter):
+    if not adapters.has(adapter):
         raise MissingPart(
             f"The adapter {adapter} is no longer in the registry, so it cannot be evaluated. "
             'Start the run again with "again": true to take up its job.'

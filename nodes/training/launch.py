@@ -48,9 +48,8 @@ def launch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command
             job = await asyncio.to_thread(
                 _unchanged_job, training_round, rounds, workspace.local_models
             )
-            if await asyncio.to_thread(
-                rounds.ended, training_round.number
-            ):  # by another run, meanwhile
+            # Another run may have ended the round meanwhile.
+            if await asyncio.to_thread(rounds.end_of, training_round.number):
                 return Command(update=round_update, goto="evaluate")
             await asyncio.to_thread(jobs().launch, job)
         except LASTING_ERRORS as error:
@@ -84,7 +83,7 @@ def _unchanged_job(training_round: Round, rounds: Rounds, models: LocalModels) -
 
 def _begin(state: TrainingState, rounds: Rounds, parent: str, models: LocalModels) -> Round:
     """Return the run's round; begin it if it has not begun. Blocks on files."""
-    if training_round := rounds.begun(state.number):
+    if training_round := rounds.find(state.number):
         return training_round
     if state.advice is None or state.advice.method is None:
         raise BrokenData("A round needs advice to begin, and there is none. Start the run again.")

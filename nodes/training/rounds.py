@@ -96,7 +96,7 @@ async def hold_round(rounds: Rounds, state: TrainingState) -> AsyncIterator[Trai
         claim = await asyncio.to_thread(rounds.claim, state.number)
         tries += 1
     try:
-        if end := await asyncio.to_thread(rounds.ended, state.number):
+        if end := await asyncio.to_thread(rounds.end_of, state.number):
             yield {"stage": end.outcome, "reason": end.reason, "decisions": end.decisions}
         elif claim is None:
             yield {"reason": f"{state.adapter} is being evaluated by another run."}

@@ -204,7 +204,7 @@ def once_more(failed_round: Round, rounds: Rounds, workspace: Workspace) -> Roun
     """Return a round that takes up the job of a failed one, on the current base; blocks."""
     settings, adapters = dict(failed_round.settings), workspace.adapters
     if (parent := settings["parent"]) and not (
-        adapters.registered(parent) and adapters.fits(adapters.read(parent))
+        adapters.has(parent) and adapters.fits(adapters.read(parent))
     ):
         settings["parent"] = ""
     again = failed_round.model_copy(
@@ -267,7 +267,7 @@ async def _withdraw_the_incompatible(
     adapters, tenant = workspace.adapters, Context.of(runtime).tenant
     stale = await asyncio.to_thread(adapters.mark_incompatible, base, tenant)
     for adapter in stale:
-        plan = await asyncio.to_thread(adapters.retraining, adapter.name, workspace.jobs)
+        plan = await asyncio.to_thread(adapters.retraining_plan, adapter.name, workspace.jobs)
         runtime.stream_writer(
             {
                 "type": "training.incompatible",

@@ -129,7 +129,7 @@ async def _due(
     if last and last[1] is None:  # a round is open and waits for the end of its job
         counter.counts.pop(key, None)  # new attempts count for the next round
         stage = await asyncio.to_thread(_stage, last[0], rounds, workspace.launcher())
-        return bool(stage) and counter.moved(key, last[0].number, stage)
+        return bool(stage) and counter.note_stage(key, last[0].number, stage)
     surveyed_until = last[0].seen if last else 0.0
 
     async def before() -> int:

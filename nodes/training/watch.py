@@ -12,7 +12,7 @@ from apprentice.nodes import Node
 from apprentice.nodes.training.rounds import Jobs, end_as_failed, rounds_of
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingState, TrainingUpdate
-from apprentice.training.jobs import Launcher, Status, followed
+from apprentice.training.jobs import Launcher, Status, follow
 from apprentice.workspace import Workspace
 
 Next = Literal["launch", "evaluate", "__end__"]
@@ -32,7 +32,7 @@ def watch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command[
 
         status = await look()
         if state.follow_job and (state.job_launched or status.alive):
-            async for status in followed(look, launcher):  # noqa: B007 - the last one counts
+            async for status in follow(look, launcher):  # noqa: B007 - the last one counts
                 pass
         update: TrainingUpdate = {"progress": status.latest, "stage": "training"}
         if status.stage == "done":

@@ -35,7 +35,7 @@ from apprentice.training.jobs import (
     Job,
     Launcher,
     LocalLauncher,
-    holding,
+    hold_lock,
     in_turn,
     write_job,
     write_whole,
@@ -802,7 +802,7 @@ async def test_what_is_recorded_while_a_round_is_open_counts_for_the_next(
     open_round = rounds(place, tenant).last()
     assert open_round
     later = [judged_later(one, open_round[0].seen) for one in ATTEMPTS[-6:]]
-    with holding(hands.root / open_round[0].job):
+    with hold_lock(hands.root / open_round[0].job):
         assert await note(later[:5], runtime, place) == []
     rounds(place, tenant).end(0, End(outcome="rejected", reason="It did not help."))
     assert await note(later[5:], runtime, place) != []
@@ -833,7 +833,7 @@ async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(
     async def looks(new: list[Trajectory]) -> int:
         return len(await note(new, runtime, place))
 
-    with holding(hands.root / job) as held:
+    with hold_lock(hands.root / job) as held:
         assert await looks(later[:3]) == 0
         with in_turn(hands.root / job, held):
             assert await looks(later[3:5]) == 0

@@ -143,7 +143,7 @@ def test_what_trains_an_adapter_anew_begins_with_its_ancestors(
     job = workplace.root / "jobs" / "j" / "job.json"
     job.parent.mkdir(parents=True)
     job.write_text(json.dumps({"dataset": "/data/b"}))
-    plan = registry.retraining("b", workplace.root / "jobs")
+    plan = registry.retraining_plan("b", workplace.root / "jobs")
     assert [(each.adapter, each.folder) for each in plan] == [("a", ""), ("b", "/data/b")]
     assert plan[1].settings == {"seed": 3}
     assert plan[1].dataset == "d" * 32

@@ -12,9 +12,9 @@ from apprentice.state.errors import BadInput, UnknownName
 from apprentice.training.commands import parser
 from apprentice.training.graders import (
     _GRADERS,
-    Composed,
     ModelGrader,
     Queue,
+    WeightedGraders,
     check_rows,
     form,
     graders,
@@ -223,12 +223,12 @@ def test_the_help_lists_every_grader() -> None:
 
 def test_weights_are_over_those_that_can_tell() -> None:
     parts = graders(["schema:0.8", "format:0.2"], BENCH)
-    both = Composed(parts)
+    both = WeightedGraders(parts)
     assert both.grade(RIGHT, ROW).score == 1.0
     assert both.grade(call("get_news"), ROW).score == pytest.approx(0.2)
     silent = ModelGrader(lambda _: "no score")
-    assert Composed([(silent, 3.0), *parts]).grade(RIGHT, ROW).score == 1.0
-    assert Composed([(silent, 1.0)]).grade(RIGHT, ROW).score is None
+    assert WeightedGraders([(silent, 3.0), *parts]).grade(RIGHT, ROW).score == 1.0
+    assert WeightedGraders([(silent, 1.0)]).grade(RIGHT, ROW).score is None
 
 
 def test_what_is_no_grader_or_no_weight_is_said() -> None:
