@@ -418,7 +418,7 @@ async def test_bad_input_is_a_sentence(given: Any, error: type[Exception], says:
 
 
 async def test_rules_need_a_store() -> None:
-    with pytest.raises(MissingPart, match="Rules are kept in a LangGraph Store"):
+    with pytest.raises(MissingPart, match="Rules are stored in a LangGraph Store"):
         await graph(None).ainvoke(GIVEN)
 
 
