@@ -90,7 +90,7 @@ def fault(message: str, **more: Any) -> dict[str, Any]:
         (401, fault("Incorrect API key provided"), False, "Check the provider's key"),
         (403, fault("Country not supported"), False, "Check the provider's key"),
         (404, fault("The model `m` does not exist"), False, "Check the model's name"),
-        (400, fault("Unsupported value: temperature"), False, "accepts this temperature and max_tokens"),
+        (400, fault("Unsupported value: temperature"), False, "accepts this temperature"),
         (429, fault("Rate limit reached"), True, "run fewer tasks at once"),
         (500, fault("The server had an error"), True, "The provider reports a fault of its own"),
         (502, "<html>Bad gateway</html>", True, "The provider reports a fault of its own"),
