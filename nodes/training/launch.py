@@ -48,9 +48,8 @@ def launch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command
             job = await asyncio.to_thread(
                 _unchanged_job, training_round, rounds, workspace.local_models
             )
-            if await asyncio.to_thread(
-                rounds.end_of, training_round.number
-            ):  # by another run, meanwhile
+            # Another run may have ended the round meanwhile.
+            if await asyncio.to_thread(rounds.end_of, training_round.number):
                 return Command(update=round_update, goto="evaluate")
             await asyncio.to_thread(jobs().launch, job)
         except LASTING_ERRORS as error:

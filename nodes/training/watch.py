@@ -19,7 +19,7 @@ Next = Literal["launch", "evaluate", "__end__"]
 
 
 def watch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command[Next]]:
-    """Return the node that looks once, and returns; a run that follows looks until it is over."""
+    """Return the node that looks at the job once; a run that follows looks until the job ends."""
 
     async def watch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Report how far the job is, and go on if it has ended."""

@@ -429,7 +429,7 @@ async def test_the_embedded_model_is_refused_with_a_hint() -> None:
 
 async def test_without_a_store_there_is_nothing_to_keep_insights_in() -> None:
     given: Any = {"reports": ONE}
-    with pytest.raises(MissingPart, match="compile with it"):
+    with pytest.raises(MissingPart, match="compile the graph with one"):
         await insights.build(analyst=analyst).compile().ainvoke(given)
 
 

@@ -491,7 +491,7 @@ async def test_an_adapter_is_compared_with_the_one_that_came_into_force_meanwhil
     await in_force(other, store, tenant)
     ended = await halted(None)
     assert ended["stage"] == "training"
-    assert "put in force meanwhile" in ended["reason"]
+    assert "was released meanwhile" in ended["reason"]
     ended = await run(held_out=48)
     assert ended["stage"] == "rejected"  # it is no better than that one
     assert place.adapters.read(adapter).status == "rejected"
@@ -738,7 +738,7 @@ async def test_a_changed_base_takes_its_adapter_out_of_force(
         ({"environment": ""}, BadInput, "No environment was given"),
         ({"environment": "houshold"}, UnknownName, "Did you mean 'household'"),
         ({"threshold": 0}, OutOfBounds, "threshold"),
-        ({"settings": {"base": "other"}}, BadInput, "'base' is not for settings"),
+        ({"settings": {"base": "other"}}, BadInput, "'base' is not a setting"),
         ({"settings": {"epoch": 3}}, BadInput, "no training setting 'epoch'"),
         ({"settings": {"rank": 0}}, BadInput, "'rank'"),
         ({"circumstances": {"budget": -1}}, BadInput, "circumstances.budget"),

@@ -47,7 +47,7 @@ def test_the_example_is_made_of_the_settings(root: Path) -> None:
 
 
 def test_every_setting_has_one_sentence() -> None:
-    for each in Settings().listed():
+    for each in Settings().entries():
         assert each.description.endswith("."), each.name
         assert 20 < len(each.description) <= 110, each.name
 
@@ -79,7 +79,7 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, tmp_
         monkeypatch.setenv(str(field.validation_alias), "")
     empty = Workspace()
     assert empty.settings == Settings()
-    assert {each.source for each in empty.settings.listed()} == {"default"}
+    assert {each.source for each in empty.settings.entries()} == {"default"}
     folder = Path("apprentice-data")
     assert (empty.data, empty.jobs) == (folder, folder / "jobs")
     assert empty.adapters.root == folder / "adapters"
@@ -93,7 +93,7 @@ def test_each_value_says_where_it_comes_from_and_secrets_are_masked(
     Path(".env").write_text("APPRENTICE_MODEL=openai:gpt-5-mini\nQDRANT_API_KEY=secret-1\nX=1\n")
     monkeypatch.setenv("APPRENTICE_TRAIN_AFTER", "7")
     monkeypatch.setenv("OPENAI_API_KEY", "secret-2")
-    found = {each.name: (each.value, each.source) for each in Settings().listed()}
+    found = {each.name: (each.value, each.source) for each in Settings().entries()}
     assert found["APPRENTICE_MODEL"] == ("openai:gpt-5-mini", ".env")
     assert found["QDRANT_API_KEY"] == (MASK, ".env")
     assert found["APPRENTICE_TRAIN_AFTER"] == ("7", "environment")

@@ -67,7 +67,7 @@ async def test_what_is_recorded_in_one_is_not_recalled_in_the_other(tmp_path: Pa
 
 async def test_each_has_its_own_tasks_and_its_own_model(tmp_path: Path) -> None:
     places = [workspace(tmp_path / name, name) for name in ("Oslo", "Bern")]
-    task = {"environment": "qa/places", "id": "c"}
+    task = Task(environment="qa/places", id="c")
     async with places[0], places[1]:
         for place in places:
             ended = await exemplar.build(workspace=place).compile().ainvoke({"task": task})
@@ -105,7 +105,7 @@ async def test_two_with_one_folder_share_its_memory(tmp_path: Path) -> None:
     await other.close()
 
 
-async def test_making_one_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_making_one_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("APPRENTICE_TRAIN_AFTER", "no number")
     place = Workspace()
@@ -120,5 +120,5 @@ def test_where_nobody_names_a_model_a_sentence_says_how(tmp_path: Path) -> None:
         Workspace(tmp_path).chat()
     assert str(refused.value) == NO_MODEL
     named = Workspace(tmp_path, settings=Settings(model="local:novice"))
-    assert named.resolved(Context()).model == "local:novice"
-    assert named.resolved(Context(model="openai:m")).model == "openai:m"
+    assert named.with_model(Context()).model == "local:novice"
+    assert named.with_model(Context(model="openai:m")).model == "openai:m"
