@@ -1,4 +1,4 @@
-"""The model that a job starts from: its weights, its words and its device."""
+"""Load the base model of a job, with its tokenizer, on its device."""
 
 from __future__ import annotations
 
@@ -30,17 +30,21 @@ from apprentice.training.encoding import Chat
 from apprentice.training.settings import JobSettings
 
 SMALL: Final = 100_000_000  # parameters
-SCORES: Final = 64 << 20  # attention scores that may be held at once on a CPU, in numbers
+SCORES: Final = 64 << 20  # the most attention scores to hold in memory on a CPU
 TAGS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 _UNREADABLE: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
 
 @dataclass(frozen=True)
 class Base:
-    """A model to be trained.
+    """A model to train.
 
     Attributes:
-        context: how many tokens it can read.
+        name: plain name of the local model.
+        model: the weights.
+        tokenizer: its tokenizer.
+        chat: its format of conversations.
+        context: the most tokens that it can read.
         new_tokens: the tokens that were added to its vocabulary; their embeddings are learned.
         processor: for models with eyes, what turns images into their input.
     """
@@ -55,12 +59,12 @@ class Base:
 
     @property
     def device(self) -> torch.device:
-        """Return where its weights are."""
+        """Return the device of the weights."""
         return self.model.device
 
     @property
     def small(self) -> bool:
-        """Tell whether memory is no concern."""
+        """Return whether the model is so small that memory is no concern."""
         return self.model.num_parameters() < SMALL
 
 
@@ -68,14 +72,14 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
     """Load the base of a job.
 
     Args:
-        settings: its name, and whether its weights are quantised.
-        models: where it is, and the device that it is trained on.
-        sees: whether it is to read images.
+        settings: the settings of the job.
+        models: the local models, and the device to train on.
+        sees: whether the model has to read images.
 
     Raises:
-        UnknownName: no such model, or parent, is offered here.
+        UnknownName: there is no such model or parent.
         BrokenData: its files cannot be read.
-        MissingPart: it has no chat template, or quantisation is not possible here.
+        MissingPart: it has no chat template, or this machine cannot quantise it.
     """
     if settings.quantised and not find_spec("bitsandbytes"):
         lacking = ImportError("No module named 'bitsandbytes'")
@@ -100,14 +104,14 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
     except (ImportError, NotImplementedError) as error:
         raise MissingPart(
             f"local:{name} cannot be loaded here: {_first_line(error)}. "
-            + ("Without --quantised it may be." if settings.quantised else "")
+            + ("Try without --quantised." if settings.quantised else "")
         ) from error
     except _UNREADABLE as error:
         raise BrokenData(f"local:{name} cannot be read: {_first_line(error)}") from error
     tokenizer = reader.tokenizer if sees else reader
     if sees and not tokenizer.chat_template:
         tokenizer.chat_template = reader.chat_template
-    torch.manual_seed(settings.seed)  # new tokens' embeddings are drawn
+    torch.manual_seed(settings.seed)  # the embeddings of new tokens are random
     if settings.quantised and device.type == "cpu":
         _keep_trainable(model)
     make_room(model, tokenizer)
@@ -120,11 +124,11 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
 
 
 def attend(base: Base, batch: int, longest: int) -> None:
-    """Choose the attention that is quickest for rows of a length, on a CPU.
+    """Choose the fastest attention for rows of a given length, on a CPU.
 
-    Measured on the embedded model: the plain one is a third faster in training than the fused one
-    on short rows. It holds all scores, and so much memory is handed back and fetched anew at every
-    step: on rows of 900 tokens it takes 2.6 times as long.
+    Measured on the embedded model: on short rows, training with plain attention is a third faster
+    than with fused attention. Plain attention keeps all scores, so much memory is released and
+    allocated again in every step: on rows of 900 tokens it takes 2.6 times as long.
     """
     config = base.model.config.get_text_config()
     scores = batch * longest**2 * config.num_attention_heads * config.num_hidden_layers
@@ -133,10 +137,10 @@ def attend(base: Base, batch: int, longest: int) -> None:
 
 
 def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None:
-    """Write a model with an adapter merged in, and the tokenizer or processor that goes with it.
+    """Write a model merged with an adapter, and its tokenizer or processor.
 
     Raises:
-        BrokenData: one of the two cannot be read, or they do not fit.
+        BrokenData: the model or the adapter cannot be read, or they do not fit together.
     """
     from peft import PeftModel
 
@@ -159,7 +163,7 @@ def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None
 
 
 def bf16_pays(device: torch.device) -> bool:
-    """Tell whether the device computes in bfloat16 itself; emulated, it would be slower."""
+    """Return whether the device supports bfloat16; emulation would be slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
@@ -167,7 +171,7 @@ def bf16_pays(device: torch.device) -> bool:
 
 
 def _words(folder: Path, adapter: Path | None) -> Path:
-    """Return where the tokenizer is: beside an adapter that brings its own, or with the model."""
+    """Return the folder of the tokenizer: the adapter's if it has its own, else the model's."""
     return adapter if adapter and (adapter / TOKENIZER).is_file() else folder
 
 
@@ -194,10 +198,10 @@ def _nf4(device: torch.device) -> BitsAndBytesConfig:
 
 
 def _keep_trainable(model: PreTrainedModel) -> None:
-    """Keep four-bit weights as they are in evaluations.
+    """Prevent that an evaluation packs four-bit weights.
 
-    On CPUs with AVX-512 BF16 the first of them would pack the weights for inference, for good,
-    and what is packed passes no gradient on.
+    On CPUs with AVX-512 BF16, the first evaluation would pack the weights for inference. They would
+    stay packed, and packed weights pass on no gradient.
     """
     layers: Any = model.modules()
     for layer in layers:
@@ -206,9 +210,9 @@ def _keep_trainable(model: PreTrainedModel) -> None:
 
 
 def _add_tags(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """Make tags single tokens, unless the template has its own; return the new ones.
+    """Add the tags as tokens, unless the template has its own tags; return the new tokens.
 
-    They are not "special": a server that hides special tokens would hide the calls.
+    They are not special tokens, because a server that hides special tokens would hide the calls.
     """
     if any(tag in str(tokenizer.chat_template) for tag in TAGS):
         return ()

@@ -1,4 +1,4 @@
-"""How many attempts have been recorded since a training was last started."""
+"""Count the attempts that were recorded since a training was last started."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 AGAIN: Final = 600.0
-"""Seconds after which a round that has not moved is looked at once more."""
+"""Seconds after which a training is started again for an unchanged stage of a round."""
 Key = tuple[str, str, str]
 """Tenant, environment and model."""
 
 
 @dataclass
 class Counter:
-    """How many attempts have been recorded since training was last started, as this process knows.
+    """Counts the attempts that were recorded since a training was last started.
 
-    What was recorded before this process began is count once, from memory. Of a round that is
-    open, a training is started once for each stage of its job, and again after a while.
+    Attempts from before the start of this process are counted once, in the store. For an open
+    round, a training is started once for each stage of its job, and again after a while.
 
     Attributes:
-        again: seconds after which a round that has not moved is looked at once more.
+        again: seconds after which a training is started again for an unchanged stage.
+        counts: the number of attempts, by key.
+        stages: the last stage for which a training was started and the time of it, by round.
     """
 
     again: float = AGAIN
@@ -31,7 +33,7 @@ class Counter:
     async def add(
         self, key: Key, new: int, threshold: int, before: Callable[[], Awaitable[int]]
     ) -> bool:
-        """Count attempts that are recorded; True when they make enough, and then from 0 again."""
+        """Add recorded attempts; return whether they reach the threshold, and then reset to 0."""
         if key in self.counts:
             count = self.counts[key] + new
         else:
@@ -44,7 +46,7 @@ class Counter:
         return enough
 
     def note_stage(self, key: Key, number: int, stage: str) -> bool:
-        """Tell whether a round's job is at a stage that no training was started for of late."""
+        """Note the stage of a round's job; return whether a training should start for it."""
         before, at = self.stages.get((key, number), ("", 0.0))
         now = time.monotonic()
         if stage == before and now - at < self.again:
@@ -53,6 +55,6 @@ class Counter:
         return True
 
     def forget(self, key: Key) -> None:
-        """Count from memory again, and start a training for whatever stage a round is at."""
+        """Forget the count and the stages of a key, so that the next call counts in the store."""
         self.counts.pop(key, None)
         self.stages = {each: stage for each, stage in self.stages.items() if each[0] != key}

@@ -1,18 +1,18 @@
-"""Graders: what an answer is worth, from 0 to 1, for reinforcement learning.
+"""Graders: score an answer from 0 to 1, for reinforcement learning.
 
-Each judges the whole answer against what its row says, so that naming the right thing somewhere
-in it earns nothing. Thoughts are not part of an answer. A grader that cannot tell gives no score,
-and the answer is then judged by the others alone.
+Each grader compares the whole answer with its row, so an answer that only mentions the right thing
+gets no reward. Thoughts are not part of an answer. If a grader cannot score an answer, the other
+graders score it alone.
 
     metric   `reference`: equal words in the same order, or F1 of words with `f1`
     rule     one or more of `must`, `must_not` (patterns), `max_words`
-    schema   `tools`, `expected`: the right call with the right arguments, or null for rightly none
+    schema   `tools`, `expected`: the right call with its arguments, or null for no call
     format   nothing: the form of thoughts and calls
-    model    `criteria`, if any: another model's judgement
-    person   nothing: a queue that people work through
+    model    optionally `criteria`: another model's judgement
+    person   nothing: people work through a queue of answers
 
-A row that does not say what a grader reads is refused before anything is trained: it would reward
-whatever is said.
+A row without the fields that a grader reads is refused before the training, because it would reward
+any answer.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ JUDGE: Final = (
 
 @dataclass(frozen=True)
 class Grade:
-    """A score from 0 to 1, or None when nobody can tell (yet); and why."""
+    """A score from 0 to 1 and its reason; the score is None if there is none (yet)."""
 
     score: float | None
     reason: str = ""
 
 
 class Grader(Protocol):
-    """Judges answers."""
+    """Scores answers."""
 
     @property
     def name(self) -> str:
-        """Return what it is called where graders are chosen."""
+        """Return the name by which settings choose it."""
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Judge an answer by what its row says."""
+        """Score an answer to a row."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,19 @@ class FunctionGrader:
     judge: Callable[[str, Row], Grade]
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Judge an answer by what its row says."""
+        """Score an answer to a row."""
         return self.judge(answer, row)
 
 
 @dataclass(frozen=True)
 class WeightedGraders:
-    """Several graders, weighted; those that cannot tell are left out of the mean."""
+    """Several graders with weights; the mean leaves out those that give no score."""
 
     parts: Sequence[tuple[Grader, float]]
     name: str = "composed"
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Judge an answer by all of them."""
+        """Return the weighted mean of the graders' scores."""
         grades = [(grader, weight, grader.grade(answer, row)) for grader, weight in self.parts]
         scores = [(weight, grade.score) for _, weight, grade in grades if grade.score is not None]
         total = sum(weight for weight, _ in scores)
@@ -99,17 +99,18 @@ class WeightedGraders:
 
 @dataclass(frozen=True)
 class ModelGrader:
-    """Another model's judgement.
+    """Lets another model score answers.
 
     Attributes:
-        ask: from a prompt to what the model says.
+        ask: a function from a prompt to the model's reply.
+        name: the name by which settings choose it.
     """
 
     ask: Callable[[str], str]
     name: str = "model"
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Ask for a score; what is no score is none, never a guess."""
+        """Ask the model for a score; a reply without a valid score gives None."""
         fence = "=" * 40
         quotes = [_quote(_request(row)), _quote(answer_text(answer))]
         criteria = str(row.get("criteria", "Correct, complete and to the point."))
@@ -125,16 +126,16 @@ class ModelGrader:
 
 @dataclass(frozen=True)
 class Queue:
-    """A folder in which people find answers, and leave their scores.
+    """A folder of answers that people score.
 
-    Each answer is a file `<id>.json`; a person's score is put into it as "score", 0 to 1.
+    Each answer is a file `<id>.json`. A person writes a number from 0 to 1 into its field `score`.
     """
 
     folder: Path
     name: str = "person"
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Return the score that a person gave, or put the answer into the queue."""
+        """Return a person's score, or put the answer into the queue."""
         file = self.folder / f"{digest(row, answer)}.json"
         waits = Grade(None, f"Waits for a person's score in {self.folder}.")
         if not file.is_file():
@@ -147,7 +148,7 @@ class Queue:
         try:
             reply = json.loads(file.read_text())
         except ValueError:
-            return waits  # an editor is in the middle of saving it
+            return waits  # an editor is saving the file
         score = reply.get("score") if isinstance(reply, dict) else None
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
             return waits
@@ -159,7 +160,7 @@ def graders(names: Sequence[str], bench: Workbench) -> list[tuple[Grader, float]
 
     Raises:
         UnknownName: there is no such grader.
-        BadInput: a weight is no positive number.
+        BadInput: a weight is not a positive number.
     """
     chosen_graders: list[tuple[Grader, float]] = []
     for text in names:
@@ -171,16 +172,19 @@ def graders(names: Sequence[str], bench: Workbench) -> list[tuple[Grader, float]
         except ValueError:
             number = -1.0
         if not 0 < number < 1000:
-            raise BadInput(f"The weight in {text!r} is no positive number below 1000.")
+            raise BadInput(
+                f"The weight in {text!r} is not a positive number below 1000. Write it as "
+                f"{name}:0.5."
+            )
         chosen_graders.append((_GRADERS[name](bench), number))
     return chosen_graders
 
 
 def check_rows(graders_used: Sequence[tuple[Grader, float]], rows: Sequence[Row]) -> None:
-    """Refuse rows that do not say what their graders read.
+    """Check that every row has the fields that its graders read.
 
     Raises:
-        BadInput: one of them does not; names it.
+        BadInput: a row lacks a field; the message names the row.
     """
     for number, row in enumerate(rows, 1):
         for grader, _ in graders_used:
@@ -189,7 +193,7 @@ def check_rows(graders_used: Sequence[tuple[Grader, float]], rows: Sequence[Row]
 
 
 def why_not(grader: str, row: Row) -> str:
-    """Say why a grader cannot judge answers to a row; '' when it can."""
+    """Return why a grader cannot score answers to a row; '' if it can."""
     return _READS[grader](row) if grader in _READS else ""
 
 
@@ -200,7 +204,7 @@ def answer_text(answer: str) -> str:
 
 
 def metric(answer: str, row: Row) -> Grade:
-    """Compare with the reference, word for word; with `f1`, by the words they share."""
+    """Compare an answer with the reference, word for word or, with `f1`, by common words."""
     _require("metric", row)
     answer_words, reference_words = (
         _words(text) for text in (answer_text(answer), str(row["reference"]))
@@ -218,7 +222,7 @@ def metric(answer: str, row: Row) -> Grade:
 
 
 def rule(answer: str, row: Row) -> Grade:
-    """Check patterns that an answer must have, must not have, and its length."""
+    """Check the patterns that an answer must and must not match, and its length."""
     _require("rule", row)
     text = answer_text(answer)
     if not text or _TAG.search(text):
@@ -234,9 +238,9 @@ def rule(answer: str, row: Row) -> Grade:
 
 
 def schema(answer: str, row: Row) -> Grade:
-    """Compare the call with the expected one: right 1, only the name 0.3, else nothing.
+    """Compare the call with the expected one: 1 if it is right, 0.3 if only its name is, else 0.
 
-    `expected` is {"name", "arguments"}, or None where no tool is to be called.
+    `expected` is {"name", "arguments"}, or None if no tool should be called.
     """
     _require("schema", row)
     text, reference = answer_text(answer), row["expected"]
@@ -258,12 +262,12 @@ def schema(answer: str, row: Row) -> Grade:
 
 
 def form(answer: str, row: Row) -> Grade:
-    """Check the form alone: at most one thought first, then calls or plain text, never both."""
+    """Check only the form: at most one thought, then only calls or only plain text."""
     return Grade(float(well_formed(answer)), "Checked the form.")
 
 
 def well_formed(answer: str) -> bool:
-    """Tell whether an answer is at most one thought, then only calls or only plain text."""
+    """Return whether an answer is at most one thought, then only calls or only plain text."""
     text = answer_text(answer)
     if not text:
         return False
@@ -288,20 +292,20 @@ def _why_not_rule(row: Row) -> str:
         try:
             re.compile(pattern)
         except re.error as error:
-            return f"{pattern!r} is no pattern ({error})"
+            return f"{pattern!r} is not a valid pattern ({error})"
     return ""
 
 
 def _why_not_schema(row: Row) -> str:
     if "expected" not in row:
-        return "it has no `expected`, which is a call, or null where none is wanted"
+        return "it has no `expected`, which is a call, or null for no call"
     if not all(isinstance(tool.get("name"), str) for tool in _tools(row)):
         return "one of its `tools` has no name"
     reference = row["expected"]
     if reference is None:
         return ""
     if not isinstance(reference, dict) or not isinstance(reference.get("arguments", {}), dict):
-        return '`expected` is no {"name": …, "arguments": {…}}'
+        return '`expected` is not of the form {"name": …, "arguments": {…}}'
     faults = faults_of(
         Call(str(reference.get("name")), reference.get("arguments", {})), _tools(row)
     )
@@ -309,7 +313,7 @@ def _why_not_schema(row: Row) -> str:
 
 
 def _tools(row: Row) -> list[Row]:
-    """Return a row's tools as bare functions; one that names no parameters takes none."""
+    """Return a row's tools as bare functions; a tool without parameters gets an empty object."""
     bare = (tool.get("function", tool) for tool in row.get("tools", ()))
     return [{"parameters": {"type": "object"}, **tool} for tool in bare]
 
@@ -319,7 +323,7 @@ def _words(text: str) -> list[str]:
 
 
 def _quote(text: str) -> str:
-    """Return a text that cannot end its quotation."""
+    """Shorten runs of equal signs in a text, so that it cannot end its quotation."""
     return re.sub("={4,}", "===", text[:_LONGEST])
 
 
@@ -329,7 +333,7 @@ def _request(row: Row) -> str:
 
 
 def _judge(bench: Workbench) -> ModelGrader:
-    """Return the judge that the deployment's settings name."""
+    """Return a grader with the judge that the deployment's settings name."""
     if not bench.judge:
         raise BadInput(
             "The grader 'model' needs a judge: set APPRENTICE_JUDGE to a model, such as "

@@ -856,7 +856,7 @@ async def test_a_recording_never_fails_for_the_training(
     assert await note(ATTEMPTS[:1], runtime, place) == []
     (said,) = runtime.said
     assert said["type"] == "training.notice"
-    assert "cannot be read as a round" in said["reason"]
+    assert "cannot be read as the round" in said["reason"]
     assert said["reason"] in caplog.text
 
 

@@ -67,10 +67,10 @@ async def test_what_is_recorded_in_one_is_not_recalled_in_the_other(tmp_path: Pa
 
 async def test_each_has_its_own_tasks_and_its_own_model(tmp_path: Path) -> None:
     places = [workspace(tmp_path / name, name) for name in ("Oslo", "Bern")]
-    given: Any = {"task": {"environment": "qa/places", "id": "c"}}
+    task = Task(environment="qa/places", id="c")
     async with places[0], places[1]:
         for place in places:
-            ended = await exemplar.build(workspace=place).compile().ainvoke(given)
+            ended = await exemplar.build(workspace=place).compile().ainvoke({"task": task})
             assert ended["outcome"] == "solved"
             assert ended["attempts"][0].model == "scripted"
     assert places[0].environment("qa/places") is places[0].environment("qa/places")

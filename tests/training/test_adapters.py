@@ -128,7 +128,7 @@ def test_the_engine_refuses_what_was_trained_on_other_weights(
     close_all()
     tiny_models.llama(workplace.root / "models" / "mine", seed=9)
     # Nobody has marked it yet: what counts is the weights.
-    with pytest.raises(BadInput, match="other weights of local:mine than the ones in place"):
+    with pytest.raises(BadInput, match="other weights of local:mine than the current ones"):
         workplace.chat("local:mine", adapter="old", max_tokens=4).invoke("hi")
     tiny_models.llama(workplace.root / "models" / "other")
     with pytest.raises(BadInput, match="is for local:mine, not for local:other"):

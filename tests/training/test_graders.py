@@ -199,7 +199,7 @@ def test_a_tool_and_a_call_may_leave_out_what_there_is_none_of() -> None:
         ("rule", {"must": []}, "none of `must`"),
         ("rule", {"must": ["("]}, "no pattern"),
         ("schema", {"tools": TOOLS}, "no `expected`"),
-        ("schema", {"tools": TOOLS, "expected": "get_news"}, "is no {"),
+        ("schema", {"tools": TOOLS, "expected": "get_news"}, "is not of the form {"),
         ("schema", {"tools": TOOLS, "expected": {"name": "get_wether"}}, "no call of its tools"),
         ("schema", {"tools": TOOLS, "expected": {"name": "get_weather"}}, "no call of its tools"),
         ("schema", {"tools": [{"type": "function"}], "expected": None}, "has no name"),

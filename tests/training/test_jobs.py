@@ -97,7 +97,7 @@ def test_a_training_that_is_killed_again_and_again_is_given_up_and_can_be_taken_
 
     assert workplace.carry_out(folder) == 1
     assert (
-        "started 5 times without coming to its next checkpoint"
+        "started 5 times without reaching its next checkpoint"
         in workplace.look(folder).outcome["error"]
     )
 
@@ -298,13 +298,13 @@ def test_the_command_exits_with_a_sentence_and_not_with_zero(workplace: Workplac
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == f"{workplace.root} is no job: it has no job.json.\n"
+    assert f"{workplace.root} contains no job: job.json is missing." in done.stderr
 
 
 def test_a_replaced_dataset_is_noticed(workplace: Workplace) -> None:
     wanted = job(workplace)
     tiny.dataset(workplace.root / "data", "sft", tiny.chats(3))
-    with pytest.raises(BrokenData, match="was replaced since job"):
+    with pytest.raises(BrokenData, match="has changed since job"):
         wanted.rows()
 
 
