@@ -22,8 +22,8 @@ from apprentice.state.context import Context
 from apprentice.state.prompts import Shown
 from apprentice.state.rulebook import parse_operations
 from apprentice.training.novice.corpus import Corpus
-from apprentice.training.novice.lessons import kept_rule, world_rules
 from apprentice.training.novice.player import Episode
+from apprentice.training.novice.wordings import kept_rule, world_rules
 from tests.served import SHIPPED
 
 WEIGHTS = Path(models.__file__).parent / "novice" / "weights"
