@@ -28,9 +28,9 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 from apprentice.environments.advance import Episodes
 from apprentice.environments.protocol import Environment
 from apprentice.environments.registry import Environments
+from apprentice.memory.exemplar_sets import ExemplarSet
 from apprentice.memory.experience import Experience
-from apprentice.memory.experience.opening import Embedder, ExperienceStores
-from apprentice.memory.fixed import Fixed
+from apprentice.memory.experience.stores import Embedder, ExperienceStores
 from apprentice.memory.store import open_store
 from apprentice.models import Models
 from apprentice.models.names import LocalModels
@@ -301,13 +301,13 @@ class Workspace:
             self.models, self.environments, self.data, self.settings.judge, self.episodes
         )
 
-    def fixed(self, name: str) -> Fixed:
+    def fixed(self, name: str) -> ExemplarSet:
         """Return a fixed set of exemplars; blocks while it is read.
 
         Raises:
             UnknownName: there is no such set.
         """
-        return Fixed.named(name, self.settings.exemplars or self.data / "exemplars")
+        return ExemplarSet.load(name, self.settings.exemplars or self.data / "exemplars")
 
     async def close(self) -> None:
         """Close what is open; what is used again is opened again."""

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from apprentice.cli.options import current_workspace
 from apprentice.memory.experience import Experience
-from apprentice.memory.experience.opening import installed
+from apprentice.memory.experience.stores import is_installed
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
@@ -54,7 +54,7 @@ class Book:
         if name == DRAFT:
             return (await self.log.load()).rules
         try:
-            release = await self.releases.chosen(name)
+            release = await self.releases.resolve(name)
         except UnknownName as error:
             books = {book.version: book.rules for _, book in await self.versions()}
             found = [rules for version, rules in books.items() if name and version.startswith(name)]
@@ -92,7 +92,7 @@ class Book:
         Raises:
             MissingPart: if another process has it open.
         """
-        there = installed() and self.workspace.experiences.begun()
+        there = is_installed() and self.workspace.experiences.exists()
         return await self.workspace.experience(self.tenant) if there else None
 
 

@@ -23,7 +23,7 @@ from apprentice.cli.options import HOME, Concurrency, Model, current_workspace
 from apprentice.cli.study import Question, Stages, Study, learn
 from apprentice.cli.words import counted
 from apprentice.graphs.expel import CONCURRENCY
-from apprentice.memory.experience.opening import installed
+from apprentice.memory.experience.stores import is_installed
 from apprentice.state.context import Context
 from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput, MissingPart
@@ -96,7 +96,7 @@ def learn_rules(
         )
     workspace = current_workspace(ctx)
     named = workspace.check_model(model)
-    context = Context(tenant=memory, model=named, record=record and installed())
+    context = Context(tenant=memory, model=named, record=record and is_installed())
     name = run or time.strftime("%Y%m%d-%H%M%S")
     study = Study(workspace.environment(environment).name, tasks, held_out, name, review, chunk)
     console = Console()
@@ -223,7 +223,7 @@ def show(ctx: typer.Context, environment: Where = HOME, memory: Memory = "defaul
             console.print(f"{STRENGTH} {RECORD}", style="dim")
         else:
             console.print("`apprentice rules learn` learns some.", style="dim")
-        for each in await book.quarantine.waiting():
+        for each in await book.quarantine.to_review():
             console.print(f"[yellow]Waiting:[/] {escape(f'{each.operation} ({each.reason})')}")
         promotions = await book.releases.promotions()
         for promotion in promotions:
@@ -308,7 +308,7 @@ def curate(
             listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
             raise BadInput(f"Nothing was done, because not all of it can be. {listed}")
         applied = await book.log.record(
-            wanted, run=str(uuid4()), author="person", reason="By hand.", seen=draft
+            wanted, run=str(uuid4()), author="person", reason="By hand.", shown_rulebook=draft
         )
         console = Console()
         for each in diff(draft, applied.rulebook):
@@ -329,7 +329,7 @@ def roll_back(
     workspace = current_workspace(ctx)
 
     async def write(book: Book) -> None:
-        earlier = await book.releases.chosen(release)
+        earlier = await book.releases.resolve(release)
         if earlier is None and release != NONE:
             raise BadInput("Nothing is released here. `rollback none` takes out whatever acts.")
         if earlier and earlier.adapter:

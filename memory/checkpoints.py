@@ -47,7 +47,7 @@ STATES: Final = (
     TrainingState,
 )
 
-RENAMED: Final[Mapping[str, str]] = {
+CURRENT_NAMES: Final[Mapping[str, str]] = {
     # Before 0.2 every room was a package of its own, so that it was `state.nouns`.
     "state.advice.Advice": "apprentice.state.advice.Advice",
     "state.advice.Circumstances": "apprentice.state.advice.Circumstances",
@@ -167,15 +167,15 @@ class CheckpointSerializer(JsonPlusSerializer):
             the project's graphs are a part of.
     """
 
-    def __init__(self, allowed: Iterable[type] = ()) -> None:
-        super().__init__(allowed_msgpack_modules=[*own_classes(), *allowed])
+    def __init__(self, extra_classes: Iterable[type] = ()) -> None:
+        super().__init__(allowed_msgpack_modules=[*own_classes(), *extra_classes])
 
     @override
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         """Return a value, with the names that classes and fields of states have today."""
         kind, stored = data
-        if kind == "msgpack" and _renamed().search(stored):
-            stored = ormsgpack.packb(_unpacked(stored), option=_OPTION)
+        if kind == "msgpack" and _old_names().search(stored):
+            stored = ormsgpack.packb(_unpack(stored), option=_OPTION)
         value = super().loads_typed((kind, stored))
         if isinstance(value, dict) and isinstance(value.get("channel_values"), dict):
             return _with_fields(value)
@@ -188,23 +188,23 @@ def own_classes() -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(pair for state in STATES for pair in _classes(state, set())))
 
 
-def _classes(hint: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
+def _classes(hint: Any, classes_seen: set[Any]) -> Iterator[tuple[str, str]]:
     """Yield the project's classes that a type is made of."""
     for part in get_args(hint):
-        yield from _classes(part, seen)
-    if not isinstance(hint, type) or not hint.__module__.startswith(_OWN) or hint in seen:
+        yield from _classes(part, classes_seen)
+    if not isinstance(hint, type) or not hint.__module__.startswith(_OWN) or hint in classes_seen:
         return
-    seen.add(hint)
+    classes_seen.add(hint)
     yield hint.__module__, hint.__name__
     if is_dataclass(hint) or is_typeddict(hint) or issubclass(hint, BaseModel):
         for field in get_type_hints(hint).values():
-            yield from _classes(field, seen)
+            yield from _classes(field, classes_seen)
 
 
 @cache
-def _renamed() -> re.Pattern[bytes]:
+def _old_names() -> re.Pattern[bytes]:
     """Match what may be an old name, so that only such checkpoints are rewritten."""
-    modules = {name.rpartition(".")[0].encode() for name in RENAMED}
+    modules = {name.rpartition(".")[0].encode() for name in CURRENT_NAMES}
     # A string in MessagePack begins with its length, in one byte or after a marker.
     return re.compile(rb"[\xa0-\xbf\xd9].?(?:%s)" % b"|".join(map(re.escape, modules)), re.DOTALL)
 
@@ -214,12 +214,14 @@ def _with_fields(checkpoint: dict[str, Any]) -> dict[str, Any]:
     fields = checkpoint["channel_values"].keys()
     for signature, names in _CHANNELS:
         if signature <= fields:
-            seen = checkpoint["versions_seen"]
+            versions_seen = checkpoint["versions_seen"]
             return {
                 **checkpoint,
                 "channel_values": _with_keys(checkpoint["channel_values"], names),
                 "channel_versions": _with_keys(checkpoint["channel_versions"], names),
-                "versions_seen": {node: _with_keys(each, names) for node, each in seen.items()},
+                "versions_seen": {
+                    node: _with_keys(each, names) for node, each in versions_seen.items()
+                },
             }
     return checkpoint
 
@@ -228,20 +230,20 @@ def _with_keys(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
     return {names.get(name, name): value for name, value in values.items()}
 
 
-def _unpacked(stored: bytes) -> Any:
-    return ormsgpack.unpackb(stored, ext_hook=_rewritten, option=_OPTION)
+def _unpack(stored: bytes) -> Any:
+    return ormsgpack.unpackb(stored, ext_hook=_rewrite, option=_OPTION)
 
 
-def _rewritten(code: int, stored: bytes) -> ormsgpack.Ext:
+def _rewrite(code: int, stored: bytes) -> ormsgpack.Ext:
     """Return a value as it was stored, with its class's name of today, and so for all in it."""
     if code == EXT_DELTA_SNAPSHOT:
-        return ormsgpack.Ext(code, ormsgpack.packb(_unpacked(stored), option=_OPTION))
+        return ormsgpack.Ext(code, ormsgpack.packb(_unpack(stored), option=_OPTION))
     if code not in _CLASSES:
         return ormsgpack.Ext(code, stored)
-    module, name, content, *rest = _unpacked(stored)
+    module, name, content, *rest = _unpack(stored)
     stored_as = f"{module}.{name}"
-    called = RENAMED.get(stored_as, stored_as)
-    if fields := _FIELDS.get(called):
+    class_name = CURRENT_NAMES.get(stored_as, stored_as)
+    if fields := _FIELDS.get(class_name):
         content = _with_keys(content, fields)
-    module, _, name = called.rpartition(".")
+    module, _, name = class_name.rpartition(".")
     return ormsgpack.Ext(code, ormsgpack.packb([module, name, content, *rest], option=_OPTION))

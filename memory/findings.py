@@ -72,14 +72,14 @@ async def attempts(
     store: BaseStore, tenant: str, environment: str, trajectories: Collection[str]
 ) -> dict[str, Trajectory]:
     """Return those of these attempts, by id, that any run of an environment keeps."""
-    wanted = set(trajectories)
+    ids = set(trajectories)
     prefix = ("findings", label(tenant), label(environment))
     return {
         attempt["id"]: Trajectory.model_validate(attempt)
         for item in await store.asearch(prefix, limit=PAGE)
         if item.namespace[:3] == prefix
         for attempt in item.value.get("attempts", [])
-        if attempt["id"] in wanted
+        if attempt["id"] in ids
     }
 
 
@@ -91,17 +91,17 @@ async def erase(
     They are those of every run.
     """
     prefix = ("findings", label(tenant), label(environment))
-    gone = set(trajectories)
-    erased: set[str] = set()
+    ids = set(trajectories)
+    erased_ids: set[str] = set()
     for item in await store.asearch(prefix, limit=PAGE):
         if item.namespace[:3] != prefix:
             continue
         attempts = item.value.get("attempts", [])
-        kept = [attempt for attempt in attempts if attempt["id"] not in gone]
-        if not gone.isdisjoint(item.value.get("evidence", ())):
+        rest = [attempt for attempt in attempts if attempt["id"] not in ids]
+        if not ids.isdisjoint(item.value.get("evidence", ())):
             await store.adelete(item.namespace, item.key)
-        elif len(kept) < len(attempts):
-            erased |= {attempt["id"] for attempt in attempts} & gone
-            value = {**item.value, "attempts": kept}
+        elif len(rest) < len(attempts):
+            erased_ids |= {attempt["id"] for attempt in attempts} & ids
+            value = {**item.value, "attempts": rest}
             await store.aput(item.namespace, item.key, value, index=False)
-    return erased
+    return erased_ids

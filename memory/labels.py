@@ -14,9 +14,9 @@ def label(name: str) -> str:
     Two names never share a label, and a label is never empty nor holds what a store could take
     for a separator or a wildcard.
     """
-    return _UNSAFE.sub(lambda found: f"~{ord(found[0]):x}~", name) or "~"
+    return _UNSAFE.sub(lambda match: f"~{ord(match[0]):x}~", name) or "~"
 
 
-def labelled(text: str) -> str:
+def name_of(text: str) -> str:
     """Return the name that a label stands for."""
-    return _CODE.sub(lambda found: chr(int(found[1], 16)), text) if text != "~" else ""
+    return _CODE.sub(lambda match: chr(int(match[1], 16)), text) if text != "~" else ""

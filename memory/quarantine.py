@@ -24,19 +24,19 @@ class Quarantine:
 
     store: BaseStore
     tenant: str
-    book: str
+    rulebook: str
 
     async def add(
-        self, rejected: Iterable[Rejection], *, run: str, evidence: Sequence[str]
+        self, rejections: Iterable[Rejection], *, run: str, evidence: Sequence[str]
     ) -> list[QuarantinedOperation]:
         """Keep what the screening stopped of one batch; again changes nothing."""
-        kept = []
-        for each in rejected:
+        operations = []
+        for each in rejections:
             if not each.flagged or each.operation is None:
                 continue
             operation = each.operation
             key = digest("quarantine", run, evidence, operation.kind, operation.text)
-            found = QuarantinedOperation(
+            quarantined_operation = QuarantinedOperation(
                 key=key,
                 operation=operation,
                 reason=each.reason,
@@ -44,22 +44,22 @@ class Quarantine:
                 run=run,
             )
             if await self.store.aget(self._namespace, key) is None:
-                await self._put(found)
-            kept.append(found)
-        return kept
+                await self._put(quarantined_operation)
+            operations.append(quarantined_operation)
+        return operations
 
-    async def waiting(self) -> list[QuarantinedOperation]:
+    async def to_review(self) -> list[QuarantinedOperation]:
         """Return what no person has decided on yet."""
         return [each for each in await self.all() if each.status == "waiting"]
 
     async def forget(self, trajectories: Collection[str]) -> int:
         """Erase what rests on any of these trajectories, settled or not; return how many."""
-        gone = 0
+        count = 0
         for each in await self.all():
             if not set(each.evidence).isdisjoint(trajectories):
                 await self.store.adelete(self._namespace, each.key)
-                gone += 1
-        return gone
+                count += 1
+        return count
 
     async def settle(
         self, each: QuarantinedOperation, status: Literal["approved", "rejected"]
@@ -79,7 +79,7 @@ class Quarantine:
 
     @property
     def _namespace(self) -> tuple[str, ...]:
-        return ("quarantine", label(self.tenant), label(self.book))
+        return ("quarantine", label(self.tenant), label(self.rulebook))
 
 
 def _read(value: object) -> QuarantinedOperation:

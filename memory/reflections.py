@@ -15,7 +15,7 @@ from typing import Any, Final
 from langgraph.store.base import BaseStore, SearchItem
 from pydantic import ValidationError
 
-from apprentice.memory.labels import label, labelled
+from apprentice.memory.labels import label, name_of
 from apprentice.state.errors import BrokenData
 from apprentice.state.nouns import SCHEMA_VERSION, Reflection, Task, digest, trajectory_id
 
@@ -38,8 +38,8 @@ class Reflections:
         if self.store is None:
             return []
         items = await self.store.asearch(self._namespace(_REFLECTIONS), limit=PAGE)
-        found = [(_ordinal(item.value), _read(item.value)) for item in items]
-        return [reflection for _, reflection in sorted(found, key=lambda pair: pair[0])]
+        stored = [(_ordinal(item.value), _read(item.value)) for item in items]
+        return [reflection for _, reflection in sorted(stored, key=lambda pair: pair[0])]
 
     async def add(self, run: str, reflection: Reflection) -> None:
         """Keep a reflection; the same run and trial again changes nothing."""
@@ -71,7 +71,7 @@ class Reflections:
         value = {"schema_version": SCHEMA_VERSION, "trajectory": trajectory}
         await self.store.aput(self._namespace(_SOLVED), _SOLVED, value, index=False)
 
-    async def judged(self, trajectory: str, success: bool | None) -> None:
+    async def apply_verdict(self, trajectory: str, success: bool | None) -> None:
         """Let a later verdict count: a success solves the task, and what was none does no more."""
         solved_by = await self.solved_by()
         if success and not solved_by:
@@ -105,30 +105,30 @@ async def forget(
 
     A task that one of them solved counts as unsolved again.
     """
-    gone = 0
+    count = 0
     for trajectory, item in await _traces(store, tenant, environment):
         if trajectory in trajectories:
             await store.adelete(item.namespace, item.key)
-            gone += item.namespace[0] == _REFLECTIONS
-    return gone
+            count += item.namespace[0] == _REFLECTIONS
+    return count
 
 
-async def remembered(store: BaseStore, tenant: str, environment: str) -> set[str]:
+async def traced_attempts(store: BaseStore, tenant: str, environment: str) -> set[str]:
     """Return the ids of the attempts that a reflection or a solved task comes from."""
     return {trajectory for trajectory, _ in await _traces(store, tenant, environment)}
 
 
 async def _traces(store: BaseStore, tenant: str, environment: str) -> list[tuple[str, SearchItem]]:
     """Return what is kept of an environment's tasks, each with the attempt that it comes from."""
-    found: list[tuple[str, SearchItem]] = []
+    traces: list[tuple[str, SearchItem]] = []
     for kind in (_REFLECTIONS, _SOLVED):
         prefix = (kind, label(tenant), label(environment))
         for item in await store.asearch(prefix, limit=_ALL):
             # Some stores compare prefixes as text, so that "a" also finds "ab".
             if item.namespace[:-1] == prefix:
-                task = Task(id=labelled(item.namespace[-1]), environment=environment)
-                found.append((_cause(item.value, tenant, task), item))
-    return found
+                task = Task(id=name_of(item.namespace[-1]), environment=environment)
+                traces.append((_cause(item.value, tenant, task), item))
+    return traces
 
 
 def _cause(value: dict[str, Any], tenant: str, task: Task) -> str:

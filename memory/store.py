@@ -45,7 +45,7 @@ async def open_store(folder: Path) -> AsyncIterator[AsyncSqliteStore]:
     """Open the store in a folder of data; closing it writes what is pending."""
     path = folder / "store.sqlite"
     await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-    async with SharedStore.from_conn_string(str(path)) as opened:
+    async with SharedStore.from_conn_string(str(path)) as store:
         # Several processes write to the file: readers do not wait for a writer, writers take
         # turns, and what was written outlives the process (not, for a moment, the machine).
         # Switching to WAL does not wait for others, so that too is done one at a time.
@@ -55,9 +55,9 @@ async def open_store(folder: Path) -> AsyncIterator[AsyncSqliteStore]:
                 "journal_mode = WAL",
                 "synchronous = NORMAL",
             ):
-                await opened.conn.execute(f"PRAGMA {pragma}")
-            await opened.setup()
-        yield opened
+                await store.conn.execute(f"PRAGMA {pragma}")
+            await store.setup()
+        yield store
 
 
 @asynccontextmanager

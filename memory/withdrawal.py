@@ -18,7 +18,7 @@ from apprentice.memory.experience import Experience
 from apprentice.memory.findings import attempts, erase
 from apprentice.memory.labels import label
 from apprentice.memory.quarantine import Quarantine
-from apprentice.memory.reflections import forget, remembered
+from apprentice.memory.reflections import forget, traced_attempts
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.showings import Showings
@@ -33,7 +33,7 @@ MAX_REASON: Final = 2_000
 _ALL: Final = 1_000_000_000
 
 
-class Withdrawn(Noun):
+class WithdrawalReport(Noun):
     """What a withdrawal came to.
 
     Attributes:
@@ -46,12 +46,12 @@ class Withdrawn(Noun):
         stopped: operations in quarantine that were erased.
     """
 
-    resting: Dependents
+    dependents: Dependents
     release: str = ""
-    unreleased: tuple[Rule, ...] = ()
+    rules_left_out: tuple[Rule, ...] = ()
     attempts: int = 0
     reflections: int = 0
-    stopped: int = 0
+    quarantined_operations: int = 0
 
 
 async def withdraw(
@@ -61,7 +61,7 @@ async def withdraw(
     trajectories: Sequence[str],
     reason: str,
     experience: Experience | None = None,
-) -> Withdrawn:
+) -> WithdrawalReport:
     """Withdraw trajectories, by their ids; again, it does what was left or came since.
 
     Rules that rest on them alone leave the draft, and the release at once: nobody has to show
@@ -89,19 +89,23 @@ async def withdraw(
     at = _Place(store, tenant, environment)
     await at.check(names, experience)
     await at.mark(names, reason)
-    done = await at.unlearn(names, reason)
-    stopped = await Quarantine(store, tenant, environment).forget(names)
+    report = await at.unlearn(names, reason)
+    operations = await Quarantine(store, tenant, environment).forget(names)
     await Showings(store, tenant, environment).forget(names)
     reflections = await forget(store, tenant, environment, names)
-    erased = await erase(store, tenant, environment, names)
+    erased_ids = await erase(store, tenant, environment, names)
     if experience:
-        erased |= set(await experience.forget(names))
-    return done.model_copy(
-        update={"stopped": stopped, "reflections": reflections, "attempts": len(erased)}
+        erased_ids |= set(await experience.forget(names))
+    return report.model_copy(
+        update={
+            "quarantined_operations": operations,
+            "reflections": reflections,
+            "attempts": len(erased_ids),
+        }
     )
 
 
-async def withdrawn(store: BaseStore, tenant: str, environment: str) -> set[str]:
+async def withdrawn_ids(store: BaseStore, tenant: str, environment: str) -> set[str]:
     """Return the ids of all trajectories that were ever withdrawn."""
     namespace = _namespace(tenant, environment)
     items = await store.asearch(namespace, limit=_ALL)
@@ -119,18 +123,19 @@ class _Place:
 
     async def check(self, names: Sequence[str], experience: Experience | None) -> None:
         """Raise BadInput unless something is known of every trajectory, withdrawn or not."""
-        known = await withdrawn(*self.whose) | await remembered(*self.whose)
-        known |= cited_trajectories(await self.log.batches())
-        known |= {name for each in await Quarantine(*self.whose).all() for name in each.evidence}
-        known |= (await attempts(*self.whose, names)).keys()
-        unknown = [name for name in names if name not in known]
+        ids = await withdrawn_ids(*self.whose) | await traced_attempts(*self.whose)
+        ids |= cited_trajectories(await self.log.batches())
+        ids |= {name for each in await Quarantine(*self.whose).all() for name in each.evidence}
+        ids |= (await attempts(*self.whose, names)).keys()
+        unknown = [name for name in names if name not in ids]
         if experience:
             unknown = [name for name in unknown if await experience.get(name) is None]
         if unknown:
-            listed = ", ".join(repr(name[:80]) for name in unknown[:5])
+            names_listed = ", ".join(repr(name[:80]) for name in unknown[:5])
             raise BadInput(
-                f"In {self.environment}, no rule rests on {listed}, and no such attempt is kept. "
-                "Nothing was withdrawn. `apprentice rules evidence RULE` lists a rule's attempts."
+                f"In {self.environment}, no rule rests on {names_listed}, and no such attempt is "
+                "stored. Nothing was withdrawn. `apprentice rules evidence RULE` lists a rule's "
+                "attempts."
             )
 
     async def mark(self, names: Iterable[str], reason: str) -> None:
@@ -146,19 +151,21 @@ class _Place:
                 }
                 await self.store.aput(namespace, digest(name), value, index=False)
 
-    async def unlearn(self, names: Sequence[str], reason: str) -> Withdrawn:
+    async def unlearn(self, names: Sequence[str], reason: str) -> WithdrawalReport:
         """Take what rests on withdrawn trajectories out of the draft, and out of every release."""
         batches = await self.log.batches()
-        resting = dependents_of(batches, await withdrawn(*self.whose))
+        dependents = dependents_of(batches, await withdrawn_ids(*self.whose))
         # What the log holds is part of the name: after later words, it is another withdrawal.
         run = digest("withdraw", names, batches[-1].key if batches else "")
         await self.log.record(
-            resting.operations(), run=run, evidence=(WITHDRAWN,), author="system", reason=reason
+            dependents.operations(), run=run, evidence=(WITHDRAWN,), author="system", reason=reason
         )
         releases = Releases(*self.whose)
-        release, unreleased = await _released_without(resting, releases, run, reason)
-        await releases.withdraw(resting.bars, reason or "no reason given")
-        return Withdrawn(resting=resting, release=release, unreleased=unreleased)
+        release, rules_left_out = await _released_without(dependents, releases, run, reason)
+        await releases.withdraw(dependents.bars, reason or "no reason given")
+        return WithdrawalReport(
+            dependents=dependents, release=release, rules_left_out=rules_left_out
+        )
 
     @property
     def whose(self) -> tuple[BaseStore, str, str]:
@@ -176,16 +183,16 @@ def _namespace(tenant: str, environment: str) -> tuple[str, ...]:
 
 
 async def _released_without(
-    resting: Dependents, releases: Releases, run: str, reason: str
+    dependents: Dependents, releases: Releases, run: str, reason: str
 ) -> tuple[str, tuple[Rule, ...]]:
     """Put a release without barred rules in force; return its id, and what it leaves out."""
     current = await releases.current()
-    barred = tuple(rule for rule in current.rules if resting.bars(rule)) if current else ()
-    if current is None or not barred:
+    barred_rules = tuple(rule for rule in current.rules if dependents.bars(rule)) if current else ()
+    if current is None or not barred_rules:
         return "", ()
-    rules = tuple(rule for rule in current.rules if rule not in barred)
+    rules = tuple(rule for rule in current.rules if rule not in barred_rules)
     version = Rulebook(rules=rules).version
-    changed = {
+    changes = {
         "id": release_id(current.tenant, current.environment, version, run),
         "rulebook": version,
         "rules": rules,
@@ -194,6 +201,6 @@ async def _released_without(
         "validation": None,
         "withdrawn": "",
     }
-    release = current.model_copy(update=changed)
+    release = current.model_copy(update=changes)
     await releases.publish(release, author="system", reason=reason)
-    return release.id, barred
+    return release.id, barred_rules

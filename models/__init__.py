@@ -61,7 +61,7 @@ class Models:
             UnknownName: there is no such provider.
             MissingPart: a key or a package is missing.
         """
-        provider, model = _parsed(name, "local:novice or openai:gpt-4.1-mini")
+        provider, model = _parse(name, "local:novice or openai:gpt-4.1-mini")
         if provider == "local":
             from apprentice.models.local import LocalChatModel
 
@@ -75,9 +75,9 @@ class Models:
             )
         if adapter:
             raise BadInput(f"Adapters are for local models; {name} is hosted. Leave adapter empty.")
-        from apprentice.models.hosted import hosted
+        from apprentice.models.providers import chat_model
 
-        return hosted(provider, model, temperature, max_tokens, seed, self.has_key)
+        return chat_model(provider, model, temperature, max_tokens, seed, self.has_key)
 
     def embeddings(self, name: str) -> Embeddings:
         """Return the embedding model of a name; the same name gives the same object.
@@ -93,17 +93,17 @@ class Models:
             UnknownName: there is no such local model or provider.
             MissingPart: a key or a package is missing.
         """
-        provider, model = _parsed(name, "local:minilm or openai:text-embedding-3-small")
+        provider, model = _parse(name, "local:minilm or openai:text-embedding-3-small")
         if provider == "local":
-            from apprentice.models.minilm import named
+            from apprentice.models.minilm import local_embeddings
 
-            return named(model)
-        from apprentice.models.hosted import hosted_embeddings
+            return local_embeddings(model)
+        from apprentice.models.providers import embedding_model
 
-        return hosted_embeddings(provider, model, self.has_key)
+        return embedding_model(provider, model, self.has_key)
 
 
-def _parsed(name: str, examples: str) -> tuple[str, str]:
+def _parse(name: str, examples: str) -> tuple[str, str]:
     match = _NAME.fullmatch(name)
     if not match:
         raise BadInput(f"{name[:130]!r} names no model. Write provider:model, such as {examples}.")

@@ -36,8 +36,8 @@ def check_fit(folder: Path, model: str, weights: Path) -> None:
     if not card.is_file():
         return
     try:
-        told = json.loads(card.read_text())
-        base, made_for = str(told["base"]), str(told["base_fingerprint"])
+        fields = json.loads(card.read_text())
+        base, made_for = str(fields["base"]), str(fields["base_fingerprint"])
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenData(
             f"The card of adapter {folder.name!r} cannot be read ({error}). Repair {card}, or "
@@ -66,21 +66,21 @@ def base_fingerprint(folder: Path) -> str:
         for pattern in ("*.safetensors", "*.bin", "config.json", "tokenizer*", "*.jinja")
         for file in folder.glob(pattern)
     )
-    hashed = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)
     for file in files:
         facts = file.stat()
         part = _hash(file, facts.st_size, facts.st_mtime_ns)
-        hashed.update(f"{file.name}:{facts.st_size}:{part}\n".encode())
-    return hashed.hexdigest()
+        digest.update(f"{file.name}:{facts.st_size}:{part}\n".encode())
+    return digest.hexdigest()
 
 
 @cache
-def _hash(file: Path, size: int, _modified: int) -> str:
-    hashed = hashlib.blake2b(digest_size=16)
+def _hash(file: Path, size: int, _mtime_ns: int) -> str:
+    digest = hashlib.blake2b(digest_size=16)
     whole = size <= _WHOLE
     starts = range(0, size, _BLOCK) if whole else range(0, size - _BLOCK, (size // _SAMPLES))
     with file.open("rb") as stream:
         for start in starts:
             stream.seek(start)
-            hashed.update(stream.read(_BLOCK))
-    return hashed.hexdigest()
+            digest.update(stream.read(_BLOCK))
+    return digest.hexdigest()

@@ -37,23 +37,23 @@ class LlamaCache:
 
     def prefix(self, length: int) -> Self:
         """Return a copy of the first positions, with room to go on."""
-        copy = type(self)(self._copied(length, length))
+        copy = type(self)(self._grow(length, length))
         copy.length = length
         return copy
 
     def reserve(self, extra: int) -> Tensor:
         """Make room for further positions and return the whole tensor."""
-        needed = self.length + extra
-        if needed > self._kv.shape[3]:
-            self._kv = self._copied(self.length, needed)
+        length_needed = self.length + extra
+        if length_needed > self._kv.shape[3]:
+            self._kv = self._grow(self.length, length_needed)
         return self._kv
 
-    def _copied(self, length: int, needed: int) -> Tensor:
+    def _grow(self, length: int, length_needed: int) -> Tensor:
         layers, two, heads, _, dimension = self._kv.shape
-        room = max(_ROOM, needed + needed // 4)
-        copied = self._kv.new_empty(layers, two, heads, room, dimension)
-        copied[:, :, :, :length] = self._kv[:, :, :, :length]
-        return copied
+        room = max(_ROOM, length_needed + length_needed // 4)
+        larger = self._kv.new_empty(layers, two, heads, room, dimension)
+        larger[:, :, :, :length] = self._kv[:, :, :, :length]
+        return larger
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ class Llama:
         self._rope_scale: float = body.rotary_emb.attention_scaling
         # Queries are turned and, in passing, scaled for the dot product; keys are turned; values
         # are left as they are.
-        turned = [self._dimension**-0.5] * self._heads + [1.0] * self._kv_heads
-        column = torch.tensor(turned + [0.0] * self._kv_heads)[:, None]
-        self._turned = column.to(self._frequencies)
-        self._left = (column == 0).to(self._frequencies)
+        factors = [self._dimension**-0.5] * self._heads + [1.0] * self._kv_heads
+        column = torch.tensor(factors + [0.0] * self._kv_heads)[:, None]
+        self._rotation_scale = column.to(self._frequencies)
+        self._value_mask = (column == 0).to(self._frequencies)
 
     def cache(self) -> LlamaCache:
         """Return an empty cache for one conversation."""
@@ -146,11 +146,11 @@ class Llama:
         cos, sin = self._rotation(pieces)
         x = self._embedding[ids]
         for number, layer in enumerate(self._layers):
-            fused = self._rms(x, layer.attention_norm) @ layer.query_key_value
-            heads = fused.view(len(ids), -1, self._dimension)
-            rotated = torch.addcmul(heads * cos, heads.roll(self._dimension // 2, -1), sin)
-            seen = self._attend(number, rotated.transpose(0, 1), pieces)
-            x = torch.addmm(x, seen, layer.output)
+            qkv = self._rms(x, layer.attention_norm) @ layer.query_key_value
+            heads = qkv.view(len(ids), -1, self._dimension)
+            rotated_heads = torch.addcmul(heads * cos, heads.roll(self._dimension // 2, -1), sin)
+            context = self._attend(number, rotated_heads.transpose(0, 1), pieces)
+            x = torch.addmm(x, context, layer.output)
             gate, up = (self._rms(x, layer.mlp_norm) @ layer.gate_up).chunk(2, -1)
             x = torch.addmm(x, silu(gate).mul_(up), layer.down)
         for (cache, _), piece in zip(batch, pieces, strict=True):
@@ -175,8 +175,8 @@ class Llama:
         positions = torch.cat([torch.arange(piece.past, piece.end) for piece in pieces])
         angles = positions.to(self._frequencies)[:, None, None] * self._frequencies
         cos, sin = angles.cos() * self._rope_scale, angles.sin() * self._rope_scale
-        both_cos = torch.cat([cos, cos], -1) * self._turned + self._left
-        both_sin = torch.cat([-sin, sin], -1) * self._turned
+        both_cos = torch.cat([cos, cos], -1) * self._rotation_scale + self._value_mask
+        both_sin = torch.cat([-sin, sin], -1) * self._rotation_scale
         return both_cos.to(self._embedding), both_sin.to(self._embedding)
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
@@ -185,31 +185,31 @@ class Llama:
         scale = (wide * wide).mean(-1, keepdim=True).add_(self._epsilon).rsqrt_()
         return (wide * scale).to(x.dtype).mul_(weight)
 
-    def _attend(self, number: int, rotated: Tensor, pieces: list[_Piece]) -> Tensor:
+    def _attend(self, number: int, heads: Tensor, pieces: list[_Piece]) -> Tensor:
         """Let each conversation look at itself; return what its tokens see, [tokens, heads]."""
-        query, key_value = rotated.split_with_sizes([self._heads, 2 * self._kv_heads])
+        query, key_value = heads.split_with_sizes([self._heads, 2 * self._kv_heads])
         key_value = key_value.view(2, self._kv_heads, -1, self._dimension)
-        seen = [self._look(piece, piece.layers[number], query, key_value) for piece in pieces]
-        joined = seen[0] if len(seen) == 1 else torch.cat(seen, 1)
-        return joined.transpose(0, 1).reshape(-1, self._heads * self._dimension)
+        contexts = [self._look(piece, piece.layers[number], query, key_value) for piece in pieces]
+        context = contexts[0] if len(contexts) == 1 else torch.cat(contexts, 1)
+        return context.transpose(0, 1).reshape(-1, self._heads * self._dimension)
 
-    def _look(self, piece: _Piece, kept: Tensor, query: Tensor, key_value: Tensor) -> Tensor:
+    def _look(self, piece: _Piece, cache: Tensor, query: Tensor, key_value: Tensor) -> Tensor:
         """Keep one conversation's new keys and values, and attend to all of its own."""
         rows = slice(piece.start, piece.stop)
-        kept[:, :, piece.past : piece.end] = key_value[:, :, rows]
-        keys, values = kept[:, :, : piece.end].unbind()
-        asked, new = query[:, rows], piece.stop - piece.start
+        cache[:, :, piece.past : piece.end] = key_value[:, :, rows]
+        keys, values = cache[:, :, : piece.end].unbind()
+        queries, new = query[:, rows], piece.stop - piece.start
         if new == 1:
             # One token sees everything, and the heads that share a key can pose as its rows.
             # Measured: a third faster than the general call.
-            asked = asked.reshape(self._kv_heads, -1, self._dimension)
-            odds = torch.bmm(asked, keys.transpose(1, 2)).softmax(-1)
+            queries = queries.reshape(self._kv_heads, -1, self._dimension)
+            odds = torch.bmm(queries, keys.transpose(1, 2)).softmax(-1)
             return torch.bmm(odds, values).view(self._heads, 1, self._dimension)
         mask = None
         if piece.past:
             mask = torch.ones(new, piece.end, dtype=torch.bool, device=keys.device).tril(piece.past)
-        seen: Tensor = scaled_dot_product_attention(
-            asked[None],
+        context: Tensor = scaled_dot_product_attention(
+            queries[None],
             keys[None],
             values[None],
             attn_mask=mask,
@@ -217,7 +217,7 @@ class Llama:
             scale=1.0,
             enable_gqa=self._heads != self._kv_heads,
         )
-        return seen[0]
+        return context[0]
 
 
 def _layer(layer: LlamaDecoderLayer) -> _Layer:
@@ -240,11 +240,11 @@ def _fuse(*linears: nn.Linear) -> Tensor:
     parts = [layer.weight.data.t() for layer in linears]
     if (whole := _whole(parts)) is not None:
         return whole
-    fused = torch.cat(parts, 1)
-    views = torch.split_with_sizes(fused, [layer.out_features for layer in linears], 1)
+    whole_matrix = torch.cat(parts, 1)
+    views = torch.split_with_sizes(whole_matrix, [layer.out_features for layer in linears], 1)
     for layer, view in zip(linears, views, strict=True):
         layer.weight.data = view.t()
-    return fused
+    return whole_matrix
 
 
 def _whole(parts: Sequence[Tensor]) -> Tensor | None:

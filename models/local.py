@@ -76,8 +76,8 @@ class LocalChatModel(BaseChatModel):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         """Name the weights too, so that answers kept in a cache are never another model's."""
-        named = super()._get_llm_string(stop, **kwargs)
-        return f"{named}---{self.models.fingerprint(self.model, self.adapter)}"
+        key = super()._get_llm_string(stop, **kwargs)
+        return f"{key}---{self.models.fingerprint(self.model, self.adapter)}"
 
     def bind_tools(
         self,
@@ -108,7 +108,7 @@ class LocalChatModel(BaseChatModel):
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
             total_tokens=answer.input_tokens + answer.output_tokens,
-            input_token_details={"cache_read": answer.remembered},
+            input_token_details={"cache_read": answer.cached_tokens},
         )
         message.response_metadata = {
             "model_name": f"local:{self.model}",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
-from apprentice.models.loading import LOADING
+from apprentice.models.transformers_workarounds import LOAD_LOCK
 from apprentice.state.errors import MissingPart, UnknownName
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ NAME: Final = "minilm"
 
 
 @cache
-def named(name: str) -> Embeddings:
+def local_embeddings(name: str) -> Embeddings:
     """Return the local embedding model of a name, or raise UnknownName."""
     if name != NAME:
         raise UnknownName("local embedding model", name, [NAME])
@@ -58,12 +58,12 @@ class MiniLm(Embeddings):
 
     def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         if self._sentences is None:
-            with LOADING:
-                self._sentences = _loaded()
+            with LOAD_LOCK:
+                self._sentences = _load()
         return self._sentences.embed(texts)
 
 
-def _loaded() -> Sentences:
+def _load() -> Sentences:
     try:
         from apprentice.models.sentences import Sentences
     except ImportError as error:

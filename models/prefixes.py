@@ -14,7 +14,7 @@ _WORTHWHILE: Final = 16
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _Entry:
     """One conversation: whose network, its tokens (four bytes each), and its cache."""
 
     network: str
@@ -35,19 +35,19 @@ class Prefixes:
     ) -> None:
         self._max_conversations = max_conversations
         self._max_bytes = max_bytes
-        self._kept: list[_Kept] = []
+        self._entries: list[_Entry] = []
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def keep(self, network: str, tokens: Sequence[int], cache: Any) -> None:
         """Keep a conversation for its next turn; its cache holds exactly these tokens."""
-        self._kept.append(_Kept(network, _packed(tokens), cache))
-        while self._kept and (
-            len(self._kept) > self._max_conversations
-            or sum(kept.cache.nbytes for kept in self._kept) > self._max_bytes
+        self._entries.append(_Entry(network, _pack(tokens), cache))
+        while self._entries and (
+            len(self._entries) > self._max_conversations
+            or sum(entry.cache.nbytes for entry in self._entries) > self._max_bytes
         ):
-            self._kept.pop(0)
+            self._entries.pop(0)
 
     def take(self, network: str, tokens: Sequence[int]) -> Any | None:
         """Return a cache of the longest known beginning of a conversation, short of its end.
@@ -55,18 +55,19 @@ class Prefixes:
         A conversation that goes on takes its own cache; one that only begins like another gets
         a copy of the common part, so that the other can go on too.
         """
-        wanted = _packed(tokens[:-1])
-        candidates = [kept for kept in self._kept if kept.network == network]
+        packed_tokens = _pack(tokens[:-1])
+        candidates = [entry for entry in self._entries if entry.network == network]
         if not candidates:
             return None
-        shared = [_common(kept.tokens, wanted) for kept in candidates]
-        common = max(shared)
-        ranked = zip(shared, candidates, strict=True)
+        lengths = [_common(entry.tokens, packed_tokens) for entry in candidates]
+        common = max(lengths)
+        pairs = zip(lengths, candidates, strict=True)
         best = min(
-            (kept for length, kept in ranked if length == common), key=lambda kept: len(kept.tokens)
+            (entry for length, entry in pairs if length == common),
+            key=lambda entry: len(entry.tokens),
         )
         if common == len(best.tokens):
-            self._kept.remove(best)
+            self._entries.remove(best)
             return best.cache
         length = common // _SIZE
         return best.cache.prefix(length) if length >= _WORTHWHILE else None
@@ -75,7 +76,7 @@ class Prefixes:
 _SIZE: Final = array("i").itemsize
 
 
-def _packed(tokens: Sequence[int]) -> bytes:
+def _pack(tokens: Sequence[int]) -> bytes:
     return array("i", tokens).tobytes()
 
 

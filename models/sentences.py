@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 MAX_TOKENS: Final = 256
 _BATCH: Final = 32
-_KEPT: Final = 1_024
+_CACHE_SIZE: Final = 1_024
 
 
 class Sentences:
@@ -41,13 +41,13 @@ class Sentences:
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
             fresh.update(zip(batch, self._run(batch), strict=True))
-        found = [fresh.get(text) or self._vectors[text] for text in texts]
-        for text, vector in zip(texts, found, strict=True):
+        vectors = [fresh.get(text) or self._vectors[text] for text in texts]
+        for text, vector in zip(texts, vectors, strict=True):
             self._vectors[text] = vector
             self._vectors.move_to_end(text)
-        while len(self._vectors) > _KEPT:
+        while len(self._vectors) > _CACHE_SIZE:
             self._vectors.popitem(last=False)
-        return found
+        return vectors
 
     def _run(self, texts: list[str]) -> list[list[float]]:
         """Average the token vectors of each text, padding left out, and scale to length 1."""

@@ -29,9 +29,9 @@ from transformers.utils import logging
 
 from apprentice.models.fit import check_fit
 from apprentice.models.llama import Llama, is_plain
-from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import check_adapter
 from apprentice.models.toolcalls import plain_turns
+from apprentice.models.transformers_workarounds import ignore_deprecated_attribute
 from apprentice.state.errors import BrokenData
 
 MAX_ADAPTERS: Final = 8
@@ -136,14 +136,14 @@ class Words:
     ) -> list[int]:
         """Return the tokens of a conversation, up to where the next answer begins."""
         turns = [dict(message) for message in messages]
-        encoded: Any = self._tokenizer.apply_chat_template(
+        ids: Any = self._tokenizer.apply_chat_template(
             turns if self._in_template else plain_turns(turns, tools),
             tools=[dict(tool) for tool in tools] if tools and self._in_template else None,
             add_generation_prompt=True,
             tokenize=True,
             return_dict=False,
         )
-        return list(encoded)
+        return list(ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, tags included."""
@@ -154,7 +154,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Served:
+class Variant:
     """What answers: a network, and its words.
 
     Attributes:
@@ -203,11 +203,11 @@ class Weights:
             torch.set_num_threads(1)
         self._model: PreTrainedModel = model.to(device)
         self.context: int = self._model.config.max_position_embeddings
-        self._adapted: OrderedDict[str, Served] = OrderedDict()
+        self._variants: OrderedDict[str, Variant] = OrderedDict()
         words = Words(self._tokenizer, end_tokens(self._model, self._tokenizer))
-        self._base = Served("", _network(self._model), words)
+        self._base = Variant("", _network(self._model), words)
 
-    def served(self, adapter: Path | None = None) -> Served:
+    def variant(self, adapter: Path | None = None) -> Variant:
         """Return what answers with the adapter in a folder, or with none.
 
         Raises:
@@ -220,29 +220,29 @@ class Weights:
         folder = check_adapter(adapter)
         newest = max(path.stat().st_mtime_ns for path in folder.iterdir())
         key = f"{adapter}@{newest}"
-        if key not in self._adapted:
+        if key not in self._variants:
             check_fit(folder, self.name, self._folder)
-            self._adapted[key] = self._with(key, folder)
-            if len(self._adapted) > MAX_ADAPTERS:
-                self._adapted.popitem(last=False)
-        self._adapted.move_to_end(key)
-        return self._adapted[key]
+            self._variants[key] = self._with(key, folder)
+            if len(self._variants) > MAX_ADAPTERS:
+                self._variants.popitem(last=False)
+        self._variants.move_to_end(key)
+        return self._variants[key]
 
-    def _with(self, key: str, folder: Path) -> Served:
+    def _with(self, key: str, folder: Path) -> Variant:
         """Read an adapter, and its own tokenizer where it brings one."""
         model, words = self._model, self._base.words
         try:
             if not (folder / TOKENIZER).is_file():
-                return Served(key, _network(_adapted(model, folder)), words)
+                return Variant(key, _network(_merge_adapter(model, folder)), words)
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             tokenizer.chat_template = tokenizer.chat_template or self._tokenizer.chat_template
-            network = _network(_adapted(model, folder, tokenizer))
+            network = _network(_merge_adapter(model, folder, tokenizer))
         except _UNREADABLE as error:
             raise BrokenData(
                 f"Adapter {folder.name!r} cannot be used with local:{self.name}: "
                 f"{_first_line(error)}"
             ) from error
-        return Served(key, network, Words(tokenizer, end_tokens(model, tokenizer)))
+        return Variant(key, network, Words(tokenizer, end_tokens(model, tokenizer)))
 
 
 def generator(seed: int | None, tokens: Sequence[int]) -> torch.Generator:
@@ -251,13 +251,13 @@ def generator(seed: int | None, tokens: Sequence[int]) -> torch.Generator:
     The conversation is mixed into the seed: otherwise each turn of an episode would draw the
     same numbers.
     """
-    made = torch.Generator()
+    source = torch.Generator()
     if seed is None:
-        made.seed()
+        source.seed()
     else:
         text = f"{seed}:{','.join(map(str, tokens))}".encode()
-        made.manual_seed(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1)
-    return made
+        source.manual_seed(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1)
+    return source
 
 
 def choose(logits: Tensor, temperatures: Sequence[float], chances: Sequence[Any]) -> list[int]:
@@ -289,28 +289,28 @@ def make_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Non
 
 def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Return the tokens that end a turn."""
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    ends = configured if isinstance(configured, list) else [configured]
+    end_ids = getattr(model.generation_config, "eos_token_id", None)
+    ends = end_ids if isinstance(end_ids, list) else [end_ids]
     return frozenset(token for token in (*ends, tokenizer.eos_token_id) if token is not None)
 
 
-def _adapted(
+def _merge_adapter(
     model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerBase | None = None
 ) -> PreTrainedModel:
     """Return the model with an adapter merged in; all other weights are shared, none changed."""
     from peft import PeftModel
 
-    shared = {
+    memo = {
         id(parameter): nn.Parameter(parameter.data, requires_grad=False)
         for parameter in model.parameters()
     }
-    twin = copy.deepcopy(model, shared)
+    twin = copy.deepcopy(model, memo)
     if tokenizer is not None:
         make_room(twin, tokenizer)
     ignore_deprecated_attribute()
-    adapted = PeftModel.from_pretrained(twin, folder, torch_device=str(model.device))
+    peft_model = PeftModel.from_pretrained(twin, folder, torch_device=str(model.device))
     # A safe merge makes new tensors; the other kind would write into the shared ones.
-    merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
+    merged: PreTrainedModel = peft_model.merge_and_unload(safe_merge=True)
     return merged
 
 

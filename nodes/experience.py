@@ -7,7 +7,7 @@ import asyncio
 from langgraph.runtime import Runtime
 
 from apprentice.memory.experience import Experience, OpenExperience
-from apprentice.memory.experience.opening import installed
+from apprentice.memory.experience.stores import is_installed
 from apprentice.state.context import Context
 from apprentice.workspace import Workspace
 
@@ -23,6 +23,6 @@ async def experience_of(
     context = Context.of(runtime)
     if record_to is None or runtime.store is None or not context.record:
         return None
-    if record_to == workspace.experience and not await asyncio.to_thread(installed):
+    if record_to == workspace.experience and not await asyncio.to_thread(is_installed):
         return None
     return await record_to(context.tenant)

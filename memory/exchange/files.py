@@ -53,7 +53,7 @@ def read_jsonl(path: Path, longest: int = LINE_LIMIT) -> Iterator[Item]:
                 _skip(file, longest)
                 yield Item(f"line {number}", fault=f"It is longer than {longest:,} bytes.")
             elif line.strip():
-                yield _parsed(f"line {number}", line)
+                yield _parse(f"line {number}", line)
 
 
 def read_dataset(folder: Path) -> Iterator[Item]:
@@ -67,18 +67,18 @@ def read_dataset(folder: Path) -> Iterator[Item]:
     """
     library = _library()
     try:
-        found = library.load_from_disk(str(folder))
+        dataset = library.load_from_disk(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BrokenData(
             f"{folder} holds no Hugging Face data set that can be read "
             f"({str(error).splitlines()[0][:200]}). Name a folder that save_to_disk wrote."
         ) from error
-    parts = found if isinstance(found, library.DatasetDict) else {"": found}
+    parts = dataset if isinstance(dataset, library.DatasetDict) else {"": dataset}
     for split, rows in parts.items():
-        named = f"{split} row" if split else "row"
+        prefix = f"{split} row" if split else "row"
         for number, row in enumerate(rows, 1):
-            given = {**row, "split": row.get("split") or split} if split else row
-            yield Item(f"{named} {number}", given)
+            columns = {**row, "split": row.get("split") or split} if split else row
+            yield Item(f"{prefix} {number}", columns)
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -142,11 +142,11 @@ def write_dataset(folder: Path, rows: Path) -> None:
         }
     )
     with TemporaryDirectory() as cache:
-        made = library.Dataset.from_generator(
+        dataset = library.Dataset.from_generator(
             _rows, features=features, gen_kwargs={"path": str(rows)}, cache_dir=cache
         )
         try:
-            made.save_to_disk(str(folder))
+            dataset.save_to_disk(str(folder))
         except OSError as error:
             raise BadInput(
                 f"{folder} cannot be written ({error.strerror}). Name another folder."
@@ -157,7 +157,7 @@ def _rows(path: str) -> Iterator[Any]:
     return (item.row for item in read_jsonl(Path(path)))
 
 
-def _parsed(where: str, line: bytes) -> Item:
+def _parse(where: str, line: bytes) -> Item:
     try:
         return Item(where, json.loads(line.removeprefix(b"\xef\xbb\xbf")))
     except (ValueError, RecursionError) as error:

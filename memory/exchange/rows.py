@@ -36,7 +36,7 @@ _MOST_TRIALS: Final = 1_000_000_000
 _MESSAGES: Final = ("messages", "conversations", "conversation")
 
 
-class Given(BaseModel):
+class RowVerdict(BaseModel):
     """A verdict in a row, and when it was given, in Unix time in seconds."""
 
     model_config = ConfigDict(extra="forbid")
@@ -70,7 +70,7 @@ class ExchangeRow(BaseModel):
     feedback: str = Field(default="", max_length=20_000)
     source: Source = "environment"
     interrupted: bool = False
-    verdicts: tuple[Given, ...] = ()
+    verdicts: tuple[RowVerdict, ...] = ()
     run: str = ""
     trial: int = Field(default=1, ge=1, le=_MOST_TRIALS)
     in_view: InView = InView()
@@ -80,7 +80,7 @@ class ExchangeRow(BaseModel):
     ended_at: Timestamp | None = None
 
 
-class Read(NamedTuple):
+class RowContent(NamedTuple):
     """What a row holds.
 
     Attributes:
@@ -92,11 +92,11 @@ class Read(NamedTuple):
 
     trajectory: Trajectory
     verdicts: tuple[DatedVerdict, ...]
-    said: frozenset[str]
-    beside: tuple[str, ...]
+    named_fields: frozenset[str]
+    extra_columns: tuple[str, ...]
 
 
-def read_row(given: object, tenant: str, environment: str = "") -> Read:
+def read_row(value: object, tenant: str, environment: str = "") -> RowContent:
     """Return the attempt that a row holds.
 
     Args:
@@ -107,25 +107,25 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
     Raises:
         BadInput: if the row cannot be read, or is too large.
     """
-    if not isinstance(given, Mapping):
-        raise BadInput(f"A row is an object, but this is a {type(given).__name__}.")
-    columns = {str(name): value for name, value in given.items() if value is not None}
-    found = [name for name in _MESSAGES if name in columns]
-    if len(found) != 1:
+    if not isinstance(value, Mapping):
+        raise BadInput(f"A row is an object, but this is a {type(value).__name__}.")
+    columns = {str(name): cell for name, cell in value.items() if cell is not None}
+    message_columns = [name for name in _MESSAGES if name in columns]
+    if len(message_columns) != 1:
         raise BadInput(
-            f"The row has {' and '.join(found) or 'no messages'}; it takes one list of messages, "
-            "in a column 'messages'."
+            f"The row has {' and '.join(message_columns) or 'no messages'}. Give it one list of "
+            "messages, in a column 'messages'."
         )
-    messages = read_messages(columns.pop(found[0]))
+    messages = read_messages(columns.pop(message_columns[0]))
     if reason := flaw(columns):
         raise BadInput(f"The row cannot be kept: {reason}.")
-    row = _validated(columns)
+    row = _validate(columns)
     if row.schema_version != SCHEMA_VERSION:
         raise BadInput(
             f"The row has schema version {row.schema_version}, but {SCHEMA_VERSION} is read. Use "
             "the version of Apprentice that wrote it."
         )
-    beside = dict(row.model_extra or {})
+    extra_columns = dict(row.model_extra or {})
     opening = next((text_of(message) for message in messages if message.type == "human"), "")
     instruction = row.instruction or opening[:20_000]
     task = Task(
@@ -134,7 +134,7 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
         instruction=instruction,
         kind=row.kind,
         split=row.split,
-        metadata={**beside, **row.metadata},
+        metadata={**extra_columns, **row.metadata},
     )
     trajectory = as_stored(
         Trajectory(
@@ -143,16 +143,18 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
             task=task,
             messages=messages,
             verdict=_verdict(row),
-            **{name: getattr(row, name) for name in _KEPT},
+            **{name: getattr(row, name) for name in _SAME_NAMES},
         )
     )
     verdicts = tuple(DatedVerdict(verdict=each.verdict, at=each.at) for each in row.verdicts)
-    return Read(trajectory, verdicts, _said(row, environment), tuple(sorted(beside)))
+    return RowContent(
+        trajectory, verdicts, _named_fields(row, environment), tuple(sorted(extra_columns))
+    )
 
 
-def write_row(kept: StoredAttempt) -> dict[str, Any]:
+def write_row(stored: StoredAttempt) -> dict[str, Any]:
     """Return a remembered attempt as a row, without its tenant."""
-    attempt = kept.trajectory
+    attempt = stored.trajectory
     task, verdict = attempt.task, attempt.verdict
     return {
         "schema_version": SCHEMA_VERSION,
@@ -162,22 +164,22 @@ def write_row(kept: StoredAttempt) -> dict[str, Any]:
         **task.model_dump(mode="json", include={"instruction", "kind", "split", "metadata"}),
         "messages": [write_message(message) for message in attempt.messages],
         **verdict.model_dump(mode="json"),
-        "verdicts": [judged.model_dump(mode="json") for judged in kept.verdicts],
-        **attempt.model_dump(mode="json", include=set(_KEPT)),
+        "verdicts": [each.model_dump(mode="json") for each in stored.verdicts],
+        **attempt.model_dump(mode="json", include=set(_SAME_NAMES)),
     }
 
 
-_KEPT: Final = ("run", "trial", "in_view", "model", "adapter", "usage", "ended_at")
+_SAME_NAMES: Final = ("run", "trial", "in_view", "model", "adapter", "usage", "ended_at")
 
 
-_OF_TASK: Final = {
+_TASK_FIELDS: Final = {
     "environment": "environment",
     "task": "id",
     **{name: name for name in ("instruction", "kind", "split")},
 }
 
 
-def _validated(columns: Mapping[str, Any]) -> ExchangeRow:
+def _validate(columns: Mapping[str, Any]) -> ExchangeRow:
     try:
         return ExchangeRow.model_validate(columns)
     except ValidationError as error:
@@ -187,15 +189,17 @@ def _validated(columns: Mapping[str, Any]) -> ExchangeRow:
         raise BadInput(f"Its column {where!r} cannot be read: {reason}.") from error
 
 
-def _said(row: ExchangeRow, environment: str) -> frozenset[str]:
+def _named_fields(row: ExchangeRow, environment: str) -> frozenset[str]:
     """Return the fields of its task that a row names, or whoever imports it for all rows."""
-    named = {field for column, field in _OF_TASK.items() if column in row.model_fields_set}
-    empty = {field for column, field in _OF_TASK.items() if not getattr(row, column)}
-    return frozenset((named - empty) | ({"environment"} if environment else set()))
+    named_columns = {
+        field for column, field in _TASK_FIELDS.items() if column in row.model_fields_set
+    }
+    empty = {field for column, field in _TASK_FIELDS.items() if not getattr(row, column)}
+    return frozenset((named_columns - empty) | ({"environment"} if environment else set()))
 
 
 def _verdict(row: ExchangeRow) -> Verdict:
     if row.verdicts:
-        return max(row.verdicts, key=lambda judged: judged.at).verdict
-    said = row.model_dump(include=set(Verdict.model_fields))
-    return Verdict.model_validate(said)
+        return max(row.verdicts, key=lambda row_verdict: row_verdict.at).verdict
+    fields = row.model_dump(include=set(Verdict.model_fields))
+    return Verdict.model_validate(fields)

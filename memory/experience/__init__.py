@@ -52,7 +52,7 @@ class Experience(Protocol):
             BadInput: no such trajectory is kept, or the time cannot be.
         """
 
-    async def reflect(self, trajectory: str, lesson: str) -> None:
+    async def reflect(self, trajectory: str, reflection: str) -> None:
         """Keep what was learned from a kept failure, to be recalled for similar tasks."""
 
     async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
@@ -72,7 +72,7 @@ class Experience(Protocol):
         environment: str = "",
         kind: str = "",
         outcome: OutcomeFilter | None = None,
-        unread: Callable[[BrokenData], None] = lambda error: None,
+        on_unreadable: Callable[[BrokenData], None] = lambda error: None,
     ) -> AsyncIterator[StoredAttempt]:
         """Iterate over what is kept, held-out splits and what has no verdict included.
 

@@ -19,16 +19,23 @@ import qdrant_edge as qdrant
 from apprentice.memory.experience.engine import (
     DENSE,
     KEYWORDS,
-    MOMENT,
     RANKING,
     SPARSE,
+    TIME,
     Hit,
     Page,
     Point,
     Sparse,
     Where,
 )
-from apprentice.memory.experience.folder import HALF_MADE, MARK, SHARD, layout_of, let_go, locked
+from apprentice.memory.experience.folder import (
+    HALF_MADE,
+    MARK,
+    SHARD,
+    layout_of,
+    release_lock,
+    take_lock,
+)
 from apprentice.memory.experience.layout import Layout
 from apprentice.state.errors import BrokenData
 
@@ -55,7 +62,7 @@ class EdgeEngine:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="experience")
 
     @classmethod
-    def opened(cls, folder: Path, embedding: str, dimension: Callable[[], int]) -> Self:
+    def open(cls, folder: Path, embedding: str, dimension: Callable[[], int]) -> Self:
         """Open a folder, or make it; blocks.
 
         Args:
@@ -68,7 +75,7 @@ class EdgeEngine:
             BrokenData: it is damaged, not a memory, or one of another schema or embedding.
         """
         shard = folder / SHARD
-        lock = locked(folder)
+        lock = take_lock(folder)
         try:
             if not shard.exists():
                 _create(shard, Layout(embedding=embedding, dimension=dimension()))
@@ -76,7 +83,7 @@ class EdgeEngine:
             layout.expect(embedding, f"The experience memory {folder}")
             return cls(_load(shard), layout, lock, folder)
         except BaseException:
-            let_go(folder, lock)
+            release_lock(folder, lock)
             raise
 
     @property
@@ -88,15 +95,15 @@ class EdgeEngine:
         """Add the points whose id is new; leave those that are known."""
         await self._run(lambda: self._shard.update(_insertion(points)))
 
-    async def known(self, ids: Sequence[str]) -> set[str]:
+    async def stored_ids(self, ids: Sequence[str]) -> set[str]:
         """Return which of these ids there are."""
-        found = await self._run(lambda: self._shard.retrieve(list(ids), False, False))
-        return {str(record.id) for record in found}
+        records = await self._run(lambda: self._shard.retrieve(list(ids), False, False))
+        return {str(record.id) for record in records}
 
     async def fetch(self, ids: Sequence[str]) -> list[Hit]:
         """Return the points of these ids that there are, with all that they have."""
-        found = await self._run(lambda: self._shard.retrieve(list(ids), True, [DENSE]))
-        return [_hit(record, 0.0) for record in found]
+        records = await self._run(lambda: self._shard.retrieve(list(ids), True, [DENSE]))
+        return [_hit(record, 0.0) for record in records]
 
     async def nearest(
         self,
@@ -107,7 +114,7 @@ class EdgeEngine:
         dense: bool = False,
     ) -> list[list[Hit]]:
         """Return for each vector the nearest points."""
-        wanted = [
+        requests = [
             qdrant.QueryRequest(
                 limit=limit,
                 query=_nearest(vector),
@@ -119,34 +126,34 @@ class EdgeEngine:
         ]
         # One after the other: that takes two thirds of what the engine's batches take.
         return await self._run(
-            lambda: self._with_fields([self._shard.query(query) for query in wanted], dense)
+            lambda: self._with_fields([self._shard.query(query) for query in requests], dense)
         )
 
     async def latest(self, where: Where, limit: int) -> list[Hit]:
         """Return the points with the highest moment."""
-        wanted = qdrant.QueryRequest(
+        request = qdrant.QueryRequest(
             limit=limit,
-            query=qdrant.OrderBy(MOMENT, qdrant.Direction.Desc),
+            query=qdrant.OrderBy(TIME, qdrant.Direction.Desc),
             filter=_filter(where),
             with_payload=_RANKING,
         )
-        found = await self._run(lambda: self._shard.query(wanted))
-        return [_hit(point, 0.0) for point in found]
+        points = await self._run(lambda: self._shard.query(request))
+        return [_hit(point, 0.0) for point in points]
 
     async def page(
         self, where: Where, limit: int, after: str | None, fields: Sequence[str] = ()
     ) -> Page:
         """Return points in the order of their ids."""
-        wanted = qdrant.ScrollRequest(
+        request = qdrant.ScrollRequest(
             offset=after,
             limit=limit,
             filter=_filter(where),
             with_payload=list(fields) or True,
             with_vector=False,
         )
-        found, following = await self._run(lambda: self._shard.scroll(wanted))
-        hits = [Hit(str(record.id), 0.0, record.payload or {}) for record in found]
-        return Page(hits, None if following is None else str(following))
+        records, next_id = await self._run(lambda: self._shard.scroll(request))
+        hits = [Hit(str(record.id), 0.0, record.payload or {}) for record in records]
+        return Page(hits, None if next_id is None else str(next_id))
 
     async def change(self, where: Where, payload: Mapping[str, Any], key: str = "") -> None:
         """Set fields of points."""
@@ -162,8 +169,8 @@ class EdgeEngine:
 
     async def count(self, where: Where) -> int:
         """Return how many points there are."""
-        wanted = qdrant.CountRequest(exact=True, filter=_filter(where))
-        return await self._run(lambda: self._shard.count(wanted))
+        request = qdrant.CountRequest(exact=True, filter=_filter(where))
+        return await self._run(lambda: self._shard.count(request))
 
     async def optimize(self) -> None:
         """Build the indexes anew; the whole process stands still meanwhile."""
@@ -173,15 +180,15 @@ class EdgeEngine:
         """Let go of the folder."""
         await self._run(self._shard.close)
         self._thread.shutdown()
-        let_go(self._folder, self._lock)
+        release_lock(self._folder, self._lock)
 
     def _with_fields(
         self, rankings: Sequence[Sequence[qdrant.ScoredPoint]], dense: bool
     ) -> list[list[Hit]]:
         """Read what ranks the points, once for those that several rankings found; blocks."""
         ids = list({point.id: None for points in rankings for point in points})
-        found = self._shard.retrieve(ids, _RANKING, [DENSE] if dense else False)
-        fields = {record.id: _hit(record, 0.0) for record in found}
+        records = self._shard.retrieve(ids, _RANKING, [DENSE] if dense else False)
+        fields = {record.id: _hit(record, 0.0) for record in records}
         return [
             [fields[point.id]._replace(score=point.score) for point in points]
             for points in rankings
@@ -197,13 +204,13 @@ def _create(shard: Path, layout: Layout) -> None:
     half_made = shard.with_name(HALF_MADE)
     shutil.rmtree(half_made, ignore_errors=True)
     half_made.mkdir()
-    made = qdrant.EdgeShard.create(str(half_made), _config(layout.dimension))
+    empty_shard = qdrant.EdgeShard.create(str(half_made), _config(layout.dimension))
     for name in KEYWORDS:
         keyword = qdrant.KeywordIndexParams(is_tenant=name == "tenant")
-        made.update(qdrant.UpdateOperation.create_field_index(name, keyword))
+        empty_shard.update(qdrant.UpdateOperation.create_field_index(name, keyword))
     number = qdrant.PayloadSchemaType.Float
-    made.update(qdrant.UpdateOperation.create_field_index(MOMENT, number))
-    made.close()
+    empty_shard.update(qdrant.UpdateOperation.create_field_index(TIME, number))
+    empty_shard.close()
     (half_made / MARK).write_text(layout.model_dump_json())
     half_made.rename(shard)
 
@@ -230,8 +237,8 @@ def _config(dimension: int) -> qdrant.EdgeConfig:
 
 
 def _insertion(points: Sequence[Point]) -> qdrant.UpdateOperation:
-    made = [qdrant.Point(point.id, _vectors(point), point.payload) for point in points]
-    return qdrant.UpdateOperation.upsert_points(made, None, qdrant.UpdateMode.InsertOnly)
+    structs = [qdrant.Point(point.id, _vectors(point), point.payload) for point in points]
+    return qdrant.UpdateOperation.upsert_points(structs, None, qdrant.UpdateMode.InsertOnly)
 
 
 def _vectors(point: Point) -> dict[str, Any]:

@@ -19,7 +19,7 @@ KEYWORDS: Final = (
 """Fields that points are found by, all of them indexed."""
 RANKING: Final = ("point", "trajectory", "task", "outcome", "score", "turns")
 """Fields that candidates are chosen by."""
-MOMENT: Final = "at"
+TIME: Final = "at"
 """The one field that points are ordered by: Unix time in seconds."""
 
 
@@ -76,7 +76,7 @@ class SearchEngine(Protocol):
     async def insert(self, points: Sequence[Point]) -> None:
         """Add the points whose id is new, all or none of them; leave those that are known."""
 
-    async def known(self, ids: Sequence[str]) -> set[str]:
+    async def stored_ids(self, ids: Sequence[str]) -> set[str]:
         """Return which of these ids there are."""
 
     async def fetch(self, ids: Sequence[str]) -> list[Hit]:

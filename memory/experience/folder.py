@@ -27,7 +27,7 @@ _HOLDER: Final = "holder"
 _KNOWN: Final = {SHARD, HALF_MADE, REPLACED, _LOCK, f"{_LOCK}-journal", _HOLDER}
 
 
-def locked(folder: Path) -> sqlite3.Connection:
+def take_lock(folder: Path) -> sqlite3.Connection:
     """Take a folder's lock, and make the folder if there is none; blocks on files.
 
     Raises:
@@ -55,7 +55,7 @@ def locked(folder: Path) -> sqlite3.Connection:
     return lock
 
 
-def let_go(folder: Path, lock: sqlite3.Connection) -> None:
+def release_lock(folder: Path, lock: sqlite3.Connection) -> None:
     """Let others open a folder."""
     (folder / _HOLDER).unlink(missing_ok=True)
     lock.close()

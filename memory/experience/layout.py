@@ -24,8 +24,8 @@ class Layout(Noun):
     def read(cls, text: str, what: str) -> Self:
         """Read a layout; `what` names the memory in errors."""
         try:
-            found = json.loads(text)
-            version = found["schema_version"]
+            fields = json.loads(text)
+            version = fields["schema_version"]
         except (ValueError, TypeError, KeyError) as error:
             raise BrokenData(
                 f"{what} does not say how it is laid out. Restore it from a backup, or move it "
@@ -37,7 +37,7 @@ class Layout(Noun):
                 f"{LAYOUT_VERSION}. Export it with the version that wrote it, and import that."
             )
         try:
-            return cls.model_validate(found)
+            return cls.model_validate(fields)
         except ValidationError as error:
             raise BrokenData(f"{what} is laid out in a way that cannot be read: {error}") from error
 

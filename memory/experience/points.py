@@ -19,7 +19,7 @@ from langchain_core.messages import AnyMessage
 from pydantic import ValidationError
 from qdrant_edge import Bm25
 
-from apprentice.memory.experience.engine import MOMENT, Point, Sparse
+from apprentice.memory.experience.engine import TIME, Point, Sparse
 from apprentice.state.errors import BrokenData
 from apprentice.state.experience import RECALLABLE, DatedVerdict, OutcomeFilter, StoredAttempt
 from apprentice.state.nouns import (
@@ -106,33 +106,33 @@ def steps(trajectory: Trajectory, now: float) -> list[Draft]:
     return [
         Draft(
             id=point_id(trajectory.tenant, "step", trajectory.id, number),
-            text=moment(trajectory.task, text_of(seen)),
+            text=step_subject(trajectory.task, text_of(observation)),
             payload={
-                **_shared("step", trajectory, now),
-                "shown": transcript([seen, done]),
+                **_common_fields("step", trajectory, now),
+                "shown": transcript([observation, action]),
             },
         )
-        for number, (seen, done) in enumerate(_useful(trajectory.messages)[:_STEPS])
+        for number, (observation, action) in enumerate(_useful(trajectory.messages)[:_STEPS])
     ]
 
 
-def standing(kind: Kind, trajectory: Trajectory) -> dict[str, Any]:
+def verdict_fields(kind: Kind, trajectory: Trajectory) -> dict[str, Any]:
     """Return what a point carries of its trajectory's latest verdict.
 
     What may never be recalled, because its split is held out, stands on no shelf.
     """
-    ended, task = outcome(trajectory.verdict), trajectory.task
+    result, task = outcome(trajectory.verdict), trajectory.task
     held_out = task.split != RECALLABLE
-    place = "" if held_out else shelf(trajectory.tenant, kind, task.environment, ended)
-    return {"shelf": place, "outcome": ended, "duplicate": "no"}
+    place = "" if held_out else shelf(trajectory.tenant, kind, task.environment, result)
+    return {"shelf": place, "outcome": result, "duplicate": "no"}
 
 
-def reflection(trajectory: Trajectory, lesson: str, now: float) -> Draft:
+def reflection_draft(trajectory: Trajectory, text: str, now: float) -> Draft:
     """Return the point of what was learned from an attempt."""
     return Draft(
-        id=point_id(trajectory.tenant, "reflection", trajectory.id, lesson),
+        id=point_id(trajectory.tenant, "reflection", trajectory.id, text),
         text=subject(trajectory.task, trajectory.messages),
-        payload={**_shared("reflection", trajectory, now), "shown": lesson},
+        payload={**_common_fields("reflection", trajectory, now), "shown": text},
     )
 
 
@@ -142,47 +142,51 @@ def subject(task: Task, messages: Sequence[AnyMessage] = ()) -> str:
     return (task.instruction or next(opening, "") or task.id)[:_EMBEDDED]
 
 
-def moment(task: Task, observation: str) -> str:
+def step_subject(task: Task, observation: str) -> str:
     """Return what a moment within a task is about."""
     return f"{task.instruction}\n{observation}"[-_EMBEDDED:]
 
 
-def remembered(attempt: Mapping[str, Any], kept: Mapping[str, Any]) -> StoredAttempt:
+def read_attempt(attempt: Mapping[str, Any], document_payload: Mapping[str, Any]) -> StoredAttempt:
     """Read a trajectory and its verdicts back from the payloads of its attempt and document."""
-    trajectory = document(kept)
+    trajectory = document(document_payload)
     try:
         # Of two that came in the same moment, every reader takes the same for the later.
-        given = [DatedVerdict.model_validate(each) for _, each in sorted(attempt[VERDICTS].items())]
+        verdicts = [
+            DatedVerdict.model_validate(each) for _, each in sorted(attempt[VERDICTS].items())
+        ]
     except ValidationError as error:
         raise _unreadable(attempt, error) from error
-    history = sorted(given, key=lambda judged: judged.at)
+    history = sorted(verdicts, key=lambda dated_verdict: dated_verdict.at)
     latest = history[-1].verdict if history else trajectory.verdict
     return StoredAttempt(
         trajectory=trajectory.model_copy(update={"verdict": latest}), verdicts=tuple(history)
     )
 
 
-def document(kept: Mapping[str, Any]) -> Trajectory:
+def document(payload: Mapping[str, Any]) -> Trajectory:
     """Read a trajectory, with its first verdict, back from the payload of its document."""
     try:
-        return Trajectory.model_validate_json(kept[DOCUMENT])
+        return Trajectory.model_validate_json(payload[DOCUMENT])
     except ValidationError as error:
-        raise _unreadable(kept, error) from error
+        raise _unreadable(payload, error) from error
 
 
-def shown(kept: Mapping[str, Any]) -> str:
+def document_text(payload: Mapping[str, Any]) -> str:
     """Return the transcript that the payload of a document holds.
 
     Plain texts are taken as they are: making messages of them first is what recalling would
     otherwise spend a sixth of its time on.
     """
     try:
-        said = [(each["type"], each["content"]) for each in json.loads(kept[DOCUMENT])["messages"]]
+        turns = [
+            (each["type"], each["content"]) for each in json.loads(payload[DOCUMENT])["messages"]
+        ]
     except (ValueError, LookupError, TypeError):
-        said = []
-    if said and all(isinstance(text, str) for _, text in said):
-        return render_turns(said)
-    return transcript(document(kept).messages)
+        turns = []
+    if turns and all(isinstance(text, str) for _, text in turns):
+        return render_turns(turns)
+    return transcript(document(payload).messages)
 
 
 def _unreadable(payload: Mapping[str, Any], error: ValidationError) -> BrokenData:
@@ -192,9 +196,13 @@ def _unreadable(payload: Mapping[str, Any], error: ValidationError) -> BrokenDat
     )
 
 
-def judged(given: DatedVerdict) -> dict[str, Any]:
+def verdict_entry(dated_verdict: DatedVerdict) -> dict[str, Any]:
     """Return a verdict as an entry of its trajectory's history."""
-    return {digest(given.verdict.model_dump(), given.at): given.model_dump(mode="json")}
+    return {
+        digest(dated_verdict.verdict.model_dump(), dated_verdict.at): dated_verdict.model_dump(
+            mode="json"
+        )
+    }
 
 
 def sparse(text: str, *, query: bool = False) -> Sparse:
@@ -204,7 +212,7 @@ def sparse(text: str, *, query: bool = False) -> Sparse:
     return Sparse(list(vector.indices), list(vector.values))
 
 
-def finished(draft: Draft, vectors: Mapping[str, list[float]]) -> Point:
+def with_vectors(draft: Draft, vectors: Mapping[str, list[float]]) -> Point:
     """Return a draft with the vectors of its text."""
     if draft.text is None:
         return Point(draft.id, draft.payload)
@@ -217,18 +225,20 @@ def _bm25() -> Bm25:
 
 
 def _attempt(trajectory: Trajectory, now: float) -> Draft:
-    known = trajectory.verdict != Verdict()
+    has_verdict = trajectory.verdict != Verdict()
     turns = [message for message in trajectory.messages if message.type == "ai"]
     return Draft(
         id=attempt_id(trajectory.tenant, trajectory.id),
         text=subject(trajectory.task, trajectory.messages),
         payload={
-            **_shared("attempt", trajectory, now),
+            **_common_fields("attempt", trajectory, now),
             "score": trajectory.verdict.score,
             "turns": len(turns),
             "gist": " ".join(digest(text_of(turn))[:8] for turn in turns),
             "exemplars": list(trajectory.in_view.exemplars),
-            VERDICTS: judged(DatedVerdict(verdict=trajectory.verdict, at=now)) if known else {},
+            VERDICTS: verdict_entry(DatedVerdict(verdict=trajectory.verdict, at=now))
+            if has_verdict
+            else {},
         },
     )
 
@@ -245,7 +255,7 @@ def _document(trajectory: Trajectory) -> Draft:
     )
 
 
-def _shared(kind: Kind, trajectory: Trajectory, now: float) -> dict[str, Any]:
+def _common_fields(kind: Kind, trajectory: Trajectory, now: float) -> dict[str, Any]:
     """Return what every point of a trajectory carries that is searched for."""
     task = trajectory.task
     about = task.model_copy(update={"instruction": task.instruction[:_EMBEDDED], "metadata": {}})
@@ -257,20 +267,20 @@ def _shared(kind: Kind, trajectory: Trajectory, now: float) -> dict[str, Any]:
         "task": task_key(task),
         "type": task.kind,
         "split": task.split,
-        **standing(kind, trajectory),
-        MOMENT: trajectory.ended_at if trajectory.ended_at is not None else now,
+        **verdict_fields(kind, trajectory),
+        TIME: trajectory.ended_at if trajectory.ended_at is not None else now,
         "about": json.dumps(about.model_dump(mode="json")),
     }
 
 
 def _useful(messages: Sequence[AnyMessage]) -> list[tuple[AnyMessage, AnyMessage]]:
     """Pair each turn that changed something with what was seen before it."""
-    spoken = [message for message in messages if message.type != "system"]
-    found: list[tuple[AnyMessage, AnyMessage]] = []
-    for place, (seen, done) in enumerate(pairwise(spoken)):
-        if done.type != "ai" or seen.type == "ai":
+    conversation = [message for message in messages if message.type != "system"]
+    pairs: list[tuple[AnyMessage, AnyMessage]] = []
+    for place, (observation, action) in enumerate(pairwise(conversation)):
+        if action.type != "ai" or observation.type == "ai":
             continue
-        answer = text_of(spoken[place + 2]) if place + 2 < len(spoken) else ""
-        if answer != text_of(seen) and not answer.startswith(_UNCHANGED):
-            found.append((seen, done))
-    return found
+        answer = text_of(conversation[place + 2]) if place + 2 < len(conversation) else ""
+        if answer != text_of(observation) and not answer.startswith(_UNCHANGED):
+            pairs.append((observation, action))
+    return pairs

@@ -18,7 +18,7 @@ RRF_K: Final = 60
 Vectors = Sequence[Sequence[float]]
 
 
-def fused(rankings: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def fuse(rankings: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Fuse rankings: each item's score, the best first, 1 for one that is first everywhere.
 
     What scores alike in a ranking shares its rank there, so that no engine's order of equals
@@ -43,8 +43,8 @@ def _ranks(ranking: Mapping[str, float]) -> dict[str, int]:
     """Return each item's rank: one more than there are items with a higher score."""
     ranks: dict[str, int] = {}
     before, first = inf, 0
-    ordered = sorted(ranking.items(), key=lambda pair: -pair[1])
-    for place, (item, score) in enumerate(ordered, 1):
+    by_score = sorted(ranking.items(), key=lambda pair: -pair[1])
+    for place, (item, score) in enumerate(by_score, 1):
         if (certain := plain(score)) != before:
             before, first = certain, place
         ranks[item] = first
@@ -72,18 +72,18 @@ def diverse(relevance: Sequence[float], vectors: Vectors, diversity: float) -> l
     worth = np.asarray(relevance, dtype=np.float32) * (1 - diversity)
     repeats = np.zeros(len(vectors), dtype=np.float32)
     open_ = np.ones(len(vectors), dtype=bool)
-    chosen: list[int] = []
+    order: list[int] = []
     for _ in range(len(vectors)):
         gains = np.where(open_, worth - diversity * repeats, -np.inf)
         place = int(np.argmax(gains))
-        chosen.append(place)
+        order.append(place)
         open_[place] = False
         repeats = np.maximum(repeats, units @ units[place])
-    return chosen
+    return order
 
 
 def _unit(vectors: Vectors) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     rows = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: np.ndarray[tuple[int, int], np.dtype[np.float32]] = rows / np.maximum(lengths, 1e-12)
-    return scaled
+    units: np.ndarray[tuple[int, int], np.dtype[np.float32]] = rows / np.maximum(lengths, 1e-12)
+    return units

@@ -9,13 +9,13 @@ from apprentice.memory.experience.engine import RANKING, Hit, SearchEngine, Spar
 from apprentice.memory.experience.points import (
     OUTCOMES,
     Kind,
-    moment,
     shelf,
     sparse,
+    step_subject,
     subject,
     task_key,
 )
-from apprentice.memory.experience.ranking import diverse, fused, plain, similarities
+from apprentice.memory.experience.ranking import diverse, fuse, plain, similarities
 from apprentice.state.experience import How, OutcomeFilter, Query, What
 from apprentice.state.nouns import digest
 
@@ -40,7 +40,7 @@ class Candidate(NamedTuple):
     worth: float
 
 
-def allowed(query: Query, tenant: str) -> Where:
+def recall_filter(query: Query, tenant: str) -> Where:
     """Say what may come back at all; nothing else in the house decides that.
 
     Never another tenant's, never an attempt at the task itself, never a held-out split (which
@@ -49,9 +49,9 @@ def allowed(query: Query, tenant: str) -> Where:
     outcome: OutcomeFilter = "failures" if query.what == "reflections" else query.outcome
     environments = query.environments or (query.task.environment,)
     shelves = [
-        shelf(tenant, _POINTS[query.what], environment, ended)
+        shelf(tenant, _POINTS[query.what], environment, result)
         for environment in environments
-        for ended in OUTCOMES[outcome]
+        for result in OUTCOMES[outcome]
     ]
     kind = query.kind or (query.task.kind if query.how == "type" else "")
     return Where(
@@ -60,10 +60,10 @@ def allowed(query: Query, tenant: str) -> Where:
     )
 
 
-def asked(query: Query) -> str:
+def search_text(query: Query) -> str:
     """Return the text that is looked for."""
     if query.what == "steps":
-        return moment(query.task, query.text)
+        return step_subject(query.task, query.text)
     return query.text or subject(query.task)
 
 
@@ -78,12 +78,12 @@ async def candidates(
         tenant: whose memory.
         vector: of the text that is looked for; empty where meaning is not asked for.
     """
-    where = allowed(query, tenant)
+    where = recall_filter(query, tenant)
     depth = max(_FEWEST, _PER_RESULT * query.limit)
     while True:
-        found, exhausted = await _ranked(engine, query, where, vector, depth)
-        best = list(_one_a_task(found))
-        if exhausted or len(best) >= query.limit or depth >= _MOST:
+        matches, is_complete = await _rank(engine, query, where, vector, depth)
+        best = list(_one_a_task(matches))
+        if is_complete or len(best) >= query.limit or depth >= _MOST:
             break
         depth *= 4  # many attempts at few tasks: look further down
     if not query.diversity or query.how not in BY_MEANING:
@@ -93,33 +93,35 @@ async def candidates(
     return [best[place].hit for place in order]
 
 
-async def _ranked(
+async def _rank(
     engine: SearchEngine, query: Query, where: Where, vector: Sequence[float], depth: int
 ) -> tuple[list[Candidate], bool]:
     """Return candidates in order, and whether there are no more."""
     if query.how == "random":
-        return await _drawn(engine, query, where), True
+        return await _sample(engine, query, where), True
     if query.how == "type":
         hits = await engine.latest(where, depth)
         return [Candidate(hit, 1.0) for hit in hits], len(hits) < depth
     vectors: list[Sequence[float] | Sparse] = [vector] if query.how in BY_MEANING else []
     if query.how != "meaning":
-        vectors.append(sparse(asked(query), query=True))
+        vectors.append(sparse(search_text(query), query=True))
     # Of what was found by words alone, only its vector tells how near it is in meaning.
     dense = bool(vector) and (query.diversity > 0 or query.threshold > 0)
     rankings = await engine.nearest(vectors, where, depth, dense=dense)
     by_id = {hit.id: hit for ranking in rankings for hit in ranking}
-    exhausted = all(len(ranking) < depth for ranking in rankings)
+    is_complete = all(len(ranking) < depth for ranking in rankings)
     if depth < _ALIKE:
         rankings = [_certain(ranking, depth) for ranking in rankings]
-        if not (exhausted or all(len(ranking) >= query.limit for ranking in rankings)):
+        if not (is_complete or all(len(ranking) >= query.limit for ranking in rankings)):
             return [], False
-    ranked = fused([{hit.id: hit.score for hit in ranking} for ranking in rankings])
-    found = [Candidate(by_id[each], worth) for each, worth in ranked.items()]
+    scores = fuse([{hit.id: hit.score for hit in ranking} for ranking in rankings])
+    matches = [Candidate(by_id[each], worth) for each, worth in scores.items()]
     if query.threshold and vector:
-        near = similarities(vector, [candidate.hit.dense for candidate in found])
-        found = [one for one, score in zip(found, near, strict=True) if score >= query.threshold]
-    return found, exhausted
+        near = similarities(vector, [candidate.hit.dense for candidate in matches])
+        matches = [
+            one for one, score in zip(matches, near, strict=True) if score >= query.threshold
+        ]
+    return matches, is_complete
 
 
 def _certain(ranking: list[Hit], depth: int) -> list[Hit]:
@@ -130,7 +132,7 @@ def _certain(ranking: list[Hit], depth: int) -> list[Hit]:
     return [hit for hit in ranking if plain(hit.score) != last]
 
 
-async def _drawn(engine: SearchEngine, query: Query, where: Where) -> list[Candidate]:
+async def _sample(engine: SearchEngine, query: Query, where: Where) -> list[Candidate]:
     """Return everything allowed, in an order fixed by the seed."""
     hits: list[Hit] = []
     after: str | None = None
@@ -144,10 +146,10 @@ async def _drawn(engine: SearchEngine, query: Query, where: Where) -> list[Candi
     return [Candidate(hit, 1.0) for hit in hits]
 
 
-def _one_a_task(found: Iterable[Candidate]) -> Iterator[Candidate]:
+def _one_a_task(matches: Iterable[Candidate]) -> Iterator[Candidate]:
     """Yield one candidate a task, where its first one stands: the best attempt at it."""
     groups: dict[str, list[Candidate]] = {}
-    for candidate in found:
+    for candidate in matches:
         groups.setdefault(candidate.hit.payload["task"], []).append(candidate)
     for group in groups.values():
         if group[0].hit.payload["point"] == "attempt":

@@ -14,9 +14,9 @@ from apprentice.memory.experience.folder import (
     MARK,
     SHARD,
     layout_of,
-    let_go,
-    locked,
+    release_lock,
     replace,
+    take_lock,
 )
 from apprentice.memory.experience.layout import Layout
 from apprentice.state.errors import BadInput, BrokenData, MissingPart
@@ -36,13 +36,13 @@ def save(folder: Path, file: Path) -> None:
     if file.exists():
         raise BadInput(f"{file} exists already. Name a new file for the snapshot.")
     half_made = file.with_name(f"{file.name}.half-made")
-    with _held(folder):  # which also undoes a restoration that was killed
+    with _lock(folder):  # which also undoes a restoration that was killed
         if not (folder / SHARD).exists():
             raise none
         layout_of(folder / SHARD)
         try:
-            with tarfile.open(half_made, "w:gz", compresslevel=1) as made:
-                made.add(folder / SHARD, SHARD)
+            with tarfile.open(half_made, "w:gz", compresslevel=1) as archive:
+                archive.add(folder / SHARD, SHARD)
             half_made.rename(file)
         except OSError as error:
             raise BadInput(f"{file} cannot be written ({error.strerror}). Name another.") from error
@@ -66,7 +66,7 @@ def restore(file: Path, folder: Path, *, over: bool = False) -> None:
     """
     if not file.is_file():
         raise BadInput(f"There is no snapshot {file}. `apprentice memory snapshot FILE` makes one.")
-    with _held(folder):
+    with _lock(folder):
         if (folder / SHARD).exists() and not over:
             raise BadInput(
                 f"There is an experience memory in {folder}. Restore with --replace to lose it, or "
@@ -83,8 +83,8 @@ def restore(file: Path, folder: Path, *, over: bool = False) -> None:
 
 def _unpack(file: Path, folder: Path) -> None:
     try:
-        with tarfile.open(file) as packed:
-            packed.extractall(folder, filter="data")
+        with tarfile.open(file) as archive:
+            archive.extractall(folder, filter="data")
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise BrokenData(
             f"The snapshot {file} cannot be read ({error}). Nothing was changed. Take another one."
@@ -96,9 +96,9 @@ def _unpack(file: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    lock = locked(folder)
+def _lock(folder: Path) -> Iterator[None]:
+    lock = take_lock(folder)
     try:
         yield
     finally:
-        let_go(folder, lock)
+        release_lock(folder, lock)

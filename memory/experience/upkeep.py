@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
-from apprentice.memory.experience.engine import MOMENT, RANKING, SearchEngine, Where
+from apprentice.memory.experience.engine import RANKING, TIME, SearchEngine, Where
 from apprentice.memory.experience.points import SEARCHED
 from apprentice.memory.experience.recall import merit
 from apprentice.state.experience import RECALLABLE, ExperienceReport, Upkeep, Use
@@ -21,7 +21,7 @@ _ALIKE: Final = 0.8
 _PAGE: Final = 1_000
 _AT_ONCE: Final = 500
 _FIELDS: Final = (
-    *RANKING, "split", "gist", "exemplars", "duplicate", MOMENT,
+    *RANKING, "split", "gist", "exemplars", "duplicate", TIME,
 )  # fmt: skip
 
 Payload = dict[str, Any]
@@ -32,7 +32,7 @@ async def room(engine: SearchEngine, tenant: str, capacity: int) -> int:
     return capacity - await engine.count(_points(tenant, "attempt"))
 
 
-async def used(engine: SearchEngine, tenant: str, capacity: int) -> ExperienceReport:
+async def usage_report(engine: SearchEngine, tenant: str, capacity: int) -> ExperienceReport:
     """Report what is kept and how it is used."""
     attempts = await _attempts(engine, tenant)
     uses = _uses(attempts)
@@ -49,8 +49,8 @@ async def used(engine: SearchEngine, tenant: str, capacity: int) -> ExperienceRe
     )
 
 
-async def tidied(
-    engine: SearchEngine, tenant: str, capacity: int, spared: Set[str] = frozenset()
+async def tidy(
+    engine: SearchEngine, tenant: str, capacity: int, exempt: Set[str] = frozenset()
 ) -> Upkeep:
     """Set near-duplicates aside, then let go of the least useful beyond capacity.
 
@@ -71,21 +71,21 @@ async def tidied(
         for names in _in_batches(wrong):
             where = Where({"tenant": [tenant], "trajectory": names, "point": SEARCHED})
             await engine.change(where, {"duplicate": mark})
-    gone = _least_useful(attempts, repeats, len(attempts) - capacity, spared)
-    for names in _in_batches(gone):
+    evictions = _least_useful(attempts, repeats, len(attempts) - capacity, exempt)
+    for names in _in_batches(evictions):
         await engine.delete(Where({"tenant": [tenant], "trajectory": names}))
-    return Upkeep(set_aside=len(repeats - set(gone)), evictions=tuple(gone))
+    return Upkeep(set_aside=len(repeats - set(evictions)), evictions=tuple(evictions))
 
 
 async def _attempts(engine: SearchEngine, tenant: str) -> list[Payload]:
-    found: list[Payload] = []
+    attempts: list[Payload] = []
     after: str | None = None
     while True:
         page = await engine.page(_points(tenant, "attempt"), _PAGE, after, _FIELDS)
-        found += [hit.payload for hit in page.hits]
+        attempts += [hit.payload for hit in page.hits]
         after = page.after
         if after is None:
-            return found
+            return attempts
 
 
 def _points(tenant: str, kind: str) -> Where:
@@ -129,7 +129,7 @@ def _uses(attempts: Iterable[Payload]) -> dict[str, Use]:
 
 
 def _least_useful(
-    attempts: Sequence[Payload], repeats: set[str], excess: int, spared: Set[str]
+    attempts: Sequence[Payload], repeats: set[str], excess: int, exempt: Set[str]
 ) -> list[str]:
     """Return the attempts to let go: repeats, then held-out ones, then what helps least.
 
@@ -143,12 +143,12 @@ def _least_useful(
     def worth(attempt: Payload) -> tuple[bool, bool, float, float, str]:
         name = attempt["trajectory"]
         use = uses.get(name)
-        repeated = name in repeats and attempt["outcome"] != "unknown"
-        recalled = attempt["split"] == RECALLABLE
-        return not repeated, recalled, use.rate if use else 0.5, attempt["at"], name
+        is_repeat = name in repeats and attempt["outcome"] != "unknown"
+        is_recallable = attempt["split"] == RECALLABLE
+        return not is_repeat, is_recallable, use.rate if use else 0.5, attempt["at"], name
 
     order = [attempt["trajectory"] for attempt in sorted(attempts, key=worth)]
-    return [name for name in order if name not in spared][:excess]
+    return [name for name in order if name not in exempt][:excess]
 
 
 def _in_batches(names: Sequence[str]) -> list[Sequence[str]]:

@@ -127,7 +127,7 @@ class _Desk:
         if found := await self._findings.get(_key(index, piece)):
             return found
         # Logged, and killed before what came of it was kept.
-        done = await self.log.recorded(self.state.run_name, index, piece.trajectories)
+        done = await self.log.batch_of(self.state.run_name, index, piece.trajectories)
         return Criticism(counts=OperationCounts(applied=len(done.operations))) if done else None
 
     @property
@@ -159,7 +159,7 @@ class _Desk:
             index=index,
             evidence=piece.trajectories,
             reason=reason(piece, self.attempts),
-            seen=book,
+            shown_rulebook=book,
         )
         rejected = (*parsed.rejections, *refused)
         counts = OperationCounts(

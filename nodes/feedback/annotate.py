@@ -30,7 +30,9 @@ def annotate_in(
         if before:
             judged = before.trajectory.model_copy(update={"verdict": verdict})
             await Showings(runtime.store, tenant, judged.task.environment).add(judged)
-            await Reflections(runtime.store, tenant, judged.task).judged(state.id, verdict.success)
+            await Reflections(runtime.store, tenant, judged.task).apply_verdict(
+                state.id, verdict.success
+            )
             if changed and before.trajectory.verdict.success is None:
                 await notice([judged], runtime, record_to, workspace)
         runtime.stream_writer(

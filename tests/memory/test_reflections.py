@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph.store.base import BaseStore
 
-from apprentice.memory.labels import label, labelled
+from apprentice.memory.labels import label, name_of
 from apprentice.memory.reflections import Reflections
 from apprentice.memory.store import open_store
 from apprentice.state.errors import BrokenData
@@ -87,7 +87,7 @@ def test_labels_are_safe_and_never_shared(one: str, other: str) -> None:
     assert label(one)
     assert not set(label(one)) & set(".%*?[] /")
     assert (label(one) == label(other)) == (one == other)
-    assert labelled(label(one)) == one
+    assert name_of(label(one)) == one
 
 
 async def test_what_a_run_left_can_be_taken_back(store: BaseStore) -> None:

@@ -37,11 +37,11 @@ async def test_the_last_promotion_is_in_force(releases: Releases) -> None:
     assert await releases.current() is None
     for name in ("one", "two"):
         await releases.publish(release(name, name), reason=f"because {name}")
-    assert (await releases.chosen("current")) == (await releases.get("two"))
+    assert (await releases.resolve("current")) == (await releases.get("two"))
     await releases.promote("one", run="undo")
-    assert await releases.chosen("current") == await releases.chosen("one")
+    assert await releases.resolve("current") == await releases.resolve("one")
     await releases.promote("", run="away")
-    assert await releases.current() is await releases.chosen("none") is None
+    assert await releases.current() is await releases.resolve("none") is None
     told = [(each.release, each.reason) for each in await releases.promotions()]
     assert told == [("one", "because one"), ("two", "because two"), ("one", ""), ("", "")]
 
@@ -82,9 +82,9 @@ async def test_a_withdrawn_release_never_runs_again(releases: Releases) -> None:
     await releases.publish(release("bad", "a", "b"))
     await releases.publish(release("good", "b"))
     await releases.withdraw(lambda rule: rule.id == "a", "It was poisoned.")
-    assert (await releases.chosen("current")) == (await releases.get("good"))
+    assert (await releases.resolve("current")) == (await releases.get("good"))
     with pytest.raises(BadInput, match=r"Release bad shows rules .*It was poisoned"):
-        await releases.chosen("bad")
+        await releases.resolve("bad")
 
 
 async def test_each_gate_is_stricter_until_one_publishes(releases: Releases) -> None:

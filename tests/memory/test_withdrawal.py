@@ -16,7 +16,7 @@ from apprentice.memory.reflections import Reflections
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.showings import Showings
-from apprentice.memory.withdrawal import Withdrawn, withdraw
+from apprentice.memory.withdrawal import WithdrawalReport, withdraw
 from apprentice.state.critique import TaskAttempts
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Verdict, trajectory_id
@@ -48,14 +48,14 @@ class House:
         made = Release(id=name, tenant="t", environment=HOME, rules=book.rules, run=name)
         await self.releases.publish(made)
 
-    async def withdraw(self, *names: str, reason: str = "It was poisoned.") -> Withdrawn:
+    async def withdraw(self, *names: str, reason: str = "It was poisoned.") -> WithdrawalReport:
         return await withdraw(self.store, "t", HOME, names, reason)
 
     async def draft(self) -> dict[str, int]:
         return {rule.text: rule.strength for rule in (await self.log.load()).rules}
 
     async def shown(self) -> tuple[str, ...]:
-        current = await self.releases.chosen("current")
+        current = await self.releases.resolve("current")
         return current.texts if current else ()
 
     async def barred(self) -> set[str]:
@@ -94,14 +94,14 @@ async def test_words_that_a_poisoned_transcript_gave_a_rule_are_taken_back(house
     await house.says("EDIT 1: Mugs are put into the fireplace.", "T2")
     await house.release("poisoned")
     done = await house.withdraw("T2")
-    ((before, left),) = done.resting.reductions
+    ((before, left),) = done.dependents.reductions
     assert (before.text, left.text) == (
         "Mugs are put into the fireplace.",
         "Mugs are kept in cabinets.",
     )
     assert await house.draft() == {"Mugs are kept in cabinets.": 2}
     assert await house.shown() == ()
-    assert [rule.text for rule in done.unreleased] == ["Mugs are put into the fireplace."]
+    assert [rule.text for rule in done.rules_left_out] == ["Mugs are put into the fireplace."]
     assert await house.barred() == {"poisoned"}
 
 
@@ -115,10 +115,10 @@ async def test_a_rule_that_was_voted_out_of_the_draft_leaves_the_release_too(hou
     assert list(await house.draft()) == ["Plates go into cabinets."]
     done = await house.withdraw("T1")
     assert await house.shown() == ("Plates go into cabinets.",)
-    assert [rule.text for rule in done.unreleased] == ["Mugs go on the shelf."]
+    assert [rule.text for rule in done.rules_left_out] == ["Mugs go on the shelf."]
     assert await house.barred() == {"old"}
     with pytest.raises(BadInput, match="poisoned"):
-        await house.releases.chosen("old")
+        await house.releases.resolve("old")
 
 
 async def test_what_a_run_under_way_logged_later_goes_by_the_same_withdrawal(house: House) -> None:
@@ -127,7 +127,7 @@ async def test_what_a_run_under_way_logged_later_goes_by_the_same_withdrawal(hou
     await house.says("ADD: Plates go on the bed.", "T1")
     await house.release("late")
     done = await house.withdraw("T1")
-    assert [rule.text for rule in done.resting.alone] == ["Plates go on the bed."]
+    assert [rule.text for rule in done.dependents.alone] == ["Plates go on the bed."]
     assert (await house.draft(), await house.shown()) == ({}, ())
     assert await house.barred() == {"late"}
 
@@ -137,15 +137,17 @@ async def test_the_same_withdrawal_again_changes_nothing(house: House) -> None:
     await house.says("AGREE 1", "T2")
     await house.release("one")
     first = await house.withdraw("T2")
-    assert [(rule.strength, left.strength) for rule, left in first.resting.reductions] == [(3, 2)]
+    assert [(rule.strength, left.strength) for rule, left in first.dependents.reductions] == [
+        (3, 2)
+    ]
     before = await house.log.batches()
     promoted = await house.releases.promotions()
     again = await house.withdraw("T2")
-    assert again.resting.reductions == []
+    assert again.dependents.reductions == []
     assert await house.log.batches() == before
     assert await house.releases.promotions() == promoted
     both = await asyncio.gather(house.withdraw("T1"), house.withdraw("T1"))
-    assert all(done.resting.wordings for done in both)
+    assert all(done.dependents.wordings for done in both)
     assert len(await house.log.batches()) == len(before) + 1
     assert (await house.draft(), await house.shown()) == ({}, ())
 
@@ -193,12 +195,12 @@ async def test_what_was_learned_from_a_transcript_goes_with_it(
         await Showings(store, "t", HOME).add(each.model_copy(update=seen))
     done = await house.withdraw(bad.id, reason="It is private.")
     assert [each.trajectory for each in await Showings(store, "t", HOME).all()] == [good.id]
-    assert (done.attempts, done.reflections, done.stopped) == (1, 1, 1)
+    assert (done.attempts, done.reflections, done.quarantined_operations) == (1, 1, 1)
     lessons = Reflections(store, "t", TASK)
     assert [each.text for each in await lessons.all()] == ["Look up."]
     assert await lessons.solved_by() == ""
     assert await other.solved_by() == good.id
-    assert [each.evidence for each in await house.quarantine.waiting()] == [("T9",)]
+    assert [each.evidence for each in await house.quarantine.to_review()] == [("T9",)]
     assert await transcripts(store) == [good.id]
     untouched = Reflections(store, "t", elsewhere)
     assert len(await untouched.all()) == 2

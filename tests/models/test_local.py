@@ -25,7 +25,7 @@ from apprentice.models import Models
 from apprentice.models.engine import Request, close_all, engine
 from apprentice.models.llama import Llama
 from apprentice.models.names import SHIPPED
-from apprentice.models.weights import Served, Weights, choose, generator
+from apprentice.models.weights import Variant, Weights, choose, generator
 from apprentice.state.errors import (
     BadInput,
     BrokenData,
@@ -110,19 +110,19 @@ def test_an_adapter_shares_every_weight_of_the_layers_that_it_leaves_alone(
 ) -> None:
     weights = Weights("llama", offered.models / "llama")
     base, adapted = (
-        held(weights.served(offered.adapters / name if name else None)) for name in ("", "first")
+        held(weights.variant(offered.adapters / name if name else None)) for name in ("", "first")
     )
     own = {name for name, place in adapted.items() if place != base[name]}
     assert own == {f"{number}.query_key_value" for number in range(3)}
-    again = held(weights.served(offered.adapters / "second"))
+    again = held(weights.variant(offered.adapters / "second"))
     assert {name for name, place in again.items() if place == base[name]} == {
         "embedding", "head", "norm", *(name for name in base if name.endswith("_norm"))
     }  # fmt: skip
 
 
-def held(served: Served) -> dict[str, int]:
+def held(variant: Variant) -> dict[str, int]:
     """Return where each tensor of a network lies in memory, by name."""
-    network: Any = served.network
+    network: Any = variant.network
     tensors = {
         f"{number}.{name}": tensor
         for number, layer in enumerate(network._layers)

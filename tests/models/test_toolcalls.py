@@ -80,7 +80,7 @@ def test_a_template_with_a_place_for_tools_gets_them_there(tmp_path: Path) -> No
     words = tiny.tokenizer()
     words.chat_template = "{{ tools[0].function.name }}|" + tiny.TEMPLATE
     words.save_pretrained(tmp_path)
-    served = Weights("tiny", tmp_path).served().words
+    served = Weights("tiny", tmp_path).variant().words
     tokens = served.encode([{"role": "user", "content": "Hi"}], [TOOL])
     assert served.decode(tokens) == "get_price|<|user|>Hi<|end|><|assistant|>"
 

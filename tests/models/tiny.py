@@ -19,7 +19,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from apprentice.models.loading import ignore_deprecated_attribute
+from apprentice.models.transformers_workarounds import ignore_deprecated_attribute
 
 M = TypeVar("M", bound=PreTrainedModel)
 TEMPLATE = (

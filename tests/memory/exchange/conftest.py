@@ -17,7 +17,7 @@ Opener = Callable[[str], QdrantExperience]
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeEngine]:
     folder = tmp_path_factory.mktemp("memory") / "experience"
-    opened = EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    opened = EdgeEngine.open(folder, "words", lambda: Words.dimension)
     yield opened
     asyncio.run(opened.close())
 

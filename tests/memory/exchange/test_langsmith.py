@@ -187,13 +187,13 @@ async def test_every_run_is_taken_or_refused(
     service.runs.append(run(5, {"numbers": [1, 1]}, None, error="Boom"))
     service.feedback = [feedback(n, "ok", 1) for n in (1, 4)]
     report = await import_attempts(memory, project("helpdesk"))
-    assert (report.rows, report.new, report.unjudged) == (5, 4, 2)
-    (refused,) = report.refused
-    assert refused.where == f"run {UUID(int=5)}"
-    assert refused.reason == "Its inputs (numbers) and outputs (none) hold no conversation."
+    assert (report.rows, report.new, report.without_verdict) == (5, 4, 2)
+    (refusal,) = report.refusals
+    assert refusal.where == f"run {UUID(int=5)}"
+    assert refusal.reason == "Its inputs (numbers) and outputs (none) hold no conversation."
     service.feedback.append(feedback(2, "ok", 0))
     again = await import_attempts(memory, project("helpdesk"))
-    assert (again.known, again.judged, again.new) == (4, 1, 0)
+    assert (again.duplicates, again.verdicts_added, again.new) == (4, 1, 0)
     assert [item.where async for item in project("helpdesk", limit=3)] == [
         f"run {UUID(int=number)}" for number in (1, 2, 3)
     ]

@@ -36,7 +36,7 @@ MESSAGES = st.one_of(
             st.builds(
                 tool_call,
                 name=NAMES,
-                args=st.dictionaries(NAMES, TEXTS | st.integers(), max_size=2),
+                args=st.dictionaries(NAMES, TEXTS | st.integers(-(2**63), 2**63 - 1), max_size=2),
                 id=NAMES,
             ),
             max_size=2,
@@ -101,7 +101,7 @@ def test_what_is_written_is_read_as_it_was(kept: StoredAttempt) -> None:
     written = json.loads(json.dumps(write_row(kept)))
     read = read_row(written, "team")
     assert read.trajectory == kept.trajectory
-    assert (read.verdicts, read.beside) == (kept.verdicts, ())
+    assert (read.verdicts, read.extra_columns) == (kept.verdicts, ())
 
 
 def test_messages_and_an_outcome_are_enough() -> None:
@@ -114,7 +114,7 @@ def test_messages_and_an_outcome_are_enough() -> None:
         metadata={"label": 3},
     )
     assert attempt.verdict == Verdict(success=True)
-    assert read.beside == ("label",)
+    assert read.extra_columns == ("label",)
     again = read_row({"conversations": TALK, "success": None, "label": 3}, "team", "maps")
     assert again.trajectory.id == attempt.id
     assert again.trajectory.verdict == Verdict()
@@ -134,7 +134,7 @@ def test_the_tenant_is_the_one_who_imports() -> None:
     assert read_row(row, "team").trajectory.tenant == "team"
     forged = read_row({**row, "tenant": "other"}, "team")
     assert forged.trajectory.tenant == "team"
-    assert forged.beside == ("tenant",)
+    assert forged.extra_columns == ("tenant",)
 
 
 def test_what_is_written_is_openais_form() -> None:

@@ -28,7 +28,7 @@ Opener = Callable[..., QdrantExperience]
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
     # Opened once, because making the indexes of an empty memory takes longest.
     folder = tmp_path_factory.mktemp("edge") / "experience"
-    engine = EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    engine = EdgeEngine.open(folder, "words", lambda: Words.dimension)
     yield engine
     asyncio.run(engine.close())
 
@@ -44,7 +44,7 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[SearchEngine]:
     local = request.param == "local"
     client = AsyncQdrantClient(":memory:") if local else AsyncQdrantClient(url=SERVER, api_key=key)
     name = f"test-{uuid4()}"
-    made = await ServerEngine.opened(client, "words", _dimension, name)
+    made = await ServerEngine.open(client, "words", _dimension, name)
     yield made
     await client.delete_collection(name)
     await made.close()

@@ -26,7 +26,7 @@ from tests.memory.experience.conftest import _dimension
 
 
 def at(folder: Path) -> EdgeEngine:
-    return EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    return EdgeEngine.open(folder, "words", lambda: Words.dimension)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_a_second_opener_learns_who_holds_the_folder(folder: Path) -> None:
         [
             *(sys.executable, "-c"),
             "import sys; from pathlib import Path; from memory.experience.edge import EdgeEngine;"
-            "EdgeEngine.opened(Path(sys.argv[1]), 'words', lambda: 64)",
+            "EdgeEngine.open(Path(sys.argv[1]), 'words', lambda: 64)",
             str(folder),
         ],
         capture_output=True,
@@ -167,7 +167,7 @@ def test_a_memory_that_was_half_made_is_made_anew(tmp_path: Path) -> None:
 
 async def test_other_embeddings_are_refused(folder: Path) -> None:
     with pytest.raises(BrokenData, match=r"was made with the embeddings 'words' \(64 dimensions\)"):
-        EdgeEngine.opened(folder, "openai:other", lambda: 3)
+        EdgeEngine.open(folder, "openai:other", lambda: 3)
     engine = at(folder)
     changed = QdrantExperience(engine, Words(dimension=32), "team")
     with pytest.raises(BrokenData, match="have 32 dimensions, but the experience memory was made"):
@@ -179,13 +179,13 @@ async def test_other_embeddings_are_refused(folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 async def test_a_collection_of_another_layout_is_refused() -> None:
     client = AsyncQdrantClient(":memory:")
-    await ServerEngine.opened(client, "words", _dimension)
+    await ServerEngine.open(client, "words", _dimension)
     with pytest.raises(BrokenData, match="was made with the embeddings 'words'"):
-        await ServerEngine.opened(client, "openai:other", _dimension)
+        await ServerEngine.open(client, "openai:other", _dimension)
     await client.delete_collection("apprentice-experience")
     await client.create_collection("apprentice-experience", vectors_config={})
     with pytest.raises(BrokenData, match="'apprentice-experience' does not say how it is laid out"):
-        await ServerEngine.opened(client, "words", _dimension)
+        await ServerEngine.open(client, "words", _dimension)
     await client.close()
 
 

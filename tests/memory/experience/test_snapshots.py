@@ -33,7 +33,7 @@ async def recalled(folder: Path) -> set[str]:
 
 
 def at(folder: Path) -> EdgeEngine:
-    return EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    return EdgeEngine.open(folder, "words", lambda: Words.dimension)
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ HasKey = Callable[[Sequence[str]], bool]
 """Tells whether one of some variables holds a key."""
 
 
-def hosted(
+def chat_model(
     provider: str,
     model: str,
     temperature: float,
@@ -86,7 +86,7 @@ def hosted(
     return _chat(provider, model, temperature, max_tokens, seed)
 
 
-def hosted_embeddings(provider: str, model: str, has_key: HasKey) -> Embeddings:
+def embedding_model(provider: str, model: str, has_key: HasKey) -> Embeddings:
     """Return a provider's embedding model; the same name gives the same client.
 
     Raises:
@@ -102,17 +102,17 @@ def _chat(
     provider: str, model: str, temperature: float, max_tokens: int, seed: int | None
 ) -> BaseChatModel:
     def make() -> BaseChatModel:
-        made: BaseChatModel = init_chat_model(
+        client: BaseChatModel = init_chat_model(
             model, model_provider=provider, temperature=temperature, max_tokens=max_tokens
         )
-        return made
+        return client
 
-    made = _set_up(provider, model, make)
+    client = _set_up(provider, model, make)
     if seed is None:
-        return made
-    if "seed" in type(made).model_fields:
-        return made.model_copy(update={"seed": seed})
-    return made.model_copy(update={"cache": Drawn(seed)}) if temperature else made
+        return client
+    if "seed" in type(client).model_fields:
+        return client.model_copy(update={"seed": seed})
+    return client.model_copy(update={"cache": SeededCache(seed)}) if temperature else client
 
 
 @lru_cache(maxsize=8)
@@ -127,12 +127,12 @@ def _embeddings(provider: str, model: str) -> Embeddings:
 
 
 def _check_key(
-    provider: str, model: str, known: Mapping[str, tuple[str, ...]], has_key: HasKey
+    provider: str, model: str, providers: Mapping[str, tuple[str, ...]], has_key: HasKey
 ) -> None:
     """Refuse a provider that is not known, or whose key is not set."""
-    if provider not in known:
-        raise UnknownName("model provider", provider, ["local", *known])
-    keys = known[provider]
+    if provider not in providers:
+        raise UnknownName("model provider", provider, ["local", *providers])
+    keys = providers[provider]
     if keys and not has_key(keys):
         raise MissingPart(_no_key(provider, model, keys))
 
@@ -153,7 +153,7 @@ def _set_up(provider: str, model: str, make: Callable[[], T]) -> T:
         ) from error
 
 
-class Drawn(BaseCache):
+class SeededCache(BaseCache):
     """The process's cache of answers, if it has one, told apart by a seed.
 
     For providers that take no seed: to LangChain all their draws for one prompt are the same
@@ -165,20 +165,20 @@ class Drawn(BaseCache):
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """Return what was drawn for a prompt with this seed, if anything was."""
-        kept = get_llm_cache()
-        return kept.lookup(prompt, self._drawn(llm_string)) if kept else None
+        cache = get_llm_cache()
+        return cache.lookup(prompt, self._key(llm_string)) if cache else None
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Keep what was drawn for a prompt with this seed."""
-        if kept := get_llm_cache():
-            kept.update(prompt, self._drawn(llm_string), return_val)
+        if cache := get_llm_cache():
+            cache.update(prompt, self._key(llm_string), return_val)
 
     def clear(self, **kwargs: Any) -> None:
         """Clear the process's cache."""
-        if kept := get_llm_cache():
-            kept.clear(**kwargs)
+        if cache := get_llm_cache():
+            cache.clear(**kwargs)
 
-    def _drawn(self, llm_string: str) -> str:
+    def _key(self, llm_string: str) -> str:
         return f"{llm_string}---seed {self._seed}"
 
 

@@ -20,7 +20,7 @@ from apprentice.state.messages import read_messages
 from apprentice.state.nouns import Name, Task, Verdict, digest, transcript
 
 
-class Chosen(BaseModel):
+class ExemplarLine(BaseModel):
     """A line of a set; what else an exported line holds is not needed."""
 
     id: Name | None = None
@@ -30,37 +30,37 @@ class Chosen(BaseModel):
 
 
 @dataclass(frozen=True)
-class Fixed:
+class ExemplarSet:
     """A set of chosen attempts, that answers as a memory does."""
 
     attempts: Sequence[Recollection]
 
     @classmethod
-    def named(cls, name: str, folder: Path) -> Fixed:
+    def load(cls, name: str, folder: Path) -> ExemplarSet:
         """Read a set by its name from a folder of sets; blocks while it is read.
 
         Raises:
             UnknownName: if the server offers no such set.
             BrokenData: if a line cannot be read.
         """
-        offered = {path.stem: path for path in folder.glob("*.jsonl")}
-        if name not in offered:
-            raise UnknownName("fixed set of exemplars", name, offered)
-        return cls(tuple(_read(offered[name])))
+        sets = {path.stem: path for path in folder.glob("*.jsonl")}
+        if name not in sets:
+            raise UnknownName("fixed set of exemplars", name, sets)
+        return cls(tuple(_read(sets[name])))
 
     async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         """Return the first attempts that may be shown; steps and reflections are not chosen."""
         if query.what != "tasks":
             return []
         shown: list[Recollection] = []
-        left = query.tokens
+        budget = query.tokens
         for attempt in self.attempts:
             if len(shown) == query.limit:
                 break
             tokens = count(attempt.text)
-            if _admits(query, attempt) and (not query.tokens or tokens <= left):
+            if _admits(query, attempt) and (not query.tokens or tokens <= budget):
                 shown.append(attempt.model_copy(update={"tokens": tokens}))
-                left -= tokens
+                budget -= tokens
         return shown
 
 
@@ -85,19 +85,19 @@ def _read(path: Path) -> Iterator[Recollection]:
         if not line.strip():
             continue
         try:
-            chosen = Chosen.model_validate_json(line)
-            text = transcript(read_messages(chosen.messages))
+            exemplar = ExemplarLine.model_validate_json(line)
+            text = transcript(read_messages(exemplar.messages))
         except (ValidationError, BadInput) as error:
             why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise BrokenData(
                 f"Line {number} of the exemplars {path.stem!r} cannot be read: {why} Correct it."
             ) from error
         yield Recollection(
-            trajectory=chosen.id or digest(chosen.task.environment, chosen.task.id, text),
-            task=chosen.task,
+            trajectory=exemplar.id or digest(exemplar.task.environment, exemplar.task.id, text),
+            task=exemplar.task,
             what="tasks",
             text=text,
             score=0.0,
-            success=chosen.verdict.success,
+            success=exemplar.verdict.success,
             tokens=0,
         )

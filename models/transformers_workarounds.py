@@ -10,7 +10,7 @@ import warnings
 from threading import Lock
 from typing import Final
 
-LOADING: Final = Lock()
+LOAD_LOCK: Final = Lock()
 """Held by a thread while it imports transformers and reads a model with it."""
 
 

@@ -76,7 +76,7 @@ class ExperienceStores:
         self._tenants: dict[tuple[int, str], Experience] = {}
         # Connections belong to their event loop.
         self._servers: WeakKeyDictionary[_Loop, SearchEngine] = WeakKeyDictionary()
-        self._connecting: WeakKeyDictionary[_Loop, asyncio.Lock] = WeakKeyDictionary()
+        self._connection_locks: WeakKeyDictionary[_Loop, asyncio.Lock] = WeakKeyDictionary()
 
     async def open(self, tenant: str) -> Experience:
         """Return a tenant's memory, opening it if it is not open yet.
@@ -90,7 +90,7 @@ class ExperienceStores:
         if self._url:
             engine = await self._server(embedder)
         else:
-            engine = await asyncio.to_thread(self._opened, embedder)
+            engine = await asyncio.to_thread(self._open_folder, embedder)
         from apprentice.memory.experience.qdrant import QdrantExperience
 
         key = (id(engine), tenant)
@@ -105,14 +105,14 @@ class ExperienceStores:
             await server.close()
         with _folders_lock:
             path = self._folder.resolve()
-            found = _folders.get(path)
-            if found is None:
+            open_folder = _folders.get(path)
+            if open_folder is None:
                 return
-            found.users.discard(id(self))
-            if found.users:
+            open_folder.users.discard(id(self))
+            if open_folder.users:
                 return
             del _folders[path]
-        await found.engine.close()
+        await open_folder.engine.close()
 
     @property
     def folder(self) -> Path:
@@ -129,52 +129,54 @@ class ExperienceStores:
             )
         return self._folder.resolve()
 
-    def begun(self) -> bool:
+    def exists(self) -> bool:
         """Tell whether there is a memory to read; a server answers for itself, so there yes."""
         return bool(self._url) or any((self._folder / name).exists() for name in (SHARD, REPLACED))
 
-    def none_yet(self) -> MissingPart:
+    def no_memory_error(self) -> MissingPart:
         """Return the error for who needs a memory where there is none."""
         return MissingPart(
             f"There is no experience memory in {self.folder}. Record or import attempts."
         )
 
-    def _opened(self, embedder: Embedder) -> SearchEngine:
+    def _open_folder(self, embedder: Embedder) -> SearchEngine:
         path = self._folder.resolve()
         with _folders_lock:
             if path not in _folders:
-                edge = _imported("apprentice.memory.experience.edge")
-                engine = edge.EdgeEngine.opened(
+                edge = _import_engine("apprentice.memory.experience.edge")
+                engine = edge.EdgeEngine.open(
                     path, embedder.name, lambda: len(embedder.model.embed_query(_PROBE))
                 )
                 _folders[path] = _Open(engine, embedder.name)
-            found = _folders[path]
-            layout = Layout(embedding=found.embedding, dimension=found.engine.dimension)
+            open_folder = _folders[path]
+            layout = Layout(embedding=open_folder.embedding, dimension=open_folder.engine.dimension)
             layout.expect(embedder.name, f"The experience memory {path}")
-            found.users.add(id(self))
-            return found.engine
+            open_folder.users.add(id(self))
+            return open_folder.engine
 
     async def _server(self, embedder: Embedder) -> SearchEngine:
         async def dimension() -> int:
             return len(await embedder.model.aembed_query(_PROBE))
 
         loop = asyncio.get_running_loop()
-        async with self._connecting.setdefault(loop, asyncio.Lock()):
+        async with self._connection_locks.setdefault(loop, asyncio.Lock()):
             if loop not in self._servers:
-                server = await asyncio.to_thread(_imported, "apprentice.memory.experience.server")
+                server = await asyncio.to_thread(
+                    _import_engine, "apprentice.memory.experience.server"
+                )
                 client = server.connected(self._url, self._key)
-                self._servers[loop] = await server.ServerEngine.opened(
+                self._servers[loop] = await server.ServerEngine.open(
                     client, embedder.name, dimension
                 )
             return self._servers[loop]
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Tell whether the packages of the extra `memory` are there."""
     return all(find_spec(name) for name in ("qdrant_edge", "qdrant_client"))
 
 
-def _imported(engine: str) -> ModuleType:
+def _import_engine(engine: str) -> ModuleType:
     """Import an engine and what works on it, which takes a moment the first time."""
     try:
         import_module("apprentice.memory.experience.qdrant")

@@ -15,8 +15,8 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import AIMessage
 
-from apprentice.models import hosted as module
-from apprentice.models.hosted import PROVIDERS
+from apprentice.models import providers as module
+from apprentice.models.providers import PROVIDERS
 from apprentice.settings import Settings
 from apprentice.state.errors import BadInput, MissingPart, UnknownName
 from tests.fakes import Scripted
