@@ -119,8 +119,9 @@ class Settings(BaseSettings):
     )
     embeddings: str = _variable(
         "APPRENTICE_EMBEDDINGS",
-        "local:minilm",
-        "The embedding model that finds similar tasks; a memory keeps the one it was made with.",
+        "",
+        "The embedding model that finds similar tasks, or none to find them by words alone; unset, "
+        "local:minilm where it is installed, else none. A memory keeps the one it was made with.",
         section=HOSTED,
         example="openai:text-embedding-3-small",
     )

@@ -31,8 +31,9 @@ from apprentice.environments.registry import Environments
 from apprentice.memory.exemplar_sets import ExemplarSet
 from apprentice.memory.experience import Experience
 from apprentice.memory.experience.stores import Embedder, ExperienceStores
+from apprentice.memory.experience.words import NONE, NoEmbeddings
 from apprentice.memory.store import open_store
-from apprentice.models import Models
+from apprentice.models import Models, minilm
 from apprentice.models.names import LocalModels
 from apprentice.models.tokens import context_length, counter
 from apprentice.settings import Settings
@@ -89,6 +90,9 @@ class Workspace:
         >>> workspace.data.name
         'apprentice-data'
     """
+
+    patience: float = 300.0
+    """Seconds that a hosted model may take for an answer; providers' clients wait for longer."""
 
     def __init__(
         self,
@@ -301,7 +305,7 @@ class Workspace:
             self.models, self.environments, self.data, self.settings.judge, self.episodes
         )
 
-    def fixed(self, name: str) -> ExemplarSet:
+    def exemplar_set(self, name: str) -> ExemplarSet:
         """Return a fixed set of exemplars; blocks while it is read.
 
         Raises:
@@ -327,7 +331,9 @@ class Workspace:
     def _embedder(self) -> Embedder:
         if isinstance(self._embeddings, Embeddings):
             return Embedder(type(self._embeddings).__name__.lower(), self._embeddings)
-        name = self._embeddings or self.settings.embeddings
+        name = self._embeddings or self.settings.embeddings or _embeddings_at_hand()
+        if name == NONE:
+            return Embedder(NONE, NoEmbeddings())
         return Embedder(name, self.models.embeddings(name))
 
     def _variables(self) -> Mapping[str, str]:
@@ -361,3 +367,8 @@ def name_of(model: BaseChatModel) -> str:
         if isinstance(name := getattr(model, attribute, None), str) and name:
             return name
     return str(model._llm_type)
+
+
+def _embeddings_at_hand() -> str:
+    """Return the name of the embedding model for who names none."""
+    return f"local:{minilm.NAME}" if minilm.is_installed() else NONE

@@ -14,7 +14,6 @@ from rich.text import Text
 
 from apprentice.cli.options import current_workspace
 from apprentice.memory.experience import Experience
-from apprentice.memory.experience.stores import is_installed
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
@@ -92,7 +91,7 @@ class Book:
         Raises:
             MissingPart: if another process has it open.
         """
-        there = is_installed() and self.workspace.experiences.exists()
+        there = self.workspace.experiences.exists()
         return await self.workspace.experience(self.tenant) if there else None
 
 

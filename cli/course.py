@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from apprentice.cli import bulk, evaluation, exemplars, report, screen, weights, worlds
+from apprentice.cli import bulk, evaluation, exemplars, report, screen, tuning, weights, worlds
 from apprentice.cli import learn as lessons
 from apprentice.cli.ending import Stop, ended, going_on
 from apprentice.cli.learn import Lesson
@@ -30,7 +30,6 @@ from apprentice.cli.options import (
     current_workspace,
 )
 from apprentice.cli.output import write_json, write_text
-from apprentice.cli.tuning import tuning_in
 from apprentice.state.context import Context
 from apprentice.state.errors import ApprenticeError, BadInput
 
@@ -82,6 +81,9 @@ def learn(
         ),
     ] = "",
     concurrency: Concurrency = evaluation.CONCURRENCY,
+    fresh: Annotated[int, typer.Option(hidden=True)] = weights.FRESH,
+    draws: Annotated[int, typer.Option(hidden=True)] = lessons.DRAWS,
+    rows: Annotated[int, typer.Option(hidden=True)] = tuning.ROWS,
 ) -> None:
     """Watch an agent learn by reflecting, by rules, by example and by fine-tuning; get a report.
 
@@ -90,7 +92,7 @@ def learn(
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    workspace = tuning_in(current_workspace(ctx), folder / "weights")
+    workspace = tuning.tuning_in(current_workspace(ctx), folder / "weights")
     lesson = Lesson(
         workspace,
         folder,
@@ -103,7 +105,9 @@ def learn(
         successes,
         training,
         steps,
-        weights.FRESH,
+        fresh,
+        draws,
+        rows,
     )
     console = Console()
     with lessons.opened(lesson) as journals, exemplars.opened(lesson) as levels:

@@ -19,12 +19,15 @@ from apprentice.cli.evaluation import evaluate, planned, together
 from apprentice.cli.journal import Finished, Journal, Plan
 from apprentice.cli.screen import Bar
 from apprentice.cli.techniques import TECHNIQUES, TechniqueName
+from apprentice.cli.tuning import ROWS
 from apprentice.workspace import Workspace
 
 LEARNER: Final[TechniqueName] = "reflexion"
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("others-reflections", "sampled", "none")
 STUDENT: Final[TechniqueName] = "expel"
 SIZES: Final = ("small", "medium")
+DRAWS: Final = 4
+"""Attempts of the imitator at each task: as many pairs as of eight at half the tasks."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Lesson:
         training: how many training tasks rules are learned from, in each; 0 for no rules.
         steps: updates of the weights that an imitation has; 0 for no fine-tunes.
         fresh: training tasks that the imitator attempts by itself, to be refined on.
+        draws: attempts that it has at each.
+        rows: fewest rows that a fine-tune learns from.
     """
 
     workspace: Workspace
@@ -53,6 +58,8 @@ class Lesson:
     training: int
     steps: int
     fresh: int
+    draws: int = DRAWS
+    rows: int = ROWS
 
     @property
     def techniques(self) -> tuple[TechniqueName, ...]:

@@ -23,7 +23,6 @@ from apprentice.cli.options import HOME, Concurrency, Model, current_workspace
 from apprentice.cli.study import Question, Stages, Study, learn
 from apprentice.cli.words import counted
 from apprentice.graphs.expel import CONCURRENCY
-from apprentice.memory.experience.stores import is_installed
 from apprentice.state.context import Context
 from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput, MissingPart
@@ -96,7 +95,7 @@ def learn_rules(
         )
     workspace = current_workspace(ctx)
     named = workspace.check_model(model)
-    context = Context(tenant=memory, model=named, record=record and is_installed())
+    context = Context(tenant=memory, model=named, record=record)
     name = run or time.strftime("%Y%m%d-%H%M%S")
     study = Study(workspace.environment(environment).name, tasks, held_out, name, review, chunk)
     console = Console()

@@ -23,14 +23,12 @@ from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
 from apprentice.training.datasets.curation import Curation, HoldOut, curate
 from apprentice.training.datasets.episodes import shuffle_verdicts, task_key
-from apprentice.training.jobs import PATIENCE, Job, Launcher, Status, followed
+from apprentice.training.jobs import Job, Launcher, Status, followed
 from apprentice.training.settings import read_settings
 from apprentice.workspace import LOCAL, Workspace
 
 AT_ONCE: Final = 2
 """Jobs side by side: each has the memory of a process with its libraries."""
-PAUSE: Final = 0.5
-"""Seconds between two looks at a job."""
 ROWS: Final = 8
 """Fewest rows that a lesson learns from: it shows how learning goes, on whatever there is."""
 
@@ -142,6 +140,7 @@ class Workshop:
         folder: holds datasets, jobs and adapters.
         model: `local:` and the name of the base.
         steps: updates of the weights that a way has.
+        rows: fewest rows that a way learns from.
     """
 
     workspace: Workspace
@@ -149,6 +148,7 @@ class Workshop:
     model: str
     steps: int
     seed: int = 0
+    rows: int = ROWS
 
     @property
     def possible(self) -> bool:
@@ -177,7 +177,7 @@ class Workshop:
         found = examples(way.method, judged)
         tasks = list(held_out)
         aside = HoldOut.of(map(task_key, tasks), map(self._opening, tasks))
-        settings = Curation(share=0, minimum_rows=ROWS, minimum_tasks=ROWS)
+        settings = Curation(share=0, minimum_rows=self.rows, minimum_tasks=self.rows)
         curated = curate(
             way.method, found.examples, settings, held_out=aside, left_out=found.left_out
         )
@@ -227,12 +227,7 @@ def tuning_in(workspace: Workspace, folder: Path) -> Workspace:
 
 
 async def carried_out(
-    job: Job,
-    launcher: Launcher,
-    follower: Follower | None = None,
-    *,
-    pause: float = PAUSE,
-    patience: float = PATIENCE,
+    job: Job, launcher: Launcher, follower: Follower | None = None
 ) -> dict[str, Any]:
     """Launch a job and wait for its end; who stops waiting stops it.
 
@@ -245,7 +240,7 @@ async def carried_out(
 
     await asyncio.to_thread(launcher.launch, job)
     try:
-        async for status in followed(look, pause, patience):
+        async for status in followed(look, launcher):
             if status.stage == "done":
                 return status.outcome
             if status.stage == "failed":

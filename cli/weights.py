@@ -37,8 +37,6 @@ COACHED: Final = 2
 """Training tasks that are attempted for every solved one that can be shown."""
 FRESH: Final = 96
 """Further training tasks that the imitator attempts by itself."""
-DRAWS: Final = 4
-"""Attempts that it has at each: as many pairs come of them as of eight at half the tasks."""
 
 
 class Tried(NamedTuple):
@@ -58,7 +56,7 @@ class Results(NamedTuple):
 def workshop(lesson: Lesson) -> Workshop:
     """Return where a lesson's fine-tunes are made."""
     folder = lesson.folder / "weights"
-    return Workshop(lesson.workspace, folder, lesson.model, lesson.steps, lesson.seed)
+    return Workshop(lesson.workspace, folder, lesson.model, lesson.steps, lesson.seed, lesson.rows)
 
 
 def plan(lesson: Lesson, size: str, adapter: str) -> Plan:
@@ -92,7 +90,7 @@ async def drawn(
         "seed": lesson.seed + 1,  # other tasks than the practice's
     }
     found: list[Trajectory] = []
-    for size, number in product(SIZES, range(DRAWS)):
+    for size, number in product(SIZES, range(lesson.draws)):
         own = lesson.plan("sampled", size).model_copy(update={**given, "draw": number})
         with journal.opened(lesson.folder / f"drawn-{size}-{number}.jsonl", own) as kept:
             found += attempts_of(await evaluate(lesson.workspace, kept, watch, gate))

@@ -45,7 +45,7 @@ def build(
         agent: who acts; the model that the run's context names when none is given.
         judge: who has the last word on the verdict; the environment when none is given, and for
             open tasks whom the run's context names.
-        recall_from: where moments of other tasks are recalled from in every turn; when none is
+        recall_from: where every turn recalls similar steps of other tasks from; when none is
             given, they are not.
         record_to: opens a tenant's experience, in which the attempt is recorded; when none is
             given, it is not.

@@ -4,8 +4,8 @@ START -> recall -> attempt -> judge -> record -> END
             |         ^
             +> adapt -+                               (a plan is made of the best case)
 
-`attempt` runs the episode graph, which is reminded in every turn of what was done at similar
-moments, where the context asks for moments. What recalls and records is whatever opens a tenant's.
+`attempt` runs the episode graph, which recalls similar steps in every turn if the context's
+`similar_steps` asks for them. What recalls and records is whatever opens a tenant's.
 
 Sources: retrieved demonstrations, Liu et al. 2022 (arXiv 2101.06804) and, for agents, Zhao et al.
 2023 (arXiv 2308.10144); the cycle of case-based reasoning, Aamodt and Plaza 1994.

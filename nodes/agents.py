@@ -50,7 +50,6 @@ Agent = (
     | Callable[[list[AnyMessage]], Any]
 )
 RETRY: Final = RetryPolicy(max_attempts=3, retry_on=ModelUnavailable)
-PATIENCE: Final = 300.0  # seconds that a hosted model may take; providers' clients wait for longer
 
 _ADVICE: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
     (
@@ -144,7 +143,7 @@ async def _ask_model(
     model = named() if local else await asyncio.to_thread(named)
     about = {**about, "model": context.model, "adapter": context.adapter}
     try:
-        async with asyncio.timeout(None if local else PATIENCE):
+        async with asyncio.timeout(None if local else workspace.patience):
             return await model.ainvoke(messages, _traced(about))
     except ApprenticeError:
         raise

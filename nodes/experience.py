@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from langgraph.runtime import Runtime
 
 from apprentice.memory.experience import Experience, OpenExperience
-from apprentice.memory.experience.stores import is_installed
 from apprentice.state.context import Context
 from apprentice.workspace import Workspace
 
@@ -18,11 +15,9 @@ async def experience_of(
     """Return where a run's attempts are recorded; None where they are not.
 
     That is where a graph has a memory and, as with reflections, a store; unless the run's settings
-    say otherwise, or the extra `memory` is not installed.
+    say otherwise.
     """
     context = Context.of(runtime)
     if record_to is None or runtime.store is None or not context.record:
-        return None
-    if record_to == workspace.experience and not await asyncio.to_thread(is_installed):
         return None
     return await record_to(context.tenant)

@@ -125,5 +125,5 @@ def _budget(context: Context, workspace: Workspace) -> int:
 
 async def _source(recall_from: OpenExperience, context: Context, workspace: Workspace) -> Source:
     if context.recall == "fixed":
-        return await asyncio.to_thread(workspace.fixed, context.exemplar_set)
+        return await asyncio.to_thread(workspace.exemplar_set, context.exemplar_set)
     return await recall_from(context.tenant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from apprentice.models.names import LocalModels
 from apprentice.models.transformers_workarounds import ignore_deprecated_attribute
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
-from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.state.errors import BrokenData, MissingExtra, MissingPart
 from apprentice.training.encoding import Chat
 from apprentice.training.settings import JobSettings
 
@@ -76,6 +77,9 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
         BrokenData: its files cannot be read.
         MissingPart: it has no chat template, or quantisation is not possible here.
     """
+    if settings.quantised and not find_spec("bitsandbytes"):
+        lacking = ImportError("No module named 'bitsandbytes'")
+        raise MissingExtra("quantised", "Training with `quantised`", lacking)
     name, folder = settings.base, models.folder(settings.base)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     ignore_deprecated_attribute()

@@ -58,6 +58,8 @@ STOP: Final = "stop"
 TURN: Final = "turn"
 PATIENCE: Final = 120.0
 """Seconds that a job's process may take to begin."""
+PAUSE: Final = 0.5
+"""Seconds between two looks at a job."""
 _QUEUED: Final = "queued"
 _INSTANT: Final = 1.0  # seconds: whoever looks holds the lock for less
 
@@ -147,7 +149,15 @@ class Status:
 
 
 class Launcher(Protocol):
-    """Who starts jobs: a process here, or elsewhere a cluster's queue."""
+    """Who starts jobs: a process here, or elsewhere a cluster's queue.
+
+    Attributes:
+        patience: seconds that a job may take to begin.
+        pause: seconds between two looks of whoever follows a job.
+    """
+
+    patience: float
+    pause: float
 
     def launch(self, job: Job) -> str:
         """Start a job, unless it runs or has ended well; return its id. Twice is once."""
@@ -178,6 +188,9 @@ class LocalLauncher:
         spawn: starts the process that carries out the job in a folder, with further options.
         in_turn: whether its jobs train one after the other, as a machine has room for one.
     """
+
+    patience = PATIENCE
+    pause = PAUSE
 
     def __init__(
         self, root: Path, adapters: Adapters, spawn: Spawn, *, in_turn: bool = False
@@ -274,24 +287,23 @@ def look(
 
 
 async def followed(
-    look: Callable[[], Awaitable[Status]], pause: float, patience: float = PATIENCE
+    look: Callable[[], Awaitable[Status]], launcher: Launcher
 ) -> AsyncIterator[Status]:
     """Yield what a job that was launched is at, until it ends, was killed, or never began.
 
     Args:
         look: says what it is at.
-        pause: seconds between two looks.
-        patience: seconds that its process may take to begin.
+        launcher: who launched it; says how often to look, and how long to wait.
     """
     began, ran = time.monotonic(), False
     while True:
         status = await look()
         yield status
         ran = ran or status.alive
-        patient = status.alive or not (ran or time.monotonic() - began > patience)
+        patient = status.alive or not (ran or time.monotonic() - began > launcher.patience)
         if status.stage in ("done", "failed") or not patient:
             return
-        await sleep(pause)
+        await sleep(launcher.pause)
 
 
 @contextmanager

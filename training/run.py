@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from apprentice.settings import quieten_libraries
-from apprentice.state.errors import AlreadyRunning, ApprenticeError, MissingPart, TrainingFailure
+from apprentice.state.errors import AlreadyRunning, ApprenticeError, MissingExtra, TrainingFailure
 from apprentice.training import jobs
 from apprentice.training.adapters import WEIGHTS, Adapter, Adapters, code_version
 from apprentice.training.figures import GIVEN_UP, figures, starts_in_vain
@@ -139,10 +139,7 @@ def _train(folder: Path, job: Job, bench: Workbench, said: TextIO) -> None:
     try:
         from apprentice.training.progress import Progress, peak_memory_mb
     except ImportError as error:
-        raise MissingPart(
-            f"Training needs packages that are not installed ({error}). "
-            "Install them: pip install -c constraints.txt -e '.[training]'"
-        ) from error
+        raise MissingExtra("training", "Training", error) from error
     progress = Progress(folder / jobs.PROGRESS, said)
     if starts_in_vain(folder / jobs.PROGRESS) >= STARTS:
         progress.say(GIVEN_UP)

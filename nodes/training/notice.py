@@ -16,6 +16,7 @@ from typing import Any, Final
 from httpx import HTTPError
 from langgraph.runtime import Runtime
 from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError
 
 from apprentice.environments.registry import Environments
@@ -81,7 +82,7 @@ async def _noticed(
     workspace: Workspace,
     start: Start | None,
 ) -> bool:
-    start = start or (_on_server if _SERVER in sys.modules else None)
+    start = start or (start_on_server if _SERVER in sys.modules else None)
     await workspace.ready()
     context = workspace.resolved(Context.of(runtime))
     threshold = workspace.settings.train_after
@@ -152,9 +153,17 @@ def _stage(begun: Round, rounds: Rounds, launcher: Launcher) -> str:
     return "" if status.alive else status.stage
 
 
-async def _on_server(given: dict[str, Any], context: Context) -> None:
-    """Start the training graph as a run of this server, if it serves that graph."""
-    client = get_client(url=None, api_key=None)
+async def start_on_server(
+    given: dict[str, Any], context: Context, client: LangGraphClient | None = None
+) -> None:
+    """Start the training graph as a run of this server, if it serves that graph.
+
+    Args:
+        given: the graph's input.
+        context: of the recording run.
+        client: of the server; one within this process when None.
+    """
+    client = client or get_client(url=None, api_key=None)
     settings = {name: getattr(context, name) for name in PASSED_ON}
     try:
         await client.runs.create(None, GRAPH, input=given, context=settings)

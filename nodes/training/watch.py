@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Literal
+from typing import Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
@@ -12,36 +12,27 @@ from apprentice.nodes import Node
 from apprentice.nodes.training.workshop import Jobs, given_up, rounds_of
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingState, TrainingUpdate
-from apprentice.training.jobs import PATIENCE, Launcher, Status, followed
+from apprentice.training.jobs import Launcher, Status, followed
 from apprentice.workspace import Workspace
 
 Next = Literal["launch", "evaluate", "__end__"]
-PAUSE: Final = 1.0
-"""Seconds between two looks of a run that follows."""
 
 
-def watch_with(
-    jobs: Jobs, workspace: Workspace, *, pause: float = PAUSE, patience: float = PATIENCE
-) -> Node[TrainingState, Command[Next]]:
-    """Return the node that looks once, and returns; a run that follows looks until it is over.
-
-    Args:
-        jobs: gives the launcher.
-        workspace: has the rounds.
-        pause: seconds between two looks of a run that follows.
-        patience: seconds that a job's process may take to begin.
-    """
+def watch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command[Next]]:
+    """Return the node that looks once, and returns; a run that follows looks until it is over."""
 
     async def watch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         """Say how far the job is, and go on where it has ended."""
         await workspace.ready()
 
+        launcher = jobs()
+
         async def look() -> Status:
-            return await _look(jobs(), state, runtime)
+            return await _look(launcher, state, runtime)
 
         status = await look()
         if state.follow_job and (state.job_launched or status.alive):
-            async for status in followed(look, pause, patience):  # noqa: B007 - the last one counts
+            async for status in followed(look, launcher):  # noqa: B007 - the last one counts
                 pass
         update: TrainingUpdate = {"progress": status.latest, "stage": "training"}
         if status.stage == "done":

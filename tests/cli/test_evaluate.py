@@ -12,11 +12,10 @@ import pytest
 from apprentice.cli import journal
 from apprentice.cli.journal import Finished, Journal
 from apprentice.cli.techniques import borrowing
-from apprentice.models import chat
 from apprentice.state.errors import ModelFailure
 from apprentice.state.nouns import Reflection, Task, text_of, transcript
 from tests.cli import pupil
-from tests.cli.conftest import Apprentice, play
+from tests.cli.conftest import Apprentice
 from tests.fakes import Scripted
 
 FULL = ("--environment", "household/north/full", "--trials", "3", "--limit", "12")
@@ -123,7 +122,7 @@ def test_the_length_of_a_turn_and_the_window_are_the_callers(
         lengths.add(max_tokens)
         return Scripted(lambda messages: "A lesson." if len(messages) == 2 else "look")
 
-    play(monkeypatch, asked)
+    apprentice.chat = asked
     options = ("--limit", "1", "--trials", "4", "--max-tokens", "1000", "--window", "1")
     assert apprentice("evaluate", *options, "--json", "a.json").exit_code == 0
     assert 1000 in lengths
@@ -173,7 +172,7 @@ def test_finished_tasks_are_not_repeated(
         asked.append(name)
         return Scripted(pupil.pupil)
 
-    play(monkeypatch, counting)
+    apprentice.chat = counting
     again = apprentice("evaluate", "--limit", "6", "--json", "a.json")
     assert again.exit_code == 0
     assert "Finished before: 6 tasks." in again.output
@@ -198,7 +197,7 @@ def test_a_model_that_fails_half_way_keeps_what_was_done(
         return pupil.pupil(messages)
 
     model = Scripted(failing)
-    play(monkeypatch, lambda name, **settings: model)
+    apprentice.chat = lambda name, **settings: model
     options = ("evaluate", "--limit", "12", "--concurrency", "2", "--json", "a.json")
     failed = apprentice(*options)
     assert failed.exit_code == 1
@@ -206,7 +205,7 @@ def test_a_model_that_fails_half_way_keeps_what_was_done(
     assert "The same command goes on" in failed.output
     _, kept = journal.read(Path("a.json"))
     assert 1 < len(kept) < 12
-    play(monkeypatch, pupil.chat)
+    apprentice.chat = pupil.chat
     assert apprentice(*options).exit_code == 0
     _, finished = journal.read(Path("a.json"))
     assert finished[: len(kept)] == kept
@@ -239,7 +238,7 @@ def test_cache_answers_the_same_evaluation_without_the_model(
         asked += 1
         return pupil.pupil(messages)
 
-    play(monkeypatch, lambda name, **settings: Scripted(counting))
+    apprentice.chat = lambda name, **settings: Scripted(counting)
     options = ("evaluate", "--limit", "4", "--cache", "--technique", "none")
     apprentice(*options, "--json", "a.json")
     first = asked
@@ -305,7 +304,7 @@ def test_a_model_that_cannot_be_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    play(monkeypatch, chat)
+    apprentice.chat = None
     result = apprentice("evaluate", "--model", name)
     assert result.exit_code == code
     assert said in result.output
@@ -329,7 +328,7 @@ def test_another_evaluation_s_file_is_not_overwritten(apprentice: Apprentice) ->
 def test_a_model_that_writes_no_command_fails_its_tasks_and_nothing_else(
     answer: str, trials: int, apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play(monkeypatch, lambda name, **settings: Scripted(lambda _: answer))
+    apprentice.chat = lambda name, **settings: Scripted(lambda _: answer)
     result = apprentice("evaluate", "--limit", "3", "--trials", str(trials), "--json", "a.json")
     assert result.exit_code == 0
     assert figures("a.json")["summary"]["by_trial"][-1][0] == 0
@@ -375,7 +374,7 @@ def test_a_named_tenants_experience_grows_with_what_is_evaluated(
 def test_a_model_that_solves_too_little_is_told(
     apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play(monkeypatch, lambda name, **settings: Scripted(lambda _: "look"))
+    apprentice.chat = lambda name, **settings: Scripted(lambda _: "look")
     options = ("--limit", "1", "--successes", "2", "--json", "a.json")
     result = apprentice("evaluate", "--technique", "exemplar", *options)
     assert result.exit_code == 2

@@ -55,7 +55,7 @@ def said(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def wait_for(folder: Path, event: str, seconds: float = 90) -> None:
+def wait_for(folder: Path, event: str, seconds: float = 900) -> None:
     deadline = time.monotonic() + seconds
     while not any(one["event"] == event for one in said(folder)):
         assert time.monotonic() < deadline, (folder / "log.txt").read_text()
@@ -220,13 +220,13 @@ def test_jobs_of_one_machine_take_turns(workplace: Workplace) -> None:
     with ThreadPoolExecutor(1) as pool:
         with holding(other) as held, in_turn(other, held):
             ended = pool.submit(workplace.carry_out, folder, in_turn=True)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 300
             while workplace.look(folder).stage != "queued":
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             assert workplace.look(other).stage == "running"
             assert not ended.done()
-        assert ended.result(30) == 1
+        assert ended.result(300) == 1
     assert workplace.look(folder).stage == "failed"
 
 
@@ -280,7 +280,7 @@ def test_a_launched_job_that_fails_says_why_and_may_be_launched_again(workplace:
     wanted = job(workplace)
     (workplace.root / "data" / "data.jsonl").write_text('{"messages": []}\n')
     job_id = launcher.launch(wanted)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while launcher.look(job_id).stage in ("waiting", "running"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -294,7 +294,7 @@ def test_the_command_exits_with_a_sentence_and_not_with_zero(workplace: Workplac
         [sys.executable, "-m", "apprentice.training", str(workplace.root)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 1
@@ -318,6 +318,6 @@ def test_what_a_server_imports_of_training_is_light(module: str) -> None:
     heavy = "{'torch', 'transformers', 'trl'}"
     script = f"import sys, apprentice.training.{module}; print({heavy} & set(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=600, check=True
     )
     assert done.stdout.strip() == "set()"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from apprentice.training.adapters import Adapter, Adapters
 from apprentice.training.datasets.card import Dataset
@@ -12,6 +15,10 @@ from apprentice.training.jobs import Job, read_job, write_job
 from apprentice.training.run import ADAPTER, concluded
 from apprentice.training.settings import read_settings
 from tests.training.conftest import Workplace
+
+quantised = pytest.mark.skipif(
+    find_spec("bitsandbytes") is None, reason="bitsandbytes comes with the extra `quantised`"
+)
 
 
 def job(place: Workplace, data: Dataset, **settings: Any) -> Path:
