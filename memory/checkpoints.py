@@ -1,8 +1,8 @@
-"""Checkpoints: how they are read, also when this project's classes had other names.
+"""Read checkpoints, also those in which this project's classes have older names.
 
 A checkpoint names the class of each value by module and name. Pass the serializer to any
-checkpointer, and it reads what earlier versions wrote, and makes no other classes than the
-project's own of what is in the file:
+checkpointer. It then reads what earlier versions wrote, and it creates only the project's own
+classes from a file:
 
     saver = SqliteSaver(connection, serde=CheckpointSerializer())
     graph = reflexion.build().compile(checkpointer=saver)
@@ -48,7 +48,7 @@ STATES: Final = (
 )
 
 CURRENT_NAMES: Final[Mapping[str, str]] = {
-    # Before 0.2 every room was a package of its own, so that it was `state.nouns`.
+    # Before 0.2, each room was a top-level package: `state.nouns`.
     "state.advice.Advice": "apprentice.state.advice.Advice",
     "state.advice.Circumstances": "apprentice.state.advice.Circumstances",
     "state.advice.Cost": "apprentice.state.advice.Cost",
@@ -84,7 +84,7 @@ CURRENT_NAMES: Final[Mapping[str, str]] = {
     "state.rules.Operation": "apprentice.state.rules.Operation",
     "state.rules.Rejected": "apprentice.state.rules.Rejection",
     "state.rules.Rule": "apprentice.state.rules.Rule",
-    # Then names got qualifiers.
+    # Later, some names got qualifiers.
     "apprentice.state.advice.Evidence": "apprentice.state.advice.AvailableData",
     "apprentice.state.advice.Overruling": "apprentice.state.advice.Override",
     "apprentice.state.expel.Counts": "apprentice.state.expel.OperationCounts",
@@ -98,9 +98,9 @@ CURRENT_NAMES: Final[Mapping[str, str]] = {
     "apprentice.state.review.Quarantined": "apprentice.state.review.QuarantinedOperation",
     "apprentice.state.rules.Rejected": "apprentice.state.rules.Rejection",
 }
-"""Today's name of each class that was moved or renamed, by the name that it was stored with.
+"""The current name of each class that was moved or renamed, by the name in old checkpoints.
 
-Add a line when a class of a graph's state gets another name, and mend the lines that lead to it.
+When you rename a class of a graph's state, add a line, and update the lines that point to it.
 """
 
 _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -112,7 +112,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "apprentice.state.advice.Circumstances": {"overruling": "override"},
     "apprentice.state.insights.Plan": {"admitted": "admissions"},
 }
-"""Today's names of fields of classes, by the class's name of today and the field's old one."""
+"""The current names of renamed fields, by the class's current name and the field's old name."""
 
 _CHANNELS: Final[Sequence[tuple[frozenset[str], Mapping[str, str]]]] = (
     (frozenset({"in_view", "moments"}), {"moments": "similar_steps"}),
@@ -146,8 +146,8 @@ _CHANNELS: Final[Sequence[tuple[frozenset[str], Mapping[str, str]]]] = (
         },
     ),
 )
-"""Today's names of fields of the graphs' states, by the old ones, and fields that tell which graph
-a checkpoint is of."""
+"""The current names of renamed state fields, by their old names. Each entry begins with the fields
+that identify the graph which wrote the checkpoint."""
 
 _CLASSES: Final = (
     EXT_CONSTRUCTOR_SINGLE_ARG,
@@ -163,8 +163,8 @@ class CheckpointSerializer(JsonPlusSerializer):
     """LangGraph's serializer, for checkpoints of this project's graphs.
 
     Args:
-        allowed: more classes that may be made of what is in a checkpoint: those of the graph that
-            the project's graphs are a part of.
+        extra_classes: further classes that a checkpoint may contain. Name those of your own graph
+            when the project's graphs are parts of it.
     """
 
     def __init__(self, extra_classes: Iterable[type] = ()) -> None:
@@ -172,7 +172,7 @@ class CheckpointSerializer(JsonPlusSerializer):
 
     @override
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """Return a value, with the names that classes and fields of states have today."""
+        """Return a value with the current names of its classes and state fields."""
         kind, stored = data
         if kind == "msgpack" and _old_names().search(stored):
             stored = ormsgpack.packb(_unpack(stored), option=_OPTION)
@@ -189,7 +189,7 @@ def own_classes() -> tuple[tuple[str, str], ...]:
 
 
 def _classes(hint: Any, classes_seen: set[Any]) -> Iterator[tuple[str, str]]:
-    """Yield the project's classes that a type is made of."""
+    """Yield the project's classes that occur in a type."""
     for part in get_args(hint):
         yield from _classes(part, classes_seen)
     if not isinstance(hint, type) or not hint.__module__.startswith(_OWN) or hint in classes_seen:
@@ -203,14 +203,14 @@ def _classes(hint: Any, classes_seen: set[Any]) -> Iterator[tuple[str, str]]:
 
 @cache
 def _old_names() -> re.Pattern[bytes]:
-    """Match what may be an old name, so that only such checkpoints are rewritten."""
+    """Match bytes that may be an old name; other checkpoints need no rewriting."""
     modules = {name.rpartition(".")[0].encode() for name in CURRENT_NAMES}
     # A string in MessagePack begins with its length, in one byte or after a marker.
     return re.compile(rb"[\xa0-\xbf\xd9].?(?:%s)" % b"|".join(map(re.escape, modules)), re.DOTALL)
 
 
 def _with_fields(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Return a checkpoint under the field names of today."""
+    """Return a checkpoint with the current field names."""
     fields = checkpoint["channel_values"].keys()
     for signature, names in _CHANNELS:
         if signature <= fields:
@@ -235,7 +235,7 @@ def _unpack(stored: bytes) -> Any:
 
 
 def _rewrite(code: int, stored: bytes) -> ormsgpack.Ext:
-    """Return a value as it was stored, with its class's name of today, and so for all in it."""
+    """Return a stored value with the current name of its class and of all classes inside it."""
     if code == EXT_DELTA_SNAPSHOT:
         return ormsgpack.Ext(code, ormsgpack.packb(_unpack(stored), option=_OPTION))
     if code not in _CLASSES:

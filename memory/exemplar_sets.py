@@ -1,8 +1,8 @@
-"""Fixed few-shot: attempts that a person chose to be shown, in the order that they chose.
+"""Fixed few-shot examples: a person chooses the attempts and their order.
 
-The setting APPRENTICE_EXEMPLARS names a folder (`exemplars` under APPRENTICE_DATA when unset); in
-it, the set `<name>` is `<name>.jsonl`. A line is an attempt: `task` (environment and id at least),
-`messages` in any form, and a `verdict` where it was no success. Lines of an export are such lines.
+The setting APPRENTICE_EXEMPLARS names a folder (`exemplars` under APPRENTICE_DATA when unset). The
+set `<name>` is the file `<name>.jsonl` in it. A line is an attempt: `task` (at least environment
+and id), `messages` in any form, and a `verdict` unless it succeeded. An exported line is valid.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from apprentice.state.nouns import Name, Task, Verdict, digest, transcript
 
 
 class ExemplarLine(BaseModel):
-    """A line of a set; what else an exported line holds is not needed."""
+    """A line of a set. Other columns of an exported line are ignored."""
 
     id: Name | None = None
     task: Task
@@ -31,16 +31,16 @@ class ExemplarLine(BaseModel):
 
 @dataclass(frozen=True)
 class ExemplarSet:
-    """A set of chosen attempts, that answers as a memory does."""
+    """A set of chosen attempts, which can be queried like an experience memory."""
 
     attempts: Sequence[Recollection]
 
     @classmethod
     def load(cls, name: str, folder: Path) -> ExemplarSet:
-        """Read a set by its name from a folder of sets; blocks while it is read.
+        """Read a set by its name from a folder of sets; blocking.
 
         Raises:
-            UnknownName: if the server offers no such set.
+            UnknownName: if the folder has no such set.
             BrokenData: if a line cannot be read.
         """
         sets = {path.stem: path for path in folder.glob("*.jsonl")}
@@ -49,7 +49,7 @@ class ExemplarSet:
         return cls(tuple(_read(sets[name])))
 
     async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
-        """Return the first attempts that may be shown; steps and reflections are not chosen."""
+        """Return the first attempts that the query admits. A set has no steps or reflections."""
         if query.what != "tasks":
             return []
         shown: list[Recollection] = []
@@ -65,7 +65,7 @@ class ExemplarSet:
 
 
 def _admits(query: Query, attempt: Recollection) -> bool:
-    """Tell whether a query's task may be shown an attempt, as the memory would."""
+    """Tell whether an attempt may be shown, by the same rules as in an experience memory."""
     task, places = attempt.task, query.environments or (query.task.environment,)
     return (
         task.environment in places

@@ -20,7 +20,7 @@ PAGE: Final = 100_000
 
 @dataclass(frozen=True)
 class Quarantine:
-    """What waits for a person in one tenant's rulebook of one environment."""
+    """The operations that wait for a person in one tenant's rulebook of one environment."""
 
     store: BaseStore
     tenant: str
@@ -29,7 +29,7 @@ class Quarantine:
     async def add(
         self, rejections: Iterable[Rejection], *, run: str, evidence: Sequence[str]
     ) -> list[QuarantinedOperation]:
-        """Keep what the screening stopped of one batch; again changes nothing."""
+        """Store the flagged operations of one batch; a repeated call changes nothing."""
         operations = []
         for each in rejections:
             if not each.flagged or each.operation is None:
@@ -49,11 +49,11 @@ class Quarantine:
         return operations
 
     async def to_review(self) -> list[QuarantinedOperation]:
-        """Return what no person has decided on yet."""
+        """Return the operations that no person has decided on yet."""
         return [each for each in await self.all() if each.status == "waiting"]
 
     async def forget(self, trajectories: Collection[str]) -> int:
-        """Erase what rests on any of these trajectories, settled or not; return how many."""
+        """Erase the operations that cite any of these trajectories; return how many there were."""
         count = 0
         for each in await self.all():
             if not set(each.evidence).isdisjoint(trajectories):
@@ -64,11 +64,11 @@ class Quarantine:
     async def settle(
         self, each: QuarantinedOperation, status: Literal["approved", "rejected"]
     ) -> None:
-        """Remember what a person decided."""
+        """Store a person's decision."""
         await self._put(each.model_copy(update={"status": status}))
 
     async def all(self) -> list[QuarantinedOperation]:
-        """Return everything that was stopped, settled or not."""
+        """Return every stopped operation, decided or not."""
         items = await self.store.asearch(self._namespace, limit=PAGE)
         own = [item for item in items if item.namespace == self._namespace]
         return [_read(item.value) for item in sorted(own, key=lambda item: item.key)]

@@ -1,6 +1,6 @@
-"""Releases in the LangGraph Store: what an agent runs with, and what it ran with before.
+"""Releases in the LangGraph Store: what an agent runs with now, and what it ran with before.
 
-Releases and promotions are immutable items of their own, so two runs that publish at once lose
+Each release and each promotion is an immutable item. Two runs that publish at the same time lose
 nothing: the later promotion is in force, and the earlier one is history.
 """
 
@@ -28,7 +28,7 @@ _N = TypeVar("_N", bound=Noun)
 
 @dataclass(frozen=True)
 class Releases:
-    """The releases of one tenant in one environment; without a store there are none."""
+    """One tenant's releases in one environment. Without a store there are none."""
 
     store: BaseStore | None
     tenant: str
@@ -36,7 +36,10 @@ class Releases:
     clock: Callable[[], float] = time.time
 
     async def resolve(self, name: str) -> Release | None:
-        """Return the release of an id, the one in force, or none: as a run's settings name it.
+        """Return the release that a run's settings name.
+
+        Args:
+            name: the id of a release, `current` for the one in force, or `none`.
 
         Raises:
             UnknownName: if there is no such release.
@@ -60,10 +63,10 @@ class Releases:
         return await self.get(promotions[-1].release)
 
     async def get(self, name: str) -> Release:
-        """Return the release of an id, or of how an id begins.
+        """Return the release with this id, or the only one whose id begins with it.
 
         Raises:
-            UnknownName: if there is none, or several.
+            UnknownName: if no release matches, or several do.
         """
         if self.store is not None and name:
             if item := await self.store.aget(self._namespace("releases"), name):
@@ -80,12 +83,12 @@ class Releases:
         return sorted(stored, key=lambda release: (release.made_at, release.id))
 
     async def promotions(self) -> list[Promotion]:
-        """Return what was in force from when on, the oldest first."""
+        """Return every promotion, the oldest first."""
         stored = [_read(Promotion, value) for value in await self._values("promotions")]
         return sorted(stored, key=lambda promotion: (promotion.time, promotion.run))
 
     async def in_force_since(self) -> dict[tuple[str, str], float]:
-        """Return since when each rule in force, by id and text, has been so without a break."""
+        """Return since when each rule has been in force without a break, by its id and text."""
         releases = {release.id: release for release in await self.all()}
         since: dict[tuple[str, str], float] = {}
         for promotion in await self.promotions():
@@ -97,7 +100,7 @@ class Releases:
     async def publish(
         self, release: Release, *, author: Author = "model", reason: str = ""
     ) -> None:
-        """Keep a release and promote it; the same release again changes nothing."""
+        """Store a release and promote it. The same release again changes nothing."""
         namespace = self._namespace("releases")
         if not await self._required_store.aget(namespace, release.id):
             new = release.model_copy(update={"made_at": self.clock()})
@@ -109,7 +112,7 @@ class Releases:
     async def promote(
         self, release: str, *, run: str, author: Author = "person", reason: str = ""
     ) -> None:
-        """Put a release in force, '' for none; the same run and release again changes nothing."""
+        """Put a release in force, or '' for none. The same run and release again change nothing."""
         namespace, key = self._namespace("promotions"), digest("promotion", run, release)
         if await self._required_store.aget(namespace, key):
             return
@@ -119,7 +122,7 @@ class Releases:
             run=run,
             author=author,
             reason=reason,
-            # Later than any that is known, so that clocks which disagree change no order.
+            # Later than all others, so that the order holds even if clocks disagree.
             time=max([self.clock(), *(each.time + _TICK for each in promotions)]),
         )
         await self._required_store.aput(
@@ -127,7 +130,7 @@ class Releases:
         )
 
     async def withdraw(self, bars: Callable[[Rule], bool], reason: str) -> None:
-        """Keep releases that show any rule which is barred from ever running again."""
+        """Mark every release that shows a barred rule, so that it never runs again."""
         for release in await self.all():
             if not release.withdrawn and any(map(bars, release.rules)):
                 value = release.model_copy(update={"withdrawn": reason}).model_dump(mode="json")
@@ -136,9 +139,9 @@ class Releases:
                 )
 
     async def gate_level(self, run: str) -> float:
-        """Return the level of a run's gate, which the gates before it set; ask as often as needed.
+        """Return the level of a run's gate, which depends on earlier gates; idempotent.
 
-        A gate counts from when its level was asked for, so that one which is abandoned counts too.
+        The gate counts as soon as its level is requested, so an abandoned gate counts too.
         """
         namespace, key = self._namespace("gates"), digest("gate", run)
         item = await self._required_store.aget(namespace, key)
@@ -150,8 +153,8 @@ class Releases:
             "level": None,
             "outcome": "undecided",
         }
-        # Written before the others are counted: of gates that begin at once, each counts those
-        # that were written before it, and at worst all of them, so that no two are too generous.
+        # This item is written before the others are counted. Of gates that begin at the same time,
+        # each counts all that were written before it, so no two get too generous a level.
         await self._required_store.aput(namespace, key, value, index=False)
         others = [each["outcome"] for each in await self._values("gates") if each["run"] != run]
         level = Account(tried=len(others), published=others.count("publish")).next_level
@@ -159,7 +162,7 @@ class Releases:
         return level
 
     async def end_gate(self, run: str, decision: Decision) -> None:
-        """Remember what a run's gate decided."""
+        """Store what a run's gate decided."""
         namespace, key = self._namespace("gates"), digest("gate", run)
         if item := await self._required_store.aget(namespace, key):
             value = {**item.value, "outcome": decision.outcome}
@@ -168,7 +171,7 @@ class Releases:
     @property
     def _required_store(self) -> BaseStore:
         if self.store is None:
-            raise BadInput("Releases are kept in a store: compile the graph with one.")
+            raise BadInput("Releases need a store, but there is none. Compile the graph with one.")
         return self.store
 
     async def _values(self, kind: str) -> list[dict[str, Any]]:
@@ -176,7 +179,7 @@ class Releases:
             return []
         namespace = self._namespace(kind)
         items = await self.store.asearch(namespace, limit=PAGE)
-        # Some stores compare prefixes as text, so that "a" also finds "ab".
+        # Some stores compare prefixes as text: a search for "a" also returns "ab".
         return [item.value for item in items if item.namespace == namespace]
 
     def _namespace(self, kind: str) -> tuple[str, ...]:
@@ -184,7 +187,7 @@ class Releases:
 
 
 async def in_force(store: BaseStore) -> list[Release]:
-    """Return what is in force for every tenant, in every environment."""
+    """Return the releases in force of all tenants and environments."""
     latest: dict[tuple[str, ...], Promotion] = {}
     for item in await store.asearch(("promotions",), limit=PAGE):
         kind, *whose = item.namespace

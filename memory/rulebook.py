@@ -1,9 +1,9 @@
-"""The rulebook's log in the LangGraph Store: one immutable item a batch of operations.
+"""The rulebook's log in the LangGraph Store: each batch of operations is one immutable item.
 
-Writers never change what is there, so those that write at once lose nothing, and a batch's key is
-derived from what caused it, so a step that is retried writes what it wrote before. Each batch has
-a namespace of its own, ending in its key: listing namespaces then tells exactly which batches
-exist, at a tenth of the cost of reading them, and only those not yet known are read.
+Writers never change an item, so concurrent writers lose nothing. A batch's key follows from its
+cause, so a retried step writes the same item again. Each batch has its own namespace, which ends
+in its key. A list of namespaces therefore shows which batches exist. It costs a tenth of reading
+them, and only new batches are read.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from apprentice.state.rulebook import (
 
 _ITEM: Final = "batch"
 _ALL: Final = 1_000_000_000
-"""A page that holds any log: the Store's own default is ten."""
+"""A page size that fits any log. The Store's default is ten items."""
 _FEW: Final = 64
 _MOST_SNAPSHOTS: Final = 256
 _TICK: Final = 1e-6
@@ -53,13 +53,13 @@ Namespace = tuple[str, ...]
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """Batches in order, by key, and the book they make."""
+    """The batches in order, by key, and the rulebook that results from them."""
 
     batches: dict[str, Batch] = field(default_factory=dict)
     rulebook: Rulebook = field(default_factory=Rulebook)
 
     def with_batches(self, new: Iterable[Batch]) -> _Snapshot:
-        """Return the snapshot with more batches; those that come last are folded on top."""
+        """Return the snapshot with more batches. The latest ones are folded on top."""
         later = in_order(new)
         if not later:
             return self
@@ -74,7 +74,7 @@ class _Snapshot:
         return next(reversed(self.batches.values())).time if self.batches else 0.0
 
 
-# What this process has read from each open store. A snapshot is replaced, never changed.
+# What this process has read from each open store. Snapshots are replaced, never changed.
 _snapshots: WeakKeyDictionary[BaseStore, dict[Namespace, _Snapshot]] = WeakKeyDictionary()
 
 
@@ -82,9 +82,9 @@ class RulebookLog:
     """One tenant's log of one rulebook.
 
     Args:
-        store: the LangGraph Store; the log keeps no connection of its own.
+        store: the LangGraph Store. The log opens no connection of its own.
         tenant: whose rules these are.
-        book: the rulebook's name.
+        rulebook: the rulebook's name.
         clock: returns Unix time in seconds.
     """
 
@@ -111,21 +111,21 @@ class RulebookLog:
         limit: int = LIMIT,
         shown_rulebook: Rulebook | None = None,
     ) -> ApplyResult:
-        """Judge operations against a book, log what stands, and return the book as it then is.
+        """Validate operations, log the valid ones, and return the resulting rulebook.
 
-        A second call with the same run, index and evidence changes nothing and returns what the
-        first one did.
+        A second call with the same run, index and evidence changes nothing. It returns the
+        operations of the first call.
 
         Args:
-            operations: what to do.
-            run: the run that it is done in.
-            index: which batch of the run it is.
-            evidence: ids of the trajectories that it rests on.
-            author: who decided it.
+            operations: the operations to apply.
+            run: the run that they belong to.
+            index: the number of the batch within the run.
+            evidence: ids of the trajectories that support the operations.
+            author: who decided on them.
             reason: why, for people.
-            limit: the number of rules at which the list is full.
-            seen: the book that the author was shown, whose numbers the operations use; the book
-                as it is when none is given. Another run may have changed it since.
+            limit: the number of rules at which the rulebook is full.
+            shown_rulebook: the rulebook that the author saw. The operations use its numbers.
+                Another run may have changed the log since. Defaults to the current rulebook.
         """
         key = batch_key(run, index, evidence)
         snapshot = await self._snapshot()
@@ -149,10 +149,10 @@ class RulebookLog:
         return result.model_copy(update={"rulebook": await self.load()})
 
     async def append(self, batch: Batch) -> Batch:
-        """Log a batch unless its key is there, and return what the log holds.
+        """Log a batch unless the log has its key, and return the logged batch.
 
-        The batch gets its time here, later than every batch that is known, so that clocks which
-        disagree can't put a vote before the rule it is for.
+        The batch gets a time later than that of every earlier batch. So a vote never comes before
+        its rule, even if clocks disagree.
         """
         snapshot = await self._snapshot()
         if earlier := snapshot.batches.get(batch.key):
@@ -166,11 +166,11 @@ class RulebookLog:
     async def batch_of(
         self, run: str, index: int = 0, evidence: Sequence[str] = ()
     ) -> Batch | None:
-        """Return the batch that was logged for a run, an index and evidence, if one was."""
+        """Return the batch with this run, index and evidence, if the log has one."""
         return (await self._snapshot()).batches.get(batch_key(run, index, evidence))
 
     async def load(self) -> Rulebook:
-        """Return the book as it is now."""
+        """Return the current rulebook."""
         return (await self._snapshot()).rulebook
 
     async def batches(self) -> list[Batch]:
@@ -178,17 +178,17 @@ class RulebookLog:
         return list((await self._snapshot()).batches.values())
 
     async def at(self, timestamp: float) -> Rulebook:
-        """Return the book as it was at a moment, in Unix time."""
+        """Return the rulebook as it was at a time (Unix time in seconds)."""
         return fold(batch for batch in await self.batches() if batch.time <= timestamp)
 
     async def version(self, version: str) -> Rulebook:
-        """Return the book of a version, or raise BadInput."""
+        """Return the rulebook with this version, or raise BadInput."""
         snapshot = await self._snapshot()
         if rulebook := await asyncio.to_thread(_of_version, version, snapshot):
             return rulebook
         raise BadInput(
-            f"No rulebook of this log had version {version[:80]!r}. The log has "
-            f"{len(snapshot.batches)} batches and stands at version {snapshot.rulebook.version}."
+            f"This log never had a rulebook with version {version[:80]!r}. It has "
+            f"{len(snapshot.batches)} batches, and its version is {snapshot.rulebook.version}."
         )
 
     async def diff(self, before: str, after: str) -> list[Difference]:
@@ -196,13 +196,13 @@ class RulebookLog:
         return diff(await self.version(before), await self.version(after))
 
     async def history(self, rule: str) -> list[Event]:
-        """Return what was done to one rule, by its id; each event names its batch."""
+        """Return the events of one rule, by its id. Each event names its batch."""
         return await asyncio.to_thread(history, await self.batches(), rule)
 
     async def rollback(
         self, version: str, *, run: str, author: Author = "person", reason: str = ""
     ) -> ApplyResult:
-        """Give the book the rules of an earlier version again, as a new batch."""
+        """Restore the rules of an earlier version, as a new batch."""
         target = await self.version(version)
         reason = reason or f"Back to version {version}."
         return await self.restore(target, run=run, author=author, reason=reason)
@@ -210,7 +210,7 @@ class RulebookLog:
     async def restore(
         self, target: Rulebook, *, run: str, author: Author = "person", reason: str = ""
     ) -> ApplyResult:
-        """Give the book another one's rules, as a new batch: nobody's word on any one of them."""
+        """Restore another rulebook's rules, as a new batch that supports no single rule."""
         return await self.record(
             rollback(await self.load(), target),
             run=run,
@@ -220,11 +220,11 @@ class RulebookLog:
         )
 
     async def _snapshot(self) -> _Snapshot:
-        """Bring this process's snapshot up to the log."""
+        """Read what is new in the log into this process's snapshot, and return it."""
         snapshots = _snapshots.setdefault(self._store, {})
         snapshot = snapshots.get(self._namespace, _Snapshot())
         keys = await self._keys()
-        if snapshot.batches.keys() - keys:  # the log was erased: what is gone is forgotten
+        if snapshot.batches.keys() - keys:  # the log was erased
             snapshot = _Snapshot()
         if new_keys := keys - snapshot.batches.keys():
             items = await self._read(new_keys)
@@ -237,11 +237,11 @@ class RulebookLog:
 
     async def _keys(self) -> set[str]:
         namespaces = await self._store.alist_namespaces(prefix=self._namespace, limit=_ALL)
-        # Some stores compare prefixes as text, so that "a" also finds "ab".
+        # Some stores compare prefixes as text: a search for "a" also returns "ab".
         return {names[-1] for names in namespaces if names[:-1] == self._namespace}
 
     async def _read(self, keys: set[str]) -> list[Item]:
-        """Read batches: a few one by one, many in one page."""
+        """Read a few batches one by one, or many in one page."""
         if len(keys) > _FEW:
             page = await self._store.asearch(self._namespace, limit=_ALL)
             return [item for item in page if item.namespace[:-1] == self._namespace]
@@ -274,10 +274,10 @@ def _batch(value: dict[str, Any], namespace: Namespace) -> Batch:
 
 
 def _of_version(version: str, snapshot: _Snapshot) -> Rulebook | None:
-    """Find the book of a version among all that the log led to, the newest and none included."""
+    """Find the rulebook with a version among all that the log produced, the empty one included."""
     batches = list(snapshot.batches.values())
     bases = [place for place, batch in enumerate(batches) if batch.base == version]
-    # Mostly, a batch's base is the book just before it; that saves looking at every book.
+    # A batch's base is mostly the rulebook just before it. Try these first: it saves a replay.
     likely = (fold(batches[:place]) for place in bases[:3])
     every = (rulebook for _, rulebook in replay(batches))
     for rulebook in chain((snapshot.rulebook, Rulebook()), likely, every):

@@ -2,10 +2,10 @@
 
     submit -> inbox -> admit -> step -> step -> ... -> answer
                          ^        |
-                         +--------+   newcomers join between two steps
+                         +--------+   new requests join between two steps
 
-Every step reads or writes tokens of all conversations at work at once; a conversation that has
-its answer leaves, and what the network remembers of it is kept for its next turn.
+Every step reads or writes tokens of all active conversations. When a conversation has its answer,
+it leaves, and its cache is stored for its next turn.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Request:
 
     Attributes:
         messages: the conversation in the form that chat templates read.
-        tools: JSON Schemas of functions, for templates that have a place for them.
-        adapter: the folder of a LoRA adapter; None for none.
-        stop: texts at which the answer ends; they are not part of it.
+        tools: JSON Schemas of functions.
+        adapter: the folder of a LoRA adapter, or None.
+        stop: texts that end the answer. They are not part of it.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -59,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said; `remembered` of the tokens it read were in its cache already."""
+    """A model's answer. `cached_tokens` of its input tokens were in the cache already."""
 
     text: str
     finish: Literal["stop", "length"]
@@ -73,7 +73,7 @@ Inbox = SimpleQueue["tuple[Request, Future[Answer]] | None"]
 
 @dataclass
 class _Conversation:
-    """A conversation at work."""
+    """An active conversation."""
 
     request: Request
     future: Future[Answer]
@@ -95,11 +95,11 @@ class _Conversation:
 
 
 class InferenceEngine:
-    """A local model in a thread of its own; it loads with the first request.
+    """A local model in its own thread. It loads at the first request.
 
     Args:
         name: the model's plain name.
-        models: where its weights are, and on which device it computes.
+        models: the folders of the weights, and the device.
     """
 
     def __init__(self, name: str, models: LocalModels) -> None:
@@ -113,14 +113,14 @@ class InferenceEngine:
 
     @property
     def alive(self) -> bool:
-        """Tell whether requests are still taken."""
+        """Whether the engine still accepts requests."""
         return self._end is None
 
     def submit(self, request: Request) -> Future[Answer]:
-        """Queue a request and return at once; cancelling the future drops it.
+        """Queue a request and return at once. To drop the request, cancel the future.
 
         Raises:
-            ApprenticeError: why the engine has ended, if it has.
+            ApprenticeError: the engine has ended, for this reason.
         """
         future: Future[Answer] = Future()
         with self._lock:
@@ -133,17 +133,17 @@ class InferenceEngine:
         return future
 
     def close(self) -> None:
-        """Stop the thread; requests that have no answer yet fail."""
+        """Stop the thread. Requests without an answer fail."""
         with self._lock:
             self._end = self._end or ModelFailure(f"local:{self.name} was closed. Ask again.")
             has_started = self._thread.ident is not None
         self._stop.set()
-        self._inbox.put(None)  # wakes a thread that waits
+        self._inbox.put(None)  # wakes the thread
         if has_started and threading.current_thread() is not self._thread:
             self._thread.join()
 
     def _run(self) -> None:
-        """Work until closed. The thread's boundary: every error becomes its requesters' error."""
+        """Work until closed. This is the thread's boundary: every error goes to the requesters."""
         rows: list[_Conversation] = []
         end: ApprenticeError | None = None
         try:
@@ -153,7 +153,7 @@ class InferenceEngine:
         except Exception as error:
             end = ModelFailure(
                 f"local:{self.name} broke down: {type(error).__name__}: {error}. "
-                "The next request loads it anew."
+                "The next request loads it again."
             )
             end.__cause__ = error
         with self._lock:
@@ -184,7 +184,7 @@ class _Worker:
         self._prefixes = Prefixes()
 
     def work(self, stop: threading.Event) -> None:
-        """Answer requests until told to stop."""
+        """Answer requests until `stop` is set."""
         while True:
             self._admit()
             if stop.is_set():
@@ -197,7 +197,7 @@ class _Worker:
                 self._step([row for row in self._rows if row.variant is variant])
 
     def _admit(self) -> None:
-        """Take newcomers in; wait for one if there is nothing to do."""
+        """Admit new requests. If nothing is active, wait for one."""
         newcomers = [] if self._rows else [self._inbox.get()]
         while len(self._rows) + len(newcomers) < MAX_ROWS:
             try:
@@ -209,13 +209,13 @@ class _Worker:
                 continue
             try:
                 self._rows.append(self._begin(request, future))
-            except Exception as error:  # the request's fault: only its own future hears of it
+            except Exception as error:  # the request's fault: only its own future fails
                 _fail(future, _sentence(self._weights.name, error))
 
     def _begin(self, request: Request, future: Future[Answer]) -> _Conversation:
         weights = self._weights
         if not request.messages:
-            raise BadInput(f"local:{weights.name} was asked with no message. Send at least one.")
+            raise BadInput(f"A request to local:{weights.name} has no message. Send at least one.")
         variant = weights.variant(request.adapter)
         tokens = variant.words.encode(request.messages, request.tools)
         if len(tokens) >= weights.context:
@@ -233,7 +233,7 @@ class _Worker:
         )
 
     def _step(self, rows: list[_Conversation]) -> None:
-        """Advance conversations of one network, as many as a step has room for."""
+        """Advance the conversations of one network, as many as fit into a step."""
         batch: list[tuple[_Conversation, Sequence[int]]] = []
         room = TOKENS_A_STEP
         for row in rows:
@@ -254,7 +254,7 @@ class _Worker:
             self._write(batch[number][0], token)
 
     def _write(self, row: _Conversation, token: int) -> None:
-        """Append a token; answer when it ends the turn."""
+        """Append a token, and answer if it ends the turn."""
         words = row.variant.words
         if token in words.ends:
             self._answer(row, words.decode(row.output), "stop")
@@ -277,7 +277,7 @@ class _Worker:
             )
 
     def _release(self, row: _Conversation) -> None:
-        """Keep what the network has read of a conversation."""
+        """Store the cache of a conversation for its next turn."""
         read = (row.tokens + row.output)[: row.cache.length]
         self._prefixes.keep(row.variant.key, read, row.cache)
 
@@ -295,7 +295,7 @@ def _fail(future: Future[Answer], error: ApprenticeError | None) -> None:
 
 
 def _sentence(name: str, error: Exception) -> ApprenticeError:
-    """Return an error of this project for whatever a request has caused."""
+    """Return any error of a request as an error of this project."""
     if isinstance(error, ApprenticeError):
         return error
     failure = ModelFailure(f"local:{name} cannot read this conversation: {error}")
@@ -308,9 +308,9 @@ _engines_lock = threading.Lock()
 
 
 def engine(name: str, models: LocalModels) -> InferenceEngine:
-    """Return the running engine of a model; start one where there is none, or it has died.
+    """Return the running engine of a model. Start one if there is none, or if it has ended.
 
-    All that ask for the weights in one folder, on one device, share an engine.
+    All callers with the same weights folder and device share an engine.
     """
     key = (models.place(name), models.device)
     with _engines_lock:

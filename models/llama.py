@@ -1,10 +1,9 @@
-"""A forward pass for Llama networks that costs little besides the arithmetic.
+"""A forward pass for Llama networks with little overhead.
 
-For a network of a few million parameters the general implementation spends most of a token's
-time in Python. Here a step is a handful of fused matrix products over the new tokens of *all*
-conversations in it, laid end to end, and one attention call per conversation over its own keys
-and values. So no padding is computed, a conversation may join or leave at any step, and reading
-a long prompt and writing single tokens are the same operation.
+For a network of a few million parameters, the general implementation spends most of its time in
+Python. Here, a step is a few fused matrix products over the new tokens of all conversations, laid
+end to end, and one attention call per conversation. So there is no padding, a conversation may
+join or leave at any step, and a long prompt and a single token are the same operation.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ class LlamaCache:
 
     @property
     def nbytes(self) -> int:
-        """Return the memory that is held, in bytes."""
+        """The size of the cache in bytes."""
         return self._kv.nbytes
 
     def prefix(self, length: int) -> Self:
-        """Return a copy of the first positions, with room to go on."""
+        """Return a copy of the first positions, with room for more."""
         copy = type(self)(self._grow(length, length))
         copy.length = length
         return copy
 
     def reserve(self, extra: int) -> Tensor:
-        """Make room for further positions and return the whole tensor."""
+        """Make room for further positions, and return the whole tensor."""
         length_needed = self.length + extra
         if length_needed > self._kv.shape[3]:
             self._kv = self._grow(self.length, length_needed)
@@ -58,9 +57,9 @@ class LlamaCache:
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer's weights, [inputs, outputs]; what reads the same input is one matrix.
+    """A layer's weights, [inputs, outputs]. Weights with the same input are one matrix.
 
-    Measured for a single token: in this orientation a product takes two thirds of the time.
+    Measured: with a single token, a product takes two thirds of the time in this orientation.
     """
 
     attention_norm: Tensor
@@ -86,7 +85,7 @@ class _Piece:
 
 
 def is_plain(model: PreTrainedModel) -> bool:
-    """Tell whether a model is exactly the architecture that `Llama` computes."""
+    """Tell whether a model has exactly the architecture that `Llama` computes."""
     config = model.config
     return (
         type(model) is LlamaForCausalLM
@@ -98,11 +97,11 @@ def is_plain(model: PreTrainedModel) -> bool:
 
 
 class Llama:
-    """A Llama network over Hugging Face weights, which it shares with the model given.
+    """A Llama network that shares the weights of a Hugging Face model.
 
     Args:
-        model: a model for which `is_plain` holds. Its fused weights become views of this
-            network's, so that nothing is held twice.
+        model: a model for which `is_plain` holds. Its weights become views of this network's
+            fused weights, so that no weight is in memory twice.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -118,8 +117,8 @@ class Llama:
         self._head: Tensor = model.lm_head.weight.data
         self._frequencies: Tensor = body.rotary_emb.inv_freq.float()
         self._rope_scale: float = body.rotary_emb.attention_scaling
-        # Queries are turned and, in passing, scaled for the dot product; keys are turned; values
-        # are left as they are.
+        # Queries are rotated and scaled for the dot product. Keys are rotated. Values stay as they
+        # are.
         factors = [self._dimension**-0.5] * self._heads + [1.0] * self._kv_heads
         column = torch.tensor(factors + [0.0] * self._kv_heads)[:, None]
         self._rotation_scale = column.to(self._frequencies)
@@ -135,7 +134,7 @@ class Llama:
         """Read each conversation's new tokens.
 
         Args:
-            batch: each conversation's cache, which is extended, and its new tokens (at least 1).
+            batch: each conversation's cache, which grows, and its new tokens (at least one).
 
         Returns:
             The logits after each conversation's last token, [conversations, vocabulary].
@@ -168,9 +167,9 @@ class Llama:
         return pieces
 
     def _rotation(self, pieces: list[_Piece]) -> tuple[Tensor, Tensor]:
-        """Return what turns each token's heads by its position, [tokens, heads, dimension].
+        """Return the cosines and signed sines of each token's position, [tokens, heads, dimension].
 
-        Cosines and signed sines: the sign makes "rotate half, negated" a plain roll.
+        With the sign in the sines, the rotation is a plain roll.
         """
         positions = torch.cat([torch.arange(piece.past, piece.end) for piece in pieces])
         angles = positions.to(self._frequencies)[:, None, None] * self._frequencies
@@ -180,13 +179,13 @@ class Llama:
         return both_cos.to(self._embedding), both_sin.to(self._embedding)
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Normalise by the root mean square; measured, this is quicker than torch's own."""
+        """Normalise by the root mean square. Measured: this is faster than torch's own function."""
         wide = x.float()
         scale = (wide * wide).mean(-1, keepdim=True).add_(self._epsilon).rsqrt_()
         return (wide * scale).to(x.dtype).mul_(weight)
 
     def _attend(self, number: int, heads: Tensor, pieces: list[_Piece]) -> Tensor:
-        """Let each conversation look at itself; return what its tokens see, [tokens, heads]."""
+        """Compute the attention of each conversation over itself, [tokens, heads * dimension]."""
         query, key_value = heads.split_with_sizes([self._heads, 2 * self._kv_heads])
         key_value = key_value.view(2, self._kv_heads, -1, self._dimension)
         contexts = [self._look(piece, piece.layers[number], query, key_value) for piece in pieces]
@@ -194,14 +193,14 @@ class Llama:
         return context.transpose(0, 1).reshape(-1, self._heads * self._dimension)
 
     def _look(self, piece: _Piece, cache: Tensor, query: Tensor, key_value: Tensor) -> Tensor:
-        """Keep one conversation's new keys and values, and attend to all of its own."""
+        """Store a conversation's new keys and values, and compute its attention."""
         rows = slice(piece.start, piece.stop)
         cache[:, :, piece.past : piece.end] = key_value[:, :, rows]
         keys, values = cache[:, :, : piece.end].unbind()
         queries, new = query[:, rows], piece.stop - piece.start
         if new == 1:
-            # One token sees everything, and the heads that share a key can pose as its rows.
-            # Measured: a third faster than the general call.
+            # A single token sees everything, so the heads that share a key can be its rows.
+            # Measured: this is a third faster than the general call.
             queries = queries.reshape(self._kv_heads, -1, self._dimension)
             odds = torch.bmm(queries, keys.transpose(1, 2)).softmax(-1)
             return torch.bmm(odds, values).view(self._heads, 1, self._dimension)
@@ -233,9 +232,9 @@ def _layer(layer: LlamaDecoderLayer) -> _Layer:
 
 
 def _fuse(*linears: nn.Linear) -> Tensor:
-    """Join matrices that read the same input, and let the originals be views of the whole.
+    """Join matrices with the same input into one. The originals become views of it.
 
-    Views of a whole already, which another network holds, are shared with it.
+    If they are already views of one matrix of another network, that matrix is shared.
     """
     parts = [layer.weight.data.t() for layer in linears]
     if (whole := _whole(parts)) is not None:
@@ -248,7 +247,7 @@ def _fuse(*linears: nn.Linear) -> Tensor:
 
 
 def _whole(parts: Sequence[Tensor]) -> Tensor | None:
-    """Return the matrix whose columns are those of the parts, where it is there already."""
+    """Return the matrix whose columns are the parts, if they already are views of one."""
     first = parts[0]
     rows, columns = len(first), sum(part.shape[1] for part in parts)
     at = first.storage_offset()

@@ -1,7 +1,7 @@
-"""The embedded embedding model: all-MiniLM-L6-v2, whose weights come with a Python package.
+"""The embedded embedding model: all-MiniLM-L6-v2. A Python package contains its weights.
 
-384 dimensions, of the first 256 tokens of a text. It runs in a thread of its own, which loads it
-with the first text; texts that are asked for at once are embedded in batches.
+It returns 384 dimensions for the first 256 tokens of a text. It runs in its own thread, which loads
+it at the first text. The texts of one call are embedded in batches.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NAME: Final = "minilm"
 
 @cache
 def local_embeddings(name: str) -> Embeddings:
-    """Return the local embedding model of a name, or raise UnknownName."""
+    """Return the local embedding model with a name, or raise UnknownName."""
     if name != NAME:
         raise UnknownName("local embedding model", name, [NAME])
     return MiniLm()

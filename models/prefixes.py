@@ -1,4 +1,4 @@
-"""What networks remember of conversations that are waiting for their next turn."""
+"""Caches of conversations that wait for their next turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORTHWHILE: Final = 16
 
 @dataclass(frozen=True)
 class _Entry:
-    """One conversation: whose network, its tokens (four bytes each), and its cache."""
+    """One conversation: its network, its tokens (four bytes each) and its cache."""
 
     network: str
     tokens: bytes
@@ -23,11 +23,11 @@ class _Entry:
 
 
 class Prefixes:
-    """Caches of conversations, least recently used ones dropped first.
+    """Caches of conversations. The least recently used ones are dropped first.
 
     Args:
-        max_conversations: how many are kept.
-        max_bytes: how much memory they may hold together.
+        max_conversations: the largest number of caches.
+        max_bytes: the largest size of all caches together.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Prefixes:
         return len(self._entries)
 
     def keep(self, network: str, tokens: Sequence[int], cache: Any) -> None:
-        """Keep a conversation for its next turn; its cache holds exactly these tokens."""
+        """Store a conversation's cache for its next turn. It holds exactly these tokens."""
         self._entries.append(_Entry(network, _pack(tokens), cache))
         while self._entries and (
             len(self._entries) > self._max_conversations
@@ -50,10 +50,10 @@ class Prefixes:
             self._entries.pop(0)
 
     def take(self, network: str, tokens: Sequence[int]) -> Any | None:
-        """Return a cache of the longest known beginning of a conversation, short of its end.
+        """Return a cache of the longest stored prefix of a conversation, without its last token.
 
-        A conversation that goes on takes its own cache; one that only begins like another gets
-        a copy of the common part, so that the other can go on too.
+        A conversation that continues takes its own cache. One that only begins like another gets a
+        copy of the common part, so that the other can continue too.
         """
         packed_tokens = _pack(tokens[:-1])
         candidates = [entry for entry in self._entries if entry.network == network]
@@ -81,7 +81,7 @@ def _pack(tokens: Sequence[int]) -> bytes:
 
 
 def _common(one: bytes, other: bytes) -> int:
-    """Return how many bytes two token strings share at their beginning, in whole tokens."""
+    """Return the length of the common prefix of two token strings, in bytes of whole tokens."""
     if other.startswith(one):
         return len(one)
     most = min(len(one), len(other)) // _SIZE

@@ -1,4 +1,4 @@
-"""Conversations as chat templates read them, with tools where a template has a place for them."""
+"""Write conversations and tools in the form that chat templates read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def as_chat(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
 def plain_turns(
     chat: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Write tools, calls and results as text, for templates that have no place for them."""
+    """Write tools, calls and results as text, for templates without support for tools."""
     turns = [_plain_turn(turn) for turn in chat]
     if not tools:
         return turns

@@ -1,8 +1,4 @@
-"""Local models are loaded one after the other.
-
-Each has a thread of its own, but transformers imports its parts as they are asked for, and two
-threads that do so at once get modules that are not finished yet.
-"""
+"""Workarounds for transformers: a lock for loading, and a filter for one warning."""
 
 from __future__ import annotations
 
@@ -11,12 +7,16 @@ from threading import Lock
 from typing import Final
 
 LOAD_LOCK: Final = Lock()
-"""Held by a thread while it imports transformers and reads a model with it."""
+"""A thread holds this lock while it imports transformers and loads a model.
+
+Each local model has its own thread, and transformers imports its modules lazily. Two threads that
+import at the same time would get incomplete modules.
+"""
 
 
 def ignore_deprecated_attribute() -> None:
-    """Ignore that PEFT and TRL read an attribute of models that transformers deprecates.
+    """Ignore the warning about an attribute that PEFT and TRL read and transformers deprecates.
 
-    Their code does so whenever an adapter is put on a model, so nobody here can act on it.
+    PEFT and TRL read it whenever they load an adapter, so this project cannot avoid it.
     """
     warnings.filterwarnings("ignore", ".is_gradient_checkpointing. is deprecated", FutureWarning)

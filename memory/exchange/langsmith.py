@@ -1,7 +1,7 @@
-"""Rows from a LangSmith project: its root runs, with the feedback that they got.
+"""Read the root runs of a LangSmith project as rows, with their feedback.
 
 The client reads its own settings: LANGSMITH_API_KEY and, for another address, LANGSMITH_ENDPOINT. A
-LangSmith of one's own has to be of version 0.16 or later.
+self-hosted LangSmith must have version 0.16 or later.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from langsmith.schemas import Feedback
     from langsmith.types import Run, RunSelectField
 
-_AT_ONCE: Final = 100  # runs whose feedback is asked for in one go
-_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # or the last day is all that is found
+_AT_ONCE: Final = 100  # runs whose feedback is fetched in one call
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # the default is one day ago
 _SELECTED: Final[list[RunSelectField]] = [
     *("ID", "NAME", "INPUTS", "OUTPUTS", "ERROR", "METADATA", "TAGS"),
     *("START_TIME", "END_TIME", "PROMPT_TOKENS", "COMPLETION_TOKENS"),
@@ -35,18 +35,18 @@ _OUTPUT_KEYS: Final = ("messages", "output", "answer", "result", "content")
 async def project(name: str, feedback: str = "", limit: int | None = None) -> AsyncIterator[Item]:
     """Yield the root runs of a project as rows, the latest first.
 
-    A run's verdict is the latest feedback under one key. A score of 1 is a success, one of 0 a
-    failure, and what lies between is kept as a score. Feedback under several keys, of which none
-    was chosen, is kept as words: which of them means success is not guessed.
+    A run's verdict is the latest feedback under one key. A score of 1 is a success, and 0 is a
+    failure. A score in between is stored without an outcome. If a run has feedback under several
+    keys and `feedback` names none, all of it is stored as text: no key is guessed.
 
     Args:
-        name: the project.
-        feedback: the key whose feedback is the verdict.
-        limit: how many runs, at most.
+        name: the project's name.
+        feedback: the key of the feedback that counts as the verdict.
+        limit: the largest number of runs.
 
     Raises:
         BadInput: if there is no such project.
-        MissingPart: if LangSmith cannot be reached or does not let one in.
+        MissingPart: if LangSmith cannot be reached or refuses access.
     """
     from langsmith import APIError, Client
     from langsmith.utils import LangSmithError
@@ -57,8 +57,8 @@ async def project(name: str, feedback: str = "", limit: int | None = None) -> As
         address = client.api_url
         if not address.startswith(("http://", "https://")):
             raise MissingPart(
-                f"LANGSMITH_ENDPOINT is {address[:80]!r}, which is no address that begins with "
-                "https://. Set it to LangSmith's, or unset it."
+                f"LANGSMITH_ENDPOINT is {address[:80]!r}, which does not begin with https://. Set "
+                "it to LangSmith's address, or unset it."
             )
         record = await asyncio.to_thread(client.read_project, project_name=name)
         runs = await asyncio.to_thread(lambda: client.runs)
@@ -83,7 +83,7 @@ async def project(name: str, feedback: str = "", limit: int | None = None) -> As
 
 
 def _items(client: Client, runs: Sequence[Run], name: str, key: str) -> list[Item]:
-    """Return runs as rows, with the feedback on them."""
+    """Return runs as rows, each with its feedback."""
     by_run: dict[str, list[Feedback]] = defaultdict(list)
     for each in client.list_feedback(run_ids=[str(run.id) for run in runs]) if runs else ():
         by_run[str(each.run_id)].append(each)
@@ -138,7 +138,7 @@ def _verdict(run_feedback: Sequence[Feedback], key: str) -> dict[str, Any]:
 
 
 def _words(feedback: Feedback, *, with_key: bool) -> str:
-    """Word feedback: its key and score where they are not kept as such, value and comment."""
+    """Return the value and comment of feedback as text, with its key and score if requested."""
     parts = [feedback.value, feedback.comment]
     if with_key:
         parts = [f"{feedback.key}:", feedback.score, *parts]
@@ -146,7 +146,7 @@ def _words(feedback: Feedback, *, with_key: bool) -> str:
 
 
 def _messages(run: Run) -> list[Any]:
-    """Return a run's conversation: what went in and what came out, which may repeat it."""
+    """Return a run's conversation: its inputs and outputs. Outputs may repeat the inputs."""
     inputs = _messages_in(run.inputs, _INPUT_KEYS, "user")
     outputs = _messages_in(run.outputs, _OUTPUT_KEYS, "assistant") or _model_message(run.outputs)
     if not outputs:
@@ -158,7 +158,7 @@ def _messages(run: Run) -> list[Any]:
 
 
 def _messages_in(values: Mapping[str, Any] | None, names: Sequence[str], role: str) -> list[Any]:
-    """Return the messages among a run's values; a lone text is said by `role`."""
+    """Return the messages in a run's values. A plain text becomes a message of `role`."""
     values = values or {}
     value = next((values[name] for name in names if values.get(name)), None)
     if value is None and len(values) == 1:
@@ -168,12 +168,12 @@ def _messages_in(values: Mapping[str, Any] | None, names: Sequence[str], role: s
     if isinstance(value, Mapping):
         return [value] if _is_message(value) else _messages_in(value, names, role)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
-        value = value[0]  # a chat model's run: a list of conversations
+        value = value[0]  # a chat model's run holds a list of conversations
     return value if isinstance(value, list) and all(map(_is_message, value)) else []
 
 
 def _model_message(outputs: Mapping[str, Any] | None) -> list[Any]:
-    """Return the message of a model's run, LangChain's or OpenAI's."""
+    """Return the message in the outputs of a LangChain or OpenAI model's run."""
     outputs = outputs or {}
     value = outputs.get("generations") or outputs.get("choices") or []
     while isinstance(value, list) and value:
@@ -187,7 +187,7 @@ def _is_message(value: object) -> bool:
 
 
 def _core(message: Any) -> object:
-    """Return what a message says, in whichever form: ids and the like differ between forms."""
+    """Return a message's content without ids, which differ between message formats."""
     inner = message.get("kwargs") or message.get("data")
     inner = inner if isinstance(inner, Mapping) else message
     return inner.get("content", inner.get("value"))

@@ -1,9 +1,11 @@
-"""A row is one attempt as files and tables have it: chat messages and an outcome, flat.
+"""A row is one attempt in a file or table: chat messages and an outcome, in flat columns.
+
+This is a complete row:
 
     {"messages": [{"role": "user", "content": "…"}, …], "success": true}
 
-is enough. The other columns are those of `Row`; what a row has beside them is kept in its task's
-metadata. A row that was exported says all that the memory knew, and is read back as it was.
+`ExchangeRow` lists the other columns. A column that it does not list goes into the metadata of
+the row's task. An exported row holds the whole attempt, and an import restores it unchanged.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ _MESSAGES: Final = ("messages", "conversations", "conversation")
 
 
 class RowVerdict(BaseModel):
-    """A verdict in a row, and when it was given, in Unix time in seconds."""
+    """A verdict in a row, with its time (Unix time in seconds)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,13 +48,13 @@ class RowVerdict(BaseModel):
 
 
 class ExchangeRow(BaseModel):
-    """The columns that have a meaning; all but the messages may be missing or empty.
+    """The columns with a meaning. All of them but the messages may be missing or empty.
 
     Attributes:
-        id: the sender's; derived from the content when left out.
-        task: what it was an attempt at; the same instruction is the same task when left out.
-        instruction: the first thing that was asked when left out.
-        verdicts: the history of verdicts. The last one counts, whatever `success` says.
+        id: the sender's id. It is derived from the content when missing.
+        task: the task's id. Rows with the same instruction have the same task when missing.
+        instruction: the task's text. It is the first user message when missing.
+        verdicts: the history of verdicts. The last one counts, even if `success` differs.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -81,13 +83,13 @@ class ExchangeRow(BaseModel):
 
 
 class RowContent(NamedTuple):
-    """What a row holds.
+    """The content of a row.
 
     Attributes:
-        trajectory: the attempt, with the verdict that the row gives it.
+        trajectory: the attempt, with the row's verdict.
         verdicts: the history of verdicts, if the row has one.
-        said: the fields of its task that the row names.
-        beside: columns without a meaning here, which its metadata keeps.
+        named_fields: the fields of the task that the row names.
+        extra_columns: columns without a meaning here, which go into the metadata.
     """
 
     trajectory: Trajectory
@@ -97,12 +99,12 @@ class RowContent(NamedTuple):
 
 
 def read_row(value: object, tenant: str, environment: str = "") -> RowContent:
-    """Return the attempt that a row holds.
+    """Return the attempt in a row.
 
     Args:
-        given: the row.
-        tenant: whose it becomes, whatever it was before.
-        environment: where it was made, if the row does not say; `imported` when empty.
+        value: the row.
+        tenant: the attempt's new tenant. A tenant in the row is ignored.
+        environment: the environment if the row names none; `imported` when empty.
 
     Raises:
         BadInput: if the row cannot be read, or is too large.
@@ -118,12 +120,12 @@ def read_row(value: object, tenant: str, environment: str = "") -> RowContent:
         )
     messages = read_messages(columns.pop(message_columns[0]))
     if reason := flaw(columns):
-        raise BadInput(f"The row cannot be kept: {reason}.")
+        raise BadInput(f"The row cannot be stored: {reason}.")
     row = _validate(columns)
     if row.schema_version != SCHEMA_VERSION:
         raise BadInput(
-            f"The row has schema version {row.schema_version}, but {SCHEMA_VERSION} is read. Use "
-            "the version of Apprentice that wrote it."
+            f"The row has schema version {row.schema_version}, but this version of Apprentice "
+            f"reads {SCHEMA_VERSION}. Use the version that wrote it."
         )
     extra_columns = dict(row.model_extra or {})
     opening = next((text_of(message) for message in messages if message.type == "human"), "")
@@ -153,7 +155,7 @@ def read_row(value: object, tenant: str, environment: str = "") -> RowContent:
 
 
 def write_row(stored: StoredAttempt) -> dict[str, Any]:
-    """Return a remembered attempt as a row, without its tenant."""
+    """Return a stored attempt as a row, without its tenant."""
     attempt = stored.trajectory
     task, verdict = attempt.task, attempt.verdict
     return {
@@ -190,7 +192,7 @@ def _validate(columns: Mapping[str, Any]) -> ExchangeRow:
 
 
 def _named_fields(row: ExchangeRow, environment: str) -> frozenset[str]:
-    """Return the fields of its task that a row names, or whoever imports it for all rows."""
+    """Return the fields of the task that the row or the import names."""
     named_columns = {
         field for column, field in _TASK_FIELDS.items() if column in row.model_fields_set
     }

@@ -1,4 +1,4 @@
-"""From rows into the experience memory, and from the memory into rows."""
+"""Import rows into the experience memory, and export its attempts as rows."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ BATCH: Final = 256
 
 
 class Refusal(NamedTuple):
-    """A row that was not taken, and why."""
+    """A row that was refused, and the reason."""
 
     where: str
     reason: str
 
 
 class ImportReport(Noun):
-    """What became of every row.
+    """The result of an import.
 
     Attributes:
-        rows: how many there were: the new, the known and the refused.
-        new: attempts that are kept now.
-        known: attempts that were kept before, or came twice.
-        judged: known attempts that got a verdict they did not have.
-        unjudged: attempts among the new ones that have no verdict yet.
-        environments: attempts that are kept, by the environment in which they were made.
-        beside: columns that are kept as metadata of the tasks, because they have no meaning here.
-        refused: rows that were not taken.
+        rows: number of rows: new ones, duplicates and refusals.
+        new: number of attempts that were added.
+        duplicates: number of attempts that were stored before, or came twice.
+        verdicts_added: number of duplicates that brought a new verdict.
+        without_verdict: number of new attempts that have no verdict yet.
+        environments: number of stored attempts by environment.
+        extra_columns: columns without a meaning here, which went into the tasks' metadata.
+        refusals: the rows that were refused.
     """
 
     rows: int = 0
@@ -58,17 +58,17 @@ async def import_attempts(
     environment: str = "",
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportReport:
-    """Record rows; doing it again changes nothing.
+    """Record rows as attempts. A repeated import changes nothing.
 
-    A verdict for an attempt that is known without one is added. One that differs from the verdict
-    it has is refused: which of the two came later, a row without a history cannot tell. So is
-    another attempt under an id that is known.
+    If a stored attempt has no verdict, the row's verdict is added. If it has another verdict, the
+    row is refused: without a history, nothing says which verdict is later. A row is also refused
+    if its id belongs to another attempt.
 
     Args:
-        experience: where to.
-        items: the rows; those of a plain iterable are read in a thread.
-        environment: where attempts were made whose rows do not say.
-        told: hears how many rows were read so far.
+        experience: the memory that records them.
+        items: the rows. A plain iterable is read in a thread.
+        environment: the environment of rows that name none.
+        on_progress: called with the number of rows read so far.
 
     Example:
         experience = await workspace.experience("default")
@@ -103,7 +103,7 @@ def _some(items: Iterator[Item]) -> list[Item]:
 
 
 class _Intake:
-    """An import under way: what was seen, and what became of it."""
+    """A running import: the rows read so far, and their results."""
 
     def __init__(self, experience: Experience, environment: str) -> None:
         self.rows = 0
@@ -116,7 +116,7 @@ class _Intake:
         self._refusals: list[Refusal] = []
 
     def report(self) -> ImportReport:
-        """Return what became of every row so far."""
+        """Return the result so far."""
         return ImportReport(
             rows=self.rows,
             new=self._new,
@@ -155,7 +155,7 @@ class _Intake:
         )
 
     def _read(self, batch: list[Item]) -> dict[str, tuple[str, RowContent]]:
-        """Return the rows that can be read and are not in the import yet, by id."""
+        """Return the readable rows that are new in this import, by id."""
         fresh: dict[str, tuple[str, RowContent]] = {}
         for item in batch:
             try:
@@ -179,14 +179,14 @@ class _Intake:
         return first == where
 
     async def _merge(self, read: RowContent) -> bool:
-        """Give a known attempt the verdicts of its row that it lacks; tell whether there were any.
+        """Add a row's new verdicts to the stored attempt; tell whether there were any.
 
         Raises:
-            BadInput: if it is another attempt, or its verdict contradicts the one that is kept.
-            BrokenData: if what is kept cannot be read.
+            BadInput: if the stored attempt is another one, or its verdict differs.
+            BrokenData: if the stored attempt cannot be read.
         """
         stored = await self._experience.get(read.trajectory.id)
-        if stored is None:  # it was forgotten at this moment
+        if stored is None:  # it was erased in the meantime
             return False
         expect_same(stored.trajectory, read.trajectory, read.named_fields)
         if read.verdicts:
@@ -197,7 +197,7 @@ class _Intake:
         return is_new
 
     async def _add_verdicts(self, read: RowContent) -> bool:
-        """Add a row's history of verdicts; tell whether any was new."""
+        """Add a row's history of verdicts; tell whether any is new."""
         name = read.trajectory.id
         results = [
             await self._experience.annotate(name, each.verdict, each.at) for each in read.verdicts
@@ -205,20 +205,20 @@ class _Intake:
         return any(results)
 
     async def _add_verdict(self, stored: StoredAttempt, verdict: Verdict) -> bool:
-        """Give a known attempt the one verdict of its row, where it has none."""
+        """Add the row's only verdict to a stored attempt that has none."""
         name, has = stored.trajectory.id, stored.trajectory.verdict
         if verdict in (Verdict(), has):
             return False
         if has.success is not None:
             raise BadInput(
-                f"The attempt {name[:80]!r} is kept with another verdict (success {has.success}, "
+                f"The attempt {name[:80]!r} is stored with another verdict (success {has.success}, "
                 f"score {has.score}). Send this one as feedback."
             )
         return await self._experience.annotate(name, verdict)
 
 
 def _before_verdicts(read: RowContent) -> Trajectory:
-    """Return an attempt as it is recorded: where it has a history of verdicts, before the first."""
+    """Return the attempt as it was before the first verdict of its history."""
     if not read.verdicts:
         return read.trajectory
     return read.trajectory.model_copy(update={"verdict": Verdict()})
@@ -232,7 +232,7 @@ async def export_attempts(
     outcome: OutcomeFilter | None = None,
     on_unreadable: Callable[[BrokenData], None] = lambda error: None,
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield what the memory keeps, a row an attempt; see `Experience.browse`.
+    """Yield the stored attempts as rows; see `Experience.browse` for the filters.
 
     Example:
         experience = await workspace.experience("default")
@@ -246,6 +246,6 @@ async def export_attempts(
 
 
 def left_out(count: int, broken: Sequence[BrokenData]) -> BrokenData:
-    """Return the error that an export ends with which had to leave something out."""
+    """Return the error of an export that had to leave attempts out."""
     reasons = "\n".join(str(error) for error in broken)
     return BrokenData(f"{count} attempts were written, {len(broken)} were left out:\n{reasons}")

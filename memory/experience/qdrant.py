@@ -1,4 +1,4 @@
-"""The experience memory in Qdrant, over either engine."""
+"""The experience memory in Qdrant, in this process or on a server."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from apprentice.state.experience import (
 from apprentice.state.nouns import Task, Trajectory, Verdict
 
 CAPACITY: Final = 100_000
-"""Attempts that a tenant's memory holds."""
+"""The largest number of attempts in a tenant's memory."""
 _AT_ONCE: Final = 256
 _PAGE: Final = 256
-_TICK: Final = 1e-3  # the least by which a later verdict is later
+_TICK: Final = 1e-3  # the smallest difference between the times of two verdicts
 _T = TypeVar("_T")
 
 
@@ -47,9 +47,9 @@ class QdrantExperience(Experience):
 
     Args:
         engine: the collection.
-        embeddings: makes the dense vectors.
-        tenant: whose attempts these are.
-        capacity: how many are held; when it is reached, the least useful tenth goes.
+        embeddings: the model for the dense vectors.
+        tenant: the owner of the attempts.
+        capacity: the largest number of attempts. Beyond it, the least useful tenth is evicted.
         clock: returns Unix time in seconds.
     """
 
@@ -103,7 +103,7 @@ class QdrantExperience(Experience):
             where, point_data.verdict_entry(dated_verdict), point_data.VERDICTS
         )
         last_settled: DatedVerdict | None = None
-        while True:  # of those who judge at once, the last to look sees every verdict
+        while True:  # of concurrent callers, the last one reads every verdict
             now = await self._require(trajectory)
             if now.verdicts[-1] == last_settled:
                 return True
@@ -127,7 +127,7 @@ class QdrantExperience(Experience):
                 [await self._embeddings.aembed_query(search_text(query))]
             )[0]
         hits = await candidates(self._engine, query, self.tenant, vector)
-        # Under a budget, what is too long makes way for what comes after it.
+        # Under a token budget, a shorter text further down may replace one that is too long.
         hits = hits[: 2 * query.limit if query.tokens else query.limit]
         budget = query.tokens or None
         recollections: list[Recollection] = []
@@ -197,8 +197,9 @@ class QdrantExperience(Experience):
     def _own(self, trajectory: Trajectory) -> Trajectory:
         if trajectory.tenant != self.tenant:
             raise BadInput(
-                f"The trajectory {trajectory.id[:80]!r} is of the tenant {trajectory.tenant!r}, "
-                f"but this is the memory of {self.tenant!r}. Record it in its own tenant's."
+                f"The trajectory {trajectory.id[:80]!r} belongs to the tenant "
+                f"{trajectory.tenant!r}, but this is the memory of {self.tenant!r}. Record it in "
+                "its tenant's memory."
             )
         return trajectory
 
@@ -206,13 +207,13 @@ class QdrantExperience(Experience):
         stored = await self.get(trajectory)
         if stored is None:
             raise BadInput(
-                f"No trajectory {trajectory[:80]!r} is kept for the tenant {self.tenant!r}. Record "
-                "it first, or check the id: recording returns it."
+                f"No trajectory {trajectory[:80]!r} is stored for the tenant {self.tenant!r}. "
+                "Record it first, or check the id that `record` returned."
             )
         return stored
 
     async def _settle(self, trajectory: Trajectory) -> None:
-        """Give every point of a trajectory its verdict; a success gains its steps."""
+        """Write a verdict to all points of a trajectory. A success also gets its steps."""
         for kind in point_data.SEARCHED:
             payload = point_data.verdict_fields(kind, trajectory)
             if kind == "attempt":
@@ -226,13 +227,13 @@ class QdrantExperience(Experience):
     async def _read(
         self, attempts: Sequence[Hit], on_unreadable: Callable[[BrokenData], None]
     ) -> list[StoredAttempt]:
-        """Return the trajectories of attempts that can be read, each with its verdicts."""
+        """Return the readable trajectories of attempts, each with its verdicts."""
         names = [hit.payload["trajectory"] for hit in attempts]
         ids = [point_data.document_id(self.tenant, name) for name in names]
         payloads = {hit.id: hit.payload for hit in await self._engine.fetch(ids)} if ids else {}
         read: list[StoredAttempt] = []
         for hit, document in zip(attempts, ids, strict=True):
-            if document not in payloads:  # it was forgotten at this moment
+            if document not in payloads:  # it was erased in the meantime
                 continue
             try:
                 read.append(point_data.read_attempt(hit.payload, payloads[document]))
@@ -241,7 +242,7 @@ class QdrantExperience(Experience):
         return read
 
     async def _insert(self, drafts: Sequence[Draft]) -> None:
-        """Embed drafts, each text once, and add them, those of a trajectory together."""
+        """Embed each text once and add the drafts in one call."""
         if not drafts:
             return
         texts = list({draft.text: None for draft in drafts if draft.text is not None})
@@ -250,18 +251,19 @@ class QdrantExperience(Experience):
         await self._engine.insert(points)
 
     def _check_dimension(self, vectors: list[list[float]]) -> list[list[float]]:
-        """Refuse vectors of another dimension than the memory's."""
+        """Return the vectors; raise BrokenData if one does not have the memory's dimension."""
         for vector in vectors:
             if len(vector) != self._engine.dimension:
                 raise BrokenData(
                     f"The embeddings have {len(vector)} dimensions, but the experience memory was "
-                    f"made with {self._engine.dimension}. Set APPRENTICE_EMBEDDINGS to the model "
-                    "that it was made with, or export the memory and import it into an empty one."
+                    f"created with {self._engine.dimension}. Set APPRENTICE_EMBEDDINGS to the "
+                    "model that it was created with, or export the memory and import it into an "
+                    "empty one."
                 )
         return vectors
 
     async def _whole(self, hits: Sequence[Hit], vector: Sequence[float]) -> list[tuple[Hit, str]]:
-        """Return the points that were chosen, with how near they are and what is shown of them."""
+        """Return the hits with their texts. With a vector, their scores are similarities."""
         documents = {
             hit.id: point_data.document_id(self.tenant, hit.payload["trajectory"])
             for hit in hits
@@ -269,7 +271,7 @@ class QdrantExperience(Experience):
         }
         ids = [*(hit.id for hit in hits), *documents.values()]
         by_id = {hit.id: hit for hit in (await self._engine.fetch(ids) if ids else ())}
-        # One may have been forgotten at this moment.
+        # A trajectory may have been erased in the meantime.
         there = [hit for hit in hits if {hit.id, documents.get(hit.id, hit.id)} <= by_id.keys()]
         near = [hit.score for hit in there]
         if vector:
@@ -283,7 +285,7 @@ class QdrantExperience(Experience):
         ]
 
     async def _make_room(self, count: int, exempt: Set[str]) -> None:
-        """Let the least useful tenth go once the memory is over its capacity."""
+        """Evict the least useful tenth if the memory exceeds its capacity."""
         if self._room is None:
             self._room = await room(self._engine, self.tenant, self._capacity)
         else:
@@ -320,7 +322,7 @@ def _shown(hit: Hit) -> str:
 
 
 def _after(at: float) -> float:
-    """Return a time that is later, however large it is."""
+    """Return a later time. It is later even if `at` is too large for the tick."""
     return max(at + _TICK, math.nextafter(at, math.inf))
 
 

@@ -1,4 +1,4 @@
-"""Recall: what may be found, how it is ranked, and what of it is shown."""
+"""Recall: filter the points, rank them, and pick the ones to show."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _PER_RESULT: Final = 4
 _FEWEST: Final = 20
 _MOST: Final = 2_000
 _ALIKE: Final = 300
-"""How far down a ranking is followed to tell apart what scores alike."""
+"""Up to this depth, a ranking is read further to resolve equal scores at its end."""
 _PAGE: Final = 1_000
 
 
 class Candidate(NamedTuple):
-    """A point that may be shown, and what it is worth in choosing, 0 to 1."""
+    """A point that may be shown, and its worth in the choice, 0 to 1."""
 
     hit: Hit
     worth: float
 
 
 def recall_filter(query: Query, tenant: str) -> Where:
-    """Say what may come back at all; nothing else in the house decides that.
+    """Return the filter for recall. No other function decides what may be recalled.
 
-    Never another tenant's, never an attempt at the task itself, never a held-out split (which
-    stands on no shelf), and nothing without a verdict.
+    It excludes other tenants' points, attempts at the same task, held-out splits (which have no
+    shelf), near-duplicates, and attempts without a verdict.
     """
     outcome: OutcomeFilter = "failures" if query.what == "reflections" else query.outcome
     environments = query.environments or (query.task.environment,)
@@ -61,7 +61,7 @@ def recall_filter(query: Query, tenant: str) -> Where:
 
 
 def search_text(query: Query) -> str:
-    """Return the text that is looked for."""
+    """Return the text to search for."""
     if query.what == "steps":
         return step_subject(query.task, query.text)
     return query.text or subject(query.task)
@@ -70,13 +70,13 @@ def search_text(query: Query) -> str:
 async def candidates(
     engine: SearchEngine, query: Query, tenant: str, vector: Sequence[float]
 ) -> list[Hit]:
-    """Return what fits a query, the best first, one a task.
+    """Return the points that fit a query, the best first, one per task.
 
     Args:
-        engine: where to look.
-        query: the question.
-        tenant: whose memory.
-        vector: of the text that is looked for; empty where meaning is not asked for.
+        engine: the collection.
+        query: the query.
+        tenant: the owner of the memory.
+        vector: the embedding of the search text; empty if the query does not use meaning.
     """
     where = recall_filter(query, tenant)
     depth = max(_FEWEST, _PER_RESULT * query.limit)
@@ -85,7 +85,7 @@ async def candidates(
         best = list(_one_a_task(matches))
         if is_complete or len(best) >= query.limit or depth >= _MOST:
             break
-        depth *= 4  # many attempts at few tasks: look further down
+        depth *= 4  # many attempts at few tasks: read further
     if not query.diversity or query.how not in BY_MEANING:
         return [candidate.hit for candidate in best]
     worth = [candidate.worth for candidate in best]
@@ -96,7 +96,7 @@ async def candidates(
 async def _rank(
     engine: SearchEngine, query: Query, where: Where, vector: Sequence[float], depth: int
 ) -> tuple[list[Candidate], bool]:
-    """Return candidates in order, and whether there are no more."""
+    """Return candidates, the best first, and whether the list is complete."""
     if query.how == "random":
         return await _sample(engine, query, where), True
     if query.how == "type":
@@ -105,7 +105,7 @@ async def _rank(
     vectors: list[Sequence[float] | Sparse] = [vector] if query.how in BY_MEANING else []
     if query.how != "meaning":
         vectors.append(sparse(search_text(query), query=True))
-    # Of what was found by words alone, only its vector tells how near it is in meaning.
+    # A point that was found by its words needs its vector to be compared by meaning.
     dense = bool(vector) and (query.diversity > 0 or query.threshold > 0)
     rankings = await engine.nearest(vectors, where, depth, dense=dense)
     by_id = {hit.id: hit for ranking in rankings for hit in ranking}
@@ -125,7 +125,7 @@ async def _rank(
 
 
 def _certain(ranking: list[Hit], depth: int) -> list[Hit]:
-    """Leave out the end of a ranking that was cut off: which of those alike came is chance."""
+    """Drop the lowest score of a cut-off ranking: which of its equals are present is chance."""
     if len(ranking) < depth:
         return ranking
     last = plain(ranking[-1].score)
@@ -133,7 +133,7 @@ def _certain(ranking: list[Hit], depth: int) -> list[Hit]:
 
 
 async def _sample(engine: SearchEngine, query: Query, where: Where) -> list[Candidate]:
-    """Return everything allowed, in an order fixed by the seed."""
+    """Return all points that pass the filter, in an order that follows from the seed."""
     hits: list[Hit] = []
     after: str | None = None
     while True:
@@ -147,7 +147,7 @@ async def _sample(engine: SearchEngine, query: Query, where: Where) -> list[Cand
 
 
 def _one_a_task(matches: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Yield one candidate a task, where its first one stands: the best attempt at it."""
+    """Yield one candidate per task, at the place of its first one: the best attempt at it."""
     groups: dict[str, list[Candidate]] = {}
     for candidate in matches:
         groups.setdefault(candidate.hit.payload["task"], []).append(candidate)

@@ -1,6 +1,6 @@
 """Qdrant as a server or cluster, through its async client.
 
-Tenants share one collection. Its layout is kept as the collection's metadata.
+All tenants share one collection. Its layout is stored in the collection's metadata.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from apprentice.state.redaction import public_message, redact
 COLLECTION: Final = "apprentice-experience"
 _CONFLICT: Final = 409
 _PATIENCE: Final = 30
-"""Seconds until a server that does not answer counts as unreachable."""
+"""Seconds after which a server that does not answer counts as unreachable."""
 
 
 class ServerEngine:
-    """A collection on a server; `opened` makes one."""
+    """A collection on a server. Create it with `open`."""
 
     def __init__(self, client: AsyncQdrantClient, layout: Layout, collection: str) -> None:
         self._client = client
@@ -51,17 +51,17 @@ class ServerEngine:
         dimension: Callable[[], Awaitable[int]],
         collection: str = COLLECTION,
     ) -> Self:
-        """Open the collection, or make it.
+        """Open the collection, or create it.
 
         Args:
-            client: connected to the server, and then this engine's own.
-            embedding: name of the embedding model.
-            dimension: asked when the collection is made: how many numbers its vectors have.
-            collection: its name.
+            client: a client of the server. The engine closes it.
+            embedding: the name of the embedding model.
+            dimension: returns the size of a dense vector. It is called only for a new collection.
+            collection: the collection's name.
 
         Raises:
             MissingPart: the server cannot be reached.
-            BrokenData: the collection is not a memory, or one of another schema or embedding.
+            BrokenData: the collection is no memory, or has another schema or embedding.
         """
         async with _as_sentences():
             if not await client.collection_exists(collection):
@@ -75,11 +75,11 @@ class ServerEngine:
 
     @property
     def dimension(self) -> int:
-        """Return how many numbers a dense vector has."""
+        """The size of a dense vector."""
         return self._layout.dimension
 
     async def insert(self, points: Sequence[Point]) -> None:
-        """Add the points whose id is new; leave those that are known."""
+        """Add the points whose id is new."""
         structs = [
             models.PointStruct(id=point.id, vector=_vectors(point), payload=point.payload)
             for point in points
@@ -90,13 +90,13 @@ class ServerEngine:
             )
 
     async def stored_ids(self, ids: Sequence[str]) -> set[str]:
-        """Return which of these ids there are."""
+        """Return those of the ids that are stored."""
         async with _as_sentences():
             records = await self._client.retrieve(self._collection, list(ids), with_payload=False)
         return {str(record.id) for record in records}
 
     async def fetch(self, ids: Sequence[str]) -> list[Hit]:
-        """Return the points of these ids that there are, with all that they have."""
+        """Return the stored points with these ids, with payloads and dense vectors."""
         async with _as_sentences():
             records = await self._client.retrieve(
                 self._collection, list(ids), with_payload=True, with_vectors=[DENSE]
@@ -111,7 +111,7 @@ class ServerEngine:
         *,
         dense: bool = False,
     ) -> list[list[Hit]]:
-        """Return for each vector the nearest points."""
+        """Return the nearest points of each vector."""
         requests = [
             models.QueryRequest(
                 query=_sparse(vector) if isinstance(vector, Sparse) else list(vector),
@@ -128,7 +128,7 @@ class ServerEngine:
         return [[_hit(point, point.score) for point in response.points] for response in answers]
 
     async def latest(self, where: Where, limit: int) -> list[Hit]:
-        """Return the points with the highest moment."""
+        """Return the latest points."""
         order = models.OrderBy(key=TIME, direction=models.Direction.DESC)
         async with _as_sentences():
             answer = await self._client.query_points(
@@ -179,12 +179,12 @@ class ServerEngine:
         """Do nothing: a server optimises by itself."""
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._client.close()
 
 
 def connect(url: str, key: str | None) -> AsyncQdrantClient:
-    """Return a client of a server; it connects with the first call."""
+    """Return a client of a server. It connects at the first call."""
     return AsyncQdrantClient(url=url, api_key=key, timeout=_PATIENCE, check_compatibility=False)
 
 
@@ -199,7 +199,7 @@ async def _create(client: AsyncQdrantClient, layout: Layout, collection: str) ->
             metadata=layout.model_dump(),
         )
     except UnexpectedResponse as error:
-        if error.status_code != _CONFLICT:  # another process makes it at this moment
+        if error.status_code != _CONFLICT:  # another process has just created it
             raise
     for name in KEYWORDS:
         keyword = models.KeywordIndexParams(
@@ -211,7 +211,7 @@ async def _create(client: AsyncQdrantClient, layout: Layout, collection: str) ->
 
 @asynccontextmanager
 async def _as_sentences() -> AsyncIterator[None]:
-    """Turn the client's errors into sentences."""
+    """Raise the client's errors as errors of this project."""
     try:
         yield
     except UnexpectedResponse as error:
@@ -227,8 +227,8 @@ async def _as_sentences() -> AsyncIterator[None]:
     except (ApiException, ConnectionError, TimeoutError) as error:
         raise MissingPart(
             f"The Qdrant server at QDRANT_URL cannot be reached ({public_message(error)}). "
-            "Start it, or unset QDRANT_URL to keep experience in a folder. Nothing was lost: "
-            "what is not acknowledged can be recorded again."
+            "Start it, or unset QDRANT_URL to store experience in a folder. Nothing was lost: "
+            "record the last attempts again."
         ) from error
 
 

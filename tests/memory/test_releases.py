@@ -118,7 +118,7 @@ async def test_releases_at_once_are_all_kept(store: BaseStore) -> None:
 async def test_without_a_store_there_is_nothing(tmp_path: Path) -> None:
     nowhere = Releases(None, "t", HOME)
     assert await nowhere.current() is None
-    with pytest.raises(BadInput, match="kept in a store"):
+    with pytest.raises(BadInput, match="Releases need a store"):
         await nowhere.publish(release("one"))
 
 

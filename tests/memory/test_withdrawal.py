@@ -210,7 +210,7 @@ async def test_what_was_learned_from_a_transcript_goes_with_it(
 @pytest.mark.parametrize(
     ("names", "reason", "says"),
     [
-        (("T1", "typo"), "x", "no rule rests on 'typo', and no such attempt"),
+        (("T1", "typo"), "x", "no rule depends on 'typo', and no such attempt"),
         (("T1",), "y" * 2_001, "has 2001 characters, but may have 2000"),
     ],
 )

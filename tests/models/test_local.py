@@ -298,7 +298,7 @@ async def test_nothing_blocking_is_called_on_the_event_loop(offered: Offered) ->
         ("local:lama", {}, "hi", UnknownName, "Unknown local model 'lama'. Did you mean 'llama'?"),
         ("local:llama", {"adapter": "frist"}, "hi", UnknownName, "Did you mean 'first'?"),
         ("local:llama", {"adapter": "misfit"}, "hi", BrokenData, "Adapter 'misfit' cannot be used"),
-        ("local:llama", {}, [], BadInput, "asked with no message"),
+        ("local:llama", {}, [], BadInput, "has no message. Send at least one"),
         ("local:../llama", {}, "hi", BadInput, "no local model name"),
         ("local:llama", {"adapter": "a/b"}, "hi", BadInput, "no adapter name"),
         ("novice", {}, "hi", BadInput, "names no model"),

@@ -115,7 +115,7 @@ async def test_a_verdict_that_was_missing_is_added(memory: QdrantExperience) -> 
     assert (report.new, report.duplicates, report.verdicts_added) == (0, 2, 1)
     (refusal,) = report.refusals
     assert refusal.where == "line 2"
-    assert "kept with another verdict (success True, score None)" in refusal.reason
+    assert "stored with another verdict (success True, score None)" in refusal.reason
     assert [each["success"] async for each in export_attempts(memory)].count(True) == 3
 
 

@@ -124,9 +124,9 @@ def test_a_second_opener_learns_who_holds_the_folder(folder: Path) -> None:
     ("mark", "says"),
     [
         ('{"schema_version": 7, "embedding": "words", "dimension": 64}', "has schema version 7"),
-        ('{"schema_version": 1}', "is laid out in a way that cannot be read"),
-        ("not JSON", "does not say how it is laid out"),
-        ("[]", "does not say how it is laid out"),
+        ('{"schema_version": 1}', "has a layout that cannot be read"),
+        ("not JSON", "has no readable layout"),
+        ("[]", "has no readable layout"),
         (None, "lacks experience.json"),
     ],
 )
@@ -143,7 +143,9 @@ def test_a_layout_that_is_unknown_is_named(folder: Path, mark: str | None, says:
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(BrokenData, match=r"holds 'thesis.txt', which no experience memory has"):
+    with pytest.raises(
+        BrokenData, match=r"holds 'thesis.txt', which belongs to no experience memory"
+    ):
         at(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -184,7 +186,7 @@ async def test_a_collection_of_another_layout_is_refused() -> None:
         await ServerEngine.open(client, "openai:other", _dimension)
     await client.delete_collection("apprentice-experience")
     await client.create_collection("apprentice-experience", vectors_config={})
-    with pytest.raises(BrokenData, match="'apprentice-experience' does not say how it is laid out"):
+    with pytest.raises(BrokenData, match="'apprentice-experience' has no readable layout"):
         await ServerEngine.open(client, "words", _dimension)
     await client.close()
 

@@ -85,7 +85,7 @@ async def test_another_tenants_attempt_cannot_be_reached_by_its_id(memory: Opene
     assert await memory().forget([theirs.id]) == ()
     with pytest.raises(BadInput, match="No trajectory"):
         await memory().annotate(theirs.id, FAILED)
-    with pytest.raises(BadInput, match="is of the tenant 'rival', but this is the memory of"):
+    with pytest.raises(BadInput, match="belongs to the tenant 'rival', but this is the memory of"):
         await memory().record([theirs])
     mine = attempt(task("b"), FAILED, name=theirs.id)
     await memory().record([mine])

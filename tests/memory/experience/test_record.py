@@ -179,7 +179,7 @@ async def test_judges_at_once_lose_no_verdict(memory: Opener) -> None:
 
 
 async def test_a_verdict_for_an_unknown_trajectory_is_refused(memory: Opener) -> None:
-    with pytest.raises(BadInput, match="No trajectory 'nobody' is kept for the tenant 'team'"):
+    with pytest.raises(BadInput, match="No trajectory 'nobody' is stored for the tenant 'team'"):
         await memory().annotate("nobody", SOLVED)
     with pytest.raises(BadInput, match="No trajectory 'nobody'"):
         await memory().reflect("nobody", "lesson")
