@@ -16,16 +16,16 @@ BYTES_A_TOKEN: Final = 3
 
 
 def counter(name: str, models: LocalModels) -> Callable[[str], int]:
-    """Return what counts a text's tokens as a model does.
+    """Return a function that counts the tokens of a text for a model.
 
-    A local model's own tokenizer counts. That of a hosted model is somebody else's, and would have
-    to be downloaded: there the count is an estimate, and rather too high. Reading a tokenizer takes
-    a moment the first time: call this off the event loop.
+    For a local model, its tokenizer counts. A hosted model's tokenizer would have to be downloaded,
+    so its count is an estimate, and rather too high. A tokenizer is slow to load the first time:
+    call this off the event loop.
 
     Raises:
-        BadInput: the name cannot be a model's.
+        BadInput: the name is no model name.
         UnknownName: there is no such local model.
-        MissingExtra: what local models need is not installed.
+        MissingExtra: the packages for local models are not installed.
     """
     provider, _, model = name.partition(":")
     if provider != "local":

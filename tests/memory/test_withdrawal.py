@@ -1,4 +1,4 @@
-"""Withdrawing a transcript withdraws what came of it, wherever that is kept."""
+"""A withdrawal of a transcript removes everything that depends on it, in every collection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TASK = Task(id="train/3", environment=HOME)
 
 
 class House:
-    """One tenant's rules of one environment, and what its runs keep."""
+    """One tenant's rules of one environment, and the findings of its runs."""
 
     def __init__(self, store: BaseStore) -> None:
         self.store = store
@@ -38,7 +38,7 @@ class House:
         self.quarantine = Quarantine(store, "t", HOME)
 
     async def says(self, written: str, *evidence: str) -> Rulebook:
-        """Log a model's operations on evidence."""
+        """Log a model's operations with their evidence."""
         operations = parse_operations(written).operations
         run = f"{written} {evidence}"
         return (await self.log.record(operations, run=run, evidence=evidence)).rulebook
@@ -88,7 +88,7 @@ async def transcripts(store: BaseStore) -> list[str]:
     return [attempt.id for each in found for attempt in each.attempts]
 
 
-async def test_words_that_a_poisoned_transcript_gave_a_rule_are_taken_back(house: House) -> None:
+async def test_a_rule_loses_the_text_from_a_poisoned_transcript(house: House) -> None:
     await house.says("ADD: Mugs are kept in cabinets.", "T1")
     await house.release("clean")
     await house.says("EDIT 1: Mugs are put into the fireplace.", "T2")
@@ -105,7 +105,7 @@ async def test_words_that_a_poisoned_transcript_gave_a_rule_are_taken_back(house
     assert await house.barred() == {"poisoned"}
 
 
-async def test_a_rule_that_was_voted_out_of_the_draft_leaves_the_release_too(house: House) -> None:
+async def test_a_rule_outside_the_draft_leaves_the_release_too(house: House) -> None:
     await house.says("ADD: Mugs go on the shelf.", "T1")
     await house.says("ADD: Plates go into cabinets.", "T2")
     await house.release("old")
@@ -121,7 +121,7 @@ async def test_a_rule_that_was_voted_out_of_the_draft_leaves_the_release_too(hou
         await house.releases.resolve("old")
 
 
-async def test_what_a_run_under_way_logged_later_goes_by_the_same_withdrawal(house: House) -> None:
+async def test_a_second_withdrawal_removes_what_a_running_run_logged(house: House) -> None:
     await house.says("ADD: Mugs go on the shelf.", "T1")
     await house.withdraw("T1")
     await house.says("ADD: Plates go on the bed.", "T1")
@@ -132,7 +132,7 @@ async def test_what_a_run_under_way_logged_later_goes_by_the_same_withdrawal(hou
     assert await house.barred() == {"late"}
 
 
-async def test_the_same_withdrawal_again_changes_nothing(house: House) -> None:
+async def test_a_repeated_withdrawal_changes_nothing(house: House) -> None:
     await house.says("ADD: Mugs go on the shelf.", "T1")
     await house.says("AGREE 1", "T2")
     await house.release("one")
@@ -152,7 +152,7 @@ async def test_the_same_withdrawal_again_changes_nothing(house: House) -> None:
     assert (await house.draft(), await house.shown()) == ({}, ())
 
 
-async def test_a_rule_that_came_back_can_be_withdrawn_again(house: House) -> None:
+async def test_a_restored_rule_can_be_withdrawn_again(house: House) -> None:
     book = await house.says("ADD: Mugs go on the shelf.", "T1")
     await house.withdraw("T1")
     await house.log.rollback(book.version, run="undo")
@@ -161,7 +161,7 @@ async def test_a_rule_that_came_back_can_be_withdrawn_again(house: House) -> Non
     assert await house.draft() == {}
 
 
-async def test_an_earlier_withdrawal_leaves_no_words_that_rest_on_a_later_one(house: House) -> None:
+async def test_two_withdrawals_leave_no_text_of_either(house: House) -> None:
     await house.says("ADD: Look up.", "T1")
     await house.says("EDIT 1: Look into the fire.", "T2")
     await house.says("AGREE 1", "T3")
@@ -174,7 +174,7 @@ async def test_an_earlier_withdrawal_leaves_no_words_that_rest_on_a_later_one(ho
     assert await house.draft() == {"Look up.": 2}
 
 
-async def test_what_was_learned_from_a_transcript_goes_with_it(
+async def test_reflections_and_findings_go_with_their_transcript(
     store: BaseStore, house: House
 ) -> None:
     bad, good = attempt("a", 1), attempt("a", 2)
@@ -214,7 +214,7 @@ async def test_what_was_learned_from_a_transcript_goes_with_it(
         (("T1",), "y" * 2_001, "has 2001 characters, but may have 2000"),
     ],
 )
-async def test_nothing_is_withdrawn_unless_all_can_be(
+async def test_one_bad_id_stops_the_whole_withdrawal(
     store: BaseStore, house: House, names: Sequence[str], reason: str, says: str
 ) -> None:
     await house.says("ADD: Look up.", "T1")
@@ -228,7 +228,7 @@ async def test_nothing_is_withdrawn_unless_all_can_be(
 
 
 @pytest.mark.parametrize("dies_in", ["forget", "erase", "_released_without"])
-async def test_a_withdrawal_that_was_killed_is_finished_by_the_same_again(
+async def test_a_second_withdrawal_finishes_a_killed_one(
     store: BaseStore, house: House, monkeypatch: pytest.MonkeyPatch, dies_in: str
 ) -> None:
     own = attempt("a", 1)
@@ -244,7 +244,7 @@ async def test_a_withdrawal_that_was_killed_is_finished_by_the_same_again(
         killed.setattr(withdrawal, dies_in, killing)
         with pytest.raises(KeyboardInterrupt):
             await house.withdraw(own.id, "T1")
-    for _ in range(2):  # the second time, the transcript is gone and no rule names it
+    for _ in range(2):  # the second time, the transcript is erased and no rule names it
         await house.withdraw(own.id, "T1")
         assert (await house.draft(), await house.shown()) == ({}, ())
         assert await house.barred() == {"one"}

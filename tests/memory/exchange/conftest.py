@@ -1,4 +1,4 @@
-"""A memory of its own for every test: a tenant's, of one engine in process."""
+"""Each test gets its own memory: that of its own tenant, on one shared engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeEngine]:
 
 @pytest.fixture
 def opened(engine: EdgeEngine, request: pytest.FixtureRequest) -> Opener:
-    """Open the memory of one of this test's tenants."""
+    """Return a function that opens the memory of one of this test's tenants."""
     return lambda name: QdrantExperience(engine, Words(), f"{request.node.name} {name}")
 
 

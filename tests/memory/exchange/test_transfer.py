@@ -1,4 +1,4 @@
-"""In and out of the real memory: whole, once, and with an account of what was refused."""
+"""Import into the real memory and export from it, with a report of what was refused."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_nothing_is_dropped_silently(memory: QdrantExperience, tmp_path: P
     assert report.extra_columns == ("ticket",)
 
 
-async def test_a_line_without_end_is_refused_and_the_next_is_read(tmp_path: Path) -> None:
+async def test_a_line_that_is_too_long_is_refused_and_the_next_is_read(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_bytes(b"\xef\xbb\xbf[1]\n" + b"x" * 1_000 + b"\n[2]\n" + b"y" * 100 + b"\n[3]")
     read = list(read_jsonl(file, longest=100))
@@ -107,7 +107,7 @@ async def test_a_line_without_end_is_refused_and_the_next_is_read(tmp_path: Path
     assert "not JSON" in read[3].fault
 
 
-async def test_a_verdict_that_was_missing_is_added(memory: QdrantExperience) -> None:
+async def test_a_missing_verdict_is_added(memory: QdrantExperience) -> None:
     await import_attempts(memory, items(row(1, success=None), row(2), row(3)))
     report = await import_attempts(
         memory, items(row(1), row(2, success=False), row(3, success=None))
@@ -119,7 +119,7 @@ async def test_a_verdict_that_was_missing_is_added(memory: QdrantExperience) -> 
     assert [each["success"] async for each in export_attempts(memory)].count(True) == 3
 
 
-async def test_one_bad_row_keeps_no_other_out(memory: QdrantExperience) -> None:
+async def test_a_bad_row_does_not_stop_the_others(memory: QdrantExperience) -> None:
     deep: Any = "x"
     for _ in range(400):
         deep = [deep]
@@ -132,7 +132,7 @@ async def test_one_bad_row_keeps_no_other_out(memory: QdrantExperience) -> None:
     assert len(await written(memory)) == 2
 
 
-async def test_another_attempt_under_a_known_id_is_refused(memory: QdrantExperience) -> None:
+async def test_another_attempt_with_a_stored_id_is_refused(memory: QdrantExperience) -> None:
     await import_attempts(memory, items(row(1, id="a"), row(2, id="b", kind="sum")), "sums")
     history = [{"verdict": {"success": False}, "at": 5.0}]
     report = await import_attempts(
@@ -157,12 +157,12 @@ async def test_another_attempt_under_a_known_id_is_refused(memory: QdrantExperie
     assert all("stored already, with another task." in reason for _, reason in other.refusals)
     kept = {each["id"]: each["verdicts"] for each in await written(memory)}
     assert all(len(verdicts) == 1 for verdicts in kept.values())
-    # What a row leaves out is not held against it.
+    # A field that a row leaves out is not compared.
     same = await import_attempts(memory, items(row(1, id="a", note="new"), row(2, id="b")))
     assert (same.duplicates, same.refusals) == (2, ())
 
 
-async def test_what_cannot_be_read_keeps_nobody_from_the_rest(
+async def test_an_unreadable_attempt_does_not_stop_an_export(
     memory: QdrantExperience, engine: EdgeEngine
 ) -> None:
     await record(memory, *(attempt(task(name)) for name in "abc"))
@@ -188,7 +188,7 @@ async def test_what_cannot_be_read_keeps_nobody_from_the_rest(
 
 
 @pytest.mark.parametrize("score", [2 / 11, 1 / 11, 0.1 + 0.2, 1 / 3, 0.9999999999999999])
-async def test_a_backup_of_any_score_is_known_again(opened: Opener, score: float) -> None:
+async def test_a_backup_with_any_score_imports_as_duplicates(opened: Opener, score: float) -> None:
     memory, other = opened("team"), opened("other")
     await record(memory, attempt(task("a"), Verdict(success=False, score=score)))
     await memory.annotate("of-a", LATE, at=1848779119.3785357)
@@ -227,13 +227,15 @@ def key(row: dict[str, Any]) -> str:
     return str(row["id"])
 
 
-async def test_only_what_was_asked_for_is_written(memory: QdrantExperience) -> None:
+async def test_filters_limit_the_export(memory: QdrantExperience) -> None:
     await record(memory, attempt(task("a")), attempt(task("b"), FAILED))
     assert [each["task"] async for each in export_attempts(memory, outcome="failures")] == ["b"]
     assert [each async for each in export_attempts(memory, environment="elsewhere")] == []
 
 
-async def test_a_data_set_on_disk_says_the_same(memory: QdrantExperience, tmp_path: Path) -> None:
+async def test_a_data_set_on_disk_holds_the_same_rows(
+    memory: QdrantExperience, tmp_path: Path
+) -> None:
     datasets = pytest.importorskip("datasets")
     await record(memory, attempt(task("a", metadata={"floor": 2})), attempt(task("b"), Verdict()))
     before = await written(memory)
@@ -256,7 +258,7 @@ async def test_a_data_set_on_disk_says_the_same(memory: QdrantExperience, tmp_pa
             await asyncio.to_thread(write_dataset, folder, from_)
 
 
-async def test_a_data_set_of_others_is_read(memory: QdrantExperience, tmp_path: Path) -> None:
+async def test_a_foreign_data_set_is_read(memory: QdrantExperience, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     talk = [[{"from": "human", "value": f"{n}?"}, {"from": "gpt", "value": "Yes."}] for n in (1, 2)]
     made = datasets.Dataset.from_dict({"conversations": talk, "score": [0.5, 7.0]})
@@ -271,9 +273,7 @@ async def test_a_data_set_of_others_is_read(memory: QdrantExperience, tmp_path: 
 
 
 @pytest.mark.parametrize("content", [{}, {"state.json": "{}"}, {"dataset_info.json": "no"}])
-def test_a_folder_that_is_no_data_set_is_a_sentence(
-    tmp_path: Path, content: dict[str, str]
-) -> None:
+def test_a_folder_that_is_no_data_set_is_an_error(tmp_path: Path, content: dict[str, str]) -> None:
     pytest.importorskip("datasets")
     for name, text in content.items():
         (tmp_path / name).write_text(text)
@@ -281,7 +281,7 @@ def test_a_folder_that_is_no_data_set_is_a_sentence(
         list(read_dataset(tmp_path))
 
 
-def test_an_export_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
     file = tmp_path / "out.jsonl"
     write_jsonl(file, [{"a": 1}])
 

@@ -16,7 +16,7 @@ from tests.memory.experience.attempts import Words, attempt, task
 
 
 async def main(folder: str, first: int) -> None:
-    """Record for ever."""
+    """Record until the process is killed."""
     engine = EdgeEngine.open(Path(folder), "words", lambda: Words.dimension)
     memory = QdrantExperience(engine, Words(), "team")
     for number in itertools.count(first):
