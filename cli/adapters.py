@@ -133,7 +133,7 @@ def export(
 
 def _print_plan(workspace: Workspace, name: str, console: Console) -> None:
     console.print("Its base has other weights now. To train it anew, one after the other:")
-    jobs = workspace.adapters.retraining(name, workspace.jobs)
+    jobs = workspace.adapters.retraining_plan(name, workspace.jobs)
     for number, job in enumerate(jobs):
         where = job.folder or f"<the dataset with fingerprint {job.dataset}>"
         parent = f" --parent <adapter {number} of these>" if number else ""

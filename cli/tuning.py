@@ -23,7 +23,7 @@ from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
 from apprentice.training.datasets.curation import Curation, HoldOut, curate
 from apprentice.training.datasets.episodes import shuffle_verdicts, task_key
-from apprentice.training.jobs import Job, Launcher, Status, followed
+from apprentice.training.jobs import Job, Launcher, Status, follow
 from apprentice.training.settings import read_settings
 from apprentice.workspace import LOCAL, Workspace
 
@@ -240,7 +240,7 @@ async def carried_out(
 
     await asyncio.to_thread(launcher.launch, job)
     try:
-        async for status in followed(look, launcher):
+        async for status in follow(look, launcher):
             if status.stage == "done":
                 return status.outcome
             if status.stage == "failed":

@@ -1,4 +1,4 @@
-"""Where a run's attempts are recorded."""
+"""Tell in which experience memory a run's attempts are recorded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from apprentice.workspace import Workspace
 async def experience_of(
     runtime: Runtime[Context], record_to: OpenExperience | None, workspace: Workspace
 ) -> Experience | None:
-    """Return where a run's attempts are recorded; None where they are not.
+    """Return the experience memory in which a run's attempts are recorded, or None.
 
-    That is where a graph has a memory and, as with reflections, a store; unless the run's settings
-    say otherwise.
+    A run records its attempts if the graph has an experience memory and a store, unless the run's
+    settings switch it off.
     """
     context = Context.of(runtime)
     if record_to is None or runtime.store is None or not context.record:

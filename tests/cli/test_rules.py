@@ -247,7 +247,7 @@ def test_commands_on_an_empty_memory_say_what_is_missing(apprentice: Apprentice)
     assert apprentice("rules", "diff").output.strip() == "They are the same."
     ended = apprentice("rules", "learn", "--tasks", "0")
     assert ended.exit_code == 0
-    assert "Unchanged. There are no rules, neither drafted nor released." in ended.output
+    assert "Unchanged. The draft and the release have no rules." in ended.output
     for command in ("history", "evidence", "rollback", "withdraw"):
         refused = apprentice("rules", command, "zz")
         assert (refused.exit_code, "zz" in refused.stderr) == (2, True), command

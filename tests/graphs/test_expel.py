@@ -211,7 +211,7 @@ async def test_progress_is_streamed(taught: Any) -> None:
     _, _, told = taught
     kinds = [event["type"] for event in told]
     assert list(dict.fromkeys(kinds)) == [
-        "expel.begun",
+        "expel.started",
         "expel.weighed",
         "expel.gathered",
         "expel.extracted",
@@ -228,7 +228,7 @@ async def test_an_empty_memory_is_said_to_be_empty() -> None:
     store = InMemoryStore()
     ended = await learned(store, {"tasks": 0})
     assert (ended["outcome"], ended["candidate"]) == ("unchanged", None)
-    assert "There are no rules, neither drafted nor released" in ended["reason"]
+    assert "The draft and the release have no rules" in ended["reason"]
     assert await RulebookLog(store, rulebook=HOME).batches() == []
 
 
@@ -418,7 +418,7 @@ async def test_bad_input_is_a_sentence(given: Any, error: type[Exception], says:
 
 
 async def test_rules_need_a_store() -> None:
-    with pytest.raises(MissingPart, match="Rules are kept in a LangGraph Store"):
+    with pytest.raises(MissingPart, match="Rules are stored in a LangGraph Store"):
         await graph(None).ainvoke(GIVEN)
 
 
@@ -440,7 +440,7 @@ async def test_a_rule_that_a_person_took_out_is_not_brought_back_by_a_model() ->
     await RulebookLog(store, rulebook=HOME).record([gone], run="no", author="person")
     ended = await learned(store, {"tasks": 2, "held_out": 0}, critic=lambda _: "ADD: look twice")
     assert (ended["outcome"], ended["operations"].applied) == ("unchanged", 0)
-    assert "A person took this rule out." in {each.reason for each in ended["rejections"]}
+    assert "A person removed this rule." in {each.reason for each in ended["rejections"]}
     assert len(await Quarantine(store, "default", HOME).to_review()) > 0
 
 

@@ -43,7 +43,7 @@ async def test_a_transcript_that_is_withdrawn_while_the_critic_reads_it_teaches_
     assert ended["candidate"] is None
     assert len(asked) == 3  # nobody reads what is withdrawn
     assert {each.reason for each in ended["rejections"]} == {
-        "A transcript that it rests on was withdrawn."
+        "A transcript of this evidence was withdrawn."
     }
     assert (await RulebookLog(store, "default", HOME).load()).rules == ()
     assert await Findings(store, "default", HOME, "one", Criticism).all() == []

@@ -188,7 +188,7 @@ async def test_a_late_verdict_decides_whether_a_task_is_solved(tenant: str) -> N
 
 async def test_a_thread_passes_nothing_on_to_the_next_run(send: Send) -> None:
     first = await send(messages=PLAIN, verdict=SOLVED)
-    with pytest.raises(BadInput, match="There is nothing to keep"):
+    with pytest.raises(BadInput, match="There is nothing to record"):
         await send()
     second = await send(messages=LANGCHAIN)
     assert second["id"] != first["id"]
@@ -233,8 +233,8 @@ async def test_tenants_cannot_reach_each_other(send: Send, memory: Experience) -
 @pytest.mark.parametrize(
     ("given", "error", "says"),
     [
-        ({}, BadInput, "There is nothing to keep"),
-        ({"trajectory": "x"}, BadInput, "There is nothing to keep"),
+        ({}, BadInput, "There is nothing to record"),
+        ({"trajectory": "x"}, BadInput, "There is nothing to record"),
         ({"trajectory": "x", "verdict": SOLVED}, BadInput, "No trajectory 'x' is kept"),
         ({"messages": []}, BadInput, "list of messages is empty"),
         ({"messages": "hello"}, BadInput, "must be a list"),

@@ -429,7 +429,7 @@ async def test_the_embedded_model_is_refused_with_a_hint() -> None:
 
 async def test_without_a_store_there_is_nothing_to_keep_insights_in() -> None:
     given: Any = {"reports": ONE}
-    with pytest.raises(MissingPart, match="compile with it"):
+    with pytest.raises(MissingPart, match="compile the graph with one"):
         await insights.build(analyst=analyst).compile().ainvoke(given)
 
 
@@ -466,9 +466,9 @@ async def test_progress_is_streamed() -> None:
         "insights.quarantined",
         "insights.done",
     ]
-    assert (told[1]["standing"], told[1]["report"], told[1]["of"]) == ("promoted", 1, 2)
+    assert (told[1]["standing"], told[1]["report"], told[1]["reports"]) == ("promoted", 1, 2)
     assert "a URL" in told[3]["reason"]
-    assert (told[4]["promoted"], told[4]["quarantined"]) == (1, 1)
+    assert (told[4]["promoted_insights"], told[4]["quarantined_insights"]) == (1, 1)
 
 
 async def test_the_context_names_the_model(tmp_path: Path) -> None:

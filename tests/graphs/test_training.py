@@ -21,7 +21,7 @@ from apprentice.graphs import episode, training
 from apprentice.memory.releases import Releases
 from apprentice.models.fit import base_fingerprint
 from apprentice.models.names import LocalModels
-from apprentice.nodes.training.notice import group, notice, start_on_server
+from apprentice.nodes.training.trigger import group, start_on_server, trigger_training
 from apprentice.settings import Settings
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
@@ -35,7 +35,7 @@ from apprentice.training.jobs import (
     Job,
     Launcher,
     LocalLauncher,
-    holding,
+    hold_lock,
     in_turn,
     write_job,
     write_whole,
@@ -491,7 +491,7 @@ async def test_an_adapter_is_compared_with_the_one_that_came_into_force_meanwhil
     await in_force(other, store, tenant)
     ended = await halted(None)
     assert ended["stage"] == "training"
-    assert "put in force meanwhile" in ended["reason"]
+    assert "was released meanwhile" in ended["reason"]
     ended = await run(held_out=48)
     assert ended["stage"] == "rejected"  # it is no better than that one
     assert place.adapters.read(adapter).status == "rejected"
@@ -738,7 +738,7 @@ async def test_a_changed_base_takes_its_adapter_out_of_force(
         ({"environment": ""}, BadInput, "No environment was given"),
         ({"environment": "houshold"}, UnknownName, "Did you mean 'household'"),
         ({"threshold": 0}, OutOfBounds, "threshold"),
-        ({"settings": {"base": "other"}}, BadInput, "'base' is not for settings"),
+        ({"settings": {"base": "other"}}, BadInput, "'base' is not a setting"),
         ({"settings": {"epoch": 3}}, BadInput, "no training setting 'epoch'"),
         ({"settings": {"rank": 0}}, BadInput, "'rank'"),
         ({"circumstances": {"budget": -1}}, BadInput, "circumstances.budget"),
@@ -775,7 +775,7 @@ async def note(
 
     for one in attempts:
         (own,) = await record(runtime.context.tenant, [one])
-        await notice([own], runtime, words, workspace, start)
+        await trigger_training([own], runtime, words, workspace, start)
     return started
 
 
@@ -787,7 +787,7 @@ async def test_the_recording_that_crosses_the_threshold_starts_the_training(
     assert await note(ATTEMPTS[:4], runtime, place) == []
     assert await note(ATTEMPTS[4:5], runtime, place) == [{"environment": NORTH, "threshold": 5}]
     assert await note(ATTEMPTS[5:9], runtime, place) == []
-    place.trained = Counter()  # a server that was restarted counts from memory
+    place.new_attempts = Counter()  # a server that was restarted counts from memory
     assert len(await note(ATTEMPTS[9:10], runtime, place)) == 1
 
 
@@ -802,7 +802,7 @@ async def test_what_is_recorded_while_a_round_is_open_counts_for_the_next(
     open_round = rounds(place, tenant).last()
     assert open_round
     later = [judged_later(one, open_round[0].seen) for one in ATTEMPTS[-6:]]
-    with holding(hands.root / open_round[0].job):
+    with hold_lock(hands.root / open_round[0].job):
         assert await note(later[:5], runtime, place) == []
     rounds(place, tenant).end(0, End(outcome="rejected", reason="It did not help."))
     assert await note(later[5:], runtime, place) != []
@@ -818,7 +818,7 @@ async def test_a_training_that_could_not_be_started_is_started_by_the_next_recor
         raise ConnectError("All connection attempts failed")
 
     own = await record(tenant, ATTEMPTS[:3])
-    assert not await notice(own, runtime, words, place, refused)
+    assert not await trigger_training(own, runtime, words, place, refused)
     assert "All connection attempts failed" in runtime.said[0]["reason"]
     assert await note(ATTEMPTS[3:4], runtime, place) != []
 
@@ -833,7 +833,7 @@ async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(
     async def looks(new: list[Trajectory]) -> int:
         return len(await note(new, runtime, place))
 
-    with holding(hands.root / job) as held:
+    with hold_lock(hands.root / job) as held:
         assert await looks(later[:3]) == 0
         with in_turn(hands.root / job, held):
             assert await looks(later[3:5]) == 0
@@ -843,7 +843,7 @@ async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(
     with claim:
         assert await looks(later[5:8]) == 0  # a run evaluates it
     assert await looks(later[8:14]) == 1
-    place.trained.again = 0.0
+    place.new_attempts.again = 0.0
     assert await looks(later[14:15]) == 1  # that run may have been killed
 
 
@@ -856,7 +856,7 @@ async def test_a_recording_never_fails_for_the_training(
     assert await note(ATTEMPTS[:1], runtime, place) == []
     (said,) = runtime.said
     assert said["type"] == "training.notice"
-    assert "cannot be read as a round" in said["reason"]
+    assert "cannot be read as the round" in said["reason"]
     assert said["reason"] in caplog.text
 
 
@@ -881,7 +881,9 @@ async def test_a_training_that_a_recording_starts_acts_and_judges_as_it_does(
     acting: Any = {"max_tokens": 2000, "temperature": 0.7, "judge_model": "openai:gpt-5-mini"}
     runtime.context = Context(tenant=tenant, adapter="own", seed=3, **acting)
     (own,) = await record(tenant, ATTEMPTS[:1])
-    assert await notice([own], runtime, words, place, partial(start_on_server, client=client))
+    assert await trigger_training(
+        [own], runtime, words, place, partial(start_on_server, client=client)
+    )
     assert started == [{"tenant": tenant, "model": "local:novice", "judge": "model", **acting}]
 
 

@@ -122,7 +122,7 @@ def _wins(corpus: Corpus, home: World) -> Iterator[Episode]:
 def solved(environment: str, count: int, trials: int, shown: Shown | None = None) -> float:
     """Return the share of test tasks solved, by reflexion or (one trial) with something shown."""
     tasks = Household(*environment.split("/")[1:]).tasks("test", count)
-    context = Context(max_trials=trials)
+    context = Context(max_trials=trials, model="local:novice")
 
     async def every() -> list[bool]:
         runs = [

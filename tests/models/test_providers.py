@@ -90,7 +90,7 @@ def test_the_same_settings_share_a_client(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("name", "error", "sentence"),
     [
-        ("openai:gpt-4.1", MissingPart, "set OPENAI_API_KEY. For a server of your own"),
+        ("openai:gpt-4.1", MissingPart, "set OPENAI_API_KEY. For your own server"),
         ("google_genai:gemini", MissingPart, "set GOOGLE_API_KEY or GEMINI_API_KEY"),
         ("opnai:gpt-4.1", UnknownName, "Did you mean 'openai'"),
         ("huggingface:gpt2", UnknownName, "Unknown model provider 'huggingface'"),

@@ -89,5 +89,5 @@ async def test_an_answer_without_a_turn_is_refused(answer: Any) -> None:
     def agent(messages: Sequence[AnyMessage]) -> Any:
         return answer
 
-    with pytest.raises(ModelFailure, match="holds no AI message"):
+    with pytest.raises(ModelFailure, match="contains no AI message"):
         await ask(agent, ASKED, Context(), Workspace())

@@ -55,7 +55,7 @@ async def companion(messages: Sequence[AnyMessage]) -> str:
     return expert_agent(messages)
 
 
-company = episodes.build(companion).compile(name="company")
+company = episodes.build(agent=companion).compile(name="company")
 
 
 async def original(messages: Sequence[AnyMessage]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from apprentice.training.jobs import Job, locked, write_job
+from apprentice.training.jobs import Job, is_locked, write_job
 from apprentice.training.settings import SftSettings
 from tests.models import tiny as tiny_models
 from tests.training import tiny
@@ -41,7 +41,7 @@ def test_a_trainer_that_is_killed_at_any_moment(tmp_path: Path) -> None:
         time.sleep(rng.uniform(1, 25))
         os.kill(trainer.pid, signal.SIGKILL)
         trainer.wait()
-        assert not locked(folder)
+        assert not is_locked(folder)
         status = place.look(folder)
         assert status.stage in ("waiting", "interrupted", "done"), status.outcome
         saved = [int(path.name.split("-")[1]) for path in folder.glob("checkpoints/checkpoint-*")]

@@ -12,7 +12,7 @@ import pytest
 from apprentice.training.adapters import Adapter, Adapters
 from apprentice.training.datasets.card import Dataset
 from apprentice.training.jobs import Job, read_job, write_job
-from apprentice.training.run import ADAPTER, concluded
+from apprentice.training.run import ADAPTER, conclude
 from apprentice.training.settings import read_settings
 from tests.training.conftest import Workplace
 
@@ -40,7 +40,7 @@ def untrained(folder: Path, adapters: Adapters) -> Adapter:
     (folder / ADAPTER).mkdir(exist_ok=True)
     (folder / ADAPTER / "adapter_config.json").write_text("{}")
     figures = {"steps": float(job.settings.max_steps), "seconds": 1.5, "memory_mb": 100.0}
-    return concluded(folder, job, figures, adapters)
+    return conclude(folder, job, figures, adapters)
 
 
 def events(folder: Path, kind: str = "") -> list[dict[str, Any]]:
