@@ -73,7 +73,7 @@ async def import_attempts(
     Example:
         experience = await workspace.experience("default")
         report = await import_attempts(experience, read_jsonl(Path("attempts.jsonl")))
-        print(report.new, report.refused)
+        print(report.new, report.refusals)
     """
     intake = _Intake(experience, environment)
     async for batch in _batches(items):
