@@ -70,7 +70,7 @@ def test_what_cannot_be_read_is_left_out_of_an_export_and_named(
 
 async def break_document(folder: Path, name: str) -> None:
     """Make a stored attempt one that cannot be read."""
-    engine = EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    engine = EdgeEngine.open(folder, "words", lambda: Words.dimension)
     (point,) = await engine.fetch([document_id("default", name)])
     document = json.loads(point.payload["document"])
     document["usage"]["seconds"] = None
