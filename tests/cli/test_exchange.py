@@ -38,7 +38,7 @@ def test_what_is_imported_is_exported(apprentice: Apprentice, tmp_path: Path) ->
     assert where in done.output
     assert "Refused, line 3: The messages are a text, but must be a list." in done.output
     assert "without a meaning here: ticket." in done.output
-    assert json.loads((tmp_path / "all.json").read_text())["refused"][0][0] == "line 3"
+    assert json.loads((tmp_path / "all.json").read_text())["refusals"][0][0] == "line 3"
     again = apprentice("import", file)
     assert "3 known" in again.output
     assert where in again.output
