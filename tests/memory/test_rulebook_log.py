@@ -191,7 +191,7 @@ async def test_the_rulebook_at_any_time_and_version(store: BaseStore) -> None:
         assert (await log.version(book.version)).rules == book.rules
     kinds = [each.kind for each in await log.diff(books[1].version, books[3].version)]
     assert kinds == ["strengthened", "added", "added"]
-    with pytest.raises(BadInput, match=r"had version 'nonsense'\. The log has 8 batches"):
+    with pytest.raises(BadInput, match=r"a rulebook with version 'nonsense'\. It has 8 batches"):
         await log.version("nonsense")
 
 
