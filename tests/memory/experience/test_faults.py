@@ -172,7 +172,9 @@ async def test_other_embeddings_are_refused(folder: Path) -> None:
         EdgeEngine.open(folder, "openai:other", lambda: 3)
     engine = at(folder)
     changed = QdrantExperience(engine, Words(dimension=32), "team")
-    with pytest.raises(BrokenData, match="have 32 dimensions, but the experience memory was created"):
+    with pytest.raises(
+        BrokenData, match="have 32 dimensions, but the experience memory was created"
+    ):
         await changed.record([attempt(task("c"))])
     assert len([each async for each in changed.browse()]) == 2
     await engine.close()
