@@ -123,10 +123,10 @@ def test_rolling_back_to_what_is_in_force_where_nothing_is(apprentice: Apprentic
     assert (refused.exit_code, "Nothing is released here" in refused.output) == (2, True)
 
 
-def test_what_the_readme_says_about_rules_works(
+def test_the_commands_on_the_page_about_rules_work(
     rules: Rules, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (root / "README.md").read_text()
+    page = (root / "docs" / "techniques.md").read_text()
     lines = re.findall(r"^apprentice rules ([a-z].*)$", page, re.MULTILINE)
     assert [line.split()[0] for line in lines] == [
         *("learn", "show", "curate", "diff", "learn", "history", "evidence", "rollback"),

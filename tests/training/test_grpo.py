@@ -258,7 +258,11 @@ def test_people_fill_in_their_scores_and_the_job_goes_on(workplace: Workplace) -
             {"graders": ["format", "schema"]},
             "Row 1 cannot be graded by 'schema': it has no `expected`",
         ),
-        ([{"environment": HOUSE, "task": "train/1"}], {"graders": ["rule"]}, "which their environment judges"),
+        (
+            [{"environment": HOUSE, "task": "train/1"}],
+            {"graders": ["rule"]},
+            "which their environment judges",
+        ),
         ([{"environment": HOUSE, "task": "train/1"}], {"batch": 6}, "groups of 8"),
     ],
 )
