@@ -22,8 +22,8 @@ from transformers import (
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import LocalModels
+from apprentice.models.transformers_workarounds import ignore_deprecated_attribute
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
 from apprentice.state.errors import BrokenData, MissingExtra, MissingPart
 from apprentice.training.encoding import Chat

@@ -123,10 +123,10 @@ def test_rolling_back_to_what_is_in_force_where_nothing_is(apprentice: Apprentic
     assert (refused.exit_code, "Nothing is released here" in refused.output) == (2, True)
 
 
-def test_what_the_readme_says_about_rules_works(
+def test_the_commands_on_the_page_about_rules_work(
     rules: Rules, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (root / "README.md").read_text()
+    page = (root / "docs" / "techniques.md").read_text()
     lines = re.findall(r"^apprentice rules ([a-z].*)$", page, re.MULTILINE)
     assert [line.split()[0] for line in lines] == [
         *("learn", "show", "curate", "diff", "learn", "history", "evidence", "rollback"),
@@ -263,7 +263,7 @@ def test_a_rule_of_10000_characters_is_refused_and_the_book_stays(apprentice: Ap
 def test_while_another_process_has_the_memory_rules_are_learned_without_it(
     apprentice: Apprentice, tmp_path: Path
 ) -> None:
-    other = EdgeEngine.opened(tmp_path / "data" / "experience", "local:minilm", lambda: 64)
+    other = EdgeEngine.open(tmp_path / "data" / "experience", "local:minilm", lambda: 64)
     refused = apprentice("rules", "learn", "--tasks", "0")
     assert (refused.exit_code, "--no-record" in refused.stderr) == (1, True)
     assert apprentice("rules", "learn", "--tasks", "0", "--no-record").exit_code == 0

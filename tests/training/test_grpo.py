@@ -54,7 +54,7 @@ def test_an_episode_is_what_the_local_model_would_have_played(workplace: Workpla
             asked = attempt.transcript[:number]
             assert novice.invoke(asked).text == text_of(message)
     # The tokens before every turn are those that the engine reads.
-    engine = Weights("novice", workplace.local.folder("novice")).served().words
+    engine = Weights("novice", workplace.local.folder("novice")).variant().words
     last = max(n for n, message in enumerate(attempt.transcript) if message.type == "ai")
     read = engine.encode(as_chat(attempt.transcript[:last]), ())
     assert attempt.ids[: len(read)] == read
