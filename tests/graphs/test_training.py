@@ -383,7 +383,7 @@ async def test_an_adapter_that_forgets_is_rejected(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"keep": ["toolcalls/banking"]}, "Train for toolcalls, which toolcalls/banking belongs"),
+        ({"keep": ["toolcalls/banking"]}, "Train for toolcalls, which includes toolcalls/banking"),
         ({"keep": ["qa/plain"]}, "Put some of its tasks into one"),
     ],
 )
