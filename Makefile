@@ -8,10 +8,13 @@ EXTRAS ?= dev
 BIN   := $(VENV)/bin
 comma := ,
 STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
-# Python compiles what is imported when it is first imported, which is a small part. Editable is what
-# is wanted, so its builder need not warn of it.
+# Python compiles a module when it is first imported, and few of them ever are. Editable is what is
+# wanted, so its builder need not warn of it.
 PIP   := PYTHONWARNINGS='ignore:Editable installation' \
          $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
+
+# Where it is set, every start would compile again what `install` left uncompiled.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help install alfworld lowest learn serve test check format bench figures soak novice clerk

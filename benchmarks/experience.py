@@ -34,10 +34,10 @@ from apprentice.memory.experience.edge import EdgeEngine
 from apprentice.memory.experience.engine import SearchEngine
 from apprentice.memory.experience.points import sparse
 from apprentice.memory.experience.qdrant import QdrantExperience
-from apprentice.memory.experience.ranking import fused
-from apprentice.memory.experience.recall import allowed
+from apprentice.memory.experience.ranking import fuse
+from apprentice.memory.experience.recall import recall_filter
 from apprentice.memory.experience.server import ServerEngine
-from apprentice.models.minilm import named
+from apprentice.models.minilm import local_embeddings
 from apprentice.state.experience import Query
 from apprentice.state.nouns import Task, Trajectory, Verdict
 
@@ -64,7 +64,7 @@ from apprentice.memory.experience.engine import Where
 
 async def main():
     began = time.perf_counter()
-    engine = EdgeEngine.opened(Path(sys.argv[1]), "given", lambda: 0)
+    engine = EdgeEngine.open(Path(sys.argv[1]), "given", lambda: 0)
     seconds = time.perf_counter() - began
     for _ in range(200):
         vector = [random.gauss(0, 1) for _ in range(engine.dimension)]
@@ -248,15 +248,15 @@ class Bench:
 
     async def _share_found(self, engine: SearchEngine, query: Query) -> float:
         """Return which share of the exact hybrid answer an engine finds."""
-        where = allowed(query, "default")
+        where = recall_filter(query, "default")
         vector = self.given.embed_query(query.task.instruction)
         words = sparse(query.task.instruction, query=True)
         near, said = [
             {hit.payload["trajectory"]: hit.score for hit in ranking}
             for ranking in await engine.nearest([vector, words], where, DEPTH)
         ]
-        exact = set(list(fused([self.flat.nearest(query, DEPTH), said]))[:LIMIT])
-        return len(exact & set(list(fused([near, said]))[:LIMIT])) / LIMIT
+        exact = set(list(fuse([self.flat.nearest(query, DEPTH), said]))[:LIMIT])
+        return len(exact & set(list(fuse([near, said]))[:LIMIT])) / LIMIT
 
     def _memory(self, engine: SearchEngine) -> QdrantExperience:
         return QdrantExperience(engine, self.given, "default", capacity=10_000_000)
@@ -284,7 +284,7 @@ async def measure(size: int, folder: Path, console: Console) -> None:
     """Print one size's table."""
     bench = Bench(size)
     lines: list[Line] = []
-    engine = EdgeEngine.opened(folder, "given", lambda: DIMENSION)
+    engine = EdgeEngine.open(folder, "given", lambda: DIMENSION)
     recorded = await bench.fill(engine)
     lines.append(await bench.ask("Qdrant Edge, as recorded", engine, recorded))
     began = time.perf_counter()
@@ -294,7 +294,7 @@ async def measure(size: int, folder: Path, console: Console) -> None:
     await engine.close()
     if size <= LOCAL_AT_MOST:
         with warnings.catch_warnings(action="ignore"):
-            local = await ServerEngine.opened(AsyncQdrantClient(":memory:"), "given", _dimension)
+            local = await ServerEngine.open(AsyncQdrantClient(":memory:"), "given", _dimension)
         recorded = await bench.fill(local)
         lines.append(await bench.ask("qdrant-client local mode", local, recorded))
         await local.close()
@@ -341,12 +341,12 @@ def _reopened(folder: Path) -> tuple[float, float]:
 
 async def embedding(folder: Path, console: Console) -> None:
     """Print what embedding adds, with the embedded model."""
-    model = named("minilm")
+    model = local_embeddings("minilm")
     await model.aembed_query("Load the weights.")
     rng = random.Random(1)
     asked = [_text(rng, 20) for _ in range(50)]
     times = await _timed([partial(model.aembed_query, text) for text in asked])
-    engine = EdgeEngine.opened(folder, "local:minilm", lambda: DIMENSION)
+    engine = EdgeEngine.open(folder, "local:minilm", lambda: DIMENSION)
     memory = QdrantExperience(engine, model, "default")
     attempts = list(trajectories(EMBEDDED, rng))
     began = time.perf_counter()

@@ -53,7 +53,7 @@ class Book:
         if name == DRAFT:
             return (await self.log.load()).rules
         try:
-            release = await self.releases.chosen(name)
+            release = await self.releases.resolve(name)
         except UnknownName as error:
             books = {book.version: book.rules for _, book in await self.versions()}
             found = [rules for version, rules in books.items() if name and version.startswith(name)]
@@ -91,7 +91,7 @@ class Book:
         Raises:
             MissingPart: if another process has it open.
         """
-        there = self.workspace.experiences.begun()
+        there = self.workspace.experiences.exists()
         return await self.workspace.experience(self.tenant) if there else None
 
 

@@ -25,7 +25,7 @@ from apprentice.memory.exchange.files import (
     write_jsonl,
 )
 from apprentice.memory.exchange.langsmith import project
-from apprentice.memory.exchange.transfer import Imported, left_out
+from apprentice.memory.exchange.transfer import ImportReport, left_out
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
 from apprentice.state.experience import OutcomeFilter
@@ -83,7 +83,7 @@ def import_attempts(
     if report:
         write_json(report, done.model_dump(mode="json"))
         console.print(f"The whole account: {report}", soft_wrap=True)
-    if done.rows and len(done.refused) == done.rows:
+    if done.rows and len(done.refusals) == done.rows:
         raise BrokenData(
             f"Nothing of {source} could be taken in. Mend the rows as the reasons above say, and "
             "import it again."
@@ -147,7 +147,7 @@ async def _import(
     tenant: str,
     environment: str,
     told: Callable[[int], None],
-) -> Imported:
+) -> ImportReport:
     rows = await _begun(items)  # no memory is made for a source that is not there
     try:
         return await transfer.import_attempts(
@@ -177,12 +177,12 @@ async def _after(first: Item | None, following: AsyncIterator[Item]) -> AsyncIte
 
 
 async def _export(workspace: Workspace, target: Path, tenant: str, wanted: dict[str, Any]) -> int:
-    if not workspace.experiences.begun():
-        raise workspace.experiences.none_yet()
+    if not workspace.experiences.exists():
+        raise workspace.experiences.no_memory_error()
     broken: list[BrokenData] = []
     try:
         found = transfer.export_attempts(
-            await workspace.experience(tenant), **wanted, unread=broken.append
+            await workspace.experience(tenant), **wanted, on_unreadable=broken.append
         )
         kept = [row async for row in found]
     finally:
@@ -203,11 +203,12 @@ def _write(target: Path, kept: list[dict[str, Any]]) -> int:
     return count
 
 
-def _print(console: Console, done: Imported, tenant: str) -> None:
+def _print(console: Console, done: ImportReport, tenant: str) -> None:
     """Print what became of the rows, and where they are."""
     console.print(
-        f"{counted(done.rows, 'row')}: {done.new} new ({done.unjudged} of them without a verdict), "
-        f"{done.known} known ({done.judged} of them judged now), {len(done.refused)} refused."
+        f"{counted(done.rows, 'row')}: {done.new} new ({done.without_verdict} of them without a "
+        f"verdict), {done.duplicates} known ({done.verdicts_added} of them judged now), "
+        f"{len(done.refusals)} refused."
     )
     if done.environments:
         listed = ", ".join(
@@ -217,10 +218,10 @@ def _print(console: Console, done: Imported, tenant: str) -> None:
             f"They are in the memory of the tenant {escape(tenant)}, in {escape(listed)}.",
             soft_wrap=True,
         )
-    if done.beside:
-        listed = ", ".join(done.beside)
+    if done.extra_columns:
+        listed = ", ".join(done.extra_columns)
         console.print(f"Kept as metadata, without a meaning here: {escape(listed)}.")
-    for where, reason in done.refused[:_SHOWN]:
+    for where, reason in done.refusals[:_SHOWN]:
         console.print(f"Refused, {where}: {escape(reason)}", soft_wrap=True)
-    if len(done.refused) > _SHOWN:
-        console.print(f"And {len(done.refused) - _SHOWN} more; --report FILE lists all.")
+    if len(done.refusals) > _SHOWN:
+        console.print(f"And {len(done.refusals) - _SHOWN} more; --report FILE lists all.")

@@ -183,25 +183,25 @@ def withdraw(
             experience=await book.experience(),
         )
         console = Console()
-        for rule in done.resting.alone:
+        for rule in done.dependents.alone:
             console.print(changed("removed", rule.text, None))
-        for rule, left in done.resting.reductions:
+        for rule, left in done.dependents.reductions:
             if left.text != rule.text:
                 console.print(changed("reworded", rule.text, left.text))
             else:
                 console.print(f"[yellow]weakened[/] {escape(left.text)} → {left.strength}")
-        for rule in done.unreleased:
+        for rule in done.rules_left_out:
             console.print(changed("unreleased", rule.text, None))
         came = {
             "transcript": done.attempts,
             "reflection": done.reflections,
-            "quarantined operation": done.stopped,
+            "quarantined operation": done.quarantined_operations,
         }
         erased = ", ".join(counted(number, what) for what, number in came.items() if number)
         console.print(f"Erased: {erased or 'nothing that was not erased before'}.")
         if done.release:
             console.print(f"In force: {done.release[:8]}.")
-        if done.resting.reductions:
+        if done.dependents.reductions:
             console.print("`apprentice rules learn --tasks 0` judges what is left.")
 
     with_book(ctx, environment, memory, write)

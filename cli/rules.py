@@ -222,7 +222,7 @@ def show(ctx: typer.Context, environment: Where = HOME, memory: Memory = "defaul
             console.print(f"{STRENGTH} {RECORD}", style="dim")
         else:
             console.print("`apprentice rules learn` learns some.", style="dim")
-        for each in await book.quarantine.waiting():
+        for each in await book.quarantine.to_review():
             console.print(f"[yellow]Waiting:[/] {escape(f'{each.operation} ({each.reason})')}")
         promotions = await book.releases.promotions()
         for promotion in promotions:
@@ -307,7 +307,7 @@ def curate(
             listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
             raise BadInput(f"Nothing was done, because not all of it can be. {listed}")
         applied = await book.log.record(
-            wanted, run=str(uuid4()), author="person", reason="By hand.", seen=draft
+            wanted, run=str(uuid4()), author="person", reason="By hand.", shown_rulebook=draft
         )
         console = Console()
         for each in diff(draft, applied.rulebook):
@@ -328,7 +328,7 @@ def roll_back(
     workspace = current_workspace(ctx)
 
     async def write(book: Book) -> None:
-        earlier = await book.releases.chosen(release)
+        earlier = await book.releases.resolve(release)
         if earlier is None and release != NONE:
             raise BadInput("Nothing is released here. `rollback none` takes out whatever acts.")
         if earlier and earlier.adapter:

@@ -35,11 +35,11 @@ def report(ctx: typer.Context, tenant: Tenant = "default") -> None:
     """Print what is remembered, and how what was shown fared."""
     Context(tenant=tenant)
     memories = current_workspace(ctx).experiences
-    if memories.begun():
+    if memories.exists():
         _print(Console(), _with(ctx, tenant, lambda kept: kept.report()))
     else:
         Console().print(
-            f"Nothing is remembered: {memories.none_yet()}", markup=False, soft_wrap=True
+            f"Nothing is remembered: {memories.no_memory_error()}", markup=False, soft_wrap=True
         )
 
 
@@ -105,8 +105,8 @@ def _with(ctx: typer.Context, tenant: str, job: Callable[[Experience], Awaitable
     """
     Context(tenant=tenant)
     workspace = current_workspace(ctx)
-    if not workspace.experiences.begun():
-        raise workspace.experiences.none_yet()
+    if not workspace.experiences.exists():
+        raise workspace.experiences.no_memory_error()
 
     async def opened() -> T:
         try:

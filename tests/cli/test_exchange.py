@@ -38,7 +38,7 @@ def test_what_is_imported_is_exported(apprentice: Apprentice, tmp_path: Path) ->
     assert where in done.output
     assert "Refused, line 3: The messages are a text, but must be a list." in done.output
     assert "without a meaning here: ticket." in done.output
-    assert json.loads((tmp_path / "all.json").read_text())["refused"][0][0] == "line 3"
+    assert json.loads((tmp_path / "all.json").read_text())["refusals"][0][0] == "line 3"
     again = apprentice("import", file)
     assert "3 known" in again.output
     assert where in again.output
@@ -70,7 +70,7 @@ def test_what_cannot_be_read_is_left_out_of_an_export_and_named(
 
 async def break_document(folder: Path, name: str) -> None:
     """Make a stored attempt one that cannot be read."""
-    engine = EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    engine = EdgeEngine.open(folder, "words", lambda: Words.dimension)
     (point,) = await engine.fetch([document_id("default", name)])
     document = json.loads(point.payload["document"])
     document["usage"]["seconds"] = None

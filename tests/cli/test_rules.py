@@ -263,7 +263,7 @@ def test_a_rule_of_10000_characters_is_refused_and_the_book_stays(apprentice: Ap
 def test_while_another_process_has_the_memory_rules_are_learned_without_it(
     apprentice: Apprentice, tmp_path: Path
 ) -> None:
-    other = EdgeEngine.opened(tmp_path / "data" / "experience", "local:minilm", lambda: 64)
+    other = EdgeEngine.open(tmp_path / "data" / "experience", "local:minilm", lambda: 64)
     refused = apprentice("rules", "learn", "--tasks", "0")
     assert (refused.exit_code, "--no-record" in refused.stderr) == (1, True)
     assert apprentice("rules", "learn", "--tasks", "0", "--no-record").exit_code == 0

@@ -63,7 +63,7 @@ def test_a_snapshot_is_restored_and_still_optimised(apprentice: Apprentice, tmp_
 def test_a_memory_that_a_server_has_open_is_a_sentence(
     apprentice: Apprentice, tmp_path: Path, command: str
 ) -> None:
-    held = EdgeEngine.opened((tmp_path / "data" / "experience").resolve(), "w", lambda: 64)
+    held = EdgeEngine.open((tmp_path / "data" / "experience").resolve(), "w", lambda: 64)
     done = apprentice("memory", command, *(["x.tar.gz"] if command == "snapshot" else []))
     held._lock.close()
     assert done.exit_code == 1
