@@ -54,7 +54,7 @@ bench: install ## Measure side by side with peers, and print ratios
 
 figures: install ## Produce the tables of docs/figures.md, with their intervals
 	$(BIN)/python -m benchmarks.figures --out runs/figures.md
-	$(BIN)/python -m benchmarks.tuning --out runs/tuning.md
+	$(BIN)/python -m benchmarks.fine_tunes --out runs/tuning.md
 
 soak: install ## Kill and fuzz at length
 	$(BIN)/python -m pytest -m soak --timeout 3600

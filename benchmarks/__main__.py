@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 NAMES = (
-    *("household", "limits", "gate", "overhead", "concurrency", "local_model"),
+    *("household", "step_limits", "gate", "overhead", "concurrency", "local_model"),
     *("experience", "training"),
 )
 

@@ -15,11 +15,11 @@ from langchain_core.runnables import RunnableConfig
 from rich.console import Console
 from rich.table import Table
 
-from apprentice.cli import bulk
+from apprentice.cli import event_loop
 from apprentice.graphs import episode
 from apprentice.state.episode import EpisodeInput
 from benchmarks.overhead import PATH, STEPS, TASK
-from benchmarks.scripted import Scripted
+from benchmarks.scripted_model import Scripted
 
 TASKS = 64
 DELAY = 0.2
@@ -41,7 +41,7 @@ async def _measure() -> float:
 
 def main() -> None:
     """Print the share of the ideal throughput."""
-    shares = [bulk.run(_measure()) for _ in range(ROUNDS)]
+    shares = [event_loop.run(_measure()) for _ in range(ROUNDS)]
     table = Table(title=f"{TASKS} tasks at once, {DELAY * 1000:.0f} ms a call, {STEPS} steps each")
     table.add_column(f"share of ideal throughput, median of {ROUNDS}", justify="right")
     table.add_row(f"{100 * statistics.median(shares):.1f} %")

@@ -16,20 +16,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from apprentice.cli import bulk, journal
-from apprentice.cli import exemplars as lesson
+from apprentice.cli import event_loop, journal
+from apprentice.cli.demo import exemplars as lesson
+from apprentice.cli.demo.exemplars import NOTHING, RANDOM, SHOWN
 from apprentice.cli.evaluation import context_of, evaluate, tasks_of
-from apprentice.cli.exemplars import NOTHING, RANDOM, SHOWN
+from apprentice.cli.exemplar_memory import practise, practised, remembered
 from apprentice.cli.journal import Finished, Plan
-from apprentice.cli.practice import practise, practised, remembered
 from apprentice.cli.summary import compare
 from apprentice.cli.techniques import TechniqueName
 from apprentice.graphs import exemplar
 from apprentice.memory.experience import OpenExperience
 from apprentice.state.nouns import Trajectory
 from apprentice.state.statistics import difference, rate
-from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
 from benchmarks.figures import within
+from benchmarks.figures_document import MODEL, WORLDS, Figures, Unwatched, percent
 
 SIZES: Final = ("small", "medium")
 ONE: Final = {"exemplars": 1, "diversity": 0.0}
@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
     figures = Figures(options.runs, options.tasks, options.concurrency, repeats=1, training=0)
-    bulk.run(_all(figures, options.successes))
+    event_loop.run(_all(figures, options.successes))
     if options.out:
         options.out.write_text("\n".join(figures.lines) + "\n")
 

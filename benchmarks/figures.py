@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from apprentice.cli import bulk
+from apprentice.cli import event_loop
 from apprentice.cli.journal import Finished
 from apprentice.cli.summary import compare, solved
 from apprentice.cli.techniques import TechniqueName
@@ -29,8 +29,8 @@ from apprentice.state.statistics import Rate, difference, rate
 from apprentice.training.novice.corpus import Corpus
 from apprentice.training.novice.lessons import kept_rule, works_rule, world_rules
 from benchmarks import rules
-from benchmarks.document import MODEL, WORLDS, Figures, percent
-from benchmarks.limits import everything, steps_needed
+from benchmarks.figures_document import MODEL, WORLDS, Figures, percent
+from benchmarks.step_limits import everything, steps_needed
 
 SIZES: Final = ("small", "medium", "full")
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("none", "sampled", "others-reflections")
@@ -289,7 +289,7 @@ def main() -> None:
         options.training,
         options.model,
     )
-    bulk.run(_all(figures, options.only))
+    event_loop.run(_all(figures, options.only))
     if options.out:
         options.out.write_text("\n".join(figures.lines) + "\n")
 

@@ -22,7 +22,7 @@ from rich.table import Table
 from apprentice.environments.household.environment import Household
 from apprentice.graphs import episode
 from apprentice.state.episode import EpisodeInput
-from benchmarks.scripted import Scripted
+from benchmarks.scripted_model import Scripted
 
 ROUNDS = 15
 ENVIRONMENT = Household("north", "full")

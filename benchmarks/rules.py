@@ -20,8 +20,8 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
 
 from apprentice.cli import evaluation
-from apprentice.cli.exemplars import NOTHING
-from apprentice.cli.worlds import in_view
+from apprentice.cli.demo.exemplars import NOTHING
+from apprentice.cli.demo.rules import in_view
 from apprentice.environments.household.environment import Household
 from apprentice.environments.protocol import Simulator
 from apprentice.graphs import expel, reflexion
@@ -33,7 +33,7 @@ from apprentice.state.prompts import Shown
 from apprentice.state.releases import Release
 from apprentice.state.statistics import difference, rate
 from apprentice.workspace import Workspace
-from benchmarks.document import MODEL, WORLDS, Figures, percent
+from benchmarks.figures_document import MODEL, WORLDS, Figures, percent
 
 _N = TypeVar("_N", bound=Noun)
 HELD_OUT: Final = 120

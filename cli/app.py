@@ -12,19 +12,19 @@ from rich.console import Console
 
 from apprentice.cli import (
     adapters,
-    bulk,
-    course,
     evaluation,
+    event_loop,
     exchange,
+    exemplar_memory,
     journal,
-    practice,
+    learn,
+    memory,
     rules,
-    screen,
     settings,
-    upkeep,
+    terminal,
 )
 from apprentice.cli.command import App, Group
-from apprentice.cli.ending import CODES, Stop, ended, going_on
+from apprentice.cli.exit_codes import CODES, Stop, ended, going_on
 from apprentice.cli.journal import Finished, Plan
 from apprentice.cli.options import (
     HOME,
@@ -38,9 +38,9 @@ from apprentice.cli.options import (
     current_workspace,
 )
 from apprentice.cli.output import cached, write_json
+from apprentice.cli.plural import counted
 from apprentice.cli.summary import summarise
 from apprentice.cli.techniques import TECHNIQUES
-from apprentice.cli.words import counted
 from apprentice.state.context import Context
 from apprentice.state.errors import ApprenticeError, BadInput
 from apprentice.workspace import Workspace
@@ -77,7 +77,7 @@ app = App(
 
 
 app.add_typer(rules.app, name="rules")
-app.add_typer(upkeep.app, name="memory")
+app.add_typer(memory.app, name="memory")
 app.add_typer(adapters.app, name="adapters")
 
 
@@ -106,7 +106,7 @@ def apprentice(
     """
 
 
-app.command("learn")(course.learn)
+app.command("learn")(learn.learn)
 
 
 @app.command(
@@ -219,12 +219,12 @@ def evaluate(
     ):
         before = len(kept.finished)
         try:
-            with screen.following(console) as progress:
-                bar = screen.Bar(progress, technique)
+            with terminal.following(console) as progress:
+                bar = terminal.Bar(progress, technique)
                 gate = asyncio.Semaphore(concurrency)
-                before_it = screen.Bar(progress, "practice", visible=bool(plan.successes))
-                finished = bulk.run(
-                    practice.evaluated(workspace, kept, bar, before_it, gate, donors)
+                before_it = terminal.Bar(progress, "practice", visible=bool(plan.successes))
+                finished = event_loop.run(
+                    exemplar_memory.evaluated(workspace, kept, bar, before_it, gate, donors)
                 )
         except (ApprenticeError, *Stop) as error:
             raise ended(error, going_on(len(kept.finished), kept.path)) from error
@@ -239,9 +239,9 @@ def evaluate(
         },
     )
     title = f"{plan.environment}, {plan.split}, {plan.model}"
-    console.print(screen.by_trial(title, {technique: summary}))
-    console.print(screen.by_family(summary))
-    console.print(screen.cost(summary))
+    console.print(terminal.by_trial(title, {technique: summary}))
+    console.print(terminal.by_family(summary))
+    console.print(terminal.cost(summary))
     if before:
         console.print(
             f"Finished before: {counted(before, 'task')}. Remove {kept.path} to start anew.",
@@ -268,14 +268,14 @@ def show(
     _, finished = journal.read(file)
     console = Console()
     if not id:
-        console.print(screen.attempts(finished, current_workspace(ctx)))
+        console.print(terminal.attempts(finished, current_workspace(ctx)))
         return
     every = [attempt for done in finished for attempt in done.attempts]
     found = [attempt for attempt in every if attempt.id.startswith(id)]
     if len(found) != 1:
         many = f"{len(found)} attempts begin" if found else "No attempt's id begins"
         raise BadInput(f"{many} with {id!r}. `apprentice show {file}` lists the ids.")
-    console.print(screen.transcript(found[0]))
+    console.print(terminal.transcript(found[0]))
 
 
 app.command("import")(exchange.import_attempts)

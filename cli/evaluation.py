@@ -17,8 +17,8 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
+from apprentice.cli.expel_run import Study, learn
 from apprentice.cli.journal import Finished, Journal, Plan
-from apprentice.cli.study import Study, learn
 from apprentice.cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
 from apprentice.environments.advance import actions_of
 from apprentice.graphs import exemplar, reflexion

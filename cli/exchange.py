@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from apprentice.cli.options import Environment, Tenant, current_workspace
 from apprentice.cli.output import write_json
-from apprentice.cli.words import counted
+from apprentice.cli.plural import counted
 from apprentice.memory.exchange import transfer
 from apprentice.memory.exchange.files import (
     Item,

@@ -48,7 +48,7 @@ def cached(folder: Path | None) -> Iterator[None]:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         # SQLAlchemy is slow to import, and most runs do without.
-        from apprentice.cli.cache import Answers
+        from apprentice.cli.answer_cache import Answers
 
         set_llm_cache(Answers(str(folder / "answers.sqlite")))
         try:

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from apprentice.cli import screen
-from apprentice.cli.book import Book, Memory, Where, changed, with_book
+from apprentice.cli import terminal
 from apprentice.cli.options import HOME
-from apprentice.cli.words import counted
+from apprentice.cli.plural import counted
+from apprentice.cli.tenant_rules import Book, Memory, Where, changed, with_book
 from apprentice.memory.findings import attempts
 from apprentice.memory.withdrawal import withdraw as withdraw_from
 from apprentice.state.errors import BadInput
@@ -128,7 +128,7 @@ async def _behind(rule: Rule, book: Book) -> None:
         attempt = found.get(each)
         ended = ("", "", "not kept, or no attempt")
         if attempt:
-            ended = (attempt.task.id, str(attempt.trial), screen.outcome(attempt))
+            ended = (attempt.task.id, str(attempt.trial), terminal.outcome(attempt))
         table.add_row(each, *ended)
     Console().print(table)
 
@@ -137,7 +137,7 @@ async def _upon(attempt: str, book: Book) -> None:
     """Print an attempt, and the rules that rest on it."""
     console = Console()
     found = (await _attempts([attempt], book)).get(attempt)
-    console.print(screen.transcript(found) if found else f"{attempt} is not kept any more.")
+    console.print(terminal.transcript(found) if found else f"{attempt} is not kept any more.")
     resting = dependents_of(await book.log.batches(), [attempt])
     for what, rules in (("alone", resting.alone), ("and others", resting.partly)):
         for rule in rules:

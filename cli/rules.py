@@ -15,13 +15,13 @@ from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from apprentice.cli import bulk, provenance, screen
-from apprentice.cli.book import DRAFT, SETS, Book, Memory, Where, changed, with_book
+from apprentice.cli import event_loop, provenance, terminal
 from apprentice.cli.command import App
-from apprentice.cli.ending import Stop, ended
+from apprentice.cli.exit_codes import Stop, ended
+from apprentice.cli.expel_run import Question, Stages, Study, learn
 from apprentice.cli.options import HOME, Concurrency, Model, current_workspace
-from apprentice.cli.study import Question, Stages, Study, learn
-from apprentice.cli.words import counted
+from apprentice.cli.plural import counted
+from apprentice.cli.tenant_rules import DRAFT, SETS, Book, Memory, Where, changed, with_book
 from apprentice.graphs.expel import CONCURRENCY
 from apprentice.memory.experience.opening import installed
 from apprentice.state.context import Context
@@ -88,7 +88,7 @@ def learn_rules(
     Without `--review` nobody is asked: what is clean is tried and released, and what the screening
     stops waits for a person, in no prompt until then.
     """
-    if review and not screen.at_terminal():
+    if review and not terminal.at_terminal():
         raise BadInput(
             "--review asks about each change on a terminal, and there is none. Leave it out, and "
             "what is clean is tried and released; `apprentice rules show` lists what waits. Or "
@@ -120,10 +120,10 @@ def _followed(
 ) -> dict[str, Any]:
     """Run a study to its end, and ask the person at the terminal whenever it waits for one."""
     reply: object = None
-    with screen.following(console) as progress:
+    with terminal.following(console) as progress:
         heard = Stages(progress, "rules", study.held_out)
         while True:
-            found = bulk.run(_learned(workspace, study, context, heard, reply, concurrency))
+            found = event_loop.run(_learned(workspace, study, context, heard, reply, concurrency))
             if not isinstance(found, Question):
                 return found
             progress.stop()

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from apprentice.cli.demo.fine_tunes import Tuned
 from apprentice.cli.journal import Finished
-from apprentice.cli.tuning import Tuned
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Usage
 from apprentice.state.statistics import Difference, Rate, difference, rate

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from typer.testing import CliRunner, Result
 
-from apprentice.cli import evaluation, practice
+from apprentice.cli import evaluation, exemplar_memory
 from apprentice.cli.app import app
 from apprentice.memory.experience import opening
 from apprentice.nodes import agents, experience
@@ -37,7 +37,7 @@ def play(patch: pytest.MonkeyPatch, chat: Callable[..., BaseChatModel]) -> None:
 def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Put the pupil in place of every model, and everything that is written into a folder."""
     play(patch, pupil.chat)
-    for module in (practice, experience):
+    for module in (exemplar_memory, experience):
         patch.setattr(module, "embeddings", lambda name: Words())
     patch.chdir(folder)
     patch.setenv("COLUMNS", "200")

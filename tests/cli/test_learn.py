@@ -15,13 +15,14 @@ from uuid import UUID
 import pytest
 from rich.console import Console
 
-from apprentice.cli import evaluation, journal, worlds
-from apprentice.cli.chart import curves
+from apprentice.cli import evaluation, journal
+from apprentice.cli.demo import rules as rules_demo
+from apprentice.cli.demo.chart import curves
 from apprentice.cli.journal import Finished
-from apprentice.cli.screen import by_rules
+from apprentice.cli.terminal import by_rules
 from apprentice.state.nouns import Task, text_of
 from apprentice.state.statistics import rate
-from benchmarks.document import Unwatched
+from benchmarks.figures_document import Unwatched
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, play, prepare, run
 from tests.fakes import Scripted
@@ -242,7 +243,7 @@ def test_rules_are_tried_in_two_worlds_beside_hand_written_and_wrong_ones(lesson
     other = {"north": "south", "south": "north"}
     shown = {
         "shuffled": {world: learned[other[world]] for world in learned},
-        "hand-written": {world: list(worlds.by_hand(world)) for world in learned},
+        "hand-written": {world: list(rules_demo.by_hand(world)) for world in learned},
     }
     for kind, by_world in shown.items():
         for world, rules in by_world.items():
@@ -265,8 +266,8 @@ def test_a_world_whose_gate_released_nothing_says_so() -> None:
     north, south = ([Finished(task=task, outcome="failed")] for task in tasks)
     solved = [Finished(task=tasks[1], outcome="solved_before")]
     none = {"north": north, "south": south}
-    found = worlds.summed(
-        worlds.Results(
+    found = rules_demo.summed(
+        rules_demo.Results(
             {"north": ("Look twice.",), "south": ()},
             {
                 "none": none,
@@ -277,8 +278,8 @@ def test_a_world_whose_gate_released_nothing_says_so() -> None:
         )
     )
     assert found is not None
-    assert set(worlds.in_view(found.learned)["learned"]) == {"north"}
-    assert set(worlds.in_view(found.learned)["shuffled"]) == {"south"}
+    assert set(rules_demo.in_view(found.learned)["learned"]) == {"north"}
+    assert set(rules_demo.in_view(found.learned)["shuffled"]) == {"south"}
     gap = found.kinds["shuffled"].above
     assert (gap and gap.value, list(found.differences)) == (1.0, ["hand-written"])
     console = Console(width=120, record=True, file=StringIO())

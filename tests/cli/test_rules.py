@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from apprentice.cli import screen
+from apprentice.cli import terminal
 from apprentice.cli.options import HOME
 from apprentice.memory.experience.edge import EdgeEngine
 from apprentice.memory.releases import Releases
@@ -129,7 +129,7 @@ def test_what_the_readme_says_about_rules_works(
         "RELEASE": releases[0],
         "ATTEMPT": re.findall(r"[0-9a-f]{32}", rules("history", first).output)[0],
     }
-    monkeypatch.setattr(screen, "at_terminal", lambda: True)
+    monkeypatch.setattr(terminal, "at_terminal", lambda: True)
     for line in lines:
         words = [ids.get(word, word) for word in shlex.split(line, comments=True)]
         if words[0] == "learn":  # few tasks, and the run that is finished already
@@ -193,7 +193,7 @@ def test_a_review_needs_a_terminal(apprentice: Apprentice, tmp_path: Path) -> No
 def test_who_leaves_a_review_is_told_how_to_go_on(
     rules: Apprentice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screen, "at_terminal", lambda: True)
+    monkeypatch.setattr(terminal, "at_terminal", lambda: True)
     assert rules("curate", "ADD: Look in the attic.").exit_code == 0
     again = ("learn", "--run", "left", "--tasks", "0", "--review", "--held-out", "24")
     left = rules(*again)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from apprentice.cli import journal, tuning, weights
-from apprentice.cli.learn import SIZES
-from apprentice.cli.tuning import CONTROL, SFT, WAYS, Way, Workshop, carried_out
+from apprentice.cli import journal
+from apprentice.cli.demo import fine_tunes, weights
+from apprentice.cli.demo.fine_tunes import CONTROL, SFT, WAYS, Way, Workshop, carried_out
+from apprentice.cli.demo.reflexion import SIZES
 from apprentice.environments.household.expert import Knowledge
 from apprentice.state.errors import TrainingFailure
 from apprentice.state.nouns import text_of
@@ -63,8 +64,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         untrained(folder)
 
     monkeypatch.setattr(jobs, "_spawn", spawn)
-    monkeypatch.setattr(tuning, "PAUSE", 0.01)
-    monkeypatch.setattr(tuning, "ROWS", 1)
+    monkeypatch.setattr(fine_tunes, "PAUSE", 0.01)
+    monkeypatch.setattr(fine_tunes, "ROWS", 1)
     monkeypatch.setattr(weights, "FRESH", 12)
     monkeypatch.setattr(weights, "DRAWS", 3)
     return given
@@ -133,7 +134,7 @@ def test_a_way_with_too_little_to_learn_from_is_left_out(
     apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch, started: list[Path]
 ) -> None:
     play(monkeypatch, chat)
-    monkeypatch.setattr(tuning, "ROWS", 20)
+    monkeypatch.setattr(fine_tunes, "ROWS", 20)
     result = apprentice(*LESSON[:7], "--successes", "2", "--training", "0", "--steps", "3")
     assert result.exit_code == 0, result.output
     figures = json.loads((FOLDER / "report.json").read_text())["weights"]

@@ -17,14 +17,14 @@ from typing import Final, NamedTuple
 from rich.progress import Progress
 
 from apprentice.cli import journal
+from apprentice.cli.demo.exemplars import NOTHING, SIZE
+from apprentice.cli.demo.reflexion import STUDENT, Journals, Lesson
+from apprentice.cli.demo.reflexion import Results as FirstResults
 from apprentice.cli.evaluation import context_of, evaluate, together
-from apprentice.cli.exemplars import NOTHING, SIZE
 from apprentice.cli.journal import Finished, Plan
-from apprentice.cli.learn import STUDENT, Journals, Lesson
-from apprentice.cli.learn import Results as FirstResults
 from apprentice.cli.output import write_json
-from apprentice.cli.screen import Bar
 from apprentice.cli.summary import Taught, Worlds, compare, within
+from apprentice.cli.terminal import Bar
 from apprentice.environments.household.world import world as conventions
 from apprentice.memory.releases import Releases
 from apprentice.training.novice.lessons import world_rules

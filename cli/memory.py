@@ -15,7 +15,7 @@ from rich.table import Table
 
 from apprentice.cli.command import App
 from apprentice.cli.options import Tenant, current_workspace
-from apprentice.cli.words import counted
+from apprentice.cli.plural import counted
 from apprentice.memory.experience import Experience, snapshots
 from apprentice.state.context import Context
 from apprentice.state.experience import ExperienceReport

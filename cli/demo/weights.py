@@ -19,14 +19,23 @@ from typing import Final, NamedTuple
 from rich.progress import Progress
 
 from apprentice.cli import journal
+from apprentice.cli.demo.exemplars import NOTHING, SHOWN, SIZE
+from apprentice.cli.demo.fine_tunes import (
+    AT_ONCE,
+    CONTROL,
+    SFT,
+    WAYS,
+    Tuned,
+    Way,
+    Workshop,
+    attempts_of,
+)
+from apprentice.cli.demo.reflexion import SIZES, Lesson
 from apprentice.cli.evaluation import Watch, evaluate, tasks_of, together
-from apprentice.cli.exemplars import NOTHING, SHOWN, SIZE
+from apprentice.cli.exemplar_memory import SPLIT, remembered
 from apprentice.cli.journal import Finished, Plan
-from apprentice.cli.learn import SIZES, Lesson
-from apprentice.cli.practice import SPLIT, remembered
-from apprentice.cli.screen import Bar, Steps
 from apprentice.cli.summary import Arm, compare, within
-from apprentice.cli.tuning import AT_ONCE, CONTROL, SFT, WAYS, Tuned, Way, Workshop, attempts_of
+from apprentice.cli.terminal import Bar, Steps
 from apprentice.state.errors import MissingPart
 from apprentice.state.nouns import Task, Trajectory
 

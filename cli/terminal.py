@@ -22,8 +22,8 @@ from rich.text import Text
 
 from apprentice.cli.evaluation import steps
 from apprentice.cli.journal import Finished
+from apprentice.cli.plural import counted
 from apprentice.cli.summary import Arm, Curve, Summary, Worlds
-from apprentice.cli.words import counted
 from apprentice.state.nouns import Trajectory, text_of
 from apprentice.state.statistics import Difference, Rate
 from apprentice.workspace import Workspace

@@ -1,4 +1,4 @@
-"""Choose and check the household's step limits: `python -m benchmarks.limits`.
+"""Choose and check the household's step limits: `python -m benchmarks.step_limits`.
 
 For every room size and task family it prints the share of tasks that three experts solve within
 the limit: one that knows nothing, one that knows the world's conventions, and one that knows

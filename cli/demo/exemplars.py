@@ -14,13 +14,13 @@ from typing import Final
 from rich.progress import Progress
 
 from apprentice.cli import journal
+from apprentice.cli.demo.reflexion import Lesson
 from apprentice.cli.evaluation import evaluate, together
+from apprentice.cli.exemplar_memory import practise, practised, remembered
 from apprentice.cli.journal import Finished, Journal
-from apprentice.cli.learn import Lesson
-from apprentice.cli.practice import practise, practised, remembered
-from apprentice.cli.screen import Bar
 from apprentice.cli.summary import Curve, compare, solved
 from apprentice.cli.techniques import TechniqueName
+from apprentice.cli.terminal import Bar
 from apprentice.state.nouns import Trajectory
 from apprentice.state.statistics import Rate, rate
 

@@ -1,4 +1,4 @@
-"""What fine-tuning brings on unseen tasks, and what it takes: `python -m benchmarks.tuning`.
+"""What fine-tuning brings on unseen tasks, and what it takes: `python -m benchmarks.fine_tunes`.
 
 Three tables, each with 95 % intervals: household tasks by every method, beside the plain model and
 a control on shuffled outcomes; function calls with held-out tools, beside shuffled labels; shapes
@@ -17,12 +17,22 @@ from typing import Final
 
 from rich.progress import Progress
 
-from apprentice.cli import bulk, exemplars, journal, weights
+from apprentice.cli import event_loop, journal
+from apprentice.cli.demo import exemplars, weights
+from apprentice.cli.demo.fine_tunes import (
+    CONTROL,
+    CONTROLS,
+    SFT,
+    WAYS,
+    Tuned,
+    Way,
+    Workshop,
+    tuning_in,
+)
+from apprentice.cli.demo.reflexion import SIZES, Lesson
 from apprentice.cli.evaluation import evaluate, planned
 from apprentice.cli.journal import Finished
-from apprentice.cli.learn import SIZES, Lesson
 from apprentice.cli.summary import compare, within
-from apprentice.cli.tuning import CONTROL, CONTROLS, SFT, WAYS, Tuned, Way, Workshop, tuning_in
 from apprentice.environments.toolcalls.calls import Marks, Metrics, mark, metrics
 from apprentice.environments.toolcalls.environment import Toolcalls
 from apprentice.models import names
@@ -37,8 +47,8 @@ from apprentice.training.datasets.demonstrations import (
     tool_calls,
 )
 from apprentice.workspace import Workspace
-from benchmarks import shapes
-from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
+from benchmarks import shape_images
+from benchmarks.figures_document import MODEL, WORLDS, Figures, Unwatched, percent
 
 SHUFFLED: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
@@ -255,7 +265,7 @@ async def vision(study: Study) -> None:
     shop = replace(shop, workspace=Workspace(study.workspace.data, settings=settings_here))
     base = shop.folder / "models" / EYES
     if not (base / "config.json").is_file():
-        await asyncio.to_thread(shapes.eyes, base)
+        await asyncio.to_thread(shape_images.eyes, base)
     data, images, wanted = await asyncio.to_thread(_drawn, shop.folder)
     settings = {"learning_rate": 5e-3, "batch": 16}
     tuned = await shop.tune(Way("", "vision", share=5, settings=settings), data)
@@ -264,10 +274,10 @@ async def vision(study: Study) -> None:
         await asyncio.to_thread(shop.workspace.adapters.export_merged, tuned.adapter, merged)
     arms = {}
     for name, model in {weights.BASE: base, "vision sft": merged}.items():
-        said = await asyncio.to_thread(shapes.named, model, images)
+        said = await asyncio.to_thread(shape_images.named, model, images)
         arms[name] = [one == other for one, other in zip(said, wanted, strict=True)]
     study.say("", "## Shapes in images", "")
-    study.say(f"Which of {len(shapes.SHAPES)} shapes it is, in %; new images.")
+    study.say(f"Which of {len(shape_images.SHAPES)} shapes it is, in %; new images.")
     plain = arms[weights.BASE]
     study.table(
         ["weights", f"right, {len(wanted)} images", "above base", "rows", "steps", "seconds", "MB"],
@@ -289,7 +299,7 @@ async def vision(study: Study) -> None:
 def _drawn(folder: Path) -> tuple[Dataset, list[Path], list[str]]:
     """Draw images to learn from and others; return the dataset, and those with their shapes."""
     learned, new = (
-        shapes.labelled(folder / "images", count, seed) for seed, count in enumerate(IMAGES)
+        shape_images.labelled(folder / "images", count, seed) for seed, count in enumerate(IMAGES)
     )
     examples = [Example(row=row, task=row["image"], opening=row["image"]) for row in learned]
     files = {row["image"]: folder / "images" / row["image"] for row in learned}
@@ -348,7 +358,7 @@ def main() -> None:
         options.steps,
         options.fresh,
     )
-    bulk.run(_all(study, options.only))
+    event_loop.run(_all(study, options.only))
     if options.out:
         options.out.write_text("\n".join(study.lines) + "\n")
 

@@ -6,16 +6,25 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final, NamedTuple
 
-from apprentice.cli import chart, page
+from apprentice.cli.demo import chart, page
+from apprentice.cli.demo.exemplars import NOTHING
+from apprentice.cli.demo.fine_tunes import WAYS
+from apprentice.cli.demo.reflexion import (
+    CONTROLS,
+    LEARNER,
+    SIZES,
+    STUDENT,
+    Lesson,
+    Results,
+    example,
+    pooled,
+)
+from apprentice.cli.demo.rules import ABOUT, LEARNED
 from apprentice.cli.evaluation import rows
-from apprentice.cli.exemplars import NOTHING
 from apprentice.cli.journal import Finished
-from apprentice.cli.learn import CONTROLS, LEARNER, SIZES, STUDENT, Lesson, Results, example, pooled
-from apprentice.cli.screen import NOT_RELEASED, percent, points
 from apprentice.cli.summary import Arm, Curve, Summary, Worlds, compare, summarise
 from apprentice.cli.techniques import TECHNIQUES
-from apprentice.cli.tuning import WAYS
-from apprentice.cli.worlds import ABOUT, LEARNED
+from apprentice.cli.terminal import NOT_RELEASED, percent, points
 from apprentice.state.nouns import SCHEMA_VERSION, Trajectory, text_of
 from apprentice.state.statistics import Difference, Rate
 

@@ -17,7 +17,7 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Command
 from rich.progress import Progress, TaskID
 
-from apprentice.cli.words import counted
+from apprentice.cli.plural import counted
 from apprentice.graphs import expel
 from apprentice.memory.checkpoints import CheckpointSerializer
 from apprentice.memory.experience import OpenExperience

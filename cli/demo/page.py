@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
-from apprentice.cli.screen import points
+from apprentice.cli.terminal import points
 from apprentice.state.statistics import Difference, Rate
 
 _STYLE: Final = """

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from apprentice.cli.words import counted
+from apprentice.cli.plural import counted
 from apprentice.state.errors import BadInput
 
 FAILURE: Final = 1

@@ -1,0 +1,1 @@
+"""What `apprentice learn` shows: four experiments in the household, and the report on them."""
