@@ -19,7 +19,7 @@ from apprentice.cli import event_loop
 from apprentice.graphs import episode
 from apprentice.state.episode import EpisodeInput
 from benchmarks.overhead import PATH, STEPS, TASK
-from benchmarks.scripted_model import Scripted
+from benchmarks.scripted_model import ScriptedModel
 
 TASKS = 64
 DELAY = 0.2
@@ -27,16 +27,16 @@ ROUNDS = 3
 
 
 async def _measure() -> float:
-    model = Scripted(
-        reply=lambda seen: AIMessage(PATH[sum(m.type == "ai" for m in seen) % len(PATH)]),
+    model = ScriptedModel(
+        reply=lambda messages: AIMessage(PATH[sum(m.type == "ai" for m in messages) % len(PATH)]),
         delay=DELAY,
     )
     graph = episode.build(agent=model).compile()
-    given = EpisodeInput(task=TASK)
+    inputs = EpisodeInput(task=TASK)
     config = RunnableConfig(recursion_limit=10 * STEPS)
-    started = time.perf_counter()
-    await asyncio.gather(*(graph.ainvoke(given, config) for _ in range(TASKS)))
-    return DELAY * STEPS / (time.perf_counter() - started)
+    start = time.perf_counter()
+    await asyncio.gather(*(graph.ainvoke(inputs, config) for _ in range(TASKS)))
+    return DELAY * STEPS / (time.perf_counter() - start)
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ from apprentice.state.nouns import Task, Trajectory, Verdict
 
 DIMENSION: Final = 384
 QUESTIONS: Final = 200
-WARMING: Final = 5.0  # seconds
+WARM_UP: Final = 5.0  # seconds
 LIMIT: Final = 5
 DEPTH: Final = 20  # candidates that both rankings give to the fusion
 BATCH: Final = 256
@@ -79,7 +79,7 @@ asyncio.run(main())
 Row = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
-class Given(Embeddings):
+class PreparedVectors(Embeddings):
     """Vectors made beforehand, so that what is timed is the memory.
 
     They lie around topics, as those of real texts do: a text's first word names its topic.
@@ -118,18 +118,18 @@ class Given(Embeddings):
 class Flat:
     """The peer that is always right: every vector compared, the filter as a mask."""
 
-    def __init__(self, attempts: Sequence[Trajectory], given: Given) -> None:
+    def __init__(self, attempts: Sequence[Trajectory], vectors: PreparedVectors) -> None:
         self.ids = [attempt.id for attempt in attempts]
-        self._rows = np.stack([given.rows[attempt.task.instruction] for attempt in attempts])
+        self._rows = np.stack([vectors.rows[attempt.task.instruction] for attempt in attempts])
         self._environments = np.array([attempt.task.environment for attempt in attempts])
-        self._given = given
+        self._vectors = vectors
 
     def nearest(self, query: Query, limit: int) -> dict[str, float]:
         """Return the ids of the nearest attempts, exactly, and how near they are."""
-        near = self._rows @ self._given.rows[query.task.instruction]
+        near = self._rows @ self._vectors.rows[query.task.instruction]
         near[self._environments != query.task.environment] = -np.inf
-        found = np.argpartition(-near, limit)[:limit]
-        return {self.ids[place]: float(near[place]) for place in found}
+        places = np.argpartition(-near, limit)[:limit]
+        return {self.ids[place]: float(near[place]) for place in places}
 
 
 class Line(NamedTuple):
@@ -137,7 +137,7 @@ class Line(NamedTuple):
 
     name: str
     size: int
-    recorded: float  # a second, in batches
+    record_rate: float  # a second, in batches
     hybrid: Times
     diverse: Times
     meaning: Times
@@ -209,71 +209,71 @@ class Bench:
     def __init__(self, size: int) -> None:
         rng = random.Random(size)
         self.attempts = list(trajectories(size, rng))
-        self.asked = questions(QUESTIONS, rng)
-        self.given = Given()
-        self.given.prepare([attempt.task.instruction for attempt in self.attempts])
-        self.given.prepare([query.task.instruction for query in self.asked])
-        self.flat = Flat(self.attempts, self.given)
+        self.queries = questions(QUESTIONS, rng)
+        self.vectors = PreparedVectors()
+        self.vectors.prepare([attempt.task.instruction for attempt in self.attempts])
+        self.vectors.prepare([query.task.instruction for query in self.queries])
+        self.flat = Flat(self.attempts, self.vectors)
 
     async def fill(self, engine: SearchEngine) -> float:
         """Record all attempts in batches; return how many a second."""
         memory = self._memory(engine)
-        began = time.perf_counter()
+        start = time.perf_counter()
         for start in range(0, len(self.attempts), BATCH):
             await memory.record(self.attempts[start : start + BATCH])
-        return len(self.attempts) / (time.perf_counter() - began)
+        return len(self.attempts) / (time.perf_counter() - start)
 
-    async def ask(self, name: str, engine: SearchEngine, recorded: float) -> Line:
+    async def ask(self, name: str, engine: SearchEngine, record_rate: float) -> Line:
         """Put all questions in each way."""
         memory = self._memory(engine)
         hybrid, diverse, meaning = [
-            await _timed(
-                [partial(memory.recall, query.model_copy(update=way)) for query in self.asked]
+            await _time_calls(
+                [partial(memory.recall, query.model_copy(update=way)) for query in self.queries]
             )
             for way in ({"how": "hybrid"}, {"diversity": 0.3}, {"how": "meaning"})
         ]
-        found = [await self._share_found(engine, query) for query in self.asked]
+        shares = [await self._share_found(engine, query) for query in self.queries]
         return Line(
-            name, len(self.attempts), recorded, hybrid, diverse, meaning, statistics.mean(found)
+            name, len(self.attempts), record_rate, hybrid, diverse, meaning, statistics.mean(shares)
         )
 
     def scan(self) -> Times:
         """Return what the flat scan takes, by meaning alone."""
-        taken = []
-        for query in self.asked:
-            began = time.perf_counter()
+        times = []
+        for query in self.queries:
+            start = time.perf_counter()
             self.flat.nearest(query, LIMIT)
-            taken.append(1000 * (time.perf_counter() - began))
-        return Times(sorted(taken))
+            times.append(1000 * (time.perf_counter() - start))
+        return Times(sorted(times))
 
     async def _share_found(self, engine: SearchEngine, query: Query) -> float:
         """Return which share of the exact hybrid answer an engine finds."""
         where = allowed(query, "default")
-        vector = self.given.embed_query(query.task.instruction)
+        vector = self.vectors.embed_query(query.task.instruction)
         words = sparse(query.task.instruction, query=True)
-        near, said = [
+        by_meaning, by_words = [
             {hit.payload["trajectory"]: hit.score for hit in ranking}
             for ranking in await engine.nearest([vector, words], where, DEPTH)
         ]
-        exact = set(list(fused([self.flat.nearest(query, DEPTH), said]))[:LIMIT])
-        return len(exact & set(list(fused([near, said]))[:LIMIT])) / LIMIT
+        exact = set(list(fused([self.flat.nearest(query, DEPTH), by_words]))[:LIMIT])
+        return len(exact & set(list(fused([by_meaning, by_words]))[:LIMIT])) / LIMIT
 
     def _memory(self, engine: SearchEngine) -> QdrantExperience:
-        return QdrantExperience(engine, self.given, "default", capacity=10_000_000)
+        return QdrantExperience(engine, self.vectors, "default", capacity=10_000_000)
 
 
-async def _timed(calls: Sequence[Callable[[], Awaitable[object]]]) -> Times:
-    until = time.perf_counter() + WARMING
+async def _time_calls(calls: Sequence[Callable[[], Awaitable[object]]]) -> Times:
+    until = time.perf_counter() + WARM_UP
     for call in calls:  # the first time, what is on disk is read into memory
         await call()
         if time.perf_counter() > until:
             break
-    taken = []
+    times = []
     for call in calls:
-        began = time.perf_counter()
+        start = time.perf_counter()
         await call()
-        taken.append(1000 * (time.perf_counter() - began))
-    return Times(sorted(taken))
+        times.append(1000 * (time.perf_counter() - start))
+    return Times(sorted(times))
 
 
 async def _dimension() -> int:
@@ -285,23 +285,23 @@ async def measure(size: int, folder: Path, console: Console) -> None:
     bench = Bench(size)
     lines: list[Line] = []
     engine = EdgeEngine.opened(folder, "given", lambda: DIMENSION)
-    recorded = await bench.fill(engine)
-    lines.append(await bench.ask("Qdrant Edge, as recorded", engine, recorded))
-    began = time.perf_counter()
+    record_rate = await bench.fill(engine)
+    lines.append(await bench.ask("Qdrant Edge, as recorded", engine, record_rate))
+    start = time.perf_counter()
     await engine.optimize()
-    optimized = time.perf_counter() - began
-    lines.append(await bench.ask("Qdrant Edge, optimized", engine, recorded))
+    optimize_seconds = time.perf_counter() - start
+    lines.append(await bench.ask("Qdrant Edge, optimized", engine, record_rate))
     await engine.close()
     if size <= LOCAL_AT_MOST:
         with warnings.catch_warnings(action="ignore"):
             local = await ServerEngine.opened(AsyncQdrantClient(":memory:"), "given", _dimension)
-        recorded = await bench.fill(local)
-        lines.append(await bench.ask("qdrant-client local mode", local, recorded))
+        record_rate = await bench.fill(local)
+        lines.append(await bench.ask("qdrant-client local mode", local, record_rate))
         await local.close()
     console.print(_table(size, lines, bench.scan()))
-    seconds, megabytes = _reopened(folder)
+    seconds, megabytes = _time_reopening(folder)
     console.print(
-        f"{size:,} attempts: optimize took {optimized:.1f} s; a new process opens the folder in "
+        f"{size:,} attempts: optimize took {optimize_seconds:.1f} s; a new process opens the folder in "
         f"{seconds:.2f} s and, after {QUESTIONS} searches, holds {megabytes:.0f} MB.\n"
     )
 
@@ -318,7 +318,7 @@ def _table(size: int, lines: Sequence[Line], scan: Times) -> Table:
         times = [line.hybrid, line.diverse, line.meaning]
         table.add_row(
             line.name,
-            f"{line.recorded:,.0f}",
+            f"{line.record_rate:,.0f}",
             *(f"{value:.2f}" for each in times for value in (each.p50, each.p99)),
             f"{line.recall:.3f}",
             f"{line.hybrid.p50 / ours:.2f}",
@@ -330,12 +330,12 @@ def _table(size: int, lines: Sequence[Line], scan: Times) -> Table:
     return table
 
 
-def _reopened(folder: Path) -> tuple[float, float]:
+def _time_reopening(folder: Path) -> tuple[float, float]:
     """Return what opening takes in a new process, and its memory after some searches."""
-    done = subprocess.run(  # noqa: S603 - our own command
+    process = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", REOPEN, str(folder)], capture_output=True, text=True, check=True
     )
-    seconds, kilobytes = json.loads(done.stdout)
+    seconds, kilobytes = json.loads(process.stdout)
     return seconds, kilobytes / 1024
 
 
@@ -344,14 +344,14 @@ async def embedding(folder: Path, console: Console) -> None:
     model = named("minilm")
     await model.aembed_query("Load the weights.")
     rng = random.Random(1)
-    asked = [_text(rng, 20) for _ in range(50)]
-    times = await _timed([partial(model.aembed_query, text) for text in asked])
+    texts = [_text(rng, 20) for _ in range(50)]
+    times = await _time_calls([partial(model.aembed_query, text) for text in texts])
     engine = EdgeEngine.opened(folder, "local:minilm", lambda: DIMENSION)
     memory = QdrantExperience(engine, model, "default")
     attempts = list(trajectories(EMBEDDED, rng))
-    began = time.perf_counter()
+    start = time.perf_counter()
     await memory.record(attempts)
-    rate = EMBEDDED / (time.perf_counter() - began)
+    rate = EMBEDDED / (time.perf_counter() - start)
     await engine.close()
     console.print(
         f"Embedding a question with local:minilm takes {times.p50:.1f} ms (p99 {times.p99:.1f}); "
@@ -362,10 +362,10 @@ async def embedding(folder: Path, console: Console) -> None:
 async def run(sizes: Sequence[int]) -> None:
     """Measure every size."""
     console = Console(width=160)
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            await measure(size, Path(made) / f"{size}", console)
-        await embedding(Path(made) / "embedded", console)
+            await measure(size, Path(folder) / f"{size}", console)
+        await embedding(Path(folder) / "embedded", console)
 
 
 def main(sizes: Sequence[int] = (1_000, 10_000)) -> None:

@@ -14,8 +14,8 @@ from random import Random
 from typing import Final
 
 from apprentice.cli import event_loop
-from apprentice.cli.journal import Finished
-from apprentice.cli.summary import compare, solved
+from apprentice.cli.journal import TaskResult
+from apprentice.cli.summary import compare, is_solved
 from apprentice.cli.techniques import TechniqueName
 from apprentice.environments.household.environment import Household
 from apprentice.environments.household.expert import Knowledge
@@ -36,12 +36,12 @@ SIZES: Final = ("small", "medium", "full")
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("none", "sampled", "others-reflections")
 
 
-def within(finished: Sequence[Finished], trial: int) -> Rate:
+def within(results: Sequence[TaskResult], trial: int) -> Rate:
     """Return the share of tasks solved within some trials."""
-    return rate(sum(solved(done, trial) for done in finished), len(finished))
+    return rate(sum(is_solved(result, trial) for result in results), len(results))
 
 
-async def learning(figures: Figures) -> None:
+async def reflexion_curves(figures: Figures) -> None:
     """Reflexion beside its controls, by trial."""
     figures.say("", "## Reflexion and its controls", "")
     figures.say(
@@ -70,13 +70,13 @@ async def _curves(
     repeats: int,
 ) -> None:
     """Run the learner for some trials, its controls for as many or fewer, and tabulate both."""
-    curves: dict[str, list[Finished]] = {}
+    curves: dict[str, list[TaskResult]] = {}
     for technique in ("reflexion", *CONTROLS):
         tries = trials if technique == "reflexion" else repeats
         curves[technique] = [
-            done
+            results
             for where, split in places
-            for done in await figures.evaluated(
+            for results in await figures.evaluate(
                 where, split, technique, tries, limit, curves.get("reflexion", ())
             )
         ]
@@ -85,7 +85,7 @@ async def _curves(
     marks = [trial for trial in (1, 2, 3, 4, 6, 9, 12) if trial <= trials]
     figures.table(
         ["technique", *(f"trial {mark}" for mark in marks)],
-        [[name, *_cells(done, name, marks, repeats)] for name, done in curves.items()],
+        [[name, *_cells(results, name, marks, repeats)] for name, results in curves.items()],
     )
     best = max(CONTROLS, key=lambda name: within(curves[name], 3).value)
     gap = compare(curves["reflexion"], curves[best], 3)
@@ -96,10 +96,12 @@ async def _curves(
     )
 
 
-def _cells(done: Sequence[Finished], name: str, marks: Sequence[int], repeats: int) -> list[str]:
+def _cells(
+    results: Sequence[TaskResult], name: str, marks: Sequence[int], repeats: int
+) -> list[str]:
     """Write a curve; a control that was not run for so long leaves its cell empty."""
     return [
-        percent(within(done, mark)) if name == "reflexion" or mark <= repeats else ""
+        percent(within(results, mark)) if name == "reflexion" or mark <= repeats else ""
         for mark in marks
     ]
 
@@ -132,7 +134,7 @@ async def knowledge(figures: Figures) -> None:
                 views["swapped rules"].append(Shown(rules=_rules(Household(other, size), task)))
                 views["relevant"].append(relevant)
                 views["irrelevant"].append(irrelevant)
-    results = {name: await figures.shown(tasks, shown) for name, shown in views.items()}
+    results = {name: await figures.attempt_with(tasks, shown) for name, shown in views.items()}
     nothing = results["nothing"]
     rows = []
     for name, outcome in results.items():
@@ -175,7 +177,7 @@ async def operations(figures: Figures) -> None:
     """How many of the rule operations that the model writes parse and apply."""
     figures.say("", "## Rule operations", "")
     model = figures.workspace.chat(MODEL, max_tokens=ANSWER)
-    written = parsed = applied = right = 0
+    written_count = parsed_count = applied_count = right_count = 0
     for world in WORLDS:
         place = Household(world, "small")
         corpus = Corpus(11, {"small": 1.0}, {}, rename=0.0)
@@ -183,24 +185,24 @@ async def operations(figures: Figures) -> None:
             pair = _pair(corpus, place)
             if pair is None:
                 continue
-            book = _book(corpus, place)
-            asked = critique_pair([rule.text for rule in book.rules], *pair)
-            text = str((await model.ainvoke(asked)).text)
-            found = parse_operations(text)
-            done = book.apply(found.operations)
+            rulebook = _rulebook(corpus, place)
+            prompt = critique_pair([rule.text for rule in rulebook.rules], *pair)
+            text = str((await model.ainvoke(prompt)).text)
+            parse = parse_operations(text)
+            change = rulebook.apply(parse.operations)
             lines = [line for line in text.splitlines() if line.strip()]
-            written += len([line for line in lines if not line.startswith("think:")])
-            parsed += len(found.operations)
-            applied += len(found.operations) - len(done.rejections)
-            right += sum(_true(place, operation.text) for operation in done.operations)
+            written_count += len([line for line in lines if not line.startswith("think:")])
+            parsed_count += len(parse.operations)
+            applied_count += len(parse.operations) - len(change.rejections)
+            right_count += sum(_true(place, operation.text) for operation in change.operations)
     figures.table(
         ["operations", "share in %"],
         [
-            ["lines that parse", percent(rate(min(parsed, written), written))],
-            ["parsed operations that apply", percent(rate(applied, parsed))],
+            ["lines that parse", percent(rate(min(parsed_count, written_count), written_count))],
+            ["parsed operations that apply", percent(rate(applied_count, parsed_count))],
             [
                 "applied operations that state a convention of the world",
-                percent(rate(right, applied)),
+                percent(rate(right_count, applied_count)),
             ],
         ],
     )
@@ -208,28 +210,30 @@ async def operations(figures: Figures) -> None:
 
 def _pair(corpus: Corpus, place: Household) -> tuple[str, str] | None:
     game = corpus.game(place.world, "small")
-    failed = corpus.failures(game, 1)
+    failures = corpus.failures(game, 1)
     world = place.world
-    kept = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
-    won = corpus.play(corpus.restart(game), Knowledge(kept, appliances=dict(world.treats)), 20)
-    return (won.text(), failed[0].text()) if failed and won.success else None
+    storage = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
+    success = corpus.play(
+        corpus.restart(game), Knowledge(storage, appliances=dict(world.treats)), 20
+    )
+    return (success.text(), failures[0].text()) if failures and success.success else None
 
 
-def _book(corpus: Corpus, place: Household) -> Rulebook:
+def _rulebook(corpus: Corpus, place: Household) -> Rulebook:
     """Draw a rulebook with a few right rules of the world."""
     rules = world_rules(place.world.keeps, place.world.treats)
-    chosen = corpus.rng.sample(rules, corpus.rng.choice((0, 1, 3, 5)))
-    book = Rulebook()
-    for number, text in enumerate(chosen, 1):
-        book = book.apply(parse_operations(f"ADD {number}: {text}").operations).rulebook
-    return book
+    sample = corpus.rng.sample(rules, corpus.rng.choice((0, 1, 3, 5)))
+    rulebook = Rulebook()
+    for number, text in enumerate(sample, 1):
+        rulebook = rulebook.apply(parse_operations(f"ADD {number}: {text}").operations).rulebook
+    return rulebook
 
 
 def _true(place: Household, text: str) -> bool:
     """Tell whether a rule, as the model writes rules, states a convention of the world."""
     world = place.world
-    kept = {kept_rule(category, kind) for category, kind in world.keeps.items()}
-    return text in kept | {works_rule(verb, kind) for verb, kind in world.treats.items()}
+    storage_rules = {kept_rule(category, kind) for category, kind in world.keeps.items()}
+    return text in storage_rules | {works_rule(verb, kind) for verb, kind in world.treats.items()}
 
 
 async def experts(figures: Figures) -> None:
@@ -244,8 +248,8 @@ async def experts(figures: Figures) -> None:
             place = Household(world, size)
             for task in place.tasks("test", figures.tasks // 2):
                 limit = place.step_limit(task)
-                known = (Knowledge(), everything(place, place.reset(task)))
-                for column, knowledge in enumerate(known):
+                levels = (Knowledge(), everything(place, place.reset(task)))
+                for column, knowledge in enumerate(levels):
                     counts[column] += steps_needed(place.reset(task), knowledge) <= limit
                 total += 1
         rows.append([f"{size} ({total} tasks)", *(percent(rate(count, total)) for count in counts)])
@@ -254,7 +258,7 @@ async def experts(figures: Figures) -> None:
 
 PARTS: Final[dict[str, Callable[[Figures], Awaitable[None]]]] = {
     "experts": experts,
-    "learning": learning,
+    "learning": reflexion_curves,
     "knowledge": knowledge,
     "operations": operations,
     "rules": rules.rules,

@@ -22,16 +22,16 @@ from apprentice.cli.demo import exemplars, weights
 from apprentice.cli.demo.fine_tunes import (
     CONTROL,
     CONTROLS,
+    RECIPES,
     SFT,
-    WAYS,
-    Tuned,
-    Way,
-    Workshop,
-    tuning_in,
+    FineTune,
+    FineTuner,
+    Recipe,
+    fine_tuning_workspace,
 )
-from apprentice.cli.demo.reflexion import SIZES, Lesson
-from apprentice.cli.evaluation import evaluate, planned
-from apprentice.cli.journal import Finished
+from apprentice.cli.demo.reflexion import SIZES, Demo
+from apprentice.cli.evaluation import checked_plan, evaluate
+from apprentice.cli.journal import TaskResult
 from apprentice.cli.summary import compare, within
 from apprentice.environments.toolcalls.calls import Marks, Metrics, mark, metrics
 from apprentice.environments.toolcalls.environment import Toolcalls
@@ -48,12 +48,12 @@ from apprentice.training.datasets.demonstrations import (
 )
 from apprentice.workspace import Workspace
 from benchmarks import shape_images
-from benchmarks.figures_document import MODEL, WORLDS, Figures, Unwatched, percent
+from benchmarks.figures_document import MODEL, WORLDS, Figures, SilentListener, percent
 
-SHUFFLED: Final = "sft, shuffled labels"
+SHUFFLED_LABELS: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
 CLERK: Final = f"local:{names.CLERK}"
-CALLING: Final = Way(
+CALLS: Final = Recipe(
     "imitates ideal turns, with other tools together in each conversation",
     "sft",
     share=2,
@@ -65,7 +65,7 @@ IMAGES: Final = (256, 96)
 """To learn from, and to be tried on."""
 
 
-class Study(Figures):
+class FineTuneFigures(Figures):
     """Figures of fine-tunes.
 
     Args:
@@ -82,39 +82,41 @@ class Study(Figures):
         self.steps = steps
         self.fresh = fresh
 
-    def workshop(self, name: str, model: str = MODEL) -> Workshop:
+    def fine_tuner(self, name: str, model: str = MODEL) -> FineTuner:
         """Return where fine-tunes of that name are made."""
         folder = self.folder / name
-        return Workshop(tuning_in(self.workspace, folder), folder, model, self.steps)
+        return FineTuner(fine_tuning_workspace(self.workspace, folder), folder, model, self.steps)
 
 
-async def household(study: Study) -> None:
+async def household(figures: FineTuneFigures) -> None:
     """Every method on household tasks of both worlds, each world's adapters on its own tasks."""
-    found: dict[str, list[Finished]] = {weights.BASE: []}
-    took: dict[str, list[Tuned]] = {}
+    by_recipe: dict[str, list[TaskResult]] = {weights.BASE: []}
+    took: dict[str, list[FineTune]] = {}
     for world in WORLDS:
-        base, results = await _world(study, world)
-        found[weights.BASE] += base
-        for name, each in results.tried.items():
-            found.setdefault(name, []).extend(each.finished)
-            took.setdefault(name, []).append(each.tuned)
-    study.say("", "## Practice moved into the weights", "")
-    study.say(
+        base, results = await _world(figures, world)
+        by_recipe[weights.BASE] += base
+        for name, each in results.by_recipe.items():
+            by_recipe.setdefault(name, []).extend(each.results)
+            took.setdefault(name, []).append(each.fine_tune)
+    figures.say("", "## Practice moved into the weights", "")
+    figures.say(
         "First attempts at household test tasks with nothing in view, in %; practice with "
-        f"{study.successes} solved training tasks to show, in small rooms, then with {study.fresh} "
+        f"{figures.successes} solved training tasks to show, in small rooms, then with {figures.fresh} "
         f"fresh ones; worlds {' and '.join(WORLDS)}, small and medium rooms. Rows, time and "
         "memory: a world's."
     )
     against = {weights.BASE: "base", CONTROL: "control", SFT: "sft"}
     rows = []
-    for name, done in found.items():
+    for name, task_results in by_recipe.items():
         gaps = [
-            _gap(compare(done, found[other], 1)) if name not in (weights.BASE, other) else ""
+            _gap(compare(task_results, by_recipe[other], 1))
+            if name not in (weights.BASE, other)
+            else ""
             for other in against
         ]
-        rows.append([name, percent(within(done, 1)), *gaps, *_took(took.get(name, ()))])
-    tasks = len(found[weights.BASE])
-    study.table(
+        rows.append([name, percent(within(task_results, 1)), *gaps, *_took(took.get(name, ()))])
+    tasks = len(by_recipe[weights.BASE])
+    figures.table(
         [
             *("weights", f"solved, {tasks} tasks"),
             *(f"above {name}" for name in against.values()),
@@ -124,51 +126,53 @@ async def household(study: Study) -> None:
     )
 
 
-async def _world(study: Study, world: str) -> tuple[list[Finished], weights.Results]:
-    folder = study.folder / f"weights-{world}"
-    lesson = Lesson(
-        tuning_in(study.workspace, folder / "weights"),
+async def _world(figures: FineTuneFigures, world: str) -> tuple[list[TaskResult], weights.Results]:
+    folder = figures.folder / f"weights-{world}"
+    demo = Demo(
+        fine_tuning_workspace(figures.workspace, folder / "weights"),
         folder,
         world,
-        max(1, study.tasks // len(WORLDS) // len(SIZES)),
+        max(1, figures.tasks // len(WORLDS) // len(SIZES)),
         trials=1,
         model=MODEL,
         seed=0,
         max_tokens=Context.max_tokens,
-        successes=study.successes,
+        exemplars=figures.successes,
         training=0,
-        steps=study.steps,
-        fresh=study.fresh,
+        steps=figures.steps,
+        fresh=figures.fresh,
     )
     nobody = Progress(disable=True)
-    known = await exemplars.practice(lesson, nobody, study.gate)
-    results = await weights.run(lesson, known, nobody, study.gate, WAYS | CONTROLS)
-    base: list[Finished] = []
+    successes = await exemplars.practice(demo, nobody, figures.slots)
+    results = await weights.run(demo, successes, nobody, figures.slots, RECIPES | CONTROLS)
+    base: list[TaskResult] = []
     for size in SIZES:
-        with journal.opened(
-            lesson.folder / f"base-{size}.jsonl", lesson.plan("none", size)
-        ) as kept:
-            base += await evaluate(lesson.workspace, kept, Unwatched(), study.gate)
+        with journal.open_journal(
+            demo.folder / f"base-{size}.jsonl", demo.plan("none", size)
+        ) as record:
+            base += await evaluate(demo.workspace, record, SilentListener(), figures.slots)
     return base, results
 
 
-async def function_calls(study: Study) -> None:
+async def function_calls(figures: FineTuneFigures) -> None:
     """Function calls with tools of domains that training never sees."""
-    shop = study.workshop("toolcalls", CLERK)
-    ways = {SFT: None, SHUFFLED: 0}
+    tuner = figures.fine_tuner("toolcalls", CLERK)
+    ways = {SFT: None, SHUFFLED_LABELS: 0}
 
-    async def taught(shuffled: int | None) -> Tuned:
-        return await shop.tune(CALLING, await asyncio.to_thread(_demonstrated, shop, shuffled))
+    async def tune(shuffle_seed: int | None) -> FineTune:
+        return await tuner.tune(CALLS, await asyncio.to_thread(_call_dataset, tuner, shuffle_seed))
 
-    tuned = await asyncio.gather(*map(taught, ways.values()))
-    took = {name: [each] for name, each in zip(ways, tuned, strict=True)}
-    marks = {weights.BASE: await _marks(study, shop, "")}
-    for name, each in zip(ways, tuned, strict=True):
-        marks[name] = await _marks(study, shop, each.adapter)
-    _tell(study, marks, took)
+    fine_tunes = await asyncio.gather(*map(tune, ways.values()))
+    took = {name: [each] for name, each in zip(ways, fine_tunes, strict=True)}
+    marks = {weights.BASE: await _marks(figures, tuner, "")}
+    for name, each in zip(ways, fine_tunes, strict=True):
+        marks[name] = await _marks(figures, tuner, each.adapter)
+    _tell(figures, marks, took)
 
 
-def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tuned]]) -> None:
+def _tell(
+    figures: FineTuneFigures, marks: dict[str, list[Marks]], took: dict[str, list[FineTune]]
+) -> None:
     """Say how turns were marked, and how far that is above the others.
 
     A model that never called anything would be right where no call is wanted, so it has a row.
@@ -182,9 +186,9 @@ def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tune
     functions = {
         name: [one.functions for one in each if one.needs_call] for name, each in marks.items()
     }
-    against = {weights.BASE: "base", SHUFFLED: "shuffled", NEVER: NEVER}
-    study.say("", "## Function calls with held-out tools", "")
-    study.say(
+    against = {weights.BASE: "base", SHUFFLED_LABELS: "shuffled", NEVER: NEVER}
+    figures.say("", "## Function calls with held-out tools", "")
+    figures.say(
         "The first turn at each test request, in %; a third of them call for no tool. Learned from "
         f"{CONVERSATIONS:,} conversations with drawn or mixed tools, and the requests of the "
         "training split."
@@ -199,7 +203,7 @@ def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tune
         ]
         for name, each in (marks | {NEVER: never}).items()
     ]
-    study.table(
+    figures.table(
         [
             *("weights", "calls", "arguments", "no call", "form"),
             *(f"all right, {len(needs)} requests", *(f"above {one}" for one in against.values())),
@@ -207,86 +211,97 @@ def _tell(study: Study, marks: dict[str, list[Marks]], took: dict[str, list[Tune
         ],
         rows,
     )
-    base, shuffled = (
-        _gap(difference(functions[SFT], functions[name])) for name in (weights.BASE, SHUFFLED)
+    over_base, over_shuffled = (
+        _gap(difference(functions[SFT], functions[name]))
+        for name in (weights.BASE, SHUFFLED_LABELS)
     )
-    study.say(
+    figures.say(
         "",
-        f"The right function of {sum(needs)} that a request needs, SFT above base: {base}; above "
-        f"shuffled labels: {shuffled}.",
+        f"The right function of {sum(needs)} that a request needs, SFT above base: {over_base}; above "
+        f"shuffled labels: {over_shuffled}.",
     )
 
 
 def _gaps(series: dict[str, list[bool]], name: str, against: dict[str, str]) -> list[str]:
     """Write how far a tuned model is above each of the others."""
-    tuned = name in (SFT, SHUFFLED)
+    is_tuned = name in (SFT, SHUFFLED_LABELS)
     return [
-        _gap(difference(series[name], series[other])) if tuned and name != other else ""
+        _gap(difference(series[name], series[other])) if is_tuned and name != other else ""
         for other in against
     ]
 
 
-async def _marks(study: Study, shop: Workshop, adapter: str) -> list[Marks]:
+async def _marks(figures: FineTuneFigures, tuner: FineTuner, adapter: str) -> list[Marks]:
     """Let the model answer each test request; mark its first turns."""
-    plan = planned(
-        shop.workspace,
+    plan = checked_plan(
+        tuner.workspace,
         environment="toolcalls",
         split="test",
         technique="none",
-        model=shop.model,
+        model=tuner.model,
         adapter=adapter,
         trials=1,
         temperature=0.0,
-        limit=study.tasks,
+        limit=figures.tasks,
     )
     name = adapter or weights.BASE
-    with journal.opened(shop.folder / f"{name}.jsonl", plan) as kept:
-        finished = await evaluate(shop.workspace, kept, Unwatched(), study.gate)
+    with journal.open_journal(tuner.folder / f"{name}.jsonl", plan) as record:
+        results = await evaluate(tuner.workspace, record, SilentListener(), figures.slots)
     every = Toolcalls()
-    found = []
-    for done in finished:
-        said = next(each for each in done.attempts[0].messages if each.type == "ai")
-        tools = Toolcalls(done.task.environment.partition("/")[2]).tools
-        found.append(mark(text_of(said), every.request(done.task.id).reference_calls, tools))
-    return found
+    marks = []
+    for result in results:
+        answer = next(each for each in result.attempts[0].messages if each.type == "ai")
+        tools = Toolcalls(result.task.environment.partition("/")[2]).tools
+        marks.append(mark(text_of(answer), every.request(result.task.id).reference_calls, tools))
+    return marks
 
 
-def _demonstrated(shop: Workshop, shuffled: int | None) -> Dataset:
-    drawn = sampled_calls(CONVERSATIONS, shuffle_seed=shuffled)
-    examples = join_conversations(tool_calls(shuffle_seed=shuffled)) + drawn
-    return save(curate("sft", examples, Curation(share=0)), shop.folder / "datasets")
+def _call_dataset(tuner: FineTuner, shuffle_seed: int | None) -> Dataset:
+    sampled = sampled_calls(CONVERSATIONS, shuffle_seed=shuffle_seed)
+    examples = join_conversations(tool_calls(shuffle_seed=shuffle_seed)) + sampled
+    return save(curate("sft", examples, Curation(share=0)), tuner.folder / "datasets")
 
 
-async def vision(study: Study) -> None:
+async def vision(figures: FineTuneFigures) -> None:
     """Shapes in images never seen, by a tiny random model with eyes."""
-    shop = study.workshop("vision", f"local:{EYES}")
-    offered = {"local_models": (shop.folder / "models").resolve()}
-    settings_here = shop.workspace.settings.model_copy(update=offered)
-    shop = replace(shop, workspace=Workspace(study.workspace.data, settings=settings_here))
-    base = shop.folder / "models" / EYES
+    tuner = figures.fine_tuner("vision", f"local:{EYES}")
+    changes = {"local_models": (tuner.folder / "models").resolve()}
+    settings_here = tuner.workspace.settings.model_copy(update=changes)
+    tuner = replace(tuner, workspace=Workspace(figures.workspace.data, settings=settings_here))
+    base = tuner.folder / "models" / EYES
     if not (base / "config.json").is_file():
         await asyncio.to_thread(shape_images.eyes, base)
-    data, images, wanted = await asyncio.to_thread(_drawn, shop.folder)
+    data, images, shape_names = await asyncio.to_thread(_image_dataset, tuner.folder)
     settings = {"learning_rate": 5e-3, "batch": 16}
-    tuned = await shop.tune(Way("", "vision", share=5, settings=settings), data)
-    merged = shop.folder / f"merged-{tuned.adapter}"
-    if not merged.is_dir():
-        await asyncio.to_thread(shop.workspace.adapters.export_merged, tuned.adapter, merged)
+    fine_tune = await tuner.tune(Recipe("", "vision", share=5, settings=settings), data)
+    merged_folder = tuner.folder / f"merged-{fine_tune.adapter}"
+    if not merged_folder.is_dir():
+        await asyncio.to_thread(
+            tuner.workspace.adapters.export_merged, fine_tune.adapter, merged_folder
+        )
     arms = {}
-    for name, model in {weights.BASE: base, "vision sft": merged}.items():
-        said = await asyncio.to_thread(shape_images.named, model, images)
-        arms[name] = [one == other for one, other in zip(said, wanted, strict=True)]
-    study.say("", "## Shapes in images", "")
-    study.say(f"Which of {len(shape_images.SHAPES)} shapes it is, in %; new images.")
+    for name, model in {weights.BASE: base, "vision sft": merged_folder}.items():
+        answers = await asyncio.to_thread(shape_images.name_shapes, model, images)
+        arms[name] = [one == other for one, other in zip(answers, shape_names, strict=True)]
+    figures.say("", "## Shapes in images", "")
+    figures.say(f"Which of {len(shape_images.SHAPES)} shapes it is, in %; new images.")
     plain = arms[weights.BASE]
-    study.table(
-        ["weights", f"right, {len(wanted)} images", "above base", "rows", "steps", "seconds", "MB"],
+    figures.table(
+        [
+            "weights",
+            f"right, {len(shape_names)} images",
+            "above base",
+            "rows",
+            "steps",
+            "seconds",
+            "MB",
+        ],
         [
             [
                 name,
                 percent(rate(sum(right), len(right))),
                 *(
-                    (_gap(difference(right, plain)), *_took([tuned]))
+                    (_gap(difference(right, plain)), *_took([fine_tune]))
                     if right is not plain
                     else [""] * 5
                 ),
@@ -296,46 +311,47 @@ async def vision(study: Study) -> None:
     )
 
 
-def _drawn(folder: Path) -> tuple[Dataset, list[Path], list[str]]:
+def _image_dataset(folder: Path) -> tuple[Dataset, list[Path], list[str]]:
     """Draw images to learn from and others; return the dataset, and those with their shapes."""
-    learned, new = (
-        shape_images.labelled(folder / "images", count, seed) for seed, count in enumerate(IMAGES)
+    train_rows, test_rows = (
+        shape_images.labelled_images(folder / "images", count, seed)
+        for seed, count in enumerate(IMAGES)
     )
-    examples = [Example(row=row, task=row["image"], opening=row["image"]) for row in learned]
-    files = {row["image"]: folder / "images" / row["image"] for row in learned}
-    curated = curate("vision", examples, Curation(share=0), files=files)
-    data = save(curated, folder / "datasets")
-    wanted = [str(row["messages"][1]["content"]) for row in new]
-    return data, [folder / "images" / row["image"] for row in new], wanted
+    examples = [Example(row=row, task=row["image"], opening=row["image"]) for row in train_rows]
+    files = {row["image"]: folder / "images" / row["image"] for row in train_rows}
+    dataset = curate("vision", examples, Curation(share=0), files=files)
+    data = save(dataset, folder / "datasets")
+    shape_names = [str(row["messages"][1]["content"]) for row in test_rows]
+    return data, [folder / "images" / row["image"] for row in test_rows], shape_names
 
 
-def _shares(found: Metrics) -> list[str]:
-    named = (found.calls, found.arguments, found.no_call, found.format)
-    return ["" if share is None else f"{100 * share:.1f}" for share in named]
+def _shares(scores: Metrics) -> list[str]:
+    shares = (scores.calls, scores.arguments, scores.no_call, scores.format)
+    return ["" if share is None else f"{100 * share:.1f}" for share in shares]
 
 
 def _gap(gap: Difference) -> str:
     return f"{100 * gap.value:+.1f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
 
 
-def _took(tuned: Sequence[Tuned]) -> list[str]:
+def _took(fine_tunes: Sequence[FineTune]) -> list[str]:
     """Write what fine-tunes took, the most of several."""
-    if not tuned:
+    if not fine_tunes:
         return [""] * 4
-    most = [max(each) for each in zip(*(one[1:] for one in tuned), strict=True)]
+    most = [max(each) for each in zip(*(one[1:] for one in fine_tunes), strict=True)]
     return [f"{number:,.0f}" for number in most]
 
 
-PARTS: Final[dict[str, Callable[[Study], Awaitable[None]]]] = {
+PARTS: Final[dict[str, Callable[[FineTuneFigures], Awaitable[None]]]] = {
     "household": household,
     "toolcalls": function_calls,
     "vision": vision,
 }
 
 
-async def _all(study: Study, parts: Sequence[str]) -> None:
+async def _all(figures: FineTuneFigures, parts: Sequence[str]) -> None:
     for name in parts:
-        await PARTS[name](study)
+        await PARTS[name](figures)
 
 
 def main() -> None:
@@ -350,7 +366,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
-    study = Study(
+    figures = FineTuneFigures(
         options.runs,
         options.tasks,
         options.concurrency,
@@ -358,9 +374,9 @@ def main() -> None:
         options.steps,
         options.fresh,
     )
-    event_loop.run(_all(study, options.only))
+    event_loop.run(_all(figures, options.only))
     if options.out:
-        options.out.write_text("\n".join(study.lines) + "\n")
+        options.out.write_text("\n".join(figures.lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ STEPS = 20_000
 def generated_per_second(size: str) -> float:
     """Generate fresh tasks and return how many a second."""
     environment = Household("north", size)
-    started = time.perf_counter()
+    start = time.perf_counter()
     for _ in environment.tasks("train", TASKS):
         pass
-    return TASKS / (time.perf_counter() - started)
+    return TASKS / (time.perf_counter() - start)
 
 
 def steps_per_second(size: str) -> float:
@@ -30,10 +30,10 @@ def steps_per_second(size: str) -> float:
     environment = Household("north", size)
     game = environment.reset(environment.task("train/0"))
     actions = [f"go to {place}" for place in game.room.places]
-    started = time.perf_counter()
+    start = time.perf_counter()
     for number in range(STEPS):
         game.step(actions[number % len(actions)])
-    return STEPS / (time.perf_counter() - started)
+    return STEPS / (time.perf_counter() - start)
 
 
 def main() -> None:

@@ -49,14 +49,16 @@ def _compare(models: LocalModels, rounds: int) -> None:
     print("  tokens   engine ms   generate ms   ratio")
     generate = _plain_generate(models)
     for length in ACTIONS:
-        kept, plain = [], []
+        engine_times, generate_times = [], []
         for number in range(rounds + 1):
             conversation = [_observation(number, PROMPT)]
             _act(models, [conversation], length)
             conversation.append(_observation(number, OBSERVATION))
-            plain.append(_seconds(generate, conversation, length))
-            kept.append(_seconds(_act, models, [conversation], length))
-        fast, slow = (statistics.median(times[1:]) * 1000 for times in (kept, plain))
+            generate_times.append(_seconds(generate, conversation, length))
+            engine_times.append(_seconds(_act, models, [conversation], length))
+        fast, slow = (
+            statistics.median(times[1:]) * 1000 for times in (engine_times, generate_times)
+        )
         print(f"  {length:6d}   {fast:9.1f}   {slow:11.1f}   {slow / fast:5.1f}")
 
 
@@ -78,10 +80,10 @@ def _concurrency(models: LocalModels, rounds: int) -> None:
 
 def _act(models: LocalModels, conversations: list[Conversation], length: int) -> None:
     """Let the engine answer all of them at once, and append the answers."""
-    requests = [Request(tuple(said), max_tokens=length) for said in conversations]
+    requests = [Request(tuple(conversation), max_tokens=length) for conversation in conversations]
     futures = [engine(NAME, models).submit(request) for request in requests]
-    for said, future in zip(conversations, futures, strict=True):
-        said.append({"role": "assistant", "content": future.result().text})
+    for conversation, future in zip(conversations, futures, strict=True):
+        conversation.append({"role": "assistant", "content": future.result().text})
 
 
 def _plain_generate(models: LocalModels) -> Callable[[Conversation, int], None]:
@@ -94,9 +96,9 @@ def _plain_generate(models: LocalModels) -> Callable[[Conversation, int], None]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
 
-    def generate(said: Conversation, length: int) -> None:
+    def generate(conversation: Conversation, length: int) -> None:
         tokens: Any = tokenizer.apply_chat_template(
-            said, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            conversation, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
         model.generate(**tokens, max_new_tokens=length, do_sample=False, pad_token_id=0)
 

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 
-class Scripted(BaseChatModel):
+class ScriptedModel(BaseChatModel):
     """Answers with what `reply` makes of the messages, after `delay` seconds."""
 
     reply: Callable[[Sequence[BaseMessage]], AIMessage]

@@ -53,16 +53,16 @@ def steps_needed(game: Game, knowledge: Knowledge) -> int:
 
 def measure(environment: Household, tasks: list[Task]) -> dict[str, tuple[list[int], ...]]:
     """Return, by family, the steps that the three experts took."""
-    taken: dict[str, tuple[list[int], ...]] = defaultdict(lambda: ([], [], []))
+    by_family: dict[str, tuple[list[int], ...]] = defaultdict(lambda: ([], [], []))
     for task in tasks:
         levels = (
             Knowledge(),
             conventions(environment),
             everything(environment, environment.reset(task)),
         )
-        for steps, knowledge in zip(taken[task.kind], levels, strict=True):
+        for steps, knowledge in zip(by_family[task.kind], levels, strict=True):
             steps.append(steps_needed(environment.reset(task), knowledge))
-    return taken
+    return by_family
 
 
 def main() -> None:
@@ -75,18 +75,18 @@ def main() -> None:
     for column in ("size", "family", "limit", "knows nothing", "conventions", "everything"):
         table.add_column(column, justify="left" if column in ("size", "family") else "right")
     for size, limits in STEP_LIMITS.items():
-        taken: dict[str, list[list[int]]] = {family: [[], [], []] for family in FAMILIES}
+        by_family: dict[str, list[list[int]]] = {family: [[], [], []] for family in FAMILIES}
         for world in options.worlds:
             environment = Household(world, size)
             locations = measure(environment, list(environment.tasks("validation", options.tasks)))
             for family, columns in locations.items():
-                for total, steps in zip(taken[family], columns, strict=True):
+                for total, steps in zip(by_family[family], columns, strict=True):
                     total.extend(steps)
-        for family, totals in taken.items():
-            solved = [_share(steps, limits[family]) for steps in totals]
-            table.add_row(size, family, str(limits[family]), *solved)
+        for family, totals in by_family.items():
+            shares = [_share(steps, limits[family]) for steps in totals]
+            table.add_row(size, family, str(limits[family]), *shares)
         together = [
-            _share([s - limits[f] for f in FAMILIES for s in taken[f][column]], 0)
+            _share([s - limits[f] for f in FAMILIES for s in by_family[f][column]], 0)
             for column in range(3)
         ]
         table.add_row(size, "all", "", *together, end_section=True)
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _share(steps: list[int], limit: int) -> str:
-    return f"{100 * sum(taken <= limit for taken in steps) / len(steps):.1f}"
+    return f"{100 * sum(count <= limit for count in steps) / len(steps):.1f}"
 
 
 if __name__ == "__main__":

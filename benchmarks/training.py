@@ -73,9 +73,9 @@ def _compare(
     memory: dict[str, float] = {}
     for number in range(rounds):
         for kind, make in kinds.items():
-            speed, held = _measured(make, bench, settings, data, root / f"{number}-{kind}")
+            speed, peak = _measure(make, bench, settings, data, root / f"{number}-{kind}")
             speeds[kind].append(speed)
-            memory[kind] = max(memory.get(kind, 0), held)
+            memory[kind] = max(memory.get(kind, 0), peak)
     best = statistics.median(speeds["ours"])
     print(
         f"{len(data.rows())} conversations, batch {settings.batch}, {device}, of {rounds} rounds:"
@@ -86,7 +86,7 @@ def _compare(
         print(f"  {kind:10s}   {speed:8.0f}   {best / speed:5.2f} x   {memory[kind]:7.0f}")
 
 
-def _measured(
+def _measure(
     make: Make, bench: Workbench, settings: SftSettings, data: Dataset, out: Path
 ) -> tuple[float, float]:
     """Train over all rows once; return tokens a second, and the peak of the GPU's memory."""
@@ -101,8 +101,8 @@ def _measured(
     start = clock()
     trainer.train()
     seconds = clock() - start
-    held = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0
-    return trainer._total_train_tokens / seconds, held
+    peak = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0
+    return trainer._total_train_tokens / seconds, peak
 
 
 def _ours(bench: Workbench, settings: SftSettings, data: Dataset, out: Path) -> Any:
@@ -148,7 +148,7 @@ def _library(
     out: Path,
     *,
     attention: str,
-    **told: Any,
+    **options: Any,
 ) -> Any:
     import torch
     from datasets import Dataset as Columns
@@ -175,7 +175,7 @@ def _library(
             max_length=model.config.max_position_embeddings,
             report_to="none",
             disable_tqdm=True,
-            **told,
+            **options,
         ),
         train_dataset=Columns.from_list([{"messages": row["messages"]} for row in data.rows()]),
         processing_class=AutoTokenizer.from_pretrained(folder),

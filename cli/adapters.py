@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from apprentice.cli.command import App
-from apprentice.cli.options import HOME, current_workspace
+from apprentice.cli.options import HOME, Tenant, current_workspace
 from apprentice.memory.releases import Releases, in_force
 from apprentice.models.names import NOVICE
 from apprentice.state.errors import BadInput
@@ -35,7 +35,6 @@ app = App(
 Name = Annotated[
     str, typer.Argument(help="The adapter's name, as `apprentice adapters list` has it.")
 ]
-Tenant = Annotated[str, typer.Option(metavar="NAME", help="Whose runs: the tenant.")]
 Where = Annotated[
     str,
     typer.Option(metavar="NAME", help="The environment in which it acts, or those beneath it."),
@@ -54,9 +53,11 @@ def list_adapters(
     """List the adapters, the oldest first."""
     table = Table("name", "method", "base", "tenant", "status", "made", "reason")
     for each in current_workspace(ctx).adapters.all(base, tenant=tenant):
-        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created))
+        created_at = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created))
         whose = each.tenant or "everybody"
-        table.add_row(each.name, each.method, each.base, whose, each.status, made, each.reason)
+        table.add_row(
+            each.name, each.method, each.base, whose, each.status, created_at, each.reason
+        )
     Console().print(table if table.row_count else "There are no adapters.")
 
 
@@ -81,10 +82,10 @@ def promote(
     workspace = current_workspace(ctx)
     registry, environments = workspace.adapters, workspace.environments
     registry.check_owner(name, tenant)
-    found = environments.covered(environments.get(environment).name)
+    names = environments.covered(environments.get(environment).name)
     card = registry.mark(name, "promoted", "A person put it in force.")
-    asyncio.run(_put(workspace, card.name, f"{LOCAL}{card.base}", found, tenant))
-    Console().print(f"{name} acts in {', '.join(found)} for {tenant} from now on.")
+    asyncio.run(_put(workspace, card.name, f"{LOCAL}{card.base}", names, tenant))
+    Console().print(f"{name} acts in {', '.join(names)} for {tenant} from now on.")
 
 
 @app.command()
@@ -93,13 +94,16 @@ def rollback(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "de
     workspace = current_workspace(ctx)
     registry = workspace.adapters
     steps = asyncio.run(_back(workspace, environment, tenant))
-    known = {each.name for each in registry.all()}
+    registered_names = {each.name for each in registry.all()}
     # Another tenant, or another environment, may go on with it.
-    for gone in sorted({gone for gone, _ in steps} & known - asyncio.run(_acting(workspace))):
-        registry.mark(gone, "retired", "A person took it out of force.")
-    for (gone, back), names in steps.items():
+    for former in sorted(
+        {former for former, _ in steps}
+        & registered_names - asyncio.run(_adapters_in_force(workspace))
+    ):
+        registry.mark(former, "retired", "A person took it out of force.")
+    for (former, back), names in steps.items():
         acts = back or "the plain model"
-        Console().print(f"{gone} acts no longer in {', '.join(names)} for {tenant}; {acts} does.")
+        Console().print(f"{former} acts no longer in {', '.join(names)} for {tenant}; {acts} does.")
 
 
 @app.command()
@@ -115,8 +119,10 @@ def prune(
     What acts for anybody is kept, whatever its card says.
     """
     workspace = current_workspace(ctx)
-    gone = workspace.adapters.prune(base, keep, asyncio.run(_acting(workspace)))
-    Console().print(f"Deleted: {', '.join(gone)}" if gone else "There was nothing to delete.")
+    deleted_names = workspace.adapters.prune(base, keep, asyncio.run(_adapters_in_force(workspace)))
+    Console().print(
+        f"Deleted: {', '.join(deleted_names)}" if deleted_names else "There was nothing to delete."
+    )
 
 
 @app.command()
@@ -150,51 +156,53 @@ def _print_plan(workspace: Workspace, name: str, console: Console) -> None:
 
 def _options(settings: Mapping[str, Any]) -> str:
     """Write a job's settings as its command line takes them."""
-    written = []
+    arguments = []
     for name, value in settings.items():
         option = name.replace("_", "-")
         if name in FIXED or value in ([], ()):
             continue
         if isinstance(value, bool):
-            written.append(f"--{option}" if value else f"--no-{option}")
+            arguments.append(f"--{option}" if value else f"--no-{option}")
         elif isinstance(value, list | tuple):
-            written.append(f"--{option} {' '.join(map(str, value))}")
+            arguments.append(f"--{option} {' '.join(map(str, value))}")
         else:
-            written.append(f"--{option} {value}")
-    return "".join(f" {each}" for each in written)
+            arguments.append(f"--{option} {value}")
+    return "".join(f" {each}" for each in arguments)
 
 
-async def _acting(workspace: Workspace) -> set[str]:
+async def _adapters_in_force(workspace: Workspace) -> set[str]:
     """Return the adapters that are in force for any tenant, in any environment."""
-    async with workspace.store() as kept:
-        return {each.adapter for each in await in_force(kept)}
+    async with workspace.store() as store:
+        return {each.adapter for each in await in_force(store)}
 
 
 async def _put(
     workspace: Workspace, adapter: str, model: str, environments: Sequence[str], tenant: str
 ) -> None:
     """Release an adapter beside the rules in force."""
-    async with workspace.store() as kept:
+    async with workspace.store() as store:
         for name in environments:
-            await _release(Releases(kept, tenant, name), adapter, model)
+            await _release(Releases(store, tenant, name), adapter, model)
 
 
 async def _back(
     workspace: Workspace, environment: str, tenant: str
 ) -> dict[tuple[str, str], list[str]]:
     """Take the adapters in force out again; return where which gave way to which before it."""
-    named = workspace.environment(environment).name
+    environment_name = workspace.environment(environment).name
     steps: dict[tuple[str, str], list[str]] = {}
-    async with workspace.store() as kept:
-        for name in workspace.environments.covered(named):
-            releases = Releases(kept, tenant, name)
+    async with workspace.store() as store:
+        for name in workspace.environments.covered(environment_name):
+            releases = Releases(store, tenant, name)
             current = await releases.current()
             if current and current.adapter:
                 back = await _before(workspace, releases, current)
                 await _release(releases, back, current.model)
                 steps.setdefault((current.adapter, back), []).append(name)
     if not steps:
-        raise BadInput(f"No adapter acts in {named} for {tenant!r}. There is nothing to go back.")
+        raise BadInput(
+            f"No adapter acts in {environment_name} for {tenant!r}. There is nothing to go back."
+        )
     return steps
 
 
@@ -208,16 +216,16 @@ async def _before(workspace: Workspace, releases: Releases, current: Release) ->
     }
     for promotion in reversed(await releases.promotions()):
         earlier = await releases.get(promotion.release) if promotion.release else None
-        found = earlier.adapter if earlier and earlier.model == current.model else ""
-        if found != current.adapter and (found in fit or not found):
-            return found
+        adapter = earlier.adapter if earlier and earlier.model == current.model else ""
+        if adapter != current.adapter and (adapter in fit or not adapter):
+            return adapter
     return ""
 
 
 async def _release(releases: Releases, adapter: str, model: str) -> None:
     current = await releases.current()
     run = uuid4().hex
-    changed = {
+    changes = {
         "id": digest("release", releases.tenant, releases.environment, adapter, run),
         "adapter": adapter,
         "model": model,
@@ -225,6 +233,6 @@ async def _release(releases: Releases, adapter: str, model: str) -> None:
         "base": current.id if current else "",
         "validation": None,
     }
-    empty = Release(id=str(changed["id"]), tenant=releases.tenant, environment=releases.environment)
-    made = (current or empty).model_copy(update=changed)
-    await releases.publish(made, author="person", reason="By hand.")
+    empty = Release(id=str(changes["id"]), tenant=releases.tenant, environment=releases.environment)
+    release = (current or empty).model_copy(update=changes)
+    await releases.publish(release, author="person", reason="By hand.")

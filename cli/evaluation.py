@@ -17,9 +17,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from apprentice.cli.expel_run import Study, learn
-from apprentice.cli.journal import Finished, Journal, Plan
-from apprentice.cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
+from apprentice.cli.expel_run import ExpelRun, run_expel
+from apprentice.cli.journal import Journal, Plan, TaskResult
+from apprentice.cli.techniques import NAMES, TECHNIQUES, TechniqueName, reflector_of_others
 from apprentice.environments.advance import actions_of
 from apprentice.graphs import exemplar, reflexion
 from apprentice.memory.experience import OpenExperience
@@ -45,19 +45,19 @@ T = TypeVar("T")
 Graph = CompiledStateGraph[Any, Context, Any, Any]
 
 
-class Watch(Protocol):
+class EvaluationListener(Protocol):
     """Who follows an evaluation while it runs."""
 
-    def begin(self, total: int, finished: Sequence[Finished]) -> None:
+    def begin(self, total: int, results: Sequence[TaskResult]) -> None:
         """Hear how many tasks there are, and which were finished before."""
 
     def attempt(self) -> None:
         """Hear that an attempt was judged."""
 
-    def finish(self, done: Finished) -> None:
+    def finish(self, result: TaskResult) -> None:
         """Hear that a task is finished."""
 
-    def study(self, event: Mapping[str, Any]) -> None:
+    def expel_event(self, event: Mapping[str, Any]) -> None:
         """Hear what learning rules from training tasks does, before the first task."""
 
 
@@ -84,7 +84,7 @@ def technique(name: str) -> TechniqueName:
     return name
 
 
-def planned(workspace: Workspace, **settings: Any) -> Plan:
+def checked_plan(workspace: Workspace, **settings: Any) -> Plan:
     """Return a plan whose numbers, tasks and model are checked before anything starts.
 
     Raises:
@@ -125,7 +125,7 @@ def context_of(plan: Plan, workspace: Workspace) -> Context:
     Unless a tenant is named, it is a fresh one, or the one whose adapter acts, and nothing
     is recorded: what is measured stays as it is.
     """
-    chosen = TECHNIQUES[technique(plan.technique)]
+    spec = TECHNIQUES[technique(plan.technique)]
     return Context(
         tenant=plan.tenant or _owner(plan, workspace) or f"evaluation-{run_name(plan)}",
         model=plan.model,
@@ -134,9 +134,9 @@ def context_of(plan: Plan, workspace: Workspace) -> Context:
         seed=(plan.seed + plan.draw) % MAX_SEED,
         max_tokens=plan.max_tokens,
         max_trials=plan.trials,
-        strategy=chosen.strategy,
+        strategy=spec.strategy,
         window=plan.window,
-        recall=chosen.recall or "hybrid",
+        recall=spec.recall or "hybrid",
         record=bool(plan.tenant),
     )
 
@@ -147,19 +147,19 @@ def _owner(plan: Plan, workspace: Workspace) -> str:
     Raises:
         BadInput: rules are to be learned as well, which would be kept as that tenant's.
     """
-    found = workspace.adapters.owner(plan.adapter) if plan.adapter else ""
-    if found and TECHNIQUES[technique(plan.technique)].studies:
+    owner = workspace.adapters.owner(plan.adapter) if plan.adapter else ""
+    if owner and TECHNIQUES[technique(plan.technique)].learns_rules:
         raise BadInput(
-            f"Adapter {plan.adapter!r} belongs to {found!r}, and the rules that "
-            f"{plan.technique!r} learns would be kept as its own. Name it: --tenant {found}."
+            f"Adapter {plan.adapter!r} belongs to {owner!r}, and the rules that "
+            f"{plan.technique!r} learns would be kept as its own. Name it: --tenant {owner}."
         )
-    return found
+    return owner
 
 
-def study_of(plan: Plan, workspace: Workspace) -> Study:
+def expel_run_of(plan: Plan, workspace: Workspace) -> ExpelRun:
     """Return how a plan's rules are learned; again under its name, nothing is repeated."""
     where = workspace.environment(plan.environment).name
-    return Study(where, plan.training, HELD_OUT, run_name(plan))
+    return ExpelRun(where, plan.training, HELD_OUT, run_name(plan))
 
 
 def run_name(plan: Plan) -> str:
@@ -173,11 +173,11 @@ def run_name(plan: Plan) -> str:
 async def evaluate(
     workspace: Workspace,
     journal: Journal,
-    watch: Watch,
-    gate: asyncio.Semaphore,
-    donors: Sequence[Finished] = (),
+    listener: EvaluationListener,
+    slots: asyncio.Semaphore,
+    donors: Sequence[TaskResult] = (),
     experience: OpenExperience | None = None,
-) -> list[Finished]:
+) -> list[TaskResult]:
     """Run what a journal's plan still lacks and return every task's outcome, in order.
 
     Args:
@@ -195,52 +195,62 @@ async def evaluate(
     plan, context = journal.plan, context_of(journal.plan, workspace)
     name = run_name(plan)
     tasks = await asyncio.to_thread(tasks_of, plan, workspace)
-    chosen = TECHNIQUES[technique(plan.technique)]
-    watch.begin(len(tasks), [journal.finished[t.id] for t in tasks if t.id in journal.finished])
-    own = experience or workspace.experience
-    async with _memory(plan, workspace) as kept:
-        shared = _graph(plan, kept, own, workspace)
+    spec = TECHNIQUES[technique(plan.technique)]
+    listener.begin(len(tasks), [journal.results[t.id] for t in tasks if t.id in journal.results])
+    memory = experience or workspace.experience
+    async with _memory(plan, workspace) as store:
+        shared_graph = _graph(plan, store, memory, workspace)
 
-        if chosen.studies and kept is not None and any(t.id not in journal.finished for t in tasks):
+        if (
+            spec.learns_rules
+            and store is not None
+            and any(t.id not in journal.results for t in tasks)
+        ):
             # How often the test tasks are tried has nothing to do with what is learned before.
-            given = replace(context, max_trials=ATTEMPTS)
-            study = study_of(plan, workspace)
-            await learn(workspace, study, given, kept, heard=watch.study)
+            expel_context = replace(context, max_trials=ATTEMPTS)
+            expel_run = expel_run_of(plan, workspace)
+            await run_expel(
+                workspace, expel_run, expel_context, store, listener=listener.expel_event
+            )
 
         async def one(task: Task) -> None:
-            async with gate:
-                if kept:
+            async with slots:
+                if store:
                     # An evaluation that was killed may have left a task half remembered.
-                    await Reflections(kept, context.tenant, task).forget(name, plan.trials)
-                lent = borrowing(task, donors) if chosen.borrows else None
-                graph = _lending(lent, kept, own, workspace) if lent else shared
-                given: dict[str, Any] = {"task": task, "run": name}
-                if chosen.recall is None:
-                    given["afresh"] = not plan.tenant
-                done = await _run(graph, given, context, watch)
-                journal.add(done)
-                watch.finish(done)
+                    await Reflections(store, context.tenant, task).forget(name, plan.trials)
+                reflector = reflector_of_others(task, donors) if spec.borrows else None
+                graph = (
+                    _lending_graph(reflector, store, memory, workspace)
+                    if reflector
+                    else shared_graph
+                )
+                inputs: dict[str, Any] = {"task": task, "run": name}
+                if spec.recall is None:
+                    inputs["afresh"] = not plan.tenant
+                result = await _run(graph, inputs, context, listener)
+                journal.add(result)
+                listener.finish(result)
 
-        await together(one(task) for task in tasks if task.id not in journal.finished)
-    return [journal.finished[task.id] for task in tasks]
+        await together(one(task) for task in tasks if task.id not in journal.results)
+    return [journal.results[task.id] for task in tasks]
 
 
 def _graph(
-    plan: Plan, kept: BaseStore | None, experience: OpenExperience, workspace: Workspace
+    plan: Plan, store: BaseStore | None, experience: OpenExperience, workspace: Workspace
 ) -> Graph:
     """Return the graph of a plan's technique."""
     if TECHNIQUES[technique(plan.technique)].recall is None:
-        built = reflexion.build(workspace=workspace, record_to=experience)
-        return built.compile(name="reflexion", store=kept)
+        graph = reflexion.build(workspace=workspace, record_to=experience)
+        return graph.compile(name="reflexion", store=store)
     shown = exemplar.build(workspace=workspace, recall_from=experience, record_to=experience)
-    return shown.compile(name="exemplar", store=kept)
+    return shown.compile(name="exemplar", store=store)
 
 
-def _lending(
-    lent: Agent, kept: BaseStore | None, experience: OpenExperience, workspace: Workspace
+def _lending_graph(
+    reflector: Agent, store: BaseStore | None, experience: OpenExperience, workspace: Workspace
 ) -> Graph:
-    built = reflexion.build(workspace=workspace, reflector=lent, record_to=experience)
-    return built.compile(name="reflexion", store=kept)
+    graph = reflexion.build(workspace=workspace, reflector=reflector, record_to=experience)
+    return graph.compile(name="reflexion", store=store)
 
 
 async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -253,9 +263,9 @@ async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def rows(finished: Sequence[Finished], workspace: Workspace) -> list[ResultRow]:
+def rows(results: Sequence[TaskResult], workspace: Workspace) -> list[ResultRow]:
     """Return a row an attempt."""
-    return [_row(attempt, workspace) for done in finished for attempt in done.attempts]
+    return [_row(attempt, workspace) for result in results for attempt in result.attempts]
 
 
 def steps(attempt: Trajectory, workspace: Workspace) -> int:
@@ -289,45 +299,47 @@ async def _memory(plan: Plan, workspace: Workspace) -> AsyncIterator[BaseStore |
     Rules that the plan gives are released in a store of their own.
     """
     if plan.rules:
-        yield await _released(plan, workspace)
+        yield await _store_with_rules(plan, workspace)
         return
-    if not plan.tenant and not TECHNIQUES[technique(plan.technique)].studies:
+    if not plan.tenant and not TECHNIQUES[technique(plan.technique)].learns_rules:
         yield None
         return
-    async with workspace.store() as kept:
-        yield kept
+    async with workspace.store() as store:
+        yield store
 
 
-async def _released(plan: Plan, workspace: Workspace) -> BaseStore:
+async def _store_with_rules(plan: Plan, workspace: Workspace) -> BaseStore:
     """Return a store in which a plan's rules are in force, and nothing else is kept."""
-    kept = InMemoryStore()
+    store = InMemoryStore()
     tenant = context_of(plan, workspace).tenant
     where = workspace.environment(plan.environment).name
     rules = tuple(Rule(id=digest(text), text=text, strength=1) for text in plan.rules)
     name = digest("given", tenant, where, *plan.rules)
-    given = Release(id=name, tenant=tenant, environment=where, rules=rules)
-    await Releases(kept, tenant, where).publish(given, author="person", reason="Given.")
-    return kept
+    release = Release(id=name, tenant=tenant, environment=where, rules=rules)
+    await Releases(store, tenant, where).publish(release, author="person", reason="Given.")
+    return store
 
 
-async def _run(graph: Graph, given: Mapping[str, Any], context: Context, watch: Watch) -> Finished:
-    where = given["task"].environment
-    about = {"graph": graph.name, "environment": where, "model": context.model}
+async def _run(
+    graph: Graph, inputs: Mapping[str, Any], context: Context, listener: EvaluationListener
+) -> TaskResult:
+    where = inputs["task"].environment
+    labels = {"graph": graph.name, "environment": where, "model": context.model}
     config = RunnableConfig(
-        tags=[f"{name}:{value}" for name, value in about.items()], metadata=dict(about)
+        tags=[f"{name}:{value}" for name, value in labels.items()], metadata=dict(labels)
     )
-    ended: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     async for mode, part in graph.astream(
-        given, config, context=context, stream_mode=["custom", "values"]
+        inputs, config, context=context, stream_mode=["custom", "values"]
     ):
         if mode == "values":
-            ended = cast("dict[str, Any]", part)
+            values = cast("dict[str, Any]", part)
         elif cast("dict[str, Any]", part)["type"] in _JUDGED:
-            watch.attempt()
-    return Finished(
-        task=ended["task"],
-        outcome=ended["outcome"],
-        attempts=tuple(ended["attempts"]),
-        reflections=tuple(ended.get("reflections", ())),
-        reflecting=ended.get("reflection_usage", Usage()),
+            listener.attempt()
+    return TaskResult(
+        task=values["task"],
+        outcome=values["outcome"],
+        attempts=tuple(values["attempts"]),
+        reflections=tuple(values.get("reflections", ())),
+        reflection_usage=values.get("reflection_usage", Usage()),
     )

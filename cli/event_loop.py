@@ -1,4 +1,4 @@
-"""Many tasks at once in one process."""
+"""Runs a coroutine in an event loop that is tuned for many tasks at once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ T = TypeVar("T")
 
 
 def run(job: Coroutine[Any, Any, T]) -> T:
-    """Run a job as `asyncio.run` does, with what is loaded left out of garbage collection.
+    """Run a job as `asyncio.run` does, and exclude existing objects from garbage collection.
 
-    Tasks side by side make many objects that live for a step or two, and every collection that
-    they cause would go through all that the libraries hold: some four of a hundred of the
-    throughput (`python -m benchmarks.concurrency`).
+    Parallel tasks create many objects that live for a step or two. Each garbage collection that
+    they cause would also visit all objects of the libraries. That costs about 4 % of the throughput
+    (`python -m benchmarks.concurrency`).
     """
     try:
         gc.collect()
         gc.freeze()
         return asyncio.run(job)
     finally:
-        job.close()  # who is interrupted before it began would hear that nobody awaited it
+        job.close()  # a job that never started would warn that nobody awaited it
         gc.unfreeze()

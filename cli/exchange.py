@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from apprentice.cli.options import Environment, Tenant, current_workspace
 from apprentice.cli.output import write_json
-from apprentice.cli.plural import counted
+from apprentice.cli.plural import plural
 from apprentice.memory.exchange import transfer
 from apprentice.memory.exchange.files import (
     Item,
@@ -70,20 +70,20 @@ def import_attempts(
     console = Console()
     items, workspace = _items(source, feedback, limit), current_workspace(ctx)
     with console.status("Importing …") as status:
-        done = asyncio.run(
+        account = asyncio.run(
             _import(
                 workspace,
                 items,
                 tenant,
                 environment,
-                lambda n: status.update(f"{counted(n, 'row')} read"),
+                lambda n: status.update(f"{plural(n, 'row')} read"),
             )
         )
-    _print(console, done, tenant)
+    _print(console, account, tenant)
     if report:
-        write_json(report, done.model_dump(mode="json"))
+        write_json(report, account.model_dump(mode="json"))
         console.print(f"The whole account: {report}", soft_wrap=True)
-    if done.rows and len(done.refused) == done.rows:
+    if account.rows and len(account.refused) == account.rows:
         raise BrokenData(
             f"Nothing of {source} could be taken in. Mend the rows as the reasons above say, and "
             "import it again."
@@ -118,9 +118,9 @@ def export_attempts(
     _check_free(target, replace)
     if outcome and outcome not in get_args(OutcomeFilter):
         raise UnknownName("outcome", outcome, get_args(OutcomeFilter))
-    wanted = {"environment": environment, "kind": kind, "outcome": outcome or None}
-    count = asyncio.run(_export(current_workspace(ctx), target, tenant, wanted))
-    Console().print(f"{counted(count, 'attempt')}: {escape(str(target))}", soft_wrap=True)
+    filters = {"environment": environment, "kind": kind, "outcome": outcome or None}
+    count = asyncio.run(_export(current_workspace(ctx), target, tenant, filters))
+    Console().print(f"{plural(count, 'attempt')}: {escape(str(target))}", soft_wrap=True)
 
 
 def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | AsyncIterable[Item]:
@@ -146,81 +146,81 @@ async def _import(
     items: Iterable[Item] | AsyncIterable[Item],
     tenant: str,
     environment: str,
-    told: Callable[[int], None],
+    report_count: Callable[[int], None],
 ) -> Imported:
-    rows = await _begun(items)  # no memory is made for a source that is not there
+    rows = await _with_first_row(items)  # no memory is made for a source that is not there
     try:
         return await transfer.import_attempts(
-            await workspace.experience(tenant), rows, environment, told
+            await workspace.experience(tenant), rows, environment, report_count
         )
     finally:
         await workspace.close()
 
 
-async def _begun(
+async def _with_first_row(
     items: Iterable[Item] | AsyncIterable[Item],
 ) -> Iterable[Item] | AsyncIterable[Item]:
     """Read a source's first row, and return all of them."""
     if isinstance(items, AsyncIterable):
-        following = aiter(items)
-        return _after(await anext(following, None), following)
+        rest = aiter(items)
+        return _after(await anext(rest, None), rest)
     rows = iter(items)
     first = await asyncio.to_thread(next, rows, None)
     return chain([] if first is None else [first], rows)
 
 
-async def _after(first: Item | None, following: AsyncIterator[Item]) -> AsyncIterator[Item]:
+async def _after(first: Item | None, rest: AsyncIterator[Item]) -> AsyncIterator[Item]:
     if first is not None:
         yield first
-    async for each in following:
+    async for each in rest:
         yield each
 
 
-async def _export(workspace: Workspace, target: Path, tenant: str, wanted: dict[str, Any]) -> int:
+async def _export(workspace: Workspace, target: Path, tenant: str, filters: dict[str, Any]) -> int:
     if not workspace.experiences.begun():
         raise workspace.experiences.none_yet()
     broken: list[BrokenData] = []
     try:
-        found = transfer.export_attempts(
-            await workspace.experience(tenant), **wanted, unread=broken.append
+        stream = transfer.export_attempts(
+            await workspace.experience(tenant), **filters, unread=broken.append
         )
-        kept = [row async for row in found]
+        rows = [row async for row in stream]
     finally:
         await workspace.close()
-    count = await asyncio.to_thread(_write, target, kept)
+    count = await asyncio.to_thread(_write, target, rows)
     if broken:
         raise left_out(count, broken)
     return count
 
 
-def _write(target: Path, kept: list[dict[str, Any]]) -> int:
+def _write(target: Path, rows: list[dict[str, Any]]) -> int:
     if target.suffix == JSONL:
-        return write_jsonl(target, kept)
+        return write_jsonl(target, rows)
     with TemporaryDirectory() as folder:
         file = Path(folder) / f"rows{JSONL}"
-        count = write_jsonl(file, kept)
+        count = write_jsonl(file, rows)
         write_dataset(target, file)
     return count
 
 
-def _print(console: Console, done: Imported, tenant: str) -> None:
+def _print(console: Console, account: Imported, tenant: str) -> None:
     """Print what became of the rows, and where they are."""
     console.print(
-        f"{counted(done.rows, 'row')}: {done.new} new ({done.unjudged} of them without a verdict), "
-        f"{done.known} known ({done.judged} of them judged now), {len(done.refused)} refused."
+        f"{plural(account.rows, 'row')}: {account.new} new ({account.unjudged} of them without a verdict), "
+        f"{account.known} known ({account.judged} of them judged now), {len(account.refused)} refused."
     )
-    if done.environments:
-        listed = ", ".join(
-            f"{name} ({counted(count, 'attempt')})" for name, count in done.environments.items()
+    if account.environments:
+        names = ", ".join(
+            f"{name} ({plural(count, 'attempt')})" for name, count in account.environments.items()
         )
         console.print(
-            f"They are in the memory of the tenant {escape(tenant)}, in {escape(listed)}.",
+            f"They are in the memory of the tenant {escape(tenant)}, in {escape(names)}.",
             soft_wrap=True,
         )
-    if done.beside:
-        listed = ", ".join(done.beside)
-        console.print(f"Kept as metadata, without a meaning here: {escape(listed)}.")
-    for where, reason in done.refused[:_SHOWN]:
+    if account.beside:
+        names = ", ".join(account.beside)
+        console.print(f"Kept as metadata, without a meaning here: {escape(names)}.")
+    for where, reason in account.refused[:_SHOWN]:
         console.print(f"Refused, {where}: {escape(reason)}", soft_wrap=True)
-    if len(done.refused) > _SHOWN:
-        console.print(f"And {len(done.refused) - _SHOWN} more; --report FILE lists all.")
+    if len(account.refused) > _SHOWN:
+        console.print(f"And {len(account.refused) - _SHOWN} more; --report FILE lists all.")

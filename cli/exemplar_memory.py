@@ -14,8 +14,15 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from apprentice.cli import journal
-from apprentice.cli.evaluation import Watch, context_of, evaluate, planned, run_name, technique
-from apprentice.cli.journal import Finished, Journal, Plan
+from apprentice.cli.evaluation import (
+    EvaluationListener,
+    checked_plan,
+    context_of,
+    evaluate,
+    run_name,
+    technique,
+)
+from apprentice.cli.journal import Journal, Plan, TaskResult
 from apprentice.cli.techniques import TECHNIQUES
 from apprentice.memory.experience import OpenExperience
 from apprentice.state.errors import BadInput
@@ -27,9 +34,9 @@ TRIALS: Final = 3
 _PATIENCE: Final = 3  # training tasks attempted for every success that is wanted, at most
 
 
-def practised(workspace: Workspace, plan: Plan) -> Plan:
+def practice_plan(workspace: Workspace, plan: Plan) -> Plan:
     """Return the evaluation in which a plan's model practises."""
-    return planned(
+    return checked_plan(
         workspace,
         environment=plan.environment,
         split=SPLIT,
@@ -47,29 +54,29 @@ async def practise(
     workspace: Workspace,
     path: Path,
     plan: Plan,
-    wanted: int,
-    watch: Watch,
-    gate: asyncio.Semaphore,
+    count: int,
+    listener: EvaluationListener,
+    slots: asyncio.Semaphore,
 ) -> list[Trajectory]:
     """Return up to `wanted` successes, in the order of their tasks; journaled under `path`.
 
     There are fewer when the environment has no more tasks, or too many are not solved.
     """
-    limit = wanted
+    limit = count
     while True:
-        with journal.opened(path, plan.model_copy(update={"limit": limit})) as kept:
-            finished = await evaluate(workspace, kept, watch, gate)
-        every = [attempt for done in finished for attempt in done.attempts]
-        solved = [attempt for attempt in every if attempt.verdict.success]
-        lacking = wanted - len(solved)
-        if lacking <= 0 or len(finished) < limit or limit >= _PATIENCE * wanted:
-            return solved[:wanted]
-        limit = min(limit + 2 * lacking, _PATIENCE * wanted)
+        with journal.open_journal(path, plan.model_copy(update={"limit": limit})) as record:
+            results = await evaluate(workspace, record, listener, slots)
+        every = [attempt for result in results for attempt in result.attempts]
+        successes = [attempt for attempt in every if attempt.verdict.success]
+        missing_count = count - len(successes)
+        if missing_count <= 0 or len(results) < limit or limit >= _PATIENCE * count:
+            return successes[:count]
+        limit = min(limit + 2 * missing_count, _PATIENCE * count)
 
 
 @asynccontextmanager
-async def remembered(
-    workspace: Workspace, plans: Sequence[Plan], solved: Sequence[Trajectory]
+async def memory_of(
+    workspace: Workspace, plans: Sequence[Plan], successes: Sequence[Trajectory]
 ) -> AsyncIterator[OpenExperience]:
     """Open a memory in which each plan's tenant has the first of the successes, and nothing else.
 
@@ -81,38 +88,38 @@ async def remembered(
         try:
             for plan in plans:
                 tenant = context_of(plan, workspace).tenant
-                own = [each.model_copy(update={"tenant": tenant}) for each in solved]
-                await (await memories.open(tenant)).record(own[: plan.successes])
+                own = [each.model_copy(update={"tenant": tenant}) for each in successes]
+                await (await memories.open(tenant)).record(own[: plan.exemplars])
             yield memories.open
         finally:
             await memories.close()
 
 
-async def evaluated(
+async def evaluate_with_exemplars(
     workspace: Workspace,
-    kept: Journal,
-    watch: Watch,
-    practice: Watch,
-    gate: asyncio.Semaphore,
-    donors: Sequence[Finished] = (),
-) -> list[Finished]:
+    record: Journal,
+    listener: EvaluationListener,
+    practice_listener: EvaluationListener,
+    slots: asyncio.Semaphore,
+    donors: Sequence[TaskResult] = (),
+) -> list[TaskResult]:
     """Evaluate a journal's plan, after practising for the memory that it needs, if any.
 
     Raises:
         BadInput: if too few training tasks are solved.
     """
-    plan = kept.plan
+    plan = record.plan
     if TECHNIQUES[technique(plan.technique)].recall is None or plan.tenant:
-        return await evaluate(workspace, kept, watch, gate, donors)
-    solved: list[Trajectory] = []
-    if plan.successes:
-        own = practised(workspace, plan)
-        path = kept.path.with_name(f"practice-{run_name(own)[:12]}.jsonl")
-        solved = await practise(workspace, path, own, plan.successes, practice, gate)
-        if len(solved) < plan.successes:
+        return await evaluate(workspace, record, listener, slots, donors)
+    successes: list[Trajectory] = []
+    if plan.exemplars:
+        own = practice_plan(workspace, plan)
+        path = record.path.with_name(f"practice-{run_name(own)[:12]}.jsonl")
+        successes = await practise(workspace, path, own, plan.exemplars, practice_listener, slots)
+        if len(successes) < plan.exemplars:
             raise BadInput(
-                f"The model solved only {len(solved)} training tasks, so a memory cannot hold "
-                f"{plan.successes} successes. Ask for fewer with --successes."
+                f"The model solved only {len(successes)} training tasks, so a memory cannot hold "
+                f"{plan.exemplars} successes. Ask for fewer with --successes."
             )
-    async with remembered(workspace, [plan], solved) as experience:
-        return await evaluate(workspace, kept, watch, gate, experience=experience)
+    async with memory_of(workspace, [plan], successes) as experience:
+        return await evaluate(workspace, record, listener, slots, experience=experience)

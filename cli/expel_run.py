@@ -17,7 +17,7 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Command
 from rich.progress import Progress, TaskID
 
-from apprentice.cli.plural import counted
+from apprentice.cli.plural import plural
 from apprentice.graphs import expel
 from apprentice.memory.checkpoints import CheckpointSerializer
 from apprentice.memory.experience import OpenExperience
@@ -29,7 +29,7 @@ from apprentice.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Study:
+class ExpelRun:
     """What is to be learned.
 
     Attributes:
@@ -46,7 +46,7 @@ class Study:
     review: bool = False
     chunk: int = CHUNK
 
-    def given(self) -> ExpelInput:
+    def graph_input(self) -> ExpelInput:
         """Return the graph's input."""
         return {
             "environment": self.environment,
@@ -69,16 +69,16 @@ class Listener(Protocol):
 class Question:
     """What a person is asked before a run goes on: the changes, and what waits."""
 
-    asked: Mapping[str, Any]
+    content: Mapping[str, Any]
 
 
-async def learn(
+async def run_expel(
     workspace: Workspace,
-    study: Study,
+    run_settings: ExpelRun,
     context: Context,
     store: BaseStore,
     *,
-    heard: Listener,
+    listener: Listener,
     reply: object = None,
     concurrency: int = expel.CONCURRENCY,
     record_to: OpenExperience | None = None,
@@ -96,23 +96,23 @@ async def learn(
         record_to: where training attempts are recorded; when none is given, the run alone keeps
             them.
     """
-    name = digest(context.tenant, study.environment, study.run)
+    name = digest(context.tenant, run_settings.environment, run_settings.run)
     config = RunnableConfig(configurable={"thread_id": name}, max_concurrency=concurrency)
     folder = workspace.data / "checkpoints" / name
     async with _checkpoints(folder) as saver:
-        built = expel.build(workspace=workspace, record_to=record_to)
-        graph = built.compile(name="expel", checkpointer=saver, store=store)
-        begun = await graph.aget_state(config)
-        given: Any = None if begun.next else study.given()
+        builder = expel.build(workspace=workspace, record_to=record_to)
+        graph = builder.compile(name="expel", checkpointer=saver, store=store)
+        earlier = await graph.aget_state(config)
+        inputs: Any = None if earlier.next else run_settings.graph_input()
         if reply is not None:
-            given = Command(resume=reply)
-        async for event in graph.astream(given, config, context=context, stream_mode="custom"):
-            heard(cast("Mapping[str, Any]", event))
-        ended = await graph.aget_state(config)
-    if ended.interrupts:
-        return Question(ended.interrupts[0].value)
+            inputs = Command(resume=reply)
+        async for event in graph.astream(inputs, config, context=context, stream_mode="custom"):
+            listener(cast("Mapping[str, Any]", event))
+        final = await graph.aget_state(config)
+    if final.interrupts:
+        return Question(final.interrupts[0].value)
     await asyncio.to_thread(shutil.rmtree, folder)  # of no use to a run that has ended
-    return dict(ended.values)
+    return dict(final.values)
 
 
 @asynccontextmanager
@@ -151,22 +151,22 @@ class Stages:
             case "expel.gathered":
                 counts["solved"] += event["outcome"] == "solved"
                 counts["attempts"] += event["trials"]
-                attempts = counted(counts["attempts"], "attempt")
-                told = f"[green]{counts['solved']} solved[/], {attempts}"
-                self._advance("training tasks", told)
+                attempts = plural(counts["attempts"], "attempt")
+                status = f"[green]{counts['solved']} solved[/], {attempts}"
+                self._advance("training tasks", status)
             case "expel.curated":
-                self._advance("pieces of evidence", f"{counted(event['rules'], 'rule')} drafted")
+                self._advance("pieces of evidence", f"{plural(event['rules'], 'rule')} drafted")
             case "expel.compared":
                 counts["now"] += event["incumbent"]
                 counts["then"] += event["candidate"]
-                told = f"[green]{counts['then']} solved[/], {counts['now']} with what runs now"
-                self._advance("held-out tasks", told)
+                status = f"[green]{counts['then']} solved[/], {counts['now']} with what runs now"
+                self._advance("held-out tasks", status)
 
     def _begin(self, stage: str, total: int) -> None:
         if total and stage not in self._lines:
             line = f"{self._name}, {stage}"
-            self._lines[stage] = self._progress.add_task(line, total=total, told="")
+            self._lines[stage] = self._progress.add_task(line, total=total, status="")
 
-    def _advance(self, stage: str, told: str) -> None:
+    def _advance(self, stage: str, status: str) -> None:
         self._begin(stage, 1)
-        self._progress.update(self._lines[stage], advance=1, told=told)
+        self._progress.update(self._lines[stage], advance=1, status=status)

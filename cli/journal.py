@@ -51,19 +51,21 @@ class Plan(Noun):
     max_tokens: int = Context.max_tokens
     window: int = Context.window
     run: str = ""
-    successes: int = 0
+    exemplars: int = Field(default=0, alias="successes")
     rules: tuple[str, ...] = ()
     draw: int = 0
 
 
-class Finished(Noun):
+class TaskResult(Noun):
     """One task with every attempt at it, and what writing its reflections cost."""
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     task: Task
     outcome: ReflexionOutcome
     attempts: tuple[Trajectory, ...] = ()
     reflections: tuple[Reflection, ...] = ()
-    reflecting: Usage = Usage()
+    reflection_usage: Usage = Field(default=Usage(), alias="reflecting")
 
     @property
     def solved_at(self) -> int | None:
@@ -77,21 +79,21 @@ class Journal:
     """An open journal: what it held, and a place to add to. One process writes it at a time."""
 
     def __init__(
-        self, path: Path, plan: Plan, file: BinaryIO, finished: dict[str, Finished]
+        self, path: Path, plan: Plan, file: BinaryIO, results: dict[str, TaskResult]
     ) -> None:
         self.path = path
         self.plan = plan
-        self.finished = finished
+        self.results = results
         self._file = file
 
-    def add(self, done: Finished) -> None:
+    def add(self, result: TaskResult) -> None:
         """Keep a finished task; it is on the disk's way before this returns."""
-        _write(self._file, done)
-        self.finished[done.task.id] = done
+        _write(self._file, result)
+        self.results[result.task.id] = result
 
 
 @contextmanager
-def opened(path: Path, plan: Plan) -> Iterator[Journal]:
+def open_journal(path: Path, plan: Plan) -> Iterator[Journal]:
     """Open a plan's journal, or begin it.
 
     A journal without a finished task is removed, unless a tenant's experience may hold what its
@@ -113,21 +115,21 @@ def opened(path: Path, plan: Plan) -> Iterator[Journal]:
         _lock(file, path)
         lines = _whole_lines(file)
         if not lines:
-            begun = plan.model_copy(update={"run": uuid4().hex})
-            _write(file, begun)
-            lines = [begun.model_dump_json().encode()]
-        found, finished = _parsed(path, lines)
-        _compare(path, found, plan)
-        plan = found.model_copy(update={"limit": plan.limit})
-        kept = Journal(path, plan, file, {each.task.id: each for each in finished})
+            new_plan = plan.model_copy(update={"run": uuid4().hex})
+            _write(file, new_plan)
+            lines = [new_plan.model_dump_json().encode()]
+        stored_plan, results = _parse(path, lines)
+        _compare(path, stored_plan, plan)
+        plan = stored_plan.model_copy(update={"limit": plan.limit})
+        record = Journal(path, plan, file, {each.task.id: each for each in results})
         try:
-            yield kept
+            yield record
         finally:
-            if not kept.finished and not plan.tenant:
+            if not record.results and not plan.tenant:
                 path.unlink()
 
 
-def read(path: Path) -> tuple[Plan, list[Finished]]:
+def read(path: Path) -> tuple[Plan, list[TaskResult]]:
     """Read a journal; `path` may also name the JSON that lies beside it.
 
     Raises:
@@ -145,7 +147,7 @@ def read(path: Path) -> tuple[Plan, list[Finished]]:
         ) from error
     if not lines:
         raise BrokenData(f"{path} is empty, so there is nothing to show.")
-    return _parsed(path, lines)
+    return _parse(path, lines)
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
@@ -172,9 +174,9 @@ def _whole_lines(file: BinaryIO) -> list[bytes]:
     return whole.splitlines()
 
 
-def _parsed(path: Path, lines: Sequence[bytes]) -> tuple[Plan, list[Finished]]:
-    finished = [_line(path, number, line, Finished) for number, line in enumerate(lines[1:], 2)]
-    return _line(path, 1, lines[0], Plan), finished
+def _parse(path: Path, lines: Sequence[bytes]) -> tuple[Plan, list[TaskResult]]:
+    results = [_line(path, number, line, TaskResult) for number, line in enumerate(lines[1:], 2)]
+    return _line(path, 1, lines[0], Plan), results
 
 
 def _line(path: Path, number: int, line: bytes, kind: type[_N]) -> _N:
@@ -188,11 +190,11 @@ def _line(path: Path, number: int, line: bytes, kind: type[_N]) -> _N:
         ) from error
 
 
-def _compare(path: Path, found: Plan, plan: Plan) -> None:
-    asked = plan.model_dump(exclude={"limit", "run"})
-    for name, kept in found.model_dump(exclude={"limit", "run"}).items():
-        if kept != asked[name]:
+def _compare(path: Path, stored: Plan, plan: Plan) -> None:
+    requested = plan.model_dump(exclude={"limit", "run"})
+    for name, value in stored.model_dump(exclude={"limit", "run"}).items():
+        if value != requested[name]:
             raise BadInput(
-                f"{path} holds another evaluation: its {name} is {kept!r}, not {asked[name]!r}. "
+                f"{path} holds another evaluation: its {name} is {value!r}, not {requested[name]!r}. "
                 "Name another file, or repeat the command that wrote it."
             )

@@ -19,9 +19,9 @@ from rich.progress import Progress
 from apprentice.cli import evaluation, event_loop, terminal
 from apprentice.cli.demo import exemplars, report, rules, weights
 from apprentice.cli.demo import reflexion as reflexion
-from apprentice.cli.demo.fine_tunes import tuning_in
-from apprentice.cli.demo.reflexion import Lesson
-from apprentice.cli.exit_codes import Stop, ended, going_on
+from apprentice.cli.demo.fine_tunes import fine_tuning_workspace
+from apprentice.cli.demo.reflexion import Demo
+from apprentice.cli.exit_codes import Stop, exit_with, resume_hint
 from apprentice.cli.options import (
     Concurrency,
     MaxTokens,
@@ -55,9 +55,10 @@ def learn(
     ] = "north",
     seed: Seed = 0,
     max_tokens: MaxTokens = Context.max_tokens,
-    successes: Annotated[
+    exemplar_count: Annotated[
         int,
         typer.Option(
+            "--exemplars",
             metavar="N",
             min=0,
             max=10_000,
@@ -91,8 +92,8 @@ def learn(
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    workspace = tuning_in(current_workspace(ctx), folder / "weights")
-    lesson = Lesson(
+    workspace = fine_tuning_workspace(current_workspace(ctx), folder / "weights")
+    demo = Demo(
         workspace,
         folder,
         world,
@@ -101,62 +102,62 @@ def learn(
         model,
         seed,
         max_tokens,
-        successes,
+        exemplar_count,
         training,
         steps,
         weights.FRESH,
     )
     console = Console()
-    with reflexion.opened(lesson) as journals, exemplars.opened(lesson) as levels:
+    with reflexion.open_journals(demo) as journals, exemplars.open_journals(demo) as levels:
         try:
-            with terminal.following(console) as progress:
-                gate = asyncio.Semaphore(concurrency)
-                given = event_loop.run(_lessons(lesson, journals, levels, progress, gate))
+            with terminal.live_progress(console) as progress:
+                slots = asyncio.Semaphore(concurrency)
+                results = event_loop.run(_run(demo, journals, levels, progress, slots))
         except (ApprenticeError, *Stop) as error:
-            kept = sum(len(each.finished) for each in (*journals.values(), *levels.values()))
-            again = f"`apprentice learn --name {folder.name}`, with the same options,"
-            raise ended(error, going_on(kept, folder, again)) from error
-    curve = exemplars.curve(given.exemplars, given.first[exemplars.NOTHING][exemplars.SIZE])
-    arms = weights.arms(given.weights, reflexion.pooled(given.first)[exemplars.NOTHING])
-    found = report.figures(lesson, given.first, curve, arms, rules.summed(given.worlds))
-    write_text(folder / "report.html", report.html(lesson, given.first, found))
-    write_json(folder / "report.json", report.as_json(lesson, given.first, found))
-    _print(console, lesson, found)
-    for way, reason in given.weights.left_out.items():
+            count = sum(len(each.results) for each in (*journals.values(), *levels.values()))
+            command = f"`apprentice learn --name {folder.name}`, with the same options,"
+            raise exit_with(error, resume_hint(count, folder, command)) from error
+    curve = exemplars.curve(results.exemplars, results.first[exemplars.NOTHING][exemplars.SIZE])
+    arms = weights.arms(results.weights, reflexion.pool_sizes(results.first)[exemplars.NOTHING])
+    figures = report.figures(demo, results.first, curve, arms, rules.summarise(results.worlds))
+    write_text(folder / "report.html", report.as_html(demo, results.first, figures))
+    write_json(folder / "report.json", report.as_json(demo, results.first, figures))
+    _print(console, demo, figures)
+    for way, reason in results.weights.left_out.items():
         console.print(f"Not trained, {way}: {reason}", markup=False)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     own = folder / f"{reflexion.LEARNER}-{reflexion.SIZES[0]}.jsonl"
     console.print(f"Attempts: apprentice show {own}", soft_wrap=True)
 
 
-def _print(console: Console, lesson: Lesson, found: report.Figures) -> None:
+def _print(console: Console, demo: Demo, figures: report.Figures) -> None:
     """Print the figures, a table a lesson."""
-    title = f"household/{lesson.world}, small and medium, {lesson.model}"
-    console.print(terminal.by_trial(title, found.summaries))
-    for control, gap in found.differences.items():
-        console.print(f"After trial {found.trial}, against {control}: {terminal.points(gap)}")
-    if curve := found.exemplars:
+    title = f"household/{demo.world}, small and medium, {demo.model}"
+    console.print(terminal.by_trial(title, figures.summaries))
+    for control, gap in figures.differences.items():
+        console.print(f"After trial {figures.trial}, against {control}: {terminal.points(gap)}")
+    if curve := figures.exemplars:
         console.print(terminal.by_level("First attempts, by recorded successes in memory", curve))
         for control, gap in curve.differences.items():
             console.print(f"At {curve.levels[-1]}, against {control}: {terminal.points(gap)}")
-    if found.rules and not found.released:
+    if figures.rules and not figures.rules_released:
         console.print(f"Learned rules: {report.UNRELEASED}")
-    elif found.rules:
-        console.print(f"Learned rules alone, against none: {terminal.points(found.rules)}")
-    if found.worlds:
-        console.print(terminal.by_rules("First attempts, by the rules in view", found.worlds))
-        for world, released in found.worlds.learned.items():
-            if not released:
+    elif figures.rules:
+        console.print(f"Learned rules alone, against none: {terminal.points(figures.rules)}")
+    if figures.worlds:
+        console.print(terminal.by_rules("First attempts, by the rules in view", figures.worlds))
+        for world, released_rules in figures.worlds.released_rules.items():
+            if not released_rules:
                 console.print(f"Learned rules, {world}: none passed the gate on held-out tasks.")
-        for other, gap in found.worlds.differences.items():
+        for other, gap in figures.worlds.differences.items():
             console.print(f"Learned rules, against {other} ones: {terminal.points(gap)}")
-    if found.weights:
+    if figures.weights:
         console.print(
-            terminal.by_weights("First attempts, after fine-tunes on practice", found.weights)
+            terminal.by_weights("First attempts, after fine-tunes on practice", figures.weights)
         )
 
 
-class _Given(NamedTuple):
+class _Results(NamedTuple):
     """What came of each lesson."""
 
     first: reflexion.Results
@@ -165,27 +166,27 @@ class _Given(NamedTuple):
     weights: weights.Results
 
 
-async def _lessons(
-    lesson: Lesson,
+async def _run(
+    demo: Demo,
     journals: reflexion.Journals,
     levels: exemplars.Journals,
     progress: Progress,
-    gate: asyncio.Semaphore,
-) -> _Given:
+    slots: asyncio.Semaphore,
+) -> _Results:
     """Give the lessons side by side: rules go on from the first, the last two share practice."""
 
-    async def ruled() -> tuple[reflexion.Results, rules.Results]:
-        first = await reflexion.run(lesson, journals, progress, gate)
-        return first, await rules.run(lesson, journals, first, progress, gate)
+    async def rules_part() -> tuple[reflexion.Results, rules.Results]:
+        first = await reflexion.run(demo, journals, progress, slots)
+        return first, await rules.run(demo, journals, first, progress, slots)
 
-    async def practised() -> list[Any]:
-        known = await exemplars.practice(lesson, progress, gate)
+    async def practice_part() -> list[Any]:
+        successes = await exemplars.practice(demo, progress, slots)
         jobs: list[Coroutine[Any, Any, Any]] = [
-            exemplars.run(lesson, levels, known, progress, gate),
-            weights.run(lesson, known, progress, gate),
+            exemplars.run(demo, levels, successes, progress, slots),
+            weights.run(demo, successes, progress, slots),
         ]
         return await evaluation.together(jobs)
 
-    jobs: list[Coroutine[Any, Any, Any]] = [ruled(), practised()]
-    (first, worlds), (shown, tuned) = await evaluation.together(jobs)
-    return _Given(first, worlds, shown, tuned)
+    jobs: list[Coroutine[Any, Any, Any]] = [rules_part(), practice_part()]
+    (first, worlds), (exemplar_results, fine_tunes) = await evaluation.together(jobs)
+    return _Results(first, worlds, exemplar_results, fine_tunes)

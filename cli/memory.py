@@ -15,7 +15,7 @@ from rich.table import Table
 
 from apprentice.cli.command import App
 from apprentice.cli.options import Tenant, current_workspace
-from apprentice.cli.plural import counted
+from apprentice.cli.plural import plural
 from apprentice.memory.experience import Experience, snapshots
 from apprentice.state.context import Context
 from apprentice.state.experience import ExperienceReport
@@ -36,7 +36,7 @@ def report(ctx: typer.Context, tenant: Tenant = "default") -> None:
     Context(tenant=tenant)
     memories = current_workspace(ctx).experiences
     if memories.begun():
-        _print(Console(), _with(ctx, tenant, lambda kept: kept.report()))
+        _print(Console(), _with(ctx, tenant, lambda memory: memory.report()))
     else:
         Console().print(
             f"Nothing is remembered: {memories.none_yet()}", markup=False, soft_wrap=True
@@ -55,10 +55,10 @@ def tidy(
     ] = None,
 ) -> None:
     """Set near-duplicates of a task aside, and let go of the least useful beyond the capacity."""
-    done = _with(ctx, tenant, lambda kept: kept.tidy(capacity))
+    outcome = _with(ctx, tenant, lambda memory: memory.tidy(capacity))
     Console().print(
-        f"Set aside, because they repeat a better one: {counted(done.set_aside, 'attempt')}. "
-        f"Let go: {len(done.evictions)}."
+        f"Set aside, because they repeat a better one: {plural(outcome.set_aside, 'attempt')}. "
+        f"Let go: {len(outcome.evictions)}."
     )
 
 
@@ -69,7 +69,7 @@ def optimize(ctx: typer.Context) -> None:
     began = time.monotonic()
     console = Console()
     with console.status("Building the indexes …"):
-        _with(ctx, "default", lambda kept: kept.optimize())
+        _with(ctx, "default", lambda memory: memory.optimize())
     console.print(f"The indexes were built in {time.monotonic() - began:.0f} s.")
 
 
@@ -108,34 +108,34 @@ def _with(ctx: typer.Context, tenant: str, job: Callable[[Experience], Awaitable
     if not workspace.experiences.begun():
         raise workspace.experiences.none_yet()
 
-    async def opened() -> T:
+    async def work() -> T:
         try:
             return await job(await workspace.experience(tenant))
         finally:
             await workspace.close()
 
-    return asyncio.run(opened())
+    return asyncio.run(work())
 
 
-def _print(console: Console, found: ExperienceReport) -> None:
-    unjudged = found.attempts - found.successes - found.failures
+def _print(console: Console, report: ExperienceReport) -> None:
+    without_verdict = report.attempts - report.successes - report.failures
     console.print(
-        f"{counted(found.attempts, 'attempt')} of at most {found.capacity:,}: "
-        f"{counted(found.successes, 'success', 'successes')}, "
-        f"{counted(found.failures, 'failure')}, {unjudged} without a verdict."
+        f"{plural(report.attempts, 'attempt')} of at most {report.capacity:,}: "
+        f"{plural(report.successes, 'success', 'successes')}, "
+        f"{plural(report.failures, 'failure')}, {without_verdict} without a verdict."
     )
     console.print(
-        f"Never shown: at held-out tasks {found.held_out}, repeating a better one "
-        f"{found.duplicates}."
+        f"Never shown: at held-out tasks {report.held_out}, repeating a better one "
+        f"{report.duplicates}."
     )
     console.print(
-        f"Recalled by themselves: {counted(found.steps, 'step')}, "
-        f"{counted(found.reflections, 'reflection')}."
+        f"Recalled by themselves: {plural(report.steps, 'step')}, "
+        f"{plural(report.reflections, 'reflection')}."
     )
-    if not found.uses:
+    if not report.uses:
         return
-    title = f"The most shown of {len(found.uses)}"
+    title = f"The most shown of {len(report.uses)}"
     table = Table("attempt", "shown", "then solved", title=title, title_justify="left")
-    for use in found.uses[:_SHOWN]:
+    for use in report.uses[:_SHOWN]:
         table.add_row(escape(use.trajectory), str(use.shown), str(use.successes))
     console.print(table)

@@ -17,11 +17,18 @@ from rich.text import Text
 
 from apprentice.cli import event_loop, provenance, terminal
 from apprentice.cli.command import App
-from apprentice.cli.exit_codes import Stop, ended
-from apprentice.cli.expel_run import Question, Stages, Study, learn
-from apprentice.cli.options import HOME, Concurrency, Model, current_workspace
-from apprentice.cli.plural import counted
-from apprentice.cli.tenant_rules import DRAFT, SETS, Book, Memory, Where, changed, with_book
+from apprentice.cli.exit_codes import Stop, exit_with
+from apprentice.cli.expel_run import ExpelRun, Question, Stages, run_expel
+from apprentice.cli.options import HOME, Concurrency, Model, Tenant, current_workspace
+from apprentice.cli.plural import plural
+from apprentice.cli.tenant_rules import (
+    DRAFT,
+    SETS,
+    TenantRules,
+    Where,
+    render_change,
+    with_rules,
+)
 from apprentice.graphs.expel import CONCURRENCY
 from apprentice.memory.experience.opening import installed
 from apprentice.state.context import Context
@@ -55,7 +62,7 @@ app = App(
 def learn_rules(
     ctx: typer.Context,
     environment: Where = HOME,
-    memory: Memory = "default",
+    tenant: Tenant = "default",
     tasks: Annotated[
         int, typer.Option(metavar="N", help="Training tasks; 0 judges the draft as it is.")
     ] = TASKS,
@@ -95,60 +102,64 @@ def learn_rules(
             "review in LangGraph Studio (`make serve`), in the graph `expel`."
         )
     workspace = current_workspace(ctx)
-    named = workspace.check_model(model)
-    context = Context(tenant=memory, model=named, record=record and installed())
+    model_name = workspace.check_model(model)
+    context = Context(tenant=tenant, model=model_name, record=record and installed())
     name = run or time.strftime("%Y%m%d-%H%M%S")
-    study = Study(workspace.environment(environment).name, tasks, held_out, name, review, chunk)
+    expel_run = ExpelRun(
+        workspace.environment(environment).name, tasks, held_out, name, review, chunk
+    )
     console = Console()
     try:
-        found = _followed(workspace, study, context, console, concurrency)
+        outcome = _run_to_end(workspace, expel_run, context, console, concurrency)
     except Stop as error:
         again = f"`apprentice rules learn --run {name}`, with the same options, goes on."
-        raise ended(error, again) from error
-    counts = found["operations"]
+        raise exit_with(error, again) from error
+    counts = outcome["operations"]
     console.print(
-        f"{counted(counts.applied, 'operation')} applied, {counts.rejected} rejected, "
+        f"{plural(counts.applied, 'operation')} applied, {counts.rejected} rejected, "
         f"{counts.quarantined} waiting for a person."
     )
-    console.print(f"[bold]{found['outcome'].capitalize()}.[/] {escape(found['reason'])}")
-    if found["validation"]:
+    console.print(f"[bold]{outcome['outcome'].capitalize()}.[/] {escape(outcome['reason'])}")
+    if outcome["validation"]:
         console.print(EVIDENCE, style="dim")
 
 
-def _followed(
-    workspace: Workspace, study: Study, context: Context, console: Console, concurrency: int
+def _run_to_end(
+    workspace: Workspace, expel_run: ExpelRun, context: Context, console: Console, concurrency: int
 ) -> dict[str, Any]:
     """Run a study to its end, and ask the person at the terminal whenever it waits for one."""
     reply: object = None
-    with terminal.following(console) as progress:
-        heard = Stages(progress, "rules", study.held_out)
+    with terminal.live_progress(console) as progress:
+        stages = Stages(progress, "rules", expel_run.held_out)
         while True:
-            found = event_loop.run(_learned(workspace, study, context, heard, reply, concurrency))
-            if not isinstance(found, Question):
-                return found
+            outcome = event_loop.run(
+                _run_once(workspace, expel_run, context, stages, reply, concurrency)
+            )
+            if not isinstance(outcome, Question):
+                return outcome
             progress.stop()
-            reply = asked(found.asked, console)
+            reply = ask_person(outcome.content, console)
             progress.start()
 
 
-async def _learned(
+async def _run_once(
     workspace: Workspace,
-    study: Study,
+    expel_run: ExpelRun,
     context: Context,
-    heard: Stages,
+    stages: Stages,
     reply: object,
     concurrency: int,
 ) -> dict[str, Any] | Question:
     try:
         if context.record:
-            await _remembered(workspace, context.tenant)
-        async with workspace.store() as kept:
-            return await learn(
+            await _open_memory(workspace, context.tenant)
+        async with workspace.store() as store:
+            return await run_expel(
                 workspace,
-                study,
+                expel_run,
                 context,
-                kept,
-                heard=heard,
+                store,
+                listener=stages,
                 reply=reply,
                 concurrency=concurrency,
                 record_to=workspace.experience,
@@ -157,7 +168,7 @@ async def _learned(
         await workspace.close()
 
 
-async def _remembered(workspace: Workspace, tenant: str) -> None:
+async def _open_memory(workspace: Workspace, tenant: str) -> None:
     """Open the memory before anything starts, so that it is told at once if another has it."""
     try:
         await workspace.experience(tenant)
@@ -165,7 +176,7 @@ async def _remembered(workspace: Workspace, tenant: str) -> None:
         raise MissingPart(f"{error} Or learn without it: --no-record.") from error
 
 
-def asked(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
+def ask_person(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
     """Ask on the terminal about every change, and everything that waits."""
     if question["problem"]:
         console.print(escape(question["problem"]), style="red")
@@ -173,17 +184,19 @@ def asked(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
     rest = ""
     for change in question["changes"]:
         before, after = change["before"], change["after"]
-        console.print(changed(change["kind"], before and before["text"], after and after["text"]))
-        behind = counted(len(change["evidence"]), "attempt")
+        console.print(
+            render_change(change["kind"], before and before["text"], after and after["text"])
+        )
+        behind = plural(len(change["evidence"]), "attempt")
         console.print(f"  evidence: {behind}", style="dim")
         changes[change["rule"]], rest = _word(console, rest)
-    quarantined: dict[str, Any] = {}
+    decisions: dict[str, Any] = {}
     for each in question["quarantined"]:
         console.print(f"[yellow]stopped[/]  {escape(each['operation']['text'])}")
         console.print(f"  {escape(each['reason'])}", style="dim")
         word, _ = _word(console, "")
-        quarantined[each["key"]] = word
-    return {"changes": changes, "quarantined": quarantined}
+        decisions[each["key"]] = word
+    return {"changes": changes, "quarantined": decisions}
 
 
 def _word(console: Console, rest: str) -> tuple[Any, str]:
@@ -191,49 +204,49 @@ def _word(console: Console, rest: str) -> tuple[Any, str]:
     if rest:
         return rest, rest
     words = ["approve", "reject", "edit", "approve all", "reject all"]
-    said = Prompt.ask("  decide", choices=words, default="approve", console=console)
-    if said == "edit":
+    answer = Prompt.ask("  decide", choices=words, default="approve", console=console)
+    if answer == "edit":
         return {"edit": Prompt.ask("  new wording", console=console)}, ""
-    word, _, every = said.partition(" ")
+    word, _, every = answer.partition(" ")
     return word, word if every else ""
 
 
 @app.command()
-def show(ctx: typer.Context, environment: Where = HOME, memory: Memory = "default") -> None:
+def show(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "default") -> None:
     """Print the released rules with their record, the draft, and what waits for a person."""
 
-    async def read(book: Book) -> None:
+    async def read(rules: TenantRules) -> None:
         console = Console()
-        current = await book.releases.current()
-        showings = await book.showings.all()
-        since = await book.releases.in_force_since()
+        current = await rules.releases.current()
+        showings = await rules.showings.all()
+        since = await rules.releases.in_force_since()
         title = f"Released: {current.id[:8]}" if current else "Released: nothing"
-        released = _table(title, "record")
+        released_table = _table(title, "record")
         for number, rule in enumerate(current.rules if current else (), 1):
-            found = record_of(showings, rule.id, since.get((rule.id, rule.text), 0.0))
-            fared = f"{found.successes} of {found.shown}" if found.shown else "not shown yet"
-            released.add_row(*_cells(number, rule), fared)
-        console.print(released if released.row_count else title)
-        draft = await book.log.load()
-        drafted = _table(f"Draft: {draft.version[:8]}" if draft.rules else "Draft: no rules")
+            record = record_of(showings, rule.id, since.get((rule.id, rule.text), 0.0))
+            successes = f"{record.successes} of {record.shown}" if record.shown else "not shown yet"
+            released_table.add_row(*_cells(number, rule), successes)
+        console.print(released_table if released_table.row_count else title)
+        draft = await rules.log.load()
+        draft_table = _table(f"Draft: {draft.version[:8]}" if draft.rules else "Draft: no rules")
         for number, rule in enumerate(draft.rules, 1):
-            drafted.add_row(*_cells(number, rule))
-        console.print(drafted if drafted.row_count else drafted.title)
+            draft_table.add_row(*_cells(number, rule))
+        console.print(draft_table if draft_table.row_count else draft_table.title)
         if draft.rules or current:
             console.print(f"{STRENGTH} {RECORD}", style="dim")
         else:
             console.print("`apprentice rules learn` learns some.", style="dim")
-        for each in await book.quarantine.waiting():
+        for each in await rules.quarantine.waiting():
             console.print(f"[yellow]Waiting:[/] {escape(f'{each.operation} ({each.reason})')}")
-        promotions = await book.releases.promotions()
+        promotions = await rules.releases.promotions()
         for promotion in promotions:
-            moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(promotion.time))
+            at = time.strftime("%Y-%m-%d %H:%M", time.localtime(promotion.time))
             name = promotion.release[:8] or NONE
-            console.print(f"{moment}  {name}  {escape(promotion.reason)}", style="dim")
+            console.print(f"{at}  {name}  {escape(promotion.reason)}", style="dim")
         if promotions:
             console.print(EVIDENCE, style="dim")
 
-    with_book(ctx, environment, memory, read)
+    with_rules(ctx, environment, tenant, read)
 
 
 def _table(title: str, *more: str) -> Table:
@@ -257,7 +270,7 @@ def compare(
     before: Annotated[str, typer.Argument(help=f"{SETS} Those in force when left out.")] = CURRENT,
     after: Annotated[str, typer.Argument(help="Likewise; the draft when left out.")] = DRAFT,
     environment: Where = HOME,
-    memory: Memory = "default",
+    tenant: Tenant = "default",
 ) -> None:
     """Print how two sets of rules differ: what runs now and the draft, or any two.
 
@@ -265,8 +278,8 @@ def compare(
     draft.
     """
 
-    async def read(book: Book) -> None:
-        old, new = await book.rules(before), await book.rules(after)
+    async def read(rules: TenantRules) -> None:
+        old, new = await rules.rules(before), await rules.rules(after)
         differences = diff(Rulebook(rules=old), Rulebook(rules=new))
         console = Console()
         for each in differences:
@@ -274,7 +287,7 @@ def compare(
         if not differences:
             console.print("They are the same.")
 
-    with_book(ctx, environment, memory, read)
+    with_rules(ctx, environment, tenant, read)
 
 
 @app.command()
@@ -288,7 +301,7 @@ def curate(
         ),
     ],
     environment: Where = HOME,
-    memory: Memory = "default",
+    tenant: Tenant = "default",
 ) -> None:
     """Change the draft by hand; `apprentice rules learn --tasks 0` judges and releases it.
 
@@ -299,22 +312,22 @@ def curate(
     shown and the command can be mended and repeated.
     """
 
-    async def write(book: Book) -> None:
-        parsed = [parse_operations(each) for each in operations]
-        wanted = [operation for each in parsed for operation in each.operations]
-        draft = await book.log.load()
-        judged = draft.apply(wanted, author="person")
-        if refused := [*(no for each in parsed for no in each.rejections), *judged.rejections]:
-            listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
-            raise BadInput(f"Nothing was done, because not all of it can be. {listed}")
-        applied = await book.log.record(
-            wanted, run=str(uuid4()), author="person", reason="By hand.", seen=draft
+    async def write(rules: TenantRules) -> None:
+        parses = [parse_operations(each) for each in operations]
+        requested = [operation for each in parses for operation in each.operations]
+        draft = await rules.log.load()
+        trial = draft.apply(requested, author="person")
+        if rejections := [*(no for each in parses for no in each.rejections), *trial.rejections]:
+            sentences = " ".join(f"{each.written!r}: {each.reason}" for each in rejections)
+            raise BadInput(f"Nothing was done, because not all of it can be. {sentences}")
+        change = await rules.log.record(
+            requested, run=str(uuid4()), author="person", reason="By hand.", seen=draft
         )
         console = Console()
-        for each in diff(draft, applied.rulebook):
+        for each in diff(draft, change.rulebook):
             console.print(_difference(each))
 
-    with_book(ctx, environment, memory, write)
+    with_rules(ctx, environment, tenant, write)
 
 
 @app.command("rollback")
@@ -322,34 +335,34 @@ def roll_back(
     ctx: typer.Context,
     release: Annotated[str, typer.Argument(help="A release, or none for no rules at all.")],
     environment: Where = HOME,
-    memory: Memory = "default",
+    tenant: Tenant = "default",
 ) -> None:
     """Put an earlier release in force again, its adapter too, and make its rules the draft."""
 
     workspace = current_workspace(ctx)
 
-    async def write(book: Book) -> None:
-        earlier = await book.releases.chosen(release)
+    async def write(tenant_rules: TenantRules) -> None:
+        earlier = await tenant_rules.releases.chosen(release)
         if earlier is None and release != NONE:
             raise BadInput("Nothing is released here. `rollback none` takes out whatever acts.")
         if earlier and earlier.adapter:
-            await asyncio.to_thread(workspace.adapters.check_usable, earlier.adapter, memory)
+            await asyncio.to_thread(workspace.adapters.check_usable, earlier.adapter, tenant)
         rules = earlier.rules if earlier else ()
         name, run = earlier.id if earlier else "", str(uuid4())
         reason = f"Rolled back to {name[:8] or NONE}."
-        await book.log.restore(Rulebook(rules=rules), run=run, reason=reason)
-        await book.releases.promote(name, run=run, author="person", reason=reason)
-        Console().print(f"In force: {name[:8] or NONE}, {counted(len(rules), 'rule')}.")
+        await tenant_rules.log.restore(Rulebook(rules=rules), run=run, reason=reason)
+        await tenant_rules.releases.promote(name, run=run, author="person", reason=reason)
+        Console().print(f"In force: {name[:8] or NONE}, {plural(len(rules), 'rule')}.")
 
-    with_book(ctx, environment, memory, write)
+    with_rules(ctx, environment, tenant, write)
 
 
 def _difference(each: Difference) -> Text:
     before, after = each.before, each.after
-    told = changed(each.kind, before.text if before else None, after.text if after else None)
+    line = render_change(each.kind, before.text if before else None, after.text if after else None)
     if before and after and before.text == after.text:
-        told.append(f" (strength {before.strength} → {after.strength})", style="dim")
-    return told
+        line.append(f" (strength {before.strength} → {after.strength})", style="dim")
+    return line
 
 
 app.command()(provenance.history)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
-from apprentice.cli.demo.fine_tunes import Tuned
-from apprentice.cli.journal import Finished
+from apprentice.cli.demo.fine_tunes import FineTune
+from apprentice.cli.journal import TaskResult
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Usage
 from apprentice.state.statistics import Difference, Rate, difference, rate
@@ -21,8 +21,10 @@ class Summary(BaseModel):
         by_trial: share of tasks solved within 1, 2, … trials.
         by_family: the same within all trials, for each kind of task.
         calls: model calls of the attempts; tokens and seconds are theirs too.
-        reflecting: what writing the reflections took, beside the attempts.
+        reflection_usage: what writing the reflections took; stored as `reflecting`.
     """
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     tasks: int
     attempts: int
@@ -31,7 +33,7 @@ class Summary(BaseModel):
     calls: int
     tokens: int
     seconds: float
-    reflecting: Usage
+    reflection_usage: Usage = Field(alias="reflecting")
 
 
 class Curve(NamedTuple):
@@ -59,10 +61,10 @@ class Arm(NamedTuple):
 
     share: Rate
     above: Difference | None
-    tuned: Tuned | None
+    fine_tune: FineTune | None
 
 
-class Taught(NamedTuple):
+class RulesArm(NamedTuple):
     """First attempts at unseen tasks with one kind of rules in view.
 
     Attributes:
@@ -85,34 +87,34 @@ class Worlds(NamedTuple):
         differences: other kind -> how far learned rules are above it.
     """
 
-    learned: dict[str, tuple[str, ...]]
-    kinds: dict[str, Taught]
+    released_rules: dict[str, tuple[str, ...]]
+    kinds: dict[str, RulesArm]
     differences: dict[str, Difference]
 
 
-def summarise(finished: Sequence[Finished], trials: int) -> Summary:
+def summarise(results: Sequence[TaskResult], trials: int) -> Summary:
     """Sum up an evaluation of up to `trials` attempts a task."""
-    spent = [attempt.usage for done in finished for attempt in done.attempts]
-    families = sorted({done.task.kind for done in finished})
+    usages = [attempt.usage for result in results for attempt in result.attempts]
+    families = sorted({result.task.kind for result in results})
     return Summary(
-        tasks=len(finished),
-        attempts=len(spent),
-        by_trial=[within(finished, trial) for trial in range(1, trials + 1)],
+        tasks=len(results),
+        attempts=len(usages),
+        by_trial=[within(results, trial) for trial in range(1, trials + 1)],
         by_family={
-            family: within([done for done in finished if done.task.kind == family], trials)
+            family: within([result for result in results if result.task.kind == family], trials)
             for family in families
         },
-        calls=sum(usage.calls for usage in spent),
-        tokens=sum(usage.tokens for usage in spent),
-        seconds=round(sum(round(usage.seconds, 4) for usage in spent), 3),
-        reflecting=sum((done.reflecting for done in finished), Usage()),
+        calls=sum(usage.calls for usage in usages),
+        tokens=sum(usage.tokens for usage in usages),
+        seconds=round(sum(round(usage.seconds, 4) for usage in usages), 3),
+        reflection_usage=sum((result.reflection_usage for result in results), Usage()),
     )
 
 
-def compare(ours: Sequence[Finished], theirs: Sequence[Finished], trial: int) -> Difference:
+def compare(ours: Sequence[TaskResult], theirs: Sequence[TaskResult], trial: int) -> Difference:
     """Return how far one evaluation is above another after a trial, on the same tasks."""
     mine, other = (
-        {(done.task.environment, done.task.id): solved(done, trial) for done in side}
+        {(result.task.environment, result.task.id): is_solved(result, trial) for result in side}
         for side in (ours, theirs)
     )
     if mine.keys() != other.keys():
@@ -120,11 +122,11 @@ def compare(ours: Sequence[Finished], theirs: Sequence[Finished], trial: int) ->
     return difference(list(mine.values()), [other[key] for key in mine])
 
 
-def solved(done: Finished, trial: int) -> bool:
+def is_solved(result: TaskResult, trial: int) -> bool:
     """Say whether a task was solved within some trials."""
-    return done.solved_at is not None and done.solved_at <= trial
+    return result.solved_at is not None and result.solved_at <= trial
 
 
-def within(finished: Sequence[Finished], trial: int) -> Rate:
+def within(results: Sequence[TaskResult], trial: int) -> Rate:
     """Return the share of tasks solved within some trials."""
-    return rate(sum(solved(done, trial) for done in finished), len(finished))
+    return rate(sum(is_solved(result, trial) for result in results), len(results))

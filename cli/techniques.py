@@ -8,7 +8,7 @@ from itertools import chain, repeat
 from statistics import median_low
 from typing import Any, Final, Literal, get_args
 
-from apprentice.cli.journal import Finished
+from apprentice.cli.journal import TaskResult
 from apprentice.state.context import Recall, Strategy
 from apprentice.state.nouns import Task, digest
 
@@ -43,7 +43,7 @@ class Technique:
     temperature: float = 0.0
     borrows: bool = False
     recall: Recall | None = None
-    studies: bool = False
+    learns_rules: bool = False
 
 
 TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
@@ -62,13 +62,13 @@ TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
     "expel": Technique(
         "its own reflections; every attempt has rules learned from training tasks",
         "reflection",
-        studies=True,
+        learns_rules=True,
     ),
 }
 NAMES: Final[tuple[TechniqueName, ...]] = get_args(TechniqueName)
 
 
-def borrowing(task: Task, donors: Sequence[Finished]) -> Callable[[Any], str]:
+def reflector_of_others(task: Task, donors: Sequence[TaskResult]) -> Callable[[Any], str]:
     """Return a reflector that hands out other tasks' reflections in place of a task's own.
 
     Each is as long as the one that the task's own attempts led to at the same trial, as nearly as
@@ -77,7 +77,7 @@ def borrowing(task: Task, donors: Sequence[Finished]) -> Callable[[Any], str]:
     nothing.
     """
     own: list[int] = []
-    left: list[tuple[bool, str, str]] = []
+    candidates: list[tuple[bool, str, str]] = []
     for donor in donors:
         other = donor.task
         if (other.environment, other.id) == (task.environment, task.id):
@@ -85,27 +85,27 @@ def borrowing(task: Task, donors: Sequence[Finished]) -> Callable[[Any], str]:
             continue
         for number, text in enumerate(_texts(donor)):
             order = digest(task.id, other.environment, other.id, number)
-            left.append((other.kind != task.kind, order, text))
+            candidates.append((other.kind != task.kind, order, text))
     # A task that solved itself sooner than it does here goes on with the length of its last.
-    usual = own[-1] if own else median_low([len(text) for *_, text in left] or [0])
-    wanted = chain(own, repeat(usual))
+    usual = own[-1] if own else median_low([len(text) for *_, text in candidates] or [0])
+    lengths = chain(own, repeat(usual))
 
     def lend(_prompt: object) -> str:
-        if not left:
+        if not candidates:
             return ""
-        length = next(wanted)
+        length = next(lengths)
 
-        def fit(lent: tuple[bool, str, str]) -> tuple[bool, bool, int, str]:
-            stranger, order, text = lent
+        def fit(candidate: tuple[bool, str, str]) -> tuple[bool, bool, int, str]:
+            stranger, order, text = candidate
             off = abs(len(text) - length)
             return off > length / 10, stranger, off, order
 
-        best = min(left, key=fit)
-        left.remove(best)
+        best = min(candidates, key=fit)
+        candidates.remove(best)
         return best[2]
 
     return lend
 
 
-def _texts(donor: Finished) -> list[str]:
+def _texts(donor: TaskResult) -> list[str]:
     return [reflection.text for reflection in donor.reflections]

@@ -28,12 +28,11 @@ T = TypeVar("T")
 DRAFT: Final = "draft"
 SETS: Final = "draft, current, none, a release, or a version of the draft; how one begins will do."
 
-Memory = Annotated[str, typer.Option(metavar="NAME", help="Whose rules: the tenant.")]
 Where = Annotated[str, typer.Option(metavar="NAME", help="The environment that the rules are for.")]
 
 
 @dataclass(frozen=True)
-class Book:
+class TenantRules:
     """One tenant's rules of one environment, opened."""
 
     workspace: Workspace
@@ -56,12 +55,14 @@ class Book:
         try:
             release = await self.releases.chosen(name)
         except UnknownName as error:
-            books = {book.version: book.rules for _, book in await self.versions()}
-            found = [rules for version, rules in books.items() if name and version.startswith(name)]
-            if len(found) == 1:
-                return found[0]
+            versions = {rulebook.version: rulebook.rules for _, rulebook in await self.versions()}
+            matches = [
+                rules for version, rules in versions.items() if name and version.startswith(name)
+            ]
+            if len(matches) == 1:
+                return matches[0]
             raise BadInput(
-                f"{len(found) or 'No'} versions of the draft begin with {name[:80]!r}, and no "
+                f"{len(matches) or 'No'} versions of the draft begin with {name[:80]!r}, and no "
                 "release is named so. `apprentice rules show` lists the releases, `apprentice "
                 f"rules history` the versions. Or name: {SETS}"
             ) from error
@@ -73,15 +74,15 @@ class Book:
 
     async def rule(self, begins: str) -> Rule:
         """Return the one rule, in force or retired, whose id begins so."""
-        found = await self.named(begins)
-        if len(found) != 1:
+        matches = await self.rules_with_id(begins)
+        if len(matches) != 1:
             raise BadInput(
-                f"{len(found) or 'No'} rules have an id that begins with {begins[:80]!r}. "
+                f"{len(matches) or 'No'} rules have an id that begins with {begins[:80]!r}. "
                 "`apprentice rules show` lists the ids."
             )
-        return found[0]
+        return matches[0]
 
-    async def named(self, begins: str) -> list[Rule]:
+    async def rules_with_id(self, begins: str) -> list[Rule]:
         """Return the rules, in force or retired, whose id begins so."""
         draft = await self.log.load()
         return [each for each in (*draft.rules, *draft.retired) if each.id.startswith(begins)]
@@ -96,40 +97,43 @@ class Book:
         return await self.workspace.experience(self.tenant) if there else None
 
 
-def with_book(
-    ctx: typer.Context, environment: str, memory: str, job: Callable[[Book], Awaitable[T]]
+def with_rules(
+    ctx: typer.Context,
+    environment: str,
+    tenant_name: str,
+    job: Callable[[TenantRules], Awaitable[T]],
 ) -> T:
     """Open a book, and do a job with it."""
     workspace = current_workspace(ctx)
     name = workspace.environment(environment).name
-    tenant = Context(tenant=memory).tenant
+    tenant = Context(tenant=tenant_name).tenant
 
-    async def done() -> T:
-        async with _opened(workspace, tenant, name) as book:
-            return await job(book)
+    async def work() -> T:
+        async with _open(workspace, tenant, name) as rules:
+            return await job(rules)
 
-    return asyncio.run(done())
+    return asyncio.run(work())
 
 
 @asynccontextmanager
-async def _opened(workspace: Workspace, tenant: str, name: str) -> AsyncIterator[Book]:
-    async with workspace.store() as kept:
+async def _open(workspace: Workspace, tenant: str, name: str) -> AsyncIterator[TenantRules]:
+    async with workspace.store() as store:
         try:
-            yield Book(
+            yield TenantRules(
                 workspace,
-                kept,
+                store,
                 tenant,
                 name,
-                RulebookLog(kept, tenant, name),
-                Releases(kept, tenant, name),
-                Quarantine(kept, tenant, name),
-                Showings(kept, tenant, name),
+                RulebookLog(store, tenant, name),
+                Releases(store, tenant, name),
+                Quarantine(store, tenant, name),
+                Showings(store, tenant, name),
             )
         finally:
             await workspace.close()
 
 
-def changed(kind: str, before: str | None, after: str | None) -> Text:
+def render_change(kind: str, before: str | None, after: str | None) -> Text:
     """Render a change of a rule as a diff does."""
     if before == after:
         return Text(f"  {kind:<12} {after}")

@@ -89,12 +89,12 @@ def _line(index: int, name: str, points: Sequence[tuple[float, float]]) -> str:
 
 
 def _point(index: int, where: str, rate: Rate, x: float, y: Callable[[float], float]) -> str:
-    told = (
+    tooltip = (
         f"{where}: {rate.successes} of {rate.total} solved, "
         f"{100 * rate.value:.0f} % ({100 * rate.low:.0f} to {100 * rate.high:.0f})"
     )
     return (
         f'<g class="s{index}"><line class="whisker" x1="{x:.1f}" x2="{x:.1f}" '
         f'y1="{y(rate.low):.1f}" y2="{y(rate.high):.1f}"/>'
-        f'<circle cx="{x:.1f}" cy="{y(rate.value):.1f}" r="4"/><title>{escape(told)}</title></g>'
+        f'<circle cx="{x:.1f}" cy="{y(rate.value):.1f}" r="4"/><title>{escape(tooltip)}</title></g>'
     )

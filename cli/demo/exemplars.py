@@ -14,11 +14,11 @@ from typing import Final
 from rich.progress import Progress
 
 from apprentice.cli import journal
-from apprentice.cli.demo.reflexion import Lesson
+from apprentice.cli.demo.reflexion import Demo
 from apprentice.cli.evaluation import evaluate, together
-from apprentice.cli.exemplar_memory import practise, practised, remembered
-from apprentice.cli.journal import Finished, Journal
-from apprentice.cli.summary import Curve, compare, solved
+from apprentice.cli.exemplar_memory import memory_of, practice_plan, practise
+from apprentice.cli.journal import Journal, TaskResult
+from apprentice.cli.summary import Curve, compare, is_solved
 from apprentice.cli.techniques import TechniqueName
 from apprentice.cli.terminal import Bar
 from apprentice.state.nouns import Trajectory
@@ -31,7 +31,7 @@ RANDOM: Final[TechniqueName] = "random-exemplars"
 NOTHING: Final[TechniqueName] = "none"
 
 Journals = Mapping[tuple[TechniqueName, int], Journal]
-Results = Mapping[TechniqueName, Mapping[int, Sequence[Finished]]]
+Results = Mapping[TechniqueName, Mapping[int, Sequence[TaskResult]]]
 
 
 def levels(most: int) -> list[int]:
@@ -40,42 +40,40 @@ def levels(most: int) -> list[int]:
 
 
 @contextmanager
-def opened(lesson: Lesson) -> Iterator[Journals]:
+def open_journals(demo: Demo) -> Iterator[Journals]:
     """Open the journals of every level, finished or not."""
     with ExitStack() as stack:
         yield {
             (technique, level): stack.enter_context(
-                journal.opened(
-                    lesson.folder / f"{technique}-{level}.jsonl",
-                    lesson.plan(technique, SIZE).model_copy(
-                        update={"trials": 1, "successes": level}
-                    ),
+                journal.open_journal(
+                    demo.folder / f"{technique}-{level}.jsonl",
+                    demo.plan(technique, SIZE).model_copy(update={"trials": 1, "successes": level}),
                 )
             )
             for technique in (SHOWN, RANDOM)
-            for level in levels(lesson.successes)
+            for level in levels(demo.exemplars)
         }
 
 
-async def practice(lesson: Lesson, progress: Progress, gate: asyncio.Semaphore) -> list[Trajectory]:
+async def practice(demo: Demo, progress: Progress, slots: asyncio.Semaphore) -> list[Trajectory]:
     """Return the successes that a lesson shows, and learns from; none when it is to have none.
 
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
     """
-    if not lesson.successes:
+    if not demo.exemplars:
         return []
-    plan = practised(lesson.workspace, lesson.plan(SHOWN, SIZE))
-    path, bar = lesson.folder / "practice.jsonl", Bar(progress, "practice")
-    return await practise(lesson.workspace, path, plan, lesson.successes, bar, gate)
+    plan = practice_plan(demo.workspace, demo.plan(SHOWN, SIZE))
+    path, bar = demo.folder / "practice.jsonl", Bar(progress, "practice")
+    return await practise(demo.workspace, path, plan, demo.exemplars, bar, slots)
 
 
 async def run(
-    lesson: Lesson,
+    demo: Demo,
     journals: Journals,
-    known: Sequence[Trajectory],
+    successes: Sequence[Trajectory],
     progress: Progress,
-    gate: asyncio.Semaphore,
+    slots: asyncio.Semaphore,
 ) -> Results:
     """Try the test tasks at every level that the practice reached.
 
@@ -84,22 +82,22 @@ async def run(
     """
     if not journals:
         return {SHOWN: {}, RANDOM: {}}
-    reached = {key: each for key, each in journals.items() if key[1] <= len(known)}
-    bars = {key: Bar(progress, f"{key[0]}, {key[1]} recorded") for key in reached}
-    plans = [each.plan for each in reached.values()]
-    async with remembered(lesson.workspace, plans, known) as experience:
-        done = await together(
-            evaluate(lesson.workspace, each, bars[key], gate, experience=experience)
-            for key, each in reached.items()
+    possible = {key: each for key, each in journals.items() if key[1] <= len(successes)}
+    bars = {key: Bar(progress, f"{key[0]}, {key[1]} recorded") for key in possible}
+    plans = [each.plan for each in possible.values()]
+    async with memory_of(demo.workspace, plans, successes) as experience:
+        outcomes = await together(
+            evaluate(demo.workspace, each, bars[key], slots, experience=experience)
+            for key, each in possible.items()
         )
-    found = dict(zip(reached, done, strict=True))
+    by_key = dict(zip(possible, outcomes, strict=True))
     return {
-        name: {level: found[name, level] for name_, level in found if name_ == name}
+        name: {level: by_key[name, level] for name_, level in by_key if name_ == name}
         for name in (SHOWN, RANDOM)
     }
 
 
-def curve(results: Results, nothing: Sequence[Finished]) -> Curve | None:
+def curve(results: Results, nothing: Sequence[TaskResult]) -> Curve | None:
     """Sum the lesson up, beside first attempts at the same tasks; None when nothing was shown."""
     shown, random = results[SHOWN], results[RANDOM]
     if not shown:
@@ -119,5 +117,5 @@ def curve(results: Results, nothing: Sequence[Finished]) -> Curve | None:
     )
 
 
-def _rate(finished: Sequence[Finished]) -> Rate:
-    return rate(sum(solved(done, 1) for done in finished), len(finished))
+def _rate(results: Sequence[TaskResult]) -> Rate:
+    return rate(sum(is_solved(result, 1) for result in results), len(results))

@@ -15,7 +15,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from apprentice.cli.journal import Finished
+from apprentice.cli.journal import TaskResult
 from apprentice.state.advice import Method
 from apprentice.state.errors import TrainingFailure
 from apprentice.state.nouns import Task, Trajectory, text_of
@@ -36,7 +36,7 @@ ROWS: Final = 8
 
 
 @dataclass(frozen=True)
-class Way:
+class Recipe:
     """A way of moving attempts into weights.
 
     Attributes:
@@ -57,19 +57,19 @@ class Way:
 
 SFT: Final = "sft"
 CONTROL: Final = "sft, shuffled outcomes"
-WAYS: Final[dict[str, Way]] = {
-    SFT: Way(
+RECIPES: Final[dict[str, Recipe]] = {
+    SFT: Recipe(
         "imitates the attempts that succeeded, without what they had in view",
         "sft",
         settings={"learning_rate": 1e-3},
     ),
-    CONTROL: Way(
+    CONTROL: Recipe(
         "as many steps on as many attempts, with success and failure dealt out at random",
         "sft",
         chance=True,
         settings={"learning_rate": 1e-3},
     ),
-    "sft + dpo": Way(
+    "sft + dpo": Recipe(
         "then prefers the turn that led to success where two attempts of its own part",
         "dpo",
         after=SFT,
@@ -84,7 +84,7 @@ WAYS: Final[dict[str, Way]] = {
             "span": "step",
         },
     ),
-    "sft + grpo": Way(
+    "sft + grpo": Recipe(
         "then attempts such tasks again and again, and does more of what went better",
         "grpo",
         after=SFT,
@@ -94,22 +94,22 @@ WAYS: Final[dict[str, Way]] = {
     ),
 }
 
-CONTROLS: Final[dict[str, Way]] = {
+CONTROLS: Final[dict[str, Recipe]] = {
     "sft + dpo, shuffled outcomes": replace(
-        WAYS["sft + dpo"],
+        RECIPES["sft + dpo"],
         about="the same, with success and failure dealt out at random",
         chance=True,
     ),
     "sft + grpo, shuffled rewards": replace(
-        WAYS["sft + grpo"],
+        RECIPES["sft + grpo"],
         about="the same, with each task's rewards dealt out at random among its attempts",
-        settings={**WAYS["sft + grpo"].settings, "shuffled": True},
+        settings={**RECIPES["sft + grpo"].settings, "shuffled": True},
     ),
 }
 """Further controls, for figures."""
 
 
-class Tuned(NamedTuple):
+class FineTune(NamedTuple):
     """What a fine-tune came to.
 
     Attributes:
@@ -126,15 +126,15 @@ class Tuned(NamedTuple):
     memory_mb: float
 
 
-class Follower(Protocol):
+class StepListener(Protocol):
     """Who hears how far a job is."""
 
-    def step(self, done: int, total: int) -> None:
+    def step(self, steps_done: int, total: int) -> None:
         """Hear that so many of its steps are done."""
 
 
 @dataclass(frozen=True)
-class Workshop:
+class FineTuner:
     """Where a lesson's fine-tunes are made, and of what.
 
     Attributes:
@@ -161,7 +161,7 @@ class Workshop:
         return self.workspace.launcher(self.folder / "jobs", in_turn=False)
 
     def dataset(
-        self, way: Way, attempts: Sequence[Trajectory], held_out: Iterable[Task] = ()
+        self, recipe: Recipe, attempts: Sequence[Trajectory], held_out: Iterable[Task] = ()
     ) -> Dataset:
         """Curate what a way learns from; blocks.
 
@@ -173,38 +173,42 @@ class Workshop:
         Raises:
             MissingPart: there is too little.
         """
-        judged = shuffle_verdicts(attempts, self.seed) if way.chance else list(attempts)
-        found = examples(way.method, judged)
+        verdicts = shuffle_verdicts(attempts, self.seed) if recipe.chance else list(attempts)
+        data = examples(recipe.method, verdicts)
         tasks = list(held_out)
         aside = HoldOut.of(map(task_key, tasks), map(self._opening, tasks))
         settings = Curation(share=0, minimum_rows=ROWS, minimum_tasks=ROWS)
-        curated = curate(
-            way.method, found.examples, settings, held_out=aside, left_out=found.left_out
+        dataset = curate(
+            recipe.method, data.examples, settings, held_out=aside, left_out=data.left_out
         )
-        return save(curated, self.folder / "datasets")
+        return save(dataset, self.folder / "datasets")
 
     async def tune(
-        self, way: Way, dataset: Dataset, parent: str = "", follower: Follower | None = None
-    ) -> Tuned:
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        parent: str = "",
+        listener: StepListener | None = None,
+    ) -> FineTune:
         """Train a way's adapter, or find it trained.
 
         Raises:
             TrainingFailure: it could not be; what was saved is where the next call goes on.
         """
-        told = {
-            "method": way.method,
+        settings = {
+            "method": recipe.method,
             "base": self.model.removeprefix(LOCAL),
             "parent": parent,
             "seed": self.seed,
-            "max_steps": ceil(way.share * self.steps),
-            **way.settings,
+            "max_steps": ceil(recipe.share * self.steps),
+            **recipe.settings,
         }
         job = await asyncio.to_thread(
-            Job.of, dataset.folder, read_settings(told), self.workspace.local_models
+            Job.of, dataset.folder, read_settings(settings), self.workspace.local_models
         )
-        outcome = await carried_out(job, self.launcher, follower)
+        outcome = await run_job(job, self.launcher, listener)
         metrics = outcome["metrics"]
-        return Tuned(
+        return FineTune(
             outcome["adapter"],
             len(dataset.rows()),
             int(metrics["steps"]),
@@ -217,7 +221,7 @@ class Workshop:
         return text_of(self.workspace.episodes.start(where, task))
 
 
-def tuning_in(workspace: Workspace, folder: Path) -> Workspace:
+def fine_tuning_workspace(workspace: Workspace, folder: Path) -> Workspace:
     """Return a workspace whose adapters are in a lesson's folder, for jobs side by side.
 
     Each job gets its share of the cores: with all cores each, they hold each other up.
@@ -226,10 +230,10 @@ def tuning_in(workspace: Workspace, folder: Path) -> Workspace:
     return workspace.with_adapters((folder / "adapters").resolve(), threads=share)
 
 
-async def carried_out(
+async def run_job(
     job: Job,
     launcher: Launcher,
-    follower: Follower | None = None,
+    listener: StepListener | None = None,
     *,
     pause: float = PAUSE,
     patience: float = PATIENCE,
@@ -250,8 +254,8 @@ async def carried_out(
                 return status.outcome
             if status.stage == "failed":
                 raise TrainingFailure(str(status.outcome["error"]))
-            if follower and "steps" in status.latest:
-                follower.step(int(status.latest["step"]), int(status.latest["steps"]))
+            if listener and "steps" in status.latest:
+                listener.step(int(status.latest["step"]), int(status.latest["steps"]))
     except asyncio.CancelledError:
         launcher.stop(job.id)
         raise
@@ -261,6 +265,6 @@ async def carried_out(
     )
 
 
-def attempts_of(finished: Iterable[Finished]) -> list[Trajectory]:
+def attempts_of(results: Iterable[TaskResult]) -> list[Trajectory]:
     """Return every attempt at every task."""
-    return [attempt for done in finished for attempt in done.attempts]
+    return [attempt for result in results for attempt in result.attempts]

@@ -71,9 +71,9 @@ def document(title: str, sections: Iterable[str]) -> str:
 
 def table(title: str, heads: Sequence[str], rows: Iterable[str]) -> str:
     """Return a heading and a table, which scrolls by itself where the page is narrow."""
-    told = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    cells = "".join(f"<th>{escape(head)}</th>" for head in heads)
     return (
-        f'<h2>{escape(title)}</h2><div class="scroll"><table><thead><tr>{told}</tr></thead>'
+        f'<h2>{escape(title)}</h2><div class="scroll"><table><thead><tr>{cells}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -84,15 +84,15 @@ def row(cells: Sequence[str], *, own: bool = False) -> str:
     return f"<tr{mark}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def interval(told: str) -> str:
+def interval(text: str) -> str:
     """Return a figure with its interval beneath, as a cell."""
-    figure, bracket, rest = escape(told).partition(" (")
+    figure, bracket, rest = escape(text).partition(" (")
     return f"{figure}<small>({rest}</small>" if bracket else figure
 
 
-def said(name: str, told: str) -> str:
+def sentence_row(name: str, sentence: str) -> str:
     """Return a row with a sentence in place of a figure."""
-    return f'<tr><td>{escape(name)}</td><td class="told">{escape(told)}</td></tr>'
+    return f'<tr><td>{escape(name)}</td><td class="told">{escape(sentence)}</td></tr>'
 
 
 def share(rate: Rate) -> str:
@@ -108,6 +108,6 @@ def gaps(differences: Mapping[str, Difference]) -> list[str]:
 def notes(about: Mapping[str, str]) -> str:
     """Return a list of names, each with what it means."""
     items = [
-        f"<li><strong>{escape(name)}</strong> {escape(told)}</li>" for name, told in about.items()
+        f"<li><strong>{escape(name)}</strong> {escape(text)}</li>" for name, text in about.items()
     ]
     return f'<ul class="key">{"".join(items)}</ul>'

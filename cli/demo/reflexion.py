@@ -15,8 +15,8 @@ from typing import Final
 from rich.progress import Progress
 
 from apprentice.cli import journal
-from apprentice.cli.evaluation import evaluate, planned, together
-from apprentice.cli.journal import Finished, Journal, Plan
+from apprentice.cli.evaluation import checked_plan, evaluate, together
+from apprentice.cli.journal import Journal, Plan, TaskResult
 from apprentice.cli.techniques import TECHNIQUES, TechniqueName
 from apprentice.cli.terminal import Bar
 from apprentice.workspace import Workspace
@@ -28,7 +28,7 @@ SIZES: Final = ("small", "medium")
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Demo:
     """What `learn` is to show.
 
     Attributes:
@@ -49,7 +49,7 @@ class Lesson:
     model: str
     seed: int
     max_tokens: int
-    successes: int
+    exemplars: int
     training: int
     steps: int
     fresh: int
@@ -62,7 +62,7 @@ class Lesson:
     def plan(self, technique: TechniqueName, size: str) -> Plan:
         """Return the evaluation of one technique in one size of room."""
         own = self.folder / f"{LEARNER}-{size}.jsonl"
-        return planned(
+        return checked_plan(
             self.workspace,
             environment=f"household/{self.world}/{size}",
             split="test",
@@ -73,32 +73,32 @@ class Lesson:
             seed=self.seed,
             limit=self.tasks,
             max_tokens=self.max_tokens,
-            training=self.training if TECHNIQUES[technique].studies else 0,
+            training=self.training if TECHNIQUES[technique].learns_rules else 0,
             donors=str(own) if TECHNIQUES[technique].borrows else "",
         )
 
 
-Results = Mapping[TechniqueName, Mapping[str, Sequence[Finished]]]
+Results = Mapping[TechniqueName, Mapping[str, Sequence[TaskResult]]]
 Journals = Mapping[tuple[TechniqueName, str], Journal]
 
 
 @contextmanager
-def opened(lesson: Lesson) -> Iterator[Journals]:
+def open_journals(demo: Demo) -> Iterator[Journals]:
     """Open every journal of a lesson, finished or not."""
     with ExitStack() as stack:
         yield {
             (technique, size): stack.enter_context(
-                journal.opened(
-                    lesson.folder / f"{technique}-{size}.jsonl", lesson.plan(technique, size)
+                journal.open_journal(
+                    demo.folder / f"{technique}-{size}.jsonl", demo.plan(technique, size)
                 )
             )
-            for technique in lesson.techniques
+            for technique in demo.techniques
             for size in SIZES
         }
 
 
 async def run(
-    lesson: Lesson, journals: Journals, progress: Progress, gate: asyncio.Semaphore
+    demo: Demo, journals: Journals, progress: Progress, slots: asyncio.Semaphore
 ) -> Results:
     """Run the learner, then the others; sizes of rooms and the others side by side.
 
@@ -107,36 +107,41 @@ async def run(
     """
     bars = {key: Bar(progress, f"{key[0]}, {key[1]} rooms") for key in journals}
     own = await together(
-        evaluate(lesson.workspace, journals[LEARNER, size], bars[LEARNER, size], gate)
+        evaluate(demo.workspace, journals[LEARNER, size], bars[LEARNER, size], slots)
         for size in SIZES
     )
     donors = dict(zip(SIZES, own, strict=True))
     pairs = [key for key in journals if key[0] != LEARNER]
     others = await together(
-        evaluate(lesson.workspace, journals[pair], bars[pair], gate, donors[pair[1]])
+        evaluate(demo.workspace, journals[pair], bars[pair], slots, donors[pair[1]])
         for pair in pairs
     )
-    found = dict(zip(pairs, others, strict=True))
+    by_key = dict(zip(pairs, others, strict=True))
     names = dict.fromkeys(name for name, _ in pairs)
     return {
         LEARNER: donors,
-        **{name: {size: found[name, size] for size in SIZES} for name in names},
+        **{name: {size: by_key[name, size] for size in SIZES} for name in names},
     }
 
 
-def pooled(results: Results) -> dict[str, list[Finished]]:
+def pool_sizes(results: Results) -> dict[str, list[TaskResult]]:
     """Put the sizes of rooms together."""
     return {
-        name: [done for size in SIZES for done in by_size[size]]
+        name: [result for size in SIZES for result in by_size[size]]
         for name, by_size in results.items()
     }
 
 
-def example(finished: Sequence[Finished]) -> Finished | None:
+def example(results: Sequence[TaskResult]) -> TaskResult | None:
     """Return a task that was failed, reflected on, and solved: the one with least to read."""
-    turned = [done for done in finished if done.outcome == "solved" and len(done.attempts) > 1]
+    recoveries = [
+        result for result in results if result.outcome == "solved" and len(result.attempts) > 1
+    ]
     return min(
-        turned,
-        key=lambda done: (len(done.attempts), sum(len(each.messages) for each in done.attempts)),
+        recoveries,
+        key=lambda result: (
+            len(result.attempts),
+            sum(len(each.messages) for each in result.attempts),
+        ),
         default=None,
     )

@@ -8,20 +8,20 @@ from typing import Any, Final, NamedTuple
 
 from apprentice.cli.demo import chart, page
 from apprentice.cli.demo.exemplars import NOTHING
-from apprentice.cli.demo.fine_tunes import WAYS
+from apprentice.cli.demo.fine_tunes import RECIPES
 from apprentice.cli.demo.reflexion import (
     CONTROLS,
     LEARNER,
     SIZES,
     STUDENT,
-    Lesson,
+    Demo,
     Results,
     example,
-    pooled,
+    pool_sizes,
 )
 from apprentice.cli.demo.rules import ABOUT, LEARNED
 from apprentice.cli.evaluation import rows
-from apprentice.cli.journal import Finished
+from apprentice.cli.journal import TaskResult
 from apprentice.cli.summary import Arm, Curve, Summary, Worlds, compare, summarise
 from apprentice.cli.techniques import TECHNIQUES
 from apprentice.cli.terminal import NOT_RELEASED, percent, points
@@ -51,92 +51,96 @@ class Figures(NamedTuple):
     differences: dict[str, Difference]
     exemplars: Curve | None = None
     rules: Difference | None = None
-    released: bool = False
+    rules_released: bool = False
     weights: Mapping[str, Arm] = {}
     worlds: Worlds | None = None
 
 
 def figures(
-    lesson: Lesson,
+    demo: Demo,
     results: Results,
     exemplars: Curve | None = None,
     weights: Mapping[str, Arm] | None = None,
     worlds: Worlds | None = None,
 ) -> Figures:
     """Sum a lesson up, all sizes of room together."""
-    every = pooled(results)
-    trial = min(JUDGED_AT, lesson.trials)
+    every = pool_sizes(results)
+    trial = min(JUDGED_AT, demo.trials)
     return Figures(
-        {name: summarise(done, lesson.trials) for name, done in every.items()},
+        {name: summarise(task_results, demo.trials) for name, task_results in every.items()},
         trial,
         {name: compare(every[LEARNER], every[name], trial) for name in CONTROLS},
         exemplars,
         compare(every[STUDENT], every["none"], 1) if STUDENT in every else None,
-        any(each.in_view.rules for done in every.get(STUDENT, ()) for each in done.attempts),
+        any(
+            each.in_view.rules
+            for task_results in every.get(STUDENT, ())
+            for each in task_results.attempts
+        ),
         weights or {},
         worlds,
     )
 
 
-def as_json(lesson: Lesson, results: Results, found: Figures) -> dict[str, Any]:
+def as_json(demo: Demo, results: Results, figures: Figures) -> dict[str, Any]:
     """Return the report as data, with a row an attempt."""
     return {
         "schema_version": SCHEMA_VERSION,
         "lesson": {
-            "world": lesson.world,
-            "tasks": lesson.tasks,
-            "trials": lesson.trials,
-            "model": lesson.model,
-            "seed": lesson.seed,
-            "max_tokens": lesson.max_tokens,
+            "world": demo.world,
+            "tasks": demo.tasks,
+            "trials": demo.trials,
+            "model": demo.model,
+            "seed": demo.seed,
+            "max_tokens": demo.max_tokens,
         },
-        "summaries": {name: one.model_dump() for name, one in found.summaries.items()},
-        "compared_after_trial": found.trial,
-        "rules_above_none": found.rules._asdict() if found.rules else None,
-        "rules_released": found.released,
-        "differences": {name: gap._asdict() for name, gap in found.differences.items()},
-        "worlds": found.worlds and _worlds_as_json(found.worlds),
-        "exemplars": found.exemplars and _levels(found.exemplars),
-        "weights": {name: _arm(arm) for name, arm in found.weights.items()},
+        "summaries": {name: one.model_dump() for name, one in figures.summaries.items()},
+        "compared_after_trial": figures.trial,
+        "rules_above_none": figures.rules._asdict() if figures.rules else None,
+        "rules_released": figures.rules_released,
+        "differences": {name: gap._asdict() for name, gap in figures.differences.items()},
+        "worlds": figures.worlds and _worlds_as_json(figures.worlds),
+        "exemplars": figures.exemplars and _levels(figures.exemplars),
+        "weights": {name: _arm(arm) for name, arm in figures.weights.items()},
         "rows": {
-            name: [row.model_dump() for row in rows(done, lesson.workspace)]
-            for name, done in pooled(results).items()
+            name: [row.model_dump() for row in rows(task_results, demo.workspace)]
+            for name, task_results in pool_sizes(results).items()
         },
     }
 
 
-def html(lesson: Lesson, results: Results, found: Figures) -> str:
+def as_html(demo: Demo, results: Results, figures: Figures) -> str:
     """Render the whole report."""
-    own = pooled(results)[LEARNER]
+    own = pool_sizes(results)[LEARNER]
     return page.document(
         "An agent that learns from its failures",
         [
-            _head(lesson, found),
-            _curves(found.summaries, results, lesson.trials),
-            _by_trial(found.summaries),
-            _gaps(found),
-            _families(own, lesson.trials),
-            _rules(found.worlds) if found.worlds else "",
-            _exemplars(found.exemplars) if found.exemplars else "",
-            _weights(found.weights) if found.weights else "",
+            _head(demo, figures),
+            _curves(figures.summaries, results, demo.trials),
+            _by_trial(figures.summaries),
+            _gaps(figures),
+            _families(own, demo.trials),
+            _rules(figures.worlds) if figures.worlds else "",
+            _exemplars(figures.exemplars) if figures.exemplars else "",
+            _weights(figures.weights) if figures.weights else "",
             _example(own),
-            _costs(found.summaries),
+            _costs(figures.summaries),
         ],
     )
 
 
-def _head(lesson: Lesson, found: Figures) -> str:
-    own, tasks = found.summaries[LEARNER].by_trial, found.summaries[LEARNER].tasks
-    nearest, gap = min(found.differences.items(), key=lambda each: each[1].value)
+def _head(demo: Demo, figures: Figures) -> str:
+    own, tasks = figures.summaries[LEARNER].by_trial, figures.summaries[LEARNER].tasks
+    nearest, gap = min(figures.differences.items(), key=lambda each: each[1].value)
     return (
         "<h1>An agent that learns from its failures</h1>"
-        f'<p class="soft">{escape(lesson.model)} on {tasks} household tasks it '
-        f"has never seen, in the world “{escape(lesson.world)}” · {lesson.trials} trials · "
-        f"seed {lesson.seed}</p>"
+        f'<p class="soft">{escape(demo.model)} on {tasks} household tasks it '
+        f"has never seen, in the world “{escape(demo.world)}” · {demo.trials} trials · "
+        f"seed {demo.seed}</p>"
         f'<p class="lead">On the first trial it solved <strong>{page.share(own[0])}</strong> of '
         "the tasks. After each failure it wrote down what it had learned, and tried again with "
-        f"that in view: within {lesson.trials} trials it solved "
-        f"<strong>{page.share(own[-1])}</strong>. After trial {found.trial} that is {points(gap)} "
+        f"that in view: within {demo.trials} trials it solved "
+        f"<strong>{page.share(own[-1])}</strong>. After trial {figures.trial} that is {points(gap)} "
         f"against the best control, {escape(nearest)}.</p>"
     )
 
@@ -148,8 +152,8 @@ def _curves(summaries: Mapping[str, Summary], results: Results, trials: int) -> 
         part: dict[str, list[Rate]] = {
             name: summarise(by[size], trials).by_trial for name, by in results.items()
         }
-        drawn = chart.curves(part, 480, 260, f"Share solved by trial in {size} rooms")
-        panels.append(f"<figure>{drawn}<figcaption>{size} rooms</figcaption></figure>")
+        svg = chart.curves(part, 480, 260, f"Share solved by trial in {size} rooms")
+        panels.append(f"<figure>{svg}<figcaption>{size} rooms</figcaption></figure>")
     about: dict[str, str] = {name: TECHNIQUES[name].about for name in results}
     return (
         "<h2>Solved so far, by trial</h2><figure>"
@@ -174,20 +178,20 @@ def _by_trial(summaries: Mapping[str, Summary]) -> str:
     return page.table("The figures", ["technique", *trials], rows)
 
 
-def _gaps(found: Figures) -> str:
-    rows = page.gaps(found.differences)
-    if found.rules and not found.released:
-        rows.append(page.said("learned rules", UNRELEASED))
-    elif found.rules:
-        rows += page.gaps({"learned rules above none, on the first trial": found.rules})
-    heads = ["control", f"{LEARNER} above it, after trial {found.trial}"]
+def _gaps(figures: Figures) -> str:
+    rows = page.gaps(figures.differences)
+    if figures.rules and not figures.rules_released:
+        rows.append(page.sentence_row("learned rules", UNRELEASED))
+    elif figures.rules:
+        rows += page.gaps({"learned rules above none, on the first trial": figures.rules})
+    heads = ["control", f"{LEARNER} above it, after trial {figures.trial}"]
     return page.table("Beyond chance?", heads, rows) + (
         '<p class="soft">The same tasks for all, so differences are paired: bootstrap intervals, '
         "exact McNemar tests.</p>"
     )
 
 
-def _families(own: Sequence[Finished], trials: int) -> str:
+def _families(own: Sequence[TaskResult], trials: int) -> str:
     first, last = summarise(own, 1).by_family, summarise(own, trials).by_family
     rows = [
         page.row(
@@ -205,7 +209,7 @@ def _families(own: Sequence[Finished], trials: int) -> str:
 
 def _worlds_as_json(worlds: Worlds) -> dict[str, Any]:
     return {
-        "learned": worlds.learned,
+        "learned": worlds.released_rules,
         "kinds": {
             kind: {
                 "rates": one.rates,
@@ -220,18 +224,18 @@ def _worlds_as_json(worlds: Worlds) -> dict[str, Any]:
 
 def _rules(worlds: Worlds) -> str:
     rows = []
-    for kind, found in worlds.kinds.items():
-        rates = [found.rates.get(world) for world in worlds.learned]
+    for kind, arm in worlds.kinds.items():
+        rates = [arm.rates.get(world) for world in worlds.released_rules]
         cells = [page.interval(percent(rate)) if rate else NOT_RELEASED for rate in rates]
-        both = page.interval(percent(found.share)) if found.share and all(rates) else ""
-        above = page.interval(points(found.above)) if found.above else ""
+        both = page.interval(percent(arm.share)) if arm.share and all(rates) else ""
+        above = page.interval(points(arm.above)) if arm.above else ""
         rows.append(page.row([escape(kind), *cells, both, above], own=kind == LEARNED))
-    heads = ["rules in view", *worlds.learned, "both worlds", "above none"]
+    heads = ["rules in view", *worlds.released_rules, "both worlds", "above none"]
     panels = []
-    for world, rules in worlds.learned.items():
-        listed = "".join(f"<li>{escape(text)}</li>" for text in rules)
-        told = f"<ol>{listed}</ol>" if rules else '<p class="soft">None passed the gate.</p>'
-        panels.append(f"<section><h3>Learned in {escape(world)}</h3>{told}</section>")
+    for world, rules in worlds.released_rules.items():
+        items = "".join(f"<li>{escape(text)}</li>" for text in rules)
+        content = f"<ol>{items}</ol>" if rules else '<p class="soft">None passed the gate.</p>'
+        panels.append(f"<section><h3>Learned in {escape(world)}</h3>{content}</section>")
     against = page.gaps({f"{name} rules": gap for name, gap in worlds.differences.items()})
     return (
         page.table("Rules, in two worlds of opposite conventions", heads, rows)
@@ -254,7 +258,7 @@ def _levels(curve: Curve) -> dict[str, Any]:
 
 def _exemplars(curve: Curve) -> str:
     lines = curve.rates
-    drawn = chart.curves(
+    svg = chart.curves(
         lines,
         label="Share of tasks solved by recorded successes",
         axis="recorded successes",
@@ -265,7 +269,7 @@ def _exemplars(curve: Curve) -> str:
     heads = ["control", f"{next(iter(lines))} above it, at {curve.levels[-1]}"]
     gaps = page.table("Examples beyond chance?", heads, page.gaps(curve.differences))
     return (
-        f"<h2>Shown what worked before</h2><figure>{drawn}<figcaption>First attempts in small "
+        f"<h2>Shown what worked before</h2><figure>{svg}<figcaption>First attempts in small "
         "rooms, by how many solved training tasks are in memory; whiskers are 95 % Wilson "
         "intervals.</figcaption></figure><p>What an attempt has in view:</p>"
         f"{chart.key(list(lines), about)}{gaps}"
@@ -276,14 +280,14 @@ def _arm(arm: Arm) -> dict[str, Any]:
     return {
         "rate": arm.share,
         "above_base": arm.above and arm.above._asdict(),
-        "tuned": arm.tuned and arm.tuned._asdict(),
+        "tuned": arm.fine_tune and arm.fine_tune._asdict(),
     }
 
 
 def _weights(arms: Mapping[str, Arm]) -> str:
     rows, about = [], {}
     for name, arm in arms.items():
-        took = arm.tuned
+        took = arm.fine_tune
         figures = (
             (f"{took.rows}", f"{took.steps}", f"{took.seconds:.0f} s", f"{took.memory_mb:,.0f} MB")
             if took
@@ -291,7 +295,7 @@ def _weights(arms: Mapping[str, Arm]) -> str:
         )
         above = page.interval(points(arm.above)) if arm.above else ""
         rows.append(page.row([escape(name), page.interval(percent(arm.share)), above, *figures]))
-        about[name] = WAYS[name].about if name in WAYS else "the plain model"
+        about[name] = RECIPES[name].about if name in RECIPES else "the plain model"
     heads = ("weights", "solved", "above the plain model", "rows", "steps", "trained in", "peak")
     return page.table("Moved into the weights", heads, rows) + (
         '<p class="soft">First attempts at the same tasks with nothing in view. What was learned '
@@ -301,32 +305,32 @@ def _weights(arms: Mapping[str, Arm]) -> str:
     )
 
 
-def _example(own: Sequence[Finished]) -> str:
-    shown = example(own)
-    if shown is None:
+def _example(own: Sequence[TaskResult]) -> str:
+    result = example(own)
+    if result is None:
         return "<h2>An example</h2><p>No task was failed first and solved later.</p>"
-    *failed, solved = shown.attempts
-    parts = [f"<h2>An example</h2><p>{escape(shown.task.instruction.capitalize())}</p>"]
-    for attempt, reflection in zip(failed, shown.reflections, strict=False):
+    *failures, success = result.attempts
+    parts = [f"<h2>An example</h2><p>{escape(result.task.instruction.capitalize())}</p>"]
+    for attempt, reflection in zip(failures, result.reflections, strict=False):
         parts.append(_attempt(attempt, "failed"))
         parts.append(
             '<section class="attempt lesson"><h3>What it wrote to itself</h3>'
             f'<p class="episode">{escape(reflection.text)}</p></section>'
         )
-    return "".join([*parts, _attempt(solved, "solved")])
+    return "".join([*parts, _attempt(success, "solved")])
 
 
-def _attempt(attempt: Trajectory, ended: str) -> str:
+def _attempt(attempt: Trajectory, outcome: str) -> str:
     lines = []
     for message in attempt.messages:
         if message.type == "ai":
-            spoken = escape(text_of(message)).replace("\n", "\n&gt; ")
-            lines.append(f'<span class="agent">&gt; {spoken}</span>')
+            turn = escape(text_of(message)).replace("\n", "\n&gt; ")
+            lines.append(f'<span class="agent">&gt; {turn}</span>')
         elif message.type != "system":
             lines.append(escape(text_of(message)))
     feedback = escape(attempt.verdict.feedback)
     return (
-        f'<section class="attempt {ended}"><h3>Trial {attempt.trial}: {ended}</h3>'
+        f'<section class="attempt {outcome}"><h3>Trial {attempt.trial}: {outcome}</h3>'
         f'<p class="episode">{chr(10).join(lines)}</p><p class="ended">{feedback}</p></section>'
     )
 
@@ -334,10 +338,19 @@ def _attempt(attempt: Trajectory, ended: str) -> str:
 def _costs(summaries: Mapping[str, Summary]) -> str:
     rows = []
     for name, one in summaries.items():
-        beside = one.reflecting
-        acting = [f"{one.attempts}", f"{one.calls:,}", f"{one.tokens:,}", f"{one.seconds:,.1f}"]
-        extra = [f"{beside.calls:,}", f"{beside.tokens:,}", f"{beside.seconds:,.1f}"]
-        rows.append(page.row([escape(name), *acting, *extra]))
+        reflections = one.reflection_usage
+        attempt_cells = [
+            f"{one.attempts}",
+            f"{one.calls:,}",
+            f"{one.tokens:,}",
+            f"{one.seconds:,.1f}",
+        ]
+        reflection_cells = [
+            f"{reflections.calls:,}",
+            f"{reflections.tokens:,}",
+            f"{reflections.seconds:,.1f}",
+        ]
+        rows.append(page.row([escape(name), *attempt_cells, *reflection_cells]))
     heads = (
         *("technique", "attempts", "model calls", "tokens", "seconds"),
         *("reflecting: calls", "tokens", "seconds"),

@@ -18,12 +18,12 @@ from rich.progress import Progress
 
 from apprentice.cli import journal
 from apprentice.cli.demo.exemplars import NOTHING, SIZE
-from apprentice.cli.demo.reflexion import STUDENT, Journals, Lesson
+from apprentice.cli.demo.reflexion import STUDENT, Demo, Journals
 from apprentice.cli.demo.reflexion import Results as FirstResults
 from apprentice.cli.evaluation import context_of, evaluate, together
-from apprentice.cli.journal import Finished, Plan
+from apprentice.cli.journal import Plan, TaskResult
 from apprentice.cli.output import write_json
-from apprentice.cli.summary import Taught, Worlds, compare, within
+from apprentice.cli.summary import RulesArm, Worlds, compare, within
 from apprentice.cli.terminal import Bar
 from apprentice.environments.household.world import world as conventions
 from apprentice.memory.releases import Releases
@@ -52,8 +52,8 @@ class Results(NamedTuple):
         tried: rules in view -> world -> its tasks; worlds without such rules are left out.
     """
 
-    learned: Mapping[str, Rules] = {}
-    tried: Mapping[str, Mapping[str, Sequence[Finished]]] = {}
+    released_rules: Mapping[str, Rules] = {}
+    by_kind: Mapping[str, Mapping[str, Sequence[TaskResult]]] = {}
 
 
 def opposite(world: str) -> str:
@@ -61,33 +61,33 @@ def opposite(world: str) -> str:
     return WORLDS[world == WORLDS[0]]
 
 
-def in_view(learned: Mapping[str, Rules]) -> dict[str, dict[str, Rules]]:
+def in_view(released_rules: Mapping[str, Rules]) -> dict[str, dict[str, Rules]]:
     """Return the rules that are shown in each of two worlds, by kind.
 
     Args:
         learned: world -> what was learned there; worlds with nothing to show are left out.
     """
-    here, there = learned
-    others = {here: learned[there], there: learned[here]}
+    here, there = released_rules
+    others = {here: released_rules[there], there: released_rules[here]}
     return {
-        LEARNED: {world: rules for world, rules in learned.items() if rules},
-        WRITTEN: {world: by_hand(world) for world in learned},
+        LEARNED: {world: rules for world, rules in released_rules.items() if rules},
+        WRITTEN: {world: by_hand(world) for world in released_rules},
         SHUFFLED: {world: rules for world, rules in others.items() if rules},
     }
 
 
 def by_hand(world: str) -> Rules:
     """Word every convention of a world."""
-    found = conventions(world)
-    return tuple(world_rules(found.keeps, found.treats))
+    world_conventions = conventions(world)
+    return tuple(world_rules(world_conventions.keeps, world_conventions.treats))
 
 
 async def run(
-    lesson: Lesson,
+    demo: Demo,
     journals: Journals,
     first: FirstResults,
     progress: Progress,
-    gate: asyncio.Semaphore,
+    slots: asyncio.Semaphore,
 ) -> Results:
     """Learn rules in the other world too, and try every kind of rules in both.
 
@@ -101,68 +101,74 @@ async def run(
     Raises:
         ApprenticeError: the first one that a task meets; what was finished is kept.
     """
-    if not lesson.training:
+    if not demo.training:
         return Results()
-    here, there = lesson.world, opposite(lesson.world)
+    here, there = demo.world, opposite(demo.world)
 
-    async def tried(kind: str, world: str, rules: Rules = ()) -> tuple[Plan, list[Finished]]:
+    async def try_rules(kind: str, world: str, rules: Rules = ()) -> tuple[Plan, list[TaskResult]]:
         technique = STUDENT if kind == LEARNED else NOTHING
-        own = replace(lesson, world=world).plan(technique, SIZE)
+        own = replace(demo, world=world).plan(technique, SIZE)
         plan = own.model_copy(update={"trials": 1, "rules": rules})
-        path = lesson.folder / f"rules-{kind}-{world}.jsonl"
-        with journal.opened(path, plan) as kept:
-            named = "no" if kind == NOTHING else kind
-            done = await evaluate(
-                lesson.workspace, kept, Bar(progress, f"{named} rules, {world}"), gate
+        path = demo.folder / f"rules-{kind}-{world}.jsonl"
+        with journal.open_journal(path, plan) as record:
+            label = "no" if kind == NOTHING else kind
+            results = await evaluate(
+                demo.workspace, record, Bar(progress, f"{label} rules, {world}"), slots
             )
-            return kept.plan, done
+            return record.plan, results
 
-    (_, untaught), (study, taught), *written = await together(
+    (_, no_rules_results), (learner_plan, learner_results), *hand_written = await together(
         [
-            tried(NOTHING, there),
-            tried(LEARNED, there),
-            *(tried(WRITTEN, world, by_hand(world)) for world in (here, there)),
+            try_rules(NOTHING, there),
+            try_rules(LEARNED, there),
+            *(try_rules(WRITTEN, world, by_hand(world)) for world in (here, there)),
         ]
     )
-    learned = await _learned(
-        lesson.workspace,
-        lesson.folder / "rules.json",
-        {here: journals[STUDENT, SIZE].plan, there: study},
+    released_rules = await _released_rules(
+        demo.workspace,
+        demo.folder / "rules.json",
+        {here: journals[STUDENT, SIZE].plan, there: learner_plan},
     )
-    shown = in_view(learned)
-    shuffled = await together(
-        tried(SHUFFLED, world, rules) for world, rules in shown[SHUFFLED].items()
+    views = in_view(released_rules)
+    shuffled_runs = await together(
+        try_rules(SHUFFLED, world, rules) for world, rules in views[SHUFFLED].items()
     )
-    taught_in = {here: first[STUDENT][SIZE], there: taught}
+    by_world = {here: first[STUDENT][SIZE], there: learner_results}
     return Results(
-        learned,
+        released_rules,
         {
-            NOTHING: {here: first[NOTHING][SIZE], there: untaught},
-            LEARNED: {world: taught_in[world] for world in shown[LEARNED]},
-            WRITTEN: {world: done for world, (_, done) in zip(learned, written, strict=True)},
+            NOTHING: {here: first[NOTHING][SIZE], there: no_rules_results},
+            LEARNED: {world: by_world[world] for world in views[LEARNED]},
+            WRITTEN: {
+                world: task_results
+                for world, (_, task_results) in zip(released_rules, hand_written, strict=True)
+            },
             SHUFFLED: {
-                world: done for world, (_, done) in zip(shown[SHUFFLED], shuffled, strict=True)
+                world: task_results
+                for world, (_, task_results) in zip(views[SHUFFLED], shuffled_runs, strict=True)
             },
         },
     )
 
 
-async def _learned(workspace: Workspace, file: Path, plans: Mapping[str, Plan]) -> dict[str, Rules]:
+async def _released_rules(
+    workspace: Workspace, file: Path, plans: Mapping[str, Plan]
+) -> dict[str, Rules]:
     """Return what was released in each world, and keep it beside the journals.
 
     The releases are where `apprentice` keeps what is learned, which the lesson may outlive.
     """
-    if known := _read(file):
-        return known
-    async with workspace.store() as kept:
-        found = {}
+    if earlier := _read(file):
+        return earlier
+    async with workspace.store() as store:
+        rules_by_world = {}
         for world, plan in plans.items():
             tenant = context_of(plan, workspace).tenant
             where = workspace.environment(plan.environment).name
-            release = await Releases(kept, tenant, where).current()
-            found[world] = release.texts if release else ()
-    write_json(file, found)
-    return found
+            release = await Releases(store, tenant, where).current()
+            rules_by_world[world] = release.texts if release else ()
+    write_json(file, rules_by_world)
+    return rules_by_world
 
 
 def _read(file: Path) -> dict[str, Rules]:
@@ -171,25 +177,25 @@ def _read(file: Path) -> dict[str, Rules]:
     return {world: tuple(rules) for world, rules in json.loads(file.read_text()).items()}
 
 
-def summed(results: Results) -> Worlds | None:
+def summarise(results: Results) -> Worlds | None:
     """Sum the lesson up; None when no rules were to be learned."""
-    if not results.tried:
+    if not results.by_kind:
         return None
-    none = results.tried[NOTHING]
+    none = results.by_kind[NOTHING]
     arms = {}
-    for kind, by_world in results.tried.items():
-        ours, theirs = _pooled(by_world, by_world), _pooled(none, by_world)
+    for kind, by_world in results.by_kind.items():
+        ours, theirs = _pool(by_world, by_world), _pool(none, by_world)
         above = compare(ours, theirs, 1) if ours and kind != NOTHING else None
-        rates = {world: within(done, 1) for world, done in by_world.items()}
-        arms[kind] = Taught(rates, within(ours, 1) if ours else None, above)
-    own = results.tried[LEARNED]
+        rates = {world: within(task_results, 1) for world, task_results in by_world.items()}
+        arms[kind] = RulesArm(rates, within(ours, 1) if ours else None, above)
+    own = results.by_kind[LEARNED]
     differences = {}
     for kind in (WRITTEN, SHUFFLED):
-        other = results.tried[kind]
+        other = results.by_kind[kind]
         if both := [world for world in own if world in other]:
-            differences[kind] = compare(_pooled(own, both), _pooled(other, both), 1)
-    return Worlds(dict(results.learned), arms, differences)
+            differences[kind] = compare(_pool(own, both), _pool(other, both), 1)
+    return Worlds(dict(results.released_rules), arms, differences)
 
 
-def _pooled(by_world: Mapping[str, Sequence[Finished]], worlds: Iterable[str]) -> list[Finished]:
-    return [done for world in worlds for done in by_world[world]]
+def _pool(by_world: Mapping[str, Sequence[TaskResult]], worlds: Iterable[str]) -> list[TaskResult]:
+    return [result for world in worlds for result in by_world[world]]

@@ -23,17 +23,17 @@ from apprentice.cli.demo.exemplars import NOTHING, SHOWN, SIZE
 from apprentice.cli.demo.fine_tunes import (
     AT_ONCE,
     CONTROL,
+    RECIPES,
     SFT,
-    WAYS,
-    Tuned,
-    Way,
-    Workshop,
+    FineTune,
+    FineTuner,
+    Recipe,
     attempts_of,
 )
-from apprentice.cli.demo.reflexion import SIZES, Lesson
-from apprentice.cli.evaluation import Watch, evaluate, tasks_of, together
-from apprentice.cli.exemplar_memory import SPLIT, remembered
-from apprentice.cli.journal import Finished, Plan
+from apprentice.cli.demo.reflexion import SIZES, Demo
+from apprentice.cli.evaluation import EvaluationListener, evaluate, tasks_of, together
+from apprentice.cli.exemplar_memory import SPLIT, memory_of
+from apprentice.cli.journal import Plan, TaskResult
 from apprentice.cli.summary import Arm, compare, within
 from apprentice.cli.terminal import Bar, Steps
 from apprentice.state.errors import MissingPart
@@ -42,7 +42,7 @@ from apprentice.state.nouns import Task, Trajectory
 BASE: Final = "base"
 STEPS: Final = 60
 """Of each fine-tune."""
-COACHED: Final = 2
+TASKS_PER_EXEMPLAR: Final = 2
 """Training tasks that are attempted for every solved one that can be shown."""
 FRESH: Final = 96
 """Further training tasks that the imitator attempts by itself."""
@@ -50,70 +50,70 @@ DRAWS: Final = 4
 """Attempts that it has at each: as many pairs come of them as of eight at half the tasks."""
 
 
-class Tried(NamedTuple):
+class RecipeResult(NamedTuple):
     """A way's adapter, and how each unseen task went with it."""
 
-    tuned: Tuned
-    finished: Sequence[Finished]
+    fine_tune: FineTune
+    results: Sequence[TaskResult]
 
 
 class Results(NamedTuple):
     """What each way came to; `left_out` says why another one was not gone."""
 
-    tried: Mapping[str, Tried] = {}
+    by_recipe: Mapping[str, RecipeResult] = {}
     left_out: Mapping[str, str] = {}
 
 
-def workshop(lesson: Lesson) -> Workshop:
+def fine_tuner(demo: Demo) -> FineTuner:
     """Return where a lesson's fine-tunes are made."""
-    folder = lesson.folder / "weights"
-    return Workshop(lesson.workspace, folder, lesson.model, lesson.steps, lesson.seed)
+    folder = demo.folder / "weights"
+    return FineTuner(demo.workspace, folder, demo.model, demo.steps, demo.seed)
 
 
-def plan(lesson: Lesson, size: str, adapter: str) -> Plan:
+def plan(demo: Demo, size: str, adapter: str) -> Plan:
     """Return the evaluation of an adapter in one size of room."""
-    given = {"trials": 1, "adapter": adapter}
-    return lesson.plan(NOTHING, size).model_copy(update=given)
+    changes = {"trials": 1, "adapter": adapter}
+    return demo.plan(NOTHING, size).model_copy(update=changes)
 
 
-async def coached(
-    lesson: Lesson, known: Sequence[Trajectory], watch: Watch, gate: asyncio.Semaphore
+async def attempts_with_exemplars(
+    demo: Demo, successes: Sequence[Trajectory], watch: EvaluationListener, slots: asyncio.Semaphore
 ) -> list[Trajectory]:
     """Return attempts at training tasks with the likeliest of some solved ones in view."""
-    count = len(known)
-    given = {"split": SPLIT, "trials": 1, "limit": COACHED * count, "successes": count}
-    own = lesson.plan(SHOWN, SIZE).model_copy(update=given)
-    with journal.opened(lesson.folder / "coached.jsonl", own) as kept:
-        async with remembered(lesson.workspace, [kept.plan], known) as experience:
-            done = await evaluate(lesson.workspace, kept, watch, gate, experience=experience)
-            return attempts_of(done)
+    count = len(successes)
+    changes = {"split": SPLIT, "trials": 1, "limit": TASKS_PER_EXEMPLAR * count, "successes": count}
+    own = demo.plan(SHOWN, SIZE).model_copy(update=changes)
+    with journal.open_journal(demo.folder / "coached.jsonl", own) as record:
+        async with memory_of(demo.workspace, [record.plan], successes) as experience:
+            results = await evaluate(demo.workspace, record, watch, slots, experience=experience)
+            return attempts_of(results)
 
 
-async def drawn(
-    lesson: Lesson, adapter: str, watch: Watch, gate: asyncio.Semaphore
+async def own_attempts(
+    demo: Demo, adapter: str, watch: EvaluationListener, slots: asyncio.Semaphore
 ) -> list[Trajectory]:
     """Return an adapter's own attempts at fresh training tasks of both sizes, several at each."""
-    given = {
+    changes = {
         "split": SPLIT,
         "trials": 1,
-        "limit": lesson.fresh // len(SIZES),
+        "limit": demo.fresh // len(SIZES),
         "adapter": adapter,
-        "seed": lesson.seed + 1,  # other tasks than the practice's
+        "seed": demo.seed + 1,  # other tasks than the practice's
     }
-    found: list[Trajectory] = []
+    attempts: list[Trajectory] = []
     for size, number in product(SIZES, range(DRAWS)):
-        own = lesson.plan("sampled", size).model_copy(update={**given, "draw": number})
-        with journal.opened(lesson.folder / f"drawn-{size}-{number}.jsonl", own) as kept:
-            found += attempts_of(await evaluate(lesson.workspace, kept, watch, gate))
-    return found
+        own = demo.plan("sampled", size).model_copy(update={**changes, "draw": number})
+        with journal.open_journal(demo.folder / f"drawn-{size}-{number}.jsonl", own) as record:
+            attempts += attempts_of(await evaluate(demo.workspace, record, watch, slots))
+    return attempts
 
 
 async def run(
-    lesson: Lesson,
-    known: Sequence[Trajectory],
+    demo: Demo,
+    successes: Sequence[Trajectory],
     progress: Progress,
-    gate: asyncio.Semaphore,
-    ways: Mapping[str, Way] = WAYS,
+    slots: asyncio.Semaphore,
+    recipes: Mapping[str, Recipe] = RECIPES,
 ) -> Results:
     """Train every way and try it out; what the plain model would do is measured elsewhere.
 
@@ -128,75 +128,75 @@ async def run(
         TrainingFailure: a job failed; the same lesson goes on from what it saved.
         ApprenticeError: the first one that a task meets; what was finished is kept.
     """
-    shop, room = workshop(lesson), asyncio.Semaphore(AT_ONCE)
-    if not (shop.possible and known):
+    tuner, room = fine_tuner(demo), asyncio.Semaphore(AT_ONCE)
+    if not (tuner.possible and successes):
         return Results()
     left_out: dict[str, str] = {}
-    held_out = await asyncio.to_thread(_held_out, lesson)
-    follow = {name: Steps(progress, f"{name}, training") for name in ways}
+    held_out = await asyncio.to_thread(_held_out, demo)
+    follow = {name: Steps(progress, f"{name}, training") for name in recipes}
     tests = {
-        (name, size): Bar(progress, f"{name}, {size} rooms") for name in ways for size in SIZES
+        (name, size): Bar(progress, f"{name}, {size} rooms") for name in recipes for size in SIZES
     }
 
-    async def tuned(name: str, attempts: Sequence[Trajectory], parent: str = "") -> Tuned | None:
+    async def tune(name: str, attempts: Sequence[Trajectory], parent: str = "") -> FineTune | None:
         try:
-            data = await asyncio.to_thread(shop.dataset, ways[name], attempts, held_out)
+            data = await asyncio.to_thread(tuner.dataset, recipes[name], attempts, held_out)
         except MissingPart as too_little:
             left_out[name] = str(too_little)
             return None
         async with room:
-            return await shop.tune(ways[name], data, parent, follow[name])
+            return await tuner.tune(recipes[name], data, parent, follow[name])
 
-    async def tried(name: str, made: Tuned | None) -> dict[str, Tried]:
-        if made is None:
+    async def try_recipe(name: str, fine_tune: FineTune | None) -> dict[str, RecipeResult]:
+        if fine_tune is None:
             return {}
         parts = await together(
-            _evaluated(lesson, size, name, made, tests[name, size], gate) for size in SIZES
+            _evaluate(demo, size, name, fine_tune, tests[name, size], slots) for size in SIZES
         )
-        return {name: Tried(made, [each for part in parts for each in part])}
+        return {name: RecipeResult(fine_tune, [each for part in parts for each in part])}
 
-    async def refined(first: Tuned) -> dict[str, Tried]:
-        own = await drawn(lesson, first.adapter, Bar(progress, "practice after sft"), gate)
-        names = [name for name, way in ways.items() if way.after == SFT]
-        jobs = (tuned(name, own, first.adapter) for name in names)
-        found: dict[str, Tried] = {}
-        for name, made in zip(names, await together(jobs), strict=True):
-            found |= await tried(name, made)
-        return found
+    async def refine(first: FineTune) -> dict[str, RecipeResult]:
+        own = await own_attempts(demo, first.adapter, Bar(progress, "practice after sft"), slots)
+        names = [name for name, recipe in recipes.items() if recipe.after == SFT]
+        jobs = (tune(name, own, first.adapter) for name in names)
+        by_recipe: dict[str, RecipeResult] = {}
+        for name, fine_tune in zip(names, await together(jobs), strict=True):
+            by_recipe |= await try_recipe(name, fine_tune)
+        return by_recipe
 
-    async def control() -> dict[str, Tried]:
-        return await tried(CONTROL, await tuned(CONTROL, taught))
+    async def control() -> dict[str, RecipeResult]:
+        return await try_recipe(CONTROL, await tune(CONTROL, examples))
 
-    taught = await coached(lesson, known, Bar(progress, "practice with examples"), gate)
-    first = await tuned(SFT, taught)
+    examples = await attempts_with_exemplars(
+        demo, successes, Bar(progress, "practice with examples"), slots
+    )
+    first = await tune(SFT, examples)
     if first is None:
         return Results({}, left_out)
-    parts = await together([tried(SFT, first), control(), refined(first)])
+    parts = await together([try_recipe(SFT, first), control(), refine(first)])
     return Results({name: each for part in parts for name, each in part.items()}, left_out)
 
 
-def _held_out(lesson: Lesson) -> list[Task]:
-    return [
-        task for size in SIZES for task in tasks_of(lesson.plan(NOTHING, size), lesson.workspace)
-    ]
+def _held_out(demo: Demo) -> list[Task]:
+    return [task for size in SIZES for task in tasks_of(demo.plan(NOTHING, size), demo.workspace)]
 
 
-async def _evaluated(
-    lesson: Lesson, size: str, name: str, made: Tuned, bar: Bar, gate: asyncio.Semaphore
-) -> list[Finished]:
-    path = lesson.folder / f"{name.replace(', ', '-').replace(' ', '')}-{size}.jsonl"
-    with journal.opened(path, plan(lesson, size, made.adapter)) as kept:
-        return await evaluate(lesson.workspace, kept, bar, gate)
+async def _evaluate(
+    demo: Demo, size: str, name: str, fine_tune: FineTune, bar: Bar, slots: asyncio.Semaphore
+) -> list[TaskResult]:
+    path = demo.folder / f"{name.replace(', ', '-').replace(' ', '')}-{size}.jsonl"
+    with journal.open_journal(path, plan(demo, size, fine_tune.adapter)) as record:
+        return await evaluate(demo.workspace, record, bar, slots)
 
 
-def arms(results: Results, base: Sequence[Finished]) -> dict[str, Arm]:
+def arms(results: Results, base: Sequence[TaskResult]) -> dict[str, Arm]:
     """Sum the lesson up, the plain model's first attempts at the same tasks before all."""
-    if not results.tried:
+    if not results.by_recipe:
         return {}
     return {
         BASE: Arm(within(base, 1), None, None),
         **{
-            name: Arm(within(each.finished, 1), compare(each.finished, base, 1), each.tuned)
-            for name, each in results.tried.items()
+            name: Arm(within(each.results, 1), compare(each.results, base, 1), each.fine_tune)
+            for name, each in results.by_recipe.items()
         },
     }

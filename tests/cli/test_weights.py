@@ -12,7 +12,7 @@ import pytest
 
 from apprentice.cli import journal
 from apprentice.cli.demo import fine_tunes, weights
-from apprentice.cli.demo.fine_tunes import CONTROL, SFT, WAYS, Way, Workshop, carried_out
+from apprentice.cli.demo.fine_tunes import CONTROL, RECIPES, SFT, FineTuner, Recipe, run_job
 from apprentice.cli.demo.reflexion import SIZES
 from apprentice.environments.household.expert import Knowledge
 from apprentice.state.errors import TrainingFailure
@@ -31,7 +31,7 @@ from tests.training.work import untrained
 
 LESSON = (
     *("learn", "--name", "a", "--tasks", "2", "--trials", "1"),
-    *("--successes", "12", "--training", "0", "--steps", "3"),
+    *("--exemplars", "12", "--training", "0", "--steps", "3"),
 )
 FOLDER = Path("runs/a")
 
@@ -88,7 +88,7 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     assert result.exit_code == 0, result.output
     assert journal.read(FOLDER / "coached.jsonl")[1] == practised
     figures = json.loads((FOLDER / "report.json").read_text())["weights"]
-    assert list(figures) == [weights.BASE, *WAYS]
+    assert list(figures) == [weights.BASE, *RECIPES]
     page = " ".join(Page((FOLDER / "report.html").read_text()).texts)
     for name, row in figures.items():
         assert name in result.output
@@ -101,10 +101,10 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     )
     # Each adapter is another one, and those that refine go on from the imitator's.
     names = {name: row["tuned"]["adapter"] for name, row in figures.items() if row["tuned"]}
-    assert len(set(names.values())) == len(WAYS) == len(started)
+    assert len(set(names.values())) == len(RECIPES) == len(started)
     registry = FOLDER / "weights" / "adapters"
     assert {path.name for path in registry.iterdir()} == set(names.values())
-    for name, way in WAYS.items():
+    for name, way in RECIPES.items():
         told = json.loads((registry / names[name] / "card.json").read_text())
         assert told["parent"] == (names[SFT] if way.after else "")
         assert told["settings"]["max_steps"] == 3 * way.share
@@ -127,7 +127,7 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     play(monkeypatch, lambda name, **settings: Scripted([]))
     assert apprentice(*LESSON).exit_code == 0
     assert (FOLDER / "report.json").read_text() == before
-    assert len(started) == len(WAYS)
+    assert len(started) == len(RECIPES)
 
 
 def test_a_way_with_too_little_to_learn_from_is_left_out(
@@ -135,17 +135,17 @@ def test_a_way_with_too_little_to_learn_from_is_left_out(
 ) -> None:
     play(monkeypatch, chat)
     monkeypatch.setattr(fine_tunes, "ROWS", 20)
-    result = apprentice(*LESSON[:7], "--successes", "2", "--training", "0", "--steps", "3")
+    result = apprentice(*LESSON[:7], "--exemplars", "2", "--training", "0", "--steps", "3")
     assert result.exit_code == 0, result.output
     figures = json.loads((FOLDER / "report.json").read_text())["weights"]
     told = " ".join(result.output.split())
     assert "Not trained, sft" in told
     assert "needs at least 20 rows" in told
-    assert len(started) == max(0, len(figures) - 1) < len(WAYS)
+    assert len(started) == max(0, len(figures) - 1) < len(RECIPES)
 
 
 def test_a_hosted_model_has_no_such_rows(apprentice: Apprentice, started: list[Path]) -> None:
-    small = ("--successes", "1", "--training", "0", "--steps", "3")
+    small = ("--exemplars", "1", "--training", "0", "--steps", "3")
     result = apprentice(*LESSON[:7], *small, "--model", "openai:gpt-5-mini")
     assert result.exit_code == 0, result.output
     assert json.loads((FOLDER / "report.json").read_text())["weights"] == {}
@@ -157,18 +157,18 @@ async def test_a_trainer_that_dies_without_a_word_is_told(
 ) -> None:
     monkeypatch.setattr(jobs, "_spawn", lambda folder: None)
     monkeypatch.setattr(jobs, "PATIENCE", 0.0)
-    shop = Workshop(tmp_path, "local:novice", steps=1)
-    data = shop.dataset(WAYS[SFT], list(pairs(12)))
+    shop = FineTuner(tmp_path, "local:novice", steps=1)
+    data = shop.dataset(RECIPES[SFT], list(pairs(12)))
     job = Job.of(data.folder, SftSettings(max_steps=1))
     with pytest.raises(TrainingFailure, match="its process was killed, or never began"):
-        await carried_out(job, shop.launcher)
+        await run_job(job, shop.launcher)
 
 
 def test_a_dataset_holds_nothing_of_the_tasks_that_it_is_tried_on(tmp_path: Path) -> None:
     attempts = list(pairs(24))
-    shop = Workshop(tmp_path, "local:novice", steps=1)
+    shop = FineTuner(tmp_path, "local:novice", steps=1)
     test = [attempts[0].task]
-    rows = shop.dataset(WAYS[SFT], attempts, test).rows()
+    rows = shop.dataset(RECIPES[SFT], attempts, test).rows()
     said = {turn["content"] for row in rows for turn in row["messages"]}
     assert text_of(attempts[0].messages[1]) not in said
     assert text_of(attempts[2].messages[1]) in said
@@ -181,9 +181,9 @@ def test_the_control_has_as_many_rows_and_knows_no_outcomes(tmp_path: Path) -> N
         for number, task in enumerate(tasks)
     ]
     right = {each.id for each in attempts if each.verdict.success}
-    shop = Workshop(tmp_path, "local:novice", steps=1)
+    shop = FineTuner(tmp_path, "local:novice", steps=1)
     learned = {
-        chance: shop.dataset(Way("", "sft", chance=chance), attempts) for chance in (False, True)
+        chance: shop.dataset(Recipe("", "sft", chance=chance), attempts) for chance in (False, True)
     }
     assert len(learned[True].rows()) == len(learned[False].rows()) == len(right)
     assert set(learned[False].card.sources) == right
@@ -194,6 +194,6 @@ def test_where_adapters_are_kept_is_as_before_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APPRENTICE_ADAPTERS", "elsewhere")
-    with Workshop(tmp_path, "local:novice", steps=1).registry():
+    with FineTuner(tmp_path, "local:novice", steps=1).registry():
         assert os.environ["APPRENTICE_ADAPTERS"] == str(tmp_path / "adapters")
     assert os.environ["APPRENTICE_ADAPTERS"] == "elsewhere"
