@@ -1,7 +1,8 @@
-"""`apprentice adapters`: list, show, promote, roll back, prune and export what was trained.
+"""`apprentice adapters`: list, show, promote, roll back, prune and export fine-tuned adapters.
 
-The commands are the operator's, who sees every tenant's adapters. What acts is a release, as
-everywhere: an adapter is put in force, or taken out, beside the rules that are in force.
+The commands are for the operator, who sees the adapters of all tenants. Agents use the adapter and
+the rules of the current release. To promote or roll back an adapter is to make a new release with
+the same rules.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ from apprentice.training.adapters import USABLE
 from apprentice.workspace import LOCAL, Workspace
 
 app = App(
-    help="Look after fine-tuned adapters.",
+    help="Manage fine-tuned adapters.",
 )
 
 Name = Annotated[
-    str, typer.Argument(help="The adapter's name, as `apprentice adapters list` has it.")
+    str, typer.Argument(help="The adapter's name. `apprentice adapters list` prints the names.")
 ]
 Where = Annotated[
     str,
-    typer.Option(metavar="NAME", help="The environment in which it acts, or those beneath it."),
+    typer.Option(
+        metavar="NAME", help="The environment, or a group of environments, such as household."
+    ),
 ]
 FIXED: Final = ("method", "base", "parent")
 
@@ -45,9 +48,11 @@ FIXED: Final = ("method", "base", "parent")
 @app.command("list")
 def list_adapters(
     ctx: typer.Context,
-    base: Annotated[str, typer.Option(metavar="NAME", help="Only those of one local model.")] = "",
+    base: Annotated[
+        str, typer.Option(metavar="NAME", help="Only adapters of this local model.")
+    ] = "",
     tenant: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only those that one tenant may use.")
+        str | None, typer.Option(metavar="NAME", help="Only adapters that this tenant may use.")
     ] = None,
 ) -> None:
     """List the adapters, the oldest first."""
@@ -63,13 +68,13 @@ def list_adapters(
 
 @app.command()
 def show(ctx: typer.Context, name: Name) -> None:
-    """Tell where an adapter comes from, how it fared, and what would train it anew."""
+    """Print an adapter's card: its origin, its results, and how to train it again."""
     console, workspace = Console(), current_workspace(ctx)
     registry = workspace.adapters
     card = registry.read(name)
     console.print_json(card.model_dump_json())
     if len(line := registry.lineage(name)) > 1:
-        console.print(f"Goes on from: {', '.join(each.name for each in line[1:])}")
+        console.print(f"Continues: {', '.join(each.name for each in line[1:])}")
     if card.status == "incompatible" or not registry.fits(card):
         _print_plan(workspace, name, console)
 
@@ -78,32 +83,32 @@ def show(ctx: typer.Context, name: Name) -> None:
 def promote(
     ctx: typer.Context, name: Name, environment: Where = HOME, tenant: Tenant = "default"
 ) -> None:
-    """Put an adapter in force without a gate: your own decision, kept as such."""
+    """Release an adapter without a gate. The log records it as a person's decision."""
     workspace = current_workspace(ctx)
     registry, environments = workspace.adapters, workspace.environments
     registry.check_owner(name, tenant)
     names = environments.covered(environments.get(environment).name)
-    card = registry.mark(name, "promoted", "A person put it in force.")
+    card = registry.mark(name, "promoted", "A person released it.")
     asyncio.run(_put(workspace, card.name, f"{LOCAL}{card.base}", names, tenant))
-    Console().print(f"{name} acts in {', '.join(names)} for {tenant} from now on.")
+    Console().print(f"{name} now acts in {', '.join(names)} for {tenant}.")
 
 
 @app.command()
 def rollback(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "default") -> None:
-    """Go back to the adapter that acted before, or to none; the rules stay as they are."""
+    """Return to the adapter before this one, or to none. The rules stay the same."""
     workspace = current_workspace(ctx)
     registry = workspace.adapters
     steps = asyncio.run(_back(workspace, environment, tenant))
     registered_names = {each.name for each in registry.all()}
-    # Another tenant, or another environment, may go on with it.
+    # Another tenant or environment may still use it.
     for former in sorted(
         {former for former, _ in steps}
         & registered_names - asyncio.run(_adapters_in_force(workspace))
     ):
-        registry.mark(former, "retired", "A person took it out of force.")
+        registry.mark(former, "retired", "A person rolled it back.")
     for (former, back), names in steps.items():
         acts = back or "the plain model"
-        Console().print(f"{former} acts no longer in {', '.join(names)} for {tenant}; {acts} does.")
+        Console().print(f"{former} no longer acts in {', '.join(names)} for {tenant}; {acts} does.")
 
 
 @app.command()
@@ -111,12 +116,12 @@ def prune(
     ctx: typer.Context,
     base: Annotated[str, typer.Option(metavar="NAME", help="The local model.")] = NOVICE,
     keep: Annotated[
-        int, typer.Option(metavar="N", min=0, help="How many that may go are kept.")
+        int, typer.Option(metavar="N", min=0, help="Keep this many of the latest.")
     ] = 3,
 ) -> None:
-    """Delete adapters that are rejected, retired or incompatible, but for the latest.
+    """Delete adapters that are rejected, retired or incompatible, except the latest.
 
-    What acts for anybody is kept, whatever its card says.
+    Adapters that act for any tenant are never deleted.
     """
     workspace = current_workspace(ctx)
     deleted_names = workspace.adapters.prune(base, keep, asyncio.run(_adapters_in_force(workspace)))
@@ -131,14 +136,14 @@ def export(
     name: Name,
     out: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
 ) -> None:
-    """Write the base with an adapter merged in, as vLLM and others load it."""
+    """Write the base model with the adapter merged in, for vLLM and other servers."""
     Console().print(
         f"Written: {current_workspace(ctx).adapters.export_merged(name, out)}", soft_wrap=True
     )
 
 
 def _print_plan(workspace: Workspace, name: str, console: Console) -> None:
-    console.print("Its base has other weights now. To train it anew, one after the other:")
+    console.print("The weights of its base have changed. To train it again, run in this order:")
     jobs = workspace.adapters.retraining(name, workspace.jobs)
     for number, job in enumerate(jobs):
         where = job.folder or f"<the dataset with fingerprint {job.dataset}>"
@@ -155,7 +160,7 @@ def _print_plan(workspace: Workspace, name: str, console: Console) -> None:
 
 
 def _options(settings: Mapping[str, Any]) -> str:
-    """Write a job's settings as its command line takes them."""
+    """Return a job's settings as command-line options."""
     arguments = []
     for name, value in settings.items():
         option = name.replace("_", "-")
@@ -171,7 +176,7 @@ def _options(settings: Mapping[str, Any]) -> str:
 
 
 async def _adapters_in_force(workspace: Workspace) -> set[str]:
-    """Return the adapters that are in force for any tenant, in any environment."""
+    """Return the adapters that are released for any tenant in any environment."""
     async with workspace.store() as store:
         return {each.adapter for each in await in_force(store)}
 
@@ -179,7 +184,7 @@ async def _adapters_in_force(workspace: Workspace) -> set[str]:
 async def _put(
     workspace: Workspace, adapter: str, model: str, environments: Sequence[str], tenant: str
 ) -> None:
-    """Release an adapter beside the rules in force."""
+    """Release an adapter with the current rules."""
     async with workspace.store() as store:
         for name in environments:
             await _release(Releases(store, tenant, name), adapter, model)
@@ -188,7 +193,7 @@ async def _put(
 async def _back(
     workspace: Workspace, environment: str, tenant: str
 ) -> dict[tuple[str, str], list[str]]:
-    """Take the adapters in force out again; return where which gave way to which before it."""
+    """Roll back the released adapters; return (former, now) -> environments."""
     environment_name = workspace.environment(environment).name
     steps: dict[tuple[str, str], list[str]] = {}
     async with workspace.store() as store:
@@ -201,13 +206,14 @@ async def _back(
                 steps.setdefault((current.adapter, back), []).append(name)
     if not steps:
         raise BadInput(
-            f"No adapter acts in {environment_name} for {tenant!r}. There is nothing to go back."
+            f"No adapter acts in {environment_name} for {tenant!r}. `apprentice adapters list` "
+            "prints the adapters."
         )
     return steps
 
 
 async def _before(workspace: Workspace, releases: Releases, current: Release) -> str:
-    """Return the adapter that acted before the one in force, if it may act still."""
+    """Return the last earlier adapter that is still usable, or ''."""
     registry = workspace.adapters
     fit = {
         each.name

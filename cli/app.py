@@ -172,7 +172,7 @@ def evaluate(
             metavar="N",
             min=0,
             max=10_000,
-            help="For the techniques with exemplars: solved training tasks to record first.",
+            help="For techniques with exemplars: solved training tasks to record first.",
         ),
     ] = 0,
     reflections: Annotated[

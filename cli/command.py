@@ -1,7 +1,7 @@
 """Typer's commands, with a help page that names no Python types.
 
-Typer writes `<bool>` behind every flag and `<str>` behind every argument. Here the name, the metavar
-and the help of a parameter say what it takes.
+Typer writes `<bool>` behind every flag and `<str>` behind every argument. Here a
+parameter's name, metavar and help say what it takes.
 """
 
 from __future__ import annotations

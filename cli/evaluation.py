@@ -1,7 +1,7 @@
-"""The evaluation engine: one technique over many tasks at once, resumable task by task.
+"""The evaluation: one technique on many tasks at once, which can be resumed.
 
-It sits on top of the house because it runs graphs. A finished task is journaled at once; an
-unfinished one starts anew when the same plan is run again.
+A finished task is written to the journal at once. When the same plan runs again, finished tasks are
+read from the journal and unfinished ones start anew.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ LIMIT: Final = 100_000
 _JUDGED: Final = ("reflexion.trial", "exemplar.attempt")
 TRAINING: Final = 24
 HELD_OUT: Final = 96
-"""Held-out tasks that rules are tried on, at most, before an evaluation."""
+"""The most held-out tasks for the gate of rules that are learned before an evaluation."""
 T = TypeVar("T")
 
 Graph = CompiledStateGraph[Any, Context, Any, Any]
 
 
 class EvaluationListener(Protocol):
-    """Who follows an evaluation while it runs."""
+    """Receives the progress of an evaluation."""
 
     def begin(self, total: int, results: Sequence[TaskResult]) -> None:
-        """Hear how many tasks there are, and which were finished before."""
+        """Receive the number of tasks, and the results from an earlier run."""
 
     def attempt(self) -> None:
-        """Hear that an attempt was judged."""
+        """Receive that an attempt has its verdict."""
 
     def finish(self, result: TaskResult) -> None:
-        """Hear that a task is finished."""
+        """Receive the result of a task."""
 
     def expel_event(self, event: Mapping[str, Any]) -> None:
-        """Hear what learning rules from training tasks does, before the first task."""
+        """Receive an `expel.*` event while rules are learned, before the first task."""
 
 
 class ResultRow(Noun):
-    """One attempt, as the JSON lists it."""
+    """One attempt in the JSON report."""
 
     id: str
     task: str
@@ -78,18 +78,22 @@ class ResultRow(Noun):
 
 
 def technique(name: str) -> TechniqueName:
-    """Return a technique's name, or raise UnknownName."""
+    """Return a technique's name.
+
+    Raises:
+        UnknownName: there is no technique of that name.
+    """
     if name not in TECHNIQUES:
         raise UnknownName("technique", name, NAMES)
     return name
 
 
 def checked_plan(workspace: Workspace, **settings: Any) -> Plan:
-    """Return a plan whose numbers, tasks and model are checked before anything starts.
+    """Return a plan after checking its numbers, tasks and model.
 
     Raises:
-        BadInput: a sentence about the first setting that cannot be.
-        MissingPart: if the environment or the model lacks something.
+        BadInput: a setting is not valid.
+        MissingPart: the environment or the model needs something that is not installed.
     """
     if not 1 <= settings["limit"] <= LIMIT:
         raise OutOfBounds("The limit of tasks", settings["limit"], 1, LIMIT)
@@ -104,8 +108,8 @@ def tasks_of(plan: Plan, workspace: Workspace) -> list[Task]:
     """Return a plan's tasks, always in the same order.
 
     Raises:
-        UnknownName: if there is no such environment or split.
-        BadInput: if the split holds no task.
+        UnknownName: there is no such environment or split.
+        BadInput: the split has no tasks.
     """
     where = workspace.environment(plan.environment)
     if plan.split not in where.splits:
@@ -113,17 +117,17 @@ def tasks_of(plan: Plan, workspace: Workspace) -> list[Task]:
     tasks = list(where.tasks(plan.split, plan.limit, plan.seed))
     if not tasks:
         raise BadInput(
-            f"The split {plan.split!r} of {plan.environment!r} holds no tasks. Other splits: "
+            f"The split {plan.split!r} of {plan.environment!r} has no tasks. Other splits: "
             f"{', '.join(name for name in where.splits if name != plan.split)}."
         )
     return tasks
 
 
 def context_of(plan: Plan, workspace: Workspace) -> Context:
-    """Return the settings that a plan's runs have.
+    """Return the settings of a plan's runs.
 
-    Unless a tenant is named, it is a fresh one, or the one whose adapter acts, and nothing
-    is recorded: what is measured stays as it is.
+    A plan without a tenant gets a new one, or the owner of its adapter. Then nothing is recorded,
+    so that the measurement does not change what it measures.
     """
     spec = TECHNIQUES[technique(plan.technique)]
     return Context(
@@ -142,30 +146,30 @@ def context_of(plan: Plan, workspace: Workspace) -> Context:
 
 
 def _owner(plan: Plan, workspace: Workspace) -> str:
-    """Return the tenant whose adapter is evaluated, if it is one tenant's own.
+    """Return the tenant that owns the plan's adapter, or ''.
 
     Raises:
-        BadInput: rules are to be learned as well, which would be kept as that tenant's.
+        BadInput: the technique learns rules, which would be stored as that tenant's.
     """
     owner = workspace.adapters.owner(plan.adapter) if plan.adapter else ""
     if owner and TECHNIQUES[technique(plan.technique)].learns_rules:
         raise BadInput(
             f"Adapter {plan.adapter!r} belongs to {owner!r}, and the rules that "
-            f"{plan.technique!r} learns would be kept as its own. Name it: --tenant {owner}."
+            f"{plan.technique!r} learns would be stored as its own. Name it: --tenant {owner}."
         )
     return owner
 
 
 def expel_run_of(plan: Plan, workspace: Workspace) -> ExpelRun:
-    """Return how a plan's rules are learned; again under its name, nothing is repeated."""
+    """Return the run of expel that learns a plan's rules; its name is that of the plan's run."""
     where = workspace.environment(plan.environment).name
     return ExpelRun(where, plan.training, HELD_OUT, run_name(plan))
 
 
 def run_name(plan: Plan) -> str:
-    """Name a plan's runs: another journal's attempts and reflections are others, in one memory too.
+    """Return the name of a plan's runs, which tells its attempts and reflections from others.
 
-    A plan that is in no journal yet is named by what it says.
+    The journal gives a plan its name. A plan without a journal gets a digest of its content.
     """
     return plan.run or digest(plan.model_dump(exclude={"limit", "run"}))
 
@@ -178,19 +182,19 @@ async def evaluate(
     donors: Sequence[TaskResult] = (),
     experience: OpenExperience | None = None,
 ) -> list[TaskResult]:
-    """Run what a journal's plan still lacks and return every task's outcome, in order.
+    """Run the unfinished tasks of a journal's plan, and return all results in order.
 
     Args:
-        workspace: where it is done.
-        journal: what is to be done and what is done already.
-        watch: who follows.
-        gate: bounds how many tasks are under way at once, over all evaluations that share it.
-        donors: finished tasks whose reflections are lent out, for the control that borrows.
-        experience: where exemplars come from, and where a named tenant's attempts are recorded;
-            that of the workspace when None.
+        workspace: has the environments, models, store and memory.
+        journal: has the plan, and the results so far.
+        listener: receives the progress.
+        slots: bounds the number of parallel tasks of all evaluations that share it.
+        donors: results whose reflections are lent, for the control `others-reflections`.
+        experience: opens the memory of exemplars, in which a tenant's attempts are also recorded;
+            None for the workspace's.
 
     Raises:
-        ApprenticeError: the first one that a task meets; what was finished is kept.
+        ApprenticeError: the first error of a task; the journal keeps the finished tasks.
     """
     plan, context = journal.plan, context_of(journal.plan, workspace)
     name = run_name(plan)
@@ -206,7 +210,7 @@ async def evaluate(
             and store is not None
             and any(t.id not in journal.results for t in tasks)
         ):
-            # How often the test tasks are tried has nothing to do with what is learned before.
+            # The number of trials at test tasks does not change how rules are learned.
             expel_context = replace(context, max_trials=ATTEMPTS)
             expel_run = expel_run_of(plan, workspace)
             await run_expel(
@@ -216,7 +220,7 @@ async def evaluate(
         async def one(task: Task) -> None:
             async with slots:
                 if store:
-                    # An evaluation that was killed may have left a task half remembered.
+                    # An evaluation that was killed may have left reflections of an unfinished task.
                     await Reflections(store, context.tenant, task).forget(name, plan.trials)
                 reflector = reflector_of_others(task, donors) if spec.borrows else None
                 graph = (
@@ -254,7 +258,11 @@ def _lending_graph(
 
 
 async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run jobs side by side; the first error raised on purpose ends them all and is raised."""
+    """Run jobs in parallel and return their results in order.
+
+    Raises:
+        ApprenticeError: the first one of any job; the others are cancelled.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job) for job in jobs]
@@ -264,12 +272,12 @@ async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def rows(results: Sequence[TaskResult], workspace: Workspace) -> list[ResultRow]:
-    """Return a row an attempt."""
+    """Return one row for each attempt."""
     return [_row(attempt, workspace) for result in results for attempt in result.attempts]
 
 
 def steps(attempt: Trajectory, workspace: Workspace) -> int:
-    """Count the actions of an attempt; a turn without one counts as one."""
+    """Count the actions of an attempt; a turn without an action counts as one."""
     where = workspace.environment(attempt.task.environment)
     turns = [message for message in attempt.messages if message.type == "ai"]
     return sum(max(1, len(actions_of(where, turn))) for turn in turns)
@@ -294,9 +302,10 @@ def _row(attempt: Trajectory, workspace: Workspace) -> ResultRow:
 
 @asynccontextmanager
 async def _memory(plan: Plan, workspace: Workspace) -> AsyncIterator[BaseStore | None]:
-    """Open the store, if there is anything to keep: a named tenant, or rules to learn.
+    """Open the store that a plan needs, or yield None.
 
-    Rules that the plan gives are released in a store of their own.
+    A plan with a tenant, or one that learns rules, needs the workspace's store. A plan that has
+    rules gets a new store in which they are released.
     """
     if plan.rules:
         yield await _store_with_rules(plan, workspace)
@@ -309,7 +318,7 @@ async def _memory(plan: Plan, workspace: Workspace) -> AsyncIterator[BaseStore |
 
 
 async def _store_with_rules(plan: Plan, workspace: Workspace) -> BaseStore:
-    """Return a store in which a plan's rules are in force, and nothing else is kept."""
+    """Return a new store in which only a plan's rules are released."""
     store = InMemoryStore()
     tenant = context_of(plan, workspace).tenant
     where = workspace.environment(plan.environment).name

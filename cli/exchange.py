@@ -1,4 +1,4 @@
-"""`apprentice import` and `apprentice export`: attempts in and out of the experience memory."""
+"""`apprentice import` and `apprentice export`: attempts into and out of the memory."""
 
 from __future__ import annotations
 
@@ -33,38 +33,36 @@ from apprentice.workspace import Workspace
 
 LANGSMITH: Final = "langsmith:"
 JSONL: Final = ".jsonl"
-_SHOWN: Final = 20  # refused rows that are printed
+_SHOWN: Final = 20  # the most refused rows that are printed
 
 
 def import_attempts(
     ctx: typer.Context,
     source: Annotated[
         str,
-        typer.Argument(
-            help="A .jsonl file, a folder that save_to_disk wrote, or langsmith:PROJECT."
-        ),
+        typer.Argument(help="A .jsonl file, a folder of save_to_disk, or langsmith:PROJECT."),
     ],
     tenant: Tenant = "default",
     environment: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Where attempts were made whose rows do not say."),
+        typer.Option(metavar="NAME", help="The environment of rows that name none."),
     ] = "",
     feedback: Annotated[
-        str, typer.Option(metavar="KEY", help="For LangSmith: the feedback that is the verdict.")
+        str, typer.Option(metavar="KEY", help="For LangSmith: the feedback key of the verdict.")
     ] = "",
     limit: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="For LangSmith: how many runs, at most."),
+        typer.Option(metavar="N", min=1, help="For LangSmith: runs, at most."),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where the whole account goes, as JSON."),
+        typer.Option(metavar="FILE", help="Write the full report to this file, as JSON."),
     ] = None,
 ) -> None:
-    """Take attempts made elsewhere into the memory: chat messages and outcomes.
+    """Import attempts into the memory: chat messages and outcomes.
 
-    Doing it again changes nothing. What is refused is listed, with its line and the reason; if
-    that is everything, the command has failed.
+    A second import of the same rows changes nothing. Refused rows are listed with the line and the
+    reason. If no row can be imported, the command fails.
     """
     Context(tenant=tenant)
     console = Console()
@@ -82,11 +80,11 @@ def import_attempts(
     _print(console, account, tenant)
     if report:
         write_json(report, account.model_dump(mode="json"))
-        console.print(f"The whole account: {report}", soft_wrap=True)
+        console.print(f"The full report: {report}", soft_wrap=True)
     if account.rows and len(account.refused) == account.rows:
         raise BrokenData(
-            f"Nothing of {source} could be taken in. Mend the rows as the reasons above say, and "
-            "import it again."
+            f"No row of {source} could be imported. Correct the rows as the reasons above say, and "
+            "import again."
         )
 
 
@@ -98,21 +96,19 @@ def export_attempts(
     tenant: Tenant = "default",
     environment: Environment = "",
     kind: Annotated[
-        str, typer.Option(metavar="NAME", help="Only attempts at this kind of task.")
+        str, typer.Option(metavar="NAME", help="Only attempts at tasks of this kind.")
     ] = "",
     outcome: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="Only these: successes, failures, or any that have a verdict."
-        ),
+        typer.Option(metavar="NAME", help="Only successes, failures, or any (all with a verdict)."),
     ] = "",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Write over a .jsonl file that is there.")
+        bool, typer.Option("--replace", help="Overwrite an existing .jsonl file.")
     ] = False,
 ) -> None:
-    """Write what the memory keeps, for other programs and as a backup.
+    """Export the attempts of the memory, for other programs or as a backup.
 
-    What cannot be read is left out and named, and the command then ends with an error.
+    If an attempt cannot be read, the command leaves it out, names it and fails.
     """
     Context(tenant=tenant)
     _check_free(target, replace)
@@ -124,7 +120,7 @@ def export_attempts(
 
 
 def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | AsyncIterable[Item]:
-    """Return the rows of a source, by what its name says it is."""
+    """Return the rows of a file, a folder or a LangSmith project."""
     if source.startswith(LANGSMITH):
         return project(source.removeprefix(LANGSMITH), feedback, limit)
     if feedback or limit:
@@ -134,9 +130,13 @@ def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | As
 
 
 def _check_free(target: Path, replace: bool) -> None:
-    """Raise BadInput if something would be lost; a folder with something in it is never."""
+    """Check that a target can be written without losing data.
+
+    Raises:
+        BadInput: the file exists and may not be replaced, or the folder is not empty.
+    """
     if target.is_file() and not replace:
-        raise BadInput(f"{target} exists already. Name a new file, or write over it: --replace.")
+        raise BadInput(f"{target} exists already. Name a new file, or overwrite it with --replace.")
     if target.is_dir() and any(target.iterdir()):
         raise BadInput(f"{target} is not empty. Name a new folder.")
 
@@ -148,7 +148,7 @@ async def _import(
     environment: str,
     report_count: Callable[[int], None],
 ) -> Imported:
-    rows = await _with_first_row(items)  # no memory is made for a source that is not there
+    rows = await _with_first_row(items)  # a source that does not exist creates no memory
     try:
         return await transfer.import_attempts(
             await workspace.experience(tenant), rows, environment, report_count
@@ -160,7 +160,7 @@ async def _import(
 async def _with_first_row(
     items: Iterable[Item] | AsyncIterable[Item],
 ) -> Iterable[Item] | AsyncIterable[Item]:
-    """Read a source's first row, and return all of them."""
+    """Read the first row of a source, and return all rows."""
     if isinstance(items, AsyncIterable):
         rest = aiter(items)
         return _after(await anext(rest, None), rest)
@@ -204,10 +204,11 @@ def _write(target: Path, rows: list[dict[str, Any]]) -> int:
 
 
 def _print(console: Console, account: Imported, tenant: str) -> None:
-    """Print what became of the rows, and where they are."""
+    """Print the numbers of rows by result, and where the attempts are."""
     console.print(
-        f"{plural(account.rows, 'row')}: {account.new} new ({account.unjudged} of them without a verdict), "
-        f"{account.known} known ({account.judged} of them judged now), {len(account.refused)} refused."
+        f"{plural(account.rows, 'row')}: {account.new} new "
+        f"({account.unjudged} of them without a verdict), {account.known} known "
+        f"({account.judged} of them with a new verdict), {len(account.refused)} refused."
     )
     if account.environments:
         names = ", ".join(
@@ -219,8 +220,8 @@ def _print(console: Console, account: Imported, tenant: str) -> None:
         )
     if account.beside:
         names = ", ".join(account.beside)
-        console.print(f"Kept as metadata, without a meaning here: {escape(names)}.")
+        console.print(f"Columns without a meaning here, stored as metadata: {escape(names)}.")
     for where, reason in account.refused[:_SHOWN]:
         console.print(f"Refused, {where}: {escape(reason)}", soft_wrap=True)
     if len(account.refused) > _SHOWN:
-        console.print(f"And {len(account.refused) - _SHOWN} more; --report FILE lists all.")
+        console.print(f"And {len(account.refused) - _SHOWN} more; --report FILE lists them all.")

@@ -1,7 +1,7 @@
-"""Practice: training tasks attempted until enough are solved, and a memory of the solutions.
+"""A memory of solved training tasks, and the practice that fills it.
 
-The attempts are the evaluated model's own, by reflexion. A memory is made anew for every
-evaluation, in a folder that goes with it, so what it holds is known.
+In the practice the evaluated model attempts training tasks with reflexion until enough are solved.
+Each evaluation gets a new memory in a temporary folder, so its content is known.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from apprentice.workspace import Workspace
 
 SPLIT: Final = "train"
 TRIALS: Final = 3
-_PATIENCE: Final = 3  # training tasks attempted for every success that is wanted, at most
+_PATIENCE: Final = 3  # the most training tasks for each success that is requested
 
 
 def practice_plan(workspace: Workspace, plan: Plan) -> Plan:
-    """Return the evaluation in which a plan's model practises."""
+    """Return the practice of a plan's model: reflexion on training tasks."""
     return checked_plan(
         workspace,
         environment=plan.environment,
@@ -58,9 +58,9 @@ async def practise(
     listener: EvaluationListener,
     slots: asyncio.Semaphore,
 ) -> list[Trajectory]:
-    """Return up to `wanted` successes, in the order of their tasks; journaled under `path`.
+    """Return up to `count` successes in the order of their tasks; `path` is the journal.
 
-    There are fewer when the environment has no more tasks, or too many are not solved.
+    There are fewer if the environment has no more tasks, or if too few tasks are solved.
     """
     limit = count
     while True:
@@ -78,10 +78,10 @@ async def practise(
 async def memory_of(
     workspace: Workspace, plans: Sequence[Plan], successes: Sequence[Trajectory]
 ) -> AsyncIterator[OpenExperience]:
-    """Open a memory in which each plan's tenant has the first of the successes, and nothing else.
+    """Open a new memory in which each plan's tenant has the successes that the plan requests.
 
     Raises:
-        MissingPart: if what the memory needs is not installed.
+        MissingPart: a package of the memory is not installed.
     """
     with TemporaryDirectory(prefix="apprentice-") as folder:
         memories = workspace.experiences_in(Path(folder))
@@ -103,10 +103,10 @@ async def evaluate_with_exemplars(
     slots: asyncio.Semaphore,
     donors: Sequence[TaskResult] = (),
 ) -> list[TaskResult]:
-    """Evaluate a journal's plan, after practising for the memory that it needs, if any.
+    """Evaluate a journal's plan, with a practice first if the plan needs exemplars.
 
     Raises:
-        BadInput: if too few training tasks are solved.
+        BadInput: too few training tasks are solved.
     """
     plan = record.plan
     if TECHNIQUES[technique(plan.technique)].recall is None or plan.tenant:
@@ -118,8 +118,8 @@ async def evaluate_with_exemplars(
         successes = await practise(workspace, path, own, plan.exemplars, practice_listener, slots)
         if len(successes) < plan.exemplars:
             raise BadInput(
-                f"The model solved only {len(successes)} training tasks, so a memory cannot hold "
-                f"{plan.exemplars} successes. Ask for fewer with --successes."
+                f"The model solved only {len(successes)} training tasks, so the memory cannot have "
+                f"{plan.exemplars} exemplars. Request fewer with --exemplars."
             )
     async with memory_of(workspace, [plan], successes) as experience:
         return await evaluate(workspace, record, listener, slots, experience=experience)

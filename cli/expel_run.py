@@ -1,4 +1,4 @@
-"""Learning rules from the command line: runs the expel graph, resumable under its name."""
+"""Runs the expel graph for the command line. A run can be resumed by its name."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ from apprentice.workspace import Workspace
 
 @dataclass(frozen=True)
 class ExpelRun:
-    """What is to be learned.
+    """The settings of one run of expel.
 
     Attributes:
-        run: its name; the same name goes on where the run stopped.
-        held_out: held-out tasks that the candidate is tried on, at most.
-        review: whether a person is asked.
-        chunk: successes that the critic looks at together.
+        tasks: training tasks to attempt.
+        held_out: the most held-out tasks for the gate.
+        run: the run's name; an interrupted run continues under the same name.
+        review: whether a person decides on each change.
+        chunk: successes that the critic reads together.
     """
 
     environment: str
@@ -59,15 +60,15 @@ class ExpelRun:
 
 
 class Listener(Protocol):
-    """Who hears what a run does."""
+    """Receives the events of a run."""
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Hear one `expel.*` event."""
+        """Receive one `expel.*` event."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a person is asked before a run goes on: the changes, and what waits."""
+    """The question to a person before a run continues: changes and quarantined operations."""
 
     content: Mapping[str, Any]
 
@@ -83,18 +84,17 @@ async def run_expel(
     concurrency: int = expel.CONCURRENCY,
     record_to: OpenExperience | None = None,
 ) -> dict[str, Any] | Question:
-    """Run a study, or go on with it, and return how it ended; or what a person is asked.
+    """Start or continue a run; return its final state, or a question to a person.
 
     Args:
-        workspace: where it is learned.
-        study: what is to be learned.
-        context: the run's settings.
-        store: where rules are kept.
-        heard: who hears what happens.
-        reply: a person's answer to the question that the last call returned.
-        concurrency: tasks under way at once.
-        record_to: where training attempts are recorded; when none is given, the run alone keeps
-            them.
+        workspace: has the environment, the models and the data folder.
+        run_settings: what to learn from.
+        context: the settings of the graph.
+        store: stores the rules.
+        listener: receives the events.
+        reply: a person's answer to the question of the last call.
+        concurrency: parallel tasks.
+        record_to: opens the memory in which training attempts are recorded; None for no memory.
     """
     name = digest(context.tenant, run_settings.environment, run_settings.run)
     config = RunnableConfig(configurable={"thread_id": name}, max_concurrency=concurrency)
@@ -111,16 +111,16 @@ async def run_expel(
         final = await graph.aget_state(config)
     if final.interrupts:
         return Question(final.interrupts[0].value)
-    await asyncio.to_thread(shutil.rmtree, folder)  # of no use to a run that has ended
+    await asyncio.to_thread(shutil.rmtree, folder)  # a finished run needs no checkpoints
     return dict(final.values)
 
 
 @asynccontextmanager
 async def _checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
-    """Open a run's checkpoints, beside the store.
+    """Open the checkpoints of one run.
 
-    Each run has a file of its own: SQLite lets one connection write at a time, and a run that
-    waits for another's would give up.
+    Each run has a file of its own, because SQLite lets only one connection write at a time and a
+    run that waits for another would time out.
     """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with AsyncSqliteSaver.from_conn_string(str(folder / "run.sqlite")) as saver:
@@ -129,7 +129,7 @@ async def _checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
 
 
 class Stages:
-    """A line of a progress display for each stage of a run; it is a `Listener`."""
+    """Shows the stages of a run in a progress display, a line each. It is a `Listener`."""
 
     def __init__(self, progress: Progress, name: str, held_out: int) -> None:
         self._progress = progress
@@ -139,7 +139,7 @@ class Stages:
         self._counts: Counter[str] = Counter()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Show what an event tells."""
+        """Show an event."""
         counts = self._counts
         match event["type"]:
             case "expel.begun":
@@ -159,7 +159,9 @@ class Stages:
             case "expel.compared":
                 counts["now"] += event["incumbent"]
                 counts["then"] += event["candidate"]
-                status = f"[green]{counts['then']} solved[/], {counts['now']} with what runs now"
+                status = (
+                    f"[green]{counts['then']} solved[/], {counts['now']} with the released rules"
+                )
                 self._advance("held-out tasks", status)
 
     def _begin(self, stage: str, total: int) -> None:

@@ -1,7 +1,7 @@
-"""`apprentice learn`: the lessons, given side by side, and what is printed of them.
+"""`apprentice learn`: runs the four experiments of `cli/demo` and prints their figures.
 
-The first (`cli/learn.py`) is an agent that reflects, beside its controls; then come rules in two
-worlds (`cli/worlds.py`), examples (`cli/exemplars.py`) and fine-tunes (`cli/weights.py`).
+They are an agent that reflects and its controls (`reflexion.py`), rules in two worlds (`rules.py`),
+exemplars (`exemplars.py`) and fine-tunes (`weights.py`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def learn(
     tasks: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, help="Tasks of each size of room; a multiple of 6 is balanced."
+            metavar="N",
+            min=1,
+            help="Tasks for each size of room; a multiple of 6 balances the kinds.",
         ),
     ] = 24,
     trials: Trials = 4,
@@ -50,7 +52,7 @@ def learn(
         str,
         typer.Option(
             metavar="NAME",
-            help="Whose conventions hold: north, south, alfworld, or w and a seed.",
+            help="The world: north, south, alfworld, or w and a seed.",
         ),
     ] = "north",
     seed: Seed = 0,
@@ -62,7 +64,7 @@ def learn(
             metavar="N",
             min=0,
             max=10_000,
-            help="Solved tasks recorded as exemplars, at most; 0 leaves them out.",
+            help="Solved tasks to record as exemplars, at most; 0 for none.",
         ),
     ] = exemplars.LEVELS[-1],
     training: Training = evaluation.TRAINING,
@@ -72,22 +74,23 @@ def learn(
             metavar="N",
             min=0,
             max=100_000,
-            help="Steps of a local model's imitation of what was practised; 0 leaves fine-tunes "
-            "out, as --successes 0 does.",
+            help="Steps of supervised fine-tuning, for a local model; 0 or --exemplars 0 for no "
+            "fine-tunes.",
         ),
     ] = weights.STEPS,
     name: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="The folder under runs/; an interrupted run goes on under its name.",
+            help="The folder under runs/; it continues an interrupted run.",
         ),
     ] = "",
     concurrency: Concurrency = evaluation.CONCURRENCY,
 ) -> None:
-    """Watch an agent learn by reflecting, by rules, by example and by fine-tuning; get a report.
+    """Show an agent that learns from reflections, rules, exemplars and fine-tuning.
 
-    It acts in household tasks that it has never seen, beside controls that learn nothing.
+    It attempts household tasks that it has never seen. Controls attempt the same tasks without
+    learning. The result is a report.
     """
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
@@ -131,7 +134,7 @@ def learn(
 
 
 def _print(console: Console, demo: Demo, figures: report.Figures) -> None:
-    """Print the figures, a table a lesson."""
+    """Print the figures, a table for each experiment."""
     title = f"household/{demo.world}, small and medium, {demo.model}"
     console.print(terminal.by_trial(title, figures.summaries))
     for control, gap in figures.differences.items():
@@ -158,7 +161,7 @@ def _print(console: Console, demo: Demo, figures: report.Figures) -> None:
 
 
 class _Results(NamedTuple):
-    """What came of each lesson."""
+    """The results of each experiment."""
 
     first: reflexion.Results
     worlds: rules.Results
@@ -173,7 +176,7 @@ async def _run(
     progress: Progress,
     slots: asyncio.Semaphore,
 ) -> _Results:
-    """Give the lessons side by side: rules go on from the first, the last two share practice."""
+    """Run the experiments in parallel: two use the reflexion results, two share a practice."""
 
     async def rules_part() -> tuple[reflexion.Results, rules.Results]:
         first = await reflexion.run(demo, journals, progress, slots)

@@ -1,4 +1,4 @@
-"""What rules rest on: `apprentice rules history`, `evidence` and `withdraw`."""
+"""The evidence behind rules: `apprentice rules history`, `evidence` and `withdraw`."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def history(
     rule: Annotated[
         str,
         typer.Argument(
-            help="The rule's id, or how it begins; left out, the versions of the draft are listed."
+            help="The rule's id, or its beginning. Without it, the versions of the draft are listed."
         ),
     ] = "",
     environment: Where = HOME,
     tenant: Tenant = "default",
 ) -> None:
-    """Print what was done to one rule, by whom and on what evidence; or to the draft."""
+    """Print the changes of one rule, with authors and evidence; or those of the draft."""
 
     async def read(rules: TenantRules) -> None:
         await (_of_rule(rule, rules) if rule else _of_draft(rules))
@@ -42,7 +42,7 @@ def history(
 
 
 async def _of_rule(name: str, log_of: TenantRules) -> None:
-    """Print what was done to one rule."""
+    """Print the changes of one rule."""
     rule = await log_of.rule(name)
     batches = {batch.key: batch for batch in await log_of.log.batches()}
     console = Console()
@@ -75,12 +75,12 @@ def _time_of(batch: Batch) -> str:
 def evidence(
     ctx: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="The id of a rule, or of an attempt; or how it begins.")
+        str, typer.Argument(help="The id of a rule or of an attempt, or its beginning.")
     ],
     environment: Where = HOME,
     tenant: Tenant = "default",
 ) -> None:
-    """Print the attempts that a rule rests on; or an attempt, and the rules that rest on it."""
+    """Print the attempts behind a rule; or an attempt and the rules that cite it."""
 
     async def read(tenant_rules: TenantRules) -> None:
         rules = await tenant_rules.rules_with_id(name)
@@ -88,7 +88,7 @@ def evidence(
         if len(rules) + len(attempts_cited) != 1:
             many = f"{plural(len(rules), 'rule')} and {plural(len(attempts_cited), 'attempt')}"
             raise BadInput(
-                f"{many} have an id that begins with {name!r}, but it must be one. `apprentice "
+                f"{many} have an id that begins with {name!r}. It must be exactly one. `apprentice "
                 "rules show` lists the rules, and `apprentice rules evidence RULE` their attempts."
             )
         if rules:
@@ -100,24 +100,28 @@ def evidence(
 
 
 async def _cited_attempts(begins: str, rules: TenantRules) -> list[str]:
-    """Return the attempts that the log names, whose ids begin so."""
+    """Return the attempts in the log with this beginning of their id."""
     every = cited_trajectories(await rules.log.batches())
     return sorted(each for each in every if each.startswith(begins))
 
 
 async def _whole(begins: str, rules: TenantRules) -> str:
-    """Return the id that the log completes so, or what was given if that is all there is."""
+    """Return the full id for its beginning; an id that the log does not have stays as it is.
+
+    Raises:
+        BadInput: several attempts have this beginning.
+    """
     matches = await _cited_attempts(begins, rules)
     if len(matches) < 2 or begins in matches:
         return begins if begins in matches else (*matches, begins)[0]
     raise BadInput(
-        f"{len(matches)} attempts have an id that begins with {begins!r}, but it must be one: "
+        f"{len(matches)} attempts have an id that begins with {begins!r}. It must be exactly one: "
         f"{', '.join(matches[:5])}{', …' if matches[5:] else ''}. Nothing was withdrawn."
     )
 
 
 async def _behind(rule: Rule, rules: TenantRules) -> None:
-    """Print the attempts that a rule rests on."""
+    """Print the attempts behind a rule."""
     batches = await rules.log.batches()
     spoke = supporters(batches, await rules.log.load()).get(rule.id, [])
     ids = list(dict.fromkeys(each for batch in spoke for each in batch.evidence))
@@ -126,7 +130,7 @@ async def _behind(rule: Rule, rules: TenantRules) -> None:
     table.title_justify = "left"
     for each in ids:
         attempt = known_attempts.get(each)
-        cells = ("", "", "not kept, or no attempt")
+        cells = ("", "", "not stored, or not an attempt")
         if attempt:
             cells = (attempt.task.id, str(attempt.trial), terminal.outcome(attempt))
         table.add_row(each, *cells)
@@ -134,20 +138,20 @@ async def _behind(rule: Rule, rules: TenantRules) -> None:
 
 
 async def _upon(attempt: str, rules: TenantRules) -> None:
-    """Print an attempt, and the rules that rest on it."""
+    """Print an attempt and the rules that cite it."""
     console = Console()
     trajectory = (await _attempts([attempt], rules)).get(attempt)
     console.print(
-        terminal.transcript(trajectory) if trajectory else f"{attempt} is not kept any more."
+        terminal.transcript(trajectory) if trajectory else f"{attempt} is no longer stored."
     )
     dependents = dependents_of(await rules.log.batches(), [attempt])
-    for what, those in (("alone", dependents.alone), ("and others", dependents.partly)):
+    for what, those in (("only", dependents.alone), ("among others", dependents.partly)):
         for rule in those:
-            console.print(f"[bold]Rests on it {what}:[/] {rule.id[:8]}  {escape(rule.text)}")
+            console.print(f"[bold]Cites it ({what}):[/] {rule.id[:8]}  {escape(rule.text)}")
 
 
 async def _attempts(ids: list[str], rules: TenantRules) -> dict[str, Trajectory]:
-    """Look attempts up; the memory is only opened for what runs did not keep themselves."""
+    """Return attempts by id; the memory is opened only for attempts that no run has stored."""
     by_id = await attempts(rules.store, rules.tenant, rules.environment, ids)
     absent = [each for each in ids if each not in by_id]
     experience = await rules.experience() if absent else None
@@ -161,18 +165,18 @@ def withdraw(
     ctx: typer.Context,
     trajectories: Annotated[
         list[str],
-        typer.Argument(help="Ids, as `rules evidence` names them; how one begins is enough."),
+        typer.Argument(help="Ids, which `rules evidence` prints, or their beginnings."),
     ],
     reason: Annotated[
-        str, typer.Option(metavar="TEXT", help="Why; it is kept.")
+        str, typer.Option(metavar="TEXT", help="The reason, for the log.")
     ] = "Withdrawn by hand.",
     environment: Where = HOME,
     tenant: Tenant = "default",
 ) -> None:
-    """Withdraw attempts that are bad, private or poisoned, and what rests on them alone.
+    """Withdraw bad, private or poisoned attempts, and the rules that cite nothing else.
 
-    Nothing is done if one of them is unknown. What was interrupted, or was written meanwhile by a
-    run under way, is withdrawn by the same command again.
+    If one id is unknown, nothing changes. Run the command again after an interruption, or if a run
+    was writing at the same time.
     """
 
     async def write(rules: TenantRules) -> None:
@@ -202,10 +206,10 @@ def withdraw(
             "quarantined operation": withdrawal.stopped,
         }
         summary = ", ".join(plural(number, what) for what, number in came.items() if number)
-        console.print(f"Erased: {summary or 'nothing that was not erased before'}.")
+        console.print(f"Erased: {summary or 'nothing; it was erased before'}.")
         if withdrawal.release:
-            console.print(f"In force: {withdrawal.release[:8]}.")
+            console.print(f"Released: {withdrawal.release[:8]}.")
         if withdrawal.resting.reductions:
-            console.print("`apprentice rules learn --tasks 0` judges what is left.")
+            console.print("`apprentice rules learn --tasks 0` validates the remaining rules.")
 
     with_rules(ctx, environment, tenant, write)

@@ -1,4 +1,4 @@
-"""`apprentice rules`: learn, show, compare, curate and roll back; and what is in `provenance`."""
+"""`apprentice rules`: learn, show, diff, curate, rollback; the others are in `provenance`."""
 
 from __future__ import annotations
 
@@ -41,20 +41,18 @@ from apprentice.state.rulebook import Difference, Rule, Rulebook, diff, parse_op
 from apprentice.workspace import Workspace
 
 STRENGTH: Final = (
-    "Strength: a new rule has 2, whatever confirms or rewords it adds 1, whatever speaks against "
-    "it takes 1, and at 0 it is retired."
+    "Strength: a new rule has 2. AGREE and EDIT add 1, REMOVE subtracts 1, and at 0 the rule is "
+    "retired."
 )
-RECORD: Final = "Record: attempts that succeeded, of those that were shown the rule."
+RECORD: Final = "Record: successes among the attempts that had the rule in view."
 EVIDENCE: Final = (
-    "Evidence of 40 to 1: rules that bring nothing would look as good in at most 1 of 40 trials."
+    "Evidence of 40 to 1: rules without effect would look as good in at most 1 of 40 trials."
 )
 
 app = App(
-    help="Learn rules from experience, and look after them.\n\n"
-    "`learn` attempts tasks, drafts rules and releases those that help; `curate` changes the draft "
-    "by hand, and `learn --tasks 0` tries it as it is, with `--review` after asking you about each "
-    "change. `diff` compares, `rollback` goes back, `evidence` leads from a rule to the attempts "
-    "that it rests on. Agents see the release in force and nothing else.",
+    help="Learn rules from experience, and manage them.\n\n"
+    "`learn` attempts tasks, drafts rules and releases those that help. `curate` changes the draft "
+    "by hand, and `learn --tasks 0` then validates it. Agents see only the released rules.",
 )
 
 
@@ -64,42 +62,42 @@ def learn_rules(
     environment: Where = HOME,
     tenant: Tenant = "default",
     tasks: Annotated[
-        int, typer.Option(metavar="N", help="Training tasks; 0 judges the draft as it is.")
+        int, typer.Option(metavar="N", help="Training tasks; 0 validates the draft as it is.")
     ] = TASKS,
     held_out: Annotated[
         int,
-        typer.Option(metavar="N", help="Held-out tasks that the candidate is tried on, at most."),
+        typer.Option(metavar="N", help="Held-out tasks for the gate, at most."),
     ] = HELD_OUT,
     model: Model = "",
     chunk: Annotated[
-        int, typer.Option(metavar="N", help="Successes that the critic looks at together.")
+        int, typer.Option(metavar="N", help="Successes that the critic reads together.")
     ] = CHUNK,
     review: Annotated[
-        bool, typer.Option("--review", help="Decide on each change yourself; needs a terminal.")
+        bool, typer.Option("--review", help="Decide on each change yourself, at a terminal.")
     ] = False,
     run: Annotated[
         str,
-        typer.Option(metavar="NAME", help="The run's name; an interrupted run goes on under it."),
+        typer.Option(metavar="NAME", help="The run's name; it continues an interrupted run."),
     ] = "",
     concurrency: Concurrency = CONCURRENCY,
     record: Annotated[
         bool,
         typer.Option(
             "--record/--no-record",
-            help="Keep the attempts in the memory, for the other techniques too.",
+            help="Record the attempts in the memory, for other techniques.",
         ),
     ] = True,
 ) -> None:
-    """Gather attempts, curate rules from them, and release those that help.
+    """Attempt tasks, draft rules from the attempts, and release those that help.
 
-    Without `--review` nobody is asked: what is clean is tried and released, and what the screening
-    stops waits for a person, in no prompt until then.
+    Without `--review` the command asks nothing. Rules that pass the screening are validated and
+    released. The others wait for a person, and no prompt has them.
     """
     if review and not terminal.at_terminal():
         raise BadInput(
-            "--review asks about each change on a terminal, and there is none. Leave it out, and "
-            "what is clean is tried and released; `apprentice rules show` lists what waits. Or "
-            "review in LangGraph Studio (`make serve`), in the graph `expel`."
+            "--review needs a terminal, and there is none. Without it, rules that pass the screening "
+            "are validated and released, and `apprentice rules show` lists the others. You can "
+            "also review in LangGraph Studio (`make serve`), in the graph `expel`."
         )
     workspace = current_workspace(ctx)
     model_name = workspace.check_model(model)
@@ -112,12 +110,12 @@ def learn_rules(
     try:
         outcome = _run_to_end(workspace, expel_run, context, console, concurrency)
     except Stop as error:
-        again = f"`apprentice rules learn --run {name}`, with the same options, goes on."
+        again = f"`apprentice rules learn --run {name}`, with the same options, continues."
         raise exit_with(error, again) from error
     counts = outcome["operations"]
     console.print(
         f"{plural(counts.applied, 'operation')} applied, {counts.rejected} rejected, "
-        f"{counts.quarantined} waiting for a person."
+        f"{counts.quarantined} waiting for review."
     )
     console.print(f"[bold]{outcome['outcome'].capitalize()}.[/] {escape(outcome['reason'])}")
     if outcome["validation"]:
@@ -127,7 +125,7 @@ def learn_rules(
 def _run_to_end(
     workspace: Workspace, expel_run: ExpelRun, context: Context, console: Console, concurrency: int
 ) -> dict[str, Any]:
-    """Run a study to its end, and ask the person at the terminal whenever it waits for one."""
+    """Run expel to its end; ask the person at the terminal when it has a question."""
     reply: object = None
     with terminal.live_progress(console) as progress:
         stages = Stages(progress, "rules", expel_run.held_out)
@@ -169,15 +167,15 @@ async def _run_once(
 
 
 async def _open_memory(workspace: Workspace, tenant: str) -> None:
-    """Open the memory before anything starts, so that it is told at once if another has it."""
+    """Open the memory first, so that a locked memory is an error before any attempt."""
     try:
         await workspace.experience(tenant)
     except MissingPart as error:
-        raise MissingPart(f"{error} Or learn without it: --no-record.") from error
+        raise MissingPart(f"{error} Or learn without the memory: --no-record.") from error
 
 
 def ask_person(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
-    """Ask on the terminal about every change, and everything that waits."""
+    """Ask on the terminal about each change and each quarantined operation."""
     if question["problem"]:
         console.print(escape(question["problem"]), style="red")
     changes: dict[str, Any] = {}
@@ -200,7 +198,7 @@ def ask_person(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
 
 
 def _word(console: Console, rest: str) -> tuple[Any, str]:
-    """Ask for one word; 'all' holds for what follows too."""
+    """Ask for a decision; with 'all' it also answers the later questions."""
     if rest:
         return rest, rest
     words = ["approve", "reject", "edit", "approve all", "reject all"]
@@ -213,7 +211,7 @@ def _word(console: Console, rest: str) -> tuple[Any, str]:
 
 @app.command()
 def show(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "default") -> None:
-    """Print the released rules with their record, the draft, and what waits for a person."""
+    """Print the released rules with their record, the draft, and operations that wait."""
 
     async def read(rules: TenantRules) -> None:
         console = Console()
@@ -250,7 +248,7 @@ def show(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "defaul
 
 
 def _table(title: str, *more: str) -> Table:
-    """Begin a table of rules."""
+    """Return an empty table of rules."""
     table = Table(title=title, title_justify="left")
     table.add_column("", justify="right")
     table.add_column("rule")
@@ -267,15 +265,15 @@ def _cells(number: int, rule: Rule) -> tuple[str, ...]:
 @app.command("diff")
 def compare(
     ctx: typer.Context,
-    before: Annotated[str, typer.Argument(help=f"{SETS} Those in force when left out.")] = CURRENT,
-    after: Annotated[str, typer.Argument(help="Likewise; the draft when left out.")] = DRAFT,
+    before: Annotated[str, typer.Argument(help=f"{SETS} Default: the released rules.")] = CURRENT,
+    after: Annotated[str, typer.Argument(help="The same names. Default: the draft.")] = DRAFT,
     environment: Where = HOME,
     tenant: Tenant = "default",
 ) -> None:
-    """Print how two sets of rules differ: what runs now and the draft, or any two.
+    """Print how two sets of rules differ, such as the released rules and the draft.
 
-    `apprentice rules show` lists the releases, and `apprentice rules history` the versions of the
-    draft.
+    `apprentice rules show` lists the releases. `apprentice rules history` lists the versions of
+    the draft.
     """
 
     async def read(rules: TenantRules) -> None:
@@ -285,7 +283,7 @@ def compare(
         for each in differences:
             console.print(_difference(each))
         if not differences:
-            console.print("They are the same.")
+            console.print("The rules are the same.")
 
     with_rules(ctx, environment, tenant, read)
 
@@ -297,19 +295,19 @@ def curate(
         list[str],
         typer.Argument(
             help="Such as 'ADD: Mugs are in cabinets.', 'AGREE 2', 'REMOVE 3' or "
-            "'EDIT 1: Look twice.'; the numbers are those of the draft."
+            "'EDIT 1: Look twice.'. The numbers are those of the draft."
         ),
     ],
     environment: Where = HOME,
     tenant: Tenant = "default",
 ) -> None:
-    """Change the draft by hand; `apprentice rules learn --tasks 0` judges and releases it.
+    """Change the draft by hand. `apprentice rules learn --tasks 0` validates and releases it.
 
-    AGREE and EDIT add 1 to a rule's strength and REMOVE takes 1; at 0 the rule is out. A new rule
-    has 2.
+    A new rule has strength 2. AGREE and EDIT add 1, REMOVE subtracts 1, and at 0 the rule is
+    retired.
 
-    All of it is done or, if anything is refused, nothing, so that the numbers stay as they were
-    shown and the command can be mended and repeated.
+    If one operation is refused, none is applied. The numbers of the rules then stay the same, and
+    you can correct the command and repeat it.
     """
 
     async def write(rules: TenantRules) -> None:
@@ -319,7 +317,7 @@ def curate(
         trial = draft.apply(requested, author="person")
         if rejections := [*(no for each in parses for no in each.rejections), *trial.rejections]:
             sentences = " ".join(f"{each.written!r}: {each.reason}" for each in rejections)
-            raise BadInput(f"Nothing was done, because not all of it can be. {sentences}")
+            raise BadInput(f"No operation was applied, because some are refused. {sentences}")
         change = await rules.log.record(
             requested, run=str(uuid4()), author="person", reason="By hand.", seen=draft
         )
@@ -333,18 +331,18 @@ def curate(
 @app.command("rollback")
 def roll_back(
     ctx: typer.Context,
-    release: Annotated[str, typer.Argument(help="A release, or none for no rules at all.")],
+    release: Annotated[str, typer.Argument(help="A release, or none for no rules.")],
     environment: Where = HOME,
     tenant: Tenant = "default",
 ) -> None:
-    """Put an earlier release in force again, its adapter too, and make its rules the draft."""
+    """Return to an earlier release, with its adapter, and make its rules the draft."""
 
     workspace = current_workspace(ctx)
 
     async def write(tenant_rules: TenantRules) -> None:
         earlier = await tenant_rules.releases.chosen(release)
         if earlier is None and release != NONE:
-            raise BadInput("Nothing is released here. `rollback none` takes out whatever acts.")
+            raise BadInput("Nothing is released here. `apprentice rules show` lists the releases.")
         if earlier and earlier.adapter:
             await asyncio.to_thread(workspace.adapters.check_usable, earlier.adapter, tenant)
         rules = earlier.rules if earlier else ()
@@ -352,7 +350,7 @@ def roll_back(
         reason = f"Rolled back to {name[:8] or NONE}."
         await tenant_rules.log.restore(Rulebook(rules=rules), run=run, reason=reason)
         await tenant_rules.releases.promote(name, run=run, author="person", reason=reason)
-        Console().print(f"In force: {name[:8] or NONE}, {plural(len(rules), 'rule')}.")
+        Console().print(f"Released: {name[:8] or NONE}, {plural(len(rules), 'rule')}.")
 
     with_rules(ctx, environment, tenant, write)
 

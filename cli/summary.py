@@ -1,4 +1,4 @@
-"""What an evaluation amounts to: success by trial and by family, differences, and the cost."""
+"""The figures of evaluations: success by trial and by family, differences, and the cost."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Summary(BaseModel):
     """The figures of one evaluation.
 
     Attributes:
-        by_trial: share of tasks solved within 1, 2, … trials.
-        by_family: the same within all trials, for each kind of task.
-        calls: model calls of the attempts; tokens and seconds are theirs too.
-        reflection_usage: what writing the reflections took; stored as `reflecting`.
+        by_trial: the share of tasks solved within 1, 2, … trials.
+        by_family: the share solved within all trials, by kind of task.
+        calls: model calls of the attempts; `tokens` and `seconds` are also the attempts'.
+        reflection_usage: the cost of writing reflections. Stored as `reflecting`.
     """
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -37,12 +37,12 @@ class Summary(BaseModel):
 
 
 class Curve(NamedTuple):
-    """Success on unseen tasks by how many solved ones are in memory.
+    """Success on unseen tasks, by the number of solved tasks in memory.
 
     Attributes:
-        levels: recorded successes, from 0.
-        rates: technique -> share solved at each level.
-        differences: control -> how far recall is above it, at the last level.
+        levels: the numbers of recorded successes, from 0.
+        rates: technique -> the share solved at each level.
+        differences: control -> recall by similarity minus the control, at the last level.
     """
 
     levels: list[int]
@@ -54,9 +54,9 @@ class Arm(NamedTuple):
     """First attempts at unseen tasks with one set of weights.
 
     Attributes:
-        share: of the tasks, solved.
-        above: how far that is above the plain model; None for the plain model itself.
-        tuned: what the fine-tune took; None where there was none.
+        share: the share of tasks solved.
+        above: the difference to the plain model; None for the plain model itself.
+        fine_tune: the adapter and its cost; None for the plain model.
     """
 
     share: Rate
@@ -68,9 +68,9 @@ class RulesArm(NamedTuple):
     """First attempts at unseen tasks with one kind of rules in view.
 
     Attributes:
-        rates: world -> share solved; a world that has no such rules is left out.
-        share: of all their tasks, solved; None where no world has such rules.
-        above: how far that is above no rules, on the same tasks; None for no rules themselves.
+        rates: world -> the share solved; worlds without such rules are absent.
+        share: the share solved in all these worlds; None if no world has such rules.
+        above: the difference to no rules on the same tasks; None for the arm without rules.
     """
 
     rates: dict[str, Rate]
@@ -82,9 +82,9 @@ class Worlds(NamedTuple):
     """Rules in two worlds of opposite conventions.
 
     Attributes:
-        learned: world -> the rules that were learned and released there.
-        kinds: kind of rules in view -> how first attempts went.
-        differences: other kind -> how far learned rules are above it.
+        released_rules: world -> the rules that were learned and released there.
+        kinds: kind of rules in view -> the success of first attempts.
+        differences: other kind -> learned rules minus that kind.
     """
 
     released_rules: dict[str, tuple[str, ...]]
@@ -93,7 +93,7 @@ class Worlds(NamedTuple):
 
 
 def summarise(results: Sequence[TaskResult], trials: int) -> Summary:
-    """Sum up an evaluation of up to `trials` attempts a task."""
+    """Return the figures of an evaluation with up to `trials` attempts at each task."""
     usages = [attempt.usage for result in results for attempt in result.attempts]
     families = sorted({result.task.kind for result in results})
     return Summary(
@@ -112,21 +112,27 @@ def summarise(results: Sequence[TaskResult], trials: int) -> Summary:
 
 
 def compare(ours: Sequence[TaskResult], theirs: Sequence[TaskResult], trial: int) -> Difference:
-    """Return how far one evaluation is above another after a trial, on the same tasks."""
+    """Return the difference of two evaluations after a trial, on the same tasks.
+
+    Raises:
+        BadInput: the tasks differ.
+    """
     mine, other = (
         {(result.task.environment, result.task.id): is_solved(result, trial) for result in side}
         for side in (ours, theirs)
     )
     if mine.keys() != other.keys():
-        raise BadInput("Two evaluations can only be compared on the same tasks.")
+        raise BadInput(
+            "The two evaluations have different tasks. Compare evaluations of the same tasks."
+        )
     return difference(list(mine.values()), [other[key] for key in mine])
 
 
 def is_solved(result: TaskResult, trial: int) -> bool:
-    """Say whether a task was solved within some trials."""
+    """Return whether a task was solved within a number of trials."""
     return result.solved_at is not None and result.solved_at <= trial
 
 
 def within(results: Sequence[TaskResult], trial: int) -> Rate:
-    """Return the share of tasks solved within some trials."""
+    """Return the share of tasks solved within a number of trials."""
     return rate(sum(is_solved(result, trial) for result in results), len(results))

@@ -1,4 +1,4 @@
-"""One tenant's rules of one environment, opened for the commands of `apprentice rules`."""
+"""A tenant's rules in one environment, for the commands of `apprentice rules`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from apprentice.workspace import Workspace
 
 T = TypeVar("T")
 DRAFT: Final = "draft"
-SETS: Final = "draft, current, none, a release, or a version of the draft; how one begins will do."
+SETS: Final = "draft, current, none, a release or a version of the draft (or its beginning)."
 
-Where = Annotated[str, typer.Option(metavar="NAME", help="The environment that the rules are for.")]
+Where = Annotated[str, typer.Option(metavar="NAME", help="The environment of the rules.")]
 
 
 @dataclass(frozen=True)
 class TenantRules:
-    """One tenant's rules of one environment, opened."""
+    """A tenant's rules in one environment: draft, releases, quarantine and showings."""
 
     workspace: Workspace
     store: BaseStore
@@ -48,7 +48,7 @@ class TenantRules:
         """Return the rules of the draft, of a release, or of a version of the draft.
 
         Raises:
-            BadInput: there is none of that name, or several.
+            BadInput: no set of rules has that name, or several have.
         """
         if name == DRAFT:
             return (await self.log.load()).rules
@@ -63,17 +63,21 @@ class TenantRules:
                 return matches[0]
             raise BadInput(
                 f"{len(matches) or 'No'} versions of the draft begin with {name[:80]!r}, and no "
-                "release is named so. `apprentice rules show` lists the releases, `apprentice "
-                f"rules history` the versions. Or name: {SETS}"
+                "release has that name. `apprentice rules show` lists the releases, `apprentice "
+                f"rules history` the versions. Valid names: {SETS}"
             ) from error
         return release.rules if release else ()
 
     async def versions(self) -> list[tuple[Batch, Rulebook]]:
-        """Return every change of the draft, the oldest first, with what it led to."""
+        """Return every change of the draft with the rulebook after it, the oldest first."""
         return list(replay(await self.log.batches()))
 
     async def rule(self, begins: str) -> Rule:
-        """Return the one rule, in force or retired, whose id begins so."""
+        """Return the only rule, active or retired, with this beginning of its id.
+
+        Raises:
+            BadInput: no rule has it, or several have.
+        """
         matches = await self.rules_with_id(begins)
         if len(matches) != 1:
             raise BadInput(
@@ -83,15 +87,15 @@ class TenantRules:
         return matches[0]
 
     async def rules_with_id(self, begins: str) -> list[Rule]:
-        """Return the rules, in force or retired, whose id begins so."""
+        """Return the rules, active or retired, with this beginning of their id."""
         draft = await self.log.load()
         return [each for each in (*draft.rules, *draft.retired) if each.id.startswith(begins)]
 
     async def experience(self) -> Experience | None:
-        """Open the memory of attempts; None where there is none, or its packages are missing.
+        """Open the memory of attempts; None if there is none or its packages are missing.
 
         Raises:
-            MissingPart: if another process has it open.
+            MissingPart: another process has it open.
         """
         there = installed() and self.workspace.experiences.begun()
         return await self.workspace.experience(self.tenant) if there else None
@@ -103,7 +107,7 @@ def with_rules(
     tenant_name: str,
     job: Callable[[TenantRules], Awaitable[T]],
 ) -> T:
-    """Open a book, and do a job with it."""
+    """Open a tenant's rules and run a job with them."""
     workspace = current_workspace(ctx)
     name = workspace.environment(environment).name
     tenant = Context(tenant=tenant_name).tenant
@@ -134,7 +138,7 @@ async def _open(workspace: Workspace, tenant: str, name: str) -> AsyncIterator[T
 
 
 def render_change(kind: str, before: str | None, after: str | None) -> Text:
-    """Render a change of a rule as a diff does."""
+    """Return a change of a rule as the lines of a diff."""
     if before == after:
         return Text(f"  {kind:<12} {after}")
     page = Text()

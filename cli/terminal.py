@@ -1,4 +1,4 @@
-"""What the command line prints: progress, tables and transcripts, with Rich."""
+"""What the commands print on the terminal: progress, tables and transcripts, with Rich."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ _EXPEL_STAGES: Final = {
     "expel.compared": "held-out tasks",
 }
 
-_WIDE: Final = 78  # columns that any terminal has
+_WIDE: Final = 78  # columns that every terminal has
 NOT_RELEASED: Final = "none released"
-"""In place of a figure, where no learned rule passed the gate."""
+"""Replaces a figure if no learned rule passed the gate."""
 
 
 def at_terminal() -> bool:
-    """Tell whether a person can be asked."""
+    """Return whether a person can answer questions."""
     return sys.stdin.isatty()
 
 
 class Bar:
-    """One evaluation's line in a progress display; it is a `Watch`."""
+    """The line of an evaluation in a progress display. It is an `EvaluationListener`."""
 
     def __init__(self, progress: Progress, name: str, *, visible: bool = True) -> None:
         self._progress = progress
@@ -55,7 +55,7 @@ class Bar:
         self._expel_counts: Counter[str] = Counter()
 
     def begin(self, total: int, results: Sequence[TaskResult]) -> None:
-        """Show what there is to do, and what was done before."""
+        """Show the number of tasks, and the results from an earlier run."""
         self._solved_count = sum(result.solved_at is not None for result in results)
         self._attempts = sum(len(result.attempts) for result in results)
         self._progress.update(self._line, total=total, completed=len(results))
@@ -73,7 +73,7 @@ class Bar:
         self._show()
 
     def expel_event(self, event: Mapping[str, Any]) -> None:
-        """Tell how far the learning of rules is."""
+        """Show the progress of learning rules."""
         if stage := _EXPEL_STAGES.get(event["type"]):
             self._expel_counts[stage] += 1
             status = ", ".join(f"{count} {what}" for what, count in self._expel_counts.items())
@@ -85,20 +85,20 @@ class Bar:
 
 
 class Steps:
-    """A fine-tune's line in a progress display."""
+    """The line of a fine-tune in a progress display."""
 
     def __init__(self, progress: Progress, name: str) -> None:
         self._progress = progress
         self._line: TaskID = progress.add_task(name, total=None, status="")
 
     def step(self, steps_done: int, total: int) -> None:
-        """Show how many of its steps are done."""
+        """Show the number of finished steps."""
         self._progress.update(self._line, completed=steps_done, total=total)
 
 
 @contextmanager
 def live_progress(console: Console) -> Iterator[Progress]:
-    """Show live progress while evaluations run; off a terminal, only how it ended."""
+    """Show live progress within the block; without a terminal, only its end."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=16),
@@ -124,7 +124,7 @@ def points(gap: Difference) -> str:
 
 
 def by_trial(title: str, summaries: Mapping[str, Summary]) -> Table:
-    """Tabulate the share of tasks solved within each number of trials, a row a technique."""
+    """Return a table of the share of tasks solved within each number of trials, by technique."""
     table = _figures(title, "solved so far, 95 % intervals")
     table.add_column("technique", no_wrap=True)
     shown = max(len(summary.by_trial) for summary in summaries.values())
@@ -136,7 +136,7 @@ def by_trial(title: str, summaries: Mapping[str, Summary]) -> Table:
 
 
 def by_level(title: str, curve: Curve) -> Table:
-    """Tabulate the share of tasks solved at each number of recorded successes."""
+    """Return a table of the share of tasks solved at each number of recorded successes."""
     table = _figures(title, "one attempt, 95 % intervals")
     table.add_column("in view", no_wrap=True)
     for level in curve.levels:
@@ -147,7 +147,7 @@ def by_level(title: str, curve: Curve) -> Table:
 
 
 def by_rules(title: str, worlds: Worlds) -> Table:
-    """Tabulate the share of tasks solved with each kind of rules in view, a column a world."""
+    """Return a table of the share of tasks solved with each kind of rules, by world."""
     table = _figures(title, "small rooms, 95 % intervals")
     table.add_column("rules in view", no_wrap=True)
     for column in (*worlds.released_rules, "both", "above none"):
@@ -164,7 +164,7 @@ def by_rules(title: str, worlds: Worlds) -> Table:
 
 
 def _figures(title: str, caption: str) -> Table:
-    """Begin a table that is no narrower than its title."""
+    """Return an empty table that is at least as wide as its title."""
     return Table(
         title=title,
         title_justify="left",
@@ -175,12 +175,12 @@ def _figures(title: str, caption: str) -> Table:
 
 
 def _stack(text: str) -> str:
-    """Put an interval, and a p, beneath its figure, so that a table stays narrow."""
+    """Put the interval and the p value below the figure, so that the table stays narrow."""
     return text.replace(" (", "\n(").replace("), p", ")\np")
 
 
 def by_weights(title: str, arms: Mapping[str, Arm]) -> Table:
-    """Tabulate the share of tasks solved with each set of weights, and what that took."""
+    """Return a table of the share of tasks solved with each set of weights, and its cost."""
     table = _figures(title, "one attempt, 95 % intervals")
     table.add_column("weights", no_wrap=True)
     for column in ("solved", "above the plain model", "steps", "seconds", "peak MB"):
@@ -197,7 +197,7 @@ def by_weights(title: str, arms: Mapping[str, Arm]) -> Table:
 
 
 def by_family(summary: Summary) -> Table:
-    """Tabulate success by kind of task."""
+    """Return a table of success by kind of task."""
     table = Table(title="By family, all trials", title_justify="left")
     table.add_column("family")
     table.add_column("tasks", justify="right")
@@ -208,7 +208,7 @@ def by_family(summary: Summary) -> Table:
 
 
 def cost(summary: Summary) -> str:
-    """Render what an evaluation took: its attempts, and beside them the reflections."""
+    """Return the cost of an evaluation: that of attempts, then that of reflections."""
     text = (
         f"{plural(summary.tasks, 'task')}, {plural(summary.attempts, 'attempt')}: "
         f"{plural(summary.calls, 'model call')}, {plural(summary.tokens, 'token')}, "
@@ -218,14 +218,14 @@ def cost(summary: Summary) -> str:
     if not extra.calls:
         return text
     return (
-        f"{text} Reflecting, beside that: {plural(extra.calls, 'call')}, "
+        f"{text} Writing reflections took another {plural(extra.calls, 'call')}, "
         f"{plural(extra.tokens, 'token')}, "
         f"{extra.seconds:,.1f} s."
     )
 
 
 def attempts(results: Sequence[TaskResult], workspace: Workspace) -> Table:
-    """List every attempt of an evaluation."""
+    """Return a table of all attempts of an evaluation."""
     table = Table("id", "task", "family", "trial", "ended", "steps")
     for result in results:
         for each in result.attempts:
@@ -237,7 +237,7 @@ def attempts(results: Sequence[TaskResult], workspace: Workspace) -> Table:
 
 
 def outcome(attempt: Trajectory) -> str:
-    """Name how an attempt ended."""
+    """Return the outcome of an attempt in one word."""
     if attempt.verdict.interrupted:
         return "interrupted"
     names = {True: "solved", False: "failed", None: "unknown"}

@@ -1,1 +1,1 @@
-"""What `apprentice learn` shows: four experiments in the household, and the report on them."""
+"""The four experiments of `apprentice learn`, and its report."""

@@ -1,7 +1,7 @@
-"""The second lesson: unseen tasks, with more and more solved ones in memory.
+"""The third experiment: unseen tasks, with more and more solved tasks in memory.
 
-Small rooms, one attempt a task, temperature 0. What is recalled by likeness stands beside what is
-recalled at random, and both beside the first attempt of the control that learns nothing.
+It has small rooms, one attempt at each task, and temperature 0. It compares recall by similarity,
+random recall, and the first attempt of the control without exemplars.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Results = Mapping[TechniqueName, Mapping[int, Sequence[TaskResult]]]
 
 
 def levels(most: int) -> list[int]:
-    """Return the numbers of recorded successes that are tried, up to the most."""
+    """Return the numbers of recorded successes to try, up to `most`."""
     return [*(level for level in LEVELS if level < most), *([most] if most else [])]
 
 
 @contextmanager
 def open_journals(demo: Demo) -> Iterator[Journals]:
-    """Open the journals of every level, finished or not."""
+    """Open the journals of all levels."""
     with ExitStack() as stack:
         yield {
             (technique, level): stack.enter_context(
@@ -56,10 +56,10 @@ def open_journals(demo: Demo) -> Iterator[Journals]:
 
 
 async def practice(demo: Demo, progress: Progress, slots: asyncio.Semaphore) -> list[Trajectory]:
-    """Return the successes that a lesson shows, and learns from; none when it is to have none.
+    """Return the successes of the practice, for exemplars and fine-tunes.
 
     Raises:
-        ApprenticeError: the first one that a task meets; what was finished is kept.
+        ApprenticeError: the first error of a task; the journals keep the finished tasks.
     """
     if not demo.exemplars:
         return []
@@ -75,10 +75,10 @@ async def run(
     progress: Progress,
     slots: asyncio.Semaphore,
 ) -> Results:
-    """Try the test tasks at every level that the practice reached.
+    """Attempt the test tasks at every level for which there are enough successes.
 
     Raises:
-        ApprenticeError: the first one that a task meets; what was finished is kept.
+        ApprenticeError: the first error of a task; the journals keep the finished tasks.
     """
     if not journals:
         return {SHOWN: {}, RANDOM: {}}
@@ -98,7 +98,7 @@ async def run(
 
 
 def curve(results: Results, nothing: Sequence[TaskResult]) -> Curve | None:
-    """Sum the lesson up, beside first attempts at the same tasks; None when nothing was shown."""
+    """Return the figures of the experiment; None if no exemplars were shown."""
     shown, random = results[SHOWN], results[RANDOM]
     if not shown:
         return None

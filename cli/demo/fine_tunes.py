@@ -1,8 +1,7 @@
-"""The third lesson: what was practised moves into the weights, by each method, beside a control.
+"""Fine-tunes on the attempts of a practice: a recipe for each method, and their controls.
 
-A way is a fine-tune on the attempts of a practice: datasets and jobs as the training graph has
-them, each job a process of its own. All of it lies in one folder, the adapters too, so what was
-made before is found again and nothing is done twice.
+Datasets and jobs are those of the training graph, and each job is a process of its own. Datasets,
+jobs and adapters are in one folder, so a repeated run finds them and trains nothing twice.
 """
 
 from __future__ import annotations
@@ -28,23 +27,23 @@ from apprentice.training.settings import read_settings
 from apprentice.workspace import LOCAL, Workspace
 
 AT_ONCE: Final = 2
-"""Jobs side by side: each has the memory of a process with its libraries."""
+"""Parallel jobs. Each needs the memory of a process with its own libraries."""
 PAUSE: Final = 0.5
-"""Seconds between two looks at a job."""
+"""Seconds between two checks of a job."""
 ROWS: Final = 8
-"""Fewest rows that a lesson learns from: it shows how learning goes, on whatever there is."""
+"""The fewest rows of a dataset. It is low, because the demo trains on the data it has."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A way of moving attempts into weights.
+    """How one adapter is trained.
 
     Attributes:
-        about: what it does, for people.
-        after: the way whose adapter it goes on from, and whose own attempts it learns from.
-        chance: whether outcomes are dealt out anew among the attempts, as a control.
-        share: of the steps that a lesson gives to each way; 0 where epochs tell how many.
-        settings: of its jobs, beside the steps.
+        about: what the training does, for people.
+        after: the recipe whose adapter it continues, and whose attempts it learns from.
+        chance: whether verdicts are shuffled among the attempts, for a control.
+        share: its steps as a share of the usual ones; 0 if `settings` has epochs.
+        settings: further settings of the job.
     """
 
     about: str
@@ -59,22 +58,22 @@ SFT: Final = "sft"
 CONTROL: Final = "sft, shuffled outcomes"
 RECIPES: Final[dict[str, Recipe]] = {
     SFT: Recipe(
-        "imitates the attempts that succeeded, without what they had in view",
+        "imitates the successful attempts, without the exemplars that they had in view",
         "sft",
         settings={"learning_rate": 1e-3},
     ),
     CONTROL: Recipe(
-        "as many steps on as many attempts, with success and failure dealt out at random",
+        "as many steps on as many attempts, with success and failure shuffled",
         "sft",
         chance=True,
         settings={"learning_rate": 1e-3},
     ),
     "sft + dpo": Recipe(
-        "then prefers the turn that led to success where two attempts of its own part",
+        "then prefers the turn that led to success where two of its attempts diverge",
         "dpo",
         after=SFT,
         share=0,
-        # Whole turns were fitted by what follows from a choice, and said less of the choice itself.
+        # With whole turns the loss fitted mostly the text after the choice, not the choice.
         settings={
             "learning_rate": 5e-4,
             "batch": 16,
@@ -85,11 +84,11 @@ RECIPES: Final[dict[str, Recipe]] = {
         },
     ),
     "sft + grpo": Recipe(
-        "then attempts such tasks again and again, and does more of what went better",
+        "then attempts such tasks repeatedly, and reinforces the better attempts",
         "grpo",
         after=SFT,
         share=0,
-        # Eight tasks a step: with four times the rate it forgot more than it learned.
+        # Eight tasks a step. With four times this rate the model got worse.
         settings={"learning_rate": 5e-4, "accumulate": 2, "epochs": 1},
     ),
 }
@@ -97,26 +96,27 @@ RECIPES: Final[dict[str, Recipe]] = {
 CONTROLS: Final[dict[str, Recipe]] = {
     "sft + dpo, shuffled outcomes": replace(
         RECIPES["sft + dpo"],
-        about="the same, with success and failure dealt out at random",
+        about="the same, with success and failure shuffled",
         chance=True,
     ),
     "sft + grpo, shuffled rewards": replace(
         RECIPES["sft + grpo"],
-        about="the same, with each task's rewards dealt out at random among its attempts",
+        about="the same, with the rewards of each task shuffled among its attempts",
         settings={**RECIPES["sft + grpo"].settings, "shuffled": True},
     ),
 }
-"""Further controls, for figures."""
+"""Further controls, for the benchmarks."""
 
 
 class FineTune(NamedTuple):
-    """What a fine-tune came to.
+    """A finished fine-tune and its cost.
 
     Attributes:
-        adapter: its name in the folder's registry.
-        rows: that it learned from.
-        seconds: that the training took, the loading of libraries left out.
-        memory_mb: the most that its process held.
+        adapter: its name in the registry.
+        rows: rows of the dataset.
+        steps: weight updates.
+        seconds: time of the training, without loading the libraries.
+        memory_mb: peak memory of the process.
     """
 
     adapter: str
@@ -127,21 +127,22 @@ class FineTune(NamedTuple):
 
 
 class StepListener(Protocol):
-    """Who hears how far a job is."""
+    """Receives the progress of a job."""
 
     def step(self, steps_done: int, total: int) -> None:
-        """Hear that so many of its steps are done."""
+        """Receive the number of finished steps."""
 
 
 @dataclass(frozen=True)
 class FineTuner:
-    """Where a lesson's fine-tunes are made, and of what.
+    """Trains the adapters of recipes.
 
     Attributes:
-        workspace: has the base, and the tasks that the adapters are tried on.
-        folder: holds datasets, jobs and adapters.
+        workspace: has the base model and the environments.
+        folder: for datasets, jobs and adapters.
         model: `local:` and the name of the base.
-        steps: updates of the weights that a way has.
+        steps: weight updates of a recipe.
+        seed: for the jobs and the shuffled controls.
     """
 
     workspace: Workspace
@@ -152,26 +153,26 @@ class FineTuner:
 
     @property
     def possible(self) -> bool:
-        """Whether there is anything to tune: a hosted model's weights are not here."""
+        """Whether fine-tuning is possible: only a local model has its weights here."""
         return self.steps > 0 and self.model.startswith(LOCAL)
 
     @property
     def launcher(self) -> Launcher:
-        """Return who starts the jobs."""
+        """The launcher of the jobs."""
         return self.workspace.launcher(self.folder / "jobs", in_turn=False)
 
     def dataset(
         self, recipe: Recipe, attempts: Sequence[Trajectory], held_out: Iterable[Task] = ()
     ) -> Dataset:
-        """Curate what a way learns from; blocks.
+        """Make the dataset of a recipe. This blocks.
 
         Args:
-            way: which one.
-            attempts: of the practice.
-            held_out: the tasks that it will be tried on.
+            recipe: has the method.
+            attempts: those of the practice.
+            held_out: the test tasks, which the dataset must not have.
 
         Raises:
-            MissingPart: there is too little.
+            MissingPart: there are too few rows.
         """
         verdicts = shuffle_verdicts(attempts, self.seed) if recipe.chance else list(attempts)
         data = examples(recipe.method, verdicts)
@@ -190,10 +191,10 @@ class FineTuner:
         parent: str = "",
         listener: StepListener | None = None,
     ) -> FineTune:
-        """Train a way's adapter, or find it trained.
+        """Train the adapter of a recipe, or return the existing one.
 
         Raises:
-            TrainingFailure: it could not be; what was saved is where the next call goes on.
+            TrainingFailure: the job failed; the next call continues from its checkpoint.
         """
         settings = {
             "method": recipe.method,
@@ -222,9 +223,9 @@ class FineTuner:
 
 
 def fine_tuning_workspace(workspace: Workspace, folder: Path) -> Workspace:
-    """Return a workspace whose adapters are in a lesson's folder, for jobs side by side.
+    """Return a workspace whose adapters are in a folder, for parallel jobs.
 
-    Each job gets its share of the cores: with all cores each, they hold each other up.
+    Each job gets its share of the cores. If each used all cores, they would slow each other down.
     """
     share = max(1, (os.cpu_count() or 1) // AT_ONCE)
     return workspace.with_adapters((folder / "adapters").resolve(), threads=share)
@@ -238,10 +239,10 @@ async def run_job(
     pause: float = PAUSE,
     patience: float = PATIENCE,
 ) -> dict[str, Any]:
-    """Launch a job and wait for its end; who stops waiting stops it.
+    """Start a job, wait for its end, and return its outcome. Cancelling this stops the job.
 
     Raises:
-        TrainingFailure: it failed, was killed, or never began.
+        TrainingFailure: the job failed, was killed, or never started.
     """
 
     async def look() -> Status:
@@ -260,11 +261,11 @@ async def run_job(
         launcher.stop(job.id)
         raise
     raise TrainingFailure(
-        f"The training of {job.adapter} ended without a word: its process was killed, "
-        "or never began. Its log lies beside its job; the same command goes on."
+        f"The training of {job.adapter} ended without a result: its process was killed or never "
+        "started. Its log is in the job's folder. The same command continues."
     )
 
 
 def attempts_of(results: Iterable[TaskResult]) -> list[Trajectory]:
-    """Return every attempt at every task."""
+    """Return all attempts at all tasks."""
     return [attempt for result in results for attempt in result.attempts]

@@ -1,4 +1,4 @@
-"""What the report's page is made of: its style, tables and texts. Pure; it knows no lesson."""
+"""The parts of the report's HTML page: style, tables and texts."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ td.told { white-space: normal; min-width: 10rem; } thead th { color: var(--soft)
 
 
 def document(title: str, sections: Iterable[str]) -> str:
-    """Return a whole page, which needs nothing else."""
+    """Return a complete HTML page."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -70,7 +70,7 @@ def document(title: str, sections: Iterable[str]) -> str:
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[str]) -> str:
-    """Return a heading and a table, which scrolls by itself where the page is narrow."""
+    """Return a heading and a table, which scrolls on a narrow page."""
     cells = "".join(f"<th>{escape(head)}</th>" for head in heads)
     return (
         f'<h2>{escape(title)}</h2><div class="scroll"><table><thead><tr>{cells}</tr></thead>'
@@ -79,13 +79,13 @@ def table(title: str, heads: Sequence[str], rows: Iterable[str]) -> str:
 
 
 def row(cells: Sequence[str], *, own: bool = False) -> str:
-    """Return a table's row; its cells are HTML, and `own` is the one to look at."""
+    """Return a table row; the cells are HTML, and `own` highlights the row."""
     mark = ' class="own"' if own else ""
     return f"<tr{mark}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def interval(text: str) -> str:
-    """Return a figure with its interval beneath, as a cell."""
+    """Return a cell with a figure, and its interval below."""
     figure, bracket, rest = escape(text).partition(" (")
     return f"{figure}<small>({rest}</small>" if bracket else figure
 
@@ -101,12 +101,12 @@ def share(rate: Rate) -> str:
 
 
 def gaps(differences: Mapping[str, Difference]) -> list[str]:
-    """Return a row a control, with how far something is above it."""
+    """Return a row for each control, with the difference to it."""
     return [row((escape(name), interval(points(gap)))) for name, gap in differences.items()]
 
 
 def notes(about: Mapping[str, str]) -> str:
-    """Return a list of names, each with what it means."""
+    """Return a list of names with their descriptions."""
     items = [
         f"<li><strong>{escape(name)}</strong> {escape(text)}</li>" for name, text in about.items()
     ]

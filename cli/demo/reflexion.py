@@ -1,6 +1,6 @@
-"""The main job: an agent that fails, reflects and succeeds, beside its controls.
+"""The first experiment: an agent that fails, reflects and succeeds, and its controls.
 
-The household's test tasks in small and medium rooms, the same tasks for every technique.
+Every technique attempts the same test tasks of the household, in small and medium rooms.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ SIZES: Final = ("small", "medium")
 
 @dataclass(frozen=True)
 class Demo:
-    """What `learn` is to show.
+    """The settings of one run of `apprentice learn`.
 
     Attributes:
-        workspace: where it is shown.
-        folder: where journals and reports go.
-        tasks: how many tasks of each size of room.
-        successes: how many solved tasks a memory of exemplars holds at most; 0 for no such lesson.
-        training: how many training tasks rules are learned from, in each; 0 for no rules.
-        steps: updates of the weights that an imitation has; 0 for no fine-tunes.
-        fresh: training tasks that the imitator attempts by itself, to be refined on.
+        workspace: has the environments, models, store and memory.
+        folder: for journals and reports.
+        tasks: test tasks for each size of room.
+        exemplars: the most solved tasks in the memory of exemplars; 0 for no such experiment.
+        training: training tasks for learning rules, in each world; 0 for no rules.
+        steps: weight updates of supervised fine-tuning; 0 for no fine-tunes.
+        fresh: further training tasks that the fine-tuned model attempts, for preferences and
+            rewards.
     """
 
     workspace: Workspace
@@ -56,7 +57,7 @@ class Demo:
 
     @property
     def techniques(self) -> tuple[TechniqueName, ...]:
-        """What is shown, the learner first."""
+        """The techniques, the learner first."""
         return (LEARNER, *((STUDENT,) if self.training else ()), *CONTROLS)
 
     def plan(self, technique: TechniqueName, size: str) -> Plan:
@@ -84,7 +85,7 @@ Journals = Mapping[tuple[TechniqueName, str], Journal]
 
 @contextmanager
 def open_journals(demo: Demo) -> Iterator[Journals]:
-    """Open every journal of a lesson, finished or not."""
+    """Open all journals of the experiment."""
     with ExitStack() as stack:
         yield {
             (technique, size): stack.enter_context(
@@ -100,10 +101,10 @@ def open_journals(demo: Demo) -> Iterator[Journals]:
 async def run(
     demo: Demo, journals: Journals, progress: Progress, slots: asyncio.Semaphore
 ) -> Results:
-    """Run the learner, then the others; sizes of rooms and the others side by side.
+    """Run the learner, then the other techniques in parallel.
 
     Raises:
-        ApprenticeError: the first one that a task meets; what was finished is kept.
+        ApprenticeError: the first error of a task; the journals keep the finished tasks.
     """
     bars = {key: Bar(progress, f"{key[0]}, {key[1]} rooms") for key in journals}
     own = await together(
@@ -125,7 +126,7 @@ async def run(
 
 
 def pool_sizes(results: Results) -> dict[str, list[TaskResult]]:
-    """Put the sizes of rooms together."""
+    """Return the results of all sizes of rooms, by technique."""
     return {
         name: [result for size in SIZES for result in by_size[size]]
         for name, by_size in results.items()
@@ -133,7 +134,7 @@ def pool_sizes(results: Results) -> dict[str, list[TaskResult]]:
 
 
 def example(results: Sequence[TaskResult]) -> TaskResult | None:
-    """Return a task that was failed, reflected on, and solved: the one with least to read."""
+    """Return the shortest result that has a failure, a reflection and a success."""
     recoveries = [
         result for result in results if result.outcome == "solved" and len(result.attempts) > 1
     ]

@@ -1,4 +1,4 @@
-"""The report of `apprentice learn`: one HTML file that needs nothing else."""
+"""The report of `apprentice learn`: one self-contained HTML file, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ UNRELEASED: Final = "none passed the gate on held-out tasks, so expel's attempts
 
 
 class Figures(NamedTuple):
-    """What a lesson amounts to.
+    """The figures of all experiments.
 
     Attributes:
         summaries: technique -> its figures, the learner's first.
         trial: the trial after which techniques are compared.
-        differences: control -> how far the learner is above it.
-        exemplars: success by what is recorded in memory, if that was measured.
-        rules: how far learned rules alone are above none, on one try; None if none were learned.
-        weights: success with each set of weights, if fine-tunes were made.
-        released: whether any learned rule passed the gate, so that it was in view.
-        worlds: success with each kind of rules in view, in two worlds; None as with `rules`.
+        differences: control -> the learner minus the control.
+        exemplars: success by the number of exemplars; None if not measured.
+        rules: learned rules alone minus none, on one trial; None if no rules were learned.
+        rules_released: whether a learned rule passed the gate and was in view.
+        weights: success with each set of weights; empty without fine-tunes.
+        worlds: success with each kind of rules in two worlds; None if no rules were learned.
     """
 
     summaries: dict[str, Summary]
@@ -63,7 +63,7 @@ def figures(
     weights: Mapping[str, Arm] | None = None,
     worlds: Worlds | None = None,
 ) -> Figures:
-    """Sum a lesson up, all sizes of room together."""
+    """Return the figures of all sizes of room together."""
     every = pool_sizes(results)
     trial = min(JUDGED_AT, demo.trials)
     return Figures(
@@ -83,7 +83,7 @@ def figures(
 
 
 def as_json(demo: Demo, results: Results, figures: Figures) -> dict[str, Any]:
-    """Return the report as data, with a row an attempt."""
+    """Return the report as JSON data, with one row for each attempt."""
     return {
         "schema_version": SCHEMA_VERSION,
         "lesson": {
@@ -110,7 +110,7 @@ def as_json(demo: Demo, results: Results, figures: Figures) -> dict[str, Any]:
 
 
 def as_html(demo: Demo, results: Results, figures: Figures) -> str:
-    """Render the whole report."""
+    """Return the report as an HTML page."""
     own = pool_sizes(results)[LEARNER]
     return page.document(
         "An agent that learns from its failures",
@@ -138,10 +138,10 @@ def _head(demo: Demo, figures: Figures) -> str:
         f"has never seen, in the world “{escape(demo.world)}” · {demo.trials} trials · "
         f"seed {demo.seed}</p>"
         f'<p class="lead">On the first trial it solved <strong>{page.share(own[0])}</strong> of '
-        "the tasks. After each failure it wrote down what it had learned, and tried again with "
-        f"that in view: within {demo.trials} trials it solved "
-        f"<strong>{page.share(own[-1])}</strong>. After trial {figures.trial} that is {points(gap)} "
-        f"against the best control, {escape(nearest)}.</p>"
+        "the tasks. After each failure it wrote a reflection, and tried again with the reflection "
+        f"in view. Within {demo.trials} trials it solved "
+        f"<strong>{page.share(own[-1])}</strong>. After trial {figures.trial} the difference to the "
+        f"best control, {escape(nearest)}, is {points(gap)}.</p>"
     )
 
 
@@ -159,7 +159,7 @@ def _curves(summaries: Mapping[str, Summary], results: Results, trials: int) -> 
         "<h2>Solved so far, by trial</h2><figure>"
         f"{chart.curves(lines, label='Share of tasks solved by trial')}"
         "<figcaption>All tasks; whiskers are 95 % Wilson intervals.</figcaption></figure>"
-        "<p>What a further attempt has in view that the first had not:</p>"
+        "<p>What a further attempt has in view in addition:</p>"
         f"{chart.key(list(lines), about)}"
         f'<h2>By size of room</h2><div class="panels">{"".join(panels)}</div>'
     )
@@ -186,7 +186,7 @@ def _gaps(figures: Figures) -> str:
         rows += page.gaps({"learned rules above none, on the first trial": figures.rules})
     heads = ["control", f"{LEARNER} above it, after trial {figures.trial}"]
     return page.table("Beyond chance?", heads, rows) + (
-        '<p class="soft">The same tasks for all, so differences are paired: bootstrap intervals, '
+        '<p class="soft">All have the same tasks, so the differences are paired: bootstrap intervals and '
         "exact McNemar tests.</p>"
     )
 
@@ -239,9 +239,9 @@ def _rules(worlds: Worlds) -> str:
     against = page.gaps({f"{name} rules": gap for name, gap in worlds.differences.items()})
     return (
         page.table("Rules, in two worlds of opposite conventions", heads, rows)
-        + '<p class="soft">First attempts in small rooms, the same tasks for every kind of rules. '
-        "Learned rules are shown once they have passed a gate on other held-out tasks; above none: "
-        "on the tasks of the worlds that have such rules.</p>"
+        + '<p class="soft">First attempts in small rooms, on the same tasks for every kind of rules. '
+        "Learned rules are shown after they pass a gate on other held-out tasks. The last column "
+        "has the tasks of the worlds that have such rules.</p>"
         + page.notes(ABOUT)
         + page.table("Rules beyond chance?", ["other rules", "learned rules above them"], against)
         + f'<div class="panels">{"".join(panels)}</div>'
@@ -298,23 +298,23 @@ def _weights(arms: Mapping[str, Arm]) -> str:
         about[name] = RECIPES[name].about if name in RECIPES else "the plain model"
     heads = ("weights", "solved", "above the plain model", "rows", "steps", "trained in", "peak")
     return page.table("Moved into the weights", heads, rows) + (
-        '<p class="soft">First attempts at the same tasks with nothing in view. What was learned '
-        "from: training tasks attempted with solved ones in view, without those; what refines, "
-        "from the imitator's own attempts at further ones. Seconds and memory are those of the "
-        f"training process.</p>{page.notes(about)}"
+        '<p class="soft">First attempts at the same tasks with nothing in view. SFT learned from '
+        "training tasks that were attempted with exemplars in view; the exemplars were removed. DPO "
+        "and GRPO learned from its own attempts at further training tasks. Seconds and memory are "
+        f"those of the training process.</p>{page.notes(about)}"
     )
 
 
 def _example(own: Sequence[TaskResult]) -> str:
     result = example(own)
     if result is None:
-        return "<h2>An example</h2><p>No task was failed first and solved later.</p>"
+        return "<h2>An example</h2><p>No task failed first and was solved later.</p>"
     *failures, success = result.attempts
     parts = [f"<h2>An example</h2><p>{escape(result.task.instruction.capitalize())}</p>"]
     for attempt, reflection in zip(failures, result.reflections, strict=False):
         parts.append(_attempt(attempt, "failed"))
         parts.append(
-            '<section class="attempt lesson"><h3>What it wrote to itself</h3>'
+            '<section class="attempt lesson"><h3>Its reflection</h3>'
             f'<p class="episode">{escape(reflection.text)}</p></section>'
         )
     return "".join([*parts, _attempt(success, "solved")])
@@ -356,6 +356,6 @@ def _costs(summaries: Mapping[str, Summary]) -> str:
         *("reflecting: calls", "tokens", "seconds"),
     )
     return page.table("What it took", heads, rows) + (
-        '<p class="soft">Acting, and beside it the writing of reflections; seconds are those the '
-        "model took, summed over tasks that ran side by side.</p>"
+        '<p class="soft">The attempts, and then the writing of reflections. Seconds are the '
+        "model's time, summed over parallel tasks.</p>"
     )

@@ -1,8 +1,9 @@
-"""The lesson of rules: learned ones beside none, hand-written and wrong ones, in two worlds.
+"""The second experiment: learned rules compared with none, hand-written and wrong ones.
 
-The worlds have opposite conventions, so what is learned in them has to differ, and the rules that
-were learned in the one are the control in the other: as many, worded alike, and wrong there. Small
-rooms, one attempt a task, temperature 0. What the first lesson measured is not measured again.
+There are two worlds with opposite conventions, so their rules must differ. The rules that were
+learned in one world are the control in the other: as many, in the same wording, and wrong there.
+The experiment has small rooms, one attempt at each task, and temperature 0. It uses the results of
+the first experiment where they are the same.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ Rules = tuple[str, ...]
 
 
 class Results(NamedTuple):
-    """What each world's rules are, and how first attempts went.
+    """The rules of each world, and the results of first attempts.
 
     Attributes:
-        learned: world -> the rules that were released there; none where none passed the gate.
-        tried: rules in view -> world -> its tasks; worlds without such rules are left out.
+        released_rules: world -> the rules that passed the gate there.
+        by_kind: kind of rules -> world -> its results; worlds without such rules are absent.
     """
 
     released_rules: Mapping[str, Rules] = {}
@@ -57,15 +58,15 @@ class Results(NamedTuple):
 
 
 def opposite(world: str) -> str:
-    """Return the world that a world stands beside."""
+    """Return the other one of the two worlds."""
     return WORLDS[world == WORLDS[0]]
 
 
 def in_view(released_rules: Mapping[str, Rules]) -> dict[str, dict[str, Rules]]:
-    """Return the rules that are shown in each of two worlds, by kind.
+    """Return the rules to show: kind -> world -> rules. Worlds without such rules are absent.
 
     Args:
-        learned: world -> what was learned there; worlds with nothing to show are left out.
+        released_rules: world -> the rules that were learned there, for two worlds.
     """
     here, there = released_rules
     others = {here: released_rules[there], there: released_rules[here]}
@@ -77,7 +78,7 @@ def in_view(released_rules: Mapping[str, Rules]) -> dict[str, dict[str, Rules]]:
 
 
 def by_hand(world: str) -> Rules:
-    """Word every convention of a world."""
+    """Return every convention of a world as a rule."""
     world_conventions = conventions(world)
     return tuple(world_rules(world_conventions.keeps, world_conventions.treats))
 
@@ -89,17 +90,17 @@ async def run(
     progress: Progress,
     slots: asyncio.Semaphore,
 ) -> Results:
-    """Learn rules in the other world too, and try every kind of rules in both.
+    """Learn rules in the other world too, and attempt tasks with each kind of rules in both.
 
     Args:
-        lesson: what is to be shown.
-        journals: those of the first lesson, whose learner of rules is the one of this world.
-        first: what came of them.
-        progress: where it is followed.
-        gate: bounds the tasks under way.
+        demo: the settings.
+        journals: of the first experiment, which has learned rules in this world.
+        first: the results of the first experiment.
+        progress: shows the progress.
+        slots: bounds the parallel tasks.
 
     Raises:
-        ApprenticeError: the first one that a task meets; what was finished is kept.
+        ApprenticeError: the first error of a task; the journals keep the finished tasks.
     """
     if not demo.training:
         return Results()
@@ -154,9 +155,9 @@ async def run(
 async def _released_rules(
     workspace: Workspace, file: Path, plans: Mapping[str, Plan]
 ) -> dict[str, Rules]:
-    """Return what was released in each world, and keep it beside the journals.
+    """Return the released rules of each world, and write them to a file beside the journals.
 
-    The releases are where `apprentice` keeps what is learned, which the lesson may outlive.
+    The file makes a repeated run independent of the store.
     """
     if earlier := _read(file):
         return earlier
@@ -178,7 +179,7 @@ def _read(file: Path) -> dict[str, Rules]:
 
 
 def summarise(results: Results) -> Worlds | None:
-    """Sum the lesson up; None when no rules were to be learned."""
+    """Return the figures of the experiment; None if it was not run."""
     if not results.by_kind:
         return None
     none = results.by_kind[NOTHING]

@@ -1,12 +1,14 @@
-"""The third lesson: unseen tasks again, once practice has moved into the weights.
+"""The fourth experiment: unseen tasks, after practice has moved into the weights.
 
-Imitated are training tasks that were solved with examples in view; the examples are taken out of
-what is learned. A success that a lesson about the very task brought about would not do: nothing in
-that task's prompt tells what to do, so imitating it is learning to guess. The imitator then draws
-several attempts of its own at each of some training tasks that nobody has tried. Where success and
-failure part are the pairs to prefer from, and the same tasks are attempted anew for reward.
+Supervised fine-tuning (SFT) imitates training tasks that were solved with exemplars in view. The
+exemplars are removed from the training rows. Successes that needed a reflection on the same task
+are not used: without the reflection nothing in the prompt says what to do, so the model would learn
+to guess. The SFT model then makes several attempts at each of some further training tasks. The
+points where success and failure diverge give the pairs for DPO. GRPO attempts the same tasks for
+reward.
 
-Then first attempts at temperature 0 with nothing in view, by the plain model and by each adapter.
+The test is one attempt at each task at temperature 0, with nothing in view, by the plain model and
+by each adapter.
 """
 
 from __future__ import annotations
@@ -41,37 +43,37 @@ from apprentice.state.nouns import Task, Trajectory
 
 BASE: Final = "base"
 STEPS: Final = 60
-"""Of each fine-tune."""
+"""Weight updates of each fine-tune."""
 TASKS_PER_EXEMPLAR: Final = 2
-"""Training tasks that are attempted for every solved one that can be shown."""
+"""Training tasks to attempt for each exemplar."""
 FRESH: Final = 96
-"""Further training tasks that the imitator attempts by itself."""
+"""Further training tasks that the SFT model attempts."""
 DRAWS: Final = 4
-"""Attempts that it has at each: as many pairs come of them as of eight at half the tasks."""
+"""Its attempts at each. They give as many pairs as eight attempts at half the tasks."""
 
 
 class RecipeResult(NamedTuple):
-    """A way's adapter, and how each unseen task went with it."""
+    """The adapter of a recipe, and the results of the test tasks with it."""
 
     fine_tune: FineTune
     results: Sequence[TaskResult]
 
 
 class Results(NamedTuple):
-    """What each way came to; `left_out` says why another one was not gone."""
+    """The result of each recipe. `left_out` says why a recipe was not trained."""
 
     by_recipe: Mapping[str, RecipeResult] = {}
     left_out: Mapping[str, str] = {}
 
 
 def fine_tuner(demo: Demo) -> FineTuner:
-    """Return where a lesson's fine-tunes are made."""
+    """Return the trainer of the demo's fine-tunes."""
     folder = demo.folder / "weights"
     return FineTuner(demo.workspace, folder, demo.model, demo.steps, demo.seed)
 
 
 def plan(demo: Demo, size: str, adapter: str) -> Plan:
-    """Return the evaluation of an adapter in one size of room."""
+    """Return the plan that evaluates an adapter in one size of room."""
     changes = {"trials": 1, "adapter": adapter}
     return demo.plan(NOTHING, size).model_copy(update=changes)
 
@@ -79,7 +81,7 @@ def plan(demo: Demo, size: str, adapter: str) -> Plan:
 async def attempts_with_exemplars(
     demo: Demo, successes: Sequence[Trajectory], watch: EvaluationListener, slots: asyncio.Semaphore
 ) -> list[Trajectory]:
-    """Return attempts at training tasks with the likeliest of some solved ones in view."""
+    """Return attempts at training tasks, with similar successes as exemplars in view."""
     count = len(successes)
     changes = {"split": SPLIT, "trials": 1, "limit": TASKS_PER_EXEMPLAR * count, "successes": count}
     own = demo.plan(SHOWN, SIZE).model_copy(update=changes)
@@ -92,13 +94,13 @@ async def attempts_with_exemplars(
 async def own_attempts(
     demo: Demo, adapter: str, watch: EvaluationListener, slots: asyncio.Semaphore
 ) -> list[Trajectory]:
-    """Return an adapter's own attempts at fresh training tasks of both sizes, several at each."""
+    """Return several attempts of an adapter at each of the further training tasks."""
     changes = {
         "split": SPLIT,
         "trials": 1,
         "limit": demo.fresh // len(SIZES),
         "adapter": adapter,
-        "seed": demo.seed + 1,  # other tasks than the practice's
+        "seed": demo.seed + 1,  # not the tasks of the practice
     }
     attempts: list[Trajectory] = []
     for size, number in product(SIZES, range(DRAWS)):
@@ -115,18 +117,18 @@ async def run(
     slots: asyncio.Semaphore,
     recipes: Mapping[str, Recipe] = RECIPES,
 ) -> Results:
-    """Train every way and try it out; what the plain model would do is measured elsewhere.
+    """Train and test every recipe. The first experiment measures the plain model.
 
     Args:
-        lesson: whose folder holds the practice that brought the successes.
-        known: those successes, which are shown as examples.
-        progress: where it is followed.
-        gate: bounds the tasks under way.
-        ways: that are gone.
+        demo: the settings.
+        successes: those of the practice, which are shown as exemplars.
+        progress: shows the progress.
+        slots: bounds the parallel tasks.
+        recipes: to train.
 
     Raises:
-        TrainingFailure: a job failed; the same lesson goes on from what it saved.
-        ApprenticeError: the first one that a task meets; what was finished is kept.
+        TrainingFailure: a job failed; the same command continues from its checkpoint.
+        ApprenticeError: the first error of a task; the journals keep the finished tasks.
     """
     tuner, room = fine_tuner(demo), asyncio.Semaphore(AT_ONCE)
     if not (tuner.possible and successes):
@@ -190,7 +192,7 @@ async def _evaluate(
 
 
 def arms(results: Results, base: Sequence[TaskResult]) -> dict[str, Arm]:
-    """Sum the lesson up, the plain model's first attempts at the same tasks before all."""
+    """Return the figures of the experiment, the plain model first."""
     if not results.by_recipe:
         return {}
     return {
