@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other: `python -m benchmarks`."""
+"""Runs the benchmarks that need no long training, in turn: `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES = (
 
 
 def main() -> None:
-    """Print every table."""
+    """Print the tables."""
     for name in NAMES:
         import_module(f"benchmarks.{name}").main()
 

@@ -1,7 +1,7 @@
 """Many tasks at once on a slow model: `python -m benchmarks.concurrency`.
 
-64 episodes at once with a model that takes 200 ms a call. Ideal is the time of one episode's
-calls alone: 200 ms a step and nothing else.
+It runs 64 episodes at once with a model that takes 200 ms for each call. The ideal time is that of
+one episode's model calls: 200 ms for each step.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What exemplars are worth: `python -m benchmarks.exemplars`.
+"""The gain from exemplars: `python -m benchmarks.exemplars`.
 
-First attempts at unseen test tasks, with more and more solved training tasks in memory, beside
-exemplars drawn at random and none at all; then, with the memory full, the ways of recalling and of
-showing beside each other. The solved tasks are the model's own, by reflexion on training tasks.
-Everything but the last table is journaled under runs/figures.
+The first table has first attempts at unseen test tasks, with more and more solved training tasks in
+memory. It compares similar exemplars, random ones and none. The second table compares ways to
+recall and to show exemplars, with a full memory. The model solved the training tasks itself, with
+reflexion. Journals are under runs/figures, except for the second table.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ RECIPES: Final[dict[str, dict[str, Any]]] = {
     "one, by type": {**ONE, "recall": "type"},
     "one, at random": {**ONE, "recall": "random"},
     "one, adapted into a plan": {**ONE, "adapt": True},
-    "moments in every turn": {"exemplars": 0, "similar_steps": 3},
+    "steps in every turn": {"exemplars": 0, "similar_steps": 3},
 }
 
 
 def plan(where: str, technique: TechniqueName, level: int, tasks: int) -> Plan:
-    """Return the evaluation of one technique with so many successes in memory."""
+    """Return the evaluation of a technique with `level` successes in memory."""
     return Plan(
         environment=where,
         split="test",
@@ -63,7 +63,7 @@ def plan(where: str, technique: TechniqueName, level: int, tasks: int) -> Plan:
 
 
 async def measure(figures: Figures, size: str, most: int) -> None:
-    """Print the curve of one size of room, over all worlds."""
+    """Print the tables of one size of room, over all worlds."""
     levels = demo_exemplars.levels(most)
     keys: list[tuple[TechniqueName, int]] = [
         (NOTHING, 0),
@@ -76,7 +76,7 @@ async def measure(figures: Figures, size: str, most: int) -> None:
         plans = {key: plan(where, *key, figures.tasks // len(WORLDS)) for key in keys}
         successes = await _practise(figures, plans[SHOWN, most], most)
         with ExitStack() as stack:
-            # Whose memory is filled is known when the journals are open: each has a run of its own.
+            # The open journals have their runs' names, and with them the tenants of the memory.
             journals = {
                 key: stack.enter_context(journal.open_journal(_path(figures, each), each))
                 for key, each in plans.items()
@@ -114,7 +114,8 @@ async def _practise(figures: Figures, own: Plan, most: int) -> list[Trajectory]:
     attempts = sum(len(result.attempts) for result in results)
     figures.say(
         "",
-        f"{own.environment}: {len(successes)} successes from {attempts} attempts at training tasks.",
+        f"{own.environment}: {len(successes)} successes from {attempts} attempts at "
+        "training tasks.",
     )
     return successes
 
@@ -125,7 +126,7 @@ def _path(figures: Figures, each: Plan) -> Path:
 
 
 async def _ways(figures: Figures, full: Plan, experience: OpenExperience) -> dict[str, list[bool]]:
-    """Attempt each task once in each way; return which were solved."""
+    """Attempt each task once in each way; return whether each was solved."""
     graph = exemplar.build(
         workspace=figures.workspace, recall_from=experience, record_to=experience
     ).compile()
@@ -179,18 +180,23 @@ async def _all(figures: Figures, most: int) -> None:
     figures.say("", "## Exemplars from experience", "")
     figures.say(
         "First attempts at household test tasks, in %, with 95 % Wilson intervals; worlds "
-        f"{' and '.join(WORLDS)}, temperature 0, three diverse exemplars, by meaning and text, "
-        "unless said."
+        f"{' and '.join(WORLDS)}, temperature 0. Unless noted, three diverse exemplars are "
+        "recalled by meaning and text."
     )
     for size in SIZES:
         await measure(figures, size, most)
 
 
 def main() -> None:
-    """Produce the tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=240, help="test tasks a room size")
-    parser.add_argument("--successes", type=int, default=demo_exemplars.LEVELS[-1], help="at most")
+    parser.add_argument("--tasks", type=int, default=240, help="test tasks for each room size")
+    parser.add_argument(
+        "--successes",
+        type=int,
+        default=demo_exemplars.LEVELS[-1],
+        help="successes in memory, at most",
+    )
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")

@@ -1,9 +1,9 @@
-"""Recall and recording, beside qdrant-client's local mode and a flat scan.
+"""The speed of the memory, compared with qdrant-client's local mode and a flat scan.
 
-`python -m benchmarks.experience`, with `--sizes 1000,10000,100000` for all of them. Trajectories
-have 384 dimensions, a transcript of some thousand characters and instructions of a few dozen
-words. The three are asked the same questions under the same filter; each question is asked once
-before it is timed, for five seconds at most.
+Run `python -m benchmarks.experience`; `--sizes 1000,10000,100000` measures all sizes. A trajectory
+has a vector of 384 dimensions, a transcript of some thousand characters, and an instruction of a
+few dozen words. All engines answer the same queries with the same filter. A warm-up of at most five
+seconds runs the queries once before they are timed.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ DIMENSION: Final = 384
 QUESTIONS: Final = 200
 WARM_UP: Final = 5.0  # seconds
 LIMIT: Final = 5
-DEPTH: Final = 20  # candidates that both rankings give to the fusion
+DEPTH: Final = 20  # candidates that each ranking gives to the fusion
 BATCH: Final = 256
 TOPICS: Final = 300
-LOCAL_AT_MOST: Final = 10_000  # beyond, qdrant-client's local mode takes minutes to fill
+LOCAL_AT_MOST: Final = 10_000  # above this, filling qdrant-client's local mode takes minutes
 EMBEDDED: Final = 256
 ENVIRONMENTS: Final = ("helpdesk", "household/north/small")
 WORDS: Final = """
@@ -80,9 +80,10 @@ Row = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
 class PreparedVectors(Embeddings):
-    """Vectors made beforehand, so that what is timed is the memory.
+    """Returns vectors that were made before, so that only the memory is timed.
 
-    They lie around topics, as those of real texts do: a text's first word names its topic.
+    The vectors form clusters by topic, as those of real texts do. The first word of a text is its
+    topic.
     """
 
     def __init__(self) -> None:
@@ -116,7 +117,7 @@ class PreparedVectors(Embeddings):
 
 
 class Flat:
-    """The peer that is always right: every vector compared, the filter as a mask."""
+    """The exact peer: it compares every vector and filters with a mask."""
 
     def __init__(self, attempts: Sequence[Trajectory], vectors: PreparedVectors) -> None:
         self.ids = [attempt.id for attempt in attempts]
@@ -125,7 +126,7 @@ class Flat:
         self._vectors = vectors
 
     def nearest(self, query: Query, limit: int) -> dict[str, float]:
-        """Return the ids of the nearest attempts, exactly, and how near they are."""
+        """Return the ids of the nearest attempts, with their similarity."""
         near = self._rows @ self._vectors.rows[query.task.instruction]
         near[self._environments != query.task.environment] = -np.inf
         places = np.argpartition(-near, limit)[:limit]
@@ -133,11 +134,11 @@ class Flat:
 
 
 class Line(NamedTuple):
-    """What one way of keeping experience measured."""
+    """The measurements of one engine."""
 
     name: str
     size: int
-    record_rate: float  # a second, in batches
+    record_rate: float  # attempts a second, in batches
     hybrid: Times
     diverse: Times
     meaning: Times
@@ -156,12 +157,12 @@ class Times(NamedTuple):
 
     @property
     def p99(self) -> float:
-        """Return what one in a hundred exceeds."""
+        """Return the 99th percentile."""
         return self.values[min(len(self.values) - 1, round(0.99 * len(self.values)))]
 
 
 def trajectories(count: int, rng: random.Random) -> Iterator[Trajectory]:
-    """Yield attempts that resemble real ones in size and variety."""
+    """Yield attempts that are like real ones in size and variety."""
     for number in range(count):
         task = Task(
             id=f"train/{number}",
@@ -176,14 +177,14 @@ def trajectories(count: int, rng: random.Random) -> Iterator[Trajectory]:
             id=f"t{number}",
             task=task,
             messages=tuple(messages),
-            # Failures have no steps, so that a trajectory is one point and sizes are comparable.
+            # A failure has no steps, so each trajectory is one point and the sizes are comparable.
             verdict=Verdict(success=False, score=rng.random()),
             ended_at=float(number),
         )
 
 
 def questions(count: int, rng: random.Random) -> list[Query]:
-    """Return what is asked, half of it in either environment."""
+    """Return queries, half of them in each environment."""
     return [
         Query(
             task=Task(
@@ -204,7 +205,7 @@ def _text(rng: random.Random, words: int) -> str:
 
 
 class Bench:
-    """One size: the same attempts for every way of keeping them, and the same questions."""
+    """The attempts and queries of one size, the same for every engine."""
 
     def __init__(self, size: int) -> None:
         rng = random.Random(size)
@@ -216,7 +217,7 @@ class Bench:
         self.flat = Flat(self.attempts, self.vectors)
 
     async def fill(self, engine: SearchEngine) -> float:
-        """Record all attempts in batches; return how many a second."""
+        """Record all attempts in batches; return attempts a second."""
         memory = self._memory(engine)
         start = time.perf_counter()
         for start in range(0, len(self.attempts), BATCH):
@@ -224,7 +225,7 @@ class Bench:
         return len(self.attempts) / (time.perf_counter() - start)
 
     async def ask(self, name: str, engine: SearchEngine, record_rate: float) -> Line:
-        """Put all questions in each way."""
+        """Run all queries in each way of recall, and return the measurements."""
         memory = self._memory(engine)
         hybrid, diverse, meaning = [
             await _time_calls(
@@ -238,7 +239,7 @@ class Bench:
         )
 
     def scan(self) -> Times:
-        """Return what the flat scan takes, by meaning alone."""
+        """Return the times of the flat scan, which searches by meaning only."""
         times = []
         for query in self.queries:
             start = time.perf_counter()
@@ -247,7 +248,7 @@ class Bench:
         return Times(sorted(times))
 
     async def _share_found(self, engine: SearchEngine, query: Query) -> float:
-        """Return which share of the exact hybrid answer an engine finds."""
+        """Return the share of the exact hybrid answer that an engine finds."""
         where = allowed(query, "default")
         vector = self.vectors.embed_query(query.task.instruction)
         words = sparse(query.task.instruction, query=True)
@@ -264,7 +265,7 @@ class Bench:
 
 async def _time_calls(calls: Sequence[Callable[[], Awaitable[object]]]) -> Times:
     until = time.perf_counter() + WARM_UP
-    for call in calls:  # the first time, what is on disk is read into memory
+    for call in calls:  # the first call reads the data from disk
         await call()
         if time.perf_counter() > until:
             break
@@ -281,7 +282,7 @@ async def _dimension() -> int:
 
 
 async def measure(size: int, folder: Path, console: Console) -> None:
-    """Print one size's table."""
+    """Print the table of one size."""
     bench = Bench(size)
     lines: list[Line] = []
     engine = EdgeEngine.opened(folder, "given", lambda: DIMENSION)
@@ -301,8 +302,8 @@ async def measure(size: int, folder: Path, console: Console) -> None:
     console.print(_table(size, lines, bench.scan()))
     seconds, megabytes = _time_reopening(folder)
     console.print(
-        f"{size:,} attempts: optimize took {optimize_seconds:.1f} s; a new process opens the folder in "
-        f"{seconds:.2f} s and, after {QUESTIONS} searches, holds {megabytes:.0f} MB.\n"
+        f"{size:,} attempts: optimize took {optimize_seconds:.1f} s. A new process opens the "
+        f"folder in {seconds:.2f} s and uses {megabytes:.0f} MB after {QUESTIONS} searches.\n"
     )
 
 
@@ -331,7 +332,7 @@ def _table(size: int, lines: Sequence[Line], scan: Times) -> Table:
 
 
 def _time_reopening(folder: Path) -> tuple[float, float]:
-    """Return what opening takes in a new process, and its memory after some searches."""
+    """Return the seconds to open the folder in a new process, and its memory after searches."""
     process = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", REOPEN, str(folder)], capture_output=True, text=True, check=True
     )
@@ -340,7 +341,7 @@ def _time_reopening(folder: Path) -> tuple[float, float]:
 
 
 async def embedding(folder: Path, console: Console) -> None:
-    """Print what embedding adds, with the embedded model."""
+    """Print the time that embedding adds, with the embedded model."""
     model = named("minilm")
     await model.aembed_query("Load the weights.")
     rng = random.Random(1)
@@ -354,7 +355,7 @@ async def embedding(folder: Path, console: Console) -> None:
     rate = EMBEDDED / (time.perf_counter() - start)
     await engine.close()
     console.print(
-        f"Embedding a question with local:minilm takes {times.p50:.1f} ms (p99 {times.p99:.1f}); "
+        f"Embedding a query with local:minilm takes {times.p50:.1f} ms (p99 {times.p99:.1f}); "
         f"recording with it, a batch of {EMBEDDED} at once, {rate:,.0f} attempts a second."
     )
 
@@ -375,5 +376,7 @@ def main(sizes: Sequence[int] = (1_000, 10_000)) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="1000,10000", help="How many attempts, with commas.")
+    parser.add_argument(
+        "--sizes", default="1000,10000", help="attempts in the memory, separated by commas"
+    )
     main([int(size) for size in parser.parse_args().sizes.split(",")])

@@ -1,8 +1,8 @@
-"""Every figure of docs/figures.md, with its 95 % interval: `python -m benchmarks.figures`.
+"""The tables of docs/figures.md, with 95 % intervals: `python -m benchmarks.figures`.
 
-Evaluations are journaled under runs/figures, so an interrupted run goes on where it stopped, and
-a finished one is only summed up again. The real games need ALFWORLD_DATA; without it their
-tables say so.
+The journals of the evaluations are under runs/figures. An interrupted run continues, and a finished
+one is read from its journals. The real games need ALFWORLD_DATA; without it the document says that
+they were not measured.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ CONTROLS: Final[tuple[TechniqueName, ...]] = ("none", "sampled", "others-reflect
 
 
 def within(results: Sequence[TaskResult], trial: int) -> Rate:
-    """Return the share of tasks solved within some trials."""
+    """Return the share of tasks solved within a number of trials."""
     return rate(sum(is_solved(result, trial) for result in results), len(results))
 
 
 async def reflexion_curves(figures: Figures) -> None:
-    """Reflexion beside its controls, by trial."""
+    """Write the section on reflexion and its controls, by trial."""
     figures.say("", "## Reflexion and its controls", "")
     figures.say(
         "Success within 1, 2, 3 … trials in %, with 95 % Wilson intervals; household test "
@@ -53,11 +53,11 @@ async def reflexion_curves(figures: Figures) -> None:
         title, tasks = f"household, {size} rooms", figures.tasks // 2
         await _curves(figures, title, places, tasks, trials=6, repeats=min(6, figures.repeats))
     if figures.workspace.settings.alfworld:
-        # Few games and many trials: the controls are tried as often as the learner.
+        # There are few games, so the controls have as many trials as the learner.
         where = [("alfworld", "valid_unseen")]
         await _curves(figures, "real ALFWorld games", where, 134, trials=12, repeats=12)
     else:
-        figures.say("", "Real ALFWorld games: not measured, ALFWORLD_DATA is not set.")
+        figures.say("", "Real ALFWorld games: not measured, because ALFWORLD_DATA is not set.")
 
 
 async def _curves(
@@ -69,7 +69,7 @@ async def _curves(
     trials: int,
     repeats: int,
 ) -> None:
-    """Run the learner for some trials, its controls for as many or fewer, and tabulate both."""
+    """Run the learner and its controls, which may have fewer trials, and write both curves."""
     curves: dict[str, list[TaskResult]] = {}
     for technique in ("reflexion", *CONTROLS):
         tries = trials if technique == "reflexion" else repeats
@@ -99,7 +99,7 @@ async def _curves(
 def _cells(
     results: Sequence[TaskResult], name: str, marks: Sequence[int], repeats: int
 ) -> list[str]:
-    """Write a curve; a control that was not run for so long leaves its cell empty."""
+    """Return a curve's cells; trials that a control did not have are empty."""
     return [
         percent(within(results, mark)) if name == "reflexion" or mark <= repeats else ""
         for mark in marks
@@ -107,12 +107,12 @@ def _cells(
 
 
 async def knowledge(figures: Figures) -> None:
-    """What rules and exemplars in view are worth, on one try."""
+    """Write the section on the gain from rules and exemplars in view, on one trial."""
     figures.say("", "## Rules and exemplars in view", "")
     figures.say(
-        "One try on household test tasks, small and medium rooms of both worlds, in %. Rules: "
-        "every convention of the world, in wordings held out of training. Exemplars: one solved "
-        "task of the same world, of the same kind of thing and treatment (relevant) or of "
+        "One trial on household test tasks, small and medium rooms of both worlds, in %. Rules: "
+        "every convention of the world, in wordings that training did not have. Exemplars: one "
+        "solved task of the same world, of the same kind of thing and treatment (relevant) or of "
         "neither (irrelevant)."
     )
     tasks: list[Task] = []
@@ -127,7 +127,7 @@ async def knowledge(figures: Figures) -> None:
                 relevant = _exemplar(place, task, relevant=True)
                 irrelevant = _exemplar(place, task, relevant=False)
                 if not (relevant.exemplars and irrelevant.exemplars):
-                    continue  # no solved task of the kind was found for it
+                    continue  # there is no solved task of the kind
                 tasks.append(task)
                 views["nothing"].append(Shown())
                 views["rules"].append(Shown(rules=_rules(place, task)))
@@ -158,7 +158,7 @@ def _rules(place: Household, task: Task) -> list[str]:
 
 
 def _exemplar(place: Household, task: Task, *, relevant: bool) -> Shown:
-    """Draw a solved training task of the same world; none when none fits."""
+    """Return a random solved training task of the same world, or an empty view."""
     goal = place.reset(task).room.goal
     corpus = Corpus(int(task.id.rpartition("/")[2]), {"small": 1.0}, {}, rename=0.0)
 
@@ -174,7 +174,7 @@ def _exemplar(place: Household, task: Task, *, relevant: bool) -> Shown:
 
 
 async def operations(figures: Figures) -> None:
-    """How many of the rule operations that the model writes parse and apply."""
+    """Write the section on rule operations of the model: how many parse and apply."""
     figures.say("", "## Rule operations", "")
     model = figures.workspace.chat(MODEL, max_tokens=ANSWER)
     written_count = parsed_count = applied_count = right_count = 0
@@ -220,7 +220,7 @@ def _pair(corpus: Corpus, place: Household) -> tuple[str, str] | None:
 
 
 def _rulebook(corpus: Corpus, place: Household) -> Rulebook:
-    """Draw a rulebook with a few right rules of the world."""
+    """Return a rulebook with some random, correct rules of the world."""
     rules = world_rules(place.world.keeps, place.world.treats)
     sample = corpus.rng.sample(rules, corpus.rng.choice((0, 1, 3, 5)))
     rulebook = Rulebook()
@@ -230,16 +230,16 @@ def _rulebook(corpus: Corpus, place: Household) -> Rulebook:
 
 
 def _true(place: Household, text: str) -> bool:
-    """Tell whether a rule, as the model writes rules, states a convention of the world."""
+    """Return whether a rule of the model states a convention of the world."""
     world = place.world
     storage_rules = {kept_rule(category, kind) for category, kind in world.keeps.items()}
     return text in storage_rules | {works_rule(verb, kind) for verb, kind in world.treats.items()}
 
 
 async def experts(figures: Figures) -> None:
-    """The scripted expert on the same tasks, knowing nothing and knowing everything."""
+    """Write the section on the scripted expert that knows nothing, or everything."""
     figures.say("", "## The scripted expert", "")
-    figures.say("One try within the step limit, in %, on the household tasks above.")
+    figures.say("One trial within the step limit, in %, on household test tasks of both worlds.")
     rows = []
     for size in SIZES:
         counts = [0, 0]
@@ -272,15 +272,17 @@ async def _all(figures: Figures, parts: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Produce the figures and write the document."""
+    """Measure, and write the document."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=240, help="household tasks a room size")
+    parser.add_argument("--tasks", type=int, default=240, help="household tasks for each room size")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument(
         "--repeats", type=int, choices=range(3, 7), default=6, help="trials of household controls"
     )
-    parser.add_argument("--training", type=int, default=48, help="tasks that rules come from")
-    parser.add_argument("--model", default=MODEL, help="who learns in a world that flips")
+    parser.add_argument(
+        "--training", type=int, default=48, help="training tasks for learning rules"
+    )
+    parser.add_argument("--model", default=MODEL, help="the model in the world that flips")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")

@@ -1,4 +1,4 @@
-"""The document that figures are collected in, and the evaluations behind them."""
+"""Runs the evaluations behind docs/figures.md and collects its lines."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ RECURSION: Final = RunnableConfig(recursion_limit=1000)
 
 
 class SilentListener:
-    """Nobody follows the evaluation; it is a `Watch`."""
+    """Ignores the progress of an evaluation. It is an `EvaluationListener`."""
 
     def begin(self, total: int, results: Sequence[TaskResult]) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def attempt(self) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def finish(self, result: TaskResult) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def expel_event(self, event: Mapping[str, Any]) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class Figures:
-    """Runs evaluations and collects the document's lines."""
+    """Runs evaluations and collects the lines of the document."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Figures:
         limit: int,
         donors: Sequence[TaskResult] = (),
     ) -> list[TaskResult]:
-        """Return the evaluation's outcome, run now or earlier."""
+        """Return the results of an evaluation, from its journal if it was run before."""
         spec = TECHNIQUES[technique]
         plan = Plan(
             environment=where,
@@ -101,7 +101,7 @@ class Figures:
             )
 
     async def attempt_with(self, tasks: Sequence[Task], views: Sequence[Shown]) -> list[bool]:
-        """Attempt each task once with something in view; return which were solved."""
+        """Attempt each task once with its view; return whether each was solved."""
 
         graph = episode.build(workspace=self.workspace).compile(name="episode")
 
@@ -115,5 +115,5 @@ class Figures:
 
 
 def percent(share: Rate) -> str:
-    """Write a share with its interval."""
+    """Return a share in % with its interval."""
     return f"{100 * share.value:.1f} ({100 * share.low:.0f} to {100 * share.high:.0f})"

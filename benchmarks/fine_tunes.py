@@ -1,9 +1,9 @@
-"""What fine-tuning brings on unseen tasks, and what it takes: `python -m benchmarks.fine_tunes`.
+"""The gain and the cost of fine-tuning on unseen tasks: `python -m benchmarks.fine_tunes`.
 
-Three tables, each with 95 % intervals: household tasks by every method, beside the plain model and
-a control on shuffled outcomes; function calls with held-out tools, beside shuffled labels; shapes
-in images, before and after. Attempts, datasets and jobs lie under --runs: an interrupted
-command goes on where it stopped, and a finished one is only summed up again.
+There are three tables with 95 % intervals. Household tasks: every method, the plain model and a
+control on shuffled outcomes. Function calls with held-out tools: SFT, the plain model and shuffled
+labels. Shapes in images: before and after. Attempts, datasets and jobs are under --runs. An
+interrupted command continues, and a finished one is read from its files.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SHUFFLED_LABELS: Final = "sft, shuffled labels"
 EYES: Final = "eyes"
 CLERK: Final = f"local:{names.CLERK}"
 CALLS: Final = Recipe(
-    "imitates ideal turns, with other tools together in each conversation",
+    "imitates ideal turns, with other tools in each conversation",
     "sft",
     share=2,
     settings={"rank": 32, "alpha": 64, "learning_rate": 8e-4, "batch": 4},
@@ -62,16 +62,16 @@ CALLS: Final = Recipe(
 CONVERSATIONS: Final = 600
 NEVER: Final = "never calling"
 IMAGES: Final = (256, 96)
-"""To learn from, and to be tried on."""
+"""Images for training, and for the test."""
 
 
 class FineTuneFigures(Figures):
-    """Figures of fine-tunes.
+    """Measures fine-tunes and collects the lines of the document.
 
     Args:
-        successes: solved training tasks a world that examples are taken from.
-        steps: of each imitation.
-        fresh: further training tasks a world, which the imitator attempts by itself.
+        successes: solved training tasks in each world, which are shown as exemplars.
+        steps: weight updates of supervised fine-tuning.
+        fresh: further training tasks in each world, which the fine-tuned model attempts.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class FineTuneFigures(Figures):
         self.fresh = fresh
 
     def fine_tuner(self, name: str, model: str = MODEL) -> FineTuner:
-        """Return where fine-tunes of that name are made."""
+        """Return the trainer whose fine-tunes are in the folder of that name."""
         folder = self.folder / name
         return FineTuner(fine_tuning_workspace(self.workspace, folder), folder, model, self.steps)
 
 
 async def household(figures: FineTuneFigures) -> None:
-    """Every method on household tasks of both worlds, each world's adapters on its own tasks."""
+    """Write the table of household tasks: every method, in both worlds."""
     by_recipe: dict[str, list[TaskResult]] = {weights.BASE: []}
     took: dict[str, list[FineTune]] = {}
     for world in WORLDS:
@@ -101,9 +101,9 @@ async def household(figures: FineTuneFigures) -> None:
     figures.say("", "## Practice moved into the weights", "")
     figures.say(
         "First attempts at household test tasks with nothing in view, in %; practice with "
-        f"{figures.successes} solved training tasks to show, in small rooms, then with {figures.fresh} "
-        f"fresh ones; worlds {' and '.join(WORLDS)}, small and medium rooms. Rows, time and "
-        "memory: a world's."
+        f"{figures.successes} solved training tasks as exemplars, in small rooms, then with "
+        f"{figures.fresh} further ones; worlds {' and '.join(WORLDS)}, small and medium rooms. "
+        "Rows, time and memory are those of one world."
     )
     against = {weights.BASE: "base", CONTROL: "control", SFT: "sft"}
     rows = []
@@ -155,7 +155,7 @@ async def _world(figures: FineTuneFigures, world: str) -> tuple[list[TaskResult]
 
 
 async def function_calls(figures: FineTuneFigures) -> None:
-    """Function calls with tools of domains that training never sees."""
+    """Write the table of function calls, with tools of domains that training does not have."""
     tuner = figures.fine_tuner("toolcalls", CLERK)
     ways = {SFT: None, SHUFFLED_LABELS: 0}
 
@@ -173,9 +173,9 @@ async def function_calls(figures: FineTuneFigures) -> None:
 def _tell(
     figures: FineTuneFigures, marks: dict[str, list[Marks]], took: dict[str, list[FineTune]]
 ) -> None:
-    """Say how turns were marked, and how far that is above the others.
+    """Write how many turns are right, and the differences to the others.
 
-    A model that never called anything would be right where no call is wanted, so it has a row.
+    A model that never calls a tool is right if no call is needed, so it also has a row.
     """
     needs = [one.needs_call for one in marks[weights.BASE]]
     never = [
@@ -189,9 +189,9 @@ def _tell(
     against = {weights.BASE: "base", SHUFFLED_LABELS: "shuffled", NEVER: NEVER}
     figures.say("", "## Function calls with held-out tools", "")
     figures.say(
-        "The first turn at each test request, in %; a third of them call for no tool. Learned from "
-        f"{CONVERSATIONS:,} conversations with drawn or mixed tools, and the requests of the "
-        "training split."
+        "The first turn at each test request, in %. A third of the requests need no tool. Trained "
+        f"on {CONVERSATIONS:,} conversations with sampled or mixed tools, and on the requests of "
+        "the training split."
     )
     rows = [
         [
@@ -217,13 +217,13 @@ def _tell(
     )
     figures.say(
         "",
-        f"The right function of {sum(needs)} that a request needs, SFT above base: {over_base}; above "
-        f"shuffled labels: {over_shuffled}.",
+        f"The right function, for the {sum(needs)} requests that need one, SFT above base: "
+        f"{over_base}; above shuffled labels: {over_shuffled}.",
     )
 
 
 def _gaps(series: dict[str, list[bool]], name: str, against: dict[str, str]) -> list[str]:
-    """Write how far a tuned model is above each of the others."""
+    """Return the differences of a tuned model to each of the others."""
     is_tuned = name in (SFT, SHUFFLED_LABELS)
     return [
         _gap(difference(series[name], series[other])) if is_tuned and name != other else ""
@@ -232,7 +232,7 @@ def _gaps(series: dict[str, list[bool]], name: str, against: dict[str, str]) -> 
 
 
 async def _marks(figures: FineTuneFigures, tuner: FineTuner, adapter: str) -> list[Marks]:
-    """Let the model answer each test request; mark its first turns."""
+    """Let the model answer each test request, and return the marks of its first turns."""
     plan = checked_plan(
         tuner.workspace,
         environment="toolcalls",
@@ -263,7 +263,7 @@ def _call_dataset(tuner: FineTuner, shuffle_seed: int | None) -> Dataset:
 
 
 async def vision(figures: FineTuneFigures) -> None:
-    """Shapes in images never seen, by a tiny random model with eyes."""
+    """Write the table of shapes in new images, by a tiny random vision model."""
     tuner = figures.fine_tuner("vision", f"local:{EYES}")
     changes = {"local_models": (tuner.folder / "models").resolve()}
     settings_here = tuner.workspace.settings.model_copy(update=changes)
@@ -284,7 +284,7 @@ async def vision(figures: FineTuneFigures) -> None:
         answers = await asyncio.to_thread(shape_images.name_shapes, model, images)
         arms[name] = [one == other for one, other in zip(answers, shape_names, strict=True)]
     figures.say("", "## Shapes in images", "")
-    figures.say(f"Which of {len(shape_images.SHAPES)} shapes it is, in %; new images.")
+    figures.say(f"Which of {len(shape_images.SHAPES)} shapes an image shows, in %; new images.")
     plain = arms[weights.BASE]
     figures.table(
         [
@@ -312,7 +312,7 @@ async def vision(figures: FineTuneFigures) -> None:
 
 
 def _image_dataset(folder: Path) -> tuple[Dataset, list[Path], list[str]]:
-    """Draw images to learn from and others; return the dataset, and those with their shapes."""
+    """Draw the images; return the dataset, and the test images with their shapes."""
     train_rows, test_rows = (
         shape_images.labelled_images(folder / "images", count, seed)
         for seed, count in enumerate(IMAGES)
@@ -335,7 +335,7 @@ def _gap(gap: Difference) -> str:
 
 
 def _took(fine_tunes: Sequence[FineTune]) -> list[str]:
-    """Write what fine-tunes took, the most of several."""
+    """Return the cost of fine-tunes, the maximum of several."""
     if not fine_tunes:
         return [""] * 4
     most = [max(each) for each in zip(*(one[1:] for one in fine_tunes), strict=True)]
@@ -355,13 +355,21 @@ async def _all(figures: FineTuneFigures, parts: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Train, try out, and print the tables."""
+    """Train, measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--tasks", type=int, default=480, help="unseen tasks a table, at most")
-    parser.add_argument("--successes", type=int, default=48, help="shown in practice, a world")
-    parser.add_argument("--steps", type=int, default=120, help="of each imitation")
-    parser.add_argument("--fresh", type=int, default=2000, help="own attempts' tasks, a world")
+    parser.add_argument(
+        "--tasks", type=int, default=480, help="unseen tasks for each table, at most"
+    )
+    parser.add_argument(
+        "--successes", type=int, default=48, help="shown in practice, in each world"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=120, help="weight updates of supervised fine-tuning"
+    )
+    parser.add_argument(
+        "--fresh", type=int, default=2000, help="tasks for the model's own attempts, in each world"
+    )
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")

@@ -1,9 +1,9 @@
-"""How often the gate errs, and what it costs: `python -m benchmarks.gate`.
+"""The error rates of the gate, and its cost in tasks: `python -m benchmarks.gate`.
 
-Agents are simulated: each task has a chance of being solved, drawn anew; incumbent and candidate
-succeed by that chance, the candidate's raised or lowered. The gate looks after every batch of two
-tasks a family. Beside it stands what it replaces: a test at 0.05 (exact, McNemar's, one-sided) once
-at the end, or at every look.
+Agents are simulated. Each task has a random probability of being solved. The incumbent succeeds
+with this probability, and the candidate with a higher or lower one. The gate looks after every batch of
+two tasks from each family. It is compared with what it replaces: McNemar's exact, one-sided test at
+0.05, once at the end or at every look.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from apprentice.state.gate import Account, Decision, Gate, Pair
 from apprentice.state.statistics import mcnemar, rate
 
 BATCH = 2 * len(FAMILIES)
-EASE = (0.9, 1.1)  # of the tasks' chances: a beta distribution with mean 0.45
+EASE = (0.9, 1.1)  # the tasks' probabilities have a beta distribution with mean 0.45
 MEAN = EASE[0] / sum(EASE)
 CANDIDATES = 10
 
 
 @dataclass(frozen=True)
 class World:
-    """What is true of a candidate.
+    """The true properties of a candidate.
 
     Attributes:
         gain: in success rate, over all tasks.
-        ruined: a family that it no longer solves, but for a tenth.
-        repeated: what repetition alone gains, which the control gains too.
-        alike: share of tasks whose outcome the change can't touch.
-        controlled: whether a control runs alongside.
+        ruined_family: a family of which it solves only a tenth.
+        repetition_gain: the gain from repetition alone, which the control also has.
+        alike: the share of tasks with the same outcome for both.
+        has_control: whether there is a control.
     """
 
     gain: float = 0.0
@@ -49,7 +49,7 @@ class World:
 
 @dataclass(frozen=True)
 class HeldOutTask:
-    """A held-out task as the incumbent has met it."""
+    """A held-out task, with the outcome of the incumbent."""
 
     family: str
     ease: float
@@ -58,30 +58,30 @@ class HeldOutTask:
 
 @dataclass
 class Tally:
-    """What became of many gates."""
+    """The decisions of many gates."""
 
     decisions: list[Decision]
 
     @property
     def publications(self) -> int:
-        """Gates that published."""
+        """The number of decisions to publish."""
         return sum(decision.outcome == "publish" for decision in self.decisions)
 
     @property
     def pairs(self) -> float:
-        """Mean number of pairs until the decision."""
+        """The mean number of pairs until the decision."""
         return fmean(decision.numbers.pairs for decision in self.decisions)
 
 
 def tasks(rng: random.Random) -> Iterator[HeldOutTask]:
-    """Draw tasks without end, the families in turn, and let the incumbent attempt them."""
+    """Yield random tasks without end, with the outcome of the incumbent; families alternate."""
     for number in count():
         ease = rng.betavariate(*EASE)
         yield HeldOutTask(FAMILIES[number % len(FAMILIES)], ease, rng.random() < ease)
 
 
 def pair(rng: random.Random, task: HeldOutTask, world: World) -> Pair:
-    """Let the candidate, and the control if there is one, attempt a task."""
+    """Return the outcomes of candidate, incumbent and control at a task."""
     control = rng.random() < shift(task.ease, world.repetition_gain) if world.has_control else None
     if rng.random() < world.alike:
         return Pair(task.family, task.incumbent_solved, task.incumbent_solved, control)
@@ -90,12 +90,12 @@ def pair(rng: random.Random, task: HeldOutTask, world: World) -> Pair:
 
 
 def shift(ease: float, gain: float) -> float:
-    """Raise a task's chance, or lower it, so that all of them gain so much on average."""
+    """Change a task's probability so that the mean over all tasks changes by the gain."""
     return ease + (1 - ease) * gain / (1 - MEAN) if gain > 0 else ease + ease * gain / MEAN
 
 
 def run_gate(rng: random.Random, gate: Gate, world: World, hold_out: list[HeldOutTask]) -> Decision:
-    """Feed the gate batch by batch; tasks beyond the hold-out are fresh."""
+    """Add batches until the gate decides; after the hold-out the tasks are new."""
     fresh = tasks(rng)
     while (decision := gate.decide()).outcome == "undecided":
         count = gate.score.pairs
@@ -105,14 +105,14 @@ def run_gate(rng: random.Random, gate: Gate, world: World, hold_out: list[HeldOu
 
 
 def simulate(rng: random.Random, gate: Gate, world: World, runs: int) -> Tally:
-    """Let many candidates of a kind through gates of a kind, each with fresh tasks."""
+    """Run one gate for each of many candidates, each with new tasks."""
     return Tally([run_gate(rng, gate, world, []) for _ in range(runs)])
 
 
 def naively_published(
     rng: random.Random, most: int, looks: list[int], hold_out: list[HeldOutTask]
 ) -> bool:
-    """Tell whether the test at 0.05 publishes a candidate that gains nothing, at any look."""
+    """Return whether the test at 0.05 publishes a candidate without a gain, at any look."""
     fresh = tasks(rng)
     hold_out_tasks = hold_out or [next(fresh) for _ in range(most)]
     pairs = [pair(rng, each, World()) for each in hold_out_tasks]
@@ -125,7 +125,7 @@ def naively_published(
 
 
 def one_gate(rng: random.Random, runs: int, most: int) -> Table:
-    """Return what a gate at level 0.05 does with candidates of all kinds."""
+    """Return the table of one gate at level 0.05 with candidates of all kinds."""
     table = Table(title=f"One gate, level 0.05, at most {most} pairs, {runs} runs each")
     for column in ("candidate", "published, % [95 %]", "pairs, mean"):
         table.add_column(column, justify="left" if column == "candidate" else "right")
@@ -161,7 +161,7 @@ def one_gate(rng: random.Random, runs: int, most: int) -> Table:
 
 
 def many_candidates(rng: random.Random, runs: int, most: int) -> Table:
-    """Return how often something is published of ten candidates that gain nothing."""
+    """Return the table of ten candidates without a gain: how often one is published."""
     table = Table(title=f"{CANDIDATES} candidates without a gain, {runs} runs each")
     for column in ("hold-out", "decided by", "anything published, % [95 %]"):
         table.add_column(column, justify="right" if "%" in column else "left")
@@ -186,7 +186,7 @@ def many_candidates(rng: random.Random, runs: int, most: int) -> Table:
 
 
 def price_of_patience(rng: random.Random, runs: int) -> Table:
-    """Return what a place in the account costs a candidate that deserves to be published."""
+    """Return the table of a good candidate by its place in the account."""
     table = Table(title=f"+20 points, at most 600 pairs, by place in the account, {runs} runs each")
     for column in ("failed before", "level", "published, % [95 %]", "pairs, mean"):
         table.add_column(column, justify="right")
@@ -217,8 +217,10 @@ def _share(successes: int, total: int) -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=200, help="simulated gates a row")
-    parser.add_argument("--most", type=int, nargs="+", default=[132, 300], help="pairs a gate")
+    parser.add_argument("--runs", type=int, default=200, help="simulated gates for each row")
+    parser.add_argument(
+        "--most", type=int, nargs="+", default=[132, 300], help="pairs for each gate, at most"
+    )
     options = parser.parse_args()
     rng = random.Random(0)
     console = Console()

@@ -1,7 +1,8 @@
-"""What the framework costs a step: `python -m benchmarks.overhead`.
+"""The time that the framework adds to each step: `python -m benchmarks.overhead`.
 
-The episode graph and LangChain's `create_agent` loop, each with an equally scripted model and a
-tool (or environment) that answers at once, taking the same number of steps, turn about.
+It compares the episode graph with LangChain's `create_agent` loop. Both have the same scripted
+model, a tool (or environment) that answers at once, and the same number of steps. Their rounds
+alternate.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from benchmarks.scripted_model import ScriptedModel
 
 ROUNDS = 15
 ENVIRONMENT = Household("north", "full")
-TASK = ENVIRONMENT.task("test/5")  # two things to carry: the longest limit there is
+TASK = ENVIRONMENT.task("test/5")  # two things to carry: the highest step limit
 STEPS = ENVIRONMENT.step_limit(TASK)
 PATH = [f"go to {place}" for place in ENVIRONMENT.reset(TASK).room.places]
 

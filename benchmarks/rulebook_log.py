@@ -1,4 +1,4 @@
-"""How fast a long log of rules is read: `python -m benchmarks.rulebook_log`."""
+"""The speed of reading a long log of rules: `python -m benchmarks.rulebook_log`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROUNDS = 7
 
 
 def batches() -> list[Batch]:
-    """Return a log that adds a rule and confirms it three times, in every batch."""
+    """Return a log in which each batch adds a rule and confirms it three times."""
     log = []
     for number in range(BATCHES):
         rule = f"{number:05}"
@@ -33,7 +33,7 @@ def batches() -> list[Batch]:
 
 
 async def main() -> None:
-    """Print the processor time of the first reading, and the shortest of later ones."""
+    """Print the processor time of the first read, and the shortest of later reads."""
     store = InMemoryStore()
     await store.abatch(
         PutOp(

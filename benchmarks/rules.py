@@ -1,7 +1,8 @@
-"""Rules that are learned, measured: `python -m benchmarks.figures --only rules flip`.
+"""The figures on learned rules: `python -m benchmarks.figures --only rules flip`.
 
-Rules are learned on training tasks and tried once on test tasks, in two worlds of opposite
-conventions; and a household changes its conventions, and the rules have to follow.
+Rules are learned from training tasks and tested with one trial on test tasks, in two worlds with
+opposite conventions. In a second measurement the household changes its conventions, and the rules
+must adapt.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ _N = TypeVar("_N", bound=Noun)
 HELD_OUT: Final = 120
 AT_ONCE: Final = 16
 CHUNK: Final = 3
-"""The embedded model reads 2,048 tokens, which eight transcripts exceed."""
+"""Eight transcripts would exceed the 2,048 tokens that the embedded model reads."""
 
 
 async def rules(figures: Figures) -> None:
-    """Rules learned on training tasks, tried once on test tasks."""
+    """Write the section on learned rules, with one trial on test tasks."""
     figures.say("", "## Learned rules", "")
     figures.say(
-        f"Learned from {figures.training} training tasks of small rooms a world, up to 4 attempts "
-        "each; one try on test tasks (new rooms, new goals), in %. Shuffled: the rules learned in "
-        "the other world. Hand-written: every convention of the world, as the model words rules."
+        f"Learned from {figures.training} training tasks of small rooms in each world, up to 4 "
+        "attempts each; one trial on test tasks (new rooms, new goals), in %. Shuffled: the rules learned "
+        "in the other world. Hand-written: every convention of the world, in the model's wording."
     )
     counts: Counter[str] = Counter()
     rules_by_world: dict[str, tuple[str, ...]] = {}
@@ -111,9 +112,10 @@ async def _store(file: Path) -> AsyncIterator[BaseStore]:
 
 
 class FlippingHousehold:
-    """A household whose conventions are those of one world until it is told to flip.
+    """A household that changes from the conventions of one world to those of the other.
 
-    What a task is depends on its id alone, 'north:test/3': only which tasks are drawn changes.
+    The id of a task, such as 'north:test/3', says its world. So a flip changes only which tasks are
+    sampled.
     """
 
     name = "flipping"
@@ -122,21 +124,21 @@ class FlippingHousehold:
     instructions = Household.instructions
 
     def __init__(self) -> None:
-        """Begin in the first world."""
+        """Start in the first world."""
         self.worlds = {world: Household(world, "small") for world in WORLDS}
         self.now = WORLDS[0]
 
     def flip(self) -> None:
-        """Change the conventions from now on."""
+        """Change to the conventions of the other world."""
         self.now = WORLDS[1]
 
     def tasks(self, split: str, limit: int, seed: int = 0) -> itertools.chain[Task]:
-        """Yield tasks of the world as it is now."""
+        """Yield tasks of the present world."""
         tasks = self.worlds[self.now].tasks(split, limit, seed)
         return itertools.chain(self._own(self.now, task) for task in tasks)
 
     def task(self, task_id: str) -> Task:
-        """Return the task of an id."""
+        """Return the task with an id."""
         world, _, own = task_id.partition(":")
         return self._own(world, self.worlds[world].task(own))
 
@@ -145,7 +147,7 @@ class FlippingHousehold:
         return self.worlds[task.id.partition(":")[0]].reset(_inner(task))
 
     def step_limit(self, task: Task) -> int:
-        """Return how many actions an attempt may take."""
+        """Return the most actions of an attempt."""
         return self.worlds[task.id.partition(":")[0]].step_limit(_inner(task))
 
     def _own(self, world: str, task: Task) -> Task:
@@ -158,7 +160,7 @@ def _inner(task: Task) -> Task:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who acts, reflects and criticises; models when none is given."""
+    """The agents that act, reflect and criticise; None for a model."""
 
     agent: Agent | None = None
     reflector: Agent | None = None
@@ -166,7 +168,7 @@ class Cast:
 
 
 class LiveResult(Noun):
-    """How one live task ended."""
+    """The result of one live task."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
@@ -175,7 +177,7 @@ class LiveResult(Noun):
 
 
 class ExpelResult(Noun):
-    """How one run of expel ended, and the tasks that it attempted."""
+    """The outcome of one run of expel, and the number of tasks that it attempted."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
@@ -185,16 +187,16 @@ class ExpelResult(Noun):
 
 @dataclass
 class Stream:
-    """Tasks as they come, a batch at a time, with expel run after each batch.
+    """Batches of live tasks, with a run of expel after each batch.
 
-    What was done is journaled in the store: the same stream again goes on where it stopped.
+    The store has the results, so that an interrupted stream continues.
 
     Attributes:
         workspace: has the household.
         batch: live tasks between two runs of expel.
-        training: training tasks that each run attempts.
-        live: shares of live tasks solved, a batch each.
-        spent: tasks attempted so far: live, training and held-out.
+        training: training tasks of each run.
+        live: the share of live tasks solved, by batch.
+        tasks_spent: tasks attempted so far: live, training and held-out.
     """
 
     workspace: Workspace
@@ -210,7 +212,7 @@ class Stream:
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def serve(self) -> float:
-        """Attempt a batch of live tasks once each, with the released rules in view."""
+        """Attempt a batch of live tasks, once each, with the released rules in view."""
         self._batch_number += 1
         name = f"live {self._batch_number}"
         earlier = {each.task: each for each in await self._journal(name, LiveResult).all()}
@@ -236,7 +238,7 @@ class Stream:
         return result
 
     async def study(self) -> str:
-        """Run expel once, and return how it ended."""
+        """Run expel once, and return its outcome."""
         name = f"run {self._batch_number}"
         journal = self._journal(name, ExpelResult)
         result = await journal.get(name)
@@ -280,10 +282,11 @@ async def recovery(
     batch: int = 24,
     store: BaseStore | None = None,
 ) -> dict[str, Any]:
-    """Let a household's conventions flip, and return how its rules follow.
+    """Flip the conventions of a household, and return how its rules adapt.
 
-    With a store, a recovery that was broken off goes on, and a finished one is only summed up.
-    Recovered is a batch of live tasks solved as often as before the flip, less ten points.
+    With a store, an interrupted measurement continues, and a finished one is read from it. The
+    rules have recovered when the share of live tasks solved is at most ten points below that before
+    the flip.
     """
     household = FlippingHousehold()
     workspace = Workspace(environments={household.name: lambda: household})
@@ -311,7 +314,7 @@ async def recovery(
 
 
 async def flip(figures: Figures) -> None:
-    """A household whose conventions flip, and how many tasks its rules take to follow."""
+    """Write the section on conventions that flip, and the tasks until the rules recover."""
     figures.say("", "## When the world changes", "")
     context = Context(model=figures.model)
     name = f"flip-{digest(figures.model, figures.training)[:8]}.sqlite"

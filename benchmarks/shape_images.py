@@ -1,4 +1,4 @@
-"""A tiny model with eyes, made at random, and images of shapes for it to name."""
+"""A tiny random vision model, and images of shapes for it to name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TEMPLATE: Final = (
 
 
 def eyes(folder: Path, seed: int = 0) -> None:
-    """Save a random Llava of some 0.2 million parameters, with its processor."""
+    """Save a random Llava of about 0.2 million parameters, with its processor."""
     import torch
     from transformers import (
         CLIPImageProcessorPil,
@@ -51,7 +51,7 @@ def eyes(folder: Path, seed: int = 0) -> None:
             num_attention_heads=4,
             num_key_value_heads=4,
             max_position_embeddings=256,
-            initializer_range=0.2,  # so that what is said can be said with certainty
+            initializer_range=0.2,  # so that answers can have a high probability
             eos_token_id=words.eos_token_id,
             pad_token_id=words.pad_token_id,
         ),
@@ -73,7 +73,7 @@ def eyes(folder: Path, seed: int = 0) -> None:
 
 
 def labelled_images(folder: Path, count: int, seed: int) -> list[Row]:
-    """Draw so many images, of any size, place and colour; return what is to be said of each."""
+    """Draw images with random size, place and colour; return a dataset row for each."""
     from PIL import Image, ImageDraw
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def labelled_images(folder: Path, count: int, seed: int) -> list[Row]:
 
 
 def name_shapes(model: Path, images: list[Path]) -> list[str]:
-    """Return, for each image, the shape whose name a model finds likeliest."""
+    """Return the most likely shape for each image, according to a model."""
     import torch
     from PIL import Image
     from transformers import AutoModelForImageTextToText, AutoProcessor

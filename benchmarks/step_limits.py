@@ -1,8 +1,8 @@
-"""Choose and check the household's step limits: `python -m benchmarks.step_limits`.
+"""The figures behind the household's step limits: `python -m benchmarks.step_limits`.
 
-For every room size and task family it prints the share of tasks that three experts solve within
-the limit: one that knows nothing, one that knows the world's conventions, and one that knows
-where everything is. A limit is right when the last solves 98 % or more and the first 30 to 55 %.
+For every room size and task family the table has the share of tasks that three experts solve within
+the limit: one that knows nothing, one that knows the world's conventions, and one that also knows
+where everything is. A limit is right if the last solves 98 % or more, and the first 30 to 55 %.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ LONGEST = 60
 
 
 def conventions(environment: Household) -> Knowledge:
-    """Return what someone knows who knows the world's conventions."""
+    """Return the knowledge of the world's conventions."""
     world = environment.world
     storage = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
     return Knowledge(storage, appliances=dict(world.treats))
 
 
 def everything(environment: Household, game: Game) -> Knowledge:
-    """Return what someone knows who has seen the room: where each thing is."""
+    """Return the knowledge of the room: where each thing is."""
     locations: dict[str, tuple[str, ...]] = {}
     for thing, place in game.room.things.items():
         locations[kind_of(thing)] = (*locations.get(kind_of(thing), ()), place)
@@ -39,7 +39,7 @@ def everything(environment: Household, game: Game) -> Knowledge:
 
 
 def steps_needed(game: Game, knowledge: Knowledge) -> int:
-    """Let the expert play; return the steps it took, or LONGEST + 1."""
+    """Let the expert play; return its number of steps, or LONGEST + 1."""
     first_text = game.first_observation().text
     turns: list[Turn] = []
     for step in range(1, LONGEST + 1):
@@ -52,7 +52,7 @@ def steps_needed(game: Game, knowledge: Knowledge) -> int:
 
 
 def measure(environment: Household, tasks: list[Task]) -> dict[str, tuple[list[int], ...]]:
-    """Return, by family, the steps that the three experts took."""
+    """Return the numbers of steps of the three experts, by family."""
     by_family: dict[str, tuple[list[int], ...]] = defaultdict(lambda: ([], [], []))
     for task in tasks:
         levels = (
@@ -69,7 +69,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", nargs="+", default=["north", "south", "alfworld"])
-    parser.add_argument("--tasks", type=int, default=240, help="per world and size")
+    parser.add_argument("--tasks", type=int, default=240, help="for each world and size")
     options = parser.parse_args()
     table = Table(title="Tasks solved within the step limit, %")
     for column in ("size", "family", "limit", "knows nothing", "conventions", "everything"):

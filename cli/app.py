@@ -179,7 +179,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="For others-reflections: the figures of the evaluation that lends its reflections.",
+            help="For others-reflections: the figures of the evaluation that lends its "
+            "reflections.",
         ),
     ] = None,
     cache: Cache = False,

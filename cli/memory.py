@@ -123,8 +123,8 @@ def _print(console: Console, report: ExperienceReport) -> None:
         f"{plural(report.failures, 'failure')}, {without_verdict} without a verdict."
     )
     console.print(
-        f"Never shown: {report.held_out} at held-out tasks, {report.duplicates} that repeat a better "
-        "one."
+        f"Never shown: {report.held_out} at held-out tasks, {report.duplicates} that repeat a "
+        "better one."
     )
     console.print(
         f"Recalled on their own: {plural(report.steps, 'step')}, "

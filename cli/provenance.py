@@ -27,7 +27,7 @@ def history(
     rule: Annotated[
         str,
         typer.Argument(
-            help="The rule's id, or its beginning. Without it, the versions of the draft are listed."
+            help="The rule's id, or its beginning. Without it, the draft's versions are listed."
         ),
     ] = "",
     environment: Where = HOME,

@@ -95,9 +95,9 @@ def learn_rules(
     """
     if review and not terminal.at_terminal():
         raise BadInput(
-            "--review needs a terminal, and there is none. Without it, rules that pass the screening "
-            "are validated and released, and `apprentice rules show` lists the others. You can "
-            "also review in LangGraph Studio (`make serve`), in the graph `expel`."
+            "--review needs a terminal, and there is none. Without it, rules that pass the "
+            "screening are validated and released, and `apprentice rules show` lists the others. You "
+            "can also review in LangGraph Studio (`make serve`), in the graph `expel`."
         )
     workspace = current_workspace(ctx)
     model_name = workspace.check_model(model)

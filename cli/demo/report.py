@@ -140,8 +140,8 @@ def _head(demo: Demo, figures: Figures) -> str:
         f'<p class="lead">On the first trial it solved <strong>{page.share(own[0])}</strong> of '
         "the tasks. After each failure it wrote a reflection, and tried again with the reflection "
         f"in view. Within {demo.trials} trials it solved "
-        f"<strong>{page.share(own[-1])}</strong>. After trial {figures.trial} the difference to the "
-        f"best control, {escape(nearest)}, is {points(gap)}.</p>"
+        f"<strong>{page.share(own[-1])}</strong>. After trial {figures.trial} the difference to "
+        f"the best control, {escape(nearest)}, is {points(gap)}.</p>"
     )
 
 
@@ -186,8 +186,8 @@ def _gaps(figures: Figures) -> str:
         rows += page.gaps({"learned rules above none, on the first trial": figures.rules})
     heads = ["control", f"{LEARNER} above it, after trial {figures.trial}"]
     return page.table("Beyond chance?", heads, rows) + (
-        '<p class="soft">All have the same tasks, so the differences are paired: bootstrap intervals and '
-        "exact McNemar tests.</p>"
+        '<p class="soft">All have the same tasks, so the differences are paired: bootstrap '
+        "intervals and exact McNemar tests.</p>"
     )
 
 
@@ -239,9 +239,9 @@ def _rules(worlds: Worlds) -> str:
     against = page.gaps({f"{name} rules": gap for name, gap in worlds.differences.items()})
     return (
         page.table("Rules, in two worlds of opposite conventions", heads, rows)
-        + '<p class="soft">First attempts in small rooms, on the same tasks for every kind of rules. '
-        "Learned rules are shown after they pass a gate on other held-out tasks. The last column "
-        "has the tasks of the worlds that have such rules.</p>"
+        + '<p class="soft">First attempts in small rooms, on the same tasks for every kind of '
+        "rules. Learned rules are shown after they pass a gate on other held-out tasks. The last "
+        "column has the tasks of the worlds that have such rules.</p>"
         + page.notes(ABOUT)
         + page.table("Rules beyond chance?", ["other rules", "learned rules above them"], against)
         + f'<div class="panels">{"".join(panels)}</div>'
@@ -298,9 +298,9 @@ def _weights(arms: Mapping[str, Arm]) -> str:
         about[name] = RECIPES[name].about if name in RECIPES else "the plain model"
     heads = ("weights", "solved", "above the plain model", "rows", "steps", "trained in", "peak")
     return page.table("Moved into the weights", heads, rows) + (
-        '<p class="soft">First attempts at the same tasks with nothing in view. SFT learned from '
-        "training tasks that were attempted with exemplars in view; the exemplars were removed. DPO "
-        "and GRPO learned from its own attempts at further training tasks. Seconds and memory are "
+        '<p class="soft">First attempts at the same tasks with nothing in view. SFT learned '
+        "from training tasks that were attempted with exemplars in view; the exemplars were removed. "
+        "DPO and GRPO learned from its own attempts at further training tasks. Seconds and memory are "
         f"those of the training process.</p>{page.notes(about)}"
     )
 
