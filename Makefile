@@ -14,7 +14,7 @@ PIP   := PYTHONWARNINGS='ignore:Editable installation' \
          $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install alfworld learn serve test check format bench figures soak novice clerk
+.PHONY: help install alfworld lowest learn serve test check format bench figures soak novice clerk
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 alfworld: ## Install ALFWorld's real games; `alfworld-download` then fetches their data
 	$(MAKE) install EXTRAS=dev,alfworld
+
+lowest: ## Test the light install with the lowest versions that are allowed
+	.ci/lowest
 
 learn: install ## Show an agent that fails, reflects and succeeds (no key, download or GPU)
 	$(BIN)/apprentice learn

@@ -2,7 +2,7 @@
 
 No other module of the product reads the environment. A value comes from the environment, else from
 the file `.env` in the working directory, else from its default. An empty variable is an unset one.
-`apprentice settings` prints what holds and where it comes from.
+`apprentice settings` prints each value and where it comes from.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LIBRARIES: Final = {
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""What a trainer's libraries read when they are first imported: they fetch and report nothing."""
+"""Variables for a trainer's libraries: with them, the libraries fetch and report nothing."""
 _RECOMMENDED: Final = ("LANGGRAPH_STRICT_MSGPACK",)
 """Variables that `.env.example` sets."""
 
@@ -41,11 +41,11 @@ def _variable(
 
     Args:
         name: of the variable.
-        default: its value where it is not set.
-        description: what it is for, in one sentence.
-        section: of `.env.example` that it stands in.
-        example: a value for `.env.example`, where that helps.
-        **limits: what pydantic checks the value against.
+        default: the setting's value if the variable is not set.
+        description: what the setting is for, in one sentence.
+        section: the setting's section in `.env.example`.
+        example: a value for `.env.example`, if that helps.
+        **limits: pydantic checks the value against these.
     """
     about: JsonDict = {"section": section, "example": example}
     return Field(
@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         50
 
     Raises:
-        BadInput: a variable has a value that it cannot have. The sentence names it.
+        BadInput: a variable cannot have its value. The sentence names the variable.
     """
 
     model_config = SettingsConfigDict(
@@ -119,8 +119,9 @@ class Settings(BaseSettings):
     )
     embeddings: str = _variable(
         "APPRENTICE_EMBEDDINGS",
-        "local:minilm",
-        "The embedding model that finds similar tasks; a memory keeps the one it was made with.",
+        "",
+        "The embedding model that finds similar tasks, or none to find them by words alone; unset, "
+        "local:minilm where it is installed, else none. A memory keeps the one it was made with.",
         section=HOSTED,
         example="openai:text-embedding-3-small",
     )
@@ -240,25 +241,25 @@ class Settings(BaseSettings):
         example="true",
     )
 
-    def __init__(self, **given: Any) -> None:
-        """Read the settings; what is given by name wins."""
+    def __init__(self, **values: Any) -> None:
+        """Read the settings; values that are passed here win."""
         try:
-            super().__init__(**given)
+            super().__init__(**values)
         except ValidationError as error:
             raise BadInput(_sentence(error)) from None
 
     @classmethod
     def of_process(cls) -> Self:
-        """Read the settings of this process, and hand those of `.env` on to libraries.
+        """Read the settings of this process, and copy the variables of `.env` to the environment.
 
-        Libraries (a provider's client, LangSmith) read the environment by themselves and know no
-        `.env`. A variable that the environment has stays as it is.
+        Libraries (a provider's client, LangSmith) read the environment, but they do not read
+        `.env`. A variable that is already in the environment stays as it is.
         """
-        found = cls()
-        for name, value in found._file.items():
+        settings = cls()
+        for name, value in settings._file.items():
             if not os.environ.get(name):
                 os.environ[name] = value
-        return found
+        return settings
 
     @cached_property
     def _file(self) -> dict[str, str]:
@@ -266,10 +267,10 @@ class Settings(BaseSettings):
         return {name: value for name, value in dotenv_values(FILE).items() if value}
 
     def has_key(self, names: Sequence[str]) -> bool:
-        """Tell whether one of some variables, each of which may hold a provider's key, is set."""
+        """Tell whether any of these variables, which may hold a provider's key, is set."""
         return any(os.environ.get(name) or self._file.get(name) for name in names)
 
-    def listed(self) -> Iterator[Setting]:
+    def entries(self) -> Iterator[Setting]:
         """Yield every setting with its value and its source."""
         for field, about in type(self).model_fields.items():
             name = str(about.validation_alias)
@@ -277,22 +278,22 @@ class Settings(BaseSettings):
             shown = MASK if isinstance(value, SecretStr) else _text(value)
             yield Setting(name, shown, self._source(name, value, about), about.description or "")
 
-    def for_process(self, **changed: object) -> dict[str, str]:
-        """Return the environment of a process of one's own that is to have these settings.
+    def for_process(self, **overrides: object) -> dict[str, str]:
+        """Return the environment variables of another process that shall have these settings.
 
         Args:
-            **changed: settings by name that it has other values of; Paths are made absolute.
+            **overrides: settings that have another value there, by name; paths become absolute.
         """
-        told = dict(os.environ)
+        variables = dict(os.environ)
         for field, about in type(self).model_fields.items():
-            value = changed.get(field, getattr(self, field))
+            value = overrides.get(field, getattr(self, field))
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
             if isinstance(value, Path):
                 value = value.expanduser().absolute()
-            if value not in (None, "") and (field in changed or value != about.default):
-                told[str(about.validation_alias)] = _text(value)
-        return told
+            if value not in (None, "") and (field in overrides or value != about.default):
+                variables[str(about.validation_alias)] = _text(value)
+        return variables
 
     def _source(self, name: str, value: object, about: FieldInfo) -> str:
         if os.environ.get(name):
@@ -303,16 +304,16 @@ class Settings(BaseSettings):
 
 
 def quieten_libraries() -> None:
-    """Keep the libraries of a trainer from fetching and reporting; call it before importing them.
+    """Stop a trainer's libraries from fetching and reporting; call this before you import them.
 
-    A variable that the environment has stays as it is.
+    A variable that is already in the environment stays as it is.
     """
     for name, value in _LIBRARIES.items():
         os.environ.setdefault(name, value)
 
 
 def example() -> str:
-    """Return the text of `.env.example`, made of the settings' own names and sentences."""
+    """Return the text of `.env.example`, made from the settings' names and sentences."""
     lines = [
         "# Copy to .env and uncomment what you need. `apprentice settings` prints what holds and",
         "# where it comes from. Write what `apprentice settings --example` prints to change this.",
@@ -324,9 +325,9 @@ def example() -> str:
         if facts["section"] != section:
             section = facts["section"]
             lines += ["", f"# --- {section} ".ljust(96, "-")]
-        written = facts["example"] or _text(about.default)
+        value = facts["example"] or _text(about.default)
         mark = "" if about.validation_alias in _RECOMMENDED else "# "
-        lines += [f"# {about.description}", f"{mark}{about.validation_alias}={written}"]
+        lines += [f"# {about.description}", f"{mark}{about.validation_alias}={value}"]
     return "\n".join(lines) + "\n"
 
 
@@ -337,15 +338,15 @@ def _text(value: object) -> str:
 
 
 def _sentence(error: ValidationError) -> str:
-    """Say which variable cannot have its value; a secret's value is not quoted."""
+    """Say which variable cannot have its value, without quoting a secret."""
     first = error.errors()[0]
-    named = str(first["loc"][0])
+    name = str(first["loc"][0])
     for field, about in Settings.model_fields.items():
-        if named in (field, about.validation_alias):
+        if name in (field, about.validation_alias):
             secret = "SecretStr" in str(about.annotation)
             was = "" if secret else f" is {str(first['input'])[:80]!r}, which"
             return (
                 f"{about.validation_alias}{was} cannot be read: {first['msg']}. "
                 f"{about.description} Correct or unset it, in the environment or in {FILE}."
             )
-    return f"The setting {named!r} cannot be read: {first['msg']}."
+    return f"The setting {name!r} cannot be read: {first['msg']}."

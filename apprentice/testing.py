@@ -1,4 +1,4 @@
-"""What tests of one's own graphs need: no key, no network, no model.
+"""Fakes for tests of your own graphs, without a key, a network or a model.
 
 async with Workspace(tmp_path, model=Scripted(["look", "go to desk 1"])) as workspace:
     graph = build(workspace=workspace).compile()
@@ -30,7 +30,7 @@ Turns = Sequence[str | AIMessage] | Callable[[list[BaseMessage]], str | AIMessag
 
 
 class Scripted(BaseChatModel):
-    """A chat model that says what it is told to.
+    """A chat model that answers from a script.
 
     Args:
         turns: its turns in order, or a function from the messages so far to the next turn. A turn
@@ -38,7 +38,7 @@ class Scripted(BaseChatModel):
         delay: seconds that each turn takes.
 
     Raises:
-        AssertionError: it is asked for more turns than the script has.
+        AssertionError: a call needs more turns than the script has.
 
     Example:
         >>> Scripted(["look", "go to desk 1"]).invoke("What now?").text
@@ -76,7 +76,7 @@ class Scripted(BaseChatModel):
             turn = self._turns[number]
         else:
             raise AssertionError(
-                f"The script has {len(self._turns)} turns; one more was asked for."
+                f"The script has {len(self._turns)} turns, but a call needs one more."
             )
         message = AIMessage(turn) if isinstance(turn, str) else turn
         read = sum(len(str(each.text).split()) for each in messages)
@@ -110,7 +110,7 @@ _WORD: Final = re.compile(r"\w+")
 
 
 class WordEmbeddings(Embeddings):
-    """Embeddings without a model: texts that share words are near each other.
+    """Embeddings without a model: texts that share words have similar vectors.
 
     Args:
         dimension: how many numbers a vector has.

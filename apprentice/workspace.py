@@ -1,11 +1,11 @@
-"""Workspace: the one place where folders, models, environments and memories are put together.
+"""Workspace: the one place that puts folders, models, environments and memories together.
 
     async with Workspace("apprentice-data", model="openai:gpt-5-mini") as workspace:
         async with workspace.store() as store:
             graph = build(workspace=workspace).compile(store=store)
 
-Everything below gets what it needs from a workspace as an argument; nothing looks it up. So two
-workspaces with different folders live in one process without seeing each other's data.
+Graphs and nodes get what they need from a workspace that is passed to them. So two workspaces with
+different folders can live in one process, and neither sees the other's data.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from apprentice.environments.protocol import Environment
 from apprentice.environments.registry import Environments
 from apprentice.memory.experience import Experience
 from apprentice.memory.experience.opening import Embedder, ExperienceStores
+from apprentice.memory.experience.words import NONE, NoEmbeddings
 from apprentice.memory.fixed import Fixed
 from apprentice.memory.store import open_store
-from apprentice.models import Models
+from apprentice.models import Models, minilm
 from apprentice.models.names import LocalModels
 from apprentice.models.tokens import context_length, counter
 from apprentice.settings import Settings
@@ -48,12 +49,12 @@ LOCAL: Final = "local:"
 NO_MODEL: Final = (
     "No chat model is named. Set APPRENTICE_MODEL, in the environment or in .env, or name one for "
     "this run: --model on the command line, `model` in the context. local:novice is the embedded "
-    "demo model; it knows the household alone."
+    "demo model; it knows only the household."
 )
 
 
 class ChatModels(Protocol):
-    """Makes the chat model of a name, in the place of this project's own `Models.chat`."""
+    """Makes the chat model of a name, in place of this project's own `Models.chat`."""
 
     def __call__(
         self,
@@ -70,25 +71,28 @@ class ChatModels(Protocol):
 class Workspace:
     """A deployment, or a part of one: its data, models, environments and memories.
 
-    It is cheap to make: nothing is read, written or connected to before it is used.
+    It is cheap to make: it reads, writes and connects to nothing before somebody uses it.
 
     Args:
-        data: the folder of the data; that of the settings when None.
+        data: the folder of the data; by default, the settings name it.
         model: the chat model of every run that names none: a chat model, or a name such as
-            openai:gpt-5-mini; that of the settings when None.
-        settings: of the deployment; those of this process when None.
-        embeddings: what finds similar tasks: an embedding model, or a name; that of the settings
-            when None.
-        chat_models: makes chat models by name, where they do not come from LangChain's providers.
-        environments: further ones by name, each by what makes it, beside those that ship and those
-            that packages provide.
-        spawn: starts the process of a training job; a process of this machine when None.
+            openai:gpt-5-mini; by default, the settings name it.
+        settings: of the deployment; by default, the settings of this process.
+        embeddings: the embedding model that finds similar tasks, or its name; by default, the
+            settings name it.
+        chat_models: makes chat models by name, if they do not come from LangChain's providers.
+        environments: more environments by name, each with the function that makes it. The
+            environments that ship and those of packages are there as well.
+        spawn: starts the process of a training job; by default, a process of this machine.
 
     Example:
         >>> workspace = Workspace("apprentice-data", model="local:novice")
         >>> workspace.data.name
         'apprentice-data'
     """
+
+    patience: float = 300.0
+    """Seconds that a hosted model may take for an answer; providers' clients wait for longer."""
 
     def __init__(
         self,
@@ -108,8 +112,8 @@ class Workspace:
         self._chat_models = chat_models
         self._own_environments = environments
         self._spawn = spawn
-        self.trained = Counter()
-        """What has been recorded since a training was last started."""
+        self.new_attempts = Counter()
+        """Counts the attempts that were recorded since a training last started."""
 
     def with_adapters(self, folder: Path, *, threads: int | None = None) -> Workspace:
         """Return the same workspace with another folder of adapters.
@@ -118,13 +122,13 @@ class Workspace:
             folder: of the adapters.
             threads: CPU threads of each training job, unless the settings say how many.
         """
-        changed: dict[str, object] = {"adapters": folder}
+        changes: dict[str, object] = {"adapters": folder}
         if threads and not self.settings.threads:
-            changed["threads"] = str(threads)
+            changes["threads"] = str(threads)
         return Workspace(
             self._data,
             model=self._model,
-            settings=self.settings.model_copy(update=changed),
+            settings=self.settings.model_copy(update=changes),
             embeddings=self._embeddings,
             chat_models=self._chat_models,
             environments=self._own_environments,
@@ -133,15 +137,15 @@ class Workspace:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings; those of the process are read with the first use.
+        """The settings; those of the process are read at the first use.
 
         Raises:
-            BadInput: a variable has a value that it cannot have.
+            BadInput: a variable cannot have its value.
         """
         return self._settings or Settings.of_process()
 
     async def ready(self) -> None:
-        """Read the settings in a thread, if they are not read yet: a file may have to be read."""
+        """Read the settings if they are not read yet, in a thread, because `.env` is a file."""
         if "settings" not in vars(self):
             await asyncio.to_thread(getattr, self, "settings")
 
@@ -154,8 +158,8 @@ class Workspace:
     async def store(self) -> AsyncIterator[AsyncSqliteStore]:
         """Open the store of rules, reflections and releases; closing it writes what is pending."""
         await self.ready()
-        async with open_store(self.data) as opened:
-            yield opened
+        async with open_store(self.data) as sqlite_store:
+            yield sqlite_store
 
     @cached_property
     def experiences(self) -> ExperienceStores:
@@ -173,12 +177,12 @@ class Workspace:
         return ExperienceStores(folder, self._embedder)
 
     async def experience(self, tenant: str) -> Experience:
-        """Return a tenant's experience memory; it is opened once.
+        """Return a tenant's experience memory; the first call opens it.
 
         Raises:
             MissingPart: a package or key is missing, the server named by QDRANT_URL cannot be
                 reached, or another process holds the folder.
-            BrokenData: what is there is no memory, or one of another schema or embedding.
+            BrokenData: the folder is not a memory, or its schema or embedding is another one.
         """
         await self.ready()
         return await self.experiences.open(tenant)
@@ -215,13 +219,13 @@ class Workspace:
 
     @property
     def model(self) -> str:
-        """The name of the model of every run that names none; '' where nobody names one."""
+        """The name of the model of every run that names none; '' if the workspace names none."""
         if isinstance(self._model, BaseChatModel):
             return name_of(self._model)
         return self._model or self.settings.model
 
-    def resolved(self, context: Context) -> Context:
-        """Return a run's settings with the model named; '' where nobody names one."""
+    def with_model(self, context: Context) -> Context:
+        """Return a run's settings with the name of its model, by default the workspace's."""
         return context if context.model else replace(context, model=self.model)
 
     def chat(
@@ -233,41 +237,41 @@ class Workspace:
         max_tokens: int = 128,
         seed: int | None = None,
     ) -> BaseChatModel:
-        """Return the chat model of a name, or that of every run that names none; see `Models`.
+        """Return the chat model of a name, or the workspace's model without one; see `Models`.
 
         Raises:
-            MissingPart: nobody names a model, or a key or a package is missing.
+            MissingPart: no model is named, or a key or a package is missing.
             BadInput: there is no such model.
         """
-        wanted = name or self.model
-        if isinstance(self._model, BaseChatModel) and wanted == name_of(self._model):
+        model_name = name or self.model
+        if isinstance(self._model, BaseChatModel) and model_name == name_of(self._model):
             return self._model
-        if not wanted:
+        if not model_name:
             raise MissingPart(NO_MODEL)
         make = self._chat_models or self.models.chat
         return make(
-            wanted, adapter=adapter, temperature=temperature, max_tokens=max_tokens, seed=seed
+            model_name, adapter=adapter, temperature=temperature, max_tokens=max_tokens, seed=seed
         )
 
     def check_model(self, name: str = "", adapter: str = "") -> str:
-        """Look a model up, so that a wrong name is told before anything starts; return its name.
+        """Check that a model can be used before anything starts, and return its name.
 
         Raises:
             BadInput: there is no such model.
-            MissingPart: nobody names one, or it lacks a key, a package or its weights.
+            MissingPart: no model is named, or it lacks a key, a package or its weights.
         """
-        wanted = name or self.model
-        self.chat(wanted, adapter=adapter)
-        if wanted.startswith(LOCAL):
-            self.local_models.folder(wanted.removeprefix(LOCAL))
-        return wanted
+        model_name = name or self.model
+        self.chat(model_name, adapter=adapter)
+        if model_name.startswith(LOCAL):
+            self.local_models.folder(model_name.removeprefix(LOCAL))
+        return model_name
 
     def count_tokens(self, model: str) -> Callable[[str], int]:
-        """Return what counts a text's tokens as a model does; blocks the first time."""
+        """Return the function that counts tokens as a model does; the first call blocks."""
         return counter(model, self.local_models)
 
     def context_length(self, model: str) -> int | None:
-        """Return how many tokens a model reads and writes at once; None where nobody says."""
+        """Return how many tokens a model's context has; None if it is unknown."""
         return context_length(model, self.local_models)
 
     @property
@@ -281,11 +285,11 @@ class Workspace:
         return self.data / "jobs"
 
     def launcher(self, root: Path | None = None, *, in_turn: bool = True) -> Launcher:
-        """Return what starts training jobs, by default those of this workspace, one at a time.
+        """Return the launcher of training jobs.
 
         Args:
-            root: the folder of the jobs.
-            in_turn: whether they train one after the other.
+            root: the folder of the jobs; by default, the workspace's.
+            in_turn: whether the jobs train one after the other.
         """
         spawn = self._spawn or Processes(self._variables)
         return LocalLauncher(root or self.jobs, self.adapters, spawn, in_turn=in_turn)
@@ -296,13 +300,13 @@ class Workspace:
 
     @property
     def bench(self) -> Workbench:
-        """What a trainer in this process works with."""
+        """The workbench of a trainer in this process."""
         return Workbench(
             self.models, self.environments, self.data, self.settings.judge, self.episodes
         )
 
-    def fixed(self, name: str) -> Fixed:
-        """Return a fixed set of exemplars; blocks while it is read.
+    def exemplar_set(self, name: str) -> Fixed:
+        """Return a fixed set of exemplars; blocks while it reads the file.
 
         Raises:
             UnknownName: there is no such set.
@@ -310,7 +314,7 @@ class Workspace:
         return Fixed.named(name, self.settings.exemplars or self.data / "exemplars")
 
     async def close(self) -> None:
-        """Close what is open; what is used again is opened again."""
+        """Close the experience memories; the next use opens them again."""
         await self.experiences.close()
 
     async def __aenter__(self) -> Self:
@@ -327,11 +331,13 @@ class Workspace:
     def _embedder(self) -> Embedder:
         if isinstance(self._embeddings, Embeddings):
             return Embedder(type(self._embeddings).__name__.lower(), self._embeddings)
-        name = self._embeddings or self.settings.embeddings
+        name = self._embeddings or self.settings.embeddings or _embeddings_at_hand()
+        if name == NONE:
+            return Embedder(NONE, NoEmbeddings())
         return Embedder(name, self.models.embeddings(name))
 
     def _variables(self) -> Mapping[str, str]:
-        """Return the environment of a training job: this workspace's folders, and its settings."""
+        """Return the variables of a training job: this workspace's settings and folders."""
         return self.settings.for_process(data=self.data, adapters=self.local_models.adapters)
 
 
@@ -340,7 +346,7 @@ _default_lock: Final = threading.Lock()
 
 
 def default() -> Workspace:
-    """Return the workspace of this process's settings, which the served graphs use."""
+    """Return the workspace of this process, which the served graphs use."""
     global _default
     with _default_lock:
         if _default is None:
@@ -351,13 +357,18 @@ def default() -> Workspace:
 @asynccontextmanager
 async def store() -> AsyncIterator[BaseStore]:
     """Open the default workspace's store, for a server."""
-    async with default().store() as opened:
-        yield opened
+    async with default().store() as sqlite_store:
+        yield sqlite_store
 
 
 def name_of(model: BaseChatModel) -> str:
-    """Return the name that a chat model is recorded under: its own, or that of its kind."""
+    """Return the name under which a chat model is recorded: its own, or its type's."""
     for attribute in ("model_name", "model"):
         if isinstance(name := getattr(model, attribute, None), str) and name:
             return name
     return str(model._llm_type)
+
+
+def _embeddings_at_hand() -> str:
+    """Return the name of the embedding model for who names none."""
+    return f"local:{minilm.NAME}" if minilm.installed() else NONE

@@ -49,8 +49,9 @@ async def rules(figures: Figures) -> None:
     figures.say("", "## Learned rules", "")
     figures.say(
         f"Learned from {figures.training} training tasks of small rooms in each world, up to 4 "
-        "attempts each; one trial on test tasks (new rooms, new goals), in %. Shuffled: the rules learned "
-        "in the other world. Hand-written: every convention of the world, in the model's wording."
+        "attempts each; one trial on test tasks (new rooms, new goals), in %. Shuffled: the rules "
+        "learned in the other world. Hand-written: every convention of the world, in "
+        "the model's wording."
     )
     counts: Counter[str] = Counter()
     rules_by_world: dict[str, tuple[str, ...]] = {}

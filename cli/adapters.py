@@ -144,7 +144,7 @@ def export(
 
 def _print_plan(workspace: Workspace, name: str, console: Console) -> None:
     console.print("The weights of its base have changed. To train it again, run in this order:")
-    jobs = workspace.adapters.retraining(name, workspace.jobs)
+    jobs = workspace.adapters.retraining_plan(name, workspace.jobs)
     for number, job in enumerate(jobs):
         where = job.folder or f"<the dataset with fingerprint {job.dataset}>"
         parent = f" --parent <adapter {number} of these>" if number else ""

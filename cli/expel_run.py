@@ -142,7 +142,7 @@ class Stages:
         """Show an event."""
         counts = self._counts
         match event["type"]:
-            case "expel.begun":
+            case "expel.started":
                 self._begin("training tasks", event["tasks"])
             case "expel.extracted":
                 self._begin("pieces of evidence", event["pairs"] + event["chunks"])

@@ -30,7 +30,6 @@ from apprentice.cli.tenant_rules import (
     with_rules,
 )
 from apprentice.graphs.expel import CONCURRENCY
-from apprentice.memory.experience.opening import installed
 from apprentice.state.context import Context
 from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput, MissingPart
@@ -96,12 +95,12 @@ def learn_rules(
     if review and not terminal.at_terminal():
         raise BadInput(
             "--review needs a terminal, and there is none. Without it, rules that pass the "
-            "screening are validated and released, and `apprentice rules show` lists the others. You "
-            "can also review in LangGraph Studio (`make serve`), in the graph `expel`."
+            "screening are validated and released, and `apprentice rules show` lists the others. "
+            "You can also review in LangGraph Studio (`make serve`), in the graph `expel`."
         )
     workspace = current_workspace(ctx)
     model_name = workspace.check_model(model)
-    context = Context(tenant=tenant, model=model_name, record=record and installed())
+    context = Context(tenant=tenant, model=model_name, record=record)
     name = run or time.strftime("%Y%m%d-%H%M%S")
     expel_run = ExpelRun(
         workspace.environment(environment).name, tasks, held_out, name, review, chunk

@@ -29,6 +29,6 @@ def settings(
     table = Table()
     for name in ("setting", "value", "from"):
         table.add_column(name, no_wrap=name != "value", overflow="fold")
-    for each in current_workspace(ctx).settings.listed():
+    for each in current_workspace(ctx).settings.entries():
         table.add_row(each.name, escape(each.value), each.source)
     Console().print(table)

@@ -14,7 +14,6 @@ from rich.text import Text
 
 from apprentice.cli.options import current_workspace
 from apprentice.memory.experience import Experience
-from apprentice.memory.experience.opening import installed
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
@@ -97,7 +96,7 @@ class TenantRules:
         Raises:
             MissingPart: another process has it open.
         """
-        there = installed() and self.workspace.experiences.begun()
+        there = self.workspace.experiences.begun()
         return await self.workspace.experience(self.tenant) if there else None
 
 

@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Any, Final
 
 from apprentice.environments.household.language import NOTHING, parse_command
-from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
+from apprentice.state.errors import BadInput, BrokenData, MissingExtra, MissingPart, UnknownName
 from apprentice.state.nouns import Observation, Task, digest
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS
 
@@ -113,8 +113,8 @@ class Alfworld:
         folder = self._data.expanduser() / "json_2.1.1"
         if not folder.is_dir():
             raise MissingPart(
-                f"There are no ALFWorld games at {folder}. Install the extra (pip install "
-                "'.[alfworld]'), run alfworld-download, and set ALFWORLD_DATA to the "
+                f"There are no ALFWorld games at {folder}. Install the extra 'alfworld' (in a "
+                "clone: make alfworld), run alfworld-download, and set ALFWORLD_DATA to the "
                 "folder that contains json_2.1.1."
             )
         return folder
@@ -157,10 +157,7 @@ class _TextGame:
             infos = textworld.EnvInfos(feedback=True, won=True, admissible_commands=True)
             self._env: Any = AlfredDemangler(PddlEnv(infos))
         except ImportError as error:
-            raise MissingPart(
-                f"The real ALFWorld games need packages that are not installed ({error}). "
-                "Install them: pip install -c constraints.txt -e '.[alfworld]'"
-            ) from error
+            raise MissingExtra("alfworld", "The environment alfworld", error) from error
 
     def load(self, file: Path, game: dict[str, Any]) -> None:
         self._file = file

@@ -1,1 +1,1 @@
-"""Wiring only: one module per technique, opening with its picture; `build` and `graph`."""
+"""Wire the techniques: each module opens with its picture and has `build` and `graph`."""

@@ -1,12 +1,12 @@
-"""Episode: one attempt at one task, a turn of the agent and a turn of the environment in turn.
+"""Episode: one attempt at one task, in which the agent and the environment take turns.
 
 START -> begin -> act -> step -> record -> END    (solved, stuck, or out of steps)
                   ^      | |        ^
-                  +------+ +-> grade+             (an open task, or a judge of one's own)
+                  +------+ +-> grade+             (an open task, or the caller's own judge)
                  (not over yet)
 
-A graph that runs episodes as a part of it records them itself: then there is no `record` here.
-With `recall_from`, steps of similar tasks are recalled in every turn: ... remind -> act -> ...
+A graph that contains this one records its episodes itself, so it builds this one without `record`.
+With `recall_from`, each turn recalls similar steps of other tasks: ... remind -> act -> ...
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ def build(
     """Wire an episode.
 
     Args:
-        workspace: has the models and environments; that of this process when none is given.
-        agent: who acts; the model that the run's context names when none is given.
-        judge: who has the last word on the verdict; the environment when none is given, and for
-            open tasks whom the run's context names.
-        recall_from: where moments of other tasks are recalled from in every turn; when none is
-            given, they are not.
-        record_to: opens a tenant's experience, in which the attempt is recorded; when none is
-            given, it is not.
-        person: whether a person may be asked here, which takes a checkpointer. A graph that runs
-            episodes as a part of it asks them itself.
+        workspace: has the models and environments; by default, the workspace of this process.
+        agent: acts; by default, the model that the run's context names.
+        judge: has the last word on the verdict. By default, the environment judges; the run's
+            context names the judge of open tasks.
+        recall_from: opens the experience memory from which each turn recalls similar steps; by
+            default, no steps are recalled.
+        record_to: opens the experience memory in which the attempt is recorded; by default, it is
+            not recorded.
+        person: whether this graph may ask a person, which needs a checkpointer. A graph that
+            contains this one asks them itself.
 
     Example:
         >>> agent = lambda messages: "go to drawer 1"

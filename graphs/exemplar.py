@@ -1,11 +1,10 @@
-"""Exemplar: an attempt that is shown what worked before in similar tasks, and is remembered.
+"""Exemplar: attempt a task with what worked in similar tasks in view, and record the attempt.
 
 START -> recall -> attempt -> judge -> record -> END
             |         ^
-            +> adapt -+                               (a plan is made of the best case)
+            +> adapt -+                               (the best case becomes a plan)
 
-`attempt` runs the episode graph, which is reminded in every turn of what was done at similar
-moments, where the context asks for moments. What recalls and records is whatever opens a tenant's.
+`attempt` runs the episode graph. If the context asks for similar steps, each turn recalls them.
 
 Sources: retrieved demonstrations, Liu et al. 2022 (arXiv 2101.06804) and, for agents, Zhao et al.
 2023 (arXiv 2308.10144); the cycle of case-based reasoning, Aamodt and Plaza 1994.
@@ -22,7 +21,7 @@ from apprentice.nodes.agents import RETRY, Agent
 from apprentice.nodes.exemplar.adapt import adapt_with
 from apprentice.nodes.exemplar.attempt import attempt_with
 from apprentice.nodes.exemplar.judge import judge as decide
-from apprentice.nodes.exemplar.recall import recall_with
+from apprentice.nodes.exemplar.recall import recall_in
 from apprentice.nodes.exemplar.record import record_in
 from apprentice.nodes.grade import Judge
 from apprentice.state.context import Context
@@ -44,14 +43,14 @@ def build(
     """Wire the technique.
 
     Args:
-        workspace: has all that is not given; that of this process when none is given.
-        agent: who acts; the model that the run's context names when none is given.
-        judge: who has the last word on an attempt; the environment when none is given.
-        planner: who adapts a case to the task; the context's model when none is given.
-        recall_from: opens a tenant's experience, from which cases are recalled; that of the
-            workspace when none is given.
-        record_to: opens a tenant's experience, in which the attempt is recorded; that of the
-            workspace when none is given.
+        workspace: provides all that is not given; by default, the workspace of this process.
+        agent: acts; by default, the model that the run's context names.
+        judge: has the last word on an attempt; by default, the environment.
+        planner: adapts a case to the task; by default, the context's model.
+        recall_from: opens a tenant's experience memory, from which cases are recalled; by default,
+            the workspace opens it.
+        record_to: opens a tenant's experience memory, in which the attempt is recorded; by default,
+            the workspace opens it.
 
     Example:
         async with workspace.store() as store:
@@ -61,14 +60,14 @@ def build(
     """
     own = workspace or default()
     source, target = recall_from or own.experience, record_to or own.experience
-    attempted = episode.build(workspace=own, agent=agent, judge=judge, recall_from=source).compile(
-        name="episode", checkpointer=False
-    )
+    episode_graph = episode.build(
+        workspace=own, agent=agent, judge=judge, recall_from=source
+    ).compile(name="episode", checkpointer=False)
     return (
         Technique(ExemplarState, Context, input_schema=ExemplarInput, output_schema=ExemplarOutput)
-        .add_node("recall", recall_with(source, target, own), destinations=("adapt", "attempt"))
+        .add_node("recall", recall_in(source, target, own), destinations=("adapt", "attempt"))
         .add_node("adapt", adapt_with(planner, own), retry_policy=RETRY)
-        .add_node("attempt", attempt_with(attempted, own))
+        .add_node("attempt", attempt_with(episode_graph, own))
         .add_node("judge", decide)
         .add_node("record", record_in(target, own))
         .add_edge(START, "recall")

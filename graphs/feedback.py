@@ -1,12 +1,12 @@
-"""Feedback: attempts that were made elsewhere, and verdicts that come later, are remembered.
+"""Feedback: record attempts that were made elsewhere, and verdicts that come later.
 
 START -> receive -> record -> END       (a transcript)
             |          |
             |          v                (known before, with another verdict)
-            +-----> annotate -> END     (a verdict on an attempt that is kept)
+            +-----> annotate -> END     (a verdict on a stored attempt)
 
-An agent that runs elsewhere needs no other graph to be learned from. Sending the same thing again
-changes nothing.
+This graph is all that an agent elsewhere needs so that others can learn from it. Sending the same
+thing again changes nothing.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ def build(
     """Wire the graph.
 
     Args:
-        workspace: has the environments and the experience; that of this process when none is given.
-        record_to: opens a tenant's experience; that of the workspace when none is given.
+        workspace: has the environments and the experience memory; by default, the workspace of this
+            process.
+        record_to: opens a tenant's experience memory; by default, the workspace opens it.
 
     Example:
         messages = [{"role": "user", "content": "Where is my parcel?"}, ...]

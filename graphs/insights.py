@@ -1,14 +1,14 @@
-"""Insights: reports with outcomes become insights that people promote, demote and edit.
+"""Insights: draw insights from reports with outcomes, and let people promote, demote and edit them.
 
 START -> receive -> draw -> weigh -> review -> propose -> END
                      ^        |      ^    |
                      +--------+      +amend               (the next report; a person's changes)
 
-An insight is a rule in a rulebook of its own: a report's outcome is a vote for it or against it, a
-person's word sets it, and the log keeps who did what and why. What a model wrote and what is more
-than a plain sentence waits for a person. `review` interrupts; asked not to, the run goes on.
+An insight is a rule in its own rulebook. A report's outcome is a vote for it or against it, and a
+person may set its weight. The log has who did what and why. A model's text that is more than a
+plain sentence waits for a person. `review` interrupts the run, unless the input switches it off.
 
-Hosted and larger local models draw insights; the embedded one has not learned to.
+Hosted and larger local models can draw insights; the embedded model cannot.
 
 Source: the aggregation of insights across experiences, Zhao et al. 2023, arXiv 2308.10144.
 """
@@ -36,9 +36,9 @@ def build(*, workspace: Workspace | None = None, analyst: Agent | None = None) -
     """Wire the graph.
 
     Args:
-        workspace: has the models; that of this process when none is given.
-        analyst: who draws insights and proposes the experiment; the model that the run's context
-            names when none is given.
+        workspace: has the models; by default, the workspace of this process.
+        analyst: draws insights and proposes the experiment; by default, the model that the run's
+            context names.
 
     Example:
         async with workspace.store() as store:

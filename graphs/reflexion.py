@@ -1,12 +1,12 @@
-"""Reflexion: try, judge, reflect, and try again with the lesson in view.
+"""Reflexion: try, judge, reflect, and try again with the reflection in view.
 
 START -> recall -> attempt -> judge -> record -> END    (solved, or out of trials)
             |         ^         |
             v         +-reflect-+                       (failed; recorded at the same time)
-           END                                          (solved before, or to be skipped)
+           END                                          (solved before, or skipped)
 
-`attempt` runs the episode graph. Within it a finished attempt is the unit of resumption; the
-episode graph alone is checkpointed at every step.
+`attempt` runs the episode graph. A run that is resumed starts its unfinished attempt again. Only an
+episode graph that runs by itself has a checkpoint at every step.
 
 Source: Shinn et al. 2023, arXiv 2303.11366.
 """
@@ -43,12 +43,13 @@ def build(
     """Wire the loop; only the judge node chooses the next step.
 
     Args:
-        workspace: has all that is not given; that of this process when none is given.
-        agent: who acts; the model that the run's context names when none is given.
-        judge: who has the last word on an attempt; the environment when none is given.
-        reflector: who writes reflections; the context's model when none is given.
-        record_to: opens a tenant's experience, in which attempts are recorded; when none is given,
-            they are not. What a run recorded before it was killed it does not attempt again.
+        workspace: provides all that is not given; by default, the workspace of this process.
+        agent: acts; by default, the model that the run's context names.
+        judge: has the last word on an attempt; by default, the environment.
+        reflector: writes reflections; by default, the context's model.
+        record_to: opens a tenant's experience memory, in which attempts are recorded; by default,
+            they are not recorded. A run does not repeat attempts that it recorded before it was
+            killed.
 
     Example:
         >>> agent = lambda messages: "go to drawer 1"
@@ -60,7 +61,7 @@ def build(
         ('failed', 2)
     """
     own = workspace or default()
-    attempted = episode.build(workspace=own, agent=agent, judge=judge).compile(
+    episode_graph = episode.build(workspace=own, agent=agent, judge=judge).compile(
         name="episode", checkpointer=False
     )
     graph = (
@@ -68,7 +69,7 @@ def build(
             ReflexionState, Context, input_schema=ReflexionInput, output_schema=ReflexionOutput
         )
         .add_node("recall", recall_in(own))
-        .add_node("attempt", attempt_with(attempted, own, record_to))
+        .add_node("attempt", attempt_with(episode_graph, own, record_to))
         .add_node("judge", decide)
         .add_node("reflect", reflect_with(reflector, own, record_to), retry_policy=RETRY)
         .add_edge(START, "recall")
@@ -76,7 +77,7 @@ def build(
         .add_edge("reflect", "attempt")
     )
     if record_to:
-        # Whatever judge chooses is done meanwhile.
+        # `record` runs in parallel with the node that `judge` selects.
         graph.add_node("record", record_in(record_to, own)).add_edge("judge", "record")
     return graph
 

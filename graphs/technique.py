@@ -1,7 +1,7 @@
-"""What all graphs have in common: how they are compiled, called and served.
+"""Technique: what all graphs have in common when they are compiled, called and served.
 
-A technique's nodes are async, and its context is `Context`. Both have to be said in a sentence when
-somebody calls a graph in another way; LangGraph itself raises a TypeError or says nothing.
+A technique's nodes are async, and its context is `Context`. A caller who does otherwise gets an
+error with a sentence; LangGraph itself would raise a TypeError or ignore the mistake.
 """
 
 # Annotations are not deferred here: the server reads those of `__call__` as they are.
@@ -22,22 +22,22 @@ _RESERVED: Final = frozenset(
     {"assistant_id", "checkpoint_id", "checkpoint_map", "checkpoint_ns", "cron_id", "graph_id"}
     | {"run_id", "thread_id", "thread_ts", "user_id"}
 )
-"""What LangGraph and its server put beside the settings of a run."""
+"""Names that LangGraph and its server add to the settings of a run."""
 _RESERVED_PREFIXES: Final = ("__", "langgraph_", "x-")
 
 
 class CompiledTechnique(CompiledStateGraph[StateT, Context, InputT, OutputT]):
-    """A compiled graph that tells its callers in a sentence how it is called."""
+    """A compiled graph that tells its callers in a sentence how to call it."""
 
     def __call__(self, runtime: ServerRuntime[Any], config: RunnableConfig) -> Self:
-        """Return the graph for a run on LangGraph's server, which takes it for a factory.
+        """Return the graph for a run on LangGraph's server, which treats it as a factory.
 
-        Only a factory sees the context as the caller sent it. The server drops the names that it
-        does not know before the graph sees any. A run that is a node of a graph elsewhere carries
-        that graph's configuration, so it is not checked.
+        Only a factory sees the context as the caller sent it: the server removes unknown names
+        before the graph runs. A graph that is a node of another graph has that graph's
+        configuration, so it is not checked.
 
-        The runtime comes first: of a first parameter LangGraph infers the input of a graph that is
-        a node of another.
+        The runtime is the first parameter, because LangGraph infers a node's input type from the
+        first parameter.
 
         Raises:
             UnknownName: the context names a setting that does not exist.
@@ -48,11 +48,11 @@ class CompiledTechnique(CompiledStateGraph[StateT, Context, InputT, OutputT]):
         return self
 
     def invoke(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse: the nodes are async."""
+        """Raise BadInput: the nodes are async."""
         raise _only_async(self.name, "ainvoke")
 
     def stream(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse: the nodes are async."""
+        """Raise BadInput: the nodes are async."""
         raise _only_async(self.name, "astream")
 
 
@@ -71,5 +71,5 @@ def _is_reserved(name: str) -> bool:
 def _only_async(name: str, instead: str) -> BadInput:
     return BadInput(
         f"The graph {name!r} is asynchronous. Call it with `await graph.{instead}(...)`, or "
-        f"outside of async code with `asyncio.run(graph.ainvoke(...))`."
+        f"outside async code with `asyncio.run(graph.ainvoke(...))`."
     )

@@ -1,4 +1,4 @@
-"""Training: from what is remembered to an adapter in force. Every run does the one next thing.
+"""Training: turn judged attempts into a released adapter. Each run takes the next step.
 
 START -> survey -> advise -> curate -> launch <-> watch -> evaluate -> promote -> END
            |  |      |         |                  | |         ^  |
@@ -7,12 +7,12 @@ START -> survey -> advise -> curate -> launch <-> watch -> evaluate -> promote -
            |  |  (held off) (too little)          | END          (still training, or failed)
            |  +-----------------------------------+              (a round is open)
            v
-          END                                                    (not enough gathered yet)
+          END                                                    (too few new attempts)
 
-Where another run has ended the round meanwhile, launch goes to evaluate, which says how.
+If another run has ended the round meanwhile, `launch` goes to `evaluate`, which reports the end.
 
-The job is a process of its own. A run looks once and returns, so a threshold, a cron, a person or
-a restart may start it, at any time and twice at once: a round has one job, and one end.
+The job is a process of its own. A run looks at it once and returns, so a threshold, a cron job, a
+person or a restart may start a run at any time, even two at once: a round has one job and one end.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from apprentice.nodes.training.curate import curate_from
 from apprentice.nodes.training.evaluate import evaluate_with
 from apprentice.nodes.training.launch import launch_with
 from apprentice.nodes.training.promote import promote_in, reject_in
+from apprentice.nodes.training.rounds import Jobs
 from apprentice.nodes.training.survey import survey_with
 from apprentice.nodes.training.watch import watch_with
-from apprentice.nodes.training.workshop import Jobs
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingInput, TrainingOutput, TrainingState
 from apprentice.workspace import Workspace, default
@@ -51,15 +51,15 @@ def build(
     jobs: Jobs | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Training:
-    """Wire a look at the training; it needs a store.
+    """Wire the technique; it needs a store.
 
     Args:
-        workspace: has all that is not given; that of this process when none is given.
-        agent: who attempts the held-out tasks; the context's model when none is given.
-        judge: who has the last word on an attempt; the environment when none is given.
-        recall_from: opens what is learned from; that of the workspace when none is given.
-        jobs: gives the launcher of jobs; that of the workspace when none is given.
-        settings: of a job, where a run's input gives no others.
+        workspace: provides all that is not given; by default, the workspace of this process.
+        agent: attempts the held-out tasks; by default, the context's model.
+        judge: has the last word on an attempt; by default, the environment.
+        recall_from: opens the experience memory to learn from; by default, the workspace opens it.
+        jobs: returns the launcher of jobs; by default, the workspace's launcher.
+        settings: of a job, where a run's input has no others.
 
     Example:
         async with workspace.store() as store:
@@ -69,7 +69,7 @@ def build(
     """
     own = workspace or default()
     source, launcher = recall_from or own.experience, jobs or own.launcher
-    attempted = episode.build(workspace=own, agent=agent, judge=judge).compile(
+    episode_graph = episode.build(workspace=own, agent=agent, judge=judge).compile(
         name="episode", checkpointer=False
     )
     return (
@@ -79,7 +79,7 @@ def build(
         .add_node("curate", curate_from(source, own))
         .add_node("launch", launch_with(launcher, own))
         .add_node("watch", watch_with(launcher, own))
-        .add_node("evaluate", evaluate_with(attempted, own), retry_policy=RETRY)
+        .add_node("evaluate", evaluate_with(episode_graph, own), retry_policy=RETRY)
         .add_node("promote", promote_in(own))
         .add_node("reject", reject_in(own))
         .add_edge(START, "survey")

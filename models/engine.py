@@ -26,7 +26,7 @@ from apprentice.state.errors import (
     ApprenticeError,
     BadInput,
     ContextOverflow,
-    MissingPart,
+    MissingExtra,
     ModelFailure,
 )
 
@@ -178,10 +178,7 @@ class _Worker:
             try:
                 from apprentice.models import weights
             except ImportError as error:
-                raise MissingPart(
-                    f"local:{name} needs torch and transformers ({error}). "
-                    "Install them with: pip install -c constraints.txt -e '.[local]'"
-                ) from error
+                raise MissingExtra("local", f"local:{name}", error) from error
             self._choose, self._generator = weights.choose, weights.generator
             self._weights: Weights = weights.Weights(name, folder, models.device or "cpu")
         self._prefixes = Prefixes()

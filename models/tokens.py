@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from apprentice.models.names import LocalModels, plain
-from apprentice.state.errors import MissingPart
+from apprentice.state.errors import MissingExtra
 
 BYTES_A_TOKEN: Final = 3
 """For hosted models: English has about four bytes a token, code and other languages fewer."""
@@ -25,7 +25,7 @@ def counter(name: str, models: LocalModels) -> Callable[[str], int]:
     Raises:
         BadInput: the name cannot be a model's.
         UnknownName: there is no such local model.
-        MissingPart: what local models need is not installed.
+        MissingExtra: what local models need is not installed.
     """
     provider, _, model = name.partition(":")
     if provider != "local":
@@ -62,9 +62,6 @@ def _own(folder: Path) -> Callable[[str], int]:
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise MissingPart(
-            f"Local models need packages that are not installed ({error}). Install them: "
-            "pip install -c constraints.txt -e '.[local]'"
-        ) from error
+        raise MissingExtra("local", "A local model", error) from error
     words = Tokenizer.from_file(str(file))
     return lambda text: len(words.encode(text, add_special_tokens=False).ids)

@@ -1,7 +1,7 @@
-"""What happens at a step: each module is a node, a verb, and what it needs.
+"""What happens at a step: each module is named after its node, a verb.
 
-A node that depends on the caller's own agent or judge is made by a function, and is then a
-`Node`.
+A node that needs something of the caller (an agent, a judge, a workspace) is made by a function,
+such as `act_with` or `record_in`, which returns a `Node`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Update = TypeVar("Update", covariant=True)
 
 
 class Node(Protocol[State, Update]):
-    """A step of a graph: reads the state, returns what changes."""
+    """A step of a graph: it reads the state and returns the changes."""
 
     def __call__(self, state: State, runtime: Runtime[Context]) -> Awaitable[Update]:
         """Take the step."""

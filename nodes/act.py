@@ -16,7 +16,7 @@ from apprentice.workspace import Workspace
 
 
 def act_with(agent: Agent | None, workspace: Workspace) -> Node[EpisodeState, EpisodeUpdate]:
-    """Return the node in which an agent, or the context's model, takes its turn."""
+    """Return the node in which the agent, or the context's model, takes its turn."""
 
     async def act(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
         """Ask for the next turn."""
@@ -25,7 +25,7 @@ def act_with(agent: Agent | None, workspace: Workspace) -> Node[EpisodeState, Ep
             context = replace(context, adapter=state.adapter)
         reply = await ask(
             agent,
-            seen(state, workspace),
+            visible_messages(state, workspace),
             context,
             workspace,
             graph="episode",
@@ -36,11 +36,11 @@ def act_with(agent: Agent | None, workspace: Workspace) -> Node[EpisodeState, Ep
     return act
 
 
-def seen(state: EpisodeState, workspace: Workspace) -> list[AnyMessage]:
-    """Return what the agent reads: the transcript, with this turn's moments in the first message.
+def visible_messages(state: EpisodeState, workspace: Workspace) -> list[AnyMessage]:
+    """Return what the agent reads: the transcript, with similar steps in the first message.
 
-    They are there as in any prompt that shows steps, and gone in the next turn. The transcript
-    holds none of them, so an episode is replayed, forked and learned from as without.
+    The similar steps are shown for this turn only. The transcript does not contain them, so they
+    do not affect how an episode is replayed, forked or learned from.
     """
     if not state.similar_steps:
         return state.messages

@@ -1,8 +1,9 @@
-"""Whoever acts, reflects or judges: a model by name, or the caller's own code.
+"""Ask an agent for its next turn: a model by name, or the caller's own code.
 
-An *agent* turns messages into a turn. It is any chat model or other Runnable over messages, a
-compiled graph over `{"messages": […]}`, or a function (async, or sync and then run in a thread).
-It answers with a message, a text, or `{"messages": […]}`, of which the last AI message counts.
+An *agent* acts, reflects or judges: it reads messages and returns a turn. It is any chat model or
+other Runnable over messages, a compiled graph over `{"messages": […]}`, or a function. A sync
+function runs in a thread. The agent answers with a message, a text, or `{"messages": […]}`; the
+last AI message counts.
 """
 
 from __future__ import annotations
@@ -50,26 +51,32 @@ Agent = (
     | Callable[[list[AnyMessage]], Any]
 )
 RETRY: Final = RetryPolicy(max_attempts=3, retry_on=ModelUnavailable)
-PATIENCE: Final = 300.0  # seconds that a hosted model may take; providers' clients wait for longer
 
 _ADVICE: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
     (
         (ModelAuthenticationError, ModelPermissionDeniedError),
         "Check the provider's key, in the environment or in .env.",
     ),
-    ((ModelNotFoundError,), "Check the model's name, and the address if it is your own server."),
+    ((ModelNotFoundError,), "Check the model's name, and the address if the server is your own."),
     (
         (ContextOverflowError,),
         "Show fewer rules or exemplars, or choose a model with a longer context.",
     ),
-    ((ModelInvalidRequestError,), "Check whether it takes this temperature and length of turn."),
+    (
+        (ModelInvalidRequestError,),
+        "Check whether the model accepts this temperature and max_tokens.",
+    ),
     ((ModelRateLimitError,), "Wait a while, or run fewer tasks at once."),
-    ((ModelTimeoutError, TimeoutError), "It took too long: try later, or run fewer tasks at once."),
+    (
+        (ModelTimeoutError, TimeoutError),
+        "The model took too long: try later, or run fewer tasks at once.",
+    ),
     (
         (ModelConnectionError, ConnectionError),
-        "Nobody answers there: check the network, and OPENAI_BASE_URL if it is your own server.",
+        "No server answers at the address: check the network, and OPENAI_BASE_URL if the server is "
+        "your own.",
     ),
-    ((ModelError,), "The fault is the provider's: try later."),
+    ((ModelError,), "The provider reports a fault of its own: try later."),
 )
 
 
@@ -90,31 +97,32 @@ async def ask(
     """Ask an agent, or the context's model when there is none, for its next turn.
 
     Args:
-        agent: the caller's own, if any.
+        agent: the caller's own agent, if there is one.
         messages: the conversation so far.
-        context: names the model and how to sample from it.
+        context: names the model and says how to sample from it.
         workspace: has the models.
-        about: what the call is for; metadata of its trace, such as the graph and the environment.
+        about: what the call is for, such as the graph and the environment. It becomes the metadata
+            of the call's trace.
 
     Raises:
-        MissingPart: if there is no agent, and nobody names a model.
-        ModelUnavailable: if the model cannot answer for now.
-        ModelFailure: if it cannot answer at all, or the answer is no turn.
+        MissingPart: there is no agent, and neither the context nor the workspace names a model.
+        ModelUnavailable: the model cannot answer for now.
+        ModelFailure: the model refuses to answer, or the answer contains no AI message.
     """
-    began = perf_counter()
-    given = list(messages)
+    started_at = perf_counter()
+    conversation = list(messages)
     if agent is None:
         await workspace.ready()
-        answer = await _ask_model(given, workspace.resolved(context), workspace, about)
+        answer = await _ask_model(conversation, workspace.with_model(context), workspace, about)
     elif isinstance(agent, PregelProtocol):
-        answer = await agent.ainvoke({"messages": given}, _traced(about))
+        answer = await agent.ainvoke({"messages": conversation}, _trace_config(about))
     elif isinstance(agent, Runnable):
-        answer = await agent.ainvoke(given, _traced(about))
+        answer = await agent.ainvoke(conversation, _trace_config(about))
     else:
-        answer = await call(agent, given)
-    said = _said(answer, given)
-    usage = _usage(said, perf_counter() - began)
-    return Reply(_capped(said[-1]), usage)
+        answer = await call(agent, conversation)
+    turns = _ai_messages(answer, conversation)
+    usage = _usage(turns, perf_counter() - started_at)
+    return Reply(_cap(turns[-1]), usage)
 
 
 async def call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -131,7 +139,7 @@ async def _ask_model(
     adapter = "" if context.adapter == NO_ADAPTER else context.adapter
     if adapter:
         await asyncio.to_thread(workspace.adapters.check_owner, adapter, context.tenant)
-    named = partial(
+    make_model = partial(
         workspace.chat,
         context.model,
         adapter=adapter,
@@ -139,26 +147,26 @@ async def _ask_model(
         max_tokens=context.max_tokens,
         seed=context.seed,
     )
-    # A hosted provider's package may have to be imported; a local model waits in its own thread.
+    # Making a hosted model may import its provider's package, which blocks.
     local = context.model.startswith(LOCAL)
-    model = named() if local else await asyncio.to_thread(named)
+    model = make_model() if local else await asyncio.to_thread(make_model)
     about = {**about, "model": context.model, "adapter": context.adapter}
     try:
-        async with asyncio.timeout(None if local else PATIENCE):
-            return await model.ainvoke(messages, _traced(about))
+        async with asyncio.timeout(None if local else workspace.patience):
+            return await model.ainvoke(messages, _trace_config(about))
     except ApprenticeError:
         raise
     except (ModelError, ConnectionError, TimeoutError) as error:
         raise _failure(context.model, error) from error
-    except (ValueError, TypeError, LookupError) as error:  # what parsing an odd answer raises
+    except (ValueError, TypeError, LookupError) as error:  # the client cannot parse the answer
         raise ModelFailure(
-            f"The model {context.model!r} answered with something that is no chat message "
-            f"({public_message(error)}). Check that its address is that of a chat model's API."
+            f"The model {context.model!r} answered with something that is not a chat message "
+            f"({public_message(error)}). Check that its address belongs to a chat model's API."
         ) from error
 
 
-def _traced(about: dict[str, str]) -> RunnableConfig:
-    """Label a call's trace, so that runs can be found by graph, environment and model."""
+def _trace_config(about: dict[str, str]) -> RunnableConfig:
+    """Label a call's trace, so that people can find runs by graph, environment and model."""
     tags = [f"{name}:{value}" for name, value in about.items() if value]
     return RunnableConfig(tags=tags, metadata=dict(about))
 
@@ -168,53 +176,61 @@ def _failure(model: str, error: Exception) -> ModelFailure:
     reason = public_message(error)
     if getattr(error, "is_retryable", True):
         return ModelUnavailable(
-            f"The model {model!r} did not answer ({reason}). {advice} What was done so far is "
-            "kept: run it again to go on."
+            f"The model {model!r} did not answer ({reason}). {advice} Finished work is "
+            "saved: run it again to go on."
         )
     return ModelFailure(f"The model {model!r} refused to answer ({reason}). {advice}")
 
 
-def _said(answer: object, given: Sequence[AnyMessage]) -> list[AIMessage]:
-    """Return the AI messages of an answer that were not given; at least one."""
+def _ai_messages(answer: object, conversation: Sequence[AnyMessage]) -> list[AIMessage]:
+    """Return the new AI messages of an answer, at least one.
+
+    Raises:
+        ModelFailure: the answer contains no AI message.
+    """
     if isinstance(answer, str):
         return [AIMessage(answer)]
     messages: list[Any] = [answer]
     if isinstance(answer, dict):
-        known = {id(message) for message in given} | {m.id for m in given if m.id}
+        earlier_ids = {id(message) for message in conversation} | {
+            m.id for m in conversation if m.id
+        }
         messages = [
             message
             for message in convert_to_messages(answer.get("messages", []))
-            if id(message) not in known and message.id not in known
+            if id(message) not in earlier_ids and message.id not in earlier_ids
         ]
     whole = [
         message_chunk_to_message(message) if isinstance(message, AIMessageChunk) else message
         for message in messages
     ]
-    said = [message for message in whole if isinstance(message, AIMessage)]
-    if not said:
+    turns = [message for message in whole if isinstance(message, AIMessage)]
+    if not turns:
         kind = answer.type if isinstance(answer, BaseMessage) else type(answer).__name__
         raise ModelFailure(
-            f"The agent answered with {kind!r}, which holds no AI message. An agent returns a "
+            f"The agent answered with {kind!r}, which contains no AI message. An agent returns a "
             'text, an AIMessage, or {"messages": [...]} that ends with one.'
         )
-    return said
+    return turns
 
 
-def _usage(said: Sequence[AIMessage], seconds: float) -> Usage:
-    counts = [message.usage_metadata for message in said if message.usage_metadata]
+def _usage(turns: Sequence[AIMessage], seconds: float) -> Usage:
+    counts = [message.usage_metadata for message in turns if message.usage_metadata]
     return Usage(
-        calls=len(said),
+        calls=len(turns),
         input_tokens=sum(count["input_tokens"] for count in counts),
         output_tokens=sum(count["output_tokens"] for count in counts),
         seconds=seconds,
     )
 
 
-def _capped(message: AIMessage) -> AIMessage:
-    """Cut what no environment reads, so that one endless turn does not fill every later prompt."""
+def _cap(message: AIMessage) -> AIMessage:
+    """Cut a turn to the length that environments read, so that it does not fill later prompts."""
     text = text_of(message)
     if len(text) <= TURN_CHARACTERS:
         return message
-    # A long thought comes before the command it leads to; the thought is what can be spared.
-    _, thought, rest = text.rpartition("</think>")
-    return message.model_copy(update={"content": (rest if thought else text)[:TURN_CHARACTERS]})
+    # The command comes after the thought, so the thought is cut first.
+    _, end_of_thought, rest = text.rpartition("</think>")
+    return message.model_copy(
+        update={"content": (rest if end_of_thought else text)[:TURN_CHARACTERS]}
+    )

@@ -1,4 +1,4 @@
-"""attempt: one episode, with what is known in view."""
+"""attempt: run one episode that shows the reflections so far."""
 
 from __future__ import annotations
 
@@ -27,29 +27,34 @@ def attempt_with(
     workspace: Workspace,
     record_to: OpenExperience | None = None,
 ) -> Node[ReflexionState, ReflexionUpdate]:
-    """Return the node that runs an episode as a subgraph; the finished attempt is kept whole.
+    """Return the node that runs an episode as a subgraph and keeps the whole trajectory.
 
-    What the run recorded before it was killed is not attempted again: a memory is durable at
-    once, where a checkpoint may be a moment behind.
+    An attempt that the run recorded before it was killed is not made again: the experience memory
+    is durable at once, while a checkpoint may be slightly behind.
     """
 
     async def attempt(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
         """Attempt the task once more."""
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         trial = state.trials + 1
         name = trajectory_id(context.tenant, state.task, state.run_name, trial)
         experience = await experience_of(runtime, record_to, workspace)
         if experience and (before := await experience.get(name)):
             trajectory = before.trajectory
         else:
-            lessons = in_view(state, context)
-            # Sampled retries must differ from each other, and be the same when repeated.
-            seeded = replace(context, seed=(context.seed + state.trials) % MAX_SEED)
-            trajectory = await attempted(
-                episode, state.task, shown(state, context), seeded, run=state.run_name, trial=trial
+            view = in_view(state, context)
+            # Sampled retries must differ from each other, and a repeated run must sample the same.
+            settings = replace(context, seed=(context.seed + state.trials) % MAX_SEED)
+            trajectory = await run_episode(
+                episode,
+                state.task,
+                shown_from(state, context),
+                settings,
+                run=state.run_name,
+                trial=trial,
             )
-            trajectory = with_view(trajectory, reflections=lessons.reflections)
+            trajectory = with_view(trajectory, reflections=view.reflections)
         return {
             "attempts": [*state.attempts, trajectory],
             "trials": trial,
@@ -59,7 +64,7 @@ def attempt_with(
     return attempt
 
 
-async def attempted(
+async def run_episode(
     episode: CompiledStateGraph[Any, Context, Any, Any],
     task: Task,
     shown: Shown,
@@ -68,59 +73,61 @@ async def attempted(
     run: str,
     trial: int = 1,
 ) -> Trajectory:
-    """Run an episode as a subgraph and return it whole, with what it says was in view."""
-    ended = await episode.ainvoke(
+    """Run an episode as a subgraph and return its trajectory, with what was in view."""
+    result = await episode.ainvoke(
         {"task": task, "shown": shown}, without_checkpoints(get_config()), context=context
     )
-    return whole(ended, context, run=run, trial=trial)
+    return trajectory_of(result, context, run=run, trial=trial)
 
 
-def whole(ended: Mapping[str, Any], context: Context, *, run: str, trial: int = 1) -> Trajectory:
-    """Return an episode that is over as one trajectory."""
+def trajectory_of(
+    result: Mapping[str, Any], context: Context, *, run: str, trial: int = 1
+) -> Trajectory:
+    """Return the trajectory of a finished episode."""
     return Trajectory(
-        id=trajectory_id(context.tenant, ended["task"], run, trial),
+        id=trajectory_id(context.tenant, result["task"], run, trial),
         tenant=context.tenant,
-        task=ended["task"],
+        task=result["task"],
         run=run,
         trial=trial,
-        messages=tuple(ended["messages"]),
-        verdict=ended["verdict"],
-        in_view=ended["in_view"],
+        messages=tuple(result["messages"]),
+        verdict=result["verdict"],
+        in_view=result["in_view"],
         model=context.model,
-        adapter=ended["adapter"],
-        usage=ended["usage"],
+        adapter=result["adapter"],
+        usage=result["usage"],
         ended_at=time.time(),
     )
 
 
-def with_view(trajectory: Trajectory, **seen: object) -> Trajectory:
-    """Return an attempt with more said of what was in its view."""
-    view = trajectory.in_view.model_copy(update=seen)
+def with_view(trajectory: Trajectory, **changes: object) -> Trajectory:
+    """Return an attempt whose view has these changes."""
+    view = trajectory.in_view.model_copy(update=changes)
     return trajectory.model_copy(update={"in_view": view})
 
 
 def without_checkpoints(config: RunnableConfig) -> RunnableConfig:
     """Keep a parent's durability "sync" from a subgraph that has no checkpoints to wait for.
 
-    LangGraph 1.2 hands it down and then fails on the checkpoint that was never begun; asking for
-    another durability by argument only warns that there is nothing to be durable.
+    LangGraph 1.2 passes it to the subgraph and then fails on a checkpoint that does not exist. A
+    durability that is passed as an argument leads to a warning instead, so it is set here.
     """
     return {**config, "configurable": {**config["configurable"], "__pregel_durability": "async"}}
 
 
 def in_view(state: ReflexionState, context: Context) -> InView:
-    """Return what the next attempt is shown of its task's reflections: the last of them."""
+    """Return the last reflections of the task, which the next attempt is shown."""
     if not context.reflects:
         return InView()
     return InView(reflections=tuple(state.reflections[-context.window :]))
 
 
-def shown(state: ReflexionState, context: Context) -> Shown:
-    """Return what the next attempt is shown: the background, and what the strategy adds."""
+def shown_from(state: ReflexionState, context: Context) -> Shown:
+    """Return what the next attempt is shown: the background, and what the run's strategy adds."""
     base = state.background
     texts = [reflection.text for reflection in in_view(state, context).reflections]
-    failed = [attempt for attempt in state.attempts if not attempt.verdict.interrupted]
-    last = failed[-1:] if context.shows_last_attempt else []
+    complete = [attempt for attempt in state.attempts if not attempt.verdict.interrupted]
+    last = complete[-1:] if context.shows_last_attempt else []
     return replace(
         base,
         reflections=[*base.reflections, *texts],

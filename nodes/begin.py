@@ -1,4 +1,4 @@
-"""begin: the task is looked up, and shown with the rules that are released for it."""
+"""begin: look the task up, and show it together with its released rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 
 from apprentice.memory.releases import Releases
 from apprentice.nodes import Node
-from apprentice.nodes.tasks import read_run, read_shown, read_task
+from apprentice.nodes.inputs import read_run, read_shown, read_task
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.episode import EpisodeGiven, EpisodeUpdate
 from apprentice.state.nouns import InView, Usage, text_of
@@ -21,15 +21,15 @@ from apprentice.workspace import Workspace
 
 
 def begin_in(workspace: Workspace) -> Node[EpisodeGiven, EpisodeUpdate]:
-    """Return the node that looks the task up, and shows it."""
+    """Return the node that looks the task up and shows it."""
 
     async def begin(state: EpisodeGiven, runtime: Runtime[Context]) -> EpisodeUpdate:
-        """Show the agent the released rules and its task; whatever the thread held is over."""
+        """Show the agent the released rules and its task; clear what the thread held before."""
         shown = read_shown(state.shown)
         run = read_run(state.run, runtime)
         task = await asyncio.to_thread(read_task, state.task, workspace)
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         in_view = InView()
         releases = Releases(runtime.store, context.tenant, task.environment)
         if release := await releases.chosen(context.rules):
@@ -46,7 +46,7 @@ def begin_in(workspace: Workspace) -> Node[EpisodeGiven, EpisodeUpdate]:
             "messages": [
                 RemoveMessage(REMOVE_ALL_MESSAGES),
                 system,
-                opening,  # itself, because its id may name a live session
+                opening,  # the same object, because its id may name a live session
             ],
             "steps": 0,
             "verdict": None,
@@ -61,7 +61,7 @@ def begin_in(workspace: Workspace) -> Node[EpisodeGiven, EpisodeUpdate]:
 
 
 async def adapter_for(context: Context, shown: Release | None, releases: Releases) -> str:
-    """Return the adapter that acts: the one asked for, else the released one of this model."""
+    """Return the adapter that acts: the requested one, else the released one of this model."""
     if context.adapter:
         return "" if context.adapter == NO_ADAPTER else context.adapter
     release = shown or await releases.current()

@@ -1,13 +1,10 @@
-"""Where a run's attempts are recorded."""
+"""Tell in which experience memory a run's attempts are recorded."""
 
 from __future__ import annotations
-
-import asyncio
 
 from langgraph.runtime import Runtime
 
 from apprentice.memory.experience import Experience, OpenExperience
-from apprentice.memory.experience.opening import installed
 from apprentice.state.context import Context
 from apprentice.workspace import Workspace
 
@@ -15,14 +12,12 @@ from apprentice.workspace import Workspace
 async def experience_of(
     runtime: Runtime[Context], record_to: OpenExperience | None, workspace: Workspace
 ) -> Experience | None:
-    """Return where a run's attempts are recorded; None where they are not.
+    """Return the experience memory in which a run's attempts are recorded, or None.
 
-    That is where a graph has a memory and, as with reflections, a store; unless the run's settings
-    say otherwise, or the extra `memory` is not installed.
+    A run records its attempts if the graph has an experience memory and a store, unless the run's
+    settings switch it off.
     """
     context = Context.of(runtime)
     if record_to is None or runtime.store is None or not context.record:
-        return None
-    if record_to == workspace.experience and not await asyncio.to_thread(installed):
         return None
     return await record_to(context.tenant)

@@ -1,7 +1,7 @@
-"""grade: who judges has the last word on an attempt.
+"""grade: the judge has the last word on an attempt.
 
-The caller's own judge, if there is one. Else, for an open task, whom the context names: a model by
-the task's rubric, a person, or nobody yet. A judge that fails leaves the verdict unknown.
+The judge is the caller's own, if there is one. Otherwise the context names who grades an open task:
+a model by the task's rubric, a person, or nobody yet. If a judge fails, the verdict stays unknown.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ JUDGEMENT_TOKENS: Final = 1024
 def grade_with(
     judge: Judge | None, workspace: Workspace, *, person: bool = False
 ) -> Node[EpisodeState, EpisodeUpdate]:
-    """Return the node in which an attempt is judged.
+    """Return the node that grades an attempt.
 
     Args:
-        judge: the caller's own.
-        workspace: has the models that may judge.
-        person: whether a person may be asked here.
+        judge: the caller's own judge.
+        workspace: has the models that may grade.
+        person: whether the node may ask a person.
     """
 
     async def grade(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
         """Ask the judge for the verdict."""
-        context, given = Context.of(runtime), state.verdict or Verdict()
+        context, verdict_so_far = Context.of(runtime), state.verdict or Verdict()
         messages = tuple(state.messages)
         try:
             if judge:
-                verdict = await call(judge, state.task, messages, given)
+                verdict = await call(judge, state.task, messages, verdict_so_far)
             elif context.judge == "model":
-                verdict = await by_rubric(state.task, messages, given, context, workspace)
+                verdict = await by_rubric(state.task, messages, verdict_so_far, context, workspace)
             elif context.judge == "person" and person:
                 verdict = by_person(state.task, messages)
             else:
-                verdict = given
-        except GraphBubbleUp:  # a question to a person on its way out
+                verdict = verdict_so_far
+        except GraphBubbleUp:  # LangGraph's way to put a question to a person
             raise
-        except Exception as error:  # a judge is anybody's code: it may raise what it likes
+        except Exception as error:  # a judge is the caller's code and may raise anything
             if _to_raise(error, runtime):
                 raise
             reason = public_message(error)
@@ -76,7 +76,7 @@ def grade_with(
 
 
 def awaits(task: Task, verdict: Verdict) -> bool:
-    """Return whether an attempt is at an open task, came to its end, and is not judged yet."""
+    """Tell whether a complete attempt at an open task still lacks a verdict."""
     return is_open(task) and verdict.success is None and not verdict.interrupted
 
 
@@ -88,15 +88,15 @@ async def by_rubric(
     workspace: Workspace,
     agent: Agent | None = None,
 ) -> Verdict:
-    """Let a plain model judge an attempt by its task's rubric; without one the verdict stays.
+    """Let a plain model grade an attempt by its task's rubric; without a rubric, keep the verdict.
 
     Args:
         task: has the rubric in its metadata.
         messages: the attempt.
-        verdict: the environment's.
+        verdict: the environment's verdict.
         context: names the model.
-        workspace: has it.
-        agent: judges in the model's place.
+        workspace: has the model.
+        agent: grades in the model's place.
     """
     rubric = [str(criterion) for criterion in task.metadata.get(RUBRIC, ())]
     if not rubric:
@@ -104,7 +104,7 @@ async def by_rubric(
     settings = replace(
         context,
         model=context.judge_model or context.model,
-        adapter=NO_ADAPTER,  # one that is tried out must not be its own judge
+        adapter=NO_ADAPTER,  # an adapter under evaluation must not grade itself
         temperature=0.0,
         max_tokens=JUDGEMENT_TOKENS,
     )
@@ -120,7 +120,7 @@ async def by_rubric(
 
 
 def _to_raise(error: Exception, runtime: Runtime[Context]) -> bool:
-    """Return whether an error is a mistake of the settings, or passes if one asks again."""
+    """Tell whether an error comes from the settings, or may pass when the node is retried."""
     if isinstance(error, ModelUnavailable):
         info = runtime.execution_info
         return info is not None and info.node_attempt < RETRY.max_attempts

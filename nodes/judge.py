@@ -22,7 +22,7 @@ async def judge(
 ) -> Command[Literal["reflect", "attempt", "__end__"]]:
     """Decide from the verdict whether to stop, to reflect, or to try again at once."""
     context = Context.of(runtime)
-    state = judged_by_person(state) if context.judge == "person" else state
+    state = ask_person(state) if context.judge == "person" else state
     last = state.attempts[-1]
     runtime.stream_writer(
         {
@@ -35,32 +35,32 @@ async def judge(
         }
     )
     await Showings(runtime.store, context.tenant, state.task.environment).add(last)
-    ended = outcome(state, context)
+    run_outcome = outcome(state, context)
     update: ReflexionUpdate = {"attempts": state.attempts, "verdict": state.verdict}
-    if ended is None:
+    if run_outcome is None:
         learns = context.reflects and not state.verdict.interrupted
         return Command(update=update, goto="reflect" if learns else "attempt")
-    if ended == "solved":
+    if run_outcome == "solved":
         await Reflections(runtime.store, context.tenant, state.task).mark_solved(last.id)
     runtime.stream_writer(
         {
             "type": "reflexion.done",
             "task": state.task.id,
-            "outcome": ended,
+            "outcome": run_outcome,
             "trials": state.trials,
         }
     )
-    return Command(update={**update, "outcome": ended}, goto="__end__")
+    return Command(update={**update, "outcome": run_outcome}, goto="__end__")
 
 
-def judged_by_person(state: ReflexionState) -> ReflexionState:
-    """Ask a person for the verdict that the last attempt lacks, before anything else is done."""
-    last = reviewed(state.attempts[-1])
+def ask_person(state: ReflexionState) -> ReflexionState:
+    """Ask a person for the verdict that the last attempt lacks."""
+    last = with_person_verdict(state.attempts[-1])
     return replace(state, attempts=[*state.attempts[:-1], last], verdict=last.verdict)
 
 
-def reviewed(attempt: Trajectory) -> Trajectory:
-    """Ask a person for the verdict of an attempt that lacks one; another stays as it is."""
+def with_person_verdict(attempt: Trajectory) -> Trajectory:
+    """Ask a person for the verdict of an attempt if it lacks one."""
     if not awaits(attempt.task, attempt.verdict):
         return attempt
     return attempt.model_copy(update={"verdict": by_person(attempt.task, attempt.messages)})
@@ -69,8 +69,8 @@ def reviewed(attempt: Trajectory) -> Trajectory:
 def outcome(state: ReflexionState, context: Context) -> ReflexionOutcome | None:
     """Return how the run ended; None when another attempt is due.
 
-    An attempt that nobody could judge teaches nothing: it is neither success nor failure. Nor
-    does one that was interrupted, but another can take its place.
+    An attempt without a verdict is neither success nor failure, so nothing is learned from it. An
+    interrupted attempt teaches nothing either, but another attempt can take its place.
     """
     if state.verdict.success is None:
         again = state.verdict.interrupted and state.trials < context.max_trials

@@ -1,4 +1,4 @@
-"""A person judges: the run waits until somebody has answered."""
+"""Ask a person for a verdict; the run waits until somebody answers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.rubric import RUBRIC
 
 
-class Said(BaseModel):
-    """What a person answers: `success` is null where they cannot tell."""
+class PersonVerdict(BaseModel):
+    """What a person answers: `success` is null if they cannot tell."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -25,11 +25,11 @@ class Said(BaseModel):
 
 
 def by_person(task: Task, messages: Sequence[AnyMessage]) -> Verdict:
-    """Ask for a verdict, again for as long as the answer is none; see `Said` for what one is.
+    """Ask a person for a verdict until the answer is one; `PersonVerdict` has its fields.
 
-    Call it before anything that must not be done twice: the node runs again when the answer comes.
+    Call this before any step that must not happen twice: the node runs again when the answer comes.
     """
-    asked: dict[str, Any] = {
+    question: dict[str, Any] = {
         "type": "verdict",
         "task": task.id,
         "environment": task.environment,
@@ -43,24 +43,24 @@ def by_person(task: Task, messages: Sequence[AnyMessage]) -> Verdict:
     }
     while True:
         try:
-            return read_said(interrupt(asked))
+            return read_person_verdict(interrupt(question))
         except BadInput as error:
-            asked = {**asked, "refused": str(error)}
+            question = {**question, "refused": str(error)}
 
 
-def read_said(given: object) -> Verdict:
-    """Return the verdict that a person gave, as it came from a form.
+def read_person_verdict(answer: object) -> Verdict:
+    """Return a person's verdict from an answer, which may be JSON text from a form.
 
     Raises:
-        BadInput: if it is none, or contradicts itself.
+        BadInput: the answer is not a verdict, or it contradicts itself.
     """
-    if isinstance(given, bool):
-        given = {"success": given}
+    if isinstance(answer, bool):
+        answer = {"success": answer}
     try:
-        said = (
-            Said.model_validate_json(given)
-            if isinstance(given, str) and given.strip().startswith("{")
-            else Said.model_validate(given)
+        reply = (
+            PersonVerdict.model_validate_json(answer)
+            if isinstance(answer, str) and answer.strip().startswith("{")
+            else PersonVerdict.model_validate(answer)
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -69,8 +69,8 @@ def read_said(given: object) -> Verdict:
             f"The {where!r} cannot be read: {first['msg']}. Answer true, false, or "
             '{"success": true, "score": 0.8, "feedback": "…"}.'
         ) from error
-    if (said.success, said.score) in ((True, 0.0), (False, 1.0)):
+    if (reply.success, reply.score) in ((True, 0.0), (False, 1.0)):
         raise BadInput(
-            f"Success is {said.success}, but the score is {said.score:g}. Say which holds."
+            f"Success is {reply.success}, but the score is {reply.score:g}. Say which holds."
         )
-    return Verdict(**said.model_dump(), source="human")
+    return Verdict(**reply.model_dump(), source="human")

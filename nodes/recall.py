@@ -1,4 +1,4 @@
-"""recall: what is known about a task before it is attempted."""
+"""recall: look up what is known about a task before it is attempted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from langgraph.types import Command
 
 from apprentice.memory.reflections import Reflections
 from apprentice.nodes import Node
-from apprentice.nodes.tasks import read_flag, read_run, read_shown, read_task
+from apprentice.nodes.inputs import read_flag, read_run, read_shown, read_task
 from apprentice.state.context import Context
 from apprentice.state.nouns import Usage, Verdict
 from apprentice.state.reflexion import ReflexionGiven, ReflexionOutcome, ReflexionUpdate
@@ -18,16 +18,16 @@ from apprentice.workspace import Workspace
 
 Next = Literal["attempt", "__end__"]
 WHY = {
-    "skipped": "Skipped, as was asked; not attempted.",
+    "skipped": "Skipped as requested; not attempted.",
     "solved_before": "Solved before by trajectory {solved_by}; not attempted again.",
 }
 
 
 def recall_in(workspace: Workspace) -> Node[ReflexionGiven, Command[Next]]:
-    """Return the node that looks the task up, and what is known about it."""
+    """Return the node that looks up the task and what is known about it."""
 
     async def recall(state: ReflexionGiven, runtime: Runtime[Context]) -> Command[Next]:
-        """Look up the task and its earlier lessons; leave alone what is solved or to be skipped."""
+        """Look up the task and its reflections; end the run if it is solved or skipped."""
         shown = read_shown(state.shown)
         task = await asyncio.to_thread(read_task, state.task, workspace)
         memory = Reflections(runtime.store, Context.of(runtime).tenant, task)

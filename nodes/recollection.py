@@ -1,4 +1,4 @@
-"""What an agent is shown of what was done before: the questions that a run's settings put."""
+"""Ask the experience memory for what an agent is shown: a question for each setting of the run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from apprentice.state.nouns import Task, digest
 from apprentice.state.prompts import Shown
 from apprentice.workspace import Workspace
 
-_OBSERVATION: Final = 20_000  # characters of it that are searched with
+_OBSERVATION: Final = 20_000  # characters of an observation that the search uses
 
 
 class Source(Protocol):
-    """Whoever can be asked what helps: the memory, or a fixed set."""
+    """A source of recollections: the experience memory, or a fixed set of exemplars."""
 
     async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
         """Return what helps with a task, the most relevant first."""
@@ -26,13 +26,13 @@ class Source(Protocol):
 async def recollect(
     recall_from: OpenExperience, task: Task, context: Context, workspace: Workspace
 ) -> list[Recollection]:
-    """Return what is shown from the start of an attempt: exemplars, failures, lessons."""
-    asked: list[tuple[What, OutcomeFilter, int]] = [
+    """Return what is shown from the start of an attempt: exemplars, failures and reflections."""
+    questions: list[tuple[What, OutcomeFilter, int]] = [
         ("tasks", "successes", context.exemplars),
         ("tasks", "failures", context.failures),
         ("reflections", "failures", context.similar_reflections),
     ]
-    return await _ask(recall_from, task, context, workspace, "", asked)
+    return await _ask(recall_from, task, context, workspace, "", questions)
 
 
 async def similar_steps(
@@ -42,38 +42,42 @@ async def similar_steps(
     workspace: Workspace,
     observation: str,
 ) -> list[Recollection]:
-    """Return what was done in other tasks when something like this was seen."""
+    """Return the steps of other tasks that followed an observation like this one."""
     text = observation[-_OBSERVATION:]
-    asked: list[tuple[What, OutcomeFilter, int]] = [("steps", "successes", context.similar_steps)]
-    return await _ask(recall_from, task, context, workspace, text, asked)
+    questions: list[tuple[What, OutcomeFilter, int]] = [
+        ("steps", "successes", context.similar_steps)
+    ]
+    return await _ask(recall_from, task, context, workspace, text, questions)
 
 
-def shown(recalled: Sequence[Recollection], plan: str = "") -> Shown:
-    """Put what was recalled where the prompt has a place for it.
+def shown_from(recollections: Sequence[Recollection], plan: str = "") -> Shown:
+    """Put recollections into the sections of the prompt.
 
-    A plan stands in the place of the exemplar that it was adapted from, the most relevant one.
+    A plan replaces the exemplar that it was adapted from, the most relevant one.
     """
-    exemplars = texts(recalled, "tasks", success=True)
+    exemplars = texts(recollections, "tasks", success=True)
     return Shown(
         exemplars=exemplars[1:] if plan else exemplars,
-        failures=texts(recalled, "tasks", success=False),
-        similar_reflections=texts(recalled, "reflections"),
+        failures=texts(recollections, "tasks", success=False),
+        similar_reflections=texts(recollections, "reflections"),
         plan=[plan] if plan else (),
     )
 
 
-def together(first: Shown, then: Shown) -> Shown:
-    """Show both, section by section."""
+def join(first: Shown, then: Shown) -> Shown:
+    """Return both, section by section, the first one first."""
     return Shown(
         **{name: [*entries, *getattr(then, name)] for name, entries in vars(first).items()}
     )
 
 
-def texts(recalled: Sequence[Recollection], what: What, success: bool | None = None) -> list[str]:
-    """Return the texts of one sort of memories; of attempts, those that ended so."""
+def texts(
+    recollections: Sequence[Recollection], what: What, success: bool | None = None
+) -> list[str]:
+    """Return the texts of one kind of recollection; with `success`, of those that ended so."""
     return [
         each.text
-        for each in recalled
+        for each in recollections
         if each.what == what and (success is None or each.success is success)
     ]
 
@@ -84,19 +88,19 @@ async def _ask(
     context: Context,
     workspace: Workspace,
     text: str,
-    asked: Sequence[tuple[What, OutcomeFilter, int]],
+    questions: Sequence[tuple[What, OutcomeFilter, int]],
 ) -> list[Recollection]:
-    """Put questions one after the other, within one budget of tokens."""
-    wanted = [question for question in asked if question[2]]
-    if not wanted:
+    """Ask one question after the other, within one budget of tokens."""
+    active_questions = [question for question in questions if question[2]]
+    if not active_questions:
         return []
     source = await _source(recall_from, context, workspace)
     budget = await asyncio.to_thread(_budget, context, workspace)
     count = await asyncio.to_thread(workspace.count_tokens, context.model) if budget else len
-    found: list[Recollection] = []
-    for what, outcome, limit in wanted:
-        left = budget - sum(each.tokens for each in found)
-        if budget and left <= 0:
+    recollections: list[Recollection] = []
+    for what, outcome, limit in active_questions:
+        tokens_left = budget - sum(each.tokens for each in recollections)
+        if budget and tokens_left <= 0:
             break
         query = Query(
             task=task,
@@ -107,16 +111,16 @@ async def _ask(
             limit=limit,
             threshold=context.threshold,
             diversity=context.diversity,
-            tokens=left if budget else 0,
-            # Every task draws its own.
+            tokens=tokens_left if budget else 0,
+            # Each task has its own random sample.
             seed=int(digest(context.seed, task.environment, task.id)[:8], 16),
         )
-        found += await source.recall(query, count)
-    return found
+        recollections += await source.recall(query, count)
+    return recollections
 
 
 def _budget(context: Context, workspace: Workspace) -> int:
-    """Return how many tokens may be shown: as the run allows, and half of what the model reads."""
+    """Return how many tokens may be shown: the run's limit, at most half of the model's context."""
     length = workspace.context_length(context.model)
     if length is None:
         return context.shown_tokens
@@ -125,5 +129,5 @@ def _budget(context: Context, workspace: Workspace) -> int:
 
 async def _source(recall_from: OpenExperience, context: Context, workspace: Workspace) -> Source:
     if context.recall == "fixed":
-        return await asyncio.to_thread(workspace.fixed, context.exemplar_set)
+        return await asyncio.to_thread(workspace.exemplar_set, context.exemplar_set)
     return await recall_from(context.tenant)

@@ -1,7 +1,7 @@
-"""reflect: a failed attempt becomes a lesson.
+"""reflect: write a reflection on a failed attempt.
 
-After Shinn et al. 2023 (arXiv 2303.11366): one reflection a failure, written from the transcript
-and the earlier reflections; all are kept, the last few are shown.
+After Shinn et al. 2023 (arXiv 2303.11366): each failure leads to one reflection, written from the
+transcript and the earlier reflections. All are stored; the last few are shown.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ def reflect_with(
 ) -> Node[ReflexionState, ReflexionUpdate]:
     """Return the node in which a model, or the caller's own reflector, writes a reflection.
 
-    It is kept for the task itself and, where there is a memory, for tasks like it.
+    The reflection is stored for its task and, if the graph has an experience memory, for similar
+    tasks.
     """
 
     async def reflect(state: ReflexionState, runtime: Runtime[Context]) -> ReflexionUpdate:
-        """Write a lesson from the failed attempt, and keep it."""
+        """Write a reflection on the failed attempt, and store it."""
         context = Context.of(runtime)
-        failed = state.attempts[-1]
+        attempt = state.attempts[-1]
         earlier = [reflection.text for reflection in state.reflections[-context.window :]]
-        prompt = reflect_prompt(transcript(failed.messages), earlier, feedback(failed.verdict))
+        prompt = reflect_prompt(transcript(attempt.messages), earlier, feedback(attempt.verdict))
         reply = await ask(
             reflector,
             prompt,
@@ -43,24 +44,24 @@ def reflect_with(
             environment=state.task.environment,
         )
         text = text_of(reply.message).strip()
-        event = {"type": "reflexion.reflection", "task": state.task.id, "trial": failed.trial}
+        event = {"type": "reflexion.reflection", "task": state.task.id, "trial": attempt.trial}
         runtime.stream_writer({**event, "text": text})
-        spent = state.reflection_usage + reply.usage
+        usage = state.reflection_usage + reply.usage
         if not text:
-            return {"reflection_usage": spent}
-        reflection = Reflection(text=text, trial=failed.trial)
+            return {"reflection_usage": usage}
+        reflection = Reflection(text=text, trial=attempt.trial)
         own = Reflections(runtime.store, context.tenant, state.task)
         await own.add(state.run_name, reflection)
         if experience := await experience_of(runtime, record_to, workspace):
-            await experience.record([failed])
-            await experience.reflect(failed.id, text)
-        return {"reflections": [*state.reflections, reflection], "reflection_usage": spent}
+            await experience.record([attempt])
+            await experience.reflect(attempt.id, text)
+        return {"reflections": [*state.reflections, reflection], "reflection_usage": usage}
 
     return reflect
 
 
 def feedback(verdict: Verdict) -> str:
-    """Word a verdict for the reflection prompt: its score, where that tells anything, and text."""
+    """Put a verdict into words for the reflection prompt: a partial score, and the feedback."""
     score = verdict.score or 0.0
-    scored = f"Score: {score:.2f} of 1. " if 0 < score < 1 else ""
-    return f"{scored}{verdict.feedback}".strip()
+    score_text = f"Score: {score:.2f} of 1. " if 0 < score < 1 else ""
+    return f"{score_text}{verdict.feedback}".strip()

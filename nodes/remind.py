@@ -1,4 +1,4 @@
-"""remind: what was done in other tasks at a moment like this one."""
+"""remind: recall similar steps of other tasks for the next turn."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from apprentice.workspace import Workspace
 def remind_from(
     recall_from: OpenExperience, workspace: Workspace
 ) -> Node[EpisodeState, EpisodeUpdate]:
-    """Return the node that recalls moments by what was seen last, for the next turn alone."""
+    """Return the node that recalls steps by the last observation, for the next turn only."""
 
     async def remind(state: EpisodeState, runtime: Runtime[Context]) -> EpisodeUpdate:
-        """Recall what was done when something like this was seen."""
+        """Recall the steps that followed an observation like the last one."""
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         if not context.similar_steps:
             return {}
-        found = await similar_steps(
+        recollections = await similar_steps(
             recall_from, state.task, context, workspace, text_of(state.messages[-1])
         )
-        ids = [each.trajectory for each in found]
+        ids = [each.trajectory for each in recollections]
         runtime.stream_writer(
-            {"type": "exemplar.similar_steps", "task": state.task.id, "from": ids}
+            {"type": "exemplar.similar_steps", "task": state.task.id, "trajectories": ids}
         )
-        seen = tuple(dict.fromkeys([*state.in_view.exemplars, *ids]))
+        exemplars = tuple(dict.fromkeys([*state.in_view.exemplars, *ids]))
         return {
-            "similar_steps": [each.text for each in found],
-            "in_view": state.in_view.model_copy(update={"exemplars": seen}),
+            "similar_steps": [each.text for each in recollections],
+            "in_view": state.in_view.model_copy(update={"exemplars": exemplars}),
         }
 
     return remind

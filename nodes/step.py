@@ -20,8 +20,8 @@ from apprentice.state.errors import BrokenData
 from apprentice.state.nouns import Task, text_of
 from apprentice.workspace import Workspace
 
-KNOWN: Final = 256
-"""Names that are known to answer at once, at most; callers can make up endless ones."""
+INSTANT_LIMIT: Final = 256
+"""How many names of instant environments the node remembers; callers can invent any number."""
 
 
 def step_in(
@@ -31,8 +31,8 @@ def step_in(
 
     Args:
         workspace: has the environments.
-        after: the node that comes when the attempt is over; grading, after an open task.
-        again: the node that comes otherwise.
+        after: the node that follows a finished attempt; `grade` follows an open task instead.
+        again: the node that follows otherwise.
     """
 
     instant: set[str] = set()
@@ -47,35 +47,37 @@ def step_in(
         if not isinstance(turn, AIMessage):
             raise BrokenData(
                 f"The transcript ends with a {turn.type!r} message, but only an agent's turn can "
-                "be carried out. Resume from a checkpoint that ends with one."
+                "be carried out. Resume from a checkpoint that ends with an agent's turn."
             )
         name = state.task.environment
         if name in instant:
-            done = advance(state.task, before, turn)
+            outcome = advance(state.task, before, turn)
         else:
-            # The first look at an environment may read files, in whichever process goes on here.
-            done = await asyncio.to_thread(advance, state.task, before, turn)
+            # An environment may read files when it is first used in a process.
+            outcome = await asyncio.to_thread(advance, state.task, before, turn)
             where = workspace.environment(name)
-            if len(instant) < KNOWN and isinstance(where, Instant) and where.instant:
+            if len(instant) < INSTANT_LIMIT and isinstance(where, Instant) and where.instant:
                 instant.add(name)
         runtime.stream_writer(
             {
                 "type": "episode.step",
                 "task": state.task.id,
-                "steps": done.steps,
+                "steps": outcome.steps,
                 "turn": text_of(turn),
-                "reply": text_of(done.reply),
-                "success": done.verdict.success if done.verdict else None,
-                "over": done.verdict is not None,
+                "reply": text_of(outcome.reply),
+                "success": outcome.verdict.success if outcome.verdict else None,
+                "over": outcome.verdict is not None,
             }
         )
         update: EpisodeUpdate = {
-            "messages": [done.reply],
-            "steps": done.steps,
-            "verdict": done.verdict,
+            "messages": [outcome.reply],
+            "steps": outcome.steps,
+            "verdict": outcome.verdict,
         }
-        if done.verdict is None:
+        if outcome.verdict is None:
             return Command(update=update, goto=again)
-        return Command(update=update, goto="grade" if awaits(state.task, done.verdict) else after)
+        return Command(
+            update=update, goto="grade" if awaits(state.task, outcome.verdict) else after
+        )
 
     return step

@@ -1,9 +1,9 @@
-"""Chat messages of whichever form, read into the one form that everything here speaks.
+"""Reads chat messages of several formats into LangChain's messages.
 
-Read are LangChain's messages (objects, and each way of writing them as JSON), OpenAI's, and plain
-JSON: `{"role": …, "content": …}`, `{"from": …, "value": …}` or a pair of role and content. They
-come from outside: nothing is loaded by a name in them, nothing is guessed, and what a message has
-beside is kept in its `additional_kwargs`.
+The reader takes LangChain's messages (objects, and every JSON form of them), OpenAI's, and plain
+JSON: `{"role": …, "content": …}`, `{"from": …, "value": …}` or a pair of role and content. Messages
+come from outside, so the reader loads no class by a name in them and guesses nothing. Fields that a
+message class does not have go into `additional_kwargs`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MESSAGE_LIMIT: Final = 2_000
 CHARACTER_LIMIT: Final = 2_000_000  # of the transcript as JSON
 
 REASONING: Final = re.compile(r"<think>.*?(?:</think>|\Z)", re.I | re.S)
-"""What models write before they answer, where it stands in the text."""
+"""Reasoning that models write into the text before the answer."""
 
 _CLASSES: Final[dict[str, type[AnyMessage]]] = {
     "human": HumanMessage,
@@ -70,18 +70,18 @@ _FORMS: Final = (
 def read_messages(transcript: object) -> tuple[AnyMessage, ...]:
     """Return a transcript's messages.
 
-    A tool's answer that does not say which call it answers answers the oldest unanswered one. A
-    call whose arguments cannot be read stays as an invalid call, with the reason.
+    A tool result without a call id is matched to the oldest call without a result. A call whose
+    arguments cannot be read becomes an invalid call, with the reason.
 
     Raises:
         BadInput: if it is no list of messages; names the first one that cannot be read.
-        OutOfBounds: if it has more messages or characters than are taken.
+        OutOfBounds: if it has too many messages or characters.
         UnknownName: if a message has an unknown role.
     """
     if isinstance(transcript, str | bytes) or not isinstance(transcript, Sequence):
         raise BadInput(f"The messages are {_kind(transcript)}, but must be a list. {_FORMS}")
     if not transcript:
-        raise BadInput("The list of messages is empty, so there is nothing to learn from.")
+        raise BadInput("The list of messages is empty. Send at least one message.")
     if len(transcript) > MESSAGE_LIMIT:
         raise OutOfBounds("The number of messages", len(transcript), 1, MESSAGE_LIMIT)
     open_calls: deque[str] = deque()
@@ -103,7 +103,7 @@ def read_messages(transcript: object) -> tuple[AnyMessage, ...]:
 def _message(number: int, message: object, open_calls: deque[str]) -> AnyMessage:
     fields = _fields(number, message)
     if reason := flaw(fields):
-        raise BadInput(f"Message {number} cannot be kept: {reason}.")
+        raise BadInput(f"Message {number} cannot be stored: {reason}.")
     role = _role(number, fields)
     if role == "ai":
         fields |= _calls(number, fields)
@@ -132,7 +132,7 @@ def _message(number: int, message: object, open_calls: deque[str]) -> AnyMessage
 
 
 def _fields(number: int, message: object) -> dict[str, Any]:
-    """Return what a message says, under the names that LangChain has for it, and its role."""
+    """Return a message's fields under LangChain's names, with its role."""
     if isinstance(message, BaseMessage):
         whole = (
             message_chunk_to_message(message) if isinstance(message, BaseMessageChunk) else message
@@ -232,9 +232,9 @@ def _kind(value: object) -> str:
 
 
 def write_message(message: AnyMessage) -> dict[str, Any]:
-    """Return a message as OpenAI's chat form has it, with what LangChain has beside it.
+    """Return a message in OpenAI's chat form, plus LangChain's own fields.
 
-    Reading it back gives the same message; what only reads OpenAI's form finds that.
+    `read_messages` reads the same message back. Readers of OpenAI's form ignore the rest.
     """
     whole = message.model_dump(mode="json")
     kind = whole.pop("type")

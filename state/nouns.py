@@ -1,7 +1,7 @@
-"""The nouns: Task, Verdict, Observation, Usage, InView, Reflection, Trajectory.
+"""Task, Verdict, Observation, Usage, InView, Reflection and Trajectory.
 
-Frozen pydantic models: callers, files and stores write them, so each is validated where it
-enters and carries a schema version where it is stored.
+They are frozen pydantic models, because callers, files and stores write them. Each is validated on
+entry. What is stored by itself carries a schema version.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Split = Annotated[str, Field(max_length=40, pattern=r"^[a-z_]+$")]
 Score = Annotated[FiniteFloat, Field(ge=0, le=1), AfterValidator(lambda score: round(score, 15))]
-"""0 to 1, with as many digits as every store reads back as they were."""
+"""0 to 1, rounded to 15 digits, which every store reads back unchanged."""
 Source = Literal["environment", "rule", "schema", "model", "human", "late"]
 
 
@@ -55,7 +55,7 @@ class Task(Noun):
 
 
 class Verdict(Noun):
-    """How an attempt ended. `success` is None when nobody can tell (yet).
+    """How an attempt ended. `success` is None while it is unknown.
 
     `interrupted` says that the attempt was broken off from outside, so that it shows nothing of
     the agent: it is kept on record, and another one takes its place.
@@ -73,7 +73,7 @@ class Verdict(Noun):
 
 
 class Observation(Noun):
-    """What an environment answers.
+    """An environment's answer to an action.
 
     `admissible` is information about the environment for tests and tools; it is never shown
     to an agent. A `verdict` ends the attempt where the score alone does not tell how: success is
@@ -119,14 +119,14 @@ class Usage(Noun):
 
 
 class Reflection(Noun):
-    """A lesson for one task, and the trial whose failure caused it (counted from 1)."""
+    """An insight into one task, and the trial that failed before it (counted from 1)."""
 
     text: str = Field(max_length=20_000)
     trial: int = Field(ge=1)
 
 
 class InView(Noun):
-    """What was in the prompt beside the task, so that its effect can be traced."""
+    """What the prompt showed beside the task, by id, so that its effect can be traced."""
 
     rules: tuple[str, ...] = ()
     rulebook_version: str = ""
@@ -135,7 +135,7 @@ class InView(Noun):
 
 
 class Trajectory(Noun):
-    """One attempt at one task: its messages, its verdict, what was in view, its cost.
+    """One attempt at one task: its messages, its verdict, what was shown, its cost.
 
     Example:
         >>> task = Task(environment="returns-desk", id="ticket 7")
@@ -180,7 +180,7 @@ def transcript(messages: Sequence[AnyMessage]) -> str:
 
 
 def render_turns(turns: Iterable[tuple[str, str]]) -> str:
-    """Render an episode of which the types and texts of its messages are known."""
+    """Render an episode, given as pairs of message type and text."""
     lines: list[str] = []
     for kind, body in turns:
         if kind == "ai":

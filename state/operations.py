@@ -1,9 +1,9 @@
 # ruff: noqa: RUF001  (models write typographic punctuation, so it is matched as such)
-"""Reading rule operations from what a model wrote.
+"""Reads rule operations from a model's answer.
 
 A model writes lines such as `AGREE 2: Mugs are kept in cabinets.` (Zhao et al. 2023, arXiv
-2308.10144). The parser forgives form: Markdown, bullets, code fences, missing spaces, lower case,
-a rule spread over several lines. It doesn't forgive meaning: a rule's number is never guessed.
+2308.10144). The parser tolerates Markdown, bullets, code fences, missing spaces, lower case, and a
+rule spread over several lines. It never guesses a rule's number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apprentice.state.rules import RULE_LENGTH, Kind, Operation, Rejection
 
 
 class ParsedOperations(Noun):
-    """The operations found in a text, in order, and the lines that meant to be one but are not."""
+    """The operations in a text, in order, and the lines that look like one but cannot be read."""
 
     operations: tuple[Operation, ...] = ()
     rejections: tuple[Rejection, ...] = ()
@@ -49,7 +49,7 @@ _DIGITS: Final = 6
 
 
 def parse_operations(text: str) -> ParsedOperations:
-    """Read rule operations from what a model wrote. No text raises."""
+    """Read rule operations from a model's answer. No text raises an error."""
     operations: list[Operation] = []
     rejections: list[Rejection] = []
     for entry in _entries(_decodable(text)):
@@ -94,7 +94,7 @@ def _entries(text: str) -> Iterator[_Entry]:
 
 
 def _opening(line: str) -> _Entry | None:
-    """Read a line's verb; prose that merely begins with such a word is None."""
+    """Read a line's verb. Return None for prose that begins with such a word."""
     body = _LEAD.sub("", line, count=1)
     verb = _VERB.match(body)
     if verb is None:
@@ -112,7 +112,7 @@ def _continues(rest: str, line: str) -> bool:
 
 
 def _read(entry: _Entry) -> Operation | Rejection:
-    """Read one operation, or say why it is none."""
+    """Read one operation, or say why it cannot be read."""
     line = f"{entry.verb}{entry.rest}"
     if not entry.verb:
         return _refuse(line, "The operations are ADD, AGREE, EDIT and REMOVE.")
@@ -135,7 +135,7 @@ def _read(entry: _Entry) -> Operation | Rejection:
 
 
 def _unclear(verb: str, number: str | None, repeated_number: str | None, rule: str) -> str | None:
-    """Say what keeps an operation from being understood, if anything."""
+    """Say what is unclear about an operation, if anything."""
     if verb != "ADD":
         if number is None:
             return f"{verb} names no rule number, and none is guessed."

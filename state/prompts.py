@@ -1,8 +1,8 @@
 """Every prompt of the project, as templates and the pure functions that fill them.
 
-The graphs, the trainer and the embedded model's corpus all speak these words, so a change here
-changes what the embedded model was trained on: its card names each template's fingerprint and a
-test compares them.
+The graphs, the trainer and the corpus of the embedded model use these templates. The embedded model
+was trained on their exact wording: its card names each template's fingerprint, and a test compares
+them.
 
 Sources: reflection, Shinn et al. 2023 (arXiv 2303.11366); rule operations, Zhao et al. 2023
 (arXiv 2308.10144). The wording is this project's.
@@ -103,7 +103,7 @@ _HEADER: Final = re.compile(
 
 @dataclass(frozen=True)
 class Shown:
-    """What an agent is shown beside its instructions. Every entry is text, rendered already."""
+    """What the prompt shows beside the instructions. Every entry is rendered text."""
 
     rules: Sequence[str] = ()
     exemplars: Sequence[str] = ()
@@ -116,10 +116,10 @@ class Shown:
 
 
 def act_prompt(instructions: str, shown: Shown, opening: str) -> list[AnyMessage]:
-    """Return the first messages of an episode: what is known, then the first observation.
+    """Return the first messages of an episode: the knowledge shown, then the first observation.
 
-    Entries come from transcripts, which anybody may have written: a line in one that would begin
-    a section of its own is quoted.
+    Entries come from transcripts, which anybody may have written. A line that looks like the header
+    of a section is quoted.
     """
     parts = [instructions]
     for name, header in ACTING_SECTIONS:
@@ -165,9 +165,9 @@ def critique_successes(
 
 
 def grade_prompt(messages: Sequence[AnyMessage], rubric: Sequence[str]) -> list[AnyMessage]:
-    """Ask for a judgement, by numbered criteria, of what an agent said.
+    """Ask a model to grade an agent's turns by numbered criteria.
 
-    The marks around a turn are made of the turn, so that no turn can hold its own end.
+    The marks around a turn contain a hash of the turn, so that no turn can contain its end mark.
     """
     turns = [_mark_turn(message) for message in messages if message.type != "system"]
     return [
@@ -190,12 +190,12 @@ def _critique(task: str, rules: Sequence[str], body: str, *, full: bool) -> list
 
 
 def number_lines(rules: Sequence[str]) -> str:
-    """Number rules from 1, a line each."""
+    """Number rules from 1, one per line."""
     return "\n".join(f"{number}. {rule}" for number, rule in enumerate(rules, 1))
 
 
 def bullet_lines(entries: Sequence[str]) -> str:
-    """Put a dash before each lesson, a line each."""
+    """Put a dash before each entry, one per line."""
     return join_lines([f"- {entry}" for entry in entries])
 
 
@@ -216,8 +216,8 @@ def fingerprints() -> dict[str, str]:
     shown = Shown(*(("<entry>",) for _ in ACTING_SECTIONS))
     prompts = {
         "acting": act_prompt(HOUSEHOLD_INSTRUCTIONS, shown, "<opening>"),
-        "reflect_prompt": reflect_prompt("<attempt>", ("<plan>",), "<feedback>"),
-        "adapt_prompt": adapt_prompt("<opening>", "<case>"),
+        "reflecting": reflect_prompt("<attempt>", ("<plan>",), "<feedback>"),
+        "adapting": adapt_prompt("<opening>", "<case>"),
         "critique_pair": critique_pair(("<rule>",), "<success>", "<failure>", full=True),
         "critique_successes": critique_successes((), ("<success>",)),
     }

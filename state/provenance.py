@@ -1,7 +1,7 @@
-"""From a rule to the trajectories it rests on, and from a trajectory to what rests on it.
+"""Provenance: which trajectories a rule depends on, and which rules depend on a trajectory.
 
-What is taken back with a trajectory is wordings: a rule that a poisoned transcript reworded has
-its earlier words left, and a release that shows those may go on running.
+Withdrawing a trajectory withdraws wordings, not whole rules. If a poisoned transcript reworded a
+rule, the earlier wording remains, and a release that shows the earlier wording stays in force.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from apprentice.state.rulebook import Batch, Kind, Operation, Rule, Rulebook, fo
 from apprentice.state.rules import likeness
 
 VERSION: Final = "version:"
-"""In front of a version of the rules, in the evidence of a batch that goes back to it."""
+"""Prefix of a rulebook version in the evidence of a rollback."""
 WITHDRAWN: Final = "withdrawn"
-"""The evidence of a batch that takes away what rested on withdrawn trajectories."""
+"""The evidence of a batch that removes what depended on withdrawn trajectories."""
 
 Wording = tuple[str, str]
-"""A rule's id, and the `likeness` of words that it has or had."""
+"""A rule's id, and the `likeness` of a text that it has or had."""
 
 
 class Dependents(Noun):
-    """What rests on certain trajectories.
+    """What depends on certain trajectories.
 
     Attributes:
-        alone: rules of the draft that have nothing else to rest on.
-        partly: rules of the draft that have.
-        left: what these would be without those trajectories, in the same order.
-        wordings: all that any rule ever said and nothing else speaks for.
+        alone: rules of the draft that have no other evidence.
+        partly: rules of the draft that have other evidence too.
+        remainders: the rules of `partly` without those trajectories, in the same order.
+        wordings: wordings, also earlier ones, that no other evidence supports.
     """
 
     alone: tuple[Rule, ...] = ()
@@ -39,12 +39,12 @@ class Dependents(Noun):
 
     @property
     def reductions(self) -> list[tuple[Rule, Rule]]:
-        """The rules that would be others without those trajectories: as they are, and as left."""
+        """The rules of `partly` that change, each before and after."""
         pairs = zip(self.partly, self.remainders, strict=True)
         return [(rule, remainder) for rule, remainder in pairs if remainder != rule]
 
     def operations(self) -> list[Operation]:
-        """Return what takes the trajectories' support away."""
+        """Return the operations that remove the trajectories' support."""
         retirements = [rule.model_copy(update={"strength": 0}) for rule in self.alone]
         return [
             Operation(kind="SET", rule=rule.id, text=rule.text, weight=rule.strength)
@@ -52,29 +52,29 @@ class Dependents(Noun):
         ]
 
     def bars(self, rule: Rule) -> bool:
-        """Tell whether a rule, as a release shows it, may not be shown any more."""
+        """Tell whether a rule's wording in a release is withdrawn."""
         return wording_of(rule) in self.wordings
 
 
 class _Word(NamedTuple):
-    """One batch's word for one rule, in the words that the rule had by then."""
+    """One batch's support for one rule, with the wording that the rule had then."""
 
     wording: Wording
     batch: Batch
 
 
 def wording_of(rule: Rule) -> Wording:
-    """Return a rule's words as withdrawals compare them."""
+    """Return a rule's wording, as withdrawals compare it."""
     return rule.id, likeness(rule.text)
 
 
 def is_rollback(batch: Batch) -> bool:
-    """Tell whether a batch is a rollback: it says nothing about any one rule."""
+    """Tell whether a batch is a rollback, which is no opinion on any single rule."""
     return _restores(batch) and any(name.startswith(VERSION) for name in batch.evidence)
 
 
 def cited_trajectories(batches: Iterable[Batch]) -> set[str]:
-    """Return the ids of the trajectories that a log rests on."""
+    """Return the ids of the trajectories that a log cites."""
     own = (each for each in batches if not is_rollback(each) and not _takes_away(each))
     return {name for batch in own for name in batch.evidence}
 
@@ -84,12 +84,15 @@ def _takes_away(batch: Batch) -> bool:
 
 
 def _restores(batch: Batch) -> bool:
-    """Tell whether a batch may be no model's; those who send transcripts choose their ids."""
+    """Tell whether a batch sets rules and is no model's.
+
+    The evidence alone does not tell, because senders of transcripts choose the ids.
+    """
     return batch.author != "model" and all(each.kind == "SET" for each in batch.operations)
 
 
 def supporters(batches: Sequence[Batch], rulebook: Rulebook) -> dict[str, list[Batch]]:
-    """Return the batches that spoke for each rule, by its id."""
+    """Return the batches that supported each rule, by its id."""
     spoke: dict[str, list[Batch]] = {}
     for (rule, _), batch in _statements(batches, rulebook):
         spoke.setdefault(rule, []).append(batch)
@@ -97,10 +100,10 @@ def supporters(batches: Sequence[Batch], rulebook: Rulebook) -> dict[str, list[B
 
 
 def _statements(batches: Iterable[Batch], rulebook: Rulebook) -> Iterator[_Word]:
-    """Yield every word that was said for a rule, the oldest first.
+    """Yield every support of a rule, the oldest first.
 
-    ADD, AGREE and EDIT speak for a rule, and so does a SET in words that it never had. A SET in
-    words that it had, such as a rollback's, says nothing about what the rule rests on.
+    ADD, AGREE and EDIT support a rule. A SET supports it only with a wording that the rule never
+    had: a SET to an earlier wording, such as a rollback's, is no evidence.
     """
     wordings: set[Wording] = set()
     now: dict[str, str] = {}
@@ -117,10 +120,10 @@ def _statements(batches: Iterable[Batch], rulebook: Rulebook) -> Iterator[_Word]
 
 
 def dependents_of(batches: Sequence[Batch], trajectories: Collection[str]) -> Dependents:
-    """Return what rests on trajectories, by their ids: all of it, or a part.
+    """Return what depends on trajectories, wholly or partly.
 
-    A batch rests on every trajectory that it names, so one that is withdrawn takes all of the
-    batch's votes along.
+    A batch depends on every trajectory that it cites. If one of them is withdrawn, all votes of the
+    batch are.
     """
     withdrawn_ids = set(trajectories)
     rulebook = fold(batches)
@@ -153,13 +156,13 @@ def dependents_of(batches: Sequence[Batch], trajectories: Collection[str]) -> De
 def _remainder(
     rule: Rule, clean: Rule | None, other_texts: Collection[str], is_orphan: bool
 ) -> Rule | None:
-    """Return what is left of a rule, if anything is.
+    """Return what remains of a rule, or None.
 
     Args:
         rule: the rule as it is.
-        clean: what the other evidence alone makes of it.
-        held: words that other rules have.
-        lost: whether nothing else speaks for the rule's words.
+        clean: the rule that the other evidence alone makes.
+        other_texts: texts of other rules.
+        is_orphan: whether no other evidence supports the rule's wording.
     """
     votes = clean.strength if clean else 0
     if not is_orphan:  # it has a word of its own, which is at least that
@@ -175,9 +178,10 @@ def _without(
     orphans: Collection[Wording],
     rulebook: Rulebook,
 ) -> dict[str, Rule]:
-    """Return the rules that a log makes, by id, without what rests on trajectories.
+    """Return the rules that a log makes without certain trajectories, by id.
 
-    Rollbacks and earlier withdrawals are left out: what they put back may rest on the same.
+    Rollbacks and earlier withdrawals are left out, because what they restore may depend on the same
+    trajectories.
     """
     rule_ids: set[str] = set()
     clean_batches: list[Batch] = []
@@ -190,8 +194,7 @@ def _without(
             text = likeness(operation.text)
             if operation.kind == "SET" and (rule, text) in orphans:
                 continue
-            # Who agreed with a rule, or reworded it, has said it: without the one who did so
-            # first, theirs is the first word.
+            # AGREE and EDIT support a rule. If the batch that added it is gone, they add it.
             first = text and rule not in rule_ids and operation.kind in ("AGREE", "EDIT")
             kind: Kind = "ADD" if first else operation.kind
             operations.append(operation.model_copy(update={"rule": rule, "kind": kind}))

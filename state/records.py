@@ -1,4 +1,4 @@
-"""How rules fare in use: the nouns Showing and Record, and when a record has turned."""
+"""How rules do in use: Showing, Record, and when a record has turned for the worse."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydantic import Field
 from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun
 
 WINDOW: Final = 16
-"""The latest first attempts, which are compared with all before them."""
+"""Number of latest first attempts that are compared with all before them."""
 CHANCE: Final = 0.01
-"""How unlikely a drop has to be before a rule's record counts as turned."""
+"""The probability by chance below which a drop counts as real."""
 
 
 class Showing(Noun):
@@ -28,18 +28,18 @@ class Showing(Noun):
 
 
 class Record(Noun):
-    """What became of the attempts that were shown a rule.
+    """The outcomes of the attempts that were shown a rule.
 
-    Every attempt counts. Whether the record has turned is told from first attempts alone: later
-    ones are at the harder tasks, and are shown what was learned about their very task as well.
+    `has_turned` looks at first attempts only. Later attempts are at harder tasks, and their prompts
+    show reflections on the same task as well.
 
     Attributes:
         shown: all attempts that were shown it.
-        succeeded: how many of them succeeded.
-        shown_before: first attempts, but for the latest.
-        succeeded_before: how many of them succeeded.
+        successes: how many of them succeeded.
+        shown_before: first attempts before the latest.
+        successes_before: how many of them succeeded.
         shown_lately: the latest first attempts.
-        succeeded_lately: how many of them succeeded.
+        successes_lately: how many of them succeeded.
         lately: their ids.
     """
 
@@ -53,7 +53,7 @@ class Record(Noun):
 
     @property
     def has_turned(self) -> bool:
-        """Whether it succeeds less of late than before, beyond chance (Fisher's exact test)."""
+        """Whether the success rate has dropped lately, beyond chance (Fisher's exact test)."""
         if self.shown_lately < WINDOW or self.shown_before < WINDOW:
             return False
         before = (self.shown_before, self.successes_before)
@@ -92,7 +92,7 @@ def _successes(showings: Sequence[Showing]) -> int:
 
 
 def _drop(shown: int, successes_before: int, shown_lately: int, successes_lately: int) -> float:
-    """Return the chance of so few successes of late if nothing had changed."""
+    """Return the probability of so few late successes if nothing had changed."""
     total, successes = shown + shown_lately, successes_before + successes_lately
     ways = sum(
         comb(successes, few) * comb(total - successes, shown_lately - few)

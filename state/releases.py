@@ -1,7 +1,7 @@
-"""What an agent runs with: the nouns Release and Promotion.
+"""Release and Promotion: what an agent runs with.
 
-A release is made once and never changed. Which one is in force is the last promotion, so going
-back is one more promotion, and the history of what ran when is never lost.
+A release never changes. The last promotion says which release is in force. A rollback is one more
+promotion, so the history of what ran when is never lost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun, digest
 from apprentice.state.rules import Author, Rule
 
 NONE: Final = "none"
-"""In place of a release's id: no release at all."""
+"""In place of a release's id: no release."""
 CURRENT: Final = "current"
 """In place of a release's id: the one in force."""
 
@@ -24,14 +24,14 @@ class Release(Noun):
     """Rules, exemplars and an adapter that are promoted, and rolled back, together.
 
     Attributes:
-        rulebook: version of the rulebook that the rules are the strongest of.
+        rulebook: version of the rulebook whose strongest rules these are.
         rules: what prompts show, in order.
         adapter: the LoRA in force, '' for none, and the model that it is for.
         run: the run that made it.
         base: id of the release that it was compared with; '' when nothing was released.
         validation: what the gate decided, with its numbers; None where a person put it in force.
         made_at: Unix time in seconds.
-        withdrawn: why it may not run any more; '' when it may.
+        withdrawn: why the release may no longer run; '' if it may.
     """
 
     id: Name
@@ -51,12 +51,12 @@ class Release(Noun):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What prompts show of the rules."""
+        """The rules' texts, as prompts show them."""
         return tuple(rule.text for rule in self.rules)
 
 
 class Promotion(Noun):
-    """The moment from which a release is in force; its id is '' where none is from then on."""
+    """The time from which a release is in force. An empty id means no release from then on."""
 
     schema_version: int = SCHEMA_VERSION
     release: str

@@ -1,4 +1,4 @@
-"""What a person is shown before rules are released, and what comes of the answer."""
+"""A person's review of rules before their release: the question and the answer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from apprentice.state.rulebook import Batch, Difference, Operation, Rule, Rulebo
 from apprentice.state.rules import RuleText, likeness
 
 BEHIND: Final = 50
-"""Pieces of evidence that a change names, at most; the newest."""
+"""Pieces of evidence that a change lists, at most: the newest."""
 
 
 class RuleChange(Noun):
-    """One rule that a release would show differently, and the trajectories behind that."""
+    """One rule that a release would change, and the trajectories behind the change."""
 
     rule: Name
     kind: Literal["added", "removed", "edited", "strengthened", "weakened"]
@@ -29,16 +29,16 @@ class RuleChange(Noun):
 
     @property
     def text(self) -> str:
-        """The rule as it would be, or as it was where it would be gone."""
+        """The new text, or the old one of a rule that is removed."""
         rule = self.after or self.before
         return rule.text if rule else ""
 
 
 class QuarantinedOperation(Noun):
-    """An operation that the screening stopped: in no book and no prompt until a person lets it in.
+    """An operation that the screen stopped. It has no effect until a person admits it.
 
     Attributes:
-        status: what a person said about it.
+        status: a person's decision.
     """
 
     key: Name
@@ -51,7 +51,7 @@ class QuarantinedOperation(Noun):
 
 
 class Edit(Noun):
-    """Another wording in place of the one that was proposed."""
+    """A person's wording in place of the proposed one."""
 
     edit: RuleText = Field(min_length=1)
 
@@ -63,9 +63,9 @@ class RuleReview(Noun):
     """A person's answer.
 
     Attributes:
-        all: what holds for every change that is not named.
+        all: the decision on every change that is not listed.
         changes: by rule id: approve, reject, or {"edit": "another wording"}.
-        quarantined: by key: approve, reject or an edit; what is not named goes on waiting.
+        quarantined: by key: approve, reject or an edit. What is not listed goes on waiting.
     """
 
     all: Word = "approve"
@@ -113,7 +113,7 @@ def read_review(
 
 
 def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list[RuleChange]:
-    """Return differences with the evidence and the reasons that the log has for each."""
+    """Return differences, each with its evidence and its reasons from the log."""
     batches_by_rule = support(batches)
     rule_changes = []
     for each in differences:
@@ -137,7 +137,7 @@ def changes(differences: Iterable[Difference], batches: Sequence[Batch]) -> list
 
 
 def support(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
-    """Return the batches that had a word on each rule, the oldest first."""
+    """Return the batches with an operation on each rule, the oldest first."""
     batches_by_rule: dict[str, list[Batch]] = {}
     for batch in batches:
         for rule in {operation.rule for operation in batch.operations}:
@@ -146,10 +146,10 @@ def support(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
 
 
 def declined_rules(batches: Iterable[Batch], rulebook: Rulebook) -> set[str]:
-    """Return the rules that a person took out, by `likeness` of their texts.
+    """Return the rules that a person removed, by `likeness` of their texts.
 
-    A model may word a rule again that others voted down. A person's no is not undone by asking
-    often enough. A rollback is no word on any rule: what it leaves out may be learned again.
+    A model may propose again a rule that was voted down, but never one that a person removed. A
+    rollback is no decision on any rule: what it leaves out may be learned again.
     """
     retired_by_id = {rule.id: rule for rule in rulebook.retired}
     last = {
@@ -167,7 +167,7 @@ def declined_rules(batches: Iterable[Batch], rulebook: Rulebook) -> set[str]:
 
 
 def review_operations(review: RuleReview, rule_changes: Sequence[RuleChange]) -> list[Operation]:
-    """Return the operations that carry out a review: what was rejected goes back."""
+    """Return the operations that carry out a review; they undo the rejected changes."""
     operations = []
     for change in rule_changes:
         word = review.on(change)
@@ -188,7 +188,7 @@ def review_operations(review: RuleReview, rule_changes: Sequence[RuleChange]) ->
 def admitted_operations(
     review: RuleReview, quarantine: Mapping[str, QuarantinedOperation]
 ) -> dict[str, Operation]:
-    """Return, by key, the quarantined operations that a review lets in, as it words them."""
+    """Return, by key, the quarantined operations that a review admits, with its edits."""
     let_in = {}
     for key, word in review.quarantined.items():
         if word == "reject":

@@ -1,7 +1,7 @@
-"""Judging by a rubric: what a model is asked, and what its answer amounts to.
+"""Grading by a rubric: reads a model's judgement into a verdict.
 
-A judgement that cannot be read, that leaves a criterion out or that contradicts itself amounts to a
-verdict without success: it is never guessed what was meant.
+A judgement that cannot be read, leaves a criterion out or contradicts itself becomes a verdict with
+success None. The reader never guesses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RUBRIC: Final = "rubric"
 
 
 class Finding(BaseModel):
-    """What a judge found of one criterion; `met` is None where it cannot tell."""
+    """A judge's finding on one criterion; `met` is None if the judge cannot tell."""
 
     model_config = ConfigDict(strict=True)
 
@@ -30,7 +30,7 @@ class Finding(BaseModel):
 
 
 class Judgement(BaseModel):
-    """What a judge writes."""
+    """A judge's answer."""
 
     model_config = ConfigDict(strict=True)
 
@@ -39,9 +39,9 @@ class Judgement(BaseModel):
 
 
 def is_open(task: Task) -> bool:
-    """Return whether a task's attempts can only be judged by a model, a person or later feedback.
+    """Tell whether only a model, a person or later feedback can grade a task's attempts.
 
-    Such a task has a rubric in its metadata, be it an empty one.
+    Such a task has a rubric in its metadata, possibly an empty one.
     """
     return isinstance(task.metadata.get(RUBRIC), Sequence)
 
@@ -52,7 +52,7 @@ def unknown(why: str) -> Verdict:
 
 
 def read_judgement(text: str, rubric: Sequence[str]) -> Verdict:
-    """Return the verdict that a model's judgement amounts to; its score is the part that is met."""
+    """Return the verdict of a model's judgement. Its score is the share of criteria met."""
     judgements = _judgements(text)
     if not judgements:
         return unknown("The judge's answer holds no judgement that can be read.")
@@ -92,7 +92,7 @@ def _judgements(text: str) -> list[Judgement]:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that has a key twice: which of them was meant?"""
+    """Refuse an object that has a key twice, because one of the values would be lost."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         raise ValueError("A key is there twice.")
@@ -103,7 +103,7 @@ _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique_keys)
 
 
 def _feedback(judgement: Judgement, rubric: Sequence[str]) -> str:
-    """Word what is not met, or cannot be told, with the reasons."""
+    """List the criteria that are not met or unclear, with the reasons."""
     lines = []
     for finding in sorted(judgement.criteria, key=lambda finding: finding.number):
         if finding.met:

@@ -3,12 +3,12 @@
 Semantics after ExpeL (Zhao et al. 2023, arXiv 2308.10144): a rule enters at strength 2, AGREE and
 EDIT add one, REMOVE takes one (three once the list is over-full), a rule at 0 is retired; within a
 batch the order is REMOVE, AGREE, EDIT, ADD; the strongest rule comes first and ties keep their
-order. Numbers exist in prompts alone, the log speaks of ids:
+order. Prompts use numbers, and the log uses ids:
 
-    text --parse--> operations on numbers --judge--> operations on ids --fold--> rulebook
+    text --parse--> operations on numbers --validate--> operations on ids --fold--> rulebook
 
 The steps are in `state/operations.py`, `state/validator.py` (with `state/screen.py`) and
-`state/fold.py`; this module is what the other rooms import.
+`state/fold.py`; other rooms import this module.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Rulebook(Noun):
     Attributes:
         rules: the rules in force, in the order and with the numbers (from 1) that prompts show.
         retired: rules at strength 0, by id; a person's AGREE or EDIT revives them.
-        merged: ids of rules that were added when their text was in the book already; votes on
-            them count for the rule that has the text.
+        merged: ids of rules whose text another rule had already, each with that rule's id. Votes
+            on them count for that rule.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -84,7 +84,7 @@ class Rulebook(Noun):
         return self.rules[: max(0, limit)]
 
     def full(self, limit: int = LIMIT) -> bool:
-        """Tell whether a model is asked for a REMOVE before an ADD."""
+        """Tell whether the list is full, so that a model has to REMOVE before it may ADD."""
         return len(self.rules) >= limit
 
     def numbered_rules(self) -> str:
@@ -99,15 +99,15 @@ class Rulebook(Noun):
         limit: int = LIMIT,
         origin: str = "",
     ) -> ApplyResult:
-        """Judge operations against this book and do those that stand.
+        """Validate operations against this rulebook and apply the valid ones.
 
         Args:
             operations: on numbers, as parsed, or on ids, as people and programs give them.
-            author: a model is held to four operations and to what the screening lets pass, and
-                it can't revive a rule.
+            author: a model may give four operations, its texts have to pass the screen, and it
+                cannot revive a rule.
             limit: the number of rules at which the list is full.
-            origin: the key of the batch to be, from which new rules' ids are derived; by default
-                this book's version.
+            origin: the key of the batch; new rules' ids derive from it. Default: this rulebook's
+                version.
         """
         validator = OperationValidator(
             self.rules,
@@ -128,12 +128,12 @@ class Rulebook(Noun):
 
 
 class ApplyResult(Noun):
-    """What came of operations.
+    """The result of applying operations.
 
     Attributes:
-        rulebook: the new book.
-        operations: what was done, with ids and weights, as a batch logs it.
-        rejected: what was not done.
+        rulebook: the new rulebook.
+        operations: the applied ones, with ids and weights, as a batch logs them.
+        rejections: the operations that were not applied.
     """
 
     rulebook: Rulebook
@@ -146,8 +146,8 @@ class Batch(Noun):
 
     Attributes:
         key: `batch_key` of run, index and evidence.
-        base: version of the book that the operations were judged against.
-        evidence: ids of the trajectories that the operations rest on.
+        base: version of the rulebook that the operations were validated against.
+        evidence: ids of the trajectories behind the operations.
         time: Unix time in seconds, later than that of any batch its writer knew.
     """
 
@@ -191,11 +191,11 @@ def in_order(batches: Iterable[Batch]) -> list[Batch]:
 
 
 def fold(batches: Iterable[Batch], start: Rulebook | None = None) -> Rulebook:
-    """Return the book that batches make, in whatever order and from however many logs they come.
+    """Return the rulebook that batches make. Their order and the number of logs do not matter.
 
     Args:
         batches: the batches.
-        start: the book that all batches before them made; by default there are none.
+        start: the rulebook that earlier batches made; empty by default.
     """
     state = _thaw(start or Rulebook())
     for batch in in_order(batches):
@@ -204,7 +204,7 @@ def fold(batches: Iterable[Batch], start: Rulebook | None = None) -> Rulebook:
 
 
 def replay(batches: Iterable[Batch]) -> Iterator[tuple[Batch, Rulebook]]:
-    """Yield every batch, in order, with the book that it led to."""
+    """Yield every batch, in order, with the rulebook after it."""
     state = _thaw(Rulebook())
     for batch in in_order(batches):
         state.take(batch.operations, batch.author)
@@ -212,7 +212,7 @@ def replay(batches: Iterable[Batch]) -> Iterator[tuple[Batch, Rulebook]]:
 
 
 def history(batches: Iterable[Batch], rule: str) -> list[Event]:
-    """Return what was done to one rule, by its id, votes that had no effect included."""
+    """Return the events of one rule, by its id, including votes without effect."""
     state = _thaw(Rulebook())
     events: list[Event] = []
     for batch in in_order(batches):
@@ -227,7 +227,7 @@ def history(batches: Iterable[Batch], rule: str) -> list[Event]:
 
 
 def diff(before: Rulebook, after: Rulebook) -> list[Difference]:
-    """Return how two books differ: the later one's rules in its order, then those that are gone."""
+    """Return the differences of two rulebooks: rules of the later one first, then removed ones."""
     old = {rule.id: rule for rule in before.rules}
     rule_ids = {rule.id for rule in after.rules}
     changes = [
@@ -239,9 +239,9 @@ def diff(before: Rulebook, after: Rulebook) -> list[Difference]:
 
 
 def rollback(current: Rulebook, target: Rulebook) -> tuple[Operation, ...]:
-    """Return the operations that give a book another one's rules, order included.
+    """Return the operations that give a rulebook the rules and the order of another one.
 
-    They go through `apply` and into the log like any others: going back is one more step forward.
+    `apply` and the log treat them like any others, so a rollback is one more batch.
     """
     target_ids = {rule.id for rule in target.rules}
     removals = [

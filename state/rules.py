@@ -1,4 +1,4 @@
-"""The nouns of the rulebook: Rule, Operation, Event, Rejected."""
+"""Rule, Operation, Event and Rejection: the parts of the rulebook."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ORDER: Final[dict[Kind, int]] = {"REMOVE": 0, "AGREE": 1, "EDIT": 2, "ADD": 3, "
 
 
 class Rule(Noun):
-    """One rule. At strength 0 it is retired: out of every prompt, but not forgotten."""
+    """One rule. At strength 0 it is retired: no prompt shows it, but it can be revived."""
 
     id: Name
     text: RuleText
@@ -32,15 +32,15 @@ class Rule(Noun):
 class Operation(Noun):
     """One vote on, or change to, one rule.
 
-    A prompt names a rule by its number, people and the log by its id. `Rulebook.apply` turns the
-    one into the other and fills in the weight.
+    A prompt names a rule by its number; people and the log name it by its id. `Rulebook.apply`
+    turns numbers into ids and fills in the weight.
 
     Attributes:
-        kind: ADD, AGREE, EDIT and REMOVE are a model's; SET, which gives a rule a text and a
-            strength whatever it had, is a rollback's and a person's.
+        kind: models give ADD, AGREE, EDIT and REMOVE. People and rollbacks may also SET a rule's
+            text and strength.
         number: the rule as a prompt showed it, from 1; None where `rule` names it, and for ADD.
         rule: the rule's id.
-        text: the new rule of an ADD, EDIT or SET; beside AGREE or REMOVE, the rule meant.
+        text: the new rule of an ADD, EDIT or SET; for AGREE or REMOVE, the rule it refers to.
         weight: what is added to the rule's strength, or, for SET, the strength it gets; a strength
             counts votes, and votes have no end.
     """
@@ -58,7 +58,7 @@ class Operation(Noun):
 
 
 class Event(Noun):
-    """What one logged operation did to one rule; a reason says why it did nothing.
+    """The effect of one logged operation on one rule. A reason says why it had none.
 
     Attributes:
         batch: the key of the operation's batch.
@@ -74,13 +74,13 @@ class Event(Noun):
 
 
 class Rejection(Noun):
-    """What was not done, and why.
+    """An operation that was not applied, and why.
 
     Attributes:
         written: the operation as it was written, shortened.
         reason: one sentence.
         operation: the operation, where it could be read.
-        flagged: whether the screening stopped it, so that a person may still let it in.
+        flagged: whether the screen stopped it; a person may still admit it.
     """
 
     written: str
@@ -91,5 +91,5 @@ class Rejection(Noun):
 
 @lru_cache(maxsize=8192)
 def likeness(text: str) -> str:
-    """Fold a text to what makes it the same rule: not its case, spacing or last full stop."""
+    """Normalise a text for comparison: ignore its case, its spacing and the last full stop."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(" .!。")

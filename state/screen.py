@@ -1,14 +1,13 @@
 # ruff: noqa: RUF001  (look-alike characters are what is looked for)
-"""Screening of rule text: what a model drew from transcripts is untrusted until shown harmless.
+"""Screening of rule texts: a rule that a model wrote is untrusted.
 
-A rule is one plain sentence that every later prompt repeats, so whoever gets a sentence into a
-transcript may try to get an order into every prompt. `screen` names what makes a text more than a
-plain sentence. It errs towards a person's review, which is where a flagged rule goes.
+Every later prompt repeats a rule, so an attacker who gets a sentence into a transcript may get an
+order into every prompt. `screen` says why a text is more than one plain sentence. In doubt it flags
+the rule, and a person reviews it.
 
-It is one layer. Forms that a prompt, a program or a browser reads are caught, and orders with
-consequences beyond the task (`state/consequences.py`) as far as they use ordinary words; bad advice
-about the task itself isn't. Against that stand independent evidence for a rule, validation on
-held-out tasks, and people.
+It is one layer of several. It catches forms that a prompt, a program or a browser interprets, and
+orders with consequences beyond the task in ordinary words (`state/consequences.py`). It does not
+catch bad advice about the task itself: corroboration, validation on held-out tasks and people do.
 """
 
 from __future__ import annotations

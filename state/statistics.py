@@ -1,7 +1,7 @@
 """How sure a figure is: intervals and paired tests, pure and without dependencies.
 
-They live on the ground floor because the gate that decides what is published and the command
-line that prints figures must mean the same by "beyond chance".
+The gate and the printed figures use the same functions, so that "beyond chance" means the same in
+both.
 """
 
 from __future__ import annotations

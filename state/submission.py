@@ -1,4 +1,4 @@
-"""An attempt that came from outside: its id, how it is kept, and whether it is the known one."""
+"""Attempts that came from outside: their ids, their stored form, and checks of both."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LIMIT: Final = 2_000_000
 """Characters that an attempt may have, written as JSON."""
 _BITS: Final = 63  # beside the sign: checkpoints and data sets hold no more
 NESTING: Final = 100
-"""Levels that what came from outside may be nested; readers of JSON give up at 200."""
+"""Levels of nesting, at most; readers of JSON give up at 200."""
 
 
 def sent_id(tenant: str, task: Task, messages: Sequence[AnyMessage], sender_id: str = "") -> str:
-    """Return the id of an attempt that came from outside: the sender's, else one of its content.
+    """Return the id of an attempt from outside: the sender's, else a hash of its content.
 
-    Messages' own ids do not count, because libraries draw them anew.
+    The hash ignores the ids of messages, because libraries generate new ones each time.
     """
     if sender_id:
         return sender_id
@@ -30,7 +30,7 @@ def sent_id(tenant: str, task: Task, messages: Sequence[AnyMessage], sender_id: 
 
 
 def write_attempt(attempt: Trajectory) -> str:
-    """Return an attempt as it is kept, as JSON.
+    """Return an attempt as it is stored, as JSON.
 
     Raises:
         BadInput: if it cannot be written, or is too large.
@@ -44,13 +44,13 @@ def write_attempt(attempt: Trajectory) -> str:
     if len(text) > LIMIT:
         raise BadInput(
             f"The attempt {attempt.id[:80]!r} has {len(text):,} characters, but at most "
-            f"{LIMIT:,} are kept. Leave out what no other task can learn from, such as files."
+            f"{LIMIT:,} are stored. Leave out what no other task can learn from, such as files."
         )
     return text
 
 
 def as_stored(attempt: Trajectory) -> Trajectory:
-    """Return an attempt as it will be read back, so that what is taken in can be read.
+    """Return an attempt as it will be read back, so that nothing unreadable is stored.
 
     Raises:
         BadInput: if it cannot be, or is too large.
@@ -65,14 +65,14 @@ def as_stored(attempt: Trajectory) -> Trajectory:
 
 
 def expect_same(stored: Trajectory, attempt: Trajectory, fields: Iterable[str]) -> None:
-    """Refuse an attempt whose id another one has: it would be dropped, or judged in its place.
+    """Refuse an attempt with the id of another one, because it would be dropped.
 
-    Messages' own ids do not count.
+    The ids of messages are ignored.
 
     Args:
-        kept: the attempt that is known.
-        sent: the one that came now, as it would be kept.
-        said: the fields of its task that the sender named; the others are not held against it.
+        stored: the attempt under that id.
+        attempt: the new one, in its stored form.
+        fields: the fields of its task that the sender gave; only these are compared.
 
     Raises:
         BadInput: if their messages or their tasks differ.
@@ -84,14 +84,14 @@ def expect_same(stored: Trajectory, attempt: Trajectory, fields: Iterable[str]) 
     others = [] if same_task else ["another task"]
     others += [] if same_messages else ["other messages"]
     raise BadInput(
-        f"An attempt with the id {attempt.id[:80]!r} is kept already, with {' and '.join(others)}. "
-        "Send this one under an id of its own; to judge the one that is kept, send a verdict with "
-        "its id alone."
+        f"An attempt with the id {attempt.id[:80]!r} is stored already, with "
+        f"{' and '.join(others)}. Send this one under an id of its own. To grade the stored one, "
+        "send a verdict with its id alone."
     )
 
 
 def flaw(value: object) -> str:
-    """Say why JSON could not carry a value to a reader; '' if nothing is in the way."""
+    """Say why a value cannot be stored as JSON; '' if it can."""
     level: list[object] = [value]
     for _ in range(NESTING):
         inner: list[object] = []
@@ -112,7 +112,7 @@ def flaw(value: object) -> str:
 
 
 def first_fault(error: ValidationError) -> str:
-    """Return what is wrong first, in one line."""
+    """Return the first fault of an error, in one line."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     return ": ".join([".".join(str(part) for part in first["loc"]), first["msg"]])
 

@@ -1,6 +1,6 @@
-"""The wire format of function calling: how tools, calls and results stand in a conversation.
+"""The wire format of function calling: tools, calls and results in a conversation.
 
-One source for the prompt, for what is trained on and for what is read back at run time.
+Prompts, training data and the reader at run time share it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _RESPONSE: Final = re.compile(
     r"\s*<tool_response>\n((?:(?!</?tool_response>).)*)\n</tool_response>\s*", re.DOTALL
 )
 REFUSED: Final = "Not carried out."
-"""How the result of a call that was refused begins."""
+"""The beginning of a refused call's result."""
 
 
 def section(tools: Sequence[Mapping[str, Any]]) -> str:
-    """Say which tools there are, a JSON Schema a line."""
+    """List the tools, one JSON Schema per line."""
     schemas = "\n".join(json.dumps(tool.get("function", tool)) for tool in tools)
     return f"{TOOLS}\n<tools>\n{schemas}\n</tools>"
 
@@ -46,24 +46,24 @@ def call(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def response(text: str) -> str:
-    """Write what a tool answered, as a turn of the user."""
+    """Write a tool's result, as a turn of the user."""
     return f"<tool_response>\n{text}\n</tool_response>"
 
 
 def read_response(text: str) -> str | None:
-    """Return what a tool answered; None where a turn is not a tool's answer alone."""
+    """Return a tool's result, or None if the turn is not just one result."""
     match = _RESPONSE.fullmatch(text)
     return match[1] if match else None
 
 
 def text_with_calls(message: AnyMessage) -> str:
-    """Return a turn's text, calls in fields of their own included, as if it were all text."""
+    """Return a turn's text with its tool calls written out."""
     calls = message.tool_calls if isinstance(message, AIMessage) else []
     return text_of(message) + "".join(call(tool["name"], tool["args"]) for tool in calls)
 
 
 def parse(text: str) -> AIMessage:
-    """Return an answer as a message, its calls taken out of the text.
+    """Return an answer as a message, with its calls as tool calls.
 
     A call that cannot be read becomes an invalid call with the reason, never a guess.
     """

@@ -1,4 +1,4 @@
-"""Judging operations against the one book that their author saw, before they are logged.
+"""Validates operations against the rulebook that their author saw, before they are logged.
 
 Two passes. The first gives each operation, as written, the rule it means: a number decides, and a
 quoted text that clearly is another rule makes it a mismatch. The second, in the order of the fold,
@@ -26,12 +26,12 @@ _DIFFERENT: Final = 0.5
 
 
 class OperationValidator:
-    """Judges one batch of operations.
+    """Validates one batch of operations.
 
     Args:
         rules: the rules in force, in the order that gives them their numbers.
         retired: the rules at strength 0.
-        merged: ids that stand for another rule's.
+        merged: ids of merged rules, each with the id of the rule that has the text.
         author: who gave the operations.
         overfull: whether a model's REMOVE weighs more.
         origin: what the ids of new rules are derived from.
@@ -60,7 +60,7 @@ class OperationValidator:
         self._new_texts: set[str] = set()
 
     def validate(self, operations: Iterable[Operation]) -> tuple[Operation, ...]:
-        """Return the operations that stand, as they will be logged; `rejected` has the others."""
+        """Return the valid operations, as they will be logged; `rejections` has the others."""
         operations_on_ids = self._operations_of(map(self._address, operations))
         operations_on_ids.sort(key=lambda operation: ORDER[operation.kind])
         return tuple(self._operations_of(map(self._word, operations_on_ids)))
@@ -75,7 +75,7 @@ class OperationValidator:
         return operations
 
     def _address(self, operation: Operation) -> Operation | Rejection:
-        """Give an operation the id of the rule that it means."""
+        """Give an operation the id of its rule."""
         target = self._target(operation)
         reason = self._target_problem(operation, target)
         if not reason and self._model and self._count == BATCH_LIMIT:
@@ -91,7 +91,7 @@ class OperationValidator:
         return operation.model_copy(update={"number": None, "rule": rule})
 
     def _target(self, operation: Operation) -> Rule | None:
-        """Find the rule that an operation means: by its number, else by its id."""
+        """Find the rule of an operation: by its number, else by its id."""
         if operation.kind == "ADD":
             return None
         if operation.number is None:
@@ -166,7 +166,7 @@ class OperationValidator:
         return operation.model_copy(update={"weight": _WEIGHTS[operation.kind]})
 
     def _repeat(self, operation: Operation, holder: Rule) -> Operation | Rejection:
-        """Judge an operation whose text is in the list: an EDIT is a vote for it, an ADD falls."""
+        """Handle a text that is in the list: an EDIT becomes a vote, and an ADD is refused."""
         if operation.kind == "ADD":
             return _refuse(operation, "The rule is in the list already.")
         if holder.id != operation.rule and holder.id in self._ids_with_vote:

@@ -6,9 +6,11 @@ Sockets beyond this machine are blocked by pytest-socket, and warnings are error
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ for name in list(os.environ):
 from apprentice.environments.registry import Environments  # noqa: E402
 from apprentice.settings import Settings  # noqa: E402
 from apprentice.workspace import Workspace  # noqa: E402
+from tests.memories import shared  # noqa: E402
 from tests.memory.experience.attempts import Words  # noqa: E402
 
 
@@ -36,6 +39,15 @@ from tests.memory.experience.attempts import Words  # noqa: E402
 def root() -> Path:
     """The project's own folder."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def closed_at_the_end() -> Iterator[None]:
+    """Close the workspace that tests share, if one of them used it."""
+    yield
+    if shared.cache_info().currsize:
+        asyncio.run(shared().close())
+        shutil.rmtree(shared().data)
 
 
 Offer = Callable[..., Path]

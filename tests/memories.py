@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
-from apprentice.memory.experience import Experience, opening
+from apprentice.memory.experience import Experience
+from apprentice.settings import Settings
 from apprentice.state.experience import Query, Recollection
 from apprentice.state.nouns import Trajectory
+from apprentice.workspace import Workspace
 from tests.memory.experience.attempts import Words
+
+
+@cache
+def shared() -> Workspace:
+    """Return a workspace that all tests of a process share; each has tenants of its own.
+
+    Making the indexes of an empty memory takes longest, so it is done once.
+    """
+    folder = Path(mkdtemp(prefix="apprentice-tests-"))
+    return Workspace(folder, settings=Settings(qdrant_url=""), embeddings=Words())
 
 
 class Asked:
@@ -33,14 +43,15 @@ class Asked:
 
 
 class Memories:
-    """Opens tenants' memories, as a graph's `memory` does; `tenant` is one of its own."""
+    """Opens tenants' memories, as a graph's `recall_from` does; `tenant` is one of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, workspace: Workspace | None = None) -> None:
+        self.workspace = workspace or shared()
         self.tenant = str(uuid4())
         self.asked: list[Query] = []
 
     async def __call__(self, tenant: str) -> Any:
-        return Asked(await opening.opened(tenant, "words", Words()), self.asked)
+        return Asked(await self.workspace.experience(tenant), self.asked)
 
     async def keep(self, attempts: Sequence[Trajectory]) -> None:
         """Record attempts as the tenant's own."""
@@ -52,13 +63,3 @@ class Memories:
         kept = await self(tenant or self.tenant)
         found: list[Trajectory] = [each.trajectory async for each in kept.browse()]
         return sorted(found, key=lambda each: each.ended_at or 0)
-
-
-@contextmanager
-def folder(path: Path) -> Iterator[None]:
-    """Keep the memory of this process in a folder for a while."""
-    with pytest.MonkeyPatch.context() as settings:
-        settings.delenv("QDRANT_URL", raising=False)
-        settings.setenv("APPRENTICE_DATA", str(path))
-        yield
-        asyncio.run(opening.close())

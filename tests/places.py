@@ -9,9 +9,10 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from apprentice.environments.advance import Advance, Episodes
 from apprentice.environments.registry import Environments
+from apprentice.settings import Settings
 from apprentice.state.nouns import Task
 
-ENVIRONMENTS: Final = Environments()
+ENVIRONMENTS: Final = Environments(alfworld=Settings().alfworld)
 EPISODES: Final = Episodes()
 environment = ENVIRONMENTS.get
 

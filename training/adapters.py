@@ -1,8 +1,8 @@
-"""The adapters on this machine: where each comes from, how it fared, and whether it may be used.
+"""The registry of adapters: the origin, the metrics and the status of each.
 
-An adapter is a folder that PEFT wrote, with a card beside the weights. The registry is the folder
-of such folders that local models look adapters up in, so what is registered can be asked for at
-once. Cards are replaced whole; a reader never sees half of one.
+An adapter is a folder that PEFT wrote, with a card next to the weights. The registry is the folder
+of these folders. Local models look adapters up there, so a registered adapter can be used at once.
+A card is always replaced atomically, so a reader never sees a part of one.
 """
 
 from __future__ import annotations
@@ -30,20 +30,25 @@ USABLE: Final = ("candidate", "promoted")
 
 
 class Adapter(BaseModel):
-    """What is known of an adapter.
+    """The card of an adapter.
 
     Attributes:
-        base: plain name of the local model it was trained on.
-        base_fingerprint: that model's files, as `base_fingerprint` hashes them.
-        parent: the adapter that training went on from, if any.
-        dataset: fingerprint of the rows it learned from.
+        name: the name of the adapter and of its folder.
+        method: the training method.
+        base: plain name of the local model that it was trained on.
+        base_fingerprint: hash of that model's files, from `base_fingerprint`.
+        parent: the adapter that the training continued from; '' if none.
+        dataset: fingerprint of the rows that it learned from.
+        job: id of the job that trained it.
+        tenant: the tenant whose attempts it learned from; only this tenant may use it. '' for an
+            adapter of the operator, which everybody may use.
         code: version of this project that trained it.
-        settings: all that the job was told, the seed included.
-        metrics: what was measured, by name.
-        tenant: whose attempts it learned from, and who alone may use it; '' for the operator's own,
-            which is everybody's.
-        status: whether it may be used; `reason` says why it has that status.
-        created: Unix time in seconds, as is `changed`.
+        settings: all settings of the job, including the seed.
+        metrics: measurements, by name.
+        status: whether it may be used.
+        reason: why it has this status.
+        created: when it was registered, in Unix time.
+        changed: when its card last changed, in Unix time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,16 +70,17 @@ class Adapter(BaseModel):
     changed: float = 0.0
 
 
-class Retraining(BaseModel):
-    """One job of the plan that trains an adapter anew.
+class RetrainingJob(BaseModel):
+    """One job of a plan that trains an adapter again.
 
     Attributes:
-        adapter: which one it takes the place of.
-        tenant: whose it is, and the new one has to be; '' for everybody's.
-        method: that it is trained by.
+        adapter: the adapter that the new one replaces.
+        tenant: the owner of both; '' for everybody.
+        method: the training method.
         dataset: fingerprint of the rows.
-        folder: where they were when it was trained; '' where its job is gone.
-        settings: of the job; a parent in them is the one that the job before makes anew.
+        folder: the folder of the dataset at the first training; '' if its job no longer exists.
+        settings: the settings of the job. If they name a parent, the previous job of the plan
+            replaces it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -99,32 +105,35 @@ class Adapters:
         self.root = models.adapters
 
     def register(self, adapter: Adapter, weights: Path) -> Adapter:
-        """Copy an adapter's files into the registry under its name; twice is once.
+        """Copy an adapter's files into the registry; if it is already there, return its card.
 
         Args:
-            adapter: its card.
+            adapter: the card of the adapter.
             weights: the folder that PEFT wrote.
+
+        Raises:
+            BadInput: the registry has a folder of this name without a card.
         """
         folder = self._folder(adapter.name)
         if (folder / CARD).is_file():
             return self.read(adapter.name)
-        dated = adapter.model_copy(update={"created": time.time(), "changed": time.time()})
+        card_now = adapter.model_copy(update={"created": time.time(), "changed": time.time()})
         draft = draft_of(folder)
         try:
             shutil.copytree(weights, draft)
-            (draft / CARD).write_text(dated.model_dump_json(indent=2))
+            (draft / CARD).write_text(card_now.model_dump_json(indent=2))
             draft.rename(folder)
         except OSError:
             shutil.rmtree(draft, ignore_errors=True)
-            if (folder / CARD).is_file():  # another registered it first
+            if (folder / CARD).is_file():  # another process registered it first
                 return self.read(adapter.name)
             if folder.is_dir():
                 raise BadInput(
-                    f"{folder} holds an adapter without a card. Move it away, or choose another "
-                    "name."
+                    f"{folder} contains an adapter without a card. Move it away, or choose "
+                    "another name."
                 ) from None
             raise
-        return dated
+        return card_now
 
     def read(self, name: str) -> Adapter:
         """Return an adapter's card.
@@ -150,25 +159,25 @@ class Adapters:
         """List the adapters, the oldest first.
 
         Args:
-            base: of one base only.
-            status: with one status only.
-            tenant: only those that this tenant may use; None for everybody's, as the operator sees.
+            base: list only adapters of this base; '' for all.
+            status: list only adapters with this status; None for all.
+            tenant: list only adapters that this tenant may use; None for all, as for the operator.
         """
-        wanted = [
+        matches = [
             adapter
             for name in self._names()
-            if (adapter := self._found(name))
+            if (adapter := self._card_of(name))
             and base in ("", adapter.base)
             and status in (None, adapter.status)
             and (tenant is None or adapter.tenant in ("", tenant))
         ]
-        return sorted(wanted, key=lambda adapter: (adapter.created, adapter.name))
+        return sorted(matches, key=lambda adapter: (adapter.created, adapter.name))
 
     def check_owner(self, name: str, tenant: str) -> None:
-        """Refuse an adapter that is another tenant's, as if there were none of that name; blocks.
+        """Refuse an adapter of another tenant, as if it did not exist. This blocks.
 
-        An adapter has its tenant's data in its weights, so who may use the one may read the other.
-        One without a card was put there by the operator, for everybody.
+        An adapter has its tenant's data in its weights, so a user of the adapter can read the data.
+        An adapter without a card belongs to the operator, and everybody may use it.
 
         Raises:
             UnknownName: the tenant has no such adapter.
@@ -177,50 +186,50 @@ class Adapters:
         own = (
             self.read(name).tenant in ("", tenant) if (folder / CARD).is_file() else folder.is_dir()
         )
-        if not own:  # the same words for one that is not there: names tell of other tenants too
+        if not own:  # the same error as for a missing adapter, since names also reveal tenants
             raise UnknownName("adapter", name, [each.name for each in self.all(tenant=tenant)])
 
     def check_usable(self, name: str, tenant: str) -> None:
-        """Refuse an adapter that cannot act for a tenant; blocks.
+        """Refuse an adapter that a tenant cannot use. This blocks.
 
         Raises:
-            UnknownName: the tenant has none of that name; it may have been pruned.
-            BadInput: it was trained on other weights.
+            UnknownName: the tenant has no such adapter; it may have been pruned.
+            BadInput: the adapter was trained on other weights.
         """
         self.check_owner(name, tenant)
-        if (self._folder(name) / CARD).is_file() and not self.fits(found := self.read(name)):
+        if (self._folder(name) / CARD).is_file() and not self.fits(adapter := self.read(name)):
             raise BadInput(
-                f"Adapter {name!r} was trained on other weights of local:{found.base} than the "
-                "ones in place. Train it anew: `apprentice adapters show` tells how."
+                f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the "
+                "current ones. Train it again: `apprentice adapters show` shows the commands."
             )
 
-    def registered(self, name: str) -> bool:
-        """Tell whether there is an adapter of that name, with its card."""
+    def has(self, name: str) -> bool:
+        """Return whether there is an adapter of that name with a card."""
         return (self.root / name / CARD).is_file()
 
     def owner(self, name: str) -> str:
-        """Return the tenant whose adapter it is; '' where it is everybody's, or unknown."""
+        """Return the tenant that owns an adapter; '' if everybody may use it or it is unknown."""
         return self.read(name).tenant if (self._folder(name) / CARD).is_file() else ""
 
     def fits(self, adapter: Adapter) -> bool:
-        """Tell whether an adapter's base has the weights that it was trained on; blocks."""
+        """Return whether an adapter was trained on its base's current weights. This blocks."""
         return adapter.base_fingerprint == base_fingerprint(self.models.folder(adapter.base))
 
     def mark(
         self, name: str, status: Status, reason: str = "", metrics: dict[str, float] | None = None
     ) -> Adapter:
-        """Give an adapter a status, with the reason, and add what was measured of it.
+        """Set an adapter's status and its reason, and add metrics.
 
         Raises:
-            BadInput: an incompatible adapter is to be promoted.
+            BadInput: the adapter should be promoted, but was trained on other weights.
         """
         adapter = self.read(name)
         if status == "promoted" and not self.fits(adapter):
             raise BadInput(
                 f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the "
-                "ones in place. Train it anew before you promote it."
+                "current ones. Train it again before you promote it."
             )
-        changed = adapter.model_copy(
+        new_card = adapter.model_copy(
             update={
                 "status": status,
                 "reason": reason,
@@ -228,27 +237,27 @@ class Adapters:
                 "changed": time.time(),
             }
         )
-        self._write(changed)
-        return changed
+        self._write(new_card)
+        return new_card
 
     def lineage(self, name: str) -> list[Adapter]:
-        """Return an adapter and its ancestors, itself first; a pruned ancestor ends the list."""
-        found = [self.read(name)]
-        while (parent := found[-1].parent) and (self._folder(parent) / CARD).is_file():
-            found.append(self.read(parent))
-        return found
+        """Return an adapter and its ancestors, starting with itself, up to a pruned ancestor."""
+        ancestors = [self.read(name)]
+        while (parent := ancestors[-1].parent) and (self._folder(parent) / CARD).is_file():
+            ancestors.append(self.read(parent))
+        return ancestors
 
-    def retraining(self, name: str, jobs: Path) -> list[Retraining]:
-        """Return the jobs that train an adapter anew on the weights in place, in their order.
+    def retraining_plan(self, name: str, jobs: Path) -> list[RetrainingJob]:
+        """Return the jobs that train an adapter again on the current weights, in order.
 
-        An adapter that went on from another one needs that one first: its weights changed, too.
+        If the adapter continued from a parent, the parent has to be trained again first.
 
         Args:
-            name: the adapter's.
+            name: the name of the adapter.
             jobs: the folder of the jobs.
         """
         return [
-            Retraining(
+            RetrainingJob(
                 adapter=each.name,
                 tenant=each.tenant,
                 method=each.method,
@@ -260,13 +269,13 @@ class Adapters:
         ]
 
     def mark_incompatible(self, base: str, tenant: str | None = None) -> list[Adapter]:
-        """Mark the adapters that were trained on other weights than a base has now; return them.
+        """Mark the adapters that were trained on other weights of a base, and return them.
 
-        `retraining` says what trains each anew.
+        `retraining_plan` returns the jobs that train them again.
 
         Args:
             base: plain name of the local model.
-            tenant: only those that this tenant may use; None for everybody's.
+            tenant: mark only adapters that this tenant may use; None for all.
         """
         now = base_fingerprint(self.models.folder(base))
         stale = [
@@ -277,48 +286,49 @@ class Adapters:
         reason = f"The weights of local:{base} have changed since it was trained."
         return [self.mark(adapter.name, "incompatible", reason) for adapter in stale]
 
-    def prune(self, base: str, keep: int = 3, acting: Collection[str] = ()) -> list[str]:
-        """Delete the rejected, retired and incompatible adapters, but for the latest; name them.
+    def prune(self, base: str, keep: int = 3, active: Collection[str] = ()) -> list[str]:
+        """Delete old adapters that are rejected, retired or incompatible; return their names.
 
-        What a usable adapter descends from is kept, so that its lineage can be read.
+        The ancestors of usable adapters stay, so that their lineage can be read.
 
         Args:
             base: plain name of the local model.
-            keep: how many of those that may go are kept.
-            acting: names of those that are in force somewhere; they are kept like usable ones.
+            keep: the number of unusable adapters that stay, the latest ones.
+            active: names of adapters in a current release; they stay like usable ones.
         """
-        listed = self.all(base)
-        needed = {
+        candidates = self.all(base)
+        kept_names = {
             ancestor.name
-            for adapter in listed
-            if adapter.status in USABLE or adapter.name in acting
+            for adapter in candidates
+            if adapter.status in USABLE or adapter.name in active
             for ancestor in self.lineage(adapter.name)
         }
-        idle = [adapter for adapter in listed if adapter.name not in needed]
-        gone = []
+        idle = [adapter for adapter in candidates if adapter.name not in kept_names]
+        removed_names = []
         for adapter in idle[:-keep] if keep else idle:
-            if self._found(adapter.name) != adapter:  # promoted meanwhile, or pruned
+            if self._card_of(adapter.name) != adapter:  # it was promoted or pruned in the meantime
                 continue
             folder = self._folder(adapter.name)
             draft = draft_of(folder)
-            folder.rename(draft)  # whole or not there: without its card it would be everybody's
+            folder.rename(draft)  # atomic: without its card, everybody could use it
             shutil.rmtree(draft)
-            gone.append(adapter.name)
-        return gone
+            removed_names.append(adapter.name)
+        return removed_names
 
     def export_merged(self, name: str, out: Path) -> Path:
-        """Write the base with an adapter merged in, as vLLM and others load it; return the folder.
+        """Merge an adapter into its base, and write the model in the format that vLLM loads.
 
         Raises:
             BadInput: the folder exists, or the adapter was trained on other weights.
+            TrainingFailure: the model cannot be written.
         """
         adapter = self.read(name)
         if out.exists():
-            raise BadInput(f"{out} exists. Name a folder that does not.")
+            raise BadInput(f"The folder {out} already exists. Choose a new one.")
         if not self.fits(adapter):
             raise BadInput(
                 f"Adapter {name!r} was trained on other weights of local:{adapter.base} than the "
-                "ones in place, so it cannot be merged with them. Train it anew."
+                "current ones, so it cannot be merged with them. Train it again."
             )
         from apprentice.training.base import merge
 
@@ -343,7 +353,7 @@ class Adapters:
     def _folder(self, name: str) -> Path:
         return self.root / plain("adapter", name)
 
-    def _found(self, name: str) -> Adapter | None:
+    def _card_of(self, name: str) -> Adapter | None:
         """Return an adapter's card; None where it was pruned meanwhile."""
         try:
             return self.read(name)
@@ -361,15 +371,15 @@ class Adapters:
 
 @cache
 def code_version() -> str:
-    """Return this project's version and a hash of what trains, such as 0.1.0+1f0c9a2b."""
+    """Return this project's version and a hash of the training code, such as 0.1.0+1f0c9a2b."""
     try:
         number = version("apprentice-agents")
     except PackageNotFoundError:
         number = "0"
-    hashed = hashlib.blake2b(digest_size=4)
+    digest_of_code = hashlib.blake2b(digest_size=4)
     for file in sorted(Path(__file__).parent.glob("*.py")):
-        hashed.update(file.read_bytes())
-    return f"{number}+{hashed.hexdigest()}"
+        digest_of_code.update(file.read_bytes())
+    return f"{number}+{digest_of_code.hexdigest()}"
 
 
 def _dataset_of(job: Path) -> str:

@@ -1,8 +1,9 @@
-"""The model that a job starts from: its weights, its words and its device."""
+"""Load the base model of a job, with its tokenizer, on its device."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,23 +25,27 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import LocalModels
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
-from apprentice.state.errors import BrokenData, MissingPart
+from apprentice.state.errors import BrokenData, MissingExtra, MissingPart
 from apprentice.training.encoding import Chat
 from apprentice.training.settings import JobSettings
 
 SMALL: Final = 100_000_000  # parameters
-SCORES: Final = 64 << 20  # attention scores that may be held at once on a CPU, in numbers
+SCORES: Final = 64 << 20  # the most attention scores to hold in memory on a CPU
 TAGS: Final = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 _UNREADABLE: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
 
 @dataclass(frozen=True)
 class Base:
-    """A model to be trained.
+    """A model to train.
 
     Attributes:
-        context: how many tokens it can read.
-        added: the tokens that were added to its vocabulary; their embeddings are learned.
+        name: plain name of the local model.
+        model: the weights.
+        tokenizer: its tokenizer.
+        chat: its format of conversations.
+        context: the most tokens that it can read.
+        new_tokens: the tokens that were added to its vocabulary; their embeddings are learned.
         processor: for models with eyes, what turns images into their input.
     """
 
@@ -49,17 +54,17 @@ class Base:
     tokenizer: PreTrainedTokenizerBase
     chat: Chat
     context: int
-    added: tuple[int, ...] = ()
+    new_tokens: tuple[int, ...] = ()
     processor: Any = None
 
     @property
     def device(self) -> torch.device:
-        """Return where its weights are."""
+        """Return the device of the weights."""
         return self.model.device
 
     @property
     def small(self) -> bool:
-        """Tell whether memory is no concern."""
+        """Return whether the model is so small that memory is no concern."""
         return self.model.num_parameters() < SMALL
 
 
@@ -67,24 +72,27 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
     """Load the base of a job.
 
     Args:
-        settings: its name, and whether its weights are quantised.
-        models: where it is, and the device that it is trained on.
-        sees: whether it is to read images.
+        settings: the settings of the job.
+        models: the local models, and the device to train on.
+        sees: whether the model has to read images.
 
     Raises:
-        UnknownName: no such model, or parent, is offered here.
+        UnknownName: there is no such model or parent.
         BrokenData: its files cannot be read.
-        MissingPart: it has no chat template, or quantisation is not possible here.
+        MissingPart: it has no chat template, or this machine cannot quantise it.
     """
+    if settings.quantised and not find_spec("bitsandbytes"):
+        lacking = ImportError("No module named 'bitsandbytes'")
+        raise MissingExtra("quantised", "Training with `quantised`", lacking)
     name, folder = settings.base, models.folder(settings.base)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     ignore_deprecated_attribute()
     kind: Any = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     device = _device(models.device)
-    brought = _words(folder, models.adapter(settings.parent) if settings.parent else None)
+    tokenizer_folder = _words(folder, models.adapter(settings.parent) if settings.parent else None)
     try:
         words: Any = AutoProcessor if sees else AutoTokenizer
-        reader = words.from_pretrained(brought, local_files_only=True)
+        reader = words.from_pretrained(tokenizer_folder, local_files_only=True)
         model = kind.from_pretrained(
             folder,
             local_files_only=True,
@@ -96,31 +104,31 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
     except (ImportError, NotImplementedError) as error:
         raise MissingPart(
             f"local:{name} cannot be loaded here: {_first_line(error)}. "
-            + ("Without --quantised it may be." if settings.quantised else "")
+            + ("Try without --quantised." if settings.quantised else "")
         ) from error
     except _UNREADABLE as error:
         raise BrokenData(f"local:{name} cannot be read: {_first_line(error)}") from error
     tokenizer = reader.tokenizer if sees else reader
     if sees and not tokenizer.chat_template:
         tokenizer.chat_template = reader.chat_template
-    torch.manual_seed(settings.seed)  # new tokens' embeddings are drawn
+    torch.manual_seed(settings.seed)  # the embeddings of new tokens are random
     if settings.quantised and device.type == "cpu":
         _keep_trainable(model)
     make_room(model, tokenizer)
-    added = _add_tags(model, tokenizer) if settings.tags else ()
+    new_tokens = _add_tags(model, tokenizer) if settings.tags else ()
     chat = Chat(name, tokenizer, end_tokens(model, tokenizer))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     context = model.config.get_text_config().max_position_embeddings
-    return Base(name, model, tokenizer, chat, context, added, reader if sees else None)
+    return Base(name, model, tokenizer, chat, context, new_tokens, reader if sees else None)
 
 
 def attend(base: Base, batch: int, longest: int) -> None:
-    """Choose the attention that is quickest for rows of a length, on a CPU.
+    """Choose the fastest attention for rows of a given length, on a CPU.
 
-    Measured on the embedded model: the plain one is a third faster in training than the fused one
-    on short rows. It holds all scores, and so much memory is handed back and fetched anew at every
-    step: on rows of 900 tokens it takes 2.6 times as long.
+    Measured on the embedded model: on short rows, training with plain attention is a third faster
+    than with fused attention. Plain attention keeps all scores, so much memory is released and
+    allocated again in every step: on rows of 900 tokens it takes 2.6 times as long.
     """
     config = base.model.config.get_text_config()
     scores = batch * longest**2 * config.num_attention_heads * config.num_hidden_layers
@@ -129,10 +137,10 @@ def attend(base: Base, batch: int, longest: int) -> None:
 
 
 def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None:
-    """Write a model with an adapter merged in, and the tokenizer or processor that goes with it.
+    """Write a model merged with an adapter, and its tokenizer or processor.
 
     Raises:
-        BrokenData: one of the two cannot be read, or they do not fit.
+        BrokenData: the model or the adapter cannot be read, or they do not fit together.
     """
     from peft import PeftModel
 
@@ -143,17 +151,19 @@ def merge(folder: Path, adapter: Path, out: Path, *, sees: bool = False) -> None
         reader = words.from_pretrained(_words(folder, adapter), local_files_only=True)
         model = kind.from_pretrained(folder, local_files_only=True, dtype="auto")
         make_room(model, reader.tokenizer if sees else reader)
-        merged = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
+        model_with_adapter = PeftModel.from_pretrained(model, adapter).merge_and_unload(
+            safe_merge=True
+        )
     except _UNREADABLE as error:
         raise BrokenData(
             f"Adapter {adapter.name!r} cannot be merged: {_first_line(error)}"
         ) from error
-    merged.save_pretrained(out)
+    model_with_adapter.save_pretrained(out)
     reader.save_pretrained(out)
 
 
 def bf16_pays(device: torch.device) -> bool:
-    """Tell whether the device computes in bfloat16 itself; emulated, it would be slower."""
+    """Return whether the device supports bfloat16; emulation would be slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
@@ -161,12 +171,12 @@ def bf16_pays(device: torch.device) -> bool:
 
 
 def _words(folder: Path, adapter: Path | None) -> Path:
-    """Return where the tokenizer is: beside an adapter that brings its own, or with the model."""
+    """Return the folder of the tokenizer: the adapter's if it has its own, else the model's."""
     return adapter if adapter and (adapter / TOKENIZER).is_file() else folder
 
 
-def _device(wanted: str) -> torch.device:
-    return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+def _device(name: str) -> torch.device:
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _dtype(device: torch.device) -> torch.dtype:
@@ -188,10 +198,10 @@ def _nf4(device: torch.device) -> BitsAndBytesConfig:
 
 
 def _keep_trainable(model: PreTrainedModel) -> None:
-    """Keep four-bit weights as they are in evaluations.
+    """Prevent that an evaluation packs four-bit weights.
 
-    On CPUs with AVX-512 BF16 the first of them would pack the weights for inference, for good,
-    and what is packed passes no gradient on.
+    On CPUs with AVX-512 BF16, the first evaluation would pack the weights for inference. They would
+    stay packed, and packed weights pass on no gradient.
     """
     layers: Any = model.modules()
     for layer in layers:
@@ -200,18 +210,18 @@ def _keep_trainable(model: PreTrainedModel) -> None:
 
 
 def _add_tags(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """Make tags single tokens, unless the template has its own; return the new ones.
+    """Add the tags as tokens, unless the template has its own tags; return the new tokens.
 
-    They are not "special": a server that hides special tokens would hide the calls.
+    They are not special tokens, because a server that hides special tokens would hide the calls.
     """
     if any(tag in str(tokenizer.chat_template) for tag in TAGS):
         return ()
-    known = tokenizer.get_vocab()
-    new = [tag for tag in TAGS if tag not in known]
+    vocabulary = tokenizer.get_vocab()
+    new = [tag for tag in TAGS if tag not in vocabulary]
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in new])
     make_room(model, tokenizer)
-    vocabulary = tokenizer.get_vocab()
-    return tuple(vocabulary[tag] for tag in new)
+    new_vocabulary = tokenizer.get_vocab()
+    return tuple(new_vocabulary[tag] for tag in new)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""How many attempts have been recorded since a training was last started."""
+"""Count the attempts that were recorded since a training was last started."""
 
 from __future__ import annotations
 
@@ -8,49 +8,53 @@ from dataclasses import dataclass, field
 from typing import Final
 
 AGAIN: Final = 600.0
-"""Seconds after which a round that has not moved is looked at once more."""
+"""Seconds after which a training is started again for an unchanged stage of a round."""
 Key = tuple[str, str, str]
 """Tenant, environment and model."""
 
 
 @dataclass
 class Counter:
-    """How many attempts have been recorded since training was last started, as this process knows.
+    """Counts the attempts that were recorded since a training was last started.
 
-    What was recorded before this process began is counted once, from memory. Of a round that is
-    open, a training is started once for each stage of its job, and again after a while.
+    Attempts from before the start of this process are counted once, in the store. For an open
+    round, a training is started once for each stage of its job, and again after a while.
 
     Attributes:
-        again: seconds after which a round that has not moved is looked at once more.
+        again: seconds after which a training is started again for an unchanged stage.
+        counts: the number of attempts, by key.
+        stages: the last stage for which a training was started and the time of it, by round.
     """
 
     again: float = AGAIN
     counts: dict[Key, int] = field(default_factory=dict)
-    told: dict[tuple[Key, int], tuple[str, float]] = field(default_factory=dict)
+    stages: dict[tuple[Key, int], tuple[str, float]] = field(default_factory=dict)
 
     async def add(
         self, key: Key, new: int, threshold: int, before: Callable[[], Awaitable[int]]
     ) -> bool:
-        """Count attempts that are recorded; True when they make enough, and then from 0 again."""
+        """Add recorded attempts; return whether they reach the threshold, and then reset to 0."""
         if key in self.counts:
-            counted = self.counts[key] + new
+            count = self.counts[key] + new
         else:
-            found = await before()
-            counted = max(found, self.counts.get(key, 0))  # another may have counted meanwhile
-        enough = counted >= threshold
-        self.counts[key] = 0 if enough else counted
+            recorded_before = await before()
+            count = max(
+                recorded_before, self.counts.get(key, 0)
+            )  # another task may have counted meanwhile
+        enough = count >= threshold
+        self.counts[key] = 0 if enough else count
         return enough
 
-    def moved(self, key: Key, number: int, stage: str) -> bool:
-        """Tell whether a round's job is at a stage that no training was started for of late."""
-        before, at = self.told.get((key, number), ("", 0.0))
+    def note_stage(self, key: Key, number: int, stage: str) -> bool:
+        """Note the stage of a round's job; return whether a training should start for it."""
+        before, at = self.stages.get((key, number), ("", 0.0))
         now = time.monotonic()
         if stage == before and now - at < self.again:
             return False
-        self.told[key, number] = (stage, now)
+        self.stages[key, number] = (stage, now)
         return True
 
     def forget(self, key: Key) -> None:
-        """Count from memory again, and start a training for whatever stage a round is at."""
+        """Forget the count and the stages of a key, so that the next call counts in the store."""
         self.counts.pop(key, None)
-        self.told = {each: told for each, told in self.told.items() if each[0] != key}
+        self.stages = {each: stage for each, stage in self.stages.items() if each[0] != key}

@@ -1,18 +1,18 @@
-"""Graders: what an answer is worth, from 0 to 1, for reinforcement learning.
+"""Graders: score an answer from 0 to 1, for reinforcement learning.
 
-Each judges the whole answer against what its row says, so that naming the right thing somewhere
-in it earns nothing. Thoughts are not part of an answer. A grader that cannot tell gives no score,
-and the answer is then judged by the others alone.
+Each grader compares the whole answer with its row, so an answer that only mentions the right thing
+gets no reward. Thoughts are not part of an answer. If a grader cannot score an answer, the other
+graders score it alone.
 
     metric   `reference`: equal words in the same order, or F1 of words with `f1`
     rule     one or more of `must`, `must_not` (patterns), `max_words`
-    schema   `tools`, `expected`: the right call with the right arguments, or null for rightly none
+    schema   `tools`, `expected`: the right call with its arguments, or null for no call
     format   nothing: the form of thoughts and calls
-    model    `criteria`, if any: another model's judgement
-    person   nothing: a queue that people work through
+    model    optionally `criteria`: another model's judgement
+    person   nothing: people work through a queue of answers
 
-A row that does not say what a grader reads is refused before anything is trained: it would reward
-whatever is said.
+A row without the fields that a grader reads is refused before the training, because it would reward
+any answer.
 """
 
 from __future__ import annotations
@@ -50,119 +50,120 @@ JUDGE: Final = (
 
 @dataclass(frozen=True)
 class Grade:
-    """A score from 0 to 1, or None when nobody can tell (yet); and why."""
+    """A score from 0 to 1 and its reason; the score is None if there is none (yet)."""
 
     score: float | None
     reason: str = ""
 
 
 class Grader(Protocol):
-    """Judges answers."""
+    """Scores answers."""
 
     @property
     def name(self) -> str:
-        """Return what it is called where graders are chosen."""
+        """Return the name by which settings choose it."""
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Judge an answer by what its row says."""
+        """Score an answer to a row."""
 
 
 @dataclass(frozen=True)
-class Named:
+class FunctionGrader:
     """A grader made of a function."""
 
     name: str
     judge: Callable[[str, Row], Grade]
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Judge an answer by what its row says."""
+        """Score an answer to a row."""
         return self.judge(answer, row)
 
 
 @dataclass(frozen=True)
-class Composed:
-    """Several graders, weighted; those that cannot tell are left out of the mean."""
+class WeightedGraders:
+    """Several graders with weights; the mean leaves out those that give no score."""
 
     parts: Sequence[tuple[Grader, float]]
     name: str = "composed"
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Judge an answer by all of them."""
-        given = [(grader, weight, grader.grade(answer, row)) for grader, weight in self.parts]
-        told = [(weight, grade.score) for _, weight, grade in given if grade.score is not None]
-        total = sum(weight for weight, _ in told)
-        reason = " ".join(f"{grader.name}: {grade.reason}" for grader, _, grade in given)
+        """Return the weighted mean of the graders' scores."""
+        grades = [(grader, weight, grader.grade(answer, row)) for grader, weight in self.parts]
+        scores = [(weight, grade.score) for _, weight, grade in grades if grade.score is not None]
+        total = sum(weight for weight, _ in scores)
+        reason = " ".join(f"{grader.name}: {grade.reason}" for grader, _, grade in grades)
         if not total:
             return Grade(None, reason)
-        return Grade(sum(weight * score for weight, score in told) / total, reason)
+        return Grade(sum(weight * score for weight, score in scores) / total, reason)
 
 
 @dataclass(frozen=True)
 class ModelGrader:
-    """Another model's judgement.
+    """Lets another model score answers.
 
     Attributes:
-        ask: from a prompt to what the model says.
+        ask: a function from a prompt to the model's reply.
+        name: the name by which settings choose it.
     """
 
     ask: Callable[[str], str]
     name: str = "model"
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Ask for a score; what is no score is none, never a guess."""
+        """Ask the model for a score; a reply without a valid score gives None."""
         fence = "=" * 40
-        quoted = [_fenced(_request(row)), _fenced(spoken(answer))]
+        quotes = [_quote(_request(row)), _quote(answer_text(answer))]
         criteria = str(row.get("criteria", "Correct, complete and to the point."))
-        said = self.ask(
-            f"{JUDGE}\nCriteria: {criteria}\n{fence}\n{quoted[0]}\n{fence}\n{quoted[1]}\n{fence}"
+        reply = self.ask(
+            f"{JUDGE}\nCriteria: {criteria}\n{fence}\n{quotes[0]}\n{fence}\n{quotes[1]}\n{fence}"
         )
-        last = said.strip().splitlines()[-1:] or [""]
+        last = reply.strip().splitlines()[-1:] or [""]
         match = _SCORE.fullmatch(last[0].strip())
         if match is None:
             return Grade(None, "The judge gave no score.")
-        return Grade(int(match[1]) / 10, said.strip()[:500])
+        return Grade(int(match[1]) / 10, reply.strip()[:500])
 
 
 @dataclass(frozen=True)
 class Queue:
-    """A folder in which people find answers, and leave their scores.
+    """A folder of answers that people score.
 
-    Each answer is a file `<id>.json`; a person's score is put into it as "score", 0 to 1.
+    Each answer is a file `<id>.json`. A person writes a number from 0 to 1 into its field `score`.
     """
 
     folder: Path
     name: str = "person"
 
     def grade(self, answer: str, row: Row) -> Grade:
-        """Return the score that a person gave, or put the answer into the queue."""
+        """Return a person's score, or put the answer into the queue."""
         file = self.folder / f"{digest(row, answer)}.json"
         waits = Grade(None, f"Waits for a person's score in {self.folder}.")
         if not file.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
             draft = draft_of(file)
-            asked = {"request": _request(row), "answer": answer, "score": None}
-            draft.write_text(json.dumps(asked, indent=2, ensure_ascii=False))
+            entry = {"request": _request(row), "answer": answer, "score": None}
+            draft.write_text(json.dumps(entry, indent=2, ensure_ascii=False))
             draft.replace(file)
             return waits
         try:
-            said = json.loads(file.read_text())
+            reply = json.loads(file.read_text())
         except ValueError:
-            return waits  # an editor is in the middle of saving it
-        score = said.get("score") if isinstance(said, dict) else None
+            return waits  # an editor is saving the file
+        score = reply.get("score") if isinstance(reply, dict) else None
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
             return waits
         return Grade(float(score), "A person's score.")
 
 
-def graders(wanted: Sequence[str], bench: Workbench) -> list[tuple[Grader, float]]:
+def graders(names: Sequence[str], bench: Workbench) -> list[tuple[Grader, float]]:
     """Return graders by name, each with its weight: `schema`, or `schema:0.8`.
 
     Raises:
         UnknownName: there is no such grader.
-        BadInput: a weight is no positive number.
+        BadInput: a weight is not a positive number.
     """
-    found: list[tuple[Grader, float]] = []
-    for text in wanted:
+    chosen_graders: list[tuple[Grader, float]] = []
+    for text in names:
         name, _, weight = text.partition(":")
         if name not in _GRADERS:
             raise UnknownName("grader", name, _GRADERS)
@@ -171,100 +172,108 @@ def graders(wanted: Sequence[str], bench: Workbench) -> list[tuple[Grader, float
         except ValueError:
             number = -1.0
         if not 0 < number < 1000:
-            raise BadInput(f"The weight in {text!r} is no positive number below 1000.")
-        found.append((_GRADERS[name](bench), number))
-    return found
+            raise BadInput(
+                f"The weight in {text!r} is not a positive number below 1000. Write it as "
+                f"{name}:0.5."
+            )
+        chosen_graders.append((_GRADERS[name](bench), number))
+    return chosen_graders
 
 
-def check_rows(named: Sequence[tuple[Grader, float]], rows: Sequence[Row]) -> None:
-    """Refuse rows that do not say what their graders read.
+def check_rows(graders_used: Sequence[tuple[Grader, float]], rows: Sequence[Row]) -> None:
+    """Check that every row has the fields that its graders read.
 
     Raises:
-        BadInput: one of them does not; names it.
+        BadInput: a row lacks a field; the message names the row.
     """
     for number, row in enumerate(rows, 1):
-        for grader, _ in named:
+        for grader, _ in graders_used:
             if reason := why_not(grader.name, row):
                 raise BadInput(f"Row {number} cannot be graded by {grader.name!r}: {reason}.")
 
 
 def why_not(grader: str, row: Row) -> str:
-    """Say why a grader cannot judge answers to a row; '' when it can."""
+    """Return why a grader cannot score answers to a row; '' if it can."""
     return _READS[grader](row) if grader in _READS else ""
 
 
-def spoken(answer: str) -> str:
+def answer_text(answer: str) -> str:
     """Return an answer without the thought before it."""
     thought = _THOUGHT.match(answer[:_LONGEST])
     return answer[thought.end() if thought else 0 : _LONGEST].strip()
 
 
 def metric(answer: str, row: Row) -> Grade:
-    """Compare with the reference, word for word; with `f1`, by the words they share."""
+    """Compare an answer with the reference, word for word or, with `f1`, by common words."""
     _require("metric", row)
-    said, wanted = (_words(text) for text in (spoken(answer), str(row["reference"])))
+    answer_words, reference_words = (
+        _words(text) for text in (answer_text(answer), str(row["reference"]))
+    )
     if not row.get("f1"):
-        return Grade(float(bool(said) and said == wanted), "Compared with the reference.")
-    shared = sum((Counter(said) & Counter(wanted)).values())
-    if not shared:
+        return Grade(
+            float(bool(answer_words) and answer_words == reference_words),
+            "Compared with the reference.",
+        )
+    common = sum((Counter(answer_words) & Counter(reference_words)).values())
+    if not common:
         return Grade(0.0, "It shares no word with the reference.")
-    precision, recall = shared / len(said), shared / len(wanted)
+    precision, recall = common / len(answer_words), common / len(reference_words)
     return Grade(2 * precision * recall / (precision + recall), "Words shared.")
 
 
 def rule(answer: str, row: Row) -> Grade:
-    """Check patterns that an answer must have, must not have, and its length."""
+    """Check the patterns that an answer must and must not match, and its length."""
     _require("rule", row)
-    said = spoken(answer)
-    if not said or _TAG.search(said):
+    text = answer_text(answer)
+    if not text or _TAG.search(text):
         return Grade(0.0, "There is no plain answer.")
-    words = len(said.split())
+    words = len(text.split())
     if words > row.get("max_words", 1_000):
         return Grade(0.0, f"It has {words} words.")
-    if any(re.search(pattern, said, re.I) for pattern in row.get("must_not", ())):
+    if any(re.search(pattern, text, re.I) for pattern in row.get("must_not", ())):
         return Grade(0.0, "It says what it must not.")
     must = row.get("must", ())
-    met = sum(bool(re.search(pattern, said, re.I)) for pattern in must)
-    return Grade(met / len(must) if must else 1.0, f"{met} of {len(must)} are met.")
+    matches = sum(bool(re.search(pattern, text, re.I)) for pattern in must)
+    return Grade(matches / len(must) if must else 1.0, f"{matches} of {len(must)} are met.")
 
 
 def schema(answer: str, row: Row) -> Grade:
-    """Compare the call with the expected one: right 1, only the name 0.3, else nothing.
+    """Compare the call with the expected one: 1 if it is right, 0.3 if only its name is, else 0.
 
-    `expected` is {"name", "arguments"}, or None where no tool is to be called.
+    `expected` is {"name", "arguments"}, or None if no tool should be called.
     """
     _require("schema", row)
-    said, expected = spoken(answer), row["expected"]
-    message = parse(said)
-    if expected is None:
-        plain = bool(said) and not _TAG.search(said)
+    text, reference = answer_text(answer), row["expected"]
+    message = parse(text)
+    if reference is None:
+        plain = bool(text) and not _TAG.search(text)
         return Grade(float(plain), "No call was wanted.")
     if not well_formed(answer) or len(message.tool_calls) != 1:
         return Grade(0.0, "It is not one well-formed call and nothing else.")
-    made = message.tool_calls[0]
-    if made["name"] != expected["name"]:
-        return Grade(0.0, f"{made['name']!r} is not the tool.")
-    given = Call(made["name"], made["args"])
-    if faults := faults_of(given, _tools(row)):
+    call = message.tool_calls[0]
+    if call["name"] != reference["name"]:
+        return Grade(0.0, f"{call['name']!r} is not the tool.")
+    actual = Call(call["name"], call["args"])
+    if faults := faults_of(actual, _tools(row)):
         return Grade(0.0, " ".join(faults))
-    if not same([given], [Call(expected["name"], expected.get("arguments", {}))]):
+    if not same([actual], [Call(reference["name"], reference.get("arguments", {}))]):
         return Grade(0.3, "The tool is right, its arguments are not.")
     return Grade(1.0, "The call is right.")
 
 
 def form(answer: str, row: Row) -> Grade:
-    """Check the form alone: at most one thought first, then calls or plain text, never both."""
+    """Check only the form: at most one thought, then only calls or only plain text."""
     return Grade(float(well_formed(answer)), "Checked the form.")
 
 
 def well_formed(answer: str) -> bool:
-    """Tell whether an answer is at most one thought, then only calls or only plain text."""
-    said = spoken(answer)
-    if not said:
+    """Return whether an answer is at most one thought, then only calls or only plain text."""
+    text = answer_text(answer)
+    if not text:
         return False
-    if "<tool_call>" in said:
-        return not _CALL.sub("", said) and not parse(said).invalid_tool_calls
-    return not _TAG.search(said)
+    if "<tool_call>" in text:
+        return not _CALL.sub("", text) and not parse(text).invalid_tool_calls
+    return not _TAG.search(text)
 
 
 def _require(grader: str, row: Row) -> None:
@@ -283,26 +292,28 @@ def _why_not_rule(row: Row) -> str:
         try:
             re.compile(pattern)
         except re.error as error:
-            return f"{pattern!r} is no pattern ({error})"
+            return f"{pattern!r} is not a valid pattern ({error})"
     return ""
 
 
 def _why_not_schema(row: Row) -> str:
     if "expected" not in row:
-        return "it has no `expected`, which is a call, or null where none is wanted"
+        return "it has no `expected`, which is a call, or null for no call"
     if not all(isinstance(tool.get("name"), str) for tool in _tools(row)):
         return "one of its `tools` has no name"
-    expected = row["expected"]
-    if expected is None:
+    reference = row["expected"]
+    if reference is None:
         return ""
-    if not isinstance(expected, dict) or not isinstance(expected.get("arguments", {}), dict):
-        return '`expected` is no {"name": …, "arguments": {…}}'
-    faults = faults_of(Call(str(expected.get("name")), expected.get("arguments", {})), _tools(row))
+    if not isinstance(reference, dict) or not isinstance(reference.get("arguments", {}), dict):
+        return '`expected` is not of the form {"name": …, "arguments": {…}}'
+    faults = faults_of(
+        Call(str(reference.get("name")), reference.get("arguments", {})), _tools(row)
+    )
     return f"`expected` itself is no call of its tools ({' '.join(faults)[:200]})" if faults else ""
 
 
 def _tools(row: Row) -> list[Row]:
-    """Return a row's tools as bare functions; one that names no parameters takes none."""
+    """Return a row's tools as bare functions; a tool without parameters gets an empty object."""
     bare = (tool.get("function", tool) for tool in row.get("tools", ()))
     return [{"parameters": {"type": "object"}, **tool} for tool in bare]
 
@@ -311,8 +322,8 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def _fenced(text: str) -> str:
-    """Return a text that cannot end its quotation."""
+def _quote(text: str) -> str:
+    """Shorten runs of equal signs in a text, so that it cannot end its quotation."""
     return re.sub("={4,}", "===", text[:_LONGEST])
 
 
@@ -322,7 +333,7 @@ def _request(row: Row) -> str:
 
 
 def _judge(bench: Workbench) -> ModelGrader:
-    """Return the judge that the deployment's settings name."""
+    """Return a grader with the judge that the deployment's settings name."""
     if not bench.judge:
         raise BadInput(
             "The grader 'model' needs a judge: set APPRENTICE_JUDGE to a model, such as "
@@ -338,10 +349,10 @@ _READS: Final[dict[str, Callable[[Row], str]]] = {
     "schema": _why_not_schema,
 }
 _GRADERS: Final[dict[str, Callable[[Workbench], Grader]]] = {
-    "metric": lambda _: Named("metric", metric),
-    "rule": lambda _: Named("rule", rule),
-    "schema": lambda _: Named("schema", schema),
-    "format": lambda _: Named("format", form),
+    "metric": lambda _: FunctionGrader("metric", metric),
+    "rule": lambda _: FunctionGrader("rule", rule),
+    "schema": lambda _: FunctionGrader("schema", schema),
+    "format": lambda _: FunctionGrader("format", form),
     "model": _judge,
-    "person": lambda bench: Queue(bench.grading),
+    "person": lambda bench: Queue(bench.grading_folder),
 }

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from apprentice.state.errors import BadInput, MissingPart, TrainingFailure
 from apprentice.training.datasets.card import Dataset
 from apprentice.training.datasets.rows import Row
-from apprentice.training.graders import Composed, Grader, check_rows, graders
+from apprentice.training.graders import Grader, WeightedGraders, check_rows, graders
 from apprentice.training.settings import GrpoSettings
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _rewards(
         raise BadInput("Prompts need graders. Set them, such as --graders schema:0.8 format:0.2.")
     parts = graders(settings.graders, bench)
     check_rows(parts, rows)
-    return [_reward_of(Composed(parts))], [1.0]
+    return [_reward_of(WeightedGraders(parts))], [1.0]
 
 
 def verdict(verdict: list[float | None], **_: Any) -> list[float | None]:

@@ -1,15 +1,17 @@
-"""Training jobs: a folder each, a lock that the trainer holds, and who starts them.
+"""Training jobs: the folder and the lock of a job, and the launchers that start jobs.
 
-    jobs/<id>/  job.json         what is to be done; the id is the hash of it
-                lock             held by the trainer for as long as it lives
-                stop             left by who wants it stopped, for a trainer that is only starting
-                progress.jsonl   what it says, a JSON object a line
-                checkpoints/     where it goes on after a crash
-                result.json      how it ended well, or failure.json: how it did not
-                log.txt          what libraries say
+    jobs/<id>/  job.json         the job; the id is a hash of it
+                lock             the trainer holds it while it runs
+                stop             a request to stop, for a trainer that is still starting
+                progress.jsonl   the trainer's events, one JSON object per line
+                checkpoints/     a restarted trainer continues from here
+                result.json      the result, if the job succeeded
+                failure.json     the error, if the job failed
+                log.txt          the output of libraries
 
-What a job is at is read from its folder alone, so whoever looks, after any restart, sees the same.
-The lock is the operating system's: it ends with the process that holds it and cannot be stale.
+A job's status depends only on its folder, so it is the same for every observer and after every
+restart. The lock is a lock of the operating system. It ends with the process that holds it, so it
+is never stale.
 """
 
 from __future__ import annotations
@@ -57,16 +59,22 @@ LOG: Final = "log.txt"
 STOP: Final = "stop"
 TURN: Final = "turn"
 PATIENCE: Final = 120.0
-"""Seconds that a job's process may take to begin."""
+"""Seconds that a job's process may take to start."""
+PAUSE: Final = 0.5
+"""Seconds between two looks at a job."""
 _QUEUED: Final = "queued"
-_INSTANT: Final = 1.0  # seconds: whoever looks holds the lock for less
+_INSTANT: Final = 1.0  # seconds; an observer holds the lock for less than this
 
 
 class Job(BaseModel):
-    """What is to be done: which rows, on which base, with which settings, and for whom.
+    """A training job.
 
     Attributes:
-        tenant: whose adapter it makes; '' for everybody's.
+        dataset: the folder of the dataset.
+        fingerprint: fingerprint of the rows.
+        base_fingerprint: fingerprint of the base's weights.
+        settings: the settings of the training.
+        tenant: the owner of the adapter; '' for everybody.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,11 +87,11 @@ class Job(BaseModel):
 
     @classmethod
     def of(cls, dataset: Path, settings: AnySettings, models: LocalModels, tenant: str = "") -> Job:
-        """Make the job of a dataset and a base, as they are now, and settings.
+        """Make a job for a dataset and a base with their current contents.
 
         Raises:
-            MissingPart: there is no dataset in that folder.
-            UnknownName: the base is not offered here.
+            MissingPart: the folder contains no dataset.
+            UnknownName: there is no such base.
         """
         return cls(
             dataset=dataset.resolve(),
@@ -97,41 +105,45 @@ class Job(BaseModel):
         """Open the dataset.
 
         Raises:
-            MissingPart: it is no longer where it was.
-            BrokenData: it was changed since the job was made, or is for another method.
+            MissingPart: the dataset is no longer in its folder.
+            BrokenData: it has changed since the job was made, or it is for another method.
         """
-        found = load(self.dataset)
-        if found.card.fingerprint != self.fingerprint:
+        dataset = load(self.dataset)
+        if dataset.card.fingerprint != self.fingerprint:
             raise BrokenData(
-                f"{self.dataset} was replaced since job {self.id} was made: its fingerprint is "
-                f"{found.card.fingerprint}, and {self.fingerprint} was expected. Make a new job."
+                f"The dataset {self.dataset} has changed since job {self.id} was made: its "
+                f"fingerprint is {dataset.card.fingerprint}, but the job expects "
+                f"{self.fingerprint}. Make a new job."
             )
-        if found.card.kind != self.settings.method:
+        if dataset.card.kind != self.settings.method:
             raise BrokenData(
-                f"{self.dataset} is a dataset for {found.card.kind}, not {self.settings.method}."
+                f"{self.dataset} is a dataset for {dataset.card.kind}, not {self.settings.method}. "
+                "Choose another dataset or method."
             )
-        return found
+        return dataset
 
     @property
     def id(self) -> str:
-        """Return the hash of the rows, the base, the settings and whose it is; not of where."""
-        told = self.settings.model_dump()
-        return digest(self.fingerprint, self.base_fingerprint, told, self.tenant)
+        """Return the hash of the rows, the base, the settings and the tenant, without folders."""
+        settings = self.settings.model_dump()
+        return digest(self.fingerprint, self.base_fingerprint, settings, self.tenant)
 
     @property
     def adapter(self) -> str:
-        """Return the name that its adapter will have."""
+        """Return the name of the adapter that the job makes."""
         return f"{self.settings.base[:40]}-{self.settings.method}-{self.id[:12]}"
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a job is at.
+    """The status of a job.
 
     Attributes:
-        stage: waiting (never begun), queued (its process waits for its turn), running, interrupted
-            (to be launched again: killed, or its adapter is gone), done, failed.
-        latest: the last thing the trainer said of its progress.
+        id: the id of the job.
+        stage: `waiting` (never started), `queued` (its process waits for its turn), `running`,
+            `interrupted` (it was killed or its adapter is missing; launch it again), `done` or
+            `failed`.
+        latest: the trainer's last event.
         outcome: the result, or the failure with its `error`.
     """
 
@@ -142,42 +154,53 @@ class Status:
 
     @property
     def alive(self) -> bool:
-        """Whether a process is at it."""
+        """Return whether the job has a process."""
         return self.stage in ("queued", "running")
 
 
 class Launcher(Protocol):
-    """Who starts jobs: a process here, or elsewhere a cluster's queue."""
+    """Starts jobs, for example as processes of this machine or in a cluster's queue.
+
+    Attributes:
+        patience: seconds that a job's process may take to start.
+        pause: seconds between two looks at a job.
+    """
+
+    patience: float
+    pause: float
 
     def launch(self, job: Job) -> str:
-        """Start a job, unless it runs or has ended well; return its id. Twice is once."""
+        """Start a job unless it is running or done; return its id."""
 
     def look(self, job_id: str) -> Status:
-        """Say what a job is at, without waiting."""
+        """Return the status of a job, without waiting."""
 
     def jobs(self) -> list[str]:
-        """Name the jobs there are."""
+        """Return the ids of all jobs."""
 
     def stop(self, job_id: str) -> None:
-        """End a job's process; launching the job again goes on from its last checkpoint."""
+        """Stop a job's process; if launched again, it continues from its last checkpoint."""
 
 
 class Spawn(Protocol):
-    """Starts the process that carries out a job."""
+    """Starts the process that runs a job."""
 
     def __call__(self, folder: Path, *options: str) -> None:
         """Start the trainer of the job in a folder."""
 
 
 class LocalLauncher:
-    """Jobs as processes of this machine, which outlive the one that launches them.
+    """Starts jobs as processes of this machine, which outlive the launching process.
 
     Args:
         root: the folder of the jobs.
-        adapters: the registry that their adapters go to.
-        spawn: starts the process that carries out the job in a folder, with further options.
-        in_turn: whether its jobs train one after the other, as a machine has room for one.
+        adapters: the registry for their adapters.
+        spawn: the function that starts a process for the job in a folder, with further options.
+        in_turn: whether the jobs train one after the other, because a machine has room for one.
     """
+
+    patience = PATIENCE
+    pause = PAUSE
 
     def __init__(
         self, root: Path, adapters: Adapters, spawn: Spawn, *, in_turn: bool = False
@@ -188,7 +211,7 @@ class LocalLauncher:
         self._options = ("--in-turn",) if in_turn else ()
 
     def launch(self, job: Job) -> str:
-        """Start a job, unless it runs or has ended well; return its id."""
+        """Start a job unless it is running or done; return its id."""
         folder = write_job(self.root, job)
         status = look(folder, self._adapters)
         if not status.alive and status.stage != "done":
@@ -197,109 +220,111 @@ class LocalLauncher:
         return job.id
 
     def look(self, job_id: str) -> Status:
-        """Say what a job is at, without waiting."""
+        """Return the status of a job, without waiting."""
         return look(self._folder(job_id), self._adapters)
 
     def jobs(self) -> list[str]:
-        """Name the jobs there are, the oldest first."""
+        """Return the ids of all jobs, the oldest first."""
         files = sorted(self.root.glob(f"*/{JOB}"), key=lambda file: file.stat().st_mtime_ns)
         return [file.parent.name for file in files]
 
     def stop(self, job_id: str) -> None:
-        """End a job's process; one that is only starting ends by itself."""
+        """Stop a job's process; a process that is still starting stops by itself."""
         folder = self._folder(job_id)
-        (folder / STOP).touch()  # first, since a trainer looks for it when it has the lock
-        if locked(folder) and (holder := _holder(folder)):
+        (folder / STOP).touch()  # first, since a trainer checks for it once it has the lock
+        if is_locked(folder) and (holder := _holder(folder)):
             os.kill(holder, signal.SIGTERM)
             (folder / STOP).unlink(missing_ok=True)
 
     def _folder(self, job_id: str) -> Path:
-        if job_id not in (known := self.jobs()):
-            raise UnknownName("job", job_id, known)
+        if job_id not in (ids := self.jobs()):
+            raise UnknownName("job", job_id, ids)
         return self.root / job_id
 
 
 def write_job(root: Path, job: Job) -> Path:
-    """Write down what is to be done, and where its dataset is now; return the job's folder."""
+    """Write a job, with the current folder of its dataset, and return the job's folder."""
     folder = root / job.id
     folder.mkdir(parents=True, exist_ok=True)
     (folder / STOP).unlink(missing_ok=True)
-    told = job.model_dump_json(indent=2)
-    if not (folder / JOB).is_file() or (folder / JOB).read_text() != told:
-        write_over(folder / JOB, told)
+    text = job.model_dump_json(indent=2)
+    if not (folder / JOB).is_file() or (folder / JOB).read_text() != text:
+        write_over(folder / JOB, text)
     return folder
 
 
 def read_job(folder: Path) -> Job:
-    """Return what a job's folder says is to be done.
+    """Return the job in a folder.
 
     Raises:
-        BadInput: it is no job's folder.
-        BrokenData: what it says cannot be read.
+        BadInput: the folder contains no job.
+        BrokenData: the job cannot be read.
     """
     if not (folder / JOB).is_file():
-        raise BadInput(f"{folder} is no job: it has no {JOB}.")
+        raise BadInput(
+            f"The folder {folder} contains no job: {JOB} is missing. Choose a folder that a "
+            "launcher wrote."
+        )
     try:
         return Job.model_validate_json((folder / JOB).read_text())
     except ValidationError as error:
         raise BrokenData(
-            f"{folder / JOB} cannot be read ({error.errors()[0]['msg']}). Launch the job anew."
+            f"{folder / JOB} cannot be read ({error.errors()[0]['msg']}). Launch the job again."
         ) from None
 
 
 def look(
     folder: Path, adapters: Adapters, held_by_trainer: Callable[[Path], bool] | None = None
 ) -> Status:
-    """Say what the job in a folder is at.
+    """Return the status of the job in a folder.
 
     Args:
-        folder: the job's.
-        adapters: the registry that its adapter goes to.
-        held_by_trainer: tells whether a trainer is at the job; by the lock when None.
+        folder: the folder of the job.
+        adapters: the registry for its adapter.
+        held_by_trainer: returns whether a trainer holds the job; None checks the lock.
     """
-    # First, since a trainer writes how it ended before it lets go.
-    held = (held_by_trainer or locked)(folder)
+    # Check the lock first, since a trainer writes its outcome before it releases the lock.
+    lock_taken = (held_by_trainer or is_locked)(folder)
     latest = _last_line(folder / PROGRESS)
     result = _outcome(folder / RESULT)
-    if result and adapters.registered(str(result["adapter"])):
+    if result and adapters.has(str(result["adapter"])):
         return Status(folder.name, "done", latest, result)
     failure = _outcome(folder / FAILURE)
-    if failure and not held:  # who holds it has taken it up again
+    if failure and not lock_taken:  # a trainer with the lock has started it again
         return Status(folder.name, "failed", latest, failure)
-    if held:
+    if lock_taken:
         stage: Stage = "queued" if _QUEUED in (folder / LOCK).read_text() else "running"
     else:
         stage = "interrupted" if latest or result else "waiting"
     return Status(folder.name, stage, latest, {})
 
 
-async def followed(
-    look: Callable[[], Awaitable[Status]], pause: float, patience: float = PATIENCE
+async def follow(
+    look: Callable[[], Awaitable[Status]], launcher: Launcher
 ) -> AsyncIterator[Status]:
-    """Yield what a job that was launched is at, until it ends, was killed, or never began.
+    """Yield the status of a launched job until it ends, is killed, or fails to start.
 
     Args:
-        look: says what it is at.
-        pause: seconds between two looks.
-        patience: seconds that its process may take to begin.
+        look: returns the status.
+        launcher: the job's launcher, which sets how often to look and how long to wait.
     """
     began, ran = time.monotonic(), False
     while True:
         status = await look()
         yield status
         ran = ran or status.alive
-        patient = status.alive or not (ran or time.monotonic() - began > patience)
+        patient = status.alive or not (ran or time.monotonic() - began > launcher.patience)
         if status.stage in ("done", "failed") or not patient:
             return
-        await sleep(pause)
+        await sleep(launcher.pause)
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[TextIO]:
-    """Hold a job's lock, as its only trainer; yields the file that says who does.
+def hold_lock(folder: Path) -> Iterator[TextIO]:
+    """Hold a job's lock as its only trainer; yield the lock's file, which names the process.
 
     Raises:
-        AlreadyRunning: another process holds it.
+        AlreadyRunning: another process holds the lock.
     """
     with (folder / LOCK).open("a+") as file:
         _acquire(file, folder)
@@ -308,34 +333,34 @@ def holding(folder: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def in_turn(folder: Path, held: TextIO) -> Iterator[None]:
-    """Wait until no other job of the same folder of jobs trains in turn on this machine.
+def in_turn(folder: Path, lock: TextIO) -> Iterator[None]:
+    """Wait until no other job in the same folder of jobs trains in turn on this machine.
 
     Args:
-        folder: the job's.
-        held: its lock, which says meanwhile that it is queued.
+        folder: the folder of the job.
+        lock: the file of its lock; while the job waits, it says that the job is queued.
     """
-    # Machines may share the folder, and each has room of its own.
+    # Several machines may share the folder, and each of them can train one job.
     with (folder.parent / f"{TURN}.{platform.node()}").open("a") as turn:
-        _tell(held, f"{os.getpid()} {_QUEUED}")
+        _tell(lock, f"{os.getpid()} {_QUEUED}")
         fcntl.flock(turn, fcntl.LOCK_EX)
-        _tell(held, str(os.getpid()))
+        _tell(lock, str(os.getpid()))
         yield
 
 
 def check_wanted(folder: Path) -> None:
-    """Heed, once, who stopped a job whose process was only starting.
+    """Check for a request to stop the job, and remove it.
 
     Raises:
-        TrainingFailure: it was stopped.
+        TrainingFailure: the job was stopped while its process was starting.
     """
     if (folder / STOP).is_file():
         (folder / STOP).unlink()
         raise TrainingFailure(f"Job {folder.name} was stopped. Launch it again to train it.")
 
 
-def locked(folder: Path) -> bool:
-    """Tell whether a trainer is at a job."""
+def is_locked(folder: Path) -> bool:
+    """Return whether a trainer holds the lock of a job."""
     try:
         with (folder / LOCK).open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -347,25 +372,25 @@ def locked(folder: Path) -> bool:
 
 
 def write_whole(file: Path, value: dict[str, Any]) -> None:
-    """Write JSON so that a reader sees all of it or none."""
+    """Write a JSON file atomically."""
     write_over(file, json.dumps(value, indent=2))
 
 
-def _tell(held: TextIO, holder: str) -> None:
-    """Say in a lock's file who holds it."""
-    held.truncate(0)
-    held.write(holder)
-    held.flush()
+def _tell(lock: TextIO, holder: str) -> None:
+    """Write the holder of a lock into its file."""
+    lock.truncate(0)
+    lock.write(holder)
+    lock.flush()
 
 
 def _holder(folder: Path) -> int | None:
-    """Return the process that holds a job's lock, if it has said so yet."""
-    said = (folder / LOCK).read_text().partition(" ")[0]
-    return int(said) if said.isdigit() else None
+    """Return the id of the process that holds a job's lock, or None if it is not yet written."""
+    text = (folder / LOCK).read_text().partition(" ")[0]
+    return int(text) if text.isdigit() else None
 
 
 def _outcome(file: Path) -> dict[str, Any]:
-    """Return how a job ended, if that is there; both files are written whole."""
+    """Return the outcome in a file, or {} if there is none; the file is written atomically."""
     try:
         return dict(json.loads(file.read_text()))
     except FileNotFoundError:
@@ -390,7 +415,7 @@ def _acquire(file: TextIO, folder: Path) -> None:
 
 
 def _last_line(file: Path) -> dict[str, Any]:
-    """Return the last whole line of a file that may be written at this moment."""
+    """Return the last complete event in a file that a trainer may be writing."""
     if not file.is_file():
         return {}
     with file.open("rb") as stream:
@@ -398,37 +423,37 @@ def _last_line(file: Path) -> dict[str, Any]:
         lines = stream.read().split(b"\n")[:-1]
     for line in reversed(lines):
         try:
-            found = json.loads(line)
+            event = json.loads(line)
         except ValueError:
-            continue  # cut by a crash
-        if isinstance(found, dict):
-            return found
+            continue  # a crash cut the line short
+        if isinstance(event, dict):
+            return event
     return {}
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Starts a trainer as a process of its own, that no one here has to wait for.
+    """Starts a trainer as a separate process that nothing here has to wait for.
 
-    The shell between ends at once, so the trainer belongs to nobody in this process: it outlives
-    a restart of the server and leaves no zombie.
+    An intermediate shell starts the trainer and ends at once, so the trainer is not a child of this
+    process. It outlives a restart of the server and leaves no zombie.
 
     Attributes:
-        variables: returns the environment that a trainer gets, the workspace's folders in it.
+        variables: returns the environment variables of a trainer, with the workspace's folders.
     """
 
     variables: Callable[[], Mapping[str, str]]
 
     def __call__(self, folder: Path, *options: str) -> None:
         """Start the trainer of the job in a folder."""
-        told = self.variables()
-        paths = [str(Path(__file__).parents[2]), *filter(None, [told.get("PYTHONPATH")])]
+        variables = self.variables()
+        paths = [str(Path(__file__).parents[2]), *filter(None, [variables.get("PYTHONPATH")])]
         script = '"$@" </dev/null >/dev/null 2>>"$0" &'
         log = str((folder / LOG).resolve())
         command = [sys.executable, "-m", "apprentice.training", str(folder.resolve()), *options]
         subprocess.run(  # noqa: S603 - the command is this project's own
             ["/bin/sh", "-c", script, log, *command],
-            env={**told, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**variables, "PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,
             check=True,
         )

@@ -98,7 +98,7 @@ def _tokens(base: Base, settings: JobSettings) -> list[int]:
     if settings.embeddings:
         embeddings: Any = base.model.get_input_embeddings()
         return list(range(embeddings.num_embeddings))
-    return list(base.added)
+    return list(base.new_tokens)
 
 
 def _rows(model: Any, tokens: list[int]) -> dict[str, list[int]]:

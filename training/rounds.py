@@ -1,13 +1,13 @@
-"""Rounds of training: what was begun with which data and why, and how it ended.
+"""Rounds of training: the data, the advice, the job and the end of each.
 
-    training/<tenant, environment and model>/
-        datasets/        what was curated
+    training/<hash of tenant, environment and model>/
+        datasets/        the datasets of the rounds
         0000.json        the first round
-        0000.end.json    how it ended; a round without an end is the one to go on with
-        0000.lock        held by the run that tries its adapter out, or has the last word
+        0000.end.json    the end of the first round; a round without this file is open
+        0000.lock        the run that evaluates the adapter or ends the round holds it
 
-A file is written once and whole, and the first to write it is believed: of two that begin a round
-at once, the second goes on with what the first has begun.
+Every file is written once and atomically, and the first writer wins. If two runs begin a round at
+the same time, the second continues the round of the first.
 """
 
 from __future__ import annotations
@@ -31,19 +31,22 @@ _N = TypeVar("_N", bound=Noun)
 
 
 class Round(Noun):
-    """One training, from its data to its verdict.
+    """One round of training, from its data to its end.
 
     Attributes:
-        number: of the round, from 0.
+        number: the number of the round, from 0.
+        tenant: the tenant whose attempts it uses.
+        environment: the environment of the attempts.
         base: plain name of the local model.
+        method: the training method.
         dataset: name of the dataset's folder.
-        settings: what the job is told beside its base, method and parent.
+        settings: the settings of the job, without its base, method and parent.
         job: id of the job.
-        adapter: the name that the job will give its adapter.
-        advice: why it was begun.
+        adapter: the name of the adapter that the job makes.
+        advice: the advice on which the round began.
         kept: other environments, in which the adapter must not be worse.
-        seen: when the latest of the attempts that it rests on was judged, in Unix time.
-        begun: Unix time in seconds.
+        seen: when the latest of its attempts was judged, in Unix time.
+        begun: when the round began, in Unix time.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -63,7 +66,7 @@ class Round(Noun):
 
 
 class End(Noun):
-    """How a round ended, and why."""
+    """The outcome of a round, and the reason."""
 
     schema_version: int = SCHEMA_VERSION
     outcome: Literal["promoted", "rejected", "failed"]
@@ -83,12 +86,12 @@ class Rounds:
 
     @property
     def folder(self) -> Path:
-        """Where they are kept; names that no file could have are hashed."""
+        """Return their folder, whose name is a hash, since not every name can be a file's name."""
         return self.root / FOLDER / digest(self.tenant, self.environment, self.base)[:16]
 
     @property
     def datasets(self) -> Path:
-        """Where their datasets are kept."""
+        """Return the folder of their datasets."""
         return self.folder / "datasets"
 
     def all(self) -> Iterator[tuple[Round, End | None]]:
@@ -97,31 +100,31 @@ class Rounds:
             end = file.with_suffix(".end.json")
             yield _read(Round, file), _read(End, end) if end.is_file() else None
 
-    def begun(self, number: int) -> Round | None:
-        """Return the round of a number, if it is begun."""
+    def find(self, number: int) -> Round | None:
+        """Return the round with a number, or None if it has not begun."""
         file = self.folder / f"{number:04}.json"
         return _read(Round, file) if file.is_file() else None
 
     def last(self) -> tuple[Round, End | None] | None:
-        """Return the latest round, and its end if it has one."""
+        """Return the latest round and its end, or None for each that does not exist."""
         *_, last = [None, *self.all()]
         return last
 
-    def begin(self, made: Round) -> Round:
-        """Begin a round; return the one that was begun under its number, perhaps by another."""
-        file = self.folder / f"{made.number:04}.json"
-        write_once(file, made.model_dump_json(indent=1))
+    def begin(self, new_round: Round) -> Round:
+        """Begin a round; return the round with its number, which another run may have begun."""
+        file = self.folder / f"{new_round.number:04}.json"
+        write_once(file, new_round.model_dump_json(indent=1))
         return _read(Round, file)
 
-    def ended(self, number: int) -> End | None:
-        """Return how a round ended, if it has."""
+    def end_of(self, number: int) -> End | None:
+        """Return the end of a round, or None if it is open."""
         file = self.folder / f"{number:04}.end.json"
         return _read(End, file) if file.is_file() else None
 
     def claim(self, number: int) -> TextIO | None:
-        """Claim a round, to try its adapter out alone; None where another has, anywhere.
+        """Lock a round for the evaluation of its adapter; None if another run has the lock.
 
-        The claim ends when the file is closed, or its process dies.
+        The lock ends when the returned file is closed or the process dies.
         """
         file = (self.folder / f"{number:04}.lock").open("a")
         try:
@@ -132,7 +135,7 @@ class Rounds:
         return file
 
     def end(self, number: int, how: End) -> End:
-        """End a round; return how it ended, perhaps as another said."""
+        """End a round; return its end, which another run may have written first."""
         file = self.folder / f"{number:04}.end.json"
         write_once(file, how.model_dump_json(indent=1))
         return _read(End, file)
@@ -143,6 +146,6 @@ def _read(kind: type[_N], file: Path) -> _N:
         return kind.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise BrokenData(
-            f"{file} cannot be read as a {kind.__name__.lower()} of training: {error}. Restore it "
-            "from a backup, or move it away to begin anew."
+            f"{file} cannot be read as the {kind.__name__.lower()} of a training round: {error}. "
+            "Restore it from a backup, or move it away and start again."
         ) from error

@@ -1,4 +1,4 @@
-"""What a trainer works with: models, adapters, environments, and who grades."""
+"""The resources of a trainer: models, adapters, environments, folders and the judge."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from apprentice.training.adapters import Adapters
 
 @dataclass(frozen=True)
 class Workbench:
-    """What a trainer works with.
+    """The resources of a trainer.
 
     Attributes:
-        models: the chat models, of which the local ones are trained.
-        environments: where attempts of reinforcement learning are made.
+        models: the chat models; the local ones can be trained.
+        environments: the environments for attempts in reinforcement learning.
         data: the folder of the deployment's data.
         judge: name of the model that grades answers; '' for none.
-        episodes: the attempts under way.
+        episodes: the attempts in progress.
     """
 
     models: Models
@@ -60,6 +60,6 @@ class Workbench:
         return self.data / "jobs"
 
     @property
-    def grading(self) -> Path:
-        """The folder in which people find answers to grade."""
+    def grading_folder(self) -> Path:
+        """The folder with the answers that people grade."""
         return self.data / "grading"

@@ -22,14 +22,12 @@ from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
 from apprentice.training.datasets.curation import Curation, HoldOut, curate
 from apprentice.training.datasets.episodes import shuffle_verdicts, task_key
-from apprentice.training.jobs import PATIENCE, Job, Launcher, Status, followed
+from apprentice.training.jobs import Job, Launcher, Status, follow
 from apprentice.training.settings import read_settings
 from apprentice.workspace import LOCAL, Workspace
 
 AT_ONCE: Final = 2
 """Parallel jobs. Each needs the memory of a process with its own libraries."""
-PAUSE: Final = 0.5
-"""Seconds between two checks of a job."""
 ROWS: Final = 8
 """The fewest rows of a dataset. It is low, because the demo trains on the data it has."""
 
@@ -143,6 +141,7 @@ class FineTuner:
         model: `local:` and the name of the base.
         steps: weight updates of a recipe.
         seed: for the jobs and the shuffled controls.
+        rows: the fewest rows of a dataset.
     """
 
     workspace: Workspace
@@ -150,6 +149,7 @@ class FineTuner:
     model: str
     steps: int
     seed: int = 0
+    rows: int = ROWS
 
     @property
     def possible(self) -> bool:
@@ -178,7 +178,7 @@ class FineTuner:
         data = examples(recipe.method, verdicts)
         tasks = list(held_out)
         aside = HoldOut.of(map(task_key, tasks), map(self._opening, tasks))
-        settings = Curation(share=0, minimum_rows=ROWS, minimum_tasks=ROWS)
+        settings = Curation(share=0, minimum_rows=self.rows, minimum_tasks=self.rows)
         dataset = curate(
             recipe.method, data.examples, settings, held_out=aside, left_out=data.left_out
         )
@@ -232,12 +232,7 @@ def fine_tuning_workspace(workspace: Workspace, folder: Path) -> Workspace:
 
 
 async def run_job(
-    job: Job,
-    launcher: Launcher,
-    listener: StepListener | None = None,
-    *,
-    pause: float = PAUSE,
-    patience: float = PATIENCE,
+    job: Job, launcher: Launcher, listener: StepListener | None = None
 ) -> dict[str, Any]:
     """Start a job, wait for its end, and return its outcome. Cancelling this stops the job.
 
@@ -250,7 +245,7 @@ async def run_job(
 
     await asyncio.to_thread(launcher.launch, job)
     try:
-        async for status in followed(look, pause, patience):
+        async for status in follow(look, launcher):
             if status.stage == "done":
                 return status.outcome
             if status.stage == "failed":

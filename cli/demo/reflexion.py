@@ -15,6 +15,7 @@ from typing import Final
 from rich.progress import Progress
 
 from apprentice.cli import journal
+from apprentice.cli.demo.fine_tunes import ROWS
 from apprentice.cli.evaluation import checked_plan, evaluate, together
 from apprentice.cli.journal import Journal, Plan, TaskResult
 from apprentice.cli.techniques import TECHNIQUES, TechniqueName
@@ -25,6 +26,8 @@ LEARNER: Final[TechniqueName] = "reflexion"
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("others-reflections", "sampled", "none")
 STUDENT: Final[TechniqueName] = "expel"
 SIZES: Final = ("small", "medium")
+DRAWS: Final = 4
+"""Attempts of the SFT model at each task. They give as many pairs as eight at half the tasks."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Demo:
         steps: weight updates of supervised fine-tuning; 0 for no fine-tunes.
         fresh: further training tasks that the fine-tuned model attempts, for preferences and
             rewards.
+        draws: its attempts at each of them.
+        rows: the fewest rows of a dataset.
     """
 
     workspace: Workspace
@@ -54,6 +59,8 @@ class Demo:
     training: int
     steps: int
     fresh: int
+    draws: int = DRAWS
+    rows: int = ROWS
 
     @property
     def techniques(self) -> tuple[TechniqueName, ...]:

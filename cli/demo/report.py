@@ -299,9 +299,9 @@ def _weights(arms: Mapping[str, Arm]) -> str:
     heads = ("weights", "solved", "above the plain model", "rows", "steps", "trained in", "peak")
     return page.table("Moved into the weights", heads, rows) + (
         '<p class="soft">First attempts at the same tasks with nothing in view. SFT learned '
-        "from training tasks that were attempted with exemplars in view; the exemplars were removed. "
-        "DPO and GRPO learned from its own attempts at further training tasks. Seconds and memory are "
-        f"those of the training process.</p>{page.notes(about)}"
+        "from training tasks that were attempted with exemplars in view; the exemplars were "
+        "removed. DPO and GRPO learned from its own attempts at further training tasks. Seconds and "
+        f"memory are those of the training process.</p>{page.notes(about)}"
     )
 
 

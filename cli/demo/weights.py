@@ -48,8 +48,6 @@ TASKS_PER_EXEMPLAR: Final = 2
 """Training tasks to attempt for each exemplar."""
 FRESH: Final = 96
 """Further training tasks that the SFT model attempts."""
-DRAWS: Final = 4
-"""Its attempts at each. They give as many pairs as eight attempts at half the tasks."""
 
 
 class RecipeResult(NamedTuple):
@@ -69,7 +67,7 @@ class Results(NamedTuple):
 def fine_tuner(demo: Demo) -> FineTuner:
     """Return the trainer of the demo's fine-tunes."""
     folder = demo.folder / "weights"
-    return FineTuner(demo.workspace, folder, demo.model, demo.steps, demo.seed)
+    return FineTuner(demo.workspace, folder, demo.model, demo.steps, demo.seed, demo.rows)
 
 
 def plan(demo: Demo, size: str, adapter: str) -> Plan:
@@ -103,7 +101,7 @@ async def own_attempts(
         "seed": demo.seed + 1,  # not the tasks of the practice
     }
     attempts: list[Trajectory] = []
-    for size, number in product(SIZES, range(DRAWS)):
+    for size, number in product(SIZES, range(demo.draws)):
         own = demo.plan("sampled", size).model_copy(update={**changes, "draw": number})
         with journal.open_journal(demo.folder / f"drawn-{size}-{number}.jsonl", own) as record:
             attempts += attempts_of(await evaluate(demo.workspace, record, watch, slots))

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from apprentice.state.errors import BadInput, BrokenData, MissingPart
+from apprentice.state.errors import BadInput, BrokenData, MissingExtra
 
 LINE_LIMIT: Final = 8_000_000  # bytes: more than the largest attempt that is kept
 _NEWLINE: Final = b"\n"
@@ -174,9 +174,6 @@ def _library() -> ModuleType:
     try:
         library = import_module("datasets")
     except ImportError as error:
-        raise MissingPart(
-            f"Hugging Face data sets need a package that is not installed ({error}). Install it: "
-            "pip install -c constraints.txt -e '.[training]'"
-        ) from error
+        raise MissingExtra("training", "A Hugging Face data set", error) from error
     library.disable_progress_bars()
     return library

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -18,7 +17,7 @@ from langchain_core.embeddings import Embeddings
 from apprentice.memory.experience import Experience
 from apprentice.memory.experience.folder import REPLACED, SHARD
 from apprentice.memory.experience.layout import Layout
-from apprentice.state.errors import BadInput, MissingPart
+from apprentice.state.errors import BadInput, MissingExtra, MissingPart
 
 if TYPE_CHECKING:
     from apprentice.memory.experience.engine import SearchEngine
@@ -169,18 +168,10 @@ class ExperienceStores:
             return self._servers[loop]
 
 
-def installed() -> bool:
-    """Tell whether the packages of the extra `memory` are there."""
-    return all(find_spec(name) for name in ("qdrant_edge", "qdrant_client"))
-
-
 def _imported(engine: str) -> ModuleType:
     """Import an engine and what works on it, which takes a moment the first time."""
     try:
         import_module("apprentice.memory.experience.qdrant")
         return import_module(engine)
     except ImportError as error:
-        raise MissingPart(
-            f"The experience memory needs packages that are not installed ({error}). Install "
-            "them: pip install -c constraints.txt -e '.[memory]'"
-        ) from error
+        raise MissingExtra("memory", "An experience memory on a Qdrant server", error) from error

@@ -19,6 +19,7 @@ from apprentice.memory.experience.points import Draft
 from apprentice.memory.experience.ranking import similarities
 from apprentice.memory.experience.recall import BY_MEANING, asked, candidates
 from apprentice.memory.experience.upkeep import room, tidied, used
+from apprentice.memory.experience.words import NoEmbeddings, by_words
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.state.experience import (
     DatedVerdict,
@@ -114,6 +115,8 @@ class QdrantExperience(Experience):
 
     @override
     async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
+        if isinstance(self._embeddings, NoEmbeddings):
+            query = by_words(query)
         vector: Sequence[float] = ()
         if query.how in BY_MEANING:
             vector = self._measured([await self._embeddings.aembed_query(asked(query))])[0]

@@ -1,4 +1,4 @@
-"""adapt: a solved case becomes a plan for the task in hand.
+"""adapt: turn a solved case into a plan for the current task.
 
 Case-based reasoning's second step, reuse (Aamodt and Plaza 1994).
 """
@@ -27,7 +27,7 @@ def adapt_with(planner: Agent | None, workspace: Workspace) -> Node[ExemplarStat
         return workspace.episodes.start(workspace.environment(task.environment), task)
 
     async def adapt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
-        """Adapt the most relevant solution to the new task; an empty plan leaves it as it is."""
+        """Adapt the most relevant solution to the new task; an empty plan changes nothing."""
         case = texts(state.recollections, "tasks", success=True)[0]
         opening = await asyncio.to_thread(start, state.task)
         reply = await ask(

@@ -1,4 +1,4 @@
-"""attempt: one episode, with what was recalled in view."""
+"""attempt: run one episode that shows the recollections."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from apprentice.nodes import Node
-from apprentice.nodes.attempt import attempted, with_view
-from apprentice.nodes.recollection import shown, together
+from apprentice.nodes.attempt import run_episode, with_view
+from apprentice.nodes.recollection import join, shown_from
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
 from apprentice.workspace import Workspace
@@ -18,18 +18,20 @@ from apprentice.workspace import Workspace
 def attempt_with(
     episode: CompiledStateGraph[Any, Context, Any, Any], workspace: Workspace
 ) -> Node[ExemplarState, ExemplarUpdate]:
-    """Return the node that runs an episode as a subgraph; the finished attempt is kept whole."""
+    """Return the node that runs an episode as a subgraph and keeps the whole trajectory."""
 
     async def attempt(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
-        """Attempt the task with what was recalled in view."""
-        view = together(state.background, shown(state.recollections, state.plan))
+        """Attempt the task with the recollections in view."""
+        view = join(state.background, shown_from(state.recollections, state.plan))
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
-        done = await attempted(episode, state.task, view, context, run=state.run_name)
+        context = workspace.with_model(Context.of(runtime))
+        episode_attempt = await run_episode(episode, state.task, view, context, run=state.run_name)
         ids = [each.trajectory for each in state.recollections]
-        seen = tuple(dict.fromkeys([*ids, *done.in_view.exemplars]))
-        spent = done.usage + state.plan_usage
-        attempt = with_view(done, exemplars=seen).model_copy(update={"usage": spent})
+        exemplars = tuple(dict.fromkeys([*ids, *episode_attempt.in_view.exemplars]))
+        usage = episode_attempt.usage + state.plan_usage
+        attempt = with_view(episode_attempt, exemplars=exemplars).model_copy(
+            update={"usage": usage}
+        )
         return {"attempts": [attempt]}
 
     return attempt

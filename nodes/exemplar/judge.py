@@ -1,21 +1,21 @@
-"""judge: how the attempt ended."""
+"""judge: read the outcome from the attempt's verdict."""
 
 from __future__ import annotations
 
 from langgraph.runtime import Runtime
 
 from apprentice.memory.showings import Showings
-from apprentice.nodes.judge import reviewed
+from apprentice.nodes.judge import with_person_verdict
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarOutcome, ExemplarState, ExemplarUpdate
 from apprentice.state.nouns import Verdict
 
 
 async def judge(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
-    """Read the outcome from the verdict; what nobody could judge is neither success nor failure."""
+    """Read the outcome from the verdict; without one it is neither success nor failure."""
     attempt, context = state.attempts[-1], Context.of(runtime)
     if context.judge == "person":
-        attempt = reviewed(attempt)
+        attempt = with_person_verdict(attempt)
     verdict = attempt.verdict
     runtime.stream_writer(
         {

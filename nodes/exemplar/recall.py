@@ -1,4 +1,4 @@
-"""recall: what was done before in tasks like this one."""
+"""recall: look up attempts at similar tasks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from langgraph.types import Command
 
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
+from apprentice.nodes.inputs import read_run, read_shown, read_task
 from apprentice.nodes.recollection import recollect, texts
-from apprentice.nodes.tasks import read_run, read_shown, read_task
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarGiven, ExemplarUpdate
 from apprentice.state.nouns import Usage, Verdict
@@ -20,42 +20,42 @@ from apprentice.workspace import Workspace
 Next = Literal["adapt", "attempt"]
 
 
-def recall_with(
+def recall_in(
     recall_from: OpenExperience, record_to: OpenExperience, workspace: Workspace
 ) -> Node[ExemplarGiven, Command[Next]]:
-    """Return the node that asks the memory what helps with a task."""
+    """Return the node that asks the experience memory what helps with a task."""
 
     async def recall(state: ExemplarGiven, runtime: Runtime[Context]) -> Command[Next]:
-        """Look the task up, and what was done in tasks like it."""
+        """Look up the task, and what was done in similar tasks."""
         await workspace.ready()
-        context = workspace.resolved(Context.of(runtime))
+        context = workspace.with_model(Context.of(runtime))
         shown = read_shown(state.shown)
         run = read_run(state.run, runtime)
         task = await asyncio.to_thread(read_task, state.task, workspace)
         if context.record:
-            # An attempt that cannot be remembered is not begun.
+            # Fail before the attempt if it could not be recorded afterwards.
             await record_to(context.tenant)
-        recalled = await recollect(recall_from, task, context, workspace)
+        recollections = await recollect(recall_from, task, context, workspace)
         about = {"what", "trajectory", "success", "score", "tokens"}
         runtime.stream_writer(
             {
                 "type": "exemplar.recalled",
                 "task": task.id,
-                "recollections": [each.model_dump(include=about) for each in recalled],
+                "recollections": [each.model_dump(include=about) for each in recollections],
             }
         )
         update: ExemplarUpdate = {
             "task": task,
             "run_name": run,
             "background": shown,
-            "recollections": recalled,
+            "recollections": recollections,
             "plan": "",
             "plan_usage": Usage(),
             "attempts": [],
             "verdict": Verdict(),
             "outcome": None,
         }
-        adapts = context.adapt and texts(recalled, "tasks", success=True)
+        adapts = context.adapt and texts(recollections, "tasks", success=True)
         return Command(update=update, goto="adapt" if adapts else "attempt")
 
     return recall

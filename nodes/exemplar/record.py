@@ -1,4 +1,4 @@
-"""record: the attempt is remembered with its outcome."""
+"""record: store the attempt with its outcome."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from apprentice.workspace import Workspace
 def record_in(
     record_to: OpenExperience, workspace: Workspace
 ) -> Node[ExemplarState, ExemplarUpdate]:
-    """Return the node that keeps a run's attempt; again it changes nothing."""
+    """Return the node that stores a run's attempt; running it again changes nothing."""
 
     async def record(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:
-        """Remember the attempt, unless the run's settings say otherwise."""
+        """Store the attempt, unless the run's settings say otherwise."""
         context = Context.of(runtime)
         if context.record:
             experience = await record_to(context.tenant)

@@ -1,4 +1,4 @@
-"""How much of the critic's context a question about transcripts may take."""
+"""Budget: how much of the critic's context a question about transcripts may take."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from apprentice.state.prompts import critique_successes
 from apprentice.workspace import Workspace
 
 ANSWER: Final = 384
-"""Tokens of an answer: a thought on each rule and four operations fit into it; a run's settings may
+"""Tokens of an answer: enough for a thought on each rule and four operations. A run's settings may
 allow more."""
 RULES: Final = 8
-"""The part of the context, one in so many, that the list of rules may grow to."""
+"""The list of rules may grow to one part in so many of the context."""
 _MARKUP: Final = 8
 """Tokens that a chat template puts around a message, at most."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a question may take.
+    """How many tokens a question may take.
 
     Attributes:
         model: the critic's name.
         count: counts a text's tokens as the critic does.
-        question: tokens that a question may have; None where the critic's context is not known.
+        question: tokens that a question may have; None if the critic's context is not known.
     """
 
     model: str = ""
@@ -42,11 +42,11 @@ class Budget:
 
     @classmethod
     async def of(cls, critic: Agent | None, context: Context, workspace: Workspace) -> Budget:
-        """Return the budget of the caller's own critic, which is not known, or of the model."""
+        """Return the budget of the context's model; it is unknown for the caller's own critic."""
         if critic is not None:
             return cls()
         await workspace.ready()
-        model = workspace.resolved(context).model
+        model = workspace.with_model(context).model
         length = await asyncio.to_thread(workspace.context_length, model)
         if length is None:
             return cls()
@@ -58,25 +58,25 @@ class Budget:
         return self.excess(prompt) == 0
 
     def transcripts(self, rules: Sequence[str]) -> int | None:
-        """Return how many tokens of transcripts a question has room for, for as long as it may.
+        """Return how many tokens of transcripts a question has room for; None if it is unknown.
 
-        The list of rules grows while evidence is looked at, so room is left for it.
+        The list of rules grows during a run, so room is reserved for it.
         """
         if self.question is None:
             return None
-        empty = self._taken(critique_successes(rules, [], full=True))
-        grown = self._taken(critique_successes([], [], full=True)) + self.question // RULES
-        return max(1, self.question - max(empty, grown))
+        empty = self._size(critique_successes(rules, [], full=True))
+        full_list = self._size(critique_successes([], [], full=True)) + self.question // RULES
+        return max(1, self.question - max(empty, full_list))
 
     def excess(self, prompt: Sequence[AnyMessage]) -> int:
-        """Return how many tokens a question has too many."""
-        return 0 if self.question is None else max(0, self._taken(prompt) - self.question)
+        """Return by how many tokens a question is too long."""
+        return 0 if self.question is None else max(0, self._size(prompt) - self.question)
 
     def overflow(self, prompt: Sequence[AnyMessage]) -> ContextOverflow:
         """Return the error that says how long a question is, and how long it may be."""
-        return ContextOverflow(self.model, self._taken(prompt), self.question or 0)
+        return ContextOverflow(self.model, self._size(prompt), self.question or 0)
 
-    def _taken(self, prompt: Sequence[AnyMessage]) -> int:
+    def _size(self, prompt: Sequence[AnyMessage]) -> int:
         return sum(self.count(text_of(message)) + _MARKUP for message in prompt)
 
 

@@ -1,6 +1,6 @@
 """curate: the critic improves the list of rules, one piece of evidence after the other.
 
-After ExpeL (Zhao et al. 2023, arXiv 2308.10144). Each answer is one batch of the rulebook's log.
+After ExpeL (Zhao et al. 2023, arXiv 2308.10144). Each answer becomes a batch of the rulebook's log.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from apprentice.memory.rulebook import RulebookLog
 from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent, ask
 from apprentice.nodes.expel.budget import Budget, answer
-from apprentice.nodes.expel.extract import gathered
-from apprentice.nodes.kept import findings_of, log_of, quarantine_of, withdrawn_from
+from apprentice.nodes.expel.extract import load_attempts
+from apprentice.nodes.stores import findings_of, log_of, quarantine_of, withdrawn_from
 from apprentice.state.context import Context
 from apprentice.state.corroboration import Vocabulary
 from apprentice.state.critique import CritiqueEvidence, shorten
@@ -32,15 +32,15 @@ from apprentice.state.rulebook import Operation, Rulebook, fold, parse_operation
 from apprentice.state.rules import Rejection, likeness
 from apprentice.workspace import Workspace
 
-REPORTED: Final = 200
-"""Rejected operations that a run reports, at most."""
+REPORT_LIMIT: Final = 200
+"""At most this many rejected operations are in a run's report."""
 
 
 class Criticism(Noun):
-    """What came of one piece of evidence.
+    """The result of asking about one piece of evidence.
 
     Attributes:
-        evidence: the ids of its trajectories: with one of them, it is erased.
+        evidence: the ids of its trajectories. When one of them is erased, so is this.
     """
 
     counts: OperationCounts
@@ -52,49 +52,49 @@ def curate_with(critic: Agent | None, workspace: Workspace) -> Node[ExpelState, 
     """Return the node in which a model, or the caller's own critic, writes rule operations."""
 
     async def curate(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
-        """Have each piece of evidence criticised once; a restart asks nothing twice."""
+        """Ask the critic about each piece of evidence once; a restart repeats no question."""
         attempts = {
             attempt.id: attempt
-            for each in await gathered(state, runtime)
+            for each in await load_attempts(state, runtime)
             for attempt in each.attempts
         }
         words = await asyncio.to_thread(Vocabulary.of, attempts.values())
         budget = await Budget.of(critic, Context.of(runtime), workspace)
-        desk = _Desk(critic, workspace, state, runtime, attempts, words, budget)
+        curation = _Curation(critic, workspace, state, runtime, attempts, words, budget)
         counts = OperationCounts()
-        rejected: list[Rejection] = []
+        rejections: list[Rejection] = []
         pieces = list(enumerate(state.evidence))
         while pieces:
             index, piece = pieces.pop(0)
-            if await desk.lacks(piece):
-                rejected.append(_gone(piece))
+            if await curation.lacks(piece):
+                rejections.append(_withdrawal(piece))
                 continue
             halves = piece.halves()
-            if await desk.was_divided(index, piece):
+            if await curation.was_divided(index, piece):
                 pieces = [(index, half) for half in halves] + pieces
                 continue
             try:
-                found = await desk.criticise(index, piece)
+                criticism = await curation.criticise(index, piece)
             except ContextOverflow as error:
                 pieces = [(index, half) for half in halves] + pieces
                 if not halves:
-                    rejected.append(Rejection(written=piece.kind, reason=str(error)))
+                    rejections.append(Rejection(written=piece.kind, reason=str(error)))
                 continue
-            counts += found.counts
-            rejected += found.rejected
-        return {"operations": counts, "rejections": rejected[:REPORTED]}
+            counts += criticism.counts
+            rejections += criticism.rejected
+        return {"operations": counts, "rejections": rejections[:REPORT_LIMIT]}
 
     return curate
 
 
 @dataclass(frozen=True)
-class _Desk:
-    """What every piece of evidence is looked at with.
+class _Curation:
+    """One run's curation: what it takes to ask about a piece of evidence.
 
     Attributes:
-        attempts: all that were gathered, by id.
-        words: how many tasks each word was met in.
-        budget: what a question may take of the critic's context.
+        attempts: the run's attempts by id.
+        words: in how many tasks each word occurs.
+        budget: how much of the critic's context a question may take.
     """
 
     critic: Agent | None
@@ -111,83 +111,89 @@ class _Desk:
         return log_of(self.runtime, self.state.environment)
 
     async def lacks(self, piece: CritiqueEvidence) -> bool:
-        """Tell whether a transcript of a piece was withdrawn, before the run began or since."""
-        gone = await withdrawn_from(self.runtime, self.state.environment)
-        return any(name in gone or name not in self.attempts for name in piece.trajectories)
+        """Tell whether a transcript of a piece was withdrawn, before this run or during it."""
+        withdrawn_ids = await withdrawn_from(self.runtime, self.state.environment)
+        return any(
+            name in withdrawn_ids or name not in self.attempts for name in piece.trajectories
+        )
 
     async def was_divided(self, index: int, piece: CritiqueEvidence) -> bool:
-        """Tell whether a run that was broken off had to divide a piece; then it stays divided."""
+        """Tell whether this run divided a piece before it was interrupted; it stays divided."""
         for half in piece.halves():
-            if await self.known(index, half) or await self.was_divided(index, half):
+            if await self.earlier_criticism(index, half) or await self.was_divided(index, half):
                 return True
         return False
 
-    async def known(self, index: int, piece: CritiqueEvidence) -> Criticism | None:
-        """Return what came of a piece before the run was broken off, if it was asked about."""
-        if found := await self._findings.get(_key(index, piece)):
-            return found
-        # Logged, and killed before what came of it was kept.
-        done = await self.log.recorded(self.state.run_name, index, piece.trajectories)
-        return Criticism(counts=OperationCounts(applied=len(done.operations))) if done else None
+    async def earlier_criticism(self, index: int, piece: CritiqueEvidence) -> Criticism | None:
+        """Return the criticism of a piece from before the run was interrupted, if there is one."""
+        if criticism := await self._findings.get(_key(index, piece)):
+            return criticism
+        # The run was killed after it logged the batch and before it stored the criticism.
+        batch = await self.log.recorded(self.state.run_name, index, piece.trajectories)
+        return Criticism(counts=OperationCounts(applied=len(batch.operations))) if batch else None
 
     @property
     def _findings(self) -> Findings[Criticism]:
         return findings_of(self.runtime, self.state.environment, self.state.run_name, Criticism)
 
     async def criticise(self, index: int, piece: CritiqueEvidence) -> Criticism:
-        """Ask about one piece of evidence, and log what stands."""
+        """Ask about one piece of evidence, and log the operations that pass."""
         log, run = self.log, self.state.run_name
-        if done := await self.known(index, piece):
-            return done
-        book = await log.load()
-        parsed = parse_operations(await self._asked(book, piece))
+        if criticism := await self.earlier_criticism(index, piece):
+            return criticism
+        rulebook = await log.load()
+        proposal = parse_operations(await self._ask_critic(rulebook, piece))
         if await self.lacks(piece):
-            return Criticism(counts=OperationCounts(), rejected=(_gone(piece),))
+            return Criticism(counts=OperationCounts(), rejected=(_withdrawal(piece),))
         batches = await log.batches()
         before = fold(batch for batch in batches if batch.run != run)
-        stand = [rule.text for rule in before.rules]
-        doubt = _Doubt(declined_rules(batches, book), self.words, book, stand)
-        operations, refused = doubt.sorted_out(parsed.operations)
-        refused += book.apply(operations).rejections
-        # What is stopped is kept first: a batch that is logged is never looked at again.
-        stopped = await quarantine_of(self.runtime, self.state.environment).add(
-            refused, run=run, evidence=piece.trajectories
+        earlier_rules = [rule.text for rule in before.rules]
+        screen = _Screen(declined_rules(batches, rulebook), self.words, rulebook, earlier_rules)
+        operations, refusals = screen.sort(proposal.operations)
+        refusals += rulebook.apply(operations).rejections
+        # The quarantine comes first, because a logged batch is never looked at again.
+        quarantine_entries = await quarantine_of(self.runtime, self.state.environment).add(
+            refusals, run=run, evidence=piece.trajectories
         )
-        applied = await log.record(
+        result = await log.record(
             operations,
             run=run,
             index=index,
             evidence=piece.trajectories,
             reason=reason(piece, self.attempts),
-            seen=book,
+            seen=rulebook,
         )
-        rejected = (*parsed.rejections, *refused)
+        rejections = (*proposal.rejections, *refusals)
         counts = OperationCounts(
-            applied=len(applied.operations),
-            rejected=len(rejected) - len(stopped),
-            quarantined=len(stopped),
+            applied=len(result.operations),
+            rejected=len(rejections) - len(quarantine_entries),
+            quarantined=len(quarantine_entries),
         )
         self.runtime.stream_writer(
             {
                 "type": "expel.curated",
                 "index": index,
                 "evidence": piece.kind,
-                "operations": [str(operation) for operation in applied.operations],
-                "rejected": [each.model_dump(include={"written", "reason"}) for each in rejected],
-                "rules": len(applied.rulebook.rules),
+                "operations": [str(operation) for operation in result.operations],
+                "rejections": [
+                    each.model_dump(include={"written", "reason"}) for each in rejections
+                ],
+                "rules": len(result.rulebook.rules),
             }
         )
-        came = Criticism(counts=counts, rejected=rejected, evidence=piece.trajectories)
-        await self._findings.add(_key(index, piece), came)
-        return came
+        criticism = Criticism(counts=counts, rejected=rejections, evidence=piece.trajectories)
+        await self._findings.add(_key(index, piece), criticism)
+        return criticism
 
-    async def _asked(self, book: Rulebook, piece: CritiqueEvidence) -> str:
-        """Return what the critic writes about a piece of evidence."""
+    async def _ask_critic(self, rulebook: Rulebook, piece: CritiqueEvidence) -> str:
+        """Return the critic's answer about a piece of evidence."""
         context = Context.of(self.runtime)
-        asked = await asyncio.to_thread(fitting, book, piece, self.attempts, self.budget)
+        question = await asyncio.to_thread(
+            fit_question, rulebook, piece, self.attempts, self.budget
+        )
         reply = await ask(
             self.critic,
-            asked,
+            question,
             replace(context, max_tokens=answer(context)),
             self.workspace,
             graph="expel",
@@ -196,95 +202,95 @@ class _Desk:
         return text_of(reply.message)
 
 
-def _gone(piece: CritiqueEvidence) -> Rejection:
-    return Rejection(written=piece.kind, reason="A transcript that it rests on was withdrawn.")
+def _withdrawal(piece: CritiqueEvidence) -> Rejection:
+    return Rejection(written=piece.kind, reason="A transcript of this evidence was withdrawn.")
 
 
 def _key(index: int, piece: CritiqueEvidence) -> str:
     return digest("criticism", index, *piece.trajectories)
 
 
-class _Doubt(NamedTuple):
-    """What makes new words wait for a person, beside what the screening of any rule finds.
+class _Screen(NamedTuple):
+    """Checks that make an operation wait for a person, in addition to the screening of any rule.
 
     Attributes:
-        declined: rules that a person took out.
-        words: how many tasks each word was met in.
-        book: the rules that there are.
-        stand: the rules that stood before the run; their words need no other source. Those of the
-            run's own rules do, or one planted sentence would vouch for the next.
+        declined_texts: rules that a person removed.
+        words: in how many tasks each word occurs.
+        rulebook: the current rules.
+        earlier_rules: the rules from before the run. Their words are trusted. The words of the
+            run's own rules are not, or one planted sentence would vouch for the next.
     """
 
-    declined: Container[str]
+    declined_texts: Container[str]
     words: Vocabulary
-    book: Rulebook
-    stand: Sequence[str]
+    rulebook: Rulebook
+    earlier_rules: Sequence[str]
 
-    def sorted_out(
-        self, operations: Iterable[Operation]
-    ) -> tuple[list[Operation], list[Rejection]]:
-        """Return the operations that may be judged, and those that a person may let in."""
-        passed: list[Operation] = []
-        refused: list[Rejection] = []
+    def sort(self, operations: Iterable[Operation]) -> tuple[list[Operation], list[Rejection]]:
+        """Return the operations that pass, and those that a person may still admit."""
+        accepted_operations: list[Operation] = []
+        refusals: list[Rejection] = []
         for each in operations:
             reason = self._about(each)
             if reason is None:
-                passed.append(each)
+                accepted_operations.append(each)
                 continue
-            stopped = _by_id(each, self.book)
-            refused.append(
-                Rejection(written=str(each)[:200], reason=reason, operation=stopped, flagged=True)
+            entry = _by_id(each, self.rulebook)
+            refusals.append(
+                Rejection(written=str(each)[:200], reason=reason, operation=entry, flagged=True)
             )
-        return passed, refused
+        return accepted_operations, refusals
 
     def _about(self, operation: Operation) -> str | None:
         if operation.kind not in ("ADD", "EDIT"):
             return None
-        if likeness(operation.text) in self.declined:
-            return "A person took this rule out."
-        return self.words.suspicion(operation.text, self.stand)
+        if likeness(operation.text) in self.declined_texts:
+            return "A person removed this rule."
+        return self.words.suspicion(operation.text, self.earlier_rules)
 
 
-def _by_id(operation: Operation, book: Rulebook) -> Operation:
-    """Name the rule of an operation by its id: by the time a person looks, numbers have moved."""
+def _by_id(operation: Operation, rulebook: Rulebook) -> Operation:
+    """Name an operation's rule by its id, because numbers may change before a person looks."""
     number = operation.number
-    if number is None or not 1 <= number <= len(book.rules):
+    if number is None or not 1 <= number <= len(rulebook.rules):
         return operation
-    return operation.model_copy(update={"number": None, "rule": book.rules[number - 1].id})
+    return operation.model_copy(update={"number": None, "rule": rulebook.rules[number - 1].id})
 
 
-def fitting(
-    book: Rulebook, piece: CritiqueEvidence, attempts: Mapping[str, Trajectory], budget: Budget
+def fit_question(
+    rulebook: Rulebook, piece: CritiqueEvidence, attempts: Mapping[str, Trajectory], budget: Budget
 ) -> list[AnyMessage]:
-    """Return the question, with transcripts as long as there is room for.
+    """Return the question, with transcripts shortened to fit.
 
     Raises:
-        ContextOverflow: if there is no room for several successes; they can be looked at apart.
+        ContextOverflow: several successes do not fit. The caller may ask about them separately.
     """
-    told = [transcript(attempts[name].messages) for name in piece.trajectories]
-    asked = prompt(book, piece, told)
-    if budget.fits(asked):
-        return asked
+    transcripts = [transcript(attempts[name].messages) for name in piece.trajectories]
+    question = prompt(rulebook, piece, transcripts)
+    if budget.fits(question):
+        return question
     if piece.halves():
-        raise budget.overflow(asked)
+        raise budget.overflow(question)
     room = budget.question or 0
-    while not budget.fits(asked) and room > 0:
-        room -= max(1, budget.excess(asked))
-        asked = prompt(book, piece, shorten(told, budget.count, room))
-    return asked
+    while not budget.fits(question) and room > 0:
+        room -= max(1, budget.excess(question))
+        question = prompt(rulebook, piece, shorten(transcripts, budget.count, room))
+    return question
 
 
-def prompt(book: Rulebook, piece: CritiqueEvidence, told: Sequence[str]) -> list[AnyMessage]:
+def prompt(
+    rulebook: Rulebook, piece: CritiqueEvidence, transcripts: Sequence[str]
+) -> list[AnyMessage]:
     """Return the question: the evidence as transcripts, and the rules with their numbers."""
-    rules = [rule.text for rule in book.rules]
+    rules = [rule.text for rule in rulebook.rules]
     if piece.kind == "pair":
-        success, failure = told
-        return critique_pair(rules, success, failure, full=book.full())
-    return critique_successes(rules, told, full=book.full())
+        success, failure = transcripts
+        return critique_pair(rules, success, failure, full=rulebook.full())
+    return critique_successes(rules, transcripts, full=rulebook.full())
 
 
 def reason(piece: CritiqueEvidence, attempts: Mapping[str, Trajectory]) -> str:
-    """Say for people what a batch rests on."""
+    """Tell people which tasks a batch comes from."""
     tasks = list(dict.fromkeys(attempts[name].task.id for name in piece.trajectories))
     what = "A success and a failure of" if piece.kind == "pair" else "Successes of"
     return f"{what} {', '.join(tasks)}."[:2_000]

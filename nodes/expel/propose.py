@@ -1,4 +1,4 @@
-"""propose: the draft is laid out beside what is released."""
+"""propose: compare the draft with the released rules."""
 
 from __future__ import annotations
 
@@ -7,57 +7,57 @@ from typing import Final, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from apprentice.nodes.kept import log_of, quarantine_of
+from apprentice.nodes.stores import log_of, quarantine_of
 from apprentice.state.context import Context
 from apprentice.state.expel import ExpelState
 from apprentice.state.releases import Release, release_id
 from apprentice.state.review import changes
 from apprentice.state.rulebook import Rule, Rulebook, diff
 
-_SAME: Final = "The draft shows the rules that are released, in the same order."
+_SAME: Final = "The draft has the same rules as the release, in the same order."
 _EMPTY: Final = (
-    "There are no rules, neither drafted nor released. Give the run training tasks to learn from, "
-    "or add rules by hand."
+    "The draft and the release have no rules. Give the run training tasks to learn from, or add "
+    "rules by hand."
 )
 
 
 async def propose(
     state: ExpelState, runtime: Runtime[Context]
 ) -> Command[Literal["review", "validate", "publish"]]:
-    """Make a candidate of the strongest rules; where nothing would change, there is none."""
+    """Make a candidate of the strongest rules, unless it would change nothing."""
     log = log_of(runtime, state.environment)
     rules = (await log.load()).strongest()
     differences = diff(Rulebook(rules=state.shown_now), Rulebook(rules=rules))
-    proposed = changes(differences, await log.batches())
-    waiting = await quarantine_of(runtime, state.environment).waiting()
+    proposed_changes = changes(differences, await log.batches())
+    quarantine = await quarantine_of(runtime, state.environment).waiting()
     runtime.stream_writer(
         {
             "type": "expel.proposed",
-            "changes": [{"kind": each.kind, "rule": each.text} for each in proposed],
-            "quarantined": len(waiting),
+            "changes": [{"kind": each.kind, "rule": each.text} for each in proposed_changes],
+            "quarantined_operations": len(quarantine),
         }
     )
-    made = candidate(state, Context.of(runtime).tenant, rules)
-    changed = made.texts != tuple(rule.text for rule in state.shown_now)
+    new_candidate = candidate(state, Context.of(runtime).tenant, rules)
+    is_changed = new_candidate.texts != tuple(rule.text for rule in state.shown_now)
     reason = state.reason or (_SAME if rules else _EMPTY)
-    if state.ask_person and (changed or waiting):
+    if state.ask_person and (is_changed or quarantine):
         goto: Literal["review", "validate", "publish"] = "review"
     else:
-        goto = "validate" if changed else "publish"
+        goto = "validate" if is_changed else "publish"
     return Command(
         update={
-            "candidate": made if changed else None,
-            "proposed": proposed,
-            "waiting": waiting,
-            "outcome": None if changed else "unchanged",
-            "reason": "" if changed else reason,
+            "candidate": new_candidate if is_changed else None,
+            "proposed": proposed_changes,
+            "waiting": quarantine,
+            "outcome": None if is_changed else "unchanged",
+            "reason": "" if is_changed else reason,
         },
         goto=goto,
     )
 
 
 def candidate(state: ExpelState, tenant: str, rules: tuple[Rule, ...]) -> Release:
-    """Return the release that rules would make: all else is as it is released."""
+    """Return a release with these rules and everything else as it is released."""
     version = Rulebook(rules=rules).version
     incumbent = state.incumbent
     return Release(

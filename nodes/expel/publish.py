@@ -1,4 +1,4 @@
-"""publish: a candidate that passed the gate is released; however it went, the run says how."""
+"""publish: release a candidate that passed the gate, and report the run's outcome."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from langgraph.runtime import Runtime
 
 from apprentice.nodes.expel.validate import gate_name
-from apprentice.nodes.kept import log_of, releases_of, withdrawn_from
+from apprentice.nodes.stores import log_of, releases_of, withdrawn_from
 from apprentice.state.context import Context
 from apprentice.state.expel import ExpelOutcome, ExpelState, ExpelUpdate
 from apprentice.state.provenance import dependents_of
@@ -20,21 +20,21 @@ _OUTCOMES: Final[dict[str, ExpelOutcome]] = {
 
 
 async def publish(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
-    """Release the candidate with its verdict, unless another run released meanwhile."""
-    update, released = await _released(state, runtime), state.candidate
+    """Release the candidate with its decision, unless another run has released meanwhile."""
+    update, candidate = await _release(state, runtime), state.candidate
     runtime.stream_writer(
         {
             "type": "expel.done",
             "run": state.run_name,
             "outcome": update["outcome"],
             "reason": update["reason"],
-            "release": released.id if released and update["outcome"] == "published" else "",
+            "release": candidate.id if candidate and update["outcome"] == "published" else "",
         }
     )
     return update
 
 
-async def _released(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
+async def _release(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate:
     candidate, decision = state.candidate, state.validation
     if candidate is None or decision is None:
         return {"outcome": state.outcome, "reason": state.reason}
@@ -46,16 +46,16 @@ async def _released(state: ExpelState, runtime: Runtime[Context]) -> ExpelUpdate
     now = current.id if current else ""
     if now not in (candidate.base, candidate.id):
         reason = (
-            f"Release {now} was put in force meanwhile, and this candidate was not compared with "
-            "it. The draft keeps what was learned: run again, with 0 tasks to judge it as it is."
+            f"Release {now} was published meanwhile, and this candidate was not compared with it. "
+            "The draft keeps what was learned: run again with 0 tasks to validate it as it is."
         )
         return {"outcome": "overtaken", "reason": reason}
-    gone = await withdrawn_from(runtime, state.environment)
-    resting = dependents_of(await log_of(runtime, state.environment).batches(), gone)
-    if any(map(resting.bars, candidate.rules)):
+    withdrawn_ids = await withdrawn_from(runtime, state.environment)
+    dependents = dependents_of(await log_of(runtime, state.environment).batches(), withdrawn_ids)
+    if any(map(dependents.bars, candidate.rules)):
         reason = (
-            "A transcript that a rule of this candidate rests on was withdrawn meanwhile. The "
-            "draft keeps what is left: run again, with 0 tasks to judge it as it is."
+            "A transcript that a rule of this candidate depends on was withdrawn meanwhile. The "
+            "draft keeps the other rules: run again with 0 tasks to validate it as it is."
         )
         return {"outcome": "overtaken", "reason": reason}
     await releases.publish(

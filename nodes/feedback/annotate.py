@@ -1,4 +1,4 @@
-"""annotate: an attempt that is kept gets a later verdict."""
+"""annotate: give a stored attempt a later verdict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from apprentice.memory.experience import OpenExperience
 from apprentice.memory.reflections import Reflections
 from apprentice.memory.showings import Showings
 from apprentice.nodes import Node
-from apprentice.nodes.training.notice import notice
+from apprentice.nodes.training.trigger import trigger_training
 from apprentice.state.context import Context
 from apprentice.state.feedback import FeedbackState, FeedbackUpdate
 from apprentice.state.nouns import Verdict
@@ -18,30 +18,30 @@ from apprentice.workspace import Workspace
 def annotate_in(
     record_to: OpenExperience, workspace: Workspace
 ) -> Node[FeedbackState, FeedbackUpdate]:
-    """Return the node that gives a kept attempt a later verdict."""
+    """Return the node that gives a stored attempt a later verdict."""
 
     async def annotate(state: FeedbackState, runtime: Runtime[Context]) -> FeedbackUpdate:
-        """Let the verdict count from now on; the same one again changes nothing."""
+        """Make the verdict the one that counts; sending the same verdict again changes nothing."""
         tenant = Context.of(runtime).tenant
-        kept = await record_to(tenant)
-        before = await kept.get(state.id)
+        experience = await record_to(tenant)
+        before = await experience.get(state.id)
         verdict = state.judgement.over(before.trajectory.verdict if before else Verdict())
-        changed = await kept.annotate(state.id, verdict)
+        is_changed = await experience.annotate(state.id, verdict)
         if before:
-            judged = before.trajectory.model_copy(update={"verdict": verdict})
-            await Showings(runtime.store, tenant, judged.task.environment).add(judged)
-            await Reflections(runtime.store, tenant, judged.task).judged(state.id, verdict.success)
-            if changed and before.trajectory.verdict.success is None:
-                await notice([judged], runtime, record_to, workspace)
+            attempt = before.trajectory.model_copy(update={"verdict": verdict})
+            await Showings(runtime.store, tenant, attempt.task.environment).add(attempt)
+            await Reflections(runtime.store, tenant, attempt.task).judged(state.id, verdict.success)
+            if is_changed and before.trajectory.verdict.success is None:
+                await trigger_training([attempt], runtime, record_to, workspace)
         runtime.stream_writer(
             {
                 "type": "feedback.annotated",
                 "trajectory": state.id,
                 "success": verdict.success,
                 "score": verdict.score,
-                "changed": changed,
+                "is_changed": is_changed,
             }
         )
-        return {"effect": "judged" if changed else "unchanged", "latest": verdict}
+        return {"effect": "judged" if is_changed else "unchanged", "latest": verdict}
 
     return annotate

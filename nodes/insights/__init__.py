@@ -1,4 +1,4 @@
-"""The steps of the insights graph, and what they share: the log, the votes, whom they ask."""
+"""The steps of the insights graph, and what they share: the log, the votes and the analyst."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from apprentice.state.rules import likeness
 from apprentice.workspace import Workspace
 
 
-def log(runtime: Runtime[Context], book: str) -> RulebookLog:
+def log(runtime: Runtime[Context], collection: str) -> RulebookLog:
     """Return the log of a collection of insights.
 
     Raises:
-        MissingPart: if the graph runs without a store.
+        MissingPart: the graph runs without a store.
     """
     if runtime.store is None:
         raise MissingPart(
-            "Insights are kept in a store, and this graph runs without one. The server has one; "
-            "elsewhere, compile with it: build().compile(store=InMemoryStore())."
+            "Insights are stored in a LangGraph Store, and this graph runs without one. The server "
+            "has a store; elsewhere, compile the graph with one: .compile(store=InMemoryStore())."
         )
-    return RulebookLog(runtime.store, Context.of(runtime).tenant, f"insights:{book}")
+    return RulebookLog(runtime.store, Context.of(runtime).tenant, f"insights:{collection}")
 
 
 async def consult(
@@ -38,13 +38,13 @@ async def consult(
     """Ask the analyst, or the context's model when there is none.
 
     Raises:
-        BadInput: if that is an embedded model.
+        BadInput: that model is an embedded one.
     """
     await workspace.ready()
-    context = workspace.resolved(context)
+    context = workspace.with_model(context)
     if analyst is None and context.model in {f"local:{name}" for name in SHIPPED}:
         raise BadInput(
-            f"The embedded model {context.model} knows one kind of task alone and cannot draw "
+            f"The embedded model {context.model} only knows its own kind of task and cannot draw "
             "insights from reports. Name another model in the context, such as openai:gpt-4.1-mini."
         )
     return await ask(analyst, prompt, context, workspace, graph="insights")
@@ -58,35 +58,35 @@ def run_of(report: InsightReport) -> str:
 async def enter(
     memory: RulebookLog, report: InsightReport, text: str, author: Author
 ) -> tuple[str, str]:
-    """Add a report's insight; return its id, or why a person has to look at it.
+    """Add a report's insight; return its id, or the reason why a person has to look at it.
 
-    An insight that is known is not added twice: the id is that of the one that has the text.
+    A known insight is not added twice: the id is that of the insight with the same text.
     """
-    book = await memory.load()
-    if author == "model" and _holder(text, book.retired):
+    rulebook = await memory.load()
+    if author == "model" and _holder(text, rulebook.retired):
         return "", "It was retired before; a person may revive it."
-    applied = await memory.record(
+    result = await memory.record(
         [Operation(kind="ADD", text=text)],
         run=run_of(report),
         evidence=(report.id,),
         author=author,
     )
-    if applied.operations:
-        return applied.operations[0].rule, ""
-    rejected = applied.rejections[0]
-    known = None if rejected.flagged else _holder(text, applied.rulebook.rules)
-    return (known, "") if known else ("", rejected.reason)
+    if result.operations:
+        return result.operations[0].rule, ""
+    rejection = result.rejections[0]
+    holder = None if rejection.flagged else _holder(text, result.rulebook.rules)
+    return (holder, "") if holder else ("", rejection.reason)
 
 
 async def vote(memory: RulebookLog, report: InsightReport, insight: str) -> Rule:
-    """Let a report's outcome count for or against its insight, once; return the insight.
+    """Count a report's outcome once, for or against its insight; return the insight.
 
-    What a person has retired stays so.
+    An insight that a person retired stays retired.
     """
-    rule = _found(insight, await memory.load())
+    rule = _insight(insight, await memory.load())
     if rule.strength == 0:
         return rule
-    applied = await memory.record(
+    result = await memory.record(
         [Operation(kind="AGREE" if report.hit_target else "REMOVE", rule=insight)],
         run=run_of(report),
         index=1 if report.hit_target else 2,
@@ -94,17 +94,17 @@ async def vote(memory: RulebookLog, report: InsightReport, insight: str) -> Rule
         author="system",
         reason=report.outcome[:2_000],
     )
-    return _found(insight, applied.rulebook)
+    return _insight(insight, result.rulebook)
 
 
 def _holder(text: str, rules: Sequence[Rule]) -> str | None:
-    """Find the insight that has a text."""
+    """Return the id of the insight with a text, if there is one."""
     for rule in rules:
         if likeness(rule.text) == likeness(text):
             return rule.id
     return None
 
 
-def _found(insight: str, book: Rulebook) -> Rule:
-    wanted = book.merged.get(insight, insight)
-    return next(rule for rule in (*book.rules, *book.retired) if rule.id == wanted)
+def _insight(insight: str, rulebook: Rulebook) -> Rule:
+    current_id = rulebook.merged.get(insight, insight)
+    return next(rule for rule in (*rulebook.rules, *rulebook.retired) if rule.id == current_id)

@@ -1,4 +1,4 @@
-"""amend: what a person decided is done."""
+"""amend: carry out what a person decided."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apprentice.state.insights import InsightsState, InsightsUpdate
 async def amend(
     state: InsightsState, runtime: Runtime[Context]
 ) -> Command[Literal["review", "propose"]]:
-    """Log a person's changes as theirs, and weigh what they let in by its report's outcome."""
+    """Log a person's changes, and weigh what they admitted by its report's outcome."""
     plan, memory = state.plan, log(runtime, state.collection_name)
     if plan.operations:
         await memory.record(
@@ -25,18 +25,18 @@ async def amend(
             author="person",
             reason=plan.reason,
         )
-    for admitted in plan.admissions:
-        report = state.quarantined[admitted.number - 1].report
-        insight, _ = await enter(memory, report, admitted.text, author="person")
+    for admission in plan.admissions:
+        report = state.quarantined[admission.number - 1].report
+        insight, _ = await enter(memory, report, admission.text, author="person")
         await vote(memory, report, insight)
     runtime.stream_writer(
         {
             "type": "insights.amended",
             "changes": len(plan.operations),
-            "admitted": len(plan.admissions),
+            "admissions": len(plan.admissions),
         }
     )
-    let_in = {admitted.number for admitted in plan.admissions}
-    left = [each for number, each in enumerate(state.quarantined, 1) if number not in let_in]
-    update: InsightsUpdate = {"quarantined": left, "rounds": state.rounds + 1}
+    let_in = {admission.number for admission in plan.admissions}
+    quarantine = [each for number, each in enumerate(state.quarantined, 1) if number not in let_in]
+    update: InsightsUpdate = {"quarantined": quarantine, "rounds": state.rounds + 1}
     return Command(update=update, goto="propose" if plan.done else "review")

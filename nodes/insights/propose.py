@@ -1,4 +1,4 @@
-"""propose: one experiment from the insights that have held so far."""
+"""propose: propose one experiment from the promoted insights."""
 
 from __future__ import annotations
 
@@ -23,28 +23,30 @@ def propose_with(
     async def propose(state: InsightsState, runtime: Runtime[Context]) -> InsightsUpdate:
         """Propose one experiment from the promoted insights, if there are any."""
         memory = log(runtime, state.collection_name)
-        book = await memory.load()
+        rulebook = await memory.load()
         update: InsightsUpdate = {
-            "insights": insights_of(book, await memory.batches()),
-            "version": book.version,
+            "insights": insights_of(rulebook, await memory.batches()),
+            "version": rulebook.version,
             "outcome": "nothing_promoted",
         }
-        promoted = [each for each in update["insights"] if each.standing == "promoted"][:LIMIT]
-        if promoted:
-            given = prompt([each.text for each in promoted])
-            reply = await consult(analyst, given, Context.of(runtime), workspace)
+        promoted_insights = [each for each in update["insights"] if each.standing == "promoted"][
+            :LIMIT
+        ]
+        if promoted_insights:
+            question = prompt([each.text for each in promoted_insights])
+            reply = await consult(analyst, question, Context.of(runtime), workspace)
             text = text_of(reply.message).strip()
             update["usage"] = state.usage + reply.usage
             update["outcome"] = "proposed" if text else "unanswered"
             if text:
-                rests_on = tuple(each.id for each in promoted)
+                rests_on = tuple(each.id for each in promoted_insights)
                 update["experiment"] = Experiment(text=text, insights=rests_on)
         runtime.stream_writer(
             {
                 "type": "insights.done",
                 "outcome": update["outcome"],
-                "promoted": len(promoted),
-                "quarantined": len(state.quarantined),
+                "promoted_insights": len(promoted_insights),
+                "quarantined_insights": len(state.quarantined),
             }
         )
         return update

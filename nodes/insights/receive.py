@@ -1,4 +1,4 @@
-"""receive: the reports are read, and the run gets its name."""
+"""receive: read the reports, and name the run."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from uuid import uuid4
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from apprentice.nodes.tasks import read_flag, read_name, read_reports
+from apprentice.nodes.inputs import read_flag, read_name, read_reports
 from apprentice.state.context import Context
 from apprentice.state.insights import InsightsGiven, InsightsUpdate
 from apprentice.state.nouns import Usage
 
-BOOK: Final = "default"
+COLLECTION: Final = "default"
 
 
 async def receive(
     state: InsightsGiven, runtime: Runtime[Context]
 ) -> Command[Literal["draw", "review", "propose"]]:
-    """Read the reports; whatever the thread held of an earlier run is over."""
+    """Read the reports; clear what the thread held of an earlier run."""
     reports = list(dict.fromkeys(read_reports(state.reports)))
-    reviewed = state.review is None or read_flag("review", state.review)
+    ask_person = state.review is None or read_flag("review", state.review)
     info = runtime.execution_info
     update: InsightsUpdate = {
         "reports": reports,
-        "collection_name": read_name("collection", state.collection) or BOOK,
+        "collection_name": read_name("collection", state.collection) or COLLECTION,
         "run_name": (info and info.run_id) or str(uuid4()),
-        "ask_person": reviewed,
+        "ask_person": ask_person,
         "reports_done": 0,
         "quarantined": [],
         "rounds": 0,
@@ -40,4 +40,4 @@ async def receive(
     }
     if reports:
         return Command(update=update, goto="draw")
-    return Command(update=update, goto="review" if reviewed else "propose")
+    return Command(update=update, goto="review" if ask_person else "propose")

@@ -1,4 +1,4 @@
-"""review: a person sees every insight with what it rests on, and says what shall change."""
+"""review: a person sees each insight with its evidence, and says what to change."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from apprentice.state.insights import InsightsState, InsightsUpdate, insights_of
 async def review(
     state: InsightsState, runtime: Runtime[Context]
 ) -> Command[Literal["review", "amend", "propose"]]:
-    """Ask a person, and ask again with what is wrong while the answer cannot be done."""
+    """Ask a person, and ask again with the problems while the answer cannot be carried out."""
     memory = log(runtime, state.collection_name)
-    book = await memory.load()
-    insights = insights_of(book, await memory.batches())
+    rulebook = await memory.load()
+    insights = insights_of(rulebook, await memory.batches())
     answer = read_review(interrupt(review_question(insights, state.quarantined, state.problems)))
-    plan = answer if isinstance(answer, str) else plan_changes(answer, book, state.quarantined)
+    plan = answer if isinstance(answer, str) else plan_changes(answer, rulebook, state.quarantined)
     if isinstance(plan, (str, list)):
         problems = [plan] if isinstance(plan, str) else plan
         runtime.stream_writer({"type": "insights.misunderstood", "problems": problems})

@@ -1,4 +1,4 @@
-"""weigh: an insight enters the book, and its report's outcome promotes or demotes it."""
+"""weigh: enter an insight into the rulebook; its report's outcome promotes or demotes it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from apprentice.state.insights import InsightsState, InsightsUpdate, Quarantined
 async def weigh(
     state: InsightsState, runtime: Runtime[Context]
 ) -> Command[Literal["draw", "review", "propose"]]:
-    """Log what was drawn and what its outcome says, or keep it from the book for a person."""
-    report, drawn = state.reports[state.reports_done], state.draft
+    """Log the insight and its report's outcome, or put it into quarantine for a person."""
+    report, draft = state.reports[state.reports_done], state.draft
     memory = log(runtime, state.collection_name)
-    insight, problem = drawn.insight, drawn.problem
+    insight, problem = draft.insight, draft.problem
     if not insight and not problem:
-        insight, problem = await enter(memory, report, drawn.text, author="model")
-    quarantined = state.quarantined
-    event = {"report": state.reports_done + 1, "of": len(state.reports)}
+        insight, problem = await enter(memory, report, draft.text, author="model")
+    quarantine = state.quarantined
+    event = {"report": state.reports_done + 1, "reports": len(state.reports)}
     if problem:
-        stopped = QuarantinedInsight(text=drawn.text, reason=problem, report=report)
-        quarantined = [*quarantined, stopped]
+        entry = QuarantinedInsight(text=draft.text, reason=problem, report=report)
+        quarantine = [*quarantine, entry]
         runtime.stream_writer(
-            {**event, "type": "insights.quarantined", "text": drawn.text, "reason": problem}
+            {**event, "type": "insights.quarantined", "text": draft.text, "reason": problem}
         )
     else:
         rule = await vote(memory, report, insight)
@@ -41,8 +41,8 @@ async def weigh(
                 "standing": standing_of(rule.strength),
             }
         )
-    done = state.reports_done + 1
-    update: InsightsUpdate = {"reports_done": done, "quarantined": quarantined}
-    if done < len(state.reports):
+    reports_done = state.reports_done + 1
+    update: InsightsUpdate = {"reports_done": reports_done, "quarantined": quarantine}
+    if reports_done < len(state.reports):
         return Command(update=update, goto="draw")
     return Command(update=update, goto="review" if state.ask_person else "propose")

@@ -1,1 +1,1 @@
-"""The steps of training: each looks at what is, and does the one next thing."""
+"""The steps of training: each looks at the current state and takes the next step."""

@@ -1,4 +1,4 @@
-"""advise: whether to fine-tune and how, with reasons."""
+"""advise: decide whether to fine-tune and how, with reasons."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from langgraph.types import Command
 
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingState, TrainingUpdate
-from apprentice.training.advisor import advise as advised
+from apprentice.training.advisor import advise as decide
 
 
 async def advise(
     state: TrainingState, runtime: Runtime[Context]
 ) -> Command[Literal["curate", "__end__"]]:
-    """Decide from what is at hand whether a fine-tune pays, and by which method."""
-    advice = advised(state.evidence, state.situation)
+    """Decide from the available data whether a fine-tune pays, and by which method."""
+    advice = decide(state.evidence, state.situation)
     runtime.stream_writer({"type": "training.advice", **advice.model_dump(mode="json")})
     update: TrainingUpdate = {"advice": advice, "reason": advice.sentences()}
     if advice.tune:

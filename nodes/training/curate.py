@@ -1,4 +1,4 @@
-"""curate: what is remembered becomes a dataset."""
+"""curate: make a dataset of the judged attempts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from langgraph.types import Command
 
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
-from apprentice.nodes.training.workshop import Judged, remembered, rounds_of, usable
+from apprentice.nodes.training.attempts import JudgedAttempt, load_attempts, usable_attempts
+from apprentice.nodes.training.rounds import rounds_of
 from apprentice.state.advice import Method
 from apprentice.state.context import Context
 from apprentice.state.errors import BrokenData, MissingPart
@@ -28,18 +29,20 @@ Next = Literal["launch", "__end__"]
 def curate_from(
     recall_from: OpenExperience, workspace: Workspace
 ) -> Node[TrainingState, Command[Next]]:
-    """Return the node that makes the dataset; the same attempts make the same one."""
+    """Return the node that makes the dataset; the same attempts make the same dataset."""
 
     async def curate(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
-        """Choose what is learned from, or say why there is too little."""
+        """Select the rows to learn from, or say why there are too few."""
         await workspace.ready()
         method = state.advice.method if state.advice else None
         if method is None:
-            raise BrokenData("There is no method to curate for. Start the run anew.")
-        judged = await remembered(recall_from, Context.of(runtime).tenant, state.environment)
+            raise BrokenData("The run has no method to curate a dataset for. Start it again.")
+        attempts = await load_attempts(recall_from, Context.of(runtime).tenant, state.environment)
         rounds = rounds_of(runtime, state.environment, workspace)
         try:
-            dataset = await asyncio.to_thread(made, method, judged, rounds, strip=state.strip_views)
+            dataset = await asyncio.to_thread(
+                make_dataset, method, attempts, rounds, strip=state.strip_views
+            )
         except MissingPart as too_little:
             reason = f"{state.reason}\n{too_little}".strip()
             return Command(update={"stage": "refused", "reason": reason}, goto="__end__")
@@ -56,20 +59,22 @@ def curate_from(
     return curate
 
 
-def made(method: Method, judged: list[Judged], rounds: Rounds, *, strip: bool) -> Dataset:
+def make_dataset(
+    method: Method, attempts: list[JudgedAttempt], rounds: Rounds, *, strip: bool
+) -> Dataset:
     """Make and save the dataset of a method."""
-    learnable = usable(judged)
+    learnable = usable_attempts(attempts)
     names = {one.attempt.id for one in learnable}
-    others = [one.attempt for one in judged if one.attempt.id not in names]
+    others = [one.attempt for one in attempts if one.attempt.id not in names]
     held_out = [attempt for attempt in others if attempt.task.split != "train"]
-    found = examples(method, [one.attempt for one in judged], strip=strip)
-    curated = curate(
+    available = examples(method, [one.attempt for one in attempts], strip=strip)
+    rows = curate(
         method,
-        found.examples,
+        available.examples,
         Curation(stripped=strip),
         held_out=HoldOut.of(
             map(task_key, (one.task for one in held_out)), map(opening_of, held_out)
         ),
-        left_out=found.left_out,
+        left_out=available.left_out,
     )
-    return save(curated, rounds.datasets)
+    return save(rows, rounds.datasets)

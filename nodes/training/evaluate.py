@@ -14,14 +14,14 @@ from langgraph.types import Command
 from apprentice.environments.registry import covers
 from apprentice.memory.findings import Findings
 from apprentice.nodes import Node
-from apprentice.nodes.attempt import attempted
-from apprentice.nodes.expel.draw import VALIDATION, drawn
-from apprentice.nodes.kept import findings_of, releases_of
-from apprentice.nodes.training.workshop import (
-    LASTING,
-    claimed,
+from apprentice.nodes.attempt import run_episode
+from apprentice.nodes.expel.sample import VALIDATION, sample_tasks
+from apprentice.nodes.stores import findings_of, releases_of
+from apprentice.nodes.training.rounds import (
+    LASTING_ERRORS,
     dataset_folder,
-    given_up,
+    end_as_failed,
+    hold_round,
     incumbent,
     rounds_of,
 )
@@ -39,82 +39,83 @@ from apprentice.workspace import Workspace
 LOOK: Final = 24
 """Tasks between two looks at an environment's outcomes."""
 AT_ONCE: Final = 16
+"""At most this many attempts run at the same time."""
 
 Next = Literal["evaluate", "promote", "reject", "__end__"]
 Episode = CompiledStateGraph[Any, Context, Any, Any]
 
 
 def evaluate_with(episode: Episode, workspace: Workspace) -> Node[TrainingState, Command[Next]]:
-    """Return the node that tries the adapter out; finished attempts are kept, a restart repeats
-    none of them.
-    """
+    """Return the node that evaluates the adapter; a restart repeats no finished attempt."""
 
     async def evaluate(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
-        """Decide from the outcomes so far, or attempt the next held-out tasks; one run does."""
+        """Decide from the outcomes so far, or attempt more held-out tasks; one run at a time."""
         await workspace.ready()
         rounds = rounds_of(runtime, state.environment, workspace)
-        async with claimed(rounds, state) as over:
+        async with hold_round(rounds, state) as over:
             if over:
                 return Command(update=over, goto="__end__")
             try:
                 await asyncio.to_thread(_check_fit, state.adapter, workspace.adapters)
                 return await look(state, runtime)
-            except LASTING as error:
-                ended = await given_up(runtime, rounds, state.number, state.job, str(error))
-                return Command(update=ended, goto="__end__")
+            except LASTING_ERRORS as error:
+                end_update = await end_as_failed(
+                    runtime, rounds, state.number, state.job, str(error)
+                )
+                return Command(update=end_update, goto="__end__")
 
     async def look(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
         against = await incumbent(state, runtime)
-        # What was compared with another adapter than the one in force says nothing of this one.
+        # A decision about another incumbent does not count for this one.
         decisions = dict(state.decisions) if against == state.incumbent else {}
 
-        def told(reason: str = "") -> TrainingUpdate:
+        def update(reason: str = "") -> TrainingUpdate:
             return {"decisions": decisions, "incumbent": against, "reason": reason}
 
         current = await releases_of(runtime, state.environment).current()
         if current and current.run == state.job and current.validation:
-            # The run that released it was ended before its last word: the gate has decided.
+            # A run released it and was killed before it ended the round: the gate has decided.
             decisions[state.environment] = current.validation
-            return Command(update=told(current.validation.reason), goto="promote")
+            return Command(update=update(current.validation.reason), goto="promote")
         for name in (state.environment, *state.other_environments):
             if name in decisions:
                 continue
             tasks = await asyncio.to_thread(_held_out, name, state, runtime, workspace)
             findings = findings_of(runtime, name, state.job, AdapterComparison)
-            known = await _known(findings, against)
-            decision = await _decided(state, name, tasks, known, runtime)
+            comparisons = await _comparisons(findings, against)
+            decision = await _decide(state, name, tasks, comparisons, runtime)
             if decision.outcome == "undecided":
-                following = [task for task in tasks if task.id not in known][:LOOK]
-                await _attempt(episode, state, against, following, findings, runtime, workspace)
-                return Command(update={**told(), "looks": state.looks + 1}, goto="evaluate")
+                next_tasks = [task for task in tasks if task.id not in comparisons][:LOOK]
+                await _attempt(episode, state, against, next_tasks, findings, runtime, workspace)
+                return Command(update={**update(), "looks": state.looks + 1}, goto="evaluate")
             decisions[name] = decision
             if decision.outcome == "reject":
-                return Command(update=told(f"{name}: {decision.reason}"), goto="reject")
-        return Command(update=told(decisions[state.environment].reason), goto="promote")
+                return Command(update=update(f"{name}: {decision.reason}"), goto="reject")
+        return Command(update=update(decisions[state.environment].reason), goto="promote")
 
     return evaluate
 
 
-async def _decided(
+async def _decide(
     state: TrainingState,
     name: str,
     tasks: Sequence[Task],
-    known: dict[str, AdapterComparison],
+    comparisons: dict[str, AdapterComparison],
     runtime: Runtime[Context],
 ) -> Decision:
-    """Let the gate decide: better in the environment itself, no worse in those to be kept.
+    """Let the gate decide: better in the environment itself, no worse in the other ones.
 
-    A round has one level, though what it is compared with may change.
+    A round has one level, even if its incumbent changes.
     """
     here = name == state.environment
     level = await releases_of(runtime, name).gate_level(state.job) if here else 0.05
-    seen = [known[task.id] for task in tasks if task.id in known]
+    complete = [comparisons[task.id] for task in tasks if task.id in comparisons]
     gate = Gate(
         families=tuple(dict.fromkeys(task.kind for task in tasks)),
         aim="better" if here else "no_worse",
         level=level,
         most=len(tasks),
-    ).add(each.pair for each in seen)
+    ).add(each.pair for each in complete)
     decision = gate.decide()
     numbers = decision.numbers
     runtime.stream_writer(
@@ -141,95 +142,102 @@ async def _attempt(
     runtime: Runtime[Context],
     workspace: Workspace,
 ) -> None:
-    """Attempt tasks with both adapters and with none, the same seed for all; keep how each went.
+    """Attempt tasks with both adapters and with none, with the same seed; store the comparisons.
 
-    The plain model, which learned nothing, is the control where the adapter has to be better; it
-    runs once where it is the incumbent as well.
+    The plain model, which learned nothing, is the control in the environment where the adapter has
+    to be better. If it is also the incumbent, it runs once.
 
     Raises:
-        MissingPart: none of them could be judged; then nothing of them is kept, so that who asks
-            again with another judge can have them tried anew.
+        MissingPart: no attempt has a verdict. Then no comparison is stored, so that a run with
+            another judge attempts these tasks again.
     """
-    context = workspace.resolved(Context.of(runtime))
+    context = workspace.with_model(Context.of(runtime))
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def solved(task: Task, adapter: str) -> bool | None:
+    async def solve(task: Task, adapter: str) -> bool | None:
         seed = int(digest("evaluate", state.job, task.id), 16) % MAX_SEED
         settings = replace(context, adapter=adapter, seed=seed)
         async with room:
-            ended = await attempted(episode, task, Shown(), settings, run=state.job)
-        return ended.verdict.success
+            attempt = await run_episode(episode, task, Shown(), settings, run=state.job)
+        return attempt.verdict.success
 
-    async def tried(task: Task) -> AdapterComparison:
+    async def compare(task: Task) -> AdapterComparison:
         here = covers(state.environment, task.environment)
         arms = {"incumbent": against or NO_ADAPTER, "candidate": state.adapter}
         arms |= {"control": NO_ADAPTER} if here else {}
-        acting = list(dict.fromkeys(arms.values()))
-        ended = await asyncio.gather(*(solved(task, adapter) for adapter in acting))
-        outcome = dict(zip(acting, ended, strict=True))
+        adapters = list(dict.fromkeys(arms.values()))
+        successes = await asyncio.gather(*(solve(task, adapter) for adapter in adapters))
+        outcome = dict(zip(adapters, successes, strict=True))
         how = {arm: bool(outcome[adapter]) for arm, adapter in arms.items()}
-        how["judged"] = None not in ended
-        found = AdapterComparison(task=task.id, family=task.kind, against=against, **how)
-        if found.judged:
-            await findings.add(_key(found), found)
-        return found
+        how["judged"] = None not in successes
+        comparison = AdapterComparison(task=task.id, family=task.kind, against=against, **how)
+        if comparison.judged:
+            await findings.add(_key(comparison), comparison)
+        return comparison
 
-    ended = await asyncio.gather(*map(tried, tasks))
-    if not any(one.judged for one in ended):
+    comparisons = await asyncio.gather(*map(compare, tasks))
+    if not any(one.judged for one in comparisons):
         raise MissingPart(
             f"No attempt at {len(tasks)} held-out tasks of {tasks[0].environment} has a verdict, "
-            f"so {state.adapter} cannot be compared (judge: {context.judge}). Ask with "
-            '"again": true, and in the context a judge that tells at once, such as "model".'
+            f"so {state.adapter} cannot be compared (judge: {context.judge}). "
+            'Start the run again with "again": true and a judge that answers at once, such '
+            'as "model".'
         )
-    for one in ended:
+    for one in comparisons:
         if not one.judged:
             await findings.add(_key(one), one)
 
 
-def _key(tried: AdapterComparison) -> str:
-    return digest(tried.task, tried.against)
+def _key(comparison: AdapterComparison) -> str:
+    return digest(comparison.task, comparison.against)
 
 
-async def _known(
+async def _comparisons(
     findings: Findings[AdapterComparison], against: str
 ) -> dict[str, AdapterComparison]:
-    """Return how tasks went that were compared with an adapter, by task."""
-    return {tried.task: tried for tried in await findings.all() if tried.against == against}
+    """Return the comparisons with an adapter, by task."""
+    return {
+        comparison.task: comparison
+        for comparison in await findings.all()
+        if comparison.against == against
+    }
 
 
 def _check_fit(adapter: str, adapters: Adapters) -> None:
-    """Refuse an adapter that cannot act; blocks."""
-    if not adapters.registered(adapter):
+    """Refuse an adapter that cannot act; blocks on files."""
+    if not adapters.has(adapter):
         raise MissingPart(
-            f"The adapter {adapter} is no longer in the registry, so it cannot be tried out. Ask "
-            'with "again": true to take its job up.'
+            f"The adapter {adapter} is no longer in the registry, so it cannot be evaluated. "
+            'Start the run again with "again": true to take up its job.'
         )
     if not adapters.fits(card := adapters.read(adapter)):
         raise BadInput(
             f"The adapter {adapter} was trained on other weights of local:{card.base} than the "
-            'ones in place. Ask with "again": true to train on the same dataset anew.'
+            'current ones. Start the run again with "again": true to train on the same dataset.'
         )
 
 
 def _held_out(
     name: str, state: TrainingState, runtime: Runtime[Context], workspace: Workspace
 ) -> list[Task]:
-    """Return a round's own validation tasks that say nothing it was trained on; blocks."""
+    """Return a round's own validation tasks, without those whose text it was trained on; blocks."""
     where = workspace.environment(name)
-    tasks = drawn(where, VALIDATION, state.job, state.most)
+    tasks = sample_tasks(where, VALIDATION, state.job, state.most)
     rounds = rounds_of(runtime, state.environment, workspace)
     dataset = load(dataset_folder(rounds, state))
-    told = {
+    trained_texts = {
         text_key(str(turn["content"]))
         for row in dataset.rows()
         for turn in row.get("messages") or row.get("prompt") or ()
         if turn["role"] == "user"
     }
     openings = {task.id: workspace.episodes.start(where, task) for task in tasks}
-    found = [task for task in tasks if text_key(text_of(openings[task.id])) not in told]
-    if not found:
+    fresh_tasks = [
+        task for task in tasks if text_key(text_of(openings[task.id])) not in trained_texts
+    ]
+    if not fresh_tasks:
         raise MissingPart(
-            f"Every held-out task of {name} says what a row of {dataset.folder} says, so there is "
-            "nothing to try the adapter out on. Give the environment more tasks."
+            f"Every held-out task of {name} has the text of a row in {dataset.folder}, so there is "
+            "no task to evaluate the adapter on. Give the environment more tasks."
         )
-    return found
+    return fresh_tasks

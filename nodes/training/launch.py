@@ -1,4 +1,4 @@
-"""launch: a round is begun, and its job is started in a process of its own."""
+"""launch: begin a round, and start its job in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from langgraph.types import Command
 
 from apprentice.models.names import LocalModels
 from apprentice.nodes import Node
-from apprentice.nodes.training.survey import resumed
-from apprentice.nodes.training.workshop import (
-    LASTING,
+from apprentice.nodes.training.rounds import (
+    LASTING_ERRORS,
     Jobs,
     dataset_folder,
-    given_up,
+    end_as_failed,
     incumbent,
     job_of,
     rounds_of,
 )
+from apprentice.nodes.training.survey import update_from
 from apprentice.state.context import Context
 from apprentice.state.errors import BrokenData
 from apprentice.state.training import TrainingState
@@ -33,49 +33,60 @@ Next = Literal["watch", "evaluate", "__end__"]
 
 
 def launch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command[Next]]:
-    """Return the node that launches; however often it runs, a round has one job."""
+    """Return the node that launches the job; a round has one job, however often the node runs."""
 
     async def launch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
-        """Begin the round unless it is begun, and start its job unless it runs."""
+        """Begin the round if it has not begun, and start its job if it does not run."""
         await workspace.ready()
         rounds = rounds_of(runtime, state.environment, workspace)
         parent = await incumbent(state, runtime)
-        begun = await asyncio.to_thread(_begun, state, rounds, parent, workspace.local_models)
-        known = resumed(begun, state.other_environments)
-        try:
-            job = await asyncio.to_thread(_same_job, begun, rounds, workspace.local_models)
-            if await asyncio.to_thread(rounds.ended, begun.number):  # by another run, meanwhile
-                return Command(update=known, goto="evaluate")
-            await asyncio.to_thread(jobs().launch, job)
-        except LASTING as error:
-            ended = await given_up(runtime, rounds, begun.number, begun.job, str(error))
-            return Command(update={**known, **ended}, goto="__end__")
-        runtime.stream_writer(
-            {"type": "training.launched", "job": begun.job, "method": begun.method}
+        training_round = await asyncio.to_thread(
+            _begin, state, rounds, parent, workspace.local_models
         )
-        return Command(update={**known, "job_launched": True}, goto="watch")
+        round_update = update_from(training_round, state.other_environments)
+        try:
+            job = await asyncio.to_thread(
+                _unchanged_job, training_round, rounds, workspace.local_models
+            )
+            # Another run may have ended the round meanwhile.
+            if await asyncio.to_thread(rounds.end_of, training_round.number):
+                return Command(update=round_update, goto="evaluate")
+            await asyncio.to_thread(jobs().launch, job)
+        except LASTING_ERRORS as error:
+            end_update = await end_as_failed(
+                runtime, rounds, training_round.number, training_round.job, str(error)
+            )
+            return Command(update={**round_update, **end_update}, goto="__end__")
+        runtime.stream_writer(
+            {
+                "type": "training.launched",
+                "job": training_round.job,
+                "method": training_round.method,
+            }
+        )
+        return Command(update={**round_update, "job_launched": True}, goto="watch")
 
     return launch
 
 
-def _same_job(begun: Round, rounds: Rounds, models: LocalModels) -> Job:
-    """Return the job that a round was begun with, if it is still the same; blocks."""
-    job = job_of(begun, rounds, models)
-    if job.id != begun.job:
+def _unchanged_job(training_round: Round, rounds: Rounds, models: LocalModels) -> Job:
+    """Return the job of a round if it is still the one that the round began with; blocks."""
+    job = job_of(training_round, rounds, models)
+    if job.id != training_round.job:
         raise BrokenData(
-            f"Job {begun.job} is not the one that its round was begun with any more: local:"
-            f"{begun.base} has other weights now, or jobs have other settings. Ask with "
-            '"again": true to train on the same dataset anew.'
+            f"Job {training_round.job} is not the one that its round began with: local:"
+            f"{training_round.base} has other weights now, or jobs have other settings. Start "
+            'the run again with "again": true to train on the same dataset.'
         )
     return job
 
 
-def _begun(state: TrainingState, rounds: Rounds, parent: str, models: LocalModels) -> Round:
-    """Return the run's round; begin it unless it is begun. Blocks on files."""
-    if begun := rounds.begun(state.number):
-        return begun
+def _begin(state: TrainingState, rounds: Rounds, parent: str, models: LocalModels) -> Round:
+    """Return the run's round; begin it if it has not begun. Blocks on files."""
+    if training_round := rounds.find(state.number):
+        return training_round
     if state.advice is None or state.advice.method is None:
-        raise BrokenData("There is no advice to begin a round on. Start the run anew.")
+        raise BrokenData("A round needs advice to begin, and there is none. Start the run again.")
     method = state.advice.method
     own = own_settings(method, state.job_settings)
     settings = {**own, "method": method, "base": state.base, "parent": parent}

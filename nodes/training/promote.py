@@ -1,4 +1,4 @@
-"""promote, reject: what the gate decided is carried out, and the round is over."""
+"""promote, reject: carry out the gate's decision, and end the round."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from typing import Final, Literal
 from langgraph.runtime import Runtime
 
 from apprentice.nodes import Node
-from apprentice.nodes.kept import releases_of
-from apprentice.nodes.training.workshop import (
-    claimed,
-    dataset_folder,
-    incumbent,
-    rounds_of,
-)
+from apprentice.nodes.stores import releases_of
+from apprentice.nodes.training.rounds import dataset_folder, hold_round, incumbent, rounds_of
 from apprentice.state.context import Context
 from apprentice.state.gate import Decision
 from apprentice.state.nouns import digest
@@ -26,17 +21,17 @@ from apprentice.training.rounds import End
 from apprentice.workspace import Workspace
 
 PromotionOutcome = Literal["promoted", "rejected"]
-_OVERTAKEN: Final = "Another adapter was put in force meanwhile: the next look compares with it."
+_OVERTAKEN: Final = "Another adapter was released meanwhile: the next run compares with it."
 
 
 def promote_in(workspace: Workspace) -> Node[TrainingState, TrainingUpdate]:
-    """Return the node that puts the adapter in force."""
+    """Return the node that releases the adapter."""
 
     async def promote(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
-        """Put the adapter in force wherever its attempts came from; going back is one step."""
+        """Release the adapter in every environment that its attempts came from."""
         await workspace.ready()
         rounds = rounds_of(runtime, state.environment, workspace)
-        async with claimed(rounds, state) as over:
+        async with hold_round(rounds, state) as over:
             if over:
                 return over
             if await incumbent(state, runtime) != state.incumbent:
@@ -52,12 +47,12 @@ def promote_in(workspace: Workspace) -> Node[TrainingState, TrainingUpdate]:
 
 
 def reject_in(workspace: Workspace) -> Node[TrainingState, TrainingUpdate]:
-    """Return the node that ends a round whose adapter is not better."""
+    """Return the node that ends a round without a release."""
 
     async def reject(state: TrainingState, runtime: Runtime[Context]) -> TrainingUpdate:
-        """Leave what is in force as it is."""
+        """End the round; the release stays as it is."""
         await workspace.ready()
-        async with claimed(rounds_of(runtime, state.environment, workspace), state) as over:
+        async with hold_round(rounds_of(runtime, state.environment, workspace), state) as over:
             if over:
                 return over
             if await incumbent(state, runtime) != state.incumbent:
@@ -71,11 +66,11 @@ def reject_in(workspace: Workspace) -> Node[TrainingState, TrainingUpdate]:
 async def _release(
     environment: str, state: TrainingState, runtime: Runtime[Context], workspace: Workspace
 ) -> None:
-    """Release the adapter together with the rules that are in force."""
-    context = workspace.resolved(Context.of(runtime))
+    """Release the adapter together with the released rules."""
+    context = workspace.with_model(Context.of(runtime))
     releases = releases_of(runtime, environment)
     current = await releases.current()
-    changed = {
+    changes = {
         "id": digest("release", context.tenant, environment, state.adapter, state.job),
         "adapter": state.adapter,
         "model": context.model,
@@ -83,10 +78,10 @@ async def _release(
         "base": current.id if current else "",
         "validation": state.decisions[state.environment],
     }
-    if current and current.id == changed["id"]:
+    if current and current.id == changes["id"]:
         return
-    empty = Release(id=str(changed["id"]), tenant=context.tenant, environment=environment)
-    await releases.publish((current or empty).model_copy(update=changed), reason=state.reason)
+    empty = Release(id=str(changes["id"]), tenant=context.tenant, environment=environment)
+    await releases.publish((current or empty).model_copy(update=changes), reason=state.reason)
 
 
 async def _mark(outcome: PromotionOutcome, state: TrainingState, workspace: Workspace) -> None:
@@ -111,7 +106,7 @@ async def _end(
 
 
 def _figures(decisions: dict[str, Decision]) -> dict[str, float]:
-    """Return what was measured, for the adapter's card."""
+    """Return the gate's figures for the adapter's card."""
     figures: dict[str, float] = {}
     for name, decision in decisions.items():
         figures[f"incumbent {name}"] = decision.numbers.incumbent

@@ -1,47 +1,38 @@
-"""watch: one look at the job."""
+"""watch: look at the job once, or follow it to its end."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Literal
+from typing import Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from apprentice.nodes import Node
-from apprentice.nodes.training.workshop import Jobs, given_up, rounds_of
+from apprentice.nodes.training.rounds import Jobs, end_as_failed, rounds_of
 from apprentice.state.context import Context
 from apprentice.state.training import TrainingState, TrainingUpdate
-from apprentice.training.jobs import PATIENCE, Launcher, Status, followed
+from apprentice.training.jobs import Launcher, Status, follow
 from apprentice.workspace import Workspace
 
 Next = Literal["launch", "evaluate", "__end__"]
-PAUSE: Final = 1.0
-"""Seconds between two looks of a run that follows."""
 
 
-def watch_with(
-    jobs: Jobs, workspace: Workspace, *, pause: float = PAUSE, patience: float = PATIENCE
-) -> Node[TrainingState, Command[Next]]:
-    """Return the node that looks once, and returns; a run that follows looks until it is over.
-
-    Args:
-        jobs: gives the launcher.
-        workspace: has the rounds.
-        pause: seconds between two looks of a run that follows.
-        patience: seconds that a job's process may take to begin.
-    """
+def watch_with(jobs: Jobs, workspace: Workspace) -> Node[TrainingState, Command[Next]]:
+    """Return the node that looks at the job once; a run that follows looks until the job ends."""
 
     async def watch(state: TrainingState, runtime: Runtime[Context]) -> Command[Next]:
-        """Say how far the job is, and go on where it has ended."""
+        """Report how far the job is, and go on if it has ended."""
         await workspace.ready()
 
+        launcher = jobs()
+
         async def look() -> Status:
-            return await _look(jobs(), state, runtime)
+            return await _look(launcher, state, runtime)
 
         status = await look()
         if state.follow_job and (state.job_launched or status.alive):
-            async for status in followed(look, pause, patience):  # noqa: B007 - the last one counts
+            async for status in follow(look, launcher):  # noqa: B007 - the last one counts
                 pass
         update: TrainingUpdate = {"progress": status.latest, "stage": "training"}
         if status.stage == "done":
@@ -49,8 +40,8 @@ def watch_with(
         if status.stage == "failed":
             reason = str(status.outcome.get("error", "The job failed and left no reason."))
             rounds = rounds_of(runtime, state.environment, workspace)
-            ended = await given_up(runtime, rounds, state.number, state.job, reason)
-            return Command(update={**update, **ended}, goto="__end__")
+            end_update = await end_as_failed(runtime, rounds, state.number, state.job, reason)
+            return Command(update={**update, **end_update}, goto="__end__")
         if not (state.job_launched or status.alive):
             return Command(update=update, goto="launch")
         update["reason"] = f"The job {state.job} is {status.stage}."
@@ -60,8 +51,8 @@ def watch_with(
 
 
 async def _look(launcher: Launcher, state: TrainingState, runtime: Runtime[Context]) -> Status:
-    known = await asyncio.to_thread(launcher.jobs)
-    if state.job not in known:  # begun, and killed before it was launched
+    job_names = await asyncio.to_thread(launcher.jobs)
+    if state.job not in job_names:  # the run was killed before it launched the job
         return Status(state.job, "waiting", {}, {})
     status = await asyncio.to_thread(launcher.look, state.job)
     event = {"type": "training.progress", "job": state.job, "stage": status.stage}

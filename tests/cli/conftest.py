@@ -5,49 +5,69 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
 from typer.testing import CliRunner, Result
 
-from apprentice.cli import evaluation, exemplar_memory
 from apprentice.cli.app import app
-from apprentice.memory.experience import opening
-from apprentice.nodes import agents, experience
+from apprentice.settings import Settings
+from apprentice.workspace import Workspace
 from tests.cli import pupil
 from tests.memory.experience.attempts import Words
 
-Apprentice = Callable[..., Result]
+
+class Apprentice:
+    """Runs the command in this process, in a workspace whose data is in a folder of its own.
+
+    Attributes:
+        chat: makes the model of a name; None for the real ones.
+        spawn: does what the process of a training job would.
+    """
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.chat: Callable[..., BaseChatModel] | None = pupil.chat
+        self.spawn: Callable[[Path], object] | None = None
+        self.workspace = Workspace(
+            folder / "data",
+            model="local:novice",
+            settings=Settings(**{"qdrant_url": ""} | settings),
+            embeddings=Words(),
+            chat_models=self._chat,
+            spawn=self._spawn,
+        )
+
+    def __call__(self, *arguments: str | Path, answers: str = "") -> Result:
+        """Run the command; errors that are not its own are raised."""
+        given = [str(argument) for argument in arguments]
+        result = CliRunner().invoke(app, given, input=answers, obj=self.workspace)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    def close(self) -> None:
+        """Close what the commands left open."""
+        asyncio.run(self.workspace.close())
+
+    def _chat(self, name: str, **settings: Any) -> BaseChatModel:
+        return (self.chat or self.workspace.models.chat)(name, **settings)
+
+    def _spawn(self, folder: Path, *options: str) -> None:
+        assert self.spawn, "No test here starts a process."
+        self.spawn(folder)
 
 
-def run(*arguments: str | Path, answers: str = "") -> Result:
-    """Run the command in this process; errors that are not its own are raised."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=answers)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def play(patch: pytest.MonkeyPatch, chat: Callable[..., BaseChatModel]) -> None:
-    """Put what a function returns in place of every model."""
-    patch.setattr(agents, "chat", chat)
-    patch.setattr(evaluation, "chat", chat)
-
-
-def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Put the pupil in place of every model, and everything that is written into a folder."""
-    play(patch, pupil.chat)
-    for module in (exemplar_memory, experience):
-        patch.setattr(module, "embeddings", lambda name: Words())
+def enter(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Work in a folder, on a terminal 200 columns wide."""
     patch.chdir(folder)
     patch.setenv("COLUMNS", "200")
-    patch.setenv("APPRENTICE_DATA", str(folder / "data"))
-    patch.delenv("QDRANT_URL", raising=False)
 
 
 @pytest.fixture
 def apprentice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Apprentice]:
     """Run the command in a folder of its own, on a terminal 200 columns wide."""
-    prepare(monkeypatch, tmp_path)
-    yield run
-    asyncio.run(opening.close())
+    enter(monkeypatch, tmp_path)
+    made = Apprentice(tmp_path)
+    yield made
+    made.close()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from typing import Any, cast
-from unittest.mock import patch
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage, BaseMessage
 
-from apprentice.cli.app import main
+from apprentice.cli.app import app
 from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, REFLECT
+from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.fakes import Scripted
 
@@ -30,10 +30,9 @@ def pupil(messages: Sequence[BaseMessage]) -> str:
 
 
 def chat(name: str, **settings: Any) -> BaseChatModel:
-    """Stand in for `models.chat`, where it is called by name."""
+    """Return the pupil, whatever model is named."""
     return Scripted(pupil, delay=float(os.environ.get("PUPIL_DELAY", "0")))
 
 
 if __name__ == "__main__":
-    with patch("apprentice.nodes.agents.chat", chat), patch("apprentice.cli.evaluation.chat", chat):
-        main()
+    app(prog_name="apprentice", obj=Workspace(model="local:novice", chat_models=chat))

@@ -12,11 +12,10 @@ import pytest
 from apprentice.cli import journal
 from apprentice.cli.journal import Journal, TaskResult
 from apprentice.cli.techniques import reflector_of_others
-from apprentice.models import chat
 from apprentice.state.errors import ModelFailure
 from apprentice.state.nouns import Reflection, Task, text_of, transcript
 from tests.cli import pupil
-from tests.cli.conftest import Apprentice, play
+from tests.cli.conftest import Apprentice
 from tests.fakes import Scripted
 
 FULL = ("--environment", "household/north/full", "--trials", "3", "--limit", "12")
@@ -109,7 +108,7 @@ def test_what_reflecting_took_is_told_beside_the_attempts(apprentice: Apprentice
     assert found["reflecting"]["input_tokens"] > found["reflecting"]["calls"]
     assert found["calls"] == sum(row["calls"] for row in figures("a.json")["rows"])
     page = " ".join(result.output.split())
-    assert f"Reflecting, beside that: {found['reflecting']['calls']} calls" in page
+    assert f"Writing reflections took another {found['reflecting']['calls']} calls" in page
     quiet = apprentice("evaluate", *FULL, "--technique", "none", "--json", "b.json")
     assert "Reflecting" not in quiet.output
 
@@ -123,7 +122,7 @@ def test_the_length_of_a_turn_and_the_window_are_the_callers(
         lengths.add(max_tokens)
         return Scripted(lambda messages: "A lesson." if len(messages) == 2 else "look")
 
-    play(monkeypatch, asked)
+    apprentice.chat = asked
     options = ("--limit", "1", "--trials", "4", "--max-tokens", "1000", "--window", "1")
     assert apprentice("evaluate", *options, "--json", "a.json").exit_code == 0
     assert 1000 in lengths
@@ -173,7 +172,7 @@ def test_finished_tasks_are_not_repeated(
         asked.append(name)
         return Scripted(pupil.pupil)
 
-    play(monkeypatch, counting)
+    apprentice.chat = counting
     again = apprentice("evaluate", "--limit", "6", "--json", "a.json")
     assert again.exit_code == 0
     assert "Finished before: 6 tasks." in again.output
@@ -198,15 +197,15 @@ def test_a_model_that_fails_half_way_keeps_what_was_done(
         return pupil.pupil(messages)
 
     model = Scripted(failing)
-    play(monkeypatch, lambda name, **settings: model)
+    apprentice.chat = lambda name, **settings: model
     options = ("evaluate", "--limit", "12", "--concurrency", "2", "--json", "a.json")
     failed = apprentice(*options)
     assert failed.exit_code == 1
     assert "refused to answer (out of quota)" in failed.output
-    assert "The same command goes on" in failed.output
+    assert "The same command continues" in failed.output
     _, kept = journal.read(Path("a.json"))
     assert 1 < len(kept) < 12
-    play(monkeypatch, pupil.chat)
+    apprentice.chat = pupil.chat
     assert apprentice(*options).exit_code == 0
     _, finished = journal.read(Path("a.json"))
     assert finished[: len(kept)] == kept
@@ -239,7 +238,7 @@ def test_cache_answers_the_same_evaluation_without_the_model(
         asked += 1
         return pupil.pupil(messages)
 
-    play(monkeypatch, lambda name, **settings: Scripted(counting))
+    apprentice.chat = lambda name, **settings: Scripted(counting)
     options = ("evaluate", "--limit", "4", "--cache", "--technique", "none")
     apprentice(*options, "--json", "a.json")
     first = asked
@@ -305,11 +304,11 @@ def test_a_model_that_cannot_be_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    play(monkeypatch, chat)
+    apprentice.chat = None
     result = apprentice("evaluate", "--model", name)
     assert result.exit_code == code
     assert said in result.output
-    assert "goes on" not in result.output
+    assert "continues" not in result.output
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -329,7 +328,7 @@ def test_another_evaluation_s_file_is_not_overwritten(apprentice: Apprentice) ->
 def test_a_model_that_writes_no_command_fails_its_tasks_and_nothing_else(
     answer: str, trials: int, apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play(monkeypatch, lambda name, **settings: Scripted(lambda _: answer))
+    apprentice.chat = lambda name, **settings: Scripted(lambda _: answer)
     result = apprentice("evaluate", "--limit", "3", "--trials", str(trials), "--json", "a.json")
     assert result.exit_code == 0
     assert figures("a.json")["summary"]["by_trial"][-1][0] == 0
@@ -375,7 +374,7 @@ def test_a_named_tenants_experience_grows_with_what_is_evaluated(
 def test_a_model_that_solves_too_little_is_told(
     apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play(monkeypatch, lambda name, **settings: Scripted(lambda _: "look"))
+    apprentice.chat = lambda name, **settings: Scripted(lambda _: "look")
     options = ("--limit", "1", "--exemplars", "2", "--json", "a.json")
     result = apprentice("evaluate", "--technique", "exemplar", *options)
     assert result.exit_code == 2

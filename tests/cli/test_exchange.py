@@ -9,26 +9,13 @@ from typing import Any
 
 import pytest
 
-from apprentice.cli import exchange
-from apprentice.memory.experience import Experience
 from apprentice.memory.experience.edge import EdgeEngine
 from apprentice.memory.experience.engine import Where
-from apprentice.memory.experience.opening import folder, opened
 from apprentice.memory.experience.points import document_id
 from tests.cli.conftest import Apprentice
 from tests.memory.experience.attempts import Words
 
 TALK = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
-
-
-@pytest.fixture(autouse=True)
-def words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Embed by words, in place of a model that takes seconds to load."""
-
-    async def experience(tenant: str) -> Experience:
-        return await opened(tenant, "words", Words())
-
-    monkeypatch.setattr(exchange, "experience", experience)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -71,7 +58,7 @@ def test_what_cannot_be_read_is_left_out_of_an_export_and_named(
     rows = [{"id": name, "messages": TALK, "success": True} for name in "abc"]
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     apprentice("import", file)
-    asyncio.run(break_document("b"))
+    asyncio.run(break_document(apprentice.workspace.experiences.folder, "b"))
     done = apprentice("export", tmp_path / "out.jsonl")
     assert done.exit_code == 1
     assert "2 attempts were written, 1 were left out:" in done.output
@@ -81,9 +68,9 @@ def test_what_cannot_be_read_is_left_out_of_an_export_and_named(
     assert sorted(row["id"] for row in lines(tmp_path / "out.jsonl")) == ["a", "c"]
 
 
-async def break_document(name: str) -> None:
+async def break_document(folder: Path, name: str) -> None:
     """Make a stored attempt one that cannot be read."""
-    engine = EdgeEngine.opened(folder(), "words", lambda: Words.dimension)
+    engine = EdgeEngine.opened(folder, "words", lambda: Words.dimension)
     (point,) = await engine.fetch([document_id("default", name)])
     document = json.loads(point.payload["document"])
     document["usage"]["seconds"] = None

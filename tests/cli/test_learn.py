@@ -24,7 +24,7 @@ from apprentice.state.nouns import Task, text_of
 from apprentice.state.statistics import rate
 from benchmarks.figures_document import SilentListener
 from tests.cli import pupil
-from tests.cli.conftest import Apprentice, play, prepare, run
+from tests.cli.conftest import Apprentice, enter
 from tests.fakes import Scripted
 
 SMALL = (
@@ -52,11 +52,13 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Lesson:
     """Run a small lesson once for all that look at it."""
     home = tmp_path_factory.mktemp("lesson")
     with pytest.MonkeyPatch.context() as patch:
-        prepare(patch, home)
+        enter(patch, home)
         # A run's name seeds what it draws: the same names, and the gates decide the same.
         names = map(UUID, map("{:032x}".format, count(1)))
         patch.setattr(journal, "uuid4", lambda: next(names))
-        result = run(*SMALL)
+        apprentice = Apprentice(home)
+        result = apprentice(*SMALL)
+        apprentice.close()
     assert result.exit_code == 0
     folder = home / FOLDER
     figures = json.loads((folder / "report.json").read_text())
@@ -171,7 +173,7 @@ def test_what_an_agent_writes_cannot_reach_the_page(
         turn = pupil.pupil(messages)
         return turn if turn.startswith("{") else f"think: <script>alert(1)</script>\n{turn}"
 
-    play(monkeypatch, lambda name, **settings: Scripted(rude))
+    apprentice.chat = lambda name, **settings: Scripted(rude)
     some = ("--tasks", "3", "--trials", "2", "--exemplars", "0", "--training", "0")
     apprentice("learn", "--name", "a", *some)
     source = (FOLDER / "report.html").read_text()
@@ -193,7 +195,7 @@ def test_one_trial_and_nothing_learned_is_reported_too(apprentice: Apprentice) -
 def test_the_same_name_goes_on(apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch) -> None:
     apprentice(*TINY)
     before = (FOLDER / "report.json").read_text()
-    play(monkeypatch, lambda name, **settings: Scripted([]))
+    apprentice.chat = lambda name, **settings: Scripted([])
     assert apprentice(*TINY).exit_code == 0
     assert (FOLDER / "report.json").read_text() == before
 
@@ -288,10 +290,11 @@ def test_a_world_whose_gate_released_nothing_says_so() -> None:
 
 
 async def test_rules_that_a_plan_gives_are_shown_and_kept_nowhere(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    apprentice: Apprentice, tmp_path: Path
 ) -> None:
-    prepare(monkeypatch, tmp_path)
+    workspace = apprentice.workspace
     plan = evaluation.checked_plan(
+        workspace,
         environment="household/north/small",
         split="test",
         technique="none",
@@ -302,7 +305,9 @@ async def test_rules_that_a_plan_gives_are_shown_and_kept_nowhere(
     ).model_copy(update={"rules": ("Look behind the sofa.",)})
     assert evaluation.run_name(plan) != evaluation.run_name(plan.model_copy(update={"rules": ()}))
     with journal.open_journal(tmp_path / "a.jsonl", plan) as kept:
-        finished = await evaluation.evaluate(kept, SilentListener(), asyncio.Semaphore(2))
+        finished = await evaluation.evaluate(
+            workspace, kept, SilentListener(), asyncio.Semaphore(2)
+        )
     for done in finished:
         assert "Look behind the sofa." in text_of(done.attempts[0].messages[0])
         assert len(done.attempts[0].in_view.rules) == 1

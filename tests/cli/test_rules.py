@@ -6,18 +6,21 @@ import asyncio
 import json
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from apprentice.cli import terminal
 from apprentice.cli.options import HOME
 from apprentice.memory.experience.edge import EdgeEngine
 from apprentice.memory.releases import Releases
-from apprentice.memory.store import store
 from apprentice.state.releases import Release
-from tests.cli.conftest import Apprentice, prepare, run
+from apprentice.workspace import Workspace
+from tests.cli.conftest import Apprentice, enter
 
+Rules = Callable[..., Result]
 LEARN = ("rules", "learn", "--run", "a", "--tasks", "12", "--held-out", "72")
 
 
@@ -26,28 +29,34 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Learn rules once; return the folder that holds them."""
     folder = tmp_path_factory.mktemp("rules")
     with pytest.MonkeyPatch.context() as patch:
-        prepare(patch, folder)
-        result = run(*LEARN)
+        enter(patch, folder)
+        result = Apprentice(folder)(*LEARN)
     assert result.exit_code == 0, result.output
     assert "Published." in result.output
     return folder
 
 
 @pytest.fixture
-def rules(learned: Path, monkeypatch: pytest.MonkeyPatch) -> Apprentice:
-    """Run `apprentice rules` where they were learned."""
-    prepare(monkeypatch, learned)
-    return lambda *arguments, **more: run("rules", *arguments, **more)
+def there(learned: Path, monkeypatch: pytest.MonkeyPatch) -> Apprentice:
+    """Run the command where the rules were learned."""
+    enter(monkeypatch, learned)
+    return Apprentice(learned)
 
 
-def test_what_was_learned_is_shown(rules: Apprentice) -> None:
+@pytest.fixture
+def rules(there: Apprentice) -> Rules:
+    """Run `apprentice rules` there."""
+    return lambda *arguments, **more: there("rules", *arguments, **more)
+
+
+def test_what_was_learned_is_shown(rules: Rules) -> None:
     shown = rules("show").output
     assert re.search(r"Released: [0-9a-f]{8}", shown)
     assert shown.count("sinkbasin") >= 2  # released, and in the draft
     assert "Better beyond chance" in shown
 
 
-def test_a_rule_has_a_history_with_evidence(rules: Apprentice) -> None:
+def test_a_rule_has_a_history_with_evidence(rules: Rules) -> None:
     shown = rules("show").output
     first = re.findall(r"│ ([0-9a-f]{8}) │", shown)[0]
     told = rules("history", first).output
@@ -56,7 +65,7 @@ def test_a_rule_has_a_history_with_evidence(rules: Apprentice) -> None:
     assert rules("history", "zz").exit_code == 2
 
 
-def test_a_rule_leads_to_its_attempts_and_an_attempt_to_its_rules(rules: Apprentice) -> None:
+def test_a_rule_leads_to_its_attempts_and_an_attempt_to_its_rules(rules: Rules) -> None:
     first = re.findall(r"│ ([0-9a-f]{8}) │", rules("show").output)[0]
     listed = rules("evidence", first).output
     attempts = re.findall(r"│ ([0-9a-f]{32}) │ (train/\d+) │ (\d) +│ (solved|failed)", listed)
@@ -65,12 +74,14 @@ def test_a_rule_leads_to_its_attempts_and_an_attempt_to_its_rules(rules: Apprent
     told = rules("evidence", name).output
     assert f"{task} · trial {trial} · {ended}" in told
     assert "> go to" in told
-    assert re.search(rf"Rests on it (alone|and others): {first}", told)
+    assert re.search(rf"Cites it \((only|among others)\): {first}", told)
     assert "0 rules and 0 attempts" in rules("evidence", "zz").stderr
 
 
-def test_what_rules_rest_on_is_in_the_memory(rules: Apprentice, learned: Path) -> None:
-    assert run("export", "all.jsonl").exit_code == 0
+def test_what_rules_rest_on_is_in_the_memory(
+    rules: Rules, learned: Path, there: Apprentice
+) -> None:
+    assert there("export", "all.jsonl").exit_code == 0
     kept = {json.loads(line)["id"] for line in (learned / "all.jsonl").read_text().splitlines()}
     ids = re.findall(r"│ ([0-9a-f]{8}) │", rules("show").output)
     evidence = {
@@ -80,7 +91,7 @@ def test_what_rules_rest_on_is_in_the_memory(rules: Apprentice, learned: Path) -
     assert evidence <= kept
 
 
-def test_rules_are_curated_compared_and_rolled_back(rules: Apprentice) -> None:
+def test_rules_are_curated_compared_and_rolled_back(rules: Rules) -> None:
     before = re.search(r"Released: ([0-9a-f]{8})", rules("show").output)
     assert before
     done = rules("curate", "ADD: Look behind the sofa.", "REMOVE 1")
@@ -93,14 +104,14 @@ def test_rules_are_curated_compared_and_rolled_back(rules: Apprentice) -> None:
     assert rules("diff").output.strip() == "They are the same."
 
 
-async def _released(**changes: str) -> None:
-    async with store() as kept:
+async def _released(workspace: Workspace, **changes: str) -> None:
+    async with workspace.store() as kept:
         release = Release(id="old", tenant="default", environment=HOME, **changes)
         await Releases(kept, "default", HOME).publish(release)
 
 
 def test_a_release_whose_adapter_is_gone_is_not_put_back(apprentice: Apprentice) -> None:
-    asyncio.run(_released(adapter="pruned", model="local:novice"))
+    asyncio.run(_released(apprentice.workspace, adapter="pruned", model="local:novice"))
     assert apprentice("rules", "rollback", "none").exit_code == 0
     refused = apprentice("rules", "rollback", "old")
     assert (refused.exit_code, "'pruned'" in refused.output) == (2, True)
@@ -113,7 +124,7 @@ def test_rolling_back_to_what_is_in_force_where_nothing_is(apprentice: Apprentic
 
 
 def test_what_the_readme_says_about_rules_works(
-    rules: Apprentice, root: Path, monkeypatch: pytest.MonkeyPatch
+    rules: Rules, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (root / "README.md").read_text()
     lines = re.findall(r"^apprentice rules ([a-z].*)$", page, re.MULTILINE)
@@ -141,7 +152,7 @@ def test_what_the_readme_says_about_rules_works(
     assert f"Released: {releases[0]}" in rules("show").output
 
 
-def test_what_a_person_writes_wrongly_is_a_sentence(rules: Apprentice) -> None:
+def test_what_a_person_writes_wrongly_is_a_sentence(rules: Rules) -> None:
     unknown = rules("diff", "current", "nothing")
     assert (unknown.exit_code, "`apprentice rules history` the versions" in unknown.stderr) == (
         2,
@@ -151,7 +162,7 @@ def test_what_a_person_writes_wrongly_is_a_sentence(rules: Apprentice) -> None:
     assert rules("withdraw", "zz").exit_code == 2
 
 
-def test_operations_are_done_together_or_not_at_all(rules: Apprentice) -> None:
+def test_operations_are_done_together_or_not_at_all(rules: Rules) -> None:
     before = rules("show").output
     done = rules("curate", "ADD: Look behind the door.", "AGREE 99", "Look twice.")
     assert done.exit_code == 2
@@ -161,7 +172,7 @@ def test_operations_are_done_together_or_not_at_all(rules: Apprentice) -> None:
     assert rules("show").output == before
 
 
-def test_the_versions_of_the_draft_are_listed_and_compared(rules: Apprentice) -> None:
+def test_the_versions_of_the_draft_are_listed_and_compared(rules: Rules) -> None:
     assert rules("curate", "ADD: Look on top of the wardrobe.").exit_code == 0
     versions = re.findall(r"│ ([0-9a-f]{8}) +│ 2", rules("history").output)
     before, after = versions[-2:]
@@ -173,7 +184,7 @@ def test_the_versions_of_the_draft_are_listed_and_compared(rules: Apprentice) ->
     )
 
 
-def test_what_is_shown_is_explained(rules: Apprentice) -> None:
+def test_what_is_shown_is_explained(rules: Rules) -> None:
     told = " ".join(rules("show").output.split())
     assert re.search(r"evidence [\d,]+ to 1, 40 to 1 needed", told)
     assert "Evidence of 40 to 1:" in told
@@ -191,7 +202,7 @@ def test_a_review_needs_a_terminal(apprentice: Apprentice, tmp_path: Path) -> No
 
 
 def test_who_leaves_a_review_is_told_how_to_go_on(
-    rules: Apprentice, monkeypatch: pytest.MonkeyPatch
+    rules: Rules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal, "at_terminal", lambda: True)
     assert rules("curate", "ADD: Look in the attic.").exit_code == 0
@@ -204,7 +215,9 @@ def test_who_leaves_a_review_is_told_how_to_go_on(
     assert "Declined." in done.output
 
 
-def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice, learned: Path) -> None:
+def test_a_withdrawn_attempt_takes_along_what_rests_on_it(
+    rules: Rules, learned: Path, there: Apprentice
+) -> None:
     listed = rules("show").output
     ids = re.findall(r"│ ([0-9a-f]{8}) │", listed)
     lone = next(each for each in reversed(ids) if rules("history", each).output.count("model") == 1)
@@ -214,17 +227,17 @@ def test_a_withdrawn_attempt_takes_along_what_rests_on_it(rules: Apprentice, lea
     done = rules("withdraw", evidence[0][:12])
     assert (done.exit_code, "Erased: 1 transcript." in done.output) == (0, True)
     assert text in done.output
-    assert run("export", "left.jsonl").exit_code == 0
+    assert there("export", "left.jsonl").exit_code == 0
     assert evidence[0] not in (learned / "left.jsonl").read_text()
     assert text not in rules("show").output
-    assert "In force:" in done.output
+    assert "Released:" in done.output
     before = re.findall(r"  ([0-9a-f]{8})  Better", listed)
     refused = rules("rollback", before[0])
     assert (refused.exit_code, "were withdrawn" in refused.stderr) == (2, True)
 
 
-def test_the_same_run_goes_on(rules: Apprentice) -> None:
-    again = run(*LEARN)
+def test_the_same_run_goes_on(rules: Rules, there: Apprentice) -> None:
+    again = there(*LEARN)
     assert again.exit_code == 0
 
 
@@ -234,7 +247,7 @@ def test_commands_on_an_empty_memory_say_what_is_missing(apprentice: Apprentice)
     assert apprentice("rules", "diff").output.strip() == "They are the same."
     ended = apprentice("rules", "learn", "--tasks", "0")
     assert ended.exit_code == 0
-    assert "Unchanged. There are no rules, neither drafted nor released." in ended.output
+    assert "Unchanged. The draft and the release have no rules." in ended.output
     for command in ("history", "evidence", "rollback", "withdraw"):
         refused = apprentice("rules", command, "zz")
         assert (refused.exit_code, "zz" in refused.stderr) == (2, True), command

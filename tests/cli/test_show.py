@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from apprentice import models
-from apprentice.cli import evaluation, journal
+from apprentice.cli import journal
 from apprentice.cli.app import app
 from apprentice.state.nouns import text_of
 from tests.cli.conftest import Apprentice
@@ -115,13 +114,11 @@ def test_no_help_page_is_cut_off_on_a_narrow_terminal(
 )
 def test_what_cannot_be_ends_otherwise_than_what_is_missing(
     apprentice: Apprentice,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     arguments: tuple[str, ...],
     code: int,
 ) -> None:
-    monkeypatch.setattr(evaluation, "chat", models.chat)
-    monkeypatch.delenv("ALFWORLD_DATA", raising=False)
+    apprentice.chat = None
     ended = apprentice(*arguments)
     assert ended.exit_code == code
     assert "Error" in ended.stderr

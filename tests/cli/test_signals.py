@@ -42,27 +42,27 @@ def running(root: Path, folder: Path, delay: float) -> Iterator[subprocess.Popen
 
 def wait_for_tasks(path: Path, process: subprocess.Popen[str], count: int) -> None:
     """Wait until a journal holds some finished tasks, its first line being the plan."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not path.exists() or path.read_bytes().count(b"\n") <= count:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "no task was finished within a minute"
+        assert time.monotonic() < deadline, "no task was finished within ten minutes"
         time.sleep(0.02)
 
 
 def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(root: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    with running(root, tmp_path, delay=0.05) as process:
+    with running(root, tmp_path, delay=0.2) as process:
         wait_for_tasks(path, process, 2)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=6000)
     assert process.returncode == 130
     _, kept = journal.read(path)
-    assert f"What is finished is kept in a.jsonl: {len(kept)} tasks." in said
-    assert "The same command goes on" in said
+    assert f"Finished tasks are in a.jsonl: {len(kept)} tasks." in said
+    assert "The same command continues" in said
     assert "Traceback" not in said
     assert 2 <= len(kept) < 30
     with running(root, tmp_path, delay=0) as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert process.returncode == 0
     _, finished = journal.read(path)
     assert finished[: len(kept)] == kept
@@ -90,10 +90,10 @@ def test_ctrl_c_ends_a_review_too(root: Path, tmp_path: Path) -> None:
         while b"decide" not in seen:
             seen += os.read(screen, 4096)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=600)
     os.close(screen)
     assert process.returncode == 130
-    assert "`apprentice rules learn --run a`, with the same options, goes on." in said
+    assert "`apprentice rules learn --run a`, with the same options, continues." in said
     assert "Traceback" not in said
 
 
@@ -103,11 +103,11 @@ def test_a_killed_run_goes_on_where_it_was(root: Path, tmp_path: Path, tasks: in
     with running(root, tmp_path, delay=0.02) as process:
         wait_for_tasks(path, process, tasks)
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=6000)
     _, kept = journal.read(path)
     assert len(kept) >= tasks
     with running(root, tmp_path, delay=0) as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert process.returncode == 0
     _, finished = journal.read(path)
     assert finished[: len(kept)] == kept

@@ -109,9 +109,7 @@ def test_reading_makes_no_memory(apprentice: Apprentice, tmp_path: Path) -> None
     assert "1 attempt of" in apprentice("memory", "report").output
 
 
-def test_a_qdrant_server_does_it_by_itself(
-    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("QDRANT_URL", "http://127.0.0.1:9")
+def test_a_qdrant_server_does_it_by_itself(tmp_path: Path) -> None:
+    apprentice = Apprentice(tmp_path, qdrant_url="http://127.0.0.1:9")
     for arguments in (("optimize",), ("snapshot", "x.tar.gz"), ("restore", "x.tar.gz")):
         assert "makes its own snapshots" in apprentice("memory", *arguments).stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,30 @@ from typing import Any
 import pytest
 
 from apprentice.cli import journal
-from apprentice.cli.demo import fine_tunes, weights
-from apprentice.cli.demo.fine_tunes import CONTROL, RECIPES, SFT, FineTuner, Recipe, run_job
+from apprentice.cli.demo import weights
+from apprentice.cli.demo.fine_tunes import (
+    CONTROL,
+    RECIPES,
+    SFT,
+    FineTuner,
+    Recipe,
+    fine_tuning_workspace,
+    run_job,
+)
 from apprentice.cli.demo.reflexion import SIZES
 from apprentice.environments.household.expert import Knowledge
+from apprentice.models.names import LocalModels
+from apprentice.settings import Settings
 from apprentice.state.errors import TrainingFailure
 from apprentice.state.nouns import text_of
 from apprentice.training import jobs
+from apprentice.training.adapters import Adapters
 from apprentice.training.datasets.episodes import task_key
 from apprentice.training.jobs import Job
 from apprentice.training.settings import SftSettings
+from apprentice.workspace import Workspace
 from tests.cli import pupil
-from tests.cli.conftest import Apprentice, play
+from tests.cli.conftest import Apprentice
 from tests.cli.test_learn import Page
 from tests.fakes import Scripted
 from tests.places import environment
@@ -33,6 +44,7 @@ LESSON = (
     *("learn", "--name", "a", "--tasks", "2", "--trials", "1"),
     *("--exemplars", "12", "--training", "0", "--steps", "3"),
 )
+FEW = ("--rows", "1", "--fresh", "12", "--draws", str(DRAWS := 3))
 FOLDER = Path("runs/a")
 
 
@@ -55,36 +67,39 @@ def chat(
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def started(apprentice: Apprentice) -> list[Path]:
     """Put the quick trainer in place of the process, and count what it is given."""
     given: list[Path] = []
 
     def spawn(folder: Path) -> None:
         given.append(folder)
-        untrained(folder)
+        registry = Adapters(LocalModels(None, (FOLDER / "weights" / "adapters").resolve()))
+        untrained(folder, registry)
 
-    monkeypatch.setattr(jobs, "_spawn", spawn)
-    monkeypatch.setattr(fine_tunes, "PAUSE", 0.01)
-    monkeypatch.setattr(fine_tunes, "ROWS", 1)
-    monkeypatch.setattr(weights, "FRESH", 12)
-    monkeypatch.setattr(weights, "DRAWS", 3)
+    apprentice.spawn = spawn
     return given
 
 
+def workshop(folder: Path) -> FineTuner:
+    """Return a workshop whose trainers die without a word."""
+    workspace = Workspace(folder / "data", spawn=lambda *_: None)
+    return FineTuner(workspace, folder, "local:novice", steps=1)
+
+
 def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
-    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch, started: list[Path]
+    apprentice: Apprentice, started: list[Path]
 ) -> None:
-    play(monkeypatch, chat)
-    with monkeypatch.context() as patch:
-        patch.setattr(jobs, "_spawn", broken)
-        failed = apprentice(*LESSON)
+    apprentice.chat = chat
+    quick, apprentice.spawn = apprentice.spawn, broken
+    failed = apprentice(*LESSON, *FEW)
+    apprentice.spawn = quick
     assert failed.exit_code == 1
     assert "The disk is full." in failed.output
-    assert "with the same options, goes on." in failed.output
+    assert "with the same options, continues." in failed.output
     practised = journal.read(FOLDER / "coached.jsonl")[1]
     assert len(practised) == 2 * 12
 
-    result = apprentice(*LESSON)
+    result = apprentice(*LESSON, *FEW)
     assert result.exit_code == 0, result.output
     assert journal.read(FOLDER / "coached.jsonl")[1] == practised
     figures = json.loads((FOLDER / "report.json").read_text())["weights"]
@@ -111,31 +126,30 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     assert figures[CONTROL]["tuned"]["rows"] > 0
     # What refines is learned from the imitator's own attempts, at tasks that taught it nothing.
     draws = [journal.read(path)[1] for path in sorted(FOLDER.glob("drawn-*.jsonl"))]
-    assert [len(each) for each in draws] == [6] * weights.DRAWS * len(SIZES)
+    assert [len(each) for each in draws] == [6] * DRAWS * len(SIZES)
     own = [done for each in draws for done in each]
     assert not {task_key(done.task) for done in own} & {task_key(done.task) for done in practised}
     assert {each.adapter for done in own for each in done.attempts} == {names[SFT]}
     solved = Counter(task_key(done.task) for done in own if done.solved_at)
-    assert set(solved.values()) >= {1, weights.DRAWS}
+    assert set(solved.values()) >= {1, DRAWS}
     assert figures["sft + dpo"]["tuned"]["rows"] > 0
-    always = sum(times == weights.DRAWS for times in solved.values())
+    always = sum(times == DRAWS for times in solved.values())
     assert figures["sft + grpo"]["tuned"]["rows"] == 12 - always
-    assert "APPRENTICE_ADAPTERS" not in os.environ
 
     # The same command again trains nothing, and says the same.
     before = (FOLDER / "report.json").read_text()
-    play(monkeypatch, lambda name, **settings: Scripted([]))
-    assert apprentice(*LESSON).exit_code == 0
+    apprentice.chat = lambda name, **settings: Scripted([])
+    assert apprentice(*LESSON, *FEW).exit_code == 0
     assert (FOLDER / "report.json").read_text() == before
     assert len(started) == len(RECIPES)
 
 
 def test_a_way_with_too_little_to_learn_from_is_left_out(
-    apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch, started: list[Path]
+    apprentice: Apprentice, started: list[Path]
 ) -> None:
-    play(monkeypatch, chat)
-    monkeypatch.setattr(fine_tunes, "ROWS", 20)
-    result = apprentice(*LESSON[:7], "--exemplars", "2", "--training", "0", "--steps", "3")
+    apprentice.chat = chat
+    small = ("--exemplars", "2", "--training", "0", "--steps", "3", "--rows", "20")
+    result = apprentice(*LESSON[:7], *small)
     assert result.exit_code == 0, result.output
     figures = json.loads((FOLDER / "report.json").read_text())["weights"]
     told = " ".join(result.output.split())
@@ -152,21 +166,19 @@ def test_a_hosted_model_has_no_such_rows(apprentice: Apprentice, started: list[P
     assert started == []
 
 
-async def test_a_trainer_that_dies_without_a_word_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs, "_spawn", lambda folder: None)
-    monkeypatch.setattr(jobs, "PATIENCE", 0.0)
-    shop = FineTuner(tmp_path, "local:novice", steps=1)
+async def test_a_trainer_that_dies_without_a_word_is_told(tmp_path: Path) -> None:
+    shop = workshop(tmp_path)
     data = shop.dataset(RECIPES[SFT], list(pairs(12)))
-    job = Job.of(data.folder, SftSettings(max_steps=1))
+    job = Job.of(data.folder, SftSettings(max_steps=1), shop.workspace.local_models)
+    launcher = shop.launcher
+    launcher.patience = 0.0
     with pytest.raises(TrainingFailure, match="its process was killed, or never began"):
-        await run_job(job, shop.launcher)
+        await run_job(job, launcher)
 
 
 def test_a_dataset_holds_nothing_of_the_tasks_that_it_is_tried_on(tmp_path: Path) -> None:
     attempts = list(pairs(24))
-    shop = FineTuner(tmp_path, "local:novice", steps=1)
+    shop = workshop(tmp_path)
     test = [attempts[0].task]
     rows = shop.dataset(RECIPES[SFT], attempts, test).rows()
     said = {turn["content"] for row in rows for turn in row["messages"]}
@@ -181,7 +193,7 @@ def test_the_control_has_as_many_rows_and_knows_no_outcomes(tmp_path: Path) -> N
         for number, task in enumerate(tasks)
     ]
     right = {each.id for each in attempts if each.verdict.success}
-    shop = FineTuner(tmp_path, "local:novice", steps=1)
+    shop = workshop(tmp_path)
     learned = {
         chance: shop.dataset(Recipe("", "sft", chance=chance), attempts) for chance in (False, True)
     }
@@ -190,10 +202,11 @@ def test_the_control_has_as_many_rows_and_knows_no_outcomes(tmp_path: Path) -> N
     assert set(learned[True].card.sources) - right
 
 
-def test_where_adapters_are_kept_is_as_before_afterwards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("APPRENTICE_ADAPTERS", "elsewhere")
-    with FineTuner(tmp_path, "local:novice", steps=1).registry():
-        assert os.environ["APPRENTICE_ADAPTERS"] == str(tmp_path / "adapters")
-    assert os.environ["APPRENTICE_ADAPTERS"] == "elsewhere"
+def test_a_lessons_adapters_are_in_its_own_folder_and_jobs_share_the_cores(tmp_path: Path) -> None:
+    here = Workspace(tmp_path / "data", settings=Settings(adapters=tmp_path / "elsewhere"))
+    there = fine_tuning_workspace(here, tmp_path / "weights")
+    assert there.adapters.root == tmp_path / "weights" / "adapters"
+    assert here.adapters.root == tmp_path / "elsewhere"
+    told = there.settings.for_process(data=there.data, adapters=there.adapters.root)
+    assert told["APPRENTICE_ADAPTERS"] == str(tmp_path / "weights" / "adapters")
+    assert int(told["OMP_NUM_THREADS"]) >= 1

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from langgraph.store.base import BaseStore
 
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
-from apprentice.memory.store import store
 from apprentice.state.releases import Release
 from apprentice.state.review import declined_rules
 from apprentice.state.rulebook import parse_operations
@@ -23,18 +22,18 @@ CLEAN, POISONED = "Mugs are kept in cabinets.", "Mugs are put into the fireplace
 T = TypeVar("T")
 
 
-def stored(job: Callable[[BaseStore], Awaitable[T]]) -> T:
+def stored(apprentice: Apprentice, job: Callable[[BaseStore], Awaitable[T]]) -> T:
     """Do a job with the store that the command uses."""
 
     async def done() -> T:
-        async with store() as opened:
+        async with apprentice.workspace.store() as opened:
             return await job(opened)
 
     return asyncio.run(done())
 
 
 @pytest.fixture
-def learned(apprentice: Apprentice) -> Apprentice:
+def learned(apprentice: Apprentice) -> Callable[..., Any]:
     """Let a poisoned transcript reword a rule, and release it as it was and as it is."""
 
     async def learn(opened: BaseStore) -> None:
@@ -46,12 +45,12 @@ def learned(apprentice: Apprentice) -> Apprentice:
             made = Release(id=run, tenant="default", environment=HOME, rules=book.rules, run=run)
             await releases.publish(made)
 
-    stored(learn)
+    stored(apprentice, learn)
     return lambda *arguments: apprentice("rules", *arguments)
 
 
 def test_withdrawn_words_leave_the_draft_and_the_release_and_do_not_come_back(
-    learned: Apprentice,
+    learned: Callable[..., Any],
 ) -> None:
     told = learned("withdraw", "attempt-p", "--reason", "It is a trap.").output
     assert f"- reworded     {POISONED}\n+ reworded     {CLEAN}" in told
@@ -65,7 +64,7 @@ def test_withdrawn_words_leave_the_draft_and_the_release_and_do_not_come_back(
     assert (POISONED in shown, shown.count(CLEAN)) == (False, 2)
 
 
-def test_a_withdrawal_that_cannot_be_does_nothing(learned: Apprentice) -> None:
+def test_a_withdrawal_that_cannot_be_does_nothing(learned: Callable[..., Any]) -> None:
     before = learned("show").output
     for arguments, says in (
         (("attempt-poisoned", "typo"), "no rule rests on 'typo'"),
@@ -91,7 +90,9 @@ def test_an_attempt_without_rules_is_withdrawn_twice_as_well_as_once(
     ]
 
 
-def test_a_rollback_is_no_word_against_any_one_rule(learned: Apprentice) -> None:
+def test_a_rollback_is_no_word_against_any_one_rule(
+    learned: Callable[..., Any], apprentice: Apprentice
+) -> None:
     assert learned("rollback", "none").exit_code == 0
 
     async def taken_out(opened: BaseStore) -> tuple[int, set[str]]:
@@ -99,4 +100,4 @@ def test_a_rollback_is_no_word_against_any_one_rule(learned: Apprentice) -> None
         book = await log.load()
         return len(book.retired), declined_rules(await log.batches(), book)
 
-    assert stored(taken_out) == (1, set())
+    assert stored(apprentice, taken_out) == (1, set())

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage
 
-from apprentice.environments import advance as driver
+from apprentice.environments.advance import Episodes
 from apprentice.environments.alfworld import KINDS, STEP_LIMIT, Alfworld
 from apprentice.environments.household import Household
 from apprentice.environments.household.expert import Knowledge, Turn, action_in, expert, learn
@@ -221,16 +221,14 @@ def test_task_sentences_match_the_official_templates() -> None:
     assert {family: set(texts) for family, texts in SENTENCES.items()} == official
 
 
-def test_a_replay_restores_a_lost_game(
-    records: list[Record], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(driver, "_cache", driver._Cache(limit=0))
+def test_a_replay_restores_a_lost_game(records: list[Record]) -> None:
+    episodes, games = Episodes(live=0), environment("alfworld")
     game = next(game for game in records if len(game.successes) == 1)
-    opening = start(game.task)
+    opening = episodes.start(games, game.task)
     assert text_of(opening) == game.first_text
     messages: list[AnyMessage] = [opening]
     for turn in game.turns[:2]:
-        reply = advance(game.task, messages, AIMessage(turn.text)).reply
+        reply = episodes.advance(games, game.task, messages, AIMessage(turn.text)).reply
         assert text_of(reply) == turn.observation
         messages += [AIMessage(turn.text), reply]
 

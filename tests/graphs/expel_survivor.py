@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -27,13 +26,15 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 from langgraph.types import Command
 
 from apprentice.graphs import expel
-from apprentice.memory.experience import Experience, opening
+from apprentice.memory.experience import Experience
 from apprentice.memory.findings import Findings
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.settings import Settings
 from apprentice.state.critique import TaskAttempts
 from apprentice.state.experience import RecordReceipt
 from apprentice.state.nouns import Trajectory, text_of
+from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memory.experience.attempts import Words
 
@@ -65,11 +66,6 @@ class Telling:
         return done
 
 
-async def memory(tenant: str) -> Any:
-    """Open a tenant's memory."""
-    return Telling(await opening.opened(tenant, "words", Words()))
-
-
 async def slow(messages: Sequence[AnyMessage], pause: float) -> str:
     """Act as the expert does, and say when an attempt begins."""
     if len(messages) == 2:
@@ -79,8 +75,13 @@ async def slow(messages: Sequence[AnyMessage], pause: float) -> str:
 
 
 @asynccontextmanager
-async def opened(folder: Path, pause: float) -> AsyncIterator[tuple[Any, BaseStore]]:
+async def opened(
+    folder: Path, workspace: Workspace, pause: float
+) -> AsyncIterator[tuple[Any, BaseStore]]:
     """Open the graph and its store."""
+
+    async def memory(tenant: str) -> Any:
+        return Telling(await workspace.experience(tenant))
 
     async def actor(messages: Sequence[AnyMessage]) -> str:
         return await slow(messages, pause)
@@ -95,17 +96,19 @@ async def opened(folder: Path, pause: float) -> AsyncIterator[tuple[Any, BaseSto
         AsyncSqliteStore.from_conn_string(str(folder / "store")) as store,
     ):
         await store.setup()
-        graph = expel.build(actor, reflector=expert_reflector, critic=critic, memory=memory)
+        graph = expel.build(
+            agent=actor, reflector=expert_reflector, critic=critic, record_to=memory
+        )
         yield graph.compile(checkpointer=saver, store=store), store
-    await opening.close()
+    await workspace.close()
 
 
 async def main(folder: Path, pause: float, *, review: bool = False) -> dict[str, Any]:
     """Run or resume."""
-    os.environ["APPRENTICE_DATA"] = str(folder)
-    before = await remembered()
+    workspace = Workspace(folder, settings=Settings(qdrant_url=""), embeddings=Words())
+    before = await remembered(workspace)
     tell(type="remembered", openings=[text_of(each.messages[1]) for each in before])
-    async with opened(folder, pause) as (graph, store):
+    async with opened(folder, workspace, pause) as (graph, store):
         state = await graph.aget_state(CONFIG)
         given: Any = None if state.values else REVIEWED if review else GIVEN
         while True:
@@ -118,10 +121,10 @@ async def main(folder: Path, pause: float, *, review: bool = False) -> dict[str,
             state = await graph.aget_state(CONFIG)
             if not state.next:
                 break
-        return await result(state.values, store)
+        return await result(state.values, store, workspace)
 
 
-async def result(ended: Any, store: BaseStore) -> dict[str, Any]:
+async def result(ended: Any, store: BaseStore, workspace: Workspace) -> dict[str, Any]:
     """Return all that the run left behind."""
     log = RulebookLog(store, book=HOME)
     gathered = await Findings(store, "default", HOME, "one", TaskAttempts).all()
@@ -131,16 +134,16 @@ async def result(ended: Any, store: BaseStore) -> dict[str, Any]:
         "rules": [rule.model_dump() for rule in (await log.load()).rules],
         "batches": [(batch.key, batch.author) for batch in await log.batches()],
         "attempts": sorted(attempt.id for attempt in attempts),
-        "remembered": sorted(each.id for each in await remembered()),
+        "remembered": sorted(each.id for each in await remembered(workspace)),
         "openings": Counter(text_of(attempt.messages[1]) for attempt in attempts),
         "first": {each.task.id: text_of(each.attempts[0].messages[1]) for each in gathered},
         "releases": [each.texts for each in await Releases(store, "default", HOME).all()],
     }
 
 
-async def remembered() -> list[Trajectory]:
+async def remembered(workspace: Workspace) -> list[Trajectory]:
     """Return every attempt that the memory holds."""
-    return [each.trajectory async for each in (await memory("default")).browse()]
+    return [each.trajectory async for each in (await workspace.experience("default")).browse()]
 
 
 if __name__ == "__main__":

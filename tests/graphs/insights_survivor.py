@@ -42,7 +42,7 @@ async def main(folder: Path, pause: float, *, review: bool = False) -> dict[str,
         AsyncSqliteStore.from_conn_string(str(folder / "store")) as store,
     ):
         await store.setup()
-        graph: Any = insights.build(slow).compile(checkpointer=saver, store=store)
+        graph: Any = insights.build(analyst=slow).compile(checkpointer=saver, store=store)
         state = await graph.aget_state(THREAD)
         given: Any = None if state.values else {"reports": REPORTS, "review": review}
         while True:

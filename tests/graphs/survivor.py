@@ -33,11 +33,11 @@ async def main(name: str, file: str, task: Task, pause: float) -> dict[str, Any]
         return expert_agent(messages)
 
     async with AsyncSqliteSaver.from_conn_string(file) as saver:
-        built = episode.build(slow_expert)
+        built = episode.build(agent=slow_expert)
         graph: Any = (
             built.compile(checkpointer=saver)
             if name == "episode"
-            else reflexion.build(slow_expert, reflector=expert_reflector).compile(
+            else reflexion.build(agent=slow_expert, reflector=expert_reflector).compile(
                 checkpointer=saver
             )
         )

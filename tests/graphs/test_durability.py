@@ -58,7 +58,7 @@ def kill_after(process: subprocess.Popen[str], kind: str, times: int) -> list[An
 
 def finish(process: subprocess.Popen[str]) -> tuple[list[Any], Any]:
     """Let a survivor finish; strict deserialisation must not have anything to say."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=1000)
     assert (process.returncode, err) == (0, "")
     *events, last = (json.loads(line) for line in out.splitlines())
     return events, last["result"]
@@ -78,7 +78,7 @@ async def test_an_episode_goes_on_between_steps(steps: int, tmp_path: Path, hard
 
 async def test_reflexion_keeps_finished_attempts(tmp_path: Path, hard: Task) -> None:
     whole = await survive("reflexion", str(tmp_path / "whole"), hard, 0)
-    kill_after(survivor("reflexion", tmp_path / "cut", hard, 0.02), "reflexion.reflection", 1)
+    kill_after(survivor("reflexion", tmp_path / "cut", hard, 0.1), "reflexion.reflection", 1)
     after, resumed = finish(survivor("reflexion", tmp_path / "cut", hard, 0))
     assert resumed["attempts"] == whole["attempts"]
     assert resumed["reflections"] == whole["reflections"]
@@ -89,7 +89,7 @@ async def test_reflexion_keeps_finished_attempts(tmp_path: Path, hard: Task) -> 
 
 
 async def test_an_episode_forks_from_an_earlier_checkpoint(hard: Task) -> None:
-    graph = episode.build(expert_agent).compile(checkpointer=InMemorySaver())
+    graph = episode.build(agent=expert_agent).compile(checkpointer=InMemorySaver())
     ended = await graph.ainvoke({"task": hard}, THREAD)
     history = [snapshot async for snapshot in graph.aget_state_history(THREAD)]
     (third,) = (s for s in history if s.next == ("step",) and s.values["steps"] == 2)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
-from importlib.metadata import EntryPoint
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,15 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
-from apprentice.environments import registry
-from apprentice.environments.datasets import SETTING as DATASETS
+from apprentice.environments.registry import Environments
 from apprentice.graphs import episode
 from apprentice.nodes.agents import Agent
+from apprentice.settings import Settings
 from apprentice.state.errors import BadInput, ModelFailure, ModelUnavailable, UnknownName
 from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.prompts import Shown
+from apprentice.workspace import Workspace
+from tests.environments.test_advance import Once
 from tests.experts import expert_agent
 from tests.fakes import Scripted
 from tests.places import environment
@@ -33,7 +34,7 @@ THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
 
 async def run(agent: Agent, task: Any, **given: Any) -> Any:
     asked: Any = {"task": task, **given}
-    return await episode.build(agent).compile().ainvoke(asked)
+    return await episode.build(agent=agent).compile().ainvoke(asked)
 
 
 async def test_the_expert_solves_a_task(easy: Task) -> None:
@@ -52,7 +53,7 @@ async def test_a_task_is_known_by_its_environment_and_id(easy: Task) -> None:
 
 
 async def test_what_is_shown_is_in_the_prompt_and_gone_in_the_next_run(easy: Task) -> None:
-    graph = episode.build(expert_agent).compile(checkpointer=InMemorySaver())
+    graph = episode.build(agent=expert_agent).compile(checkpointer=InMemorySaver())
     given: Any = {
         "task": easy,
         "shown": {"rules": ["Look twice."], "reflections": ["Not the desk."]},
@@ -99,7 +100,7 @@ async def test_several_commands_in_a_turn_are_all_carried_out(easy: Task) -> Non
 
 
 async def test_steps_are_streamed(easy: Task) -> None:
-    graph = episode.build(expert_agent).compile()
+    graph = episode.build(agent=expert_agent).compile()
     events = [event async for event in graph.astream({"task": easy}, stream_mode="custom")]
     assert {event["type"] for event in events} == {"episode.step"}
     assert [event["steps"] for event in events] == list(range(1, len(events) + 1))
@@ -112,14 +113,14 @@ async def test_the_callers_judge_has_the_last_word(easy: Task) -> None:
         return Verdict(success=verdict.success, score=1 / steps, source="rule", feedback=task.kind)
 
     plain = await run(expert_agent, easy)
-    judged = await episode.build(expert_agent, judge).compile().ainvoke({"task": easy})
+    judged = await episode.build(agent=expert_agent, judge=judge).compile().ainvoke({"task": easy})
     assert judged["verdict"] == Verdict(
         success=True, score=1 / plain["steps"], source="rule", feedback=easy.kind
     )
 
 
 async def test_a_judge_returns_a_verdict(easy: Task) -> None:
-    graph = episode.build(expert_agent, lambda *_: True).compile()  # type: ignore[arg-type]
+    graph = episode.build(agent=expert_agent, judge=lambda *_: True).compile()  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="returned a bool, but must return a Verdict"):
         await graph.ainvoke({"task": easy})
 
@@ -146,7 +147,7 @@ async def test_a_judge_returns_a_verdict(easy: Task) -> None:
 )
 async def test_bad_input_is_a_sentence(given: Any, error: type[BadInput], says: str) -> None:
     with pytest.raises(error, match=re.escape(says)) as raised:
-        await episode.build(expert_agent).compile().ainvoke(given)
+        await episode.build(agent=expert_agent).compile().ainvoke(given)
     assert str(raised.value).endswith(".")
 
 
@@ -170,7 +171,7 @@ async def test_a_model_that_stays_away_loses_nothing(easy: Task) -> None:
             raise ModelFailure("The model 'x' refused to answer.")
         return expert_agent(messages)
 
-    graph = episode.build(agent).compile(checkpointer=InMemorySaver())
+    graph = episode.build(agent=agent).compile(checkpointer=InMemorySaver())
     with pytest.raises(ModelFailure, match="refused"):
         await graph.ainvoke({"task": easy}, THREAD)
     kept = (await graph.aget_state(THREAD)).values
@@ -199,7 +200,7 @@ async def test_it_runs_inside_another_graph_whose_context_is_foreign(easy: Task)
 
     outer = (
         StateGraph(Outer, Foreign)
-        .add_node("episode", episode.build(expert_agent).compile())
+        .add_node("episode", episode.build(agent=expert_agent).compile())
         .add_edge(START, "episode")
         .compile()
     )
@@ -212,18 +213,8 @@ async def test_a_shown_object_is_as_good_as_its_dict(easy: Task) -> None:
     assert "Start at the cart." in text_of(ended["messages"][0])
 
 
-@pytest.fixture
-def once(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """Provide an environment whose episodes cannot be replayed; return its only task."""
-    live = EntryPoint("once", "tests.environments.test_advance:Once", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [live])
-    environment.cache_clear()
-    yield {"environment": "once", "id": "only"}
-    environment.cache_clear()
-
-
 async def test_attempts_side_by_side_keep_the_sessions_that_cannot_be_replayed(
-    once: dict[str, str],
+    tmp_path: Path,
 ) -> None:
     """Each carries its own on, and one that goes back to an earlier moment is interrupted."""
 
@@ -231,8 +222,9 @@ async def test_attempts_side_by_side_keep_the_sessions_that_cannot_be_replayed(
         await asyncio.sleep(0.01)
         return "finish" if len(messages) >= 6 else "wait"
 
-    graph = episode.build(patient).compile(checkpointer=InMemorySaver())
-    task: Any = {"task": once}
+    workspace = Workspace(tmp_path, environments={"once": Once})
+    graph = episode.build(workspace=workspace, agent=patient).compile(checkpointer=InMemorySaver())
+    task: Any = {"task": {"environment": "once", "id": "only"}}
     threads: list[RunnableConfig] = [{"configurable": {"thread_id": str(n)}} for n in range(3)]
     for ended in await asyncio.gather(*(graph.ainvoke(task, thread) for thread in threads)):
         seen = [text_of(message) for message in ended["messages"] if message.type == "human"]
@@ -246,19 +238,22 @@ async def test_attempts_side_by_side_keep_the_sessions_that_cannot_be_replayed(
 
 @pytest.mark.parametrize("name", ["qa/moods", HOME])
 async def test_another_process_goes_on_without_reading_files_on_the_event_loop(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path
 ) -> None:
     blockbuster = pytest.importorskip("blockbuster")
-    monkeypatch.setenv(DATASETS, str(tmp_path))
     (tmp_path / "qa").mkdir()
     (tmp_path / "qa" / "moods.jsonl").write_text('{"question": "How?", "answer": "fine"}\n')
-    compiled = episode.build(lambda _: "fine").compile(
-        checkpointer=InMemorySaver(), interrupt_before=["step"]
-    )
-    where = environment(name)
+    settings, saver = Settings(tasks=tmp_path), InMemorySaver()
+
+    def process() -> Any:
+        """Return the graph as a process that has just begun has it."""
+        workspace = Workspace(tmp_path / "data", settings=settings)
+        built = episode.build(workspace=workspace, agent=lambda _: "fine")
+        return built.compile(checkpointer=saver, interrupt_before=["step"])
+
+    where = Environments(tmp_path).get(name)
     task = next(iter(where.tasks(where.splits[0], 1)))
-    await compiled.ainvoke({"task": task}, THREAD)
-    registry.environment.cache_clear()  # as it is in a process that has just begun
+    await process().ainvoke({"task": task}, THREAD)
     with blockbuster.blockbuster_ctx():
-        ended = await compiled.ainvoke(None, THREAD)
+        ended = await process().ainvoke(None, THREAD)
     assert ended["steps"] == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -18,7 +18,6 @@ from langgraph.types import Command
 
 from apprentice.graphs import exemplar, reflexion
 from apprentice.memory.experience import Experience
-from apprentice.models.tokens import counter
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
 from apprentice.state.exemplar import ExemplarInput, ExemplarOutput
@@ -32,13 +31,15 @@ from apprentice.state.prompts import (
     STEPS,
     Shown,
 )
+from apprentice.workspace import Workspace
 from tests.conftest import Offer
 from tests.experts import expert_agent
 from tests.fakes import Scripted
-from tests.memories import Memories, folder
+from tests.memories import Memories, shared
 from tests.places import environment
 
 NORTH = "household/north/small"
+MINE: Any = {"recall": "fixed", "exemplar_set": "mine"}
 
 
 def task(name: str) -> Task:
@@ -56,17 +57,16 @@ def system(attempt: Any) -> str:
 async def run(memory: Memories, name: str, agent: Any = None, **settings: Any) -> Any:
     """Attempt one task: the expert acts unless told otherwise."""
     planner = settings.pop("planner", None)
-    graph = exemplar.build(agent or expert_agent, planner=planner, memory=memory).compile()
+    graph = exemplar.build(
+        workspace=memory.workspace,
+        agent=agent or expert_agent,
+        planner=planner,
+        recall_from=memory,
+        record_to=memory,
+    ).compile()
     return await graph.ainvoke(
         {"task": task(name)}, context=Context(**{"tenant": memory.tenant} | settings)
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the real engine open throughout; every test has a tenant of its own."""
-    with folder(tmp_path_factory.mktemp("data")):
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ async def test_where_no_memory_can_be_opened_no_attempt_is_made() -> None:
         raise MissingPart("The packages of the memory are not installed.")
 
     agent = always("look")
-    graph = exemplar.build(agent, memory=none).compile()
+    graph = exemplar.build(agent=agent, recall_from=none, record_to=none).compile()
     settings: Any = {"exemplars": 0}
     with pytest.raises(MissingPart, match="not installed"):
         await graph.ainvoke({"task": task("train/1")}, context=settings)
@@ -118,7 +118,7 @@ async def test_where_no_memory_can_be_opened_no_attempt_is_made() -> None:
 
 
 async def test_the_same_run_again_is_remembered_once(memory: Memories) -> None:
-    graph = exemplar.build(expert_agent, memory=memory).compile()
+    graph = exemplar.build(agent=expert_agent, recall_from=memory, record_to=memory).compile()
     given: ExemplarInput = {"task": task("train/3"), "run": "monday"}
     mine = Context(tenant=memory.tenant)
     ids = {(await graph.ainvoke(given, context=mine))["attempts"][0].id for _ in range(2)}
@@ -225,7 +225,7 @@ async def test_moments_are_recalled_in_every_turn_and_stay_out_of_the_transcript
 
 async def test_what_is_shown_fits_a_budget_in_the_models_own_tokens(memory: Memories) -> None:
     texts = [transcript(each.messages) for each in await memory.all()]
-    count = counter("local:novice")
+    count = shared().count_tokens("local:novice")
     sizes = [count(text) for text in texts]
     assert max(sizes) < max(len(text.split()) for text in texts)  # phrases are single tokens
     for budget in (min(sizes[:2]), sizes[0] + sizes[1], sum(sizes)):
@@ -262,7 +262,9 @@ async def test_ones_own_judge_has_the_last_word(memory: Memories) -> None:
     def judge(task: Task, messages: Sequence[AnyMessage], verdict: Verdict) -> Verdict:
         return Verdict(success=None, feedback="Ask me tomorrow.", source="human")
 
-    graph = exemplar.build(always("look"), judge, memory=memory).compile()
+    graph = exemplar.build(
+        agent=always("look"), judge=judge, recall_from=memory, record_to=memory
+    ).compile()
     mine = Context(tenant=memory.tenant)
     ended = await graph.ainvoke({"task": task("train/5")}, context=mine)
     assert (ended["outcome"], ended["verdict"].feedback) == ("unjudged", "Ask me tomorrow.")
@@ -271,15 +273,18 @@ async def test_ones_own_judge_has_the_last_word(memory: Memories) -> None:
 
 
 async def test_a_person_is_asked_before_the_attempt_is_remembered(
-    memory: Memories, offer: Offer
+    memory: Memories, offer: Offer, workspace: Workspace
 ) -> None:
     offer("chat/letters", {"id": "r", "request": "Apologise.", "rubric": ["Is sorry."]})
-    graph = exemplar.build(lambda _: "We are sorry.", memory=memory).compile(
-        checkpointer=InMemorySaver()
-    )
+    graph = exemplar.build(
+        workspace=workspace,
+        agent=lambda _: "We are sorry.",
+        recall_from=memory,
+        record_to=memory,
+    ).compile(checkpointer=InMemorySaver())
     thread: RunnableConfig = {"configurable": {"thread_id": "one"}}
     mine = Context(tenant=memory.tenant, judge="person")
-    given: ExemplarInput = {"task": environment("chat/letters").task("r")}
+    given: ExemplarInput = {"task": workspace.environment("chat/letters").task("r")}
     waiting = await graph.ainvoke(given, thread, context=mine)
     assert waiting["__interrupt__"][0].value["transcript"][1]["text"] == "We are sorry."
     assert len(await memory.all()) == 3
@@ -289,7 +294,9 @@ async def test_a_person_is_asked_before_the_attempt_is_remembered(
 
 
 async def test_it_is_a_part_of_ones_own_graph(memory: Memories) -> None:
-    inner = exemplar.build(expert_agent, memory=memory).compile(name="exemplar")
+    inner = exemplar.build(agent=expert_agent, recall_from=memory, record_to=memory).compile(
+        name="exemplar"
+    )
     outer = StateGraph(ExemplarOutput, Context, input_schema=ExemplarInput)
     graph = outer.add_node("learn", inner).add_edge(START, "learn").compile()
     ended = await graph.ainvoke(
@@ -300,16 +307,16 @@ async def test_it_is_a_part_of_ones_own_graph(memory: Memories) -> None:
 
 
 async def test_what_the_caller_shows_comes_first(memory: Memories) -> None:
-    graph = exemplar.build(expert_agent, memory=memory).compile()
+    graph = exemplar.build(agent=expert_agent, recall_from=memory, record_to=memory).compile()
     given: ExemplarInput = {"task": task("test/3"), "shown": Shown(exemplars=["Mine."])}
     ended = await graph.ainvoke(given, context=Context(tenant=memory.tenant))
     assert f"{EXEMPLARS}\nMine.\n{ended['recollections'][0].text}" in system(ended["attempts"][0])
 
 
 async def test_a_second_run_on_a_thread_starts_clean(memory: Memories) -> None:
-    graph = exemplar.build(always("look"), planner=always("A plan."), memory=memory).compile(
-        checkpointer=InMemorySaver()
-    )
+    graph = exemplar.build(
+        agent=always("look"), planner=always("A plan."), recall_from=memory, record_to=memory
+    ).compile(checkpointer=InMemorySaver())
     thread: RunnableConfig = {"configurable": {"thread_id": "one"}}
     first = await graph.ainvoke(
         {"task": task("test/3")}, thread, context=Context(adapt=True, tenant=memory.tenant)
@@ -323,7 +330,9 @@ async def test_a_second_run_on_a_thread_starts_clean(memory: Memories) -> None:
 
 
 async def test_progress_is_streamed(memory: Memories) -> None:
-    graph = exemplar.build(always("look"), planner=always("A plan."), memory=memory).compile()
+    graph = exemplar.build(
+        agent=always("look"), planner=always("A plan."), recall_from=memory, record_to=memory
+    ).compile()
     told: list[Any] = [
         event
         async for event in graph.astream(
@@ -356,10 +365,11 @@ def test_the_steps_have_their_names() -> None:
 class TestFixed:
     """Examples that a person chose, by the name of a set."""
 
-    @pytest.fixture(autouse=True)
-    def sets(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setenv("APPRENTICE_EXEMPLARS", str(tmp_path))
-        return tmp_path
+    @pytest.fixture
+    def sets(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "data" / "exemplars"
+        folder.mkdir(parents=True)
+        return folder
 
     @staticmethod
     def line(name: str, said: str, **more: Any) -> str:
@@ -371,16 +381,20 @@ class TestFixed:
         given = {"id": name, "environment": where, **more.pop("task", {})}
         return json.dumps({"task": given, "messages": talk, **more})
 
-    async def test_a_set_is_shown_in_its_own_order(self, sets: Path) -> None:
+    async def test_a_set_is_shown_in_its_own_order(self, sets: Path, workspace: Workspace) -> None:
         lines = [self.line("train/1", "first"), self.line("train/2", "second"), ""]
         (sets / "mine.jsonl").write_text("\n".join(lines))
-        ended = await run(Memories(), "test/3", recall="fixed", exemplar_set="mine", exemplars=5)
+        ended = await run(
+            Memories(workspace), "test/3", recall="fixed", exemplar_set="mine", exemplars=5
+        )
         shown = "Your task is train/1.\n> first\nYour task is train/2.\n> second"
         assert system(ended["attempts"][0]).endswith(f"{EXEMPLARS}\n{shown}")
-        one = await run(Memories(), "test/3", recall="fixed", exemplar_set="mine", exemplars=1)
+        one = await run(
+            Memories(workspace), "test/3", recall="fixed", exemplar_set="mine", exemplars=1
+        )
         assert [each.task.id for each in one["recollections"]] == ["train/1"]
 
-    async def test_what_must_not_be_shown_is_not(self, sets: Path) -> None:
+    async def test_what_must_not_be_shown_is_not(self, sets: Path, workspace: Workspace) -> None:
         lines = [
             self.line("train/9", "the task itself"),
             self.line("test/5", "held out", task={"split": "test"}),
@@ -390,28 +404,34 @@ class TestFixed:
         ]
         (sets / "mine.jsonl").write_text("\n".join(lines))
         fixed = {"recall": "fixed", "exemplar_set": "mine", "exemplars": 5}
-        ended = await run(Memories(), "train/9", **fixed, failures=5)
+        ended = await run(Memories(workspace), "train/9", **fixed, failures=5)
         assert [(each.task.id, each.success) for each in ended["recollections"]] == [
             ("train/6", True),
             ("train/5", False),
         ]
 
-    async def test_recorded_attempts_are_such_lines(self, sets: Path, memory: Memories) -> None:
+    async def test_recorded_attempts_are_such_lines(
+        self, sets: Path, memory: Memories, workspace: Workspace
+    ) -> None:
         kept = await memory.all()
         (sets / "mine.jsonl").write_text("\n".join(each.model_dump_json() for each in kept))
-        ended = await run(Memories(), "test/3", recall="fixed", exemplar_set="mine", exemplars=1)
+        ended = await run(
+            Memories(workspace), "test/3", recall="fixed", exemplar_set="mine", exemplars=1
+        )
         assert ended["recollections"][0].text == transcript(kept[0].messages)
         assert ended["attempts"][0].in_view.exemplars == (kept[0].id,)
 
-    async def test_a_name_is_no_path(self, sets: Path) -> None:
+    async def test_a_name_is_no_path(self, sets: Path, workspace: Workspace) -> None:
         (sets / "mine.jsonl").write_text(self.line("train/1", "first"))
         with pytest.raises(UnknownName, match="Did you mean 'mine'"):
-            await run(Memories(), "test/3", recall="fixed", exemplar_set="../mine")
+            await run(Memories(workspace), "test/3", recall="fixed", exemplar_set="../mine")
 
-    async def test_a_line_that_cannot_be_read_is_named(self, sets: Path) -> None:
+    async def test_a_line_that_cannot_be_read_is_named(
+        self, sets: Path, workspace: Workspace
+    ) -> None:
         (sets / "mine.jsonl").write_text(f"{self.line('train/1', 'first')}\n{{}}\n")
         with pytest.raises(BrokenData, match="Line 2 of the exemplars 'mine'"):
-            await run(Memories(), "test/3", recall="fixed", exemplar_set="mine")
+            await run(Memories(workspace), "test/3", **MINE)
 
 
 @pytest.mark.parametrize(
@@ -427,12 +447,14 @@ class TestFixed:
 async def test_bad_input_is_a_sentence(given: Any, settings: Any, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         await (
-            exemplar.build(memory=Memories()).compile().ainvoke(given, context=Context(**settings))
+            exemplar.build(recall_from=Memories(), record_to=Memories())
+            .compile()
+            .ainvoke(given, context=Context(**settings))
         )
 
 
 async def test_reflexion_still_shows_its_own(easy: Task) -> None:
-    graph = reflexion.build(always("look"), reflector=always("Look up.")).compile()
+    graph = reflexion.build(agent=always("look"), reflector=always("Look up.")).compile()
     ended = await graph.ainvoke({"task": easy}, context=Context(max_trials=2))
     views = [attempt.in_view for attempt in ended["attempts"]]
     assert [view.exemplars for view in views] == [(), ()]

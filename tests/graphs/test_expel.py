@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -20,8 +21,6 @@ from apprentice.memory.findings import Findings
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
-from apprentice.models.tokens import counter
-from apprentice.nodes import agents
 from apprentice.nodes.expel import budget
 from apprentice.state.context import Context
 from apprentice.state.critique import TaskAttempts
@@ -30,6 +29,7 @@ from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FULL, RULES
 from apprentice.state.releases import Release
 from apprentice.state.rulebook import Operation, fold
+from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.fakes import Scripted
 from tests.places import environment
@@ -98,7 +98,7 @@ async def test_released_rules_are_in_every_prompt_from_then_on(taught: Any) -> N
     store, _, _ = taught
     release = await released(store)
     task = environment(HOME).task("test/1")
-    compiled = episode.build(expert_agent).compile(store=store)
+    compiled = episode.build(agent=expert_agent).compile(store=store)
     now = await compiled.ainvoke({"task": task})
     before = await compiled.ainvoke({"task": task}, context=Context(rules="none"))
     named = await compiled.ainvoke({"task": task}, context=Context(rules=release.id[:8]))
@@ -211,7 +211,7 @@ async def test_progress_is_streamed(taught: Any) -> None:
     _, _, told = taught
     kinds = [event["type"] for event in told]
     assert list(dict.fromkeys(kinds)) == [
-        "expel.begun",
+        "expel.started",
         "expel.weighed",
         "expel.gathered",
         "expel.extracted",
@@ -228,7 +228,7 @@ async def test_an_empty_memory_is_said_to_be_empty() -> None:
     store = InMemoryStore()
     ended = await learned(store, {"tasks": 0})
     assert (ended["outcome"], ended["candidate"]) == ("unchanged", None)
-    assert "There are no rules, neither drafted nor released" in ended["reason"]
+    assert "The draft and the release have no rules" in ended["reason"]
     assert await RulebookLog(store, book=HOME).batches() == []
 
 
@@ -418,12 +418,12 @@ async def test_bad_input_is_a_sentence(given: Any, error: type[Exception], says:
 
 
 async def test_rules_need_a_store() -> None:
-    with pytest.raises(MissingPart, match="Rules are kept in a LangGraph Store"):
+    with pytest.raises(MissingPart, match="Rules are stored in a LangGraph Store"):
         await graph(None).ainvoke(GIVEN)
 
 
 async def test_a_release_that_does_not_exist_is_named() -> None:
-    compiled = episode.build(expert_agent).compile(store=InMemoryStore())
+    compiled = episode.build(agent=expert_agent).compile(store=InMemoryStore())
     task = environment(HOME).task("test/1")
     with pytest.raises(UnknownName, match="Unknown release of household/north/small 'monday'"):
         await compiled.ainvoke({"task": task}, context=Context(rules="monday"))
@@ -440,7 +440,7 @@ async def test_a_rule_that_a_person_took_out_is_not_brought_back_by_a_model() ->
     await RulebookLog(store, book=HOME).record([gone], run="no", author="person")
     ended = await learned(store, {"tasks": 2, "held_out": 0}, critic=lambda _: "ADD: look twice")
     assert (ended["outcome"], ended["operations"].applied) == ("unchanged", 0)
-    assert "A person took this rule out." in {each.reason for each in ended["rejections"]}
+    assert "A person removed this rule." in {each.reason for each in ended["rejections"]}
     assert len(await Quarantine(store, "default", HOME).waiting()) > 0
 
 
@@ -474,7 +474,7 @@ def blind(messages: Sequence[AnyMessage]) -> str:
     raise ContextOverflow("local:novice", 10, 9)
 
 
-async def test_no_question_is_longer_than_the_model_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_question_is_longer_than_the_model_reads(tmp_path: Path) -> None:
     store = InMemoryStore()
     asked: list[list[BaseMessage]] = []
 
@@ -484,10 +484,16 @@ async def test_no_question_is_longer_than_the_model_reads(monkeypatch: pytest.Mo
             return expert_critic(cast("list[AnyMessage]", messages))
         raise AssertionError("Only the critic is a model here.")
 
-    monkeypatch.setattr(agents, "chat", lambda name, **_: Scripted(learn))
-    monkeypatch.setattr(budget, "context_length", lambda name: 900)
-    ended = await learned(store, {"tasks": 12, "held_out": 0}, critic=None)
-    count = counter("local:novice")
+    class Narrow(Workspace):
+        """Its models read 900 tokens."""
+
+        def context_length(self, model: str) -> int | None:
+            return 900
+
+    workspace = Narrow(tmp_path, model="local:novice", chat_models=lambda *_, **__: Scripted(learn))
+    given = {"tasks": 12, "held_out": 0}
+    ended = await learned(store, given, critic=None, workspace=workspace)
+    count = workspace.count_tokens("local:novice")
     lengths = [sum(count(message.text) for message in messages) for messages in asked]
     assert max(lengths) <= 900 - budget.ANSWER
     assert ended["operations"].applied > 10

@@ -70,7 +70,7 @@ def test_a_review_is_carried_out_once(event: str, tmp_path: Path, reviewed: Any)
 @pytest.mark.parametrize(
     ("event", "times"),
     [
-        ("expel.begun", 1),
+        ("expel.started", 1),
         ("expel.weighed", 1),
         *(("attempt", times) for times in range(1, 9)),
         *(("recording", times) for times in range(1, 9)),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from langgraph.store.memory import InMemoryStore
 
 from apprentice.graphs import expel
@@ -17,22 +15,15 @@ from apprentice.state.critique import TaskAttempts
 from apprentice.state.nouns import Trajectory
 from apprentice.state.provenance import dependents_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
-from tests.memories import Memories, folder
+from tests.memories import Memories
 
 HOME = "household/north/small"
 GIVEN: Any = {"environment": HOME, "tasks": 8, "held_out": 0, "run": "one"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the real engine open throughout; every test has a tenant of its own."""
-    with folder(tmp_path_factory.mktemp("data")):
-        yield
-
-
 def graph(store: InMemoryStore, memory: Memories) -> Any:
     return expel.build(
-        expert_agent, reflector=expert_reflector, critic=expert_critic, memory=memory
+        agent=expert_agent, reflector=expert_reflector, critic=expert_critic, record_to=memory
     ).compile(store=store)
 
 

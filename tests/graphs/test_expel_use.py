@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from langchain_core.messages import AnyMessage
 from langgraph.store.memory import InMemoryStore
 
@@ -22,18 +20,11 @@ from apprentice.state.releases import Release
 from apprentice.state.rulebook import Operation
 from benchmarks.rules import Cast, recovery
 from tests.experts import expert_agent, expert_critic, expert_reflector
-from tests.memories import Memories, folder
+from tests.memories import Memories
 from tests.places import environment
 
 HOME = "household/north/small"
 CAST = Cast(expert_agent, expert_reflector, expert_critic)
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Iterator[None]:
-    """Keep the real memory in a folder of the test's own."""
-    with folder(tmp_path):
-        yield
 
 
 async def releasing(store: InMemoryStore, *texts: str) -> Release:
@@ -56,7 +47,9 @@ async def releasing(store: InMemoryStore, *texts: str) -> Release:
 async def test_every_attempt_with_rules_in_view_is_counted() -> None:
     store = InMemoryStore()
     release = await releasing(store, "Look twice.")
-    compiled = reflexion.build(lambda _: "look", reflector=expert_reflector).compile(store=store)
+    compiled = reflexion.build(agent=lambda _: "look", reflector=expert_reflector).compile(
+        store=store
+    )
     tasks = list(environment(HOME).tasks("test", 3))
     for task in tasks:
         await compiled.ainvoke({"task": task}, context=Context(max_trials=2))
@@ -67,26 +60,29 @@ async def test_every_attempt_with_rules_in_view_is_counted() -> None:
     assert {each.rules for each in showings} == {(release.rules[0].id,)}
 
 
-async def test_an_episode_alone_is_counted_too(data: None) -> None:
+async def test_an_episode_alone_is_counted_too() -> None:
     store, memory = InMemoryStore(), Memories()
     release = await releasing(store, "Look twice.")
-    alone = episode.build(lambda _: "look", record=memory).compile(store=store)
+    alone = episode.build(agent=lambda _: "look", record_to=memory).compile(store=store)
     ended = await alone.ainvoke({"task": environment(HOME).task("test/0")})
     (showing,) = await Showings(store, "default", HOME).all()
     assert (showing.trajectory, showing.success) == (ended["trajectory"], False)
     assert showing.rules == (release.rules[0].id,)
 
 
-async def test_attempts_with_exemplars_and_late_verdicts_count_too(data: None) -> None:
+async def test_attempts_with_exemplars_and_late_verdicts_count_too() -> None:
     store, memory = InMemoryStore(), Memories()
     release = await releasing(store, "Look twice.")
     shown = exemplar.build(
-        lambda _: "look", lambda *_: Verdict(success=None), memory=memory
+        agent=lambda _: "look",
+        judge=lambda *_: Verdict(success=None),
+        recall_from=memory,
+        record_to=memory,
     ).compile(store=store)
     ended = await shown.ainvoke({"task": environment(HOME).task("train/1")})
     showings = Showings(store, "default", HOME)
     assert await showings.all() == []
-    judging = feedback.build(memory).compile(store=store)
+    judging = feedback.build(record_to=memory).compile(store=store)
     for verdict in (True, True, False):
         given: Any = {"trajectory": ended["attempts"][0].id, "verdict": {"success": verdict}}
         await judging.ainvoke(given)
@@ -110,7 +106,7 @@ async def test_a_rule_whose_record_turns_is_taken_away_when_that_does_no_harm() 
         )
         value: Any = showing.model_dump(mode="json")
         await store.aput(("showings", "default", "household~2f~north~2f~small"), str(number), value)
-    compiled = expel.build(expert_agent, critic=expert_critic).compile(store=store)
+    compiled = expel.build(agent=expert_agent, critic=expert_critic).compile(store=store)
     ended = await compiled.ainvoke({"environment": HOME, "tasks": 0, "run": "weighed"})
     assert ended["outcome"] == "published"
     assert "10 points worse" in ended["reason"]

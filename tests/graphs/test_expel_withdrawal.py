@@ -38,12 +38,12 @@ async def test_a_transcript_that_is_withdrawn_while_the_critic_reads_it_teaches_
             await withdraw_all(store)
         return expert_critic(messages)
 
-    compiled = expel.build(expert_agent, reflector=expert_reflector, critic=critic)
+    compiled = expel.build(agent=expert_agent, reflector=expert_reflector, critic=critic)
     ended = await compiled.compile(store=store).ainvoke(GIVEN)
     assert ended["candidate"] is None
     assert len(asked) == 3  # nobody reads what is withdrawn
     assert {each.reason for each in ended["rejections"]} == {
-        "A transcript that it rests on was withdrawn."
+        "A transcript of this evidence was withdrawn."
     }
     assert (await RulebookLog(store, "default", HOME).load()).rules == ()
     assert await Findings(store, "default", HOME, "one", Criticism).all() == []
@@ -59,7 +59,7 @@ async def test_a_candidate_whose_evidence_is_withdrawn_while_it_is_tried_is_not_
             await withdraw_all(store)
         return expert_agent(messages)
 
-    compiled = expel.build(agent, reflector=expert_reflector, critic=expert_critic)
+    compiled = expel.build(agent=agent, reflector=expert_reflector, critic=expert_critic)
     ended = await compiled.compile(store=store).ainvoke(GIVEN | {"tasks": 12, "held_out": 48})
     assert (len(tried), ended["validation"].outcome) == (1, "publish")
     assert (ended["outcome"], "withdrawn meanwhile" in ended["reason"]) == ("overtaken", True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -13,12 +12,14 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from apprentice.graphs import feedback, reflexion
-from apprentice.memory.experience import Experience, opening
+from apprentice.memory.experience import Experience
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
 from apprentice.state.experience import Query
 from apprentice.state.nouns import Task, Verdict
-from tests.memory.experience.attempts import Words
+from tests.memories import shared
+
+words = shared().experience
 
 OPENAI = [
     {"role": "system", "content": "You help customers."},
@@ -47,16 +48,6 @@ SOLVED = {"success": True, "score": 0.9}
 Send = Callable[..., Any]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the real engine open throughout; every test has a tenant of its own."""
-    with pytest.MonkeyPatch.context() as settings:
-        settings.delenv("QDRANT_URL", raising=False)
-        settings.setenv("APPRENTICE_DATA", str(tmp_path_factory.mktemp("data")))
-        yield
-        asyncio.run(opening.close())
-
-
 @pytest.fixture
 def tenant() -> str:
     return str(uuid4())
@@ -70,7 +61,7 @@ async def memory(tenant: str) -> Experience:
 @pytest.fixture
 def send(tenant: str) -> Send:
     """Run the graph over the real engine."""
-    graph = feedback.build(words).compile(checkpointer=InMemorySaver())
+    graph = feedback.build(record_to=words).compile(checkpointer=InMemorySaver())
 
     async def run(tenant: str = tenant, thread: str = "1", **given: Any) -> Any:
         config: Any = {"configurable": {"thread_id": thread}}
@@ -78,10 +69,6 @@ def send(tenant: str) -> Send:
         return await graph.ainvoke(asked, config, context=Context(tenant=tenant))
 
     return run
-
-
-async def words(tenant: str) -> Experience:
-    return await opening.opened(tenant, "words", Words())
 
 
 @pytest.mark.parametrize("messages", [OPENAI, PLAIN, LANGCHAIN])
@@ -135,10 +122,10 @@ async def test_a_verdict_may_come_hours_later(send: Send, memory: Experience) ->
 async def test_another_attempt_under_a_known_id_is_refused(send: Send, memory: Experience) -> None:
     task = {"environment": "helpdesk", "id": "ticket-9"}
     await send(messages=PLAIN, trajectory="call-17", task=task, verdict=SOLVED)
-    with pytest.raises(BadInput, match="'call-17' is kept already, with other messages"):
+    with pytest.raises(BadInput, match="'call-17' is stored already, with other messages"):
         await send(messages=LANGCHAIN, trajectory="call-17", task=task, verdict={"success": False})
     other = {**task, "id": "ticket-10"}
-    with pytest.raises(BadInput, match="'call-17' is kept already, with another task"):
+    with pytest.raises(BadInput, match="'call-17' is stored already, with another task"):
         await send(messages=PLAIN, trajectory="call-17", task=other, verdict={"success": False})
     kept = await memory.get("call-17")
     assert kept is not None
@@ -157,12 +144,12 @@ async def test_what_no_memory_can_hold_is_refused(
     deep: Any = "x"
     for _ in range(400):
         deep = [deep]
-    graph, context = feedback.build(words).compile(), Context(tenant=tenant)
+    graph, context = feedback.build(record_to=words).compile(), Context(tenant=tenant)
     cut = {"role": "user", "content": "Thanks \ud83d"}
     for message in (cut, {**PLAIN[0], "note": "\ud83d"}, {**PLAIN[0], "note": deep}):
         given: Any = {"messages": [message, PLAIN[1]], "verdict": SOLVED}
         sending = send(**given) if checkpoints else graph.ainvoke(given, context=context)
-        with pytest.raises(BadInput, match="Message 1 cannot be kept"):
+        with pytest.raises(BadInput, match="Message 1 cannot be stored"):
             await sending
     assert [each async for each in memory.browse()] == []
 
@@ -172,9 +159,9 @@ async def test_a_late_verdict_decides_whether_a_task_is_solved(tenant: str) -> N
     store, context = InMemoryStore(), Context(tenant=tenant, max_trials=1)
     went = Verdict(success=True, source="model")
     attempt = reflexion.build(
-        lambda messages: "look", lambda task, messages, verdict: went, memory=words
+        agent=lambda messages: "look", judge=lambda task, messages, verdict: went, record_to=words
     ).compile(store=store)
-    judge = feedback.build(words).compile(store=store)
+    judge = feedback.build(record_to=words).compile(store=store)
 
     async def outcome(run: str) -> str:
         ended = await attempt.ainvoke({"task": task, "run": run}, context=context)
@@ -201,7 +188,7 @@ async def test_a_late_verdict_decides_whether_a_task_is_solved(tenant: str) -> N
 
 async def test_a_thread_passes_nothing_on_to_the_next_run(send: Send) -> None:
     first = await send(messages=PLAIN, verdict=SOLVED)
-    with pytest.raises(BadInput, match="There is nothing to keep"):
+    with pytest.raises(BadInput, match="There is nothing to record"):
         await send()
     second = await send(messages=LANGCHAIN)
     assert second["id"] != first["id"]
@@ -246,8 +233,8 @@ async def test_tenants_cannot_reach_each_other(send: Send, memory: Experience) -
 @pytest.mark.parametrize(
     ("given", "error", "says"),
     [
-        ({}, BadInput, "There is nothing to keep"),
-        ({"trajectory": "x"}, BadInput, "There is nothing to keep"),
+        ({}, BadInput, "There is nothing to record"),
+        ({"trajectory": "x"}, BadInput, "There is nothing to record"),
         ({"trajectory": "x", "verdict": SOLVED}, BadInput, "No trajectory 'x' is kept"),
         ({"messages": []}, BadInput, "list of messages is empty"),
         ({"messages": "hello"}, BadInput, "must be a list"),

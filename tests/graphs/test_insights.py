@@ -17,13 +17,13 @@ from typing_extensions import TypedDict
 
 from apprentice.graphs import insights
 from apprentice.memory.rulebook import RulebookLog
-from apprentice.nodes import agents
 from apprentice.nodes.agents import Agent
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, MissingPart, ModelUnavailable
 from apprentice.state.insights import Insight
 from apprentice.state.nouns import text_of
 from apprentice.state.rulebook import screen
+from apprentice.workspace import Workspace
 from tests.fakes import Scripted
 from tests.graphs.analyst import REPORTS, SAYS, analyst
 
@@ -36,17 +36,20 @@ ONE = [{"text": "Short subject lines: 26 % opened.", "hit_target": True}]
 class Desk:
     """One store, one thread, and a graph on them."""
 
-    def __init__(self, agent: Agent | None = analyst, **settings: Any) -> None:
+    def __init__(
+        self, agent: Agent | None = analyst, workspace: Workspace | None = None, **settings: Any
+    ) -> None:
         self.store = InMemoryStore()
         self.context = Context(**settings)
         self._agent = agent
+        self._workspace = workspace
         self._threads = 0
         self._start()
 
     def _start(self) -> None:
         self._threads += 1
         self.thread: RunnableConfig = {"configurable": {"thread_id": str(self._threads)}}
-        self.graph = insights.build(self._agent).compile(
+        self.graph = insights.build(workspace=self._workspace, analyst=self._agent).compile(
             checkpointer=InMemorySaver(), store=self.store
         )
 
@@ -296,7 +299,7 @@ async def test_two_runs_at_once_lose_nothing() -> None:
         _, report, body = text_of(messages[-1]).partition("<report>\n")
         return f"ADD: Fact {body.partition(':')[0]} is true." if report else "Try it."
 
-    graph = insights.build(numbered).compile(store=InMemoryStore())
+    graph = insights.build(analyst=numbered).compile(store=InMemoryStore())
     reports = [{"text": f"{letter}: up.", "hit_target": True} for letter in "ABCDEFGH"]
     halves: list[Any] = [{"reports": half, "review": False} for half in (reports[:5], reports[3:])]
     await asyncio.gather(*(graph.ainvoke(half) for half in halves))
@@ -426,8 +429,8 @@ async def test_the_embedded_model_is_refused_with_a_hint() -> None:
 
 async def test_without_a_store_there_is_nothing_to_keep_insights_in() -> None:
     given: Any = {"reports": ONE}
-    with pytest.raises(MissingPart, match="compile with it"):
-        await insights.build(analyst).compile().ainvoke(given)
+    with pytest.raises(MissingPart, match="compile the graph with one"):
+        await insights.build(analyst=analyst).compile().ainvoke(given)
 
 
 async def test_it_reviews_as_a_part_of_another_graph() -> None:
@@ -437,7 +440,7 @@ async def test_it_reviews_as_a_part_of_another_graph() -> None:
 
     outer = (
         StateGraph(Quarter)
-        .add_node("learn", insights.build(analyst).compile())
+        .add_node("learn", insights.build(analyst=analyst).compile())
         .add_edge(START, "learn")
         .compile(checkpointer=InMemorySaver(), store=InMemoryStore())
     )
@@ -463,12 +466,12 @@ async def test_progress_is_streamed() -> None:
         "insights.quarantined",
         "insights.done",
     ]
-    assert (told[1]["standing"], told[1]["report"], told[1]["of"]) == ("promoted", 1, 2)
+    assert (told[1]["standing"], told[1]["report"], told[1]["reports"]) == ("promoted", 1, 2)
     assert "a URL" in told[3]["reason"]
-    assert (told[4]["promoted"], told[4]["quarantined"]) == (1, 1)
+    assert (told[4]["promoted_insights"], told[4]["quarantined_insights"]) == (1, 1)
 
 
-async def test_the_context_names_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_context_names_the_model(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def answer(messages: Any) -> str:
@@ -478,8 +481,8 @@ async def test_the_context_names_the_model(monkeypatch: pytest.MonkeyPatch) -> N
         asked.append(name)
         return Scripted(answer)
 
-    monkeypatch.setattr(agents, "chat", chat)
-    ended = await Desk(None, model="openai:gpt-5-mini").run(REPORTS, review=False)
+    workspace = Workspace(tmp_path, chat_models=chat)
+    ended = await Desk(None, workspace, model="openai:gpt-5-mini").run(REPORTS, review=False)
     assert ended["outcome"] == "proposed"
     assert asked == ["openai:gpt-5-mini"] * 6
 

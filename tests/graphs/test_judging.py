@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AnyMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
+from apprentice.environments.registry import Environments
 from apprentice.graphs import episode, reflexion
-from apprentice.nodes import agents
+from apprentice.settings import Settings
 from apprentice.state.context import Context
 from apprentice.state.errors import MissingPart, ModelFailure, ModelUnavailable
 from apprentice.state.nouns import Task, Verdict, text_of
+from apprentice.workspace import Workspace
 from tests.conftest import Offer
 from tests.fakes import Scripted
-from tests.places import environment
 
 RUBRIC = ["Is sorry.", "Names the date."]
 GOOD = {
@@ -33,62 +35,85 @@ THREAD: Any = {"configurable": {"thread_id": "1"}}
 
 
 @pytest.fixture
-def task(offer: Offer) -> Task:
-    offer("chat/letters", {"id": "r", "request": "Apologise.", "rubric": RUBRIC})
-    offer("chat/free", {"id": "f", "request": "Say something."})
-    return environment("chat/letters").task("r")
+def offered(tmp_path: Path) -> Path:
+    return tmp_path / "tasks"
 
 
 @pytest.fixture
-def judges(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[str, dict[str, Any]]]]:
-    """Put scripted models in the place of every named one; return what was asked for."""
+def task(offer: Offer, offered: Path) -> Task:
+    offer("chat/letters", {"id": "r", "request": "Apologise.", "rubric": RUBRIC})
+    offer("chat/free", {"id": "f", "request": "Say something."})
+    return Environments(offered).get("chat/letters").task("r")
 
-    def serve(**turns: Any) -> list[tuple[str, dict[str, Any]]]:
-        asked: list[tuple[str, dict[str, Any]]] = []
 
-        def chat(name: str, **settings: Any) -> Scripted:
-            asked.append((name, settings))
-            return Scripted(turns[name.partition(":")[2]])
+class Court:
+    """A workspace in which scripted models are in the place of every named one.
 
-        monkeypatch.setattr(agents, "chat", chat)
-        return asked
+    Attributes:
+        turns: by the model's name without its provider.
+        asked: what was asked for.
+    """
 
-    return serve
+    def __init__(self, tasks: Path) -> None:
+        self.turns: dict[str, Any] = {}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.workspace = Workspace(
+            tasks.parent / "data",
+            model="local:novice",
+            settings=Settings(tasks=tasks),
+            chat_models=self.chat,
+        )
+
+    def chat(self, name: str, **settings: Any) -> BaseChatModel:
+        self.asked.append((name, settings))
+        if (script := name.partition(":")[2]) in self.turns:
+            return Scripted(self.turns[script])
+        return self.workspace.models.chat(name, **settings)
+
+    def episode(self, agent: Any = None, own: Any = None, **options: Any) -> Any:
+        return episode.build(workspace=self.workspace, agent=agent, judge=own, **options)
+
+
+@pytest.fixture
+def court(offered: Path) -> Court:
+    return Court(offered)
 
 
 def writer(messages: list[AnyMessage]) -> str:
     return "We are sorry." if len(messages) == 2 else "We are sorry for the 3rd of May."
 
 
-async def run(task: Task, agent: Any = writer, own: Any = None, **settings: Any) -> Any:
-    graph = episode.build(agent, own).compile()
+async def run(
+    court: Court, task: Task, agent: Any = writer, own: Any = None, **settings: Any
+) -> Any:
+    graph = court.episode(agent, own).compile()
     return await graph.ainvoke({"task": task}, context=Context(**settings))
 
 
-async def test_a_model_judges_by_the_rubric(task: Task, judges: Any) -> None:
-    asked = judges(novice=[json.dumps(BAD)])
-    ended = await run(task)
+async def test_a_model_judges_by_the_rubric(task: Task, court: Court) -> None:
+    court.turns = {"novice": [json.dumps(BAD)]}
+    ended = await run(court, task)
     assert ended["verdict"] == Verdict(
         success=False, score=0.5, feedback="Not met: Names the date.", source="model"
     )
-    assert asked[0][1]["max_tokens"] == 1024
+    assert court.asked[0][1]["max_tokens"] == 1024
     said = [text_of(message) for message in ended["messages"][1:]]
     assert said == ["Apologise.", "We are sorry.", "Received."]
 
 
-async def test_the_judge_is_a_model_of_its_own(task: Task, judges: Any) -> None:
-    asked = judges(author=["We are sorry."], critic=[json.dumps(GOOD)])
+async def test_the_judge_is_a_model_of_its_own(task: Task, court: Court) -> None:
+    court.turns = {"author": ["We are sorry."], "critic": [json.dumps(GOOD)]}
     models = {"model": "openai:author", "judge_model": "openai:critic"}
-    ended = await run(task, None, temperature=1.0, **models)
+    ended = await run(court, task, None, temperature=1.0, **models)
     assert ended["verdict"].success
-    asked = [(name, settings["temperature"]) for name, settings in asked]
+    asked = [(name, settings["temperature"]) for name, settings in court.asked]
     assert asked == [("openai:author", 1.0), ("openai:critic", 0.0)]
 
 
-async def test_an_adapter_is_not_its_own_judge(task: Task, judges: Any) -> None:
-    asked = judges(novice=[json.dumps(GOOD)])
-    await run(task, adapter="candidate")
-    assert [settings["adapter"] for _, settings in asked] == [""]
+async def test_an_adapter_is_not_its_own_judge(task: Task, court: Court) -> None:
+    court.turns = {"novice": [json.dumps(GOOD)]}
+    await run(court, task, adapter="candidate")
+    assert [settings["adapter"] for _, settings in court.asked] == [""]
 
 
 @pytest.mark.parametrize(
@@ -99,10 +124,10 @@ async def test_an_adapter_is_not_its_own_judge(task: Task, judges: Any) -> None:
     ],
 )
 async def test_a_judgement_that_is_none_is_unknown(
-    task: Task, judges: Any, turn: str, why: str
+    task: Task, court: Court, turn: str, why: str
 ) -> None:
-    judges(novice=[turn])
-    verdict = (await run(task))["verdict"]
+    court.turns = {"novice": [turn]}
+    verdict = (await run(court, task))["verdict"]
     assert (verdict.success, verdict.score, verdict.source) == (None, None, "model")
     assert why in verdict.feedback
 
@@ -111,7 +136,7 @@ async def test_a_judgement_that_is_none_is_unknown(
     "failure", [ModelFailure("It is full."), ModelUnavailable("It is away."), ZeroDivisionError()]
 )
 async def test_a_judge_that_crashes_leaves_the_verdict_unknown(
-    task: Task, failure: Exception
+    task: Task, court: Court, failure: Exception
 ) -> None:
     calls = []
 
@@ -119,27 +144,32 @@ async def test_a_judge_that_crashes_leaves_the_verdict_unknown(
         calls.append(given)
         raise failure
 
-    ended = await run(task, own=judge)
+    ended = await run(court, task, own=judge)
     assert ended["verdict"].success is None
     assert ended["verdict"].feedback.startswith(f"The judge failed ({type(failure).__name__}: ")
     assert len(calls) == (3 if isinstance(failure, ModelUnavailable) else 1)
 
 
-async def test_a_judge_that_cannot_be_is_a_mistake_and_no_verdict(task: Task) -> None:
+async def test_a_judge_that_cannot_be_is_a_mistake_and_no_verdict(task: Task, court: Court) -> None:
     with pytest.raises(MissingPart, match="OPENAI_API_KEY"):
-        await run(task, judge_model="openai:gpt-5-mini")
+        await run(court, task, judge_model="openai:gpt-5-mini")
 
 
 @pytest.mark.parametrize("judge", ["model", "later"])
-async def test_what_nobody_judges_stays_unjudged(task: Task, judge: str) -> None:
-    other = environment("chat/free").task("f") if judge == "model" else task
-    ended = await run(other, judge=judge)
+async def test_what_nobody_judges_stays_unjudged(task: Task, court: Court, judge: str) -> None:
+    other = court.workspace.environment("chat/free").task("f") if judge == "model" else task
+    ended = await run(court, other, judge=judge)
     assert ended["verdict"] == Verdict(success=None, feedback="Nobody has judged this answer yet.")
 
 
-async def test_a_task_with_a_verdict_is_left_alone(offer: Offer) -> None:
+async def test_a_task_with_a_verdict_is_left_alone(offer: Offer, court: Court) -> None:
     offer("qa/places", {"id": "c", "question": "Capital of Norway?", "answer": "Oslo"})
-    ended = await run(environment("qa/places").task("c"), lambda _: "Answer: Oslo", judge="person")
+    ended = await run(
+        court,
+        court.workspace.environment("qa/places").task("c"),
+        lambda _: "Answer: Oslo",
+        judge="person",
+    )
     assert ended["verdict"] == Verdict(success=True, score=1, feedback="The answer is right.")
 
 
@@ -154,8 +184,8 @@ async def test_a_task_with_a_verdict_is_left_alone(offer: Offer) -> None:
         ('{"success": null}', Verdict(success=None, source="human")),
     ],
 )
-async def test_a_person_judges(task: Task, answer: Any, verdict: Verdict) -> None:
-    graph = episode.build(writer, person=True).compile(checkpointer=InMemorySaver())
+async def test_a_person_judges(task: Task, court: Court, answer: Any, verdict: Verdict) -> None:
+    graph = court.episode(writer, person=True).compile(checkpointer=InMemorySaver())
     context = Context(judge="person")
     waiting = await graph.ainvoke({"task": task}, THREAD, context=context)
     (question,) = waiting["__interrupt__"]
@@ -165,8 +195,8 @@ async def test_a_person_judges(task: Task, answer: Any, verdict: Verdict) -> Non
     assert ended["verdict"] == verdict
 
 
-async def test_a_person_is_asked_until_the_answer_is_a_verdict(task: Task) -> None:
-    graph = episode.build(writer, person=True).compile(checkpointer=InMemorySaver())
+async def test_a_person_is_asked_until_the_answer_is_a_verdict(task: Task, court: Court) -> None:
+    graph = court.episode(writer, person=True).compile(checkpointer=InMemorySaver())
     context = Context(judge="person")
     await graph.ainvoke({"task": task}, THREAD, context=context)
     for answer, why in (
@@ -181,7 +211,7 @@ async def test_a_person_is_asked_until_the_answer_is_a_verdict(task: Task) -> No
     assert ended["verdict"].success is True
 
 
-async def test_reflexion_learns_from_a_person(task: Task) -> None:
+async def test_reflexion_learns_from_a_person(task: Task, court: Court) -> None:
     turns = iter(["We are sorry.", "We are sorry for the 3rd of May."])
     told: list[str] = []
 
@@ -189,9 +219,9 @@ async def test_reflexion_learns_from_a_person(task: Task) -> None:
         told.append(text_of(messages[-1]))
         return "Next I name the date."
 
-    graph = reflexion.build(lambda _: next(turns), None, reflector).compile(
-        checkpointer=InMemorySaver()
-    )
+    graph = reflexion.build(
+        workspace=court.workspace, agent=lambda _: next(turns), reflector=reflector
+    ).compile(checkpointer=InMemorySaver())
     context = Context(judge="person", max_trials=3)
     waiting = await graph.ainvoke({"task": task, "run": "r"}, THREAD, context=context)
     assert waiting["__interrupt__"][0].value["transcript"][1]["text"] == "We are sorry."
@@ -205,15 +235,17 @@ async def test_reflexion_learns_from_a_person(task: Task) -> None:
     assert ended["attempts"][0].verdict.source == "human"
 
 
-async def test_reflexion_does_not_wait_for_a_verdict_that_comes_later(task: Task) -> None:
-    graph = reflexion.build(writer).compile()
+async def test_reflexion_does_not_wait_for_a_verdict_that_comes_later(
+    task: Task, court: Court
+) -> None:
+    graph = reflexion.build(workspace=court.workspace, agent=writer).compile()
     ended = await graph.ainvoke({"task": task}, context=Context(judge="later"))
     assert (ended["outcome"], ended["trials"]) == ("unjudged", 1)
 
 
-async def test_a_verdict_is_streamed(task: Task, judges: Any) -> None:
-    judges(novice=[json.dumps(GOOD)])
-    graph = episode.build(writer).compile()
+async def test_a_verdict_is_streamed(task: Task, court: Court) -> None:
+    court.turns = {"novice": [json.dumps(GOOD)]}
+    graph = court.episode(writer).compile()
     events = [event async for event in graph.astream({"task": task}, stream_mode="custom")]
     assert [event["type"] for event in events] == ["episode.step", "episode.verdict"]
     assert events[1]["success"] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +15,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 
 from apprentice.graphs import episode, reflexion
-from apprentice.nodes import agents
 from apprentice.state.context import Context
-from apprentice.state.errors import BadInput, ModelFailure, ModelUnavailable
+from apprentice.state.errors import BadInput, MissingPart, ModelFailure, ModelUnavailable
 from apprentice.state.nouns import Task
+from apprentice.workspace import Workspace
 from tests.experts import expert_agent
 from tests.fakes import Scripted
 
@@ -25,18 +26,17 @@ Asked = list[tuple[str, dict[str, Any]]]
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Asked]:
-    """Put a scripted model in the place of every named one; return what was asked for."""
+def serve(tmp_path: Path) -> Callable[[Any], tuple[Workspace, Asked]]:
+    """Return a workspace with a scripted model for every name, and what is asked for."""
 
-    def serve(turns: Any) -> Asked:
+    def serve(turns: Any) -> tuple[Workspace, Asked]:
         asked: Asked = []
 
         def chat(name: str, **settings: Any) -> Scripted:
             asked.append((name, settings))
             return Scripted(turns)
 
-        monkeypatch.setattr(agents, "chat", chat)
-        return asked
+        return Workspace(tmp_path, model="local:novice", chat_models=chat), asked
 
     return serve
 
@@ -62,13 +62,17 @@ class Tracer(BaseCallbackHandler):
 
 
 async def test_the_context_says_which_model_and_how(
-    easy: Task, serve: Callable[[Any], Asked]
+    easy: Task, serve: Callable[[Any], tuple[Workspace, Asked]]
 ) -> None:
-    asked = serve(lambda _: "look")
+    workspace, asked = serve(lambda _: "look")
     settings = Context(
         model="openai:gpt-5-mini", temperature=1, max_tokens=64, seed=7, max_trials=2
     )
-    ended = await reflexion.graph.ainvoke({"task": easy}, context=settings)
+    ended = (
+        await reflexion.build(workspace=workspace)
+        .compile()
+        .ainvoke({"task": easy}, context=settings)
+    )
     assert {name for name, _ in asked} == {"openai:gpt-5-mini"}
     first, reflecting, second = asked[0][1], asked[3][1], asked[4][1]
     assert first == {"adapter": "", "temperature": 1, "max_tokens": 64, "seed": 7}
@@ -79,12 +83,16 @@ async def test_the_context_says_which_model_and_how(
 
 
 async def test_calls_are_labelled_with_graph_environment_and_model(
-    easy: Task, serve: Callable[[Any], Asked]
+    easy: Task, serve: Callable[[Any], tuple[Workspace, Asked]]
 ) -> None:
-    serve(lambda _: "look")
+    workspace, _ = serve(lambda _: "look")
     tracer = Tracer()
     config: RunnableConfig = {"callbacks": [tracer]}
-    await reflexion.graph.ainvoke({"task": easy}, config, context=Context(max_trials=2))
+    await (
+        reflexion.build(workspace=workspace)
+        .compile()
+        .ainvoke({"task": easy}, config, context=Context(max_trials=2))
+    )
     graphs = [metadata["graph"] for _, metadata in tracer.labels]
     assert graphs == [*["episode"] * 3, "reflexion", *["episode"] * 3]
     for tags, metadata in tracer.labels:
@@ -94,7 +102,7 @@ async def test_calls_are_labelled_with_graph_environment_and_model(
 
 
 async def test_a_provider_that_is_busy_is_asked_again_and_nothing_is_lost(
-    easy: Task, serve: Callable[[Any], Asked]
+    easy: Task, serve: Callable[[Any], tuple[Workspace, Asked]]
 ) -> None:
     busy = 3
 
@@ -105,9 +113,9 @@ async def test_a_provider_that_is_busy_is_asked_again_and_nothing_is_lost(
             raise ModelRateLimitError("429: slow down")
         return expert_agent(messages)
 
-    serve(turns)
+    workspace, _ = serve(turns)
     thread: RunnableConfig = {"configurable": {"thread_id": "one"}}
-    graph = episode.build().compile(checkpointer=InMemorySaver())
+    graph = episode.build(workspace=workspace).compile(checkpointer=InMemorySaver())
     with pytest.raises(ModelUnavailable, match=r"'local:novice' did not answer \(429: slow down\)"):
         await graph.ainvoke({"task": easy}, thread)
     assert (await graph.aget_state(thread)).values["steps"] == 1
@@ -117,14 +125,14 @@ async def test_a_provider_that_is_busy_is_asked_again_and_nothing_is_lost(
 
 
 async def test_a_provider_that_refuses_is_not_asked_again(
-    easy: Task, serve: Callable[[Any], Asked]
+    easy: Task, serve: Callable[[Any], tuple[Workspace, Asked]]
 ) -> None:
     def turns(messages: list[Any]) -> str:
         raise ModelAuthenticationError("401: no such key")
 
-    asked = serve(turns)
+    workspace, asked = serve(turns)
     with pytest.raises(ModelFailure, match="refused to answer"):
-        await episode.graph.ainvoke({"task": easy})
+        await episode.build(workspace=workspace).compile().ainvoke({"task": easy})
     assert len(asked) == 1
 
 
@@ -136,3 +144,19 @@ async def test_a_model_that_does_not_exist_is_a_sentence(
 ) -> None:
     with pytest.raises(error, match=r".*\."):
         await episode.graph.ainvoke({"task": easy}, context=Context(model=model))
+
+
+async def test_where_nobody_names_a_model_a_sentence_says_how(
+    easy: Task, workspace: Workspace
+) -> None:
+    with pytest.raises(MissingPart, match=r"Set APPRENTICE_MODEL.*--model.*local:novice"):
+        await episode.build(workspace=workspace).compile().ainvoke({"task": easy})
+
+
+async def test_the_model_of_the_workspace_acts_and_is_recorded_by_its_name(
+    easy: Task, tmp_path: Path
+) -> None:
+    workspace = Workspace(tmp_path, model=Scripted(lambda _: "look"))
+    graph = reflexion.build(workspace=workspace).compile()
+    ended = await graph.ainvoke({"task": easy}, context=Context(max_trials=1))
+    assert [attempt.model for attempt in ended["attempts"]] == ["scripted"]

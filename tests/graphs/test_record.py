@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -14,33 +13,21 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
 from apprentice.graphs import episode, reflexion
-from apprentice.memory.experience import Experience, opening
+from apprentice.memory.experience import Experience, OpenExperience
 from apprentice.state.context import Context
 from apprentice.state.experience import Query
 from apprentice.state.nouns import Task, Trajectory, Verdict
 from tests.experts import expert_agent, expert_reflector
-from tests.memory.experience.attempts import Words
+from tests.memories import shared
 
-
-@pytest.fixture(scope="module", autouse=True)
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the real engine open throughout; every test has a tenant of its own."""
-    with pytest.MonkeyPatch.context() as settings:
-        settings.delenv("QDRANT_URL", raising=False)
-        settings.setenv("APPRENTICE_DATA", str(tmp_path_factory.mktemp("data")))
-        yield
-        asyncio.run(opening.close())
+words = shared().experience
 
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
 
 
-async def words(tenant: str) -> Experience:
-    return await opening.opened(tenant, "words", Words())
-
-
 async def run(task: Task, tenant: str, *, store: bool = True, **settings: Any) -> Any:
-    graph = reflexion.build(expert_agent, reflector=expert_reflector, memory=words)
+    graph = reflexion.build(agent=expert_agent, reflector=expert_reflector, record_to=words)
     compiled = graph.compile(store=InMemoryStore() if store else None)
     context = Context(tenant=tenant, max_trials=4, **settings)
     return await compiled.ainvoke({"task": task, "run": "r"}, context=context)
@@ -65,7 +52,7 @@ async def test_every_attempt_and_lesson_is_kept(hard: Task) -> None:
 async def test_a_recorded_attempt_is_not_made_again(hard: Task) -> None:
     tenant = str(uuid4())
     first = await run(hard, tenant)
-    graph = reflexion.build(_nobody, reflector=expert_reflector, memory=words)
+    graph = reflexion.build(agent=_nobody, reflector=expert_reflector, record_to=words)
     compiled = graph.compile(store=InMemoryStore())  # the checkpoints and the store are gone
     context = Context(tenant=tenant, max_trials=4)
     again = await compiled.ainvoke({"task": hard, "run": "r"}, context=context)
@@ -94,9 +81,9 @@ async def test_nothing_is_kept_where_that_was_not_asked_for(easy: Task, settings
     assert (await (await words(tenant)).report()).attempts == 0
 
 
-def alone(judge: Any = None) -> Any:
+def alone(judge: Any = None, record_to: OpenExperience = words) -> Any:
     """Return the episode graph as a server has it, with the expert in place of a model."""
-    built = episode.build(expert_agent, judge, person=True, record=words)
+    built = episode.build(agent=expert_agent, judge=judge, person=True, record_to=record_to)
     return built.compile(checkpointer=InMemorySaver(), store=InMemoryStore())
 
 
@@ -119,21 +106,20 @@ async def test_an_episode_alone_is_kept_whole(easy: Task) -> None:
     assert await kept_of(tenant) == [kept]
 
 
-async def test_recording_that_failed_is_made_up_for(
-    easy: Task, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tenant, graph = str(uuid4()), alone()
-    mine = Context(tenant=tenant)
-    with monkeypatch.context() as patch:
-        patch.setattr(opening, "opened", failing)
-        with pytest.raises(OSError, match="The disk is full"):
-            await graph.ainvoke({"task": easy}, THREAD, context=mine)
+async def test_recording_that_failed_is_made_up_for(easy: Task) -> None:
+    tenant, failed = str(uuid4()), list[str]()
+
+    async def full_at_first(tenant: str) -> Experience:
+        if not failed:
+            failed.append(tenant)
+            raise OSError("The disk is full.")
+        return await words(tenant)
+
+    graph, mine = alone(record_to=full_at_first), Context(tenant=tenant)
+    with pytest.raises(OSError, match="The disk is full"):
+        await graph.ainvoke({"task": easy}, THREAD, context=mine)
     ended = await graph.ainvoke(None, THREAD, context=mine)
     assert [each.id for each in await kept_of(tenant)] == [ended["trajectory"]]
-
-
-async def failing(*given: object) -> Experience:
-    raise OSError("The disk is full.")
 
 
 async def test_a_fork_is_an_attempt_of_its_own(easy: Task) -> None:
@@ -163,6 +149,6 @@ async def test_an_episode_that_is_not_to_be_kept_is_not(easy: Task) -> None:
     settings = Context(tenant=tenant, record=False)
     ended = await alone().ainvoke({"task": easy}, THREAD, context=settings)
     assert (ended["verdict"].success, ended["trajectory"]) == (True, "")
-    storeless = episode.build(expert_agent, record=words).compile()
+    storeless = episode.build(agent=expert_agent, record_to=words).compile()
     assert (await storeless.ainvoke({"task": easy}, context=Context(tenant=tenant)))["steps"] > 0
     assert await kept_of(tenant) == []

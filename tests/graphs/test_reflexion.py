@@ -34,7 +34,7 @@ def numbered() -> Scripted:
 async def run(
     task: Task, agent: Any = None, reflector: Any = None, store: Any = None, **settings: Any
 ) -> Any:
-    graph = reflexion.build(agent or always("look"), reflector=reflector or numbered())
+    graph = reflexion.build(agent=agent or always("look"), reflector=reflector or numbered())
     return await graph.compile(store=store).ainvoke({"task": task}, context=Context(**settings))
 
 
@@ -91,7 +91,7 @@ async def test_earlier_reflections_and_feedback_reach_the_reflector(easy: Task) 
         )
 
     reflector = numbered()
-    graph = reflexion.build(always("look"), judge, reflector).compile()
+    graph = reflexion.build(agent=always("look"), judge=judge, reflector=reflector).compile()
     ended = await graph.ainvoke({"task": easy}, context=Context(max_trials=3))
     asked = reflector.prompts[1][-1].text
     assert transcript(ended["attempts"][1].messages) + "\nSTATUS: FAIL" in asked
@@ -105,7 +105,9 @@ async def test_a_later_run_starts_with_what_an_earlier_one_learned(hard: Task) -
         return Verdict(success=False, score=0)
 
     store = InMemoryStore()
-    strict = reflexion.build(expert_agent, never, expert_reflector).compile(store=store)
+    strict = reflexion.build(agent=expert_agent, judge=never, reflector=expert_reflector).compile(
+        store=store
+    )
     first = await strict.ainvoke({"task": hard}, context=Context(max_trials=3))
     later = await run(hard, expert_agent, expert_reflector, store)
     other = await run(hard, expert_agent, expert_reflector, store, strategy="none", tenant="other")
@@ -128,7 +130,7 @@ async def test_a_solved_task_is_left_alone(easy: Task) -> None:
 
 
 async def test_a_task_to_be_skipped_is_left_alone_once(easy: Task) -> None:
-    graph = reflexion.build(expert_agent).compile(checkpointer=InMemorySaver())
+    graph = reflexion.build(agent=expert_agent).compile(checkpointer=InMemorySaver())
     skipped = await graph.ainvoke({"task": easy, "skip": True}, THREAD)
     done = await graph.ainvoke({"task": easy}, THREAD)
     assert (skipped["outcome"], skipped["trials"]) == ("skipped", 0)
@@ -138,7 +140,7 @@ async def test_a_task_to_be_skipped_is_left_alone_once(easy: Task) -> None:
 
 async def test_a_second_run_on_a_thread_starts_clean(easy: Task, hard: Task) -> None:
     reflector = numbered()
-    graph = reflexion.build(always("look"), reflector=reflector).compile(
+    graph = reflexion.build(agent=always("look"), reflector=reflector).compile(
         checkpointer=InMemorySaver()
     )
     first = await graph.ainvoke({"task": easy}, THREAD, context=Context(max_trials=2))
@@ -149,7 +151,7 @@ async def test_a_second_run_on_a_thread_starts_clean(easy: Task, hard: Task) -> 
 
 
 async def test_attempts_are_named_by_tenant_task_run_and_trial(easy: Task) -> None:
-    graph = reflexion.build(always("look"), reflector=numbered()).compile()
+    graph = reflexion.build(agent=always("look"), reflector=numbered()).compile()
     given: Any = {"task": easy, "run": "monday"}
     ended = await graph.ainvoke(given, context=Context(tenant="team", max_trials=2))
     again = await graph.ainvoke(given, context=Context(tenant="team", max_trials=2))
@@ -159,7 +161,9 @@ async def test_attempts_are_named_by_tenant_task_run_and_trial(easy: Task) -> No
 
 
 async def test_what_nobody_can_judge_ends_the_run(easy: Task) -> None:
-    graph = reflexion.build(always("look"), lambda *_: Verdict(), numbered()).compile()
+    graph = reflexion.build(
+        agent=always("look"), judge=lambda *_: Verdict(), reflector=numbered()
+    ).compile()
     ended = await graph.ainvoke({"task": easy})
     assert (ended["outcome"], ended["trials"]) == ("unjudged", 1)
 
@@ -170,7 +174,7 @@ async def test_a_reflector_with_nothing_to_say_leaves_no_lesson(easy: Task) -> N
 
 
 async def test_the_background_is_shown_in_every_attempt(easy: Task) -> None:
-    graph = reflexion.build(always("look"), reflector=numbered()).compile()
+    graph = reflexion.build(agent=always("look"), reflector=numbered()).compile()
     given: Any = {"task": easy, "shown": Shown(rules=["Cups are cold."], reflections=["not mine"])}
     ended = await graph.ainvoke(given, context=Context(max_trials=2))
     systems = [text_of(attempt.messages[0]) for attempt in ended["attempts"]]
@@ -179,7 +183,7 @@ async def test_the_background_is_shown_in_every_attempt(easy: Task) -> None:
 
 
 async def test_progress_is_streamed(easy: Task) -> None:
-    graph = reflexion.build(always("look"), reflector=numbered()).compile()
+    graph = reflexion.build(agent=always("look"), reflector=numbered()).compile()
     told: list[tuple[bool, Any]] = [
         (bool(where), event)
         async for where, event in graph.astream(
@@ -194,7 +198,7 @@ async def test_progress_is_streamed(easy: Task) -> None:
 
 
 async def test_skip_is_yes_or_no(easy: Task) -> None:
-    graph = reflexion.build(expert_agent).compile()
+    graph = reflexion.build(agent=expert_agent).compile()
     odd: Any = {"task": easy, "skip": "perhaps"}
     with pytest.raises(BadInput, match="'skip' cannot be read"):
         await graph.ainvoke(odd)
@@ -203,7 +207,7 @@ async def test_skip_is_yes_or_no(easy: Task) -> None:
 @pytest.mark.parametrize("name", ["x" * 201, "a\nb", 7])
 async def test_a_run_has_a_name(name: Any, easy: Task) -> None:
     with pytest.raises(BadInput, match="'run' cannot be read"):
-        await reflexion.build(expert_agent).compile().ainvoke({"task": easy, "run": name})
+        await reflexion.build(agent=expert_agent).compile().ainvoke({"task": easy, "run": name})
 
 
 async def test_an_interrupted_attempt_is_on_record_and_another_takes_its_place(easy: Task) -> None:
@@ -213,7 +217,7 @@ async def test_an_interrupted_attempt_is_on_record_and_another_takes_its_place(e
 
     broken: list[Verdict] = []
     reflector = numbered()
-    graph = reflexion.build(expert_agent, judge, reflector).compile()
+    graph = reflexion.build(agent=expert_agent, judge=judge, reflector=reflector).compile()
     settings = Context(max_trials=4, strategy="last_attempt_and_reflection")
     ended = await graph.ainvoke({"task": easy}, context=settings)
     assert [attempt.verdict.interrupted for attempt in ended["attempts"]] == [True, True, False]

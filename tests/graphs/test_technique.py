@@ -37,7 +37,7 @@ async def test_a_graph_with_settings_of_its_own_takes_an_episode_as_a_node() -> 
     class Foreign(TypedDict):
         tennant: str
 
-    inner = episode.build(expert_agent).compile(name="inner")
+    inner = episode.build(agent=expert_agent).compile(name="inner")
     outer = StateGraph(Outer, Foreign).add_node("inner", inner).add_edge(START, "inner").compile()
     ended = await outer.ainvoke({"task": EASY}, context={"tennant": "theirs"})
     assert ended["verdict"].success

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,38 +18,39 @@ from langgraph.store.memory import InMemoryStore
 
 from apprentice.environments.household.expert import Knowledge
 from apprentice.graphs import episode, training
-from apprentice.memory.experience import opening
 from apprentice.memory.releases import Releases
-from apprentice.memory.store import data_folder
 from apprentice.models.fit import base_fingerprint
-from apprentice.models.names import adapters_root
-from apprentice.nodes.attempt import attempted
-from apprentice.nodes.training import evaluate, watch
-from apprentice.nodes.training.notice import SETTING, Counter, group, notice
-from apprentice.nodes.training.workshop import Jobs, covered, local_jobs
+from apprentice.models.names import LocalModels
+from apprentice.nodes.training.trigger import group, start_on_server, trigger_training
+from apprentice.settings import Settings
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
-from apprentice.state.nouns import Task, Trajectory, Verdict, text_of
+from apprentice.state.nouns import Trajectory, Verdict, text_of
 from apprentice.state.releases import Release
-from apprentice.training import adapters, jobs
+from apprentice.training.adapters import Adapter, Adapters
+from apprentice.training.counter import Counter
 from apprentice.training.datasets.card import DATA
 from apprentice.training.jobs import (
     FAILURE,
     Job,
+    Launcher,
     LocalLauncher,
-    holding,
+    hold_lock,
     in_turn,
     write_job,
     write_whole,
 )
 from apprentice.training.rounds import End, Rounds
+from apprentice.workspace import Workspace
 from tests.conftest import Offer
 from tests.fakes import Scripted
-from tests.places import environment
-from tests.training.attempts import NORTH, attempt, pairs, speaking, told, words
+from tests.memories import shared
+from tests.places import ENVIRONMENTS, environment
+from tests.training.attempts import NORTH, attempt, pairs, speaking, told
 from tests.training.work import untrained
 
 Run = Callable[..., Any]
+words = shared().experience
 ATTEMPTS = list(pairs(80))
 ENOUGH = len(ATTEMPTS)
 PLAIN = "Which one?"
@@ -58,8 +59,9 @@ PLAIN = "Which one?"
 class Hands(LocalLauncher):
     """A launcher that starts nothing; the test does the trainer's part."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, registry: Adapters) -> None:
+        super().__init__(root, registry, lambda *_: None)
+        self.registry = registry
         self.launched: list[str] = []
 
     def launch(self, job: Job) -> str:
@@ -71,22 +73,78 @@ class Hands(LocalLauncher):
 
     def finish(self) -> str:
         """End the last job well: its adapter is registered."""
-        return untrained(self.root / self.launched[-1]).name
+        return untrained(self.root / self.launched[-1], self.registry).name
 
     def fail(self) -> None:
         """End the last job badly."""
         write_whole(self.root / self.launched[-1] / FAILURE, {"error": "The loss is nan."})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the real engine open throughout; every test has a tenant of its own."""
-    with pytest.MonkeyPatch.context() as settings:
-        settings.delenv("QDRANT_URL", raising=False)
-        settings.delenv("APPRENTICE_ADAPTERS", raising=False)
-        settings.setenv("APPRENTICE_DATA", str(tmp_path_factory.mktemp("data")))
-        yield
-        asyncio.run(opening.close())
+class Moved(LocalModels):
+    """Has the weights of the shipped models, too, where a test can change them."""
+
+    def place(self, name: str) -> Path:
+        assert self.root
+        return self.root / name
+
+
+class Place(Workspace):
+    """A workspace in which the expert is the model, and a test is the trainer.
+
+    Attributes:
+        knows: what the expert knows with an adapter.
+        says: what it says with an adapter where there are tools.
+        tried: the openings that it was shown, each with the adapter.
+        kind: of the rounds.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        settings = Settings(qdrant_url="", tasks=folder / "tasks")
+        super().__init__(
+            folder / "data", model="local:novice", settings=settings, chat_models=self.speak
+        )
+        self.knows: Callable[[str], Knowledge] = lambda _: Knowledge()
+        self.says = "<tool_call>"
+        self.clueless = ""
+        self.tried: list[tuple[str, str]] = []
+        self.kind = Rounds
+        self.weights("first")
+        self.hands = Hands(folder / "jobs", self.adapters)
+
+    @property
+    def local_models(self) -> LocalModels:
+        return Moved(self.data / "models", self.data / "adapters")
+
+    def weights(self, text: str) -> None:
+        """Let the base have other weights."""
+        folder = self.data / "models" / "novice"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps({"weights": text}))
+
+    def launcher(self, root: Path | None = None, *, in_turn: bool = True) -> Launcher:
+        return self.hands
+
+    def rounds(self, tenant: str, environment: str, base: str) -> Rounds:
+        return self.kind(self.data, tenant, environment, base)
+
+    def after(self, attempts: int) -> None:
+        """Let so many attempts start a training."""
+        changed = self.settings.model_copy(update={"train_after": attempts})
+        vars(self)["settings"] = changed
+
+    def speak(self, name: str, *, adapter: str = "", **_: Any) -> Scripted:
+        """Return the expert; with an adapter it says something else where tools are."""
+        if adapter and adapter == self.clueless:
+            return Scripted(lambda _: "look")
+
+        def turn(messages: list[Any]) -> str:
+            if len(messages) == 2:
+                self.tried.append((text_of(messages[1]), adapter))
+            if "<tools>" in text_of(messages[0]):
+                return self.says if adapter else PLAIN
+            return speaking(self.knows(adapter))(messages)
+
+        return Scripted(turn)
 
 
 @pytest.fixture
@@ -95,8 +153,13 @@ def tenant() -> str:
 
 
 @pytest.fixture
-def hands(tmp_path: Path) -> Hands:
-    return Hands(tmp_path / "jobs")
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def hands(place: Place) -> Hands:
+    return place.hands
 
 
 @pytest.fixture
@@ -104,16 +167,30 @@ def store() -> InMemoryStore:
     return InMemoryStore()
 
 
+Start = Callable[..., Run]
+
+
 @pytest.fixture
-def run(tenant: str, hands: Hands, store: InMemoryStore) -> Run:
+def started(tenant: str, place: Place, store: InMemoryStore) -> Start:
+    """Return what builds the graph with some parts of one's own, to be run once at a time."""
+
+    def build(**parts: Any) -> Run:
+        built = training.build(workspace=place, recall_from=words, **parts)
+        graph = built.compile(store=store)
+
+        async def once(model: str = "local:novice", **given: Any) -> Any:
+            asked: Any = {"environment": NORTH, "threshold": ENOUGH, **given}
+            return await graph.ainvoke(asked, context=Context(tenant=tenant, model=model))
+
+        return once
+
+    return build
+
+
+@pytest.fixture
+def run(started: Start) -> Run:
     """Run the graph once."""
-    graph = training.build(memory=words, jobs=lambda: hands).compile(store=store)
-
-    async def once(model: str = "local:novice", **given: Any) -> Any:
-        asked: Any = {"environment": NORTH, "threshold": ENOUGH, **given}
-        return await graph.ainvoke(asked, context=Context(tenant=tenant, model=model))
-
-    return once
+    return started()
 
 
 @pytest.fixture
@@ -122,31 +199,9 @@ async def gathered(tenant: str) -> list[Trajectory]:
 
 
 @pytest.fixture
-def learned(monkeypatch: pytest.MonkeyPatch) -> None:
+def learned(place: Place) -> None:
     """Let a model with an adapter know how things are in the north; without one, nothing."""
-    model(monkeypatch, lambda adapter: told("north") if adapter else Knowledge())
-
-
-@pytest.fixture
-def unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no adapter know anything."""
-    model(monkeypatch, lambda _: Knowledge())
-
-
-def model(
-    patch: pytest.MonkeyPatch, knows: Callable[[str], Knowledge], tools: str = "<tool_call>"
-) -> None:
-    """Put the expert in the place of the model; with an adapter it says this where tools are."""
-
-    def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
-        def turn(messages: list[Any]) -> str:
-            if "<tools>" in text_of(messages[0]):
-                return tools if adapter else PLAIN
-            return speaking(knows(adapter))(messages)
-
-        return Scripted(turn)
-
-    patch.setattr("apprentice.nodes.agents.chat", chat)
+    place.knows = lambda adapter: told("north") if adapter else Knowledge()
 
 
 def judged_later(attempt: Trajectory, seen: float) -> Trajectory:
@@ -163,21 +218,21 @@ async def record(tenant: str, attempts: list[Trajectory]) -> list[Trajectory]:
     return own
 
 
-def registered(hands: Hands, tenant: str) -> adapters.Adapter:
+def registered(place: Place, tenant: str) -> Adapter:
     """Register an adapter that no round has made."""
-    folder = hands.root.parent / "other"
+    folder = place.data / "other"
     folder.mkdir()
     (folder / "adapter_config.json").write_text("{}")
-    other = adapters.Adapter(
+    other = Adapter(
         name=f"other-{tenant}",
         method="sft",
         base="novice",
-        base_fingerprint=base_fingerprint("novice"),
+        base_fingerprint=base_fingerprint(place.local_models.folder("novice")),
     )
-    return adapters.register(other, folder)
+    return place.adapters.register(other, folder)
 
 
-async def in_force(adapter: adapters.Adapter, store: InMemoryStore, tenant: str) -> None:
+async def in_force(adapter: Adapter, store: InMemoryStore, tenant: str) -> None:
     """Put an adapter in force."""
     release = Release(
         id="other", tenant=tenant, environment=NORTH, adapter=adapter.name, model="local:novice"
@@ -185,8 +240,8 @@ async def in_force(adapter: adapters.Adapter, store: InMemoryStore, tenant: str)
     await Releases(store, tenant, NORTH).publish(release)
 
 
-def rounds(tenant: str) -> Rounds:
-    return Rounds(data_folder(), tenant, NORTH, "novice")
+def rounds(place: Place, tenant: str) -> Rounds:
+    return Rounds(place.data, tenant, NORTH, "novice")
 
 
 async def test_too_few_attempts_wait_for_more(run: Run, tenant: str, hands: Hands) -> None:
@@ -200,26 +255,32 @@ async def test_too_few_attempts_wait_for_more(run: Run, tenant: str, hands: Hand
 
 
 async def test_an_adapter_that_helps_is_trained_once_and_put_in_force(
-    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, learned: None
+    run: Run,
+    gathered: Any,
+    tenant: str,
+    hands: Hands,
+    store: InMemoryStore,
+    learned: None,
+    place: Place,
 ) -> None:
     started = await run()
     assert (started["stage"], started["advice"].method) == ("training", "sft")
     twice = await asyncio.gather(run(), run())
     assert [ended["stage"] for ended in twice] == ["training", "training"]
     assert set(hands.launched) == {started["job"]}
-    assert len(list(rounds(tenant).all())) == 1
+    assert len(list(rounds(place, tenant).all())) == 1
 
     adapter = hands.finish()
     promoted = await run()
     assert promoted["stage"] == "promoted", promoted["reason"]
     numbers = promoted["decisions"][NORTH].numbers
     assert numbers.candidate > numbers.incumbent + 0.2
-    assert adapters.read(adapter).status == "promoted"
+    assert place.adapters.read(adapter).status == "promoted"
     again = await run()
     assert again["stage"] == "waiting"
     assert "0 judged attempts" in again["reason"]
 
-    acting: Any = episode.build().compile(store=store)
+    acting: Any = episode.build(workspace=place).compile(store=store)
     task = {"environment": NORTH, "id": "test/0"}
     used = await acting.ainvoke({"task": task}, context=Context(tenant=tenant))
     assert used["adapter"] == adapter
@@ -234,18 +295,18 @@ async def test_an_adapter_that_helps_is_trained_once_and_put_in_force(
 
 
 async def test_two_that_begin_at_once_have_one_job(
-    run: Run, gathered: Any, tenant: str, hands: Hands
+    run: Run, gathered: Any, tenant: str, hands: Hands, place: Place
 ) -> None:
     ended = await asyncio.gather(*(run() for _ in range(3)))
     assert {one["stage"] for one in ended} == {"training"}
     assert len({one["job"] for one in ended} | set(hands.launched)) == 1
-    assert len(list(rounds(tenant).all())) == 1
+    assert len(list(rounds(place, tenant).all())) == 1
 
 
 async def test_a_run_that_is_overtaken_begins_no_second_round(
-    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore
+    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, place: Place
 ) -> None:
-    graph = training.build(memory=words, jobs=lambda: hands).compile(
+    graph = training.build(workspace=place, recall_from=words).compile(
         store=store, checkpointer=InMemorySaver(), interrupt_before=["launch"]
     )
     given: Any = {"environment": NORTH, "threshold": ENOUGH}
@@ -257,36 +318,37 @@ async def test_a_run_that_is_overtaken_begins_no_second_round(
     await run()
     ended = await graph.ainvoke(None, thread, context=context)
     assert (ended["stage"], ended["reason"]) == ("failed", "The loss is nan.")
-    assert [begun.number for begun, _ in rounds(tenant).all()] == [0]
+    assert [begun.number for begun, _ in rounds(place, tenant).all()] == [0]
     assert len(hands.launched) == 1
 
 
 async def test_an_adapter_that_does_not_help_changes_nothing(
-    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, unlearned: None
+    run: Run,
+    gathered: Any,
+    tenant: str,
+    hands: Hands,
+    store: InMemoryStore,
+    unlearned: None,
+    place: Place,
 ) -> None:
     await run()
     adapter = hands.finish()
     ended = await run(held_out=48)
     assert ended["stage"] == "rejected"
     assert await Releases(store, tenant, NORTH).current() is None
-    card = adapters.read(adapter)
+    card = place.adapters.read(adapter)
     assert (card.status, card.reason) == ("rejected", ended["reason"])
     assert (await run())["stage"] == "waiting"
 
 
 async def test_an_adapter_has_to_be_better_than_the_plain_model_too(
-    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, place: Place
+) -> None:
     # What is in force has gone bad, so a new adapter beats it by being no more than ignorant.
-    bad = registered(hands, tenant)
+    bad = registered(place, tenant)
     await in_force(bad, store, tenant)
 
-    def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
-        clueless = Scripted(lambda _: "look")
-        return clueless if adapter == bad.name else Scripted(speaking(Knowledge()))
-
-    monkeypatch.setattr("apprentice.nodes.agents.chat", chat)
+    place.clueless = bad.name
     await run()
     hands.finish()
     ended = await run(held_out=48)
@@ -300,9 +362,9 @@ async def test_an_adapter_has_to_be_better_than_the_plain_model_too(
 
 @pytest.mark.parametrize(("says", "stage"), [(PLAIN, "promoted"), ("<tool_call>", "rejected")])
 async def test_an_adapter_that_forgets_is_rejected(
-    run: Run, gathered: Any, hands: Hands, monkeypatch: pytest.MonkeyPatch, says: str, stage: str
+    run: Run, gathered: Any, hands: Hands, learned: None, says: str, stage: str, place: Place
 ) -> None:
-    model(monkeypatch, lambda adapter: told("north") if adapter else Knowledge(), says)
+    place.says = says
     keep = {"keep": ["toolcalls"]}
     first, later = (keep, {}) if stage == "rejected" else ({}, keep)
     await run(**first)
@@ -326,30 +388,30 @@ async def test_an_adapter_that_forgets_is_rejected(
     ],
 )
 async def test_what_cannot_be_tried_out_is_not_trained(
-    run: Run, gathered: Any, tenant: str, hands: Hands, offer: Offer, given: Any, says: str
+    run: Run,
+    gathered: Any,
+    tenant: str,
+    hands: Hands,
+    offer: Offer,
+    given: Any,
+    says: str,
+    place: Place,
 ) -> None:
     offer("qa/plain", {"id": "a", "question": "Capital of Norway?", "answer": "Oslo"})
     ended = await run(**given)
     assert ended["stage"] == "refused"
     assert "but " + given["keep"][0] + " has only the splits train." in ended["reason"]
     assert says in ended["reason"]
-    assert (hands.launched, list(rounds(tenant).all())) == ([], [])
+    assert (hands.launched, list(rounds(place, tenant).all())) == ([], [])
 
 
 async def test_runs_that_evaluate_at_once_repeat_nothing(
-    run: Run, gathered: Any, hands: Hands, learned: None, monkeypatch: pytest.MonkeyPatch
+    run: Run, gathered: Any, hands: Hands, learned: None, place: Place
 ) -> None:
-    tried: list[tuple[str, str]] = []
-
-    async def counted(graph: Any, task: Task, shown: Any, context: Context, **given: Any) -> Any:
-        tried.append((task.id, context.adapter))
-        return await attempted(graph, task, shown, context, **given)
-
-    monkeypatch.setattr(evaluate, "attempted", counted)
     await run()
     hands.finish()
     ended = await asyncio.gather(*(run(held_out=24) for _ in range(6)))
-    assert len(tried) == len(set(tried)) > 0
+    assert len(place.tried) == len(set(place.tried)) > 0
     stages = {one["stage"] for one in ended}
     assert stages - {"training"} == {"promoted"}
     others = [one for one in ended if one["stage"] == "training"]
@@ -357,23 +419,30 @@ async def test_runs_that_evaluate_at_once_repeat_nothing(
 
 
 async def test_a_run_waits_for_one_that_only_looks_at_the_round(
-    run: Run, gathered: Any, hands: Hands, learned: None, monkeypatch: pytest.MonkeyPatch
+    run: Run, gathered: Any, hands: Hands, learned: None, place: Place
 ) -> None:
     await run()
     hands.finish()
-    claim, refused = Rounds.claim, iter((True, True, False, True))
+    refused = iter((True, True, False, True))
 
-    def held(own: Rounds, number: int) -> Any:
-        return None if next(refused, False) else claim(own, number)
+    class Held(Rounds):
+        def claim(self, number: int) -> Any:
+            return None if next(refused, False) else super().claim(number)
 
-    monkeypatch.setattr(Rounds, "claim", held)
+    place.kind = Held
     assert (await run())["stage"] == "promoted"
 
 
 @pytest.fixture
-def halted(hands: Hands, store: InMemoryStore, tenant: str) -> Run:
+def unlearned(place: Place) -> None:
+    """Let no adapter know anything."""
+    place.knows = lambda _: Knowledge()
+
+
+@pytest.fixture
+def halted(hands: Hands, store: InMemoryStore, tenant: str, place: Place) -> Run:
     """Run the graph until an adapter is to be promoted, and then again to its end."""
-    graph = training.build(memory=words, jobs=lambda: hands).compile(
+    graph = training.build(workspace=place, recall_from=words).compile(
         store=store, checkpointer=InMemorySaver(), interrupt_before=["promote"]
     )
 
@@ -386,54 +455,71 @@ def halted(hands: Hands, store: InMemoryStore, tenant: str) -> Run:
 
 
 async def test_a_round_that_another_run_ended_is_not_ended_again(
-    run: Run, halted: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore,
+    run: Run,
+    halted: Run,
+    gathered: Any,
+    tenant: str,
+    hands: Hands,
+    store: InMemoryStore,
     learned: None,
-) -> None:  # fmt: skip
+    place: Place,
+) -> None:
     await run()
     adapter = hands.finish()
     await halted({"environment": NORTH})
-    rounds(tenant).end(0, End(outcome="rejected", reason="Another run said so."))
+    rounds(place, tenant).end(0, End(outcome="rejected", reason="Another run said so."))
     ended = await halted(None)
     assert (ended["stage"], ended["reason"]) == ("rejected", "Another run said so.")
     assert await Releases(store, tenant, NORTH).current() is None
-    assert adapters.read(adapter).status == "candidate"
+    assert place.adapters.read(adapter).status == "candidate"
 
 
 async def test_an_adapter_is_compared_with_the_one_that_came_into_force_meanwhile(
-    run: Run, halted: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    other = registered(hands, tenant)
-    model(monkeypatch, lambda adapter: told("north") if adapter else Knowledge())
+    run: Run,
+    halted: Run,
+    gathered: Any,
+    tenant: str,
+    hands: Hands,
+    store: InMemoryStore,
+    place: Place,
+) -> None:
+    other = registered(place, tenant)
+    place.knows = lambda adapter: told("north") if adapter else Knowledge()
     await run()
     adapter = hands.finish()
     await halted({"environment": NORTH})
     await in_force(other, store, tenant)
     ended = await halted(None)
     assert ended["stage"] == "training"
-    assert "put in force meanwhile" in ended["reason"]
+    assert "was released meanwhile" in ended["reason"]
     ended = await run(held_out=48)
     assert ended["stage"] == "rejected"  # it is no better than that one
-    assert adapters.read(adapter).status == "rejected"
+    assert place.adapters.read(adapter).status == "rejected"
     current = await Releases(store, tenant, NORTH).current()
     assert current
     assert current.adapter == other.name
 
 
 async def test_what_is_in_force_by_a_run_that_was_ended_there_is_no_rival(
-    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, learned: None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    run: Run,
+    gathered: Any,
+    tenant: str,
+    hands: Hands,
+    store: InMemoryStore,
+    learned: None,
+    place: Place,
+) -> None:
     await run()
     adapter = hands.finish()
 
-    def dies(*_: Any) -> None:
-        raise MemoryError
+    class Dying(Rounds):
+        def end(self, number: int, how: End) -> End:
+            raise MemoryError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Rounds, "end", dies)
-        with pytest.raises(MemoryError):
-            await run()
+    place.kind = Dying
+    with pytest.raises(MemoryError):
+        await run()
+    place.kind = Rounds
     current = await Releases(store, tenant, NORTH).current()
     assert current
     assert current.adapter == adapter
@@ -442,11 +528,11 @@ async def test_what_is_in_force_by_a_run_that_was_ended_there_is_no_rival(
 
 
 async def test_what_cannot_be_evaluated_is_over_and_taken_up_when_asked(
-    run: Run, gathered: Any, tenant: str, hands: Hands, unlearned: None
+    run: Run, gathered: Any, tenant: str, hands: Hands, unlearned: None, place: Place
 ) -> None:
     first = await run()
     hands.finish()
-    data = rounds(tenant).datasets / first["dataset"] / DATA
+    data = rounds(place, tenant).datasets / first["dataset"] / DATA
     whole = data.read_text()
     data.write_text(whole + "{}\n")
     ended = await run()
@@ -461,18 +547,11 @@ async def test_what_cannot_be_evaluated_is_over_and_taken_up_when_asked(
 
 
 async def test_what_nobody_judges_decides_nothing_and_can_be_tried_anew(
-    run: Run, gathered: Any, tenant: str, hands: Hands, learned: None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    async def unjudged(graph: Any, task: Task, shown: Any, context: Context, **given: Any) -> Any:
-        ended = await attempted(graph, task, shown, context, **given)
-        return ended.model_copy(update={"verdict": Verdict()})
-
+    run: Run, gathered: Any, tenant: str, hands: Hands, learned: None, started: Start
+) -> None:
     await run()
     hands.finish()
-    with monkeypatch.context() as later:
-        later.setattr(evaluate, "attempted", unjudged)
-        ended = await run(held_out=24)
+    ended = await started(judge=lambda *_: Verdict())(held_out=24)
     assert ended["stage"] == "failed"
     assert (
         "No attempt at 24 held-out tasks of household/north/small has a verdict" in ended["reason"]
@@ -481,10 +560,10 @@ async def test_what_nobody_judges_decides_nothing_and_can_be_tried_anew(
 
 
 async def test_an_adapter_that_was_pruned_is_made_again(
-    run: Run, gathered: Any, hands: Hands, unlearned: None
+    run: Run, gathered: Any, hands: Hands, unlearned: None, place: Place
 ) -> None:
     first = await run()
-    shutil.rmtree(adapters_root() / hands.finish())
+    shutil.rmtree(place.adapters.root / hands.finish())
     assert (await run())["stage"] == "training"
     assert hands.launched == [first["job"]] * 2
     hands.finish()
@@ -493,20 +572,18 @@ async def test_an_adapter_that_was_pruned_is_made_again(
 
 @pytest.mark.parametrize("finished", [False, True])
 async def test_a_round_whose_base_changes_is_over(
-    run: Run, gathered: Any, tenant: str, hands: Hands, learned: None, finished: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    run: Run, gathered: Any, tenant: str, hands: Hands, learned: None, finished: bool, place: Place
+) -> None:
     first = await run()
     if finished:
         hands.finish()
-    for module in (adapters, jobs):
-        monkeypatch.setattr(module, "base_fingerprint", lambda _: "other weights")
+    place.weights("others")
     ended = await run()
     assert ended["stage"] == "failed"
     assert "other weights" in ended["reason"]
     assert hands.launched == [first["job"]]
     if finished:
-        assert adapters.read(first["adapter"]).status == "incompatible"
+        assert place.adapters.read(first["adapter"]).status == "incompatible"
     assert (await run())["stage"] == "waiting"
     again = await run(again=True)
     assert again["stage"] == "training"
@@ -515,11 +592,10 @@ async def test_a_round_whose_base_changes_is_over(
 
 
 async def test_who_follows_a_job_that_never_begins_does_not_wait_for_ever(
-    run: Run, gathered: Any, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    run: Run, gathered: Any, hands: Hands
 ) -> None:
-    monkeypatch.setattr(jobs, "PATIENCE", 0.1)
-    monkeypatch.setattr(watch, "PAUSE", 0.05)
-    ended = await asyncio.wait_for(run(follow=True), 30)
+    hands.patience, hands.pause = 0.1, 0.05
+    ended = await asyncio.wait_for(run(follow=True), 300)
     assert ended["stage"] == "training"
     assert ended["reason"] == f"The job {ended['job']} is waiting."
 
@@ -597,11 +673,11 @@ async def test_a_hosted_model_is_not_trained_here(run: Run, gathered: Any, hands
 
 
 async def test_a_tampered_dataset_is_not_trained_on(
-    run: Run, gathered: Any, tenant: str, hands: Hands
+    run: Run, gathered: Any, tenant: str, hands: Hands, place: Place
 ) -> None:
     first = await run()
     shutil.rmtree(hands.root)
-    data = rounds(tenant).datasets / first["dataset"] / DATA
+    data = rounds(place, tenant).datasets / first["dataset"] / DATA
     data.write_text(data.read_text().replace("drawer", "cellar", 1))
     ended = await run()
     assert ended["stage"] == "failed"
@@ -611,25 +687,30 @@ async def test_a_tampered_dataset_is_not_trained_on(
 
 
 async def test_held_out_attempts_are_never_trained_on(
-    run: Run, gathered: Any, tenant: str, hands: Hands
+    run: Run, gathered: Any, tenant: str, hands: Hands, place: Place
 ) -> None:
     await record(tenant, list(pairs(10, "test")))
     ended = await run()
-    rows = (rounds(tenant).datasets / ended["dataset"] / DATA).read_text().splitlines()
+    rows = (rounds(place, tenant).datasets / ended["dataset"] / DATA).read_text().splitlines()
     said = {turn["content"] for row in rows for turn in json.loads(row)["messages"]}
     openings = {text_of(one.messages[1]) for one in pairs(10, "test")}
     assert not said & openings
 
 
 async def test_a_changed_base_takes_its_adapter_out_of_force(
-    run: Run, gathered: Any, tenant: str, hands: Hands, store: InMemoryStore, learned: None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    run: Run,
+    gathered: Any,
+    tenant: str,
+    hands: Hands,
+    store: InMemoryStore,
+    learned: None,
+    place: Place,
+) -> None:
     await run()
     adapter = hands.finish()
     await run()
-    monkeypatch.setattr(adapters, "base_fingerprint", lambda _: "other weights")
-    graph = training.build(memory=words, jobs=lambda: hands).compile(store=store)
+    place.weights("others")
+    graph = training.build(workspace=place, recall_from=words).compile(store=store)
     given: Any = {"environment": NORTH, "threshold": ENOUGH}
     others, own = [
         [
@@ -644,11 +725,11 @@ async def test_a_changed_base_takes_its_adapter_out_of_force(
     assert others == []  # and nothing was taken from whom it concerns
     (told,) = own
     (again,) = told["plan"]
-    assert (again["adapter"], again["dataset"]) == (adapter, adapters.read(adapter).dataset)
+    assert (again["adapter"], again["dataset"]) == (adapter, place.adapters.read(adapter).dataset)
     release = await Releases(store, tenant, NORTH).current()
     assert release is not None
     assert release.adapter == ""
-    assert adapters.read(adapter).status == "incompatible"
+    assert place.adapters.read(adapter).status == "incompatible"
 
 
 @pytest.mark.parametrize(
@@ -657,7 +738,7 @@ async def test_a_changed_base_takes_its_adapter_out_of_force(
         ({"environment": ""}, BadInput, "No environment was given"),
         ({"environment": "houshold"}, UnknownName, "Did you mean 'household'"),
         ({"threshold": 0}, OutOfBounds, "threshold"),
-        ({"settings": {"base": "other"}}, BadInput, "'base' is not for settings"),
+        ({"settings": {"base": "other"}}, BadInput, "'base' is not a setting"),
         ({"settings": {"epoch": 3}}, BadInput, "no training setting 'epoch'"),
         ({"settings": {"rank": 0}}, BadInput, "'rank'"),
         ({"circumstances": {"budget": -1}}, BadInput, "circumstances.budget"),
@@ -684,7 +765,7 @@ class Runtime:
 
 
 async def note(
-    attempts: list[Trajectory], runtime: Any, counter: Counter, jobs: Jobs = local_jobs
+    attempts: list[Trajectory], runtime: Any, workspace: Workspace
 ) -> list[dict[str, Any]]:
     """Take note of attempts one by one, as they are recorded; return what was started."""
     started: list[dict[str, Any]] = []
@@ -694,99 +775,93 @@ async def note(
 
     for one in attempts:
         (own,) = await record(runtime.context.tenant, [one])
-        await notice([own], runtime, words, start, counter, jobs)
+        await trigger_training([own], runtime, words, workspace, start)
     return started
 
 
 async def test_the_recording_that_crosses_the_threshold_starts_the_training(
-    tenant: str, monkeypatch: pytest.MonkeyPatch
+    tenant: str, place: Place
 ) -> None:
-    monkeypatch.setenv(SETTING, "5")
-    counter, runtime = Counter(), Runtime(tenant)
-    assert await note(ATTEMPTS[:4], runtime, counter) == []
-    assert await note(ATTEMPTS[4:5], runtime, counter) == [{"environment": NORTH, "threshold": 5}]
-    assert await note(ATTEMPTS[5:9], runtime, counter) == []
-    # A server that was restarted counts from memory.
-    assert len(await note(ATTEMPTS[9:10], runtime, Counter())) == 1
+    place.after(5)
+    runtime = Runtime(tenant)
+    assert await note(ATTEMPTS[:4], runtime, place) == []
+    assert await note(ATTEMPTS[4:5], runtime, place) == [{"environment": NORTH, "threshold": 5}]
+    assert await note(ATTEMPTS[5:9], runtime, place) == []
+    place.new_attempts = Counter()  # a server that was restarted counts from memory
+    assert len(await note(ATTEMPTS[9:10], runtime, place)) == 1
 
 
 async def test_what_is_recorded_while_a_round_is_open_counts_for_the_next(
-    run: Run, tenant: str, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    run: Run, tenant: str, hands: Hands, place: Place
 ) -> None:
-    monkeypatch.setenv(SETTING, "5")
-    counter, runtime = Counter(), Runtime(tenant)
-    assert await note(ATTEMPTS[:5], runtime, counter) != []
+    place.after(5)
+    runtime = Runtime(tenant)
+    assert await note(ATTEMPTS[:5], runtime, place) != []
     await record(tenant, ATTEMPTS[5:-6])
     await run(threshold=5)
-    open_round = rounds(tenant).last()
+    open_round = rounds(place, tenant).last()
     assert open_round
     later = [judged_later(one, open_round[0].seen) for one in ATTEMPTS[-6:]]
-    with holding(hands.root / open_round[0].job):
-        assert await note(later[:5], runtime, counter, lambda: hands) == []
-    rounds(tenant).end(0, End(outcome="rejected", reason="It did not help."))
-    assert await note(later[5:], runtime, counter, lambda: hands) != []
+    with hold_lock(hands.root / open_round[0].job):
+        assert await note(later[:5], runtime, place) == []
+    rounds(place, tenant).end(0, End(outcome="rejected", reason="It did not help."))
+    assert await note(later[5:], runtime, place) != []
 
 
 async def test_a_training_that_could_not_be_started_is_started_by_the_next_recording(
-    tenant: str, monkeypatch: pytest.MonkeyPatch
+    tenant: str, place: Place
 ) -> None:
-    monkeypatch.setenv(SETTING, "3")
-    counter = Counter()
+    place.after(3)
     runtime: Any = Runtime(tenant)
 
     async def refused(*_: Any) -> None:
         raise ConnectError("All connection attempts failed")
 
     own = await record(tenant, ATTEMPTS[:3])
-    assert not await notice(own, runtime, words, refused, counter)
+    assert not await trigger_training(own, runtime, words, place, refused)
     assert "All connection attempts failed" in runtime.said[0]["reason"]
-    assert await note(ATTEMPTS[3:4], runtime, counter) != []
+    assert await note(ATTEMPTS[3:4], runtime, place) != []
 
 
 async def test_a_round_that_is_open_is_looked_at_when_its_job_has_moved(
-    run: Run, gathered: Any, tenant: str, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    run: Run, gathered: Any, tenant: str, hands: Hands, place: Place
 ) -> None:
     job = (await run())["job"]
-    counter, runtime = Counter(), Runtime(tenant)
+    runtime = Runtime(tenant)
     later = [one.model_copy(update={"id": f"{one.id}-b"}) for one in ATTEMPTS[:20]]
 
     async def looks(new: list[Trajectory]) -> int:
-        return len(await note(new, runtime, counter, lambda: hands))
+        return len(await note(new, runtime, place))
 
-    with holding(hands.root / job) as held:
+    with hold_lock(hands.root / job) as held:
         assert await looks(later[:3]) == 0
         with in_turn(hands.root / job, held):
             assert await looks(later[3:5]) == 0
     hands.finish()
-    claim = rounds(tenant).claim(0)
+    claim = rounds(place, tenant).claim(0)
     assert claim is not None
     with claim:
         assert await looks(later[5:8]) == 0  # a run evaluates it
     assert await looks(later[8:14]) == 1
-    monkeypatch.setattr("apprentice.nodes.training.notice.AGAIN", 0.0)
+    place.new_attempts.again = 0.0
     assert await looks(later[14:15]) == 1  # that run may have been killed
 
 
-@pytest.mark.parametrize("broken", ["round", "setting"])
 async def test_a_recording_never_fails_for_the_training(
-    run: Run, gathered: Any, tenant: str, broken: str, monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+    run: Run, gathered: Any, tenant: str, caplog: pytest.LogCaptureFixture, place: Place
+) -> None:
     await run()
-    if broken == "round":
-        (rounds(tenant).folder / "0000.json").write_text("{")
-    else:
-        monkeypatch.setenv(SETTING, "200 # note")
+    (rounds(place, tenant).folder / "0000.json").write_text("{")
     runtime = Runtime(tenant)
-    assert await note(ATTEMPTS[:1], runtime, Counter()) == []
+    assert await note(ATTEMPTS[:1], runtime, place) == []
     (said,) = runtime.said
     assert said["type"] == "training.notice"
-    assert ("cannot be read as a round" if broken == "round" else "200 # note") in said["reason"]
+    assert "cannot be read as the round" in said["reason"]
     assert said["reason"] in caplog.text
 
 
 async def test_a_training_that_a_recording_starts_acts_and_judges_as_it_does(
-    tenant: str, monkeypatch: pytest.MonkeyPatch
+    tenant: str, place: Place
 ) -> None:
     started: list[dict[str, Any]] = []
 
@@ -800,14 +875,15 @@ async def test_a_training_that_a_recording_starts_acts_and_judges_as_it_does(
             """Remember what was started."""
             started.append(given["context"])
 
-    monkeypatch.setitem(sys.modules, "langgraph_api.server", sys)
-    monkeypatch.setattr("apprentice.nodes.training.notice.get_client", lambda **_: Client())
-    monkeypatch.setenv(SETTING, "1")
+    client: Any = Client()
+    place.after(1)
     runtime: Any = Runtime(tenant)
     acting: Any = {"max_tokens": 2000, "temperature": 0.7, "judge_model": "openai:gpt-5-mini"}
     runtime.context = Context(tenant=tenant, adapter="own", seed=3, **acting)
     (own,) = await record(tenant, ATTEMPTS[:1])
-    assert await notice([own], runtime, words, counter=Counter())
+    assert await trigger_training(
+        [own], runtime, words, place, partial(start_on_server, client=client)
+    )
     assert started == [{"tenant": tenant, "model": "local:novice", "judge": "model", **acting}]
 
 
@@ -820,11 +896,11 @@ async def test_a_training_that_a_recording_starts_acts_and_judges_as_it_does(
     ],
 )
 async def test_what_cannot_be_trained_on_starts_nothing(
-    setting: str, model: str, change: dict[str, Any], tenant: str, monkeypatch: pytest.MonkeyPatch
+    setting: str, model: str, change: dict[str, Any], tenant: str, place: Place
 ) -> None:
-    monkeypatch.setenv(SETTING, setting)
+    place.after(int(setting))
     attempts = [one.model_copy(update=change) for one in ATTEMPTS[:4]]
-    assert await note(attempts, Runtime(tenant, model), Counter()) == []
+    assert await note(attempts, Runtime(tenant, model), place) == []
 
 
 @pytest.mark.parametrize(
@@ -837,10 +913,10 @@ async def test_what_cannot_be_trained_on_starts_nothing(
     ],
 )
 def test_attempts_count_for_the_environment_that_covers_theirs(name: str, root: str) -> None:
-    assert group(name) == root
+    assert group(name, ENVIRONMENTS) == root
 
 
 def test_an_environment_covers_those_beneath_it() -> None:
-    assert "toolcalls/clinic" in covered("toolcalls")
-    assert covered(NORTH) == [NORTH]
+    assert "toolcalls/clinic" in ENVIRONMENTS.covered("toolcalls")
+    assert ENVIRONMENTS.covered(NORTH) == [NORTH]
     assert environment("toolcalls").name == "toolcalls"

@@ -12,26 +12,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from apprentice.environments.household.expert import Knowledge
 from apprentice.graphs import training
-from apprentice.memory.experience import opening
 from apprentice.memory.findings import Findings
 from apprentice.memory.releases import Releases
-from apprentice.memory.store import store
+from apprentice.models.names import LocalModels
+from apprentice.settings import Settings
+from apprentice.state.context import Context
 from apprentice.state.training import AdapterComparison
-from apprentice.training import adapters, jobs
+from apprentice.training.adapters import Adapters
 from apprentice.training.rounds import Rounds
+from apprentice.workspace import Workspace
 from tests.fakes import Scripted
-from tests.training.attempts import NORTH, pairs, speaking, told, words
+from tests.memory.experience.attempts import Words
+from tests.training.attempts import NORTH, pairs, speaking, told
 from tests.training.work import untrained
 
 GIVEN: Any = {"environment": NORTH, "threshold": 100, "follow": True, "held_out": 72}
@@ -40,7 +41,7 @@ TENANT = "default"
 
 def trainer(folder: Path, *_: str) -> None:
     """End a job well, in the place of the process that would train."""
-    untrained(folder)
+    untrained(folder, Adapters(LocalModels(None, folder.parents[1] / "adapters")))
     with (folder.parent / "started").open("a") as file:
         file.write(f"{folder.name}\n")
 
@@ -48,33 +49,40 @@ def trainer(folder: Path, *_: str) -> None:
 async def main(folder: Path, pause: float, thread: str) -> dict[str, Any]:
     """Run, resume, or look again; return what is on record."""
 
-    def chat(name: str, *, adapter: str, **_: Any) -> Scripted:
+    def chat(name: str, *, adapter: str = "", **_: Any) -> Scripted:
         return Scripted(speaking(told("north") if adapter else Knowledge()), delay=pause)
 
-    kept = await words(TENANT)
+    workspace = Workspace(
+        folder / "data",
+        settings=Settings(qdrant_url=""),
+        embeddings=Words(),
+        chat_models=chat,
+        spawn=trainer,
+    )
+    kept = await workspace.experience(TENANT)
     gathered = list(pairs(60))
     await kept.record(gathered)  # those that are there already stay as they are
     config = RunnableConfig(configurable={"thread_id": thread})
     async with (
         AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints")) as saver,
-        store() as known,
+        workspace.store() as known,
     ):
-        graph: Any = training.build(memory=words).compile(checkpointer=saver, store=known)
+        graph: Any = training.build(workspace=workspace).compile(checkpointer=saver, store=known)
         given = None if (await graph.aget_state(config)).next else GIVEN
-        with patch("apprentice.nodes.agents.chat", chat), patch.object(jobs, "_spawn", trainer):
-            async for event in graph.astream(
-                given, config, stream_mode="custom", durability="sync"
-            ):
-                print(json.dumps(event), flush=True)
-        result = await on_record(known)
+        async for event in graph.astream(
+            given, config, context=Context(model="local:novice"), stream_mode="custom",
+            durability="sync",
+        ):  # fmt: skip
+            print(json.dumps(event), flush=True)
+        result = await on_record(known, workspace)
         result["attempts"] = len([one async for one in kept.browse()])
-    await opening.close()
+    await workspace.close()
     return result
 
 
-async def on_record(known: Any) -> dict[str, Any]:
+async def on_record(known: Any, workspace: Workspace) -> dict[str, Any]:
     """Return what a round has left behind."""
-    folder = Path(os.environ["APPRENTICE_DATA"])
+    folder = workspace.data
     ended = [(begun, end) for begun, end in Rounds(folder, TENANT, NORTH, "novice").all()]
     (job,) = {begun.job for begun, _ in ended}
     tried = await Findings(known, TENANT, NORTH, job, AdapterComparison).all()
@@ -82,7 +90,7 @@ async def on_record(known: Any) -> dict[str, Any]:
     return {
         "started": (folder / "jobs" / "started").read_text().split(),
         "rounds": [(begun.dataset, end.outcome if end else "") for begun, end in ended],
-        "adapters": [(each.name, each.status) for each in adapters.adapters()],
+        "adapters": [(each.name, each.status) for each in workspace.adapters.all()],
         "releases": [each.adapter for each in releases],
         "tried": sorted((each.task, each.incumbent, each.candidate) for each in tried),
     }
@@ -90,6 +98,4 @@ async def on_record(known: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     place = Path(sys.argv[1])
-    os.environ["APPRENTICE_DATA"] = str(place / "data")
-    os.environ.pop("APPRENTICE_ADAPTERS", None)
     print(json.dumps({"result": asyncio.run(main(place, float(sys.argv[2]), sys.argv[3]))}))

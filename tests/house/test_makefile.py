@@ -8,7 +8,7 @@ from pathlib import Path
 
 TARGETS = {
     "alfworld", "bench", "check", "clerk", "figures", "format", "help", "install", "learn",
-    "novice", "serve", "soak", "test",
+    "lowest", "novice", "serve", "soak", "test",
 }  # fmt: skip
 
 

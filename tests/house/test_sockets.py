@@ -18,7 +18,7 @@ def test_only_this_machine_can_be_reached() -> None:
 
 def test_loopback_is_open() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname(), timeout=5) as client:
+        with socket.create_connection(server.getsockname(), timeout=50) as client:
             client.sendall(b"x")
         with server.accept()[0] as accepted:
             assert accepted.recv(1) == b"x"

@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import pytest
 from langchain_core.messages import AnyMessage
 
 from apprentice import models
@@ -138,7 +137,6 @@ def solved(environment: str, count: int, trials: int, shown: Shown | None = None
     return sum(outcome) / len(outcome)
 
 
-@pytest.mark.timeout(300)
 def test_it_fails_for_want_of_knowledge_and_learns_from_its_own_lessons() -> None:
     blind = solved("household/north/small", 24, trials=1)
     taught = solved("household/north/small", 24, trials=4)

@@ -14,6 +14,7 @@ from apprentice.environments.advance import TURN_CHARACTERS
 from apprentice.nodes.agents import Agent, ask
 from apprentice.state.context import Context
 from apprentice.state.errors import ModelFailure
+from apprentice.workspace import Workspace
 from tests.fakes import Scripted
 
 ASKED = [HumanMessage("Where are you?", id="asked")]
@@ -61,25 +62,25 @@ def _graph() -> Agent:
     ],
 )
 async def test_every_kind_of_agent_takes_its_turn(agent: Agent, says: str, calls: int) -> None:
-    reply = await ask(agent, ASKED, Context())
+    reply = await ask(agent, ASKED, Context(), Workspace())
     assert type(reply.message) is AIMessage
     assert reply.message.text == says
     assert reply.usage.calls == calls
 
 
 async def test_tokens_are_counted() -> None:
-    reply = await ask(Scripted(["go to desk 1"]), ASKED, Context())
+    reply = await ask(Scripted(["go to desk 1"]), ASKED, Context(), Workspace())
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (3, 4)
 
 
 async def test_an_endless_turn_is_cut() -> None:
-    reply = await ask(Scripted(["word " * 10_000]), ASKED, Context())
+    reply = await ask(Scripted(["word " * 10_000]), ASKED, Context(), Workspace())
     assert len(reply.message.text) == TURN_CHARACTERS
 
 
 async def test_a_long_thought_does_not_swallow_its_command() -> None:
     thought = f"<think>{'hm ' * TURN_CHARACTERS}</think>go to desk 1"
-    reply = await ask(Scripted([thought]), ASKED, Context())
+    reply = await ask(Scripted([thought]), ASKED, Context(), Workspace())
     assert reply.message.text == "go to desk 1"
 
 
@@ -88,5 +89,5 @@ async def test_an_answer_without_a_turn_is_refused(answer: Any) -> None:
     def agent(messages: Sequence[AnyMessage]) -> Any:
         return answer
 
-    with pytest.raises(ModelFailure, match="holds no AI message"):
-        await ask(agent, ASKED, Context())
+    with pytest.raises(ModelFailure, match="contains no AI message"):
+        await ask(agent, ASKED, Context(), Workspace())

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from apprentice.models.hosted import hosted
-from apprentice.nodes import agents
+from apprentice.models import hosted
 from apprentice.nodes.agents import ask
 from apprentice.state.context import Context
 from apprentice.state.errors import ModelFailure, ModelUnavailable
+from apprentice.workspace import Workspace
 
 Misbehave = Callable[..., None]
 NO_CHOICES = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": []}
@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         api: Any = self.server
         api.asked += 1
         self.rfile.read(int(self.headers["Content-Length"]))
-        if not api.silent.wait(timeout=30) or not api.body:
+        if not api.silent.wait(timeout=300) or not api.body:
             return  # hangs up without a word
         self.send_response(api.status)
         self.send_header(
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """Run a server in the place of OpenAI's."""
-    hosted.cache_clear()
+    hosted._chat.cache_clear()
     listening = Api(("127.0.0.1", 0), Handler)
     listening.daemon_threads = True
     listening.silent = threading.Event()
@@ -68,10 +68,10 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     listening.server_close()
 
 
-async def failure() -> ModelFailure:
+async def failure(workspace: Workspace) -> ModelFailure:
     """Ask once; return how it failed, having checked that it is a sentence that names the model."""
     with pytest.raises(ModelFailure) as caught:
-        await ask(None, [HumanMessage("What now?")], Context(model="openai:m"))
+        await ask(None, [HumanMessage("What now?")], Context(model="openai:m"), workspace)
     said = str(caught.value)
     assert said.startswith("The model 'openai:m' ")
     assert said.endswith(".")
@@ -90,22 +90,22 @@ def fault(message: str, **more: Any) -> dict[str, Any]:
         (401, fault("Incorrect API key provided"), False, "Check the provider's key"),
         (403, fault("Country not supported"), False, "Check the provider's key"),
         (404, fault("The model `m` does not exist"), False, "Check the model's name"),
-        (400, fault("Unsupported value: temperature"), False, "takes this temperature and length"),
+        (400, fault("Unsupported value: temperature"), False, "accepts this temperature"),
         (429, fault("Rate limit reached"), True, "run fewer tasks at once"),
-        (500, fault("The server had an error"), True, "The fault is the provider's"),
-        (502, "<html>Bad gateway</html>", True, "The fault is the provider's"),
-        (200, "<html>Welcome to nginx</html>", False, "no chat message"),
-        (200, {}, False, "no chat message"),
-        (200, NO_CHOICES, False, "no chat message"),
-        (200, '{"id": ', False, "no chat message"),
+        (500, fault("The server had an error"), True, "The provider reports a fault of its own"),
+        (502, "<html>Bad gateway</html>", True, "The provider reports a fault of its own"),
+        (200, "<html>Welcome to nginx</html>", False, "not a chat message"),
+        (200, {}, False, "not a chat message"),
+        (200, NO_CHOICES, False, "not a chat message"),
+        (200, '{"id": ', False, "not a chat message"),
     ],
 )
 async def test_a_fault_is_a_sentence_that_says_what_to_do(
-    status: int, body: Any, later: bool, said: str, api: Api
+    status: int, body: Any, later: bool, said: str, api: Api, workspace: Workspace
 ) -> None:
     api.status = status
     api.body = (body if isinstance(body, str) else json.dumps(body)).encode()
-    error = await failure()
+    error = await failure(workspace)
     assert isinstance(error, ModelUnavailable) is later
     assert said in str(error)
     if isinstance(body, dict) and "error" in body:
@@ -114,22 +114,22 @@ async def test_a_fault_is_a_sentence_that_says_what_to_do(
 
 
 async def test_a_provider_that_hangs_up_or_is_not_there_can_be_asked_later(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+    api: Api, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hung_up = await failure()
+    hung_up = await failure(workspace)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")  # nobody listens there
-    hosted.cache_clear()
-    absent = await failure()
+    hosted._chat.cache_clear()
+    absent = await failure(workspace)
     for error in (hung_up, absent):
         assert isinstance(error, ModelUnavailable)
         assert "check the network, and OPENAI_BASE_URL" in str(error)
 
 
 async def test_a_provider_that_says_nothing_is_not_waited_for_without_end(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+    api: Api, workspace: Workspace
 ) -> None:
     api.silent.clear()
-    monkeypatch.setattr(agents, "PATIENCE", 0.3)
-    error = await failure()
+    workspace.patience = 0.3
+    error = await failure(workspace)
     assert isinstance(error, ModelUnavailable)
     assert "took too long" in str(error)

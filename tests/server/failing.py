@@ -8,7 +8,13 @@ from typing import TypedDict
 from langgraph.graph import START, StateGraph
 
 from apprentice.state import errors
-from apprentice.state.errors import ApprenticeError, ContextOverflow, OutOfBounds, UnknownName
+from apprentice.state.errors import (
+    ApprenticeError,
+    ContextOverflow,
+    MissingExtra,
+    OutOfBounds,
+    UnknownName,
+)
 
 
 class Failing(TypedDict):
@@ -18,16 +24,15 @@ class Failing(TypedDict):
 
 
 ERRORS: dict[str, ApprenticeError] = {
-    name: kind("Say what is missing and what to do.")
-    for name, kind in vars(errors).items()
-    if inspect.isclass(kind)
-    and issubclass(kind, ApprenticeError)
-    and kind not in (ContextOverflow, OutOfBounds, UnknownName)
-}
-ERRORS |= {
     "ContextOverflow": ContextOverflow("local:x", 9, 8),
+    "MissingExtra": MissingExtra("local", "local:x", ImportError("No module named 'torch'")),
     "OutOfBounds": OutOfBounds("The share", 2.0, 0.0, 1.0),
     "UnknownName": UnknownName("environment", "hous", ["house"]),
+}
+ERRORS |= {
+    name: kind("Say what is missing and what to do.")
+    for name, kind in vars(errors).items()
+    if inspect.isclass(kind) and issubclass(kind, ApprenticeError) and name not in ERRORS
 }
 
 

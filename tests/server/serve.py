@@ -15,7 +15,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120.0  # seconds; a busy machine takes a while to import everything
+PATIENCE = 600.0  # seconds; a busy machine takes a while to import everything
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None:
             break
         try:
-            with urlopen(f"{address}/ok", timeout=1):  # noqa: S310 - our own address
+            with urlopen(f"{address}/ok", timeout=10):  # noqa: S310 - our own address
                 return
         except (URLError, TimeoutError, ConnectionError):
             time.sleep(0.2)

@@ -17,19 +17,16 @@ import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
-from apprentice.environments.datasets import SETTING as TASKS
-from apprentice.memory.experience import opening
-from apprentice.nodes.training.notice import SETTING
+from apprentice.settings import Settings
 from apprentice.state.nouns import Trajectory, Verdict, text_of, trajectory_id
 from apprentice.state.prompts import Shown, act_prompt
-from apprentice.training.jobs import LocalLauncher
+from apprentice.workspace import Workspace
+from tests.memory.experience.attempts import Words
 from tests.models import tiny
-from tests.places import environment
 from tests.server.serve import serve
-from tests.training.attempts import words
 
 CONFIG = Path(__file__).with_name("training.json")
-PATIENCE = 300.0
+PATIENCE = 900.0
 HERE = "qa/moods"
 MODEL: Any = {"model": "local:babbler", "max_tokens": 16}
 ANSWER = "fine"
@@ -47,9 +44,9 @@ def moods(folder: Path) -> None:
     (folder / "moods.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def attempts() -> list[Trajectory]:
+def attempts(workspace: Workspace) -> list[Trajectory]:
     """Return what others answered to the training questions: one in six is wrong."""
-    where, made = environment(HERE), []
+    where, made = workspace.environment(HERE), []
     for number, task in enumerate(where.tasks("train", SPLITS["train"])):
         right = bool(number % 6)
         said = {"type": "ai", "content": ANSWER if right else "so so"}
@@ -70,27 +67,30 @@ def attempts() -> list[Trajectory]:
 
 
 @pytest.fixture
-async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a server's data, in which all attempts but the last two have been recorded."""
-    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("APPRENTICE_LOCAL_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("APPRENTICE_DEVICE", "cpu")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.delenv("APPRENTICE_ADAPTERS", raising=False)
-    monkeypatch.setenv(TASKS, str(tmp_path / "tasks"))
+async def place(tmp_path: Path) -> Workspace:
+    """Return a server's workspace, in which all attempts but the last two have been recorded."""
+    settings = Settings(
+        local_models=tmp_path / "models",
+        tasks=tmp_path / "tasks",
+        device="cpu",
+        threads="1",
+        train_after=SPLITS["train"] - 1,
+        qdrant_url="",
+    )
+    workspace = Workspace(tmp_path / "data", settings=settings, embeddings=Words())
     moods(tmp_path / "tasks" / "qa")
     await asyncio.to_thread(
         tiny.llama, tmp_path / "models" / "babbler", max_position_embeddings=2048
     )
-    await (await words("default")).record(attempts()[:-2])
-    await opening.close()
-    return tmp_path / "data"
+    await (await workspace.experience("default")).record(attempts(workspace)[:-2])
+    await workspace.close()
+    return workspace
 
 
 @pytest.fixture
-async def client(data: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LangGraphClient]:
-    monkeypatch.setenv(SETTING, str(SPLITS["train"] - 1))
-    with serve(CONFIG, data.parent) as address:
+async def client(place: Workspace) -> AsyncIterator[LangGraphClient]:
+    told = place.settings.for_process(data=place.data)
+    with serve(CONFIG, place.data.parent, environment=told) as address:
         async with get_client(url=address) as client:
             yield client
 
@@ -107,9 +107,9 @@ async def send(client: LangGraphClient, one: Trajectory) -> None:
     assert sent["effect"] == "recorded"
 
 
-async def answered(client: LangGraphClient, **settings: Any) -> tuple[str, str]:
+async def answered(client: LangGraphClient, place: Workspace, **settings: Any) -> tuple[str, str]:
     """Ask the model a question of the test; return the adapter that acted, and what it said."""
-    task = next(iter(environment(HERE).tasks("test", 1)))
+    task = next(iter(place.environment(HERE).tasks("test", 1)))
     given: Any = {"task": {"environment": HERE, "id": task.id}}
     ended: Any = await client.runs.wait(None, "episode", input=given, context={**MODEL, **settings})
     said = [each["content"] for each in ended["messages"] if each["type"] == "ai"]
@@ -125,12 +125,12 @@ async def until(what: Any) -> Any:
     return found
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(2000)
 async def test_the_recording_that_makes_enough_starts_a_training_and_the_adapter_answers(
-    client: LangGraphClient, data: Path
+    client: LangGraphClient, place: Workspace
 ) -> None:
-    jobs = LocalLauncher(data / "jobs")
-    *_, enough, later = attempts()
+    jobs, data = place.launcher(), place.data
+    *_, enough, later = attempts(place)
 
     async def launched() -> list[str]:
         return await asyncio.to_thread(jobs.jobs)
@@ -141,24 +141,24 @@ async def test_the_recording_that_makes_enough_starts_a_training_and_the_adapter
         return stage == "done"
 
     async def promoted() -> str:
-        return (await answered(client))[0]
+        return (await answered(client, place))[0]
 
-    adapter, babble = await answered(client)
+    adapter, babble = await answered(client, place)
     assert (adapter, jobs.jobs()) == ("", [])
     assert babble != ANSWER
     await send(client, enough)
     (job,) = await until(launched)
-    assert await answered(client) == ("", babble)
+    assert await answered(client, place) == ("", babble)
     await until(trained)
 
     await send(client, later)  # the next recording looks again
     adapter = await until(promoted)
     assert jobs.look(job).outcome["adapter"] == adapter
     assert jobs.jobs() == [job]
-    assert await answered(client) == (adapter, ANSWER)
-    assert await answered(client, adapter="none") == ("", babble)
+    assert await answered(client, place) == (adapter, ANSWER)
+    assert await answered(client, place, adapter="none") == ("", babble)
 
     # What one tenant's data taught is nobody else's, not even by name.
-    assert await answered(client, tenant="other") == ("", babble)
+    assert await answered(client, place, tenant="other") == ("", babble)
     with pytest.raises(Exception, match="Unknown adapter"):
-        await answered(client, tenant="other", adapter=adapter)
+        await answered(client, place, tenant="other", adapter=adapter)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from apprentice.graphs import episode as episodes
 from apprentice.graphs import feedback as feedbacks
 from apprentice.graphs import training as trainings
-from tests.training.attempts import words
+from apprentice.workspace import Workspace
+from tests.memory.experience.attempts import Words
 
+WORKSPACE = Workspace(embeddings=Words())
 SETTINGS = {"batch": 8, "learning_rate": 2e-2, "max_steps": 24, "every": 12}
 
-episode = episodes.build().compile(name="episode")
-feedback = feedbacks.build(words).compile(name="feedback")
-training = trainings.build(memory=words, settings=SETTINGS).compile(name="training")
+episode = episodes.build(workspace=WORKSPACE).compile(name="episode")
+feedback = feedbacks.build(workspace=WORKSPACE).compile(name="feedback")
+training = trainings.build(workspace=WORKSPACE, settings=SETTINGS).compile(name="training")

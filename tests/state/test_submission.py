@@ -47,7 +47,7 @@ def test_an_attempt_is_taken_as_it_will_be_read_back() -> None:
     unread = ATTEMPT.model_copy(update={"usage": Usage.model_construct(seconds=float("nan"))})
     with pytest.raises(BadInput, match=r"could not be read back \(usage.seconds: "):
         as_stored(unread)
-    with pytest.raises(BadInput, match="at most 2,000,000 are kept"):
+    with pytest.raises(BadInput, match="at most 2,000,000 are stored"):
         as_stored(ATTEMPT.model_copy(update={"run": "x" * LIMIT}))
 
 

@@ -128,7 +128,7 @@ def test_the_engine_refuses_what_was_trained_on_other_weights(
     close_all()
     tiny_models.llama(workplace.root / "models" / "mine", seed=9)
     # Nobody has marked it yet: what counts is the weights.
-    with pytest.raises(BadInput, match="other weights of local:mine than the ones in place"):
+    with pytest.raises(BadInput, match="other weights of local:mine than the current ones"):
         workplace.chat("local:mine", adapter="old", max_tokens=4).invoke("hi")
     tiny_models.llama(workplace.root / "models" / "other")
     with pytest.raises(BadInput, match="is for local:mine, not for local:other"):
@@ -143,7 +143,7 @@ def test_what_trains_an_adapter_anew_begins_with_its_ancestors(
     job = workplace.root / "jobs" / "j" / "job.json"
     job.parent.mkdir(parents=True)
     job.write_text(json.dumps({"dataset": "/data/b"}))
-    plan = registry.retraining("b", workplace.root / "jobs")
+    plan = registry.retraining_plan("b", workplace.root / "jobs")
     assert [(each.adapter, each.folder) for each in plan] == [("a", ""), ("b", "/data/b")]
     assert plan[1].settings == {"seed": 3}
     assert plan[1].dataset == "d" * 32

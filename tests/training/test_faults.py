@@ -225,7 +225,7 @@ def test_settings_out_of_bounds_are_named(given: dict[str, Any], said: str) -> N
 def test_a_failure_is_written_down_with_its_kind(workplace: Workplace) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
     folder = job(workplace, data, **QUICK)
-    with pytest.raises(ApprenticeError), run.recorded(folder):
+    with pytest.raises(ApprenticeError), run.record_failure(folder):
         raise TrainingFailure("It broke.")
     written: Callable[[str], str] = json.loads((folder / "failure.json").read_text()).get
     assert (written("error"), written("kind")) == ("It broke.", "TrainingFailure")
@@ -234,7 +234,7 @@ def test_a_failure_is_written_down_with_its_kind(workplace: Workplace) -> None:
 def test_a_breakdown_nobody_foresaw_is_written_down_too(workplace: Workplace) -> None:
     data = tiny.dataset(workplace.root / "data", "sft", tiny.chats(4))
     folder = job(workplace, data, **QUICK)
-    with pytest.raises(KeyError), run.recorded(folder):
+    with pytest.raises(KeyError), run.record_failure(folder):
         raise KeyError("a bug")
     assert workplace.look(folder).stage == "failed"
     assert "log.txt has it all" in workplace.look(folder).outcome["error"]

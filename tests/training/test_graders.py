@@ -12,9 +12,9 @@ from apprentice.state.errors import BadInput, UnknownName
 from apprentice.training.commands import parser
 from apprentice.training.graders import (
     _GRADERS,
-    Composed,
     ModelGrader,
     Queue,
+    WeightedGraders,
     check_rows,
     form,
     graders,
@@ -199,7 +199,7 @@ def test_a_tool_and_a_call_may_leave_out_what_there_is_none_of() -> None:
         ("rule", {"must": []}, "none of `must`"),
         ("rule", {"must": ["("]}, "no pattern"),
         ("schema", {"tools": TOOLS}, "no `expected`"),
-        ("schema", {"tools": TOOLS, "expected": "get_news"}, "is no {"),
+        ("schema", {"tools": TOOLS, "expected": "get_news"}, "is not of the form {"),
         ("schema", {"tools": TOOLS, "expected": {"name": "get_wether"}}, "no call of its tools"),
         ("schema", {"tools": TOOLS, "expected": {"name": "get_weather"}}, "no call of its tools"),
         ("schema", {"tools": [{"type": "function"}], "expected": None}, "has no name"),
@@ -223,12 +223,12 @@ def test_the_help_lists_every_grader() -> None:
 
 def test_weights_are_over_those_that_can_tell() -> None:
     parts = graders(["schema:0.8", "format:0.2"], BENCH)
-    both = Composed(parts)
+    both = WeightedGraders(parts)
     assert both.grade(RIGHT, ROW).score == 1.0
     assert both.grade(call("get_news"), ROW).score == pytest.approx(0.2)
     silent = ModelGrader(lambda _: "no score")
-    assert Composed([(silent, 3.0), *parts]).grade(RIGHT, ROW).score == 1.0
-    assert Composed([(silent, 1.0)]).grade(RIGHT, ROW).score is None
+    assert WeightedGraders([(silent, 3.0), *parts]).grade(RIGHT, ROW).score == 1.0
+    assert WeightedGraders([(silent, 1.0)]).grade(RIGHT, ROW).score is None
 
 
 def test_what_is_no_grader_or_no_weight_is_said() -> None:

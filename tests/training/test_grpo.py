@@ -24,7 +24,7 @@ from apprentice.training.rollouts import Attempt, Sampler, attempt_at, network
 from apprentice.training.settings import GrpoSettings
 from tests.training import tiny
 from tests.training.conftest import Workplace
-from tests.training.work import done, events, job
+from tests.training.work import done, events, job, quantised
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
@@ -144,7 +144,9 @@ def test_shuffled_rewards_stay_with_their_row(workplace: Workplace) -> None:
     "settings",
     [
         {"batch": 1, "accumulate": 4, "generations": 4},
-        {"batch": 6, "accumulate": 2, "generations": 4, "quantised": True},
+        pytest.param(
+            {"batch": 6, "accumulate": 2, "generations": 4, "quantised": True}, marks=quantised
+        ),
         {"batch": 8, "generations": 4, "tags": True, "targets": ["q_proj"]},
     ],
     ids=["one at a time", "quantised", "tags"],
@@ -163,7 +165,11 @@ def test_it_learns_and_is_evaluated_with_every_setting(
         assert 0.0 <= reward <= 1.0
 
 
-@pytest.mark.parametrize("settings", [{"quantised": True}, {"tags": True}], ids=["nf4", "tags"])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param({"quantised": True}, marks=quantised), {"tags": True}],
+    ids=["nf4", "tags"],
+)
 def test_the_policy_samples_with_what_cannot_be_added_to_its_weights(
     workplace: Workplace, settings: dict[str, Any]
 ) -> None:

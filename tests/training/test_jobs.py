@@ -21,9 +21,9 @@ from safetensors.torch import load_file
 from apprentice.state.errors import AlreadyRunning, BrokenData, UnknownName
 from apprentice.training.jobs import (
     Job,
-    holding,
+    hold_lock,
     in_turn,
-    locked,
+    is_locked,
     look,
     read_job,
     write_job,
@@ -55,7 +55,7 @@ def said(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def wait_for(folder: Path, event: str, seconds: float = 90) -> None:
+def wait_for(folder: Path, event: str, seconds: float = 900) -> None:
     deadline = time.monotonic() + seconds
     while not any(one["event"] == event for one in said(folder)):
         assert time.monotonic() < deadline, (folder / "log.txt").read_text()
@@ -70,7 +70,7 @@ def send(folder: Path, what: signal.Signals) -> None:
 def kill(folder: Path) -> None:
     """Kill the trainer as the system would, and wait until it is gone."""
     send(folder, signal.SIGKILL)
-    while locked(folder):
+    while is_locked(folder):
         time.sleep(0.01)
 
 
@@ -97,7 +97,7 @@ def test_a_training_that_is_killed_again_and_again_is_given_up_and_can_be_taken_
 
     assert workplace.carry_out(folder) == 1
     assert (
-        "started 5 times without coming to its next checkpoint"
+        "started 5 times without reaching its next checkpoint"
         in workplace.look(folder).outcome["error"]
     )
 
@@ -120,7 +120,7 @@ def test_killed_in_mid_training_it_goes_on_and_ends_as_if_nothing_had_happened(
     assert launcher.launch(wanted) == job_id  # twice is once
     with (
         pytest.raises(AlreadyRunning, match=f"Job {job_id} is being trained by process"),
-        holding(folder),
+        hold_lock(folder),
     ):
         pass
     kill(folder)
@@ -152,7 +152,7 @@ def test_a_job_that_has_ended_is_not_done_again(workplace: Workplace) -> None:
     assert workplace.carry_out(folder) == 0
     assert workplace.launcher().launch(job(workplace)) == folder.name
     assert not said(folder)
-    assert not locked(folder)
+    assert not is_locked(folder)
 
 
 def test_a_job_whose_adapter_is_gone_has_not_ended(workplace: Workplace) -> None:
@@ -192,7 +192,7 @@ def test_a_failed_job_that_a_trainer_has_taken_up_is_no_failure(workplace: Workp
     folder = write_job(workplace.jobs, job(workplace))
     write_whole(folder / "failure.json", {"error": "The loss is nan."})
     assert workplace.look(folder).stage == "failed"
-    with holding(folder):
+    with hold_lock(folder):
         assert workplace.look(folder).stage == "running"
 
 
@@ -218,15 +218,15 @@ def test_jobs_of_one_machine_take_turns(workplace: Workplace) -> None:
     other = workplace.jobs / "other"
     other.mkdir()
     with ThreadPoolExecutor(1) as pool:
-        with holding(other) as held, in_turn(other, held):
+        with hold_lock(other) as held, in_turn(other, held):
             ended = pool.submit(workplace.carry_out, folder, in_turn=True)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 300
             while workplace.look(folder).stage != "queued":
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             assert workplace.look(other).stage == "running"
             assert not ended.done()
-        assert ended.result(30) == 1
+        assert ended.result(300) == 1
     assert workplace.look(folder).stage == "failed"
 
 
@@ -260,12 +260,12 @@ def test_a_checkpoint_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
 def test_a_lock_left_by_the_dead_is_no_lock(workplace: Workplace) -> None:
     folder = write_job(workplace.jobs, job(workplace))
     (folder / "lock").write_text("1")  # the pid of a process that is alive, and no trainer
-    assert not locked(folder)
+    assert not is_locked(folder)
     assert workplace.look(folder).stage == "waiting"
-    with holding(folder):
-        assert locked(folder)
+    with hold_lock(folder):
+        assert is_locked(folder)
         assert workplace.look(folder).stage == "running"
-    assert not locked(folder)
+    assert not is_locked(folder)
 
 
 def test_a_line_cut_by_a_crash_is_passed_over(workplace: Workplace) -> None:
@@ -280,7 +280,7 @@ def test_a_launched_job_that_fails_says_why_and_may_be_launched_again(workplace:
     wanted = job(workplace)
     (workplace.root / "data" / "data.jsonl").write_text('{"messages": []}\n')
     job_id = launcher.launch(wanted)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while launcher.look(job_id).stage in ("waiting", "running"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -294,17 +294,17 @@ def test_the_command_exits_with_a_sentence_and_not_with_zero(workplace: Workplac
         [sys.executable, "-m", "apprentice.training", str(workplace.root)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == f"{workplace.root} is no job: it has no job.json.\n"
+    assert f"{workplace.root} contains no job: job.json is missing." in done.stderr
 
 
 def test_a_replaced_dataset_is_noticed(workplace: Workplace) -> None:
     wanted = job(workplace)
     tiny.dataset(workplace.root / "data", "sft", tiny.chats(3))
-    with pytest.raises(BrokenData, match="was replaced since job"):
+    with pytest.raises(BrokenData, match="has changed since job"):
         wanted.rows()
 
 
@@ -318,6 +318,6 @@ def test_what_a_server_imports_of_training_is_light(module: str) -> None:
     heavy = "{'torch', 'transformers', 'trl'}"
     script = f"import sys, apprentice.training.{module}; print({heavy} & set(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=600, check=True
     )
     assert done.stdout.strip() == "set()"

@@ -41,18 +41,18 @@ def test_a_target_that_matches_nothing_is_an_error_that_names_what_there_is(base
 
 def test_tags_become_single_tokens_whose_embeddings_are_learned(workplace: Workplace) -> None:
     base = load(SftSettings(base="llama", tags=True), workplace.local)
-    assert len(base.added) == len(TAGS)
-    for tag, token in zip(TAGS, base.added, strict=True):
+    assert len(base.new_tokens) == len(TAGS)
+    for tag, token in zip(TAGS, base.new_tokens, strict=True):
         assert base.tokenizer(tag, add_special_tokens=False)["input_ids"] == [token]
         # A server that hides special tokens must not hide calls.
         assert base.tokenizer.decode([token], skip_special_tokens=True) == tag
     told = policy(base, SftSettings(base="llama", tags=True), workplace.local)
-    rows = list(base.added)  # of a head that is not the embeddings, too: it has to write them
+    rows = list(base.new_tokens)  # of a head that is not the embeddings, too: it has to write them
     assert told["peft_config"].trainable_token_indices == {"embed_tokens": rows, "lm_head": rows}
 
 
 def test_tags_that_are_tokens_already_are_left_alone(workplace: Workplace) -> None:
-    assert load(SftSettings(base="novice", tags=True), workplace.local).added == ()
+    assert load(SftSettings(base="novice", tags=True), workplace.local).new_tokens == ()
 
 
 def test_a_base_that_is_not_offered_is_named(workplace: Workplace) -> None:

@@ -23,7 +23,7 @@ from apprentice.training.settings import SftSettings
 from tests.models import tiny as tiny_models
 from tests.training import tiny
 from tests.training.conftest import Workplace
-from tests.training.work import done, events
+from tests.training.work import done, events, quantised
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*pin_memory.*"),
@@ -119,6 +119,7 @@ def test_learned_embeddings_are_served_and_the_base_stays_as_it_is(workplace: Wo
     assert merged.get_output_embeddings().weight is merged.get_input_embeddings().weight
 
 
+@quantised
 @pytest.mark.parametrize("tags", [False, True], ids=["plain", "tags"])
 @pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`")
 def test_quantised_training_works_on_a_cpu(workplace: Workplace, tags: bool) -> None:

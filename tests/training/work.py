@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from apprentice.training.adapters import Adapter, Adapters
 from apprentice.training.datasets.card import Dataset
 from apprentice.training.jobs import Job, read_job, write_job
-from apprentice.training.run import ADAPTER, concluded
+from apprentice.training.run import ADAPTER, conclude
 from apprentice.training.settings import read_settings
 from tests.training.conftest import Workplace
+
+quantised = pytest.mark.skipif(
+    find_spec("bitsandbytes") is None, reason="bitsandbytes comes with the extra `quantised`"
+)
 
 
 def job(place: Workplace, data: Dataset, **settings: Any) -> Path:
@@ -33,7 +40,7 @@ def untrained(folder: Path, adapters: Adapters) -> Adapter:
     (folder / ADAPTER).mkdir(exist_ok=True)
     (folder / ADAPTER / "adapter_config.json").write_text("{}")
     figures = {"steps": float(job.settings.max_steps), "seconds": 1.5, "memory_mb": 100.0}
-    return concluded(folder, job, figures, adapters)
+    return conclude(folder, job, figures, adapters)
 
 
 def events(folder: Path, kind: str = "") -> list[dict[str, Any]]:

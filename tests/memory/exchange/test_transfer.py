@@ -146,15 +146,15 @@ async def test_another_attempt_under_a_known_id_is_refused(memory: QdrantExperie
     )
     assert (report.known, report.judged) == (0, 0)
     assert [(where, reason.partition(" Send")[0]) for where, reason in report.refused] == [
-        ("line 1", "An attempt with the id 'a' is kept already, with other messages."),
-        ("line 2", "An attempt with the id 'b' is kept already, with other messages."),
+        ("line 1", "An attempt with the id 'a' is stored already, with other messages."),
+        ("line 2", "An attempt with the id 'b' is stored already, with other messages."),
         ("line 3", "It has the id 'a' of line 1, but another content."),
         ("line 4", "It has the id 'b' of line 2, but another content."),
     ]
     other = await import_attempts(
         memory, items(row(1, id="a", task="another"), row(2, id="b", kind="x"))
     )
-    assert all("kept already, with another task." in reason for _, reason in other.refused)
+    assert all("stored already, with another task." in reason for _, reason in other.refused)
     kept = {each["id"]: each["verdicts"] for each in await written(memory)}
     assert all(len(verdicts) == 1 for verdicts in kept.values())
     # What a row leaves out is not held against it.

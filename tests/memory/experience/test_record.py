@@ -66,7 +66,7 @@ async def test_many_who_record_and_recall_at_once_lose_nothing(memory: Opener) -
 
 async def test_what_is_too_large_is_refused_and_nothing_else_is_lost(memory: Opener) -> None:
     large = attempt(task("large"), turns=["x" * 2_000_001])
-    with pytest.raises(BadInput, match="at most 2,000,000 are kept"):
+    with pytest.raises(BadInput, match="at most 2,000,000 are stored"):
         await memory().record([attempt(task("a")), large])
     assert [each async for each in memory().browse()] == []
 

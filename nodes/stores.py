@@ -1,4 +1,4 @@
-"""What is kept in the run's Store, opened for its tenant."""
+"""Open the collections of a run's Store for its tenant: rules, releases, quarantine, findings."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def store_of(runtime: Runtime[Context]) -> BaseStore:
     """Return the run's store.
 
     Raises:
-        MissingPart: if the graph runs without one.
+        MissingPart: the graph runs without one.
     """
     if runtime.store is None:
         raise MissingPart(
-            "Rules are kept in a LangGraph Store, and this graph runs without one. The server has "
-            "one; elsewhere, compile the graph with store=..., such as that of memory.store."
+            "Rules are stored in a LangGraph Store, and this graph runs without one. The server "
+            "has a store; elsewhere, compile the graph with store=..., such as workspace.store()."
         )
     return runtime.store
 
 
 def log_of(runtime: Runtime[Context], environment: str) -> RulebookLog:
-    """Return the rulebook's log for an environment: the draft that releases are made from."""
+    """Return the rulebook's log for an environment: the draft from which releases are made."""
     return RulebookLog(store_of(runtime), Context.of(runtime).tenant, environment)
 
 
@@ -44,7 +44,7 @@ def releases_of(runtime: Runtime[Context], environment: str) -> Releases:
 
 
 def quarantine_of(runtime: Runtime[Context], environment: str) -> Quarantine:
-    """Return the operations that wait for a person."""
+    """Return the quarantine of an environment: operations that wait for a person."""
     return Quarantine(store_of(runtime), Context.of(runtime).tenant, environment)
 
 
@@ -56,5 +56,5 @@ async def withdrawn_from(runtime: Runtime[Context], environment: str) -> set[str
 def findings_of(
     runtime: Runtime[Context], environment: str, run: str, noun: type[_N]
 ) -> Findings[_N]:
-    """Return what a run found out so far in an environment."""
+    """Return the findings of a run in an environment so far."""
     return Findings(store_of(runtime), Context.of(runtime).tenant, environment, run, noun)
