@@ -2,8 +2,8 @@
 
 Agents are simulated. Each task has a random probability of being solved. The incumbent succeeds
 with this probability, and the candidate with a higher or lower one. The gate looks after every
-batch of two tasks from each family. It is compared with what it replaces: McNemar's exact, one-sided test
-at 0.05, once at the end or at every look.
+batch of two tasks from each family. It is compared with what it replaces: McNemar's exact,
+one-sided test at 0.05, once at the end or at every look.
 """
 
 from __future__ import annotations

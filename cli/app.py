@@ -301,9 +301,9 @@ def _plan(
     warmth = spec.temperature if temperature is None else temperature
     if spec.recall:
         settings["trials"] = 1
-    elif settings["successes"]:
+    elif settings["exemplars"]:
         raise BadInput(f"The technique {technique!r} shows no exemplars: leave out --exemplars.")
-    if settings["successes"] and settings["tenant"]:
+    if settings["exemplars"] and settings["tenant"]:
         raise BadInput(
             "A tenant's exemplars are its recorded attempts: leave out --exemplars or --tenant."
         )

@@ -197,8 +197,8 @@ def _line(path: Path, number: int, line: bytes, kind: type[_N]) -> _N:
 
 
 def _compare(path: Path, stored: Plan, plan: Plan) -> None:
-    requested = plan.model_dump(exclude={"limit", "run"})
-    for name, value in stored.model_dump(exclude={"limit", "run"}).items():
+    requested = plan.model_dump(exclude={"limit", "run"}, by_alias=False)
+    for name, value in stored.model_dump(exclude={"limit", "run"}, by_alias=False).items():
         if value != requested[name]:
             raise BadInput(
                 f"{path} has another evaluation: its {name} is {value!r}, not "

@@ -47,7 +47,7 @@ def open_journals(demo: Demo) -> Iterator[Journals]:
             (technique, level): stack.enter_context(
                 journal.open_journal(
                     demo.folder / f"{technique}-{level}.jsonl",
-                    demo.plan(technique, SIZE).model_copy(update={"trials": 1, "successes": level}),
+                    demo.plan(technique, SIZE).model_copy(update={"trials": 1, "exemplars": level}),
                 )
             )
             for technique in (SHOWN, RANDOM)

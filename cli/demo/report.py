@@ -300,8 +300,8 @@ def _weights(arms: Mapping[str, Arm]) -> str:
     return page.table("Moved into the weights", heads, rows) + (
         '<p class="soft">First attempts at the same tasks with nothing in view. SFT learned '
         "from training tasks that were attempted with exemplars in view; the exemplars were "
-        "removed. DPO and GRPO learned from its own attempts at further training tasks. Seconds and "
-        f"memory are those of the training process.</p>{page.notes(about)}"
+        "removed. DPO and GRPO learned from its own attempts at further training tasks. Seconds "
+        f"and memory are those of the training process.</p>{page.notes(about)}"
     )
 
 

@@ -81,7 +81,7 @@ async def attempts_with_exemplars(
 ) -> list[Trajectory]:
     """Return attempts at training tasks, with similar successes as exemplars in view."""
     count = len(successes)
-    changes = {"split": SPLIT, "trials": 1, "limit": TASKS_PER_EXEMPLAR * count, "successes": count}
+    changes = {"split": SPLIT, "trials": 1, "limit": TASKS_PER_EXEMPLAR * count, "exemplars": count}
     own = demo.plan(SHOWN, SIZE).model_copy(update=changes)
     with journal.open_journal(demo.folder / "coached.jsonl", own) as record:
         async with memory_of(demo.workspace, [record.plan], successes) as experience:

@@ -272,7 +272,7 @@ def test_cache_answers_the_same_evaluation_without_the_model(
         (("--exemplars", "5"), "'reflexion' shows no exemplars: leave out --exemplars"),
         (
             ("--technique", "exemplar", "--exemplars", "5", "--tenant", "mine"),
-            "A tenant's exemplars are what was recorded for it: leave out --exemplars",
+            "A tenant's exemplars are its recorded attempts: leave out --exemplars",
         ),
     ],
 )
@@ -378,4 +378,4 @@ def test_a_model_that_solves_too_little_is_told(
     options = ("--limit", "1", "--exemplars", "2", "--json", "a.json")
     result = apprentice("evaluate", "--technique", "exemplar", *options)
     assert result.exit_code == 2
-    assert "solved only 0 training tasks, so a memory cannot hold 2 successes" in result.output
+    assert "solved only 0 training tasks, so the memory cannot have 2 exemplars" in result.output
