@@ -13,6 +13,9 @@ STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
 PIP   := PYTHONWARNINGS='ignore:Editable installation' \
          $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
+# If it is set, every start compiles again what `install` left uncompiled. So it is unset here.
+export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .PHONY: help install alfworld lowest learn serve test check format bench figures soak novice clerk
 

@@ -28,10 +28,10 @@ from langgraph.store.sqlite.aio import AsyncSqliteStore
 from apprentice.environments.advance import Episodes
 from apprentice.environments.protocol import Environment
 from apprentice.environments.registry import Environments
+from apprentice.memory.exemplar_sets import ExemplarSet
 from apprentice.memory.experience import Experience
-from apprentice.memory.experience.opening import Embedder, ExperienceStores
+from apprentice.memory.experience.stores import Embedder, ExperienceStores
 from apprentice.memory.experience.words import NONE, NoEmbeddings
-from apprentice.memory.fixed import Fixed
 from apprentice.memory.store import open_store
 from apprentice.models import Models, minilm
 from apprentice.models.names import LocalModels
@@ -305,13 +305,13 @@ class Workspace:
             self.models, self.environments, self.data, self.settings.judge, self.episodes
         )
 
-    def exemplar_set(self, name: str) -> Fixed:
+    def exemplar_set(self, name: str) -> ExemplarSet:
         """Return a fixed set of exemplars; blocks while it reads the file.
 
         Raises:
             UnknownName: there is no such set.
         """
-        return Fixed.named(name, self.settings.exemplars or self.data / "exemplars")
+        return ExemplarSet.load(name, self.settings.exemplars or self.data / "exemplars")
 
     async def close(self) -> None:
         """Close the experience memories; the next use opens them again."""
@@ -371,4 +371,4 @@ def name_of(model: BaseChatModel) -> str:
 
 def _embeddings_at_hand() -> str:
     """Return the name of the embedding model for who names none."""
-    return f"local:{minilm.NAME}" if minilm.installed() else NONE
+    return f"local:{minilm.NAME}" if minilm.is_installed() else NONE

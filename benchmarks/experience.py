@@ -34,10 +34,10 @@ from apprentice.memory.experience.edge import EdgeEngine
 from apprentice.memory.experience.engine import SearchEngine
 from apprentice.memory.experience.points import sparse
 from apprentice.memory.experience.qdrant import QdrantExperience
-from apprentice.memory.experience.ranking import fused
-from apprentice.memory.experience.recall import allowed
+from apprentice.memory.experience.ranking import fuse
+from apprentice.memory.experience.recall import recall_filter
 from apprentice.memory.experience.server import ServerEngine
-from apprentice.models.minilm import named
+from apprentice.models.minilm import local_embeddings
 from apprentice.state.experience import Query
 from apprentice.state.nouns import Task, Trajectory, Verdict
 
@@ -64,7 +64,7 @@ from apprentice.memory.experience.engine import Where
 
 async def main():
     began = time.perf_counter()
-    engine = EdgeEngine.opened(Path(sys.argv[1]), "given", lambda: 0)
+    engine = EdgeEngine.open(Path(sys.argv[1]), "given", lambda: 0)
     seconds = time.perf_counter() - began
     for _ in range(200):
         vector = [random.gauss(0, 1) for _ in range(engine.dimension)]
@@ -249,15 +249,15 @@ class Bench:
 
     async def _share_found(self, engine: SearchEngine, query: Query) -> float:
         """Return the share of the exact hybrid answer that an engine finds."""
-        where = allowed(query, "default")
+        where = recall_filter(query, "default")
         vector = self.vectors.embed_query(query.task.instruction)
         words = sparse(query.task.instruction, query=True)
         by_meaning, by_words = [
             {hit.payload["trajectory"]: hit.score for hit in ranking}
             for ranking in await engine.nearest([vector, words], where, DEPTH)
         ]
-        exact = set(list(fused([self.flat.nearest(query, DEPTH), by_words]))[:LIMIT])
-        return len(exact & set(list(fused([by_meaning, by_words]))[:LIMIT])) / LIMIT
+        exact = set(list(fuse([self.flat.nearest(query, DEPTH), by_words]))[:LIMIT])
+        return len(exact & set(list(fuse([by_meaning, by_words]))[:LIMIT])) / LIMIT
 
     def _memory(self, engine: SearchEngine) -> QdrantExperience:
         return QdrantExperience(engine, self.vectors, "default", capacity=10_000_000)
@@ -285,7 +285,7 @@ async def measure(size: int, folder: Path, console: Console) -> None:
     """Print the table of one size."""
     bench = Bench(size)
     lines: list[Line] = []
-    engine = EdgeEngine.opened(folder, "given", lambda: DIMENSION)
+    engine = EdgeEngine.open(folder, "given", lambda: DIMENSION)
     record_rate = await bench.fill(engine)
     lines.append(await bench.ask("Qdrant Edge, as recorded", engine, record_rate))
     start = time.perf_counter()
@@ -295,7 +295,7 @@ async def measure(size: int, folder: Path, console: Console) -> None:
     await engine.close()
     if size <= LOCAL_AT_MOST:
         with warnings.catch_warnings(action="ignore"):
-            local = await ServerEngine.opened(AsyncQdrantClient(":memory:"), "given", _dimension)
+            local = await ServerEngine.open(AsyncQdrantClient(":memory:"), "given", _dimension)
         record_rate = await bench.fill(local)
         lines.append(await bench.ask("qdrant-client local mode", local, record_rate))
         await local.close()
@@ -342,12 +342,12 @@ def _time_reopening(folder: Path) -> tuple[float, float]:
 
 async def embedding(folder: Path, console: Console) -> None:
     """Print the time that embedding adds, with the embedded model."""
-    model = named("minilm")
+    model = local_embeddings("minilm")
     await model.aembed_query("Load the weights.")
     rng = random.Random(1)
     texts = [_text(rng, 20) for _ in range(50)]
     times = await _time_calls([partial(model.aembed_query, text) for text in texts])
-    engine = EdgeEngine.opened(folder, "local:minilm", lambda: DIMENSION)
+    engine = EdgeEngine.open(folder, "local:minilm", lambda: DIMENSION)
     memory = QdrantExperience(engine, model, "default")
     attempts = list(trajectories(EMBEDDED, rng))
     start = time.perf_counter()

@@ -27,7 +27,7 @@ from apprentice.state.prompts import Shown, critique_pair
 from apprentice.state.rulebook import Rulebook, parse_operations
 from apprentice.state.statistics import Rate, difference, rate
 from apprentice.training.novice.corpus import Corpus
-from apprentice.training.novice.lessons import kept_rule, works_rule, world_rules
+from apprentice.training.novice.wordings import kept_rule, works_rule, world_rules
 from benchmarks import rules
 from benchmarks.figures_document import MODEL, WORLDS, Figures, percent
 from benchmarks.step_limits import everything, steps_needed

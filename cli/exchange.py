@@ -25,7 +25,7 @@ from apprentice.memory.exchange.files import (
     write_jsonl,
 )
 from apprentice.memory.exchange.langsmith import project
-from apprentice.memory.exchange.transfer import Imported, left_out
+from apprentice.memory.exchange.transfer import ImportReport, left_out
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
 from apprentice.state.experience import OutcomeFilter
@@ -81,7 +81,7 @@ def import_attempts(
     if report:
         write_json(report, account.model_dump(mode="json"))
         console.print(f"The full report: {report}", soft_wrap=True)
-    if account.rows and len(account.refused) == account.rows:
+    if account.rows and len(account.refusals) == account.rows:
         raise BrokenData(
             f"No row of {source} could be imported. Correct the rows as the reasons above say, and "
             "import again."
@@ -147,7 +147,7 @@ async def _import(
     tenant: str,
     environment: str,
     report_count: Callable[[int], None],
-) -> Imported:
+) -> ImportReport:
     rows = await _with_first_row(items)  # a source that does not exist creates no memory
     try:
         return await transfer.import_attempts(
@@ -177,12 +177,12 @@ async def _after(first: Item | None, rest: AsyncIterator[Item]) -> AsyncIterator
 
 
 async def _export(workspace: Workspace, target: Path, tenant: str, filters: dict[str, Any]) -> int:
-    if not workspace.experiences.begun():
-        raise workspace.experiences.none_yet()
+    if not workspace.experiences.exists():
+        raise workspace.experiences.no_memory_error()
     broken: list[BrokenData] = []
     try:
         stream = transfer.export_attempts(
-            await workspace.experience(tenant), **filters, unread=broken.append
+            await workspace.experience(tenant), **filters, on_unreadable=broken.append
         )
         rows = [row async for row in stream]
     finally:
@@ -203,12 +203,12 @@ def _write(target: Path, rows: list[dict[str, Any]]) -> int:
     return count
 
 
-def _print(console: Console, account: Imported, tenant: str) -> None:
+def _print(console: Console, account: ImportReport, tenant: str) -> None:
     """Print the numbers of rows by result, and where the attempts are."""
     console.print(
         f"{plural(account.rows, 'row')}: {account.new} new "
-        f"({account.unjudged} of them without a verdict), {account.known} known "
-        f"({account.judged} of them with a new verdict), {len(account.refused)} refused."
+        f"({account.without_verdict} of them without a verdict), {account.duplicates} known "
+        f"({account.verdicts_added} of them with a new verdict), {len(account.refusals)} refused."
     )
     if account.environments:
         names = ", ".join(
@@ -218,10 +218,10 @@ def _print(console: Console, account: Imported, tenant: str) -> None:
             f"They are in the memory of the tenant {escape(tenant)}, in {escape(names)}.",
             soft_wrap=True,
         )
-    if account.beside:
-        names = ", ".join(account.beside)
+    if account.extra_columns:
+        names = ", ".join(account.extra_columns)
         console.print(f"Columns without a meaning here, stored as metadata: {escape(names)}.")
-    for where, reason in account.refused[:_SHOWN]:
+    for where, reason in account.refusals[:_SHOWN]:
         console.print(f"Refused, {where}: {escape(reason)}", soft_wrap=True)
-    if len(account.refused) > _SHOWN:
-        console.print(f"And {len(account.refused) - _SHOWN} more; --report FILE lists them all.")
+    if len(account.refusals) > _SHOWN:
+        console.print(f"And {len(account.refusals) - _SHOWN} more; --report FILE lists them all.")

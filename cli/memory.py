@@ -35,10 +35,12 @@ def report(ctx: typer.Context, tenant: Tenant = "default") -> None:
     """Print what the memory has, and how often its exemplars led to success."""
     Context(tenant=tenant)
     memories = current_workspace(ctx).experiences
-    if memories.begun():
+    if memories.exists():
         _print(Console(), _with(ctx, tenant, lambda memory: memory.report()))
     else:
-        Console().print(f"The memory is empty: {memories.none_yet()}", markup=False, soft_wrap=True)
+        Console().print(
+            f"The memory is empty: {memories.no_memory_error()}", markup=False, soft_wrap=True
+        )
 
 
 @app.command()
@@ -103,8 +105,8 @@ def _with(ctx: typer.Context, tenant: str, job: Callable[[Experience], Awaitable
     """
     Context(tenant=tenant)
     workspace = current_workspace(ctx)
-    if not workspace.experiences.begun():
-        raise workspace.experiences.none_yet()
+    if not workspace.experiences.exists():
+        raise workspace.experiences.no_memory_error()
 
     async def work() -> T:
         try:

@@ -189,27 +189,27 @@ def withdraw(
             experience=await rules.experience(),
         )
         console = Console()
-        for rule in withdrawal.resting.alone:
+        for rule in withdrawal.dependents.alone:
             console.print(render_change("removed", rule.text, None))
-        for rule, reduced_rule in withdrawal.resting.reductions:
+        for rule, reduced_rule in withdrawal.dependents.reductions:
             if reduced_rule.text != rule.text:
                 console.print(render_change("reworded", rule.text, reduced_rule.text))
             else:
                 console.print(
                     f"[yellow]weakened[/] {escape(reduced_rule.text)} → {reduced_rule.strength}"
                 )
-        for rule in withdrawal.unreleased:
+        for rule in withdrawal.rules_left_out:
             console.print(render_change("unreleased", rule.text, None))
         came = {
             "transcript": withdrawal.attempts,
             "reflection": withdrawal.reflections,
-            "quarantined operation": withdrawal.stopped,
+            "quarantined operation": withdrawal.quarantined_operations,
         }
         summary = ", ".join(plural(number, what) for what, number in came.items() if number)
         console.print(f"Erased: {summary or 'nothing; it was erased before'}.")
         if withdrawal.release:
             console.print(f"Released: {withdrawal.release[:8]}.")
-        if withdrawal.resting.reductions:
+        if withdrawal.dependents.reductions:
             console.print("`apprentice rules learn --tasks 0` validates the remaining rules.")
 
     with_rules(ctx, environment, tenant, write)

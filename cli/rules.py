@@ -233,7 +233,7 @@ def show(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "defaul
             console.print(f"{STRENGTH} {RECORD}", style="dim")
         else:
             console.print("`apprentice rules learn` learns some.", style="dim")
-        for each in await rules.quarantine.waiting():
+        for each in await rules.quarantine.to_review():
             console.print(f"[yellow]Waiting:[/] {escape(f'{each.operation} ({each.reason})')}")
         promotions = await rules.releases.promotions()
         for promotion in promotions:
@@ -318,7 +318,7 @@ def curate(
             sentences = " ".join(f"{each.written!r}: {each.reason}" for each in rejections)
             raise BadInput(f"No operation was applied, because some are refused. {sentences}")
         change = await rules.log.record(
-            requested, run=str(uuid4()), author="person", reason="By hand.", seen=draft
+            requested, run=str(uuid4()), author="person", reason="By hand.", shown_rulebook=draft
         )
         console = Console()
         for each in diff(draft, change.rulebook):
@@ -339,7 +339,7 @@ def roll_back(
     workspace = current_workspace(ctx)
 
     async def write(tenant_rules: TenantRules) -> None:
-        earlier = await tenant_rules.releases.chosen(release)
+        earlier = await tenant_rules.releases.resolve(release)
         if earlier is None and release != NONE:
             raise BadInput("Nothing is released here. `apprentice rules show` lists the releases.")
         if earlier and earlier.adapter:

@@ -52,7 +52,7 @@ class TenantRules:
         if name == DRAFT:
             return (await self.log.load()).rules
         try:
-            release = await self.releases.chosen(name)
+            release = await self.releases.resolve(name)
         except UnknownName as error:
             versions = {rulebook.version: rulebook.rules for _, rulebook in await self.versions()}
             matches = [
@@ -96,7 +96,7 @@ class TenantRules:
         Raises:
             MissingPart: another process has it open.
         """
-        there = self.workspace.experiences.begun()
+        there = self.workspace.experiences.exists()
         return await self.workspace.experience(self.tenant) if there else None
 
 

@@ -17,12 +17,15 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 
-from apprentice.environments.household.language import parse_goal, places_in
-from apprentice.graphs.reflexion import build
-from apprentice.state.context import Context
-from apprentice.state.nouns import Task, Verdict
+from apprentice import Context, Task, Verdict, build_reflexion
 
 TASK = Task(environment="household/north/full", id="test/12")
+GOAL = "vase"
+
+
+def places_in(text: str) -> list[str]:
+    """Return the places that the first observation lists, such as 'drawer 1'."""
+    return re.findall(r"\ban? ([a-z]+ \d+)", text)
 
 
 def agent(messages: Sequence[AnyMessage]) -> str:
@@ -38,11 +41,8 @@ def agent(messages: Sequence[AnyMessage]) -> str:
 
 def judge(task: Task, messages: Sequence[AnyMessage], verdict: Verdict) -> Verdict:
     """Return success if the agent saw the thing; the score is higher the sooner it saw it."""
-    goal = parse_goal(task.instruction)
     observations = [message.text for message in messages[2:] if message.type == "human"]
-    sightings = [
-        turn for turn, text in enumerate(observations, 1) if goal and f"{goal.thing} 1" in text
-    ]
+    sightings = [turn for turn, text in enumerate(observations, 1) if f"{GOAL} 1" in text]
     if not sightings:
         return Verdict(success=False, score=0, source="rule", feedback="It was never seen.")
     return Verdict(success=True, score=1 / sightings[0], source="rule", feedback="It was seen.")
@@ -58,7 +58,7 @@ def reflector(messages: Sequence[AnyMessage]) -> str:
 
 async def main() -> dict[str, Any]:
     """Attempt the task up to four times and print each trial."""
-    graph = build(agent=agent, judge=judge, reflector=reflector).compile(name="reflexion")
+    graph = build_reflexion(agent=agent, judge=judge, reflector=reflector).compile(name="reflexion")
     result = await graph.ainvoke({"task": TASK}, context=Context(max_trials=4))
     print(f"{result['task'].instruction} -> {result['outcome']} after {result['trials']} trials")
     for attempt in result["attempts"]:

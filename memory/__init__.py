@@ -1,1 +1,1 @@
-"""What outlives a run."""
+"""What is stored between runs: experience, reflections, rules, releases."""

@@ -1,8 +1,8 @@
-"""Checkpoints: how they are read, also when this project's classes had other names.
+"""Read checkpoints, also those in which this project's classes have older names.
 
 A checkpoint names the class of each value by module and name. Pass the serializer to any
-checkpointer, and it reads what earlier versions wrote, and makes no other classes than the
-project's own of what is in the file:
+checkpointer. It then reads what earlier versions wrote, and it creates only the project's own
+classes from a file:
 
     saver = SqliteSaver(connection, serde=CheckpointSerializer())
     graph = reflexion.build().compile(checkpointer=saver)
@@ -47,8 +47,8 @@ STATES: Final = (
     TrainingState,
 )
 
-RENAMED: Final[Mapping[str, str]] = {
-    # Before 0.2 every room was a package of its own, so that it was `state.nouns`.
+CURRENT_NAMES: Final[Mapping[str, str]] = {
+    # Before 0.2, each room was a top-level package: `state.nouns`.
     "state.advice.Advice": "apprentice.state.advice.Advice",
     "state.advice.Circumstances": "apprentice.state.advice.Circumstances",
     "state.advice.Cost": "apprentice.state.advice.Cost",
@@ -84,7 +84,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "state.rules.Operation": "apprentice.state.rules.Operation",
     "state.rules.Rejected": "apprentice.state.rules.Rejection",
     "state.rules.Rule": "apprentice.state.rules.Rule",
-    # Then names got qualifiers.
+    # Later, some names got qualifiers.
     "apprentice.state.advice.Evidence": "apprentice.state.advice.AvailableData",
     "apprentice.state.advice.Overruling": "apprentice.state.advice.Override",
     "apprentice.state.expel.Counts": "apprentice.state.expel.OperationCounts",
@@ -98,9 +98,9 @@ RENAMED: Final[Mapping[str, str]] = {
     "apprentice.state.review.Quarantined": "apprentice.state.review.QuarantinedOperation",
     "apprentice.state.rules.Rejected": "apprentice.state.rules.Rejection",
 }
-"""Today's name of each class that was moved or renamed, by the name that it was stored with.
+"""The current name of each class that was moved or renamed, by the name in old checkpoints.
 
-Add a line when a class of a graph's state gets another name, and mend the lines that lead to it.
+When you rename a class of a graph's state, add a line, and update the lines that point to it.
 """
 
 _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -112,7 +112,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "apprentice.state.advice.Circumstances": {"overruling": "override"},
     "apprentice.state.insights.Plan": {"admitted": "admissions"},
 }
-"""Today's names of fields of classes, by the class's name of today and the field's old one."""
+"""The current names of renamed fields, by the class's current name and the field's old name."""
 
 _CHANNELS: Final[Sequence[tuple[frozenset[str], Mapping[str, str]]]] = (
     (frozenset({"in_view", "moments"}), {"moments": "similar_steps"}),
@@ -146,8 +146,8 @@ _CHANNELS: Final[Sequence[tuple[frozenset[str], Mapping[str, str]]]] = (
         },
     ),
 )
-"""Today's names of fields of the graphs' states, by the old ones, and fields that tell which graph
-a checkpoint is of."""
+"""The current names of renamed state fields, by their old names. Each entry begins with the fields
+that identify the graph which wrote the checkpoint."""
 
 _CLASSES: Final = (
     EXT_CONSTRUCTOR_SINGLE_ARG,
@@ -163,19 +163,19 @@ class CheckpointSerializer(JsonPlusSerializer):
     """LangGraph's serializer, for checkpoints of this project's graphs.
 
     Args:
-        allowed: more classes that may be made of what is in a checkpoint: those of the graph that
-            the project's graphs are a part of.
+        extra_classes: further classes that a checkpoint may contain. Name those of your own graph
+            when the project's graphs are parts of it.
     """
 
-    def __init__(self, allowed: Iterable[type] = ()) -> None:
-        super().__init__(allowed_msgpack_modules=[*own_classes(), *allowed])
+    def __init__(self, extra_classes: Iterable[type] = ()) -> None:
+        super().__init__(allowed_msgpack_modules=[*own_classes(), *extra_classes])
 
     @override
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """Return a value, with the names that classes and fields of states have today."""
+        """Return a value with the current names of its classes and state fields."""
         kind, stored = data
-        if kind == "msgpack" and _renamed().search(stored):
-            stored = ormsgpack.packb(_unpacked(stored), option=_OPTION)
+        if kind == "msgpack" and _old_names().search(stored):
+            stored = ormsgpack.packb(_unpack(stored), option=_OPTION)
         value = super().loads_typed((kind, stored))
         if isinstance(value, dict) and isinstance(value.get("channel_values"), dict):
             return _with_fields(value)
@@ -188,38 +188,40 @@ def own_classes() -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(pair for state in STATES for pair in _classes(state, set())))
 
 
-def _classes(hint: Any, seen: set[Any]) -> Iterator[tuple[str, str]]:
-    """Yield the project's classes that a type is made of."""
+def _classes(hint: Any, classes_seen: set[Any]) -> Iterator[tuple[str, str]]:
+    """Yield the project's classes that occur in a type."""
     for part in get_args(hint):
-        yield from _classes(part, seen)
-    if not isinstance(hint, type) or not hint.__module__.startswith(_OWN) or hint in seen:
+        yield from _classes(part, classes_seen)
+    if not isinstance(hint, type) or not hint.__module__.startswith(_OWN) or hint in classes_seen:
         return
-    seen.add(hint)
+    classes_seen.add(hint)
     yield hint.__module__, hint.__name__
     if is_dataclass(hint) or is_typeddict(hint) or issubclass(hint, BaseModel):
         for field in get_type_hints(hint).values():
-            yield from _classes(field, seen)
+            yield from _classes(field, classes_seen)
 
 
 @cache
-def _renamed() -> re.Pattern[bytes]:
-    """Match what may be an old name, so that only such checkpoints are rewritten."""
-    modules = {name.rpartition(".")[0].encode() for name in RENAMED}
+def _old_names() -> re.Pattern[bytes]:
+    """Match bytes that may be an old name; other checkpoints need no rewriting."""
+    modules = {name.rpartition(".")[0].encode() for name in CURRENT_NAMES}
     # A string in MessagePack begins with its length, in one byte or after a marker.
     return re.compile(rb"[\xa0-\xbf\xd9].?(?:%s)" % b"|".join(map(re.escape, modules)), re.DOTALL)
 
 
 def _with_fields(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Return a checkpoint under the field names of today."""
+    """Return a checkpoint with the current field names."""
     fields = checkpoint["channel_values"].keys()
     for signature, names in _CHANNELS:
         if signature <= fields:
-            seen = checkpoint["versions_seen"]
+            versions_seen = checkpoint["versions_seen"]
             return {
                 **checkpoint,
                 "channel_values": _with_keys(checkpoint["channel_values"], names),
                 "channel_versions": _with_keys(checkpoint["channel_versions"], names),
-                "versions_seen": {node: _with_keys(each, names) for node, each in seen.items()},
+                "versions_seen": {
+                    node: _with_keys(each, names) for node, each in versions_seen.items()
+                },
             }
     return checkpoint
 
@@ -228,20 +230,20 @@ def _with_keys(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
     return {names.get(name, name): value for name, value in values.items()}
 
 
-def _unpacked(stored: bytes) -> Any:
-    return ormsgpack.unpackb(stored, ext_hook=_rewritten, option=_OPTION)
+def _unpack(stored: bytes) -> Any:
+    return ormsgpack.unpackb(stored, ext_hook=_rewrite, option=_OPTION)
 
 
-def _rewritten(code: int, stored: bytes) -> ormsgpack.Ext:
-    """Return a value as it was stored, with its class's name of today, and so for all in it."""
+def _rewrite(code: int, stored: bytes) -> ormsgpack.Ext:
+    """Return a stored value with the current name of its class and of all classes inside it."""
     if code == EXT_DELTA_SNAPSHOT:
-        return ormsgpack.Ext(code, ormsgpack.packb(_unpacked(stored), option=_OPTION))
+        return ormsgpack.Ext(code, ormsgpack.packb(_unpack(stored), option=_OPTION))
     if code not in _CLASSES:
         return ormsgpack.Ext(code, stored)
-    module, name, content, *rest = _unpacked(stored)
+    module, name, content, *rest = _unpack(stored)
     stored_as = f"{module}.{name}"
-    called = RENAMED.get(stored_as, stored_as)
-    if fields := _FIELDS.get(called):
+    class_name = CURRENT_NAMES.get(stored_as, stored_as)
+    if fields := _FIELDS.get(class_name):
         content = _with_keys(content, fields)
-    module, _, name = called.rpartition(".")
+    module, _, name = class_name.rpartition(".")
     return ormsgpack.Ext(code, ormsgpack.packb([module, name, content, *rest], option=_OPTION))

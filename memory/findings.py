@@ -1,7 +1,7 @@
-"""What a run found out so far, in the LangGraph Store, so that a restart repeats none of it.
+"""A run's intermediate results in the LangGraph Store, so that a restart repeats no work.
 
-A finding is one immutable item under tenant, environment, run and kind. Checkpoints hold names
-alone, so they stay small however much a run gathers.
+A finding is one immutable item under tenant, environment, run and kind. Checkpoints hold only the
+names of findings, so they stay small.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Findings(Generic[_N]):
     noun: type[_N]
 
     async def add(self, key: str, finding: _N) -> None:
-        """Keep a finding; what its key holds already stays."""
+        """Store a finding. If the key has one already, that one stays."""
         if await self.store.aget(self._namespace, label(key)) is None:
             value = finding.model_dump(mode="json")
             await self.store.aput(self._namespace, label(key), value, index=False)
@@ -47,7 +47,7 @@ class Findings(Generic[_N]):
         return self._read(item.value) if item else None
 
     async def all(self) -> list[_N]:
-        """Return every finding, by key."""
+        """Return every finding, sorted by key."""
         items = await self.store.asearch(self._namespace, limit=PAGE)
         own = [item for item in items if item.namespace == self._namespace]
         return [self._read(item.value) for item in sorted(own, key=lambda item: item.key)]
@@ -71,37 +71,38 @@ class Findings(Generic[_N]):
 async def attempts(
     store: BaseStore, tenant: str, environment: str, trajectories: Collection[str]
 ) -> dict[str, Trajectory]:
-    """Return those of these attempts, by id, that any run of an environment keeps."""
-    wanted = set(trajectories)
+    """Return the attempts, by id, that any run of an environment has stored."""
+    ids = set(trajectories)
     prefix = ("findings", label(tenant), label(environment))
     return {
         attempt["id"]: Trajectory.model_validate(attempt)
         for item in await store.asearch(prefix, limit=PAGE)
         if item.namespace[:3] == prefix
         for attempt in item.value.get("attempts", [])
-        if attempt["id"] in wanted
+        if attempt["id"] in ids
     }
 
 
 async def erase(
     store: BaseStore, tenant: str, environment: str, trajectories: Collection[str]
 ) -> set[str]:
-    """Erase attempts, and findings on their evidence; return the ids of attempts that were there.
+    """Erase attempts, and the findings that cite them as evidence, from every run.
 
-    They are those of every run.
+    Returns:
+        The ids of the attempts that were stored.
     """
     prefix = ("findings", label(tenant), label(environment))
-    gone = set(trajectories)
-    erased: set[str] = set()
+    ids = set(trajectories)
+    erased_ids: set[str] = set()
     for item in await store.asearch(prefix, limit=PAGE):
         if item.namespace[:3] != prefix:
             continue
         attempts = item.value.get("attempts", [])
-        kept = [attempt for attempt in attempts if attempt["id"] not in gone]
-        if not gone.isdisjoint(item.value.get("evidence", ())):
+        rest = [attempt for attempt in attempts if attempt["id"] not in ids]
+        if not ids.isdisjoint(item.value.get("evidence", ())):
             await store.adelete(item.namespace, item.key)
-        elif len(kept) < len(attempts):
-            erased |= {attempt["id"] for attempt in attempts} & gone
-            value = {**item.value, "attempts": kept}
+        elif len(rest) < len(attempts):
+            erased_ids |= {attempt["id"] for attempt in attempts} & ids
+            value = {**item.value, "attempts": rest}
             await store.aput(item.namespace, item.key, value, index=False)
-    return erased
+    return erased_ids

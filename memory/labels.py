@@ -1,4 +1,4 @@
-"""Names as labels of a Store namespace, in which a dot is not allowed."""
+"""Encode names as labels of a Store namespace, which must not contain a dot."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _CODE = re.compile(r"~([0-9a-f]+)~")
 
 
 def label(name: str) -> str:
-    """Encode a name: other characters than letters, digits, - and _ become their code, ~XX.
+    """Encode a name: every character but letters, digits, - and _ becomes its code, ~XX~.
 
-    Two names never share a label, and a label is never empty nor holds what a store could take
-    for a separator or a wildcard.
+    Two names never share a label. A label is never empty, and it contains no separator and no
+    wildcard of any store.
     """
-    return _UNSAFE.sub(lambda found: f"~{ord(found[0]):x}~", name) or "~"
+    return _UNSAFE.sub(lambda match: f"~{ord(match[0]):x}~", name) or "~"
 
 
-def labelled(text: str) -> str:
-    """Return the name that a label stands for."""
-    return _CODE.sub(lambda found: chr(int(found[1], 16)), text) if text != "~" else ""
+def name_of(text: str) -> str:
+    """Decode a label: return the name that it encodes."""
+    return _CODE.sub(lambda match: chr(int(match[1], 16)), text) if text != "~" else ""

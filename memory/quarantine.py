@@ -20,23 +20,23 @@ PAGE: Final = 100_000
 
 @dataclass(frozen=True)
 class Quarantine:
-    """What waits for a person in one tenant's rulebook of one environment."""
+    """The operations that wait for a person in one tenant's rulebook of one environment."""
 
     store: BaseStore
     tenant: str
-    book: str
+    rulebook: str
 
     async def add(
-        self, rejected: Iterable[Rejection], *, run: str, evidence: Sequence[str]
+        self, rejections: Iterable[Rejection], *, run: str, evidence: Sequence[str]
     ) -> list[QuarantinedOperation]:
-        """Keep what the screening stopped of one batch; again changes nothing."""
-        kept = []
-        for each in rejected:
+        """Store the flagged operations of one batch; a repeated call changes nothing."""
+        operations = []
+        for each in rejections:
             if not each.flagged or each.operation is None:
                 continue
             operation = each.operation
             key = digest("quarantine", run, evidence, operation.kind, operation.text)
-            found = QuarantinedOperation(
+            quarantined_operation = QuarantinedOperation(
                 key=key,
                 operation=operation,
                 reason=each.reason,
@@ -44,31 +44,31 @@ class Quarantine:
                 run=run,
             )
             if await self.store.aget(self._namespace, key) is None:
-                await self._put(found)
-            kept.append(found)
-        return kept
+                await self._put(quarantined_operation)
+            operations.append(quarantined_operation)
+        return operations
 
-    async def waiting(self) -> list[QuarantinedOperation]:
-        """Return what no person has decided on yet."""
+    async def to_review(self) -> list[QuarantinedOperation]:
+        """Return the operations that no person has decided on yet."""
         return [each for each in await self.all() if each.status == "waiting"]
 
     async def forget(self, trajectories: Collection[str]) -> int:
-        """Erase what rests on any of these trajectories, settled or not; return how many."""
-        gone = 0
+        """Erase the operations that cite any of these trajectories; return how many there were."""
+        count = 0
         for each in await self.all():
             if not set(each.evidence).isdisjoint(trajectories):
                 await self.store.adelete(self._namespace, each.key)
-                gone += 1
-        return gone
+                count += 1
+        return count
 
     async def settle(
         self, each: QuarantinedOperation, status: Literal["approved", "rejected"]
     ) -> None:
-        """Remember what a person decided."""
+        """Store a person's decision."""
         await self._put(each.model_copy(update={"status": status}))
 
     async def all(self) -> list[QuarantinedOperation]:
-        """Return everything that was stopped, settled or not."""
+        """Return every stopped operation, decided or not."""
         items = await self.store.asearch(self._namespace, limit=PAGE)
         own = [item for item in items if item.namespace == self._namespace]
         return [_read(item.value) for item in sorted(own, key=lambda item: item.key)]
@@ -79,7 +79,7 @@ class Quarantine:
 
     @property
     def _namespace(self) -> tuple[str, ...]:
-        return ("quarantine", label(self.tenant), label(self.book))
+        return ("quarantine", label(self.tenant), label(self.rulebook))
 
 
 def _read(value: object) -> QuarantinedOperation:

@@ -1,8 +1,8 @@
 """What earlier runs learned about one task: its reflections, and whether it is solved.
 
-Every reflection is one item of the LangGraph Store under tenant, environment and task. Its key
-is a hash of run and trial, so writing it twice is writing it once, and runs that write at once
-lose nothing. Stores disagree on order, so reading sorts here, in one large page.
+Each reflection is one item of the LangGraph Store under tenant, environment and task. Its key is a
+hash of run and trial, so a repeated write changes nothing and concurrent writers lose nothing.
+Stores return items in different orders, so this module reads one large page and sorts it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 from langgraph.store.base import BaseStore, SearchItem
 from pydantic import ValidationError
 
-from apprentice.memory.labels import label, labelled
+from apprentice.memory.labels import label, name_of
 from apprentice.state.errors import BrokenData
 from apprentice.state.nouns import SCHEMA_VERSION, Reflection, Task, digest, trajectory_id
 
@@ -27,22 +27,22 @@ _SOLVED: Final = "solved"
 
 @dataclass(frozen=True)
 class Reflections:
-    """The memory of one tenant's attempts at one task; without a store it remembers nothing."""
+    """One tenant's reflections on one task. Without a store, nothing is written."""
 
     store: BaseStore | None
     tenant: str
     task: Task
 
     async def all(self) -> list[Reflection]:
-        """Return every reflection kept, the oldest first."""
+        """Return every stored reflection, the oldest first."""
         if self.store is None:
             return []
         items = await self.store.asearch(self._namespace(_REFLECTIONS), limit=PAGE)
-        found = [(_ordinal(item.value), _read(item.value)) for item in items]
-        return [reflection for _, reflection in sorted(found, key=lambda pair: pair[0])]
+        stored = [(_ordinal(item.value), _read(item.value)) for item in items]
+        return [reflection for _, reflection in sorted(stored, key=lambda pair: pair[0])]
 
     async def add(self, run: str, reflection: Reflection) -> None:
-        """Keep a reflection; the same run and trial again changes nothing."""
+        """Store a reflection. A second one of the same run and trial changes nothing."""
         if self.store is None:
             return
         key = digest(run, reflection.trial)
@@ -58,21 +58,21 @@ class Reflections:
         await self.store.aput(self._namespace(_REFLECTIONS), key, value, index=False)
 
     async def solved_by(self) -> str:
-        """Return the id of the trajectory that solved the task; '' when none did."""
+        """Return the id of the trajectory that solved the task, or ''."""
         if self.store is None:
             return ""
         item = await self.store.aget(self._namespace(_SOLVED), _SOLVED)
         return str(item.value["trajectory"]) if item else ""
 
     async def mark_solved(self, trajectory: str) -> None:
-        """Remember which trajectory solved the task."""
+        """Store which trajectory solved the task."""
         if self.store is None:
             return
         value = {"schema_version": SCHEMA_VERSION, "trajectory": trajectory}
         await self.store.aput(self._namespace(_SOLVED), _SOLVED, value, index=False)
 
-    async def judged(self, trajectory: str, success: bool | None) -> None:
-        """Let a later verdict count: a success solves the task, and what was none does no more."""
+    async def apply_verdict(self, trajectory: str, success: bool | None) -> None:
+        """Apply a later verdict: a success solves the task, anything else takes that back."""
         solved_by = await self.solved_by()
         if success and not solved_by:
             await self.mark_solved(trajectory)
@@ -80,9 +80,11 @@ class Reflections:
             await self.store.adelete(self._namespace("solved"), _SOLVED)
 
     async def forget(self, run: str, trials: int) -> None:
-        """Take back what a run of so many trials at most has left here, so that it can start anew.
+        """Erase what a run has written here, so that it can start again; other runs' items stay.
 
-        What other runs have left stays.
+        Args:
+            run: the run's name.
+            trials: how many trials the run has at most.
         """
         if self.store is None:
             return
@@ -101,38 +103,38 @@ class Reflections:
 async def forget(
     store: BaseStore, tenant: str, environment: str, trajectories: Collection[str]
 ) -> int:
-    """Erase what was learned from attempts, by their ids; return how many reflections that was.
+    """Erase the reflections on attempts, by their ids; return how many there were.
 
-    A task that one of them solved counts as unsolved again.
+    A task that one of the attempts solved becomes unsolved again.
     """
-    gone = 0
+    count = 0
     for trajectory, item in await _traces(store, tenant, environment):
         if trajectory in trajectories:
             await store.adelete(item.namespace, item.key)
-            gone += item.namespace[0] == _REFLECTIONS
-    return gone
+            count += item.namespace[0] == _REFLECTIONS
+    return count
 
 
-async def remembered(store: BaseStore, tenant: str, environment: str) -> set[str]:
-    """Return the ids of the attempts that a reflection or a solved task comes from."""
+async def traced_attempts(store: BaseStore, tenant: str, environment: str) -> set[str]:
+    """Return the ids of the attempts that led to a reflection or a solved task."""
     return {trajectory for trajectory, _ in await _traces(store, tenant, environment)}
 
 
 async def _traces(store: BaseStore, tenant: str, environment: str) -> list[tuple[str, SearchItem]]:
-    """Return what is kept of an environment's tasks, each with the attempt that it comes from."""
-    found: list[tuple[str, SearchItem]] = []
+    """Return an environment's items, each with the id of the attempt that it comes from."""
+    traces: list[tuple[str, SearchItem]] = []
     for kind in (_REFLECTIONS, _SOLVED):
         prefix = (kind, label(tenant), label(environment))
         for item in await store.asearch(prefix, limit=_ALL):
-            # Some stores compare prefixes as text, so that "a" also finds "ab".
+            # Some stores compare prefixes as text: a search for "a" also returns "ab".
             if item.namespace[:-1] == prefix:
-                task = Task(id=labelled(item.namespace[-1]), environment=environment)
-                found.append((_cause(item.value, tenant, task), item))
-    return found
+                task = Task(id=name_of(item.namespace[-1]), environment=environment)
+                traces.append((_cause(item.value, tenant, task), item))
+    return traces
 
 
 def _cause(value: dict[str, Any], tenant: str, task: Task) -> str:
-    """Return the attempt that solved a task, or whose failure a reflection is on."""
+    """Return the attempt that solved the task, or the failed one behind a reflection."""
     if "trajectory" in value:
         return str(value["trajectory"])
     return trajectory_id(tenant, task, str(value.get("run", "")), int(value.get("trial", 1)))

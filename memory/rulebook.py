@@ -1,9 +1,9 @@
-"""The rulebook's log in the LangGraph Store: one immutable item a batch of operations.
+"""The rulebook's log in the LangGraph Store: each batch of operations is one immutable item.
 
-Writers never change what is there, so those that write at once lose nothing, and a batch's key is
-derived from what caused it, so a step that is retried writes what it wrote before. Each batch has
-a namespace of its own, ending in its key: listing namespaces then tells exactly which batches
-exist, at a tenth of the cost of reading them, and only those not yet known are read.
+Writers never change an item, so concurrent writers lose nothing. A batch's key follows from its
+cause, so a retried step writes the same item again. Each batch has its own namespace, which ends
+in its key. A list of namespaces therefore shows which batches exist. It costs a tenth of reading
+them, and only new batches are read.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from apprentice.state.rulebook import (
 
 _ITEM: Final = "batch"
 _ALL: Final = 1_000_000_000
-"""A page that holds any log: the Store's own default is ten."""
+"""A page size that fits any log. The Store's default is ten items."""
 _FEW: Final = 64
-_KEPT: Final = 256
+_MOST_SNAPSHOTS: Final = 256
 _TICK: Final = 1e-6
 
 Namespace = tuple[str, ...]
@@ -53,28 +53,28 @@ Namespace = tuple[str, ...]
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """Batches in order, by key, and the book they make."""
+    """The batches in order, by key, and the rulebook that results from them."""
 
     batches: dict[str, Batch] = field(default_factory=dict)
-    book: Rulebook = field(default_factory=Rulebook)
+    rulebook: Rulebook = field(default_factory=Rulebook)
 
-    def with_batches(self, found: Iterable[Batch]) -> _Snapshot:
-        """Return the snapshot with more batches; those that come last are folded on top."""
-        later = in_order(found)
+    def with_batches(self, new: Iterable[Batch]) -> _Snapshot:
+        """Return the snapshot with more batches. The latest ones are folded on top."""
+        later = in_order(new)
         if not later:
             return self
         on_top = (later[0].time, later[0].key) > (self.newest, "~")
-        known = list(self.batches.values())
-        ordered = known + later if on_top else in_order(known + later)
-        book = fold(later, self.book) if on_top else fold(ordered)
-        return _Snapshot({batch.key: batch for batch in ordered}, book)
+        batches = list(self.batches.values())
+        batches = batches + later if on_top else in_order(batches + later)
+        rulebook = fold(later, self.rulebook) if on_top else fold(batches)
+        return _Snapshot({batch.key: batch for batch in batches}, rulebook)
 
     @property
     def newest(self) -> float:
         return next(reversed(self.batches.values())).time if self.batches else 0.0
 
 
-# What this process has read from each open store. A snapshot is replaced, never changed.
+# What this process has read from each open store. Snapshots are replaced, never changed.
 _snapshots: WeakKeyDictionary[BaseStore, dict[Namespace, _Snapshot]] = WeakKeyDictionary()
 
 
@@ -82,9 +82,9 @@ class RulebookLog:
     """One tenant's log of one rulebook.
 
     Args:
-        store: the LangGraph Store; the log keeps no connection of its own.
+        store: the LangGraph Store. The log opens no connection of its own.
         tenant: whose rules these are.
-        book: the rulebook's name.
+        rulebook: the rulebook's name.
         clock: returns Unix time in seconds.
     """
 
@@ -92,11 +92,11 @@ class RulebookLog:
         self,
         store: BaseStore,
         tenant: str = "default",
-        book: str = "default",
+        rulebook: str = "default",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
-        self._namespace: Namespace = ("rulebook", label(tenant), label(book))
+        self._namespace: Namespace = ("rulebook", label(tenant), label(rulebook))
         self._clock = clock
 
     async def record(
@@ -109,86 +109,86 @@ class RulebookLog:
         author: Author = "model",
         reason: str = "",
         limit: int = LIMIT,
-        seen: Rulebook | None = None,
+        shown_rulebook: Rulebook | None = None,
     ) -> ApplyResult:
-        """Judge operations against a book, log what stands, and return the book as it then is.
+        """Validate operations, log the valid ones, and return the resulting rulebook.
 
-        A second call with the same run, index and evidence changes nothing and returns what the
-        first one did.
+        A second call with the same run, index and evidence changes nothing. It returns the
+        operations of the first call.
 
         Args:
-            operations: what to do.
-            run: the run that it is done in.
-            index: which batch of the run it is.
-            evidence: ids of the trajectories that it rests on.
-            author: who decided it.
+            operations: the operations to apply.
+            run: the run that they belong to.
+            index: the number of the batch within the run.
+            evidence: ids of the trajectories that support the operations.
+            author: who decided on them.
             reason: why, for people.
-            limit: the number of rules at which the list is full.
-            seen: the book that the author was shown, whose numbers the operations use; the book
-                as it is when none is given. Another run may have changed it since.
+            limit: the number of rules at which the rulebook is full.
+            shown_rulebook: the rulebook that the author saw. The operations use its numbers.
+                Another run may have changed the log since. Defaults to the current rulebook.
         """
         key = batch_key(run, index, evidence)
         snapshot = await self._snapshot()
-        if done := snapshot.batches.get(key):
-            return ApplyResult(rulebook=snapshot.book, operations=done.operations)
-        book = seen or snapshot.book
-        applied = book.apply(operations, author=author, limit=limit, origin=key)
-        if not applied.operations:
-            return applied
+        if batch := snapshot.batches.get(key):
+            return ApplyResult(rulebook=snapshot.rulebook, operations=batch.operations)
+        rulebook = shown_rulebook or snapshot.rulebook
+        result = rulebook.apply(operations, author=author, limit=limit, origin=key)
+        if not result.operations:
+            return result
         batch = Batch(
             key=key,
-            operations=applied.operations,
+            operations=result.operations,
             author=author,
-            base=book.version,
+            base=rulebook.version,
             run=run,
             index=index,
             evidence=tuple(evidence),
             reason=reason,
         )
         await self.append(batch)
-        return applied.model_copy(update={"rulebook": await self.load()})
+        return result.model_copy(update={"rulebook": await self.load()})
 
     async def append(self, batch: Batch) -> Batch:
-        """Log a batch unless its key is there, and return what the log holds.
+        """Log a batch unless the log has its key, and return the logged batch.
 
-        The batch gets its time here, later than every batch that is known, so that clocks which
-        disagree can't put a vote before the rule it is for.
+        The batch gets a time later than that of every earlier batch. So a vote never comes before
+        its rule, even if clocks disagree.
         """
         snapshot = await self._snapshot()
-        if known := snapshot.batches.get(batch.key):
-            return known
-        moment = max(self._clock(), snapshot.newest + _TICK)
-        stamped = batch.model_copy(update={"time": moment})
-        value = stamped.model_dump(mode="json")
+        if earlier := snapshot.batches.get(batch.key):
+            return earlier
+        timestamp = max(self._clock(), snapshot.newest + _TICK)
+        new_batch = batch.model_copy(update={"time": timestamp})
+        value = new_batch.model_dump(mode="json")
         await self._store.aput((*self._namespace, batch.key), _ITEM, value, index=False, ttl=None)
-        return stamped
+        return new_batch
 
-    async def recorded(
+    async def batch_of(
         self, run: str, index: int = 0, evidence: Sequence[str] = ()
     ) -> Batch | None:
-        """Return the batch that was logged for a run, an index and evidence, if one was."""
+        """Return the batch with this run, index and evidence, if the log has one."""
         return (await self._snapshot()).batches.get(batch_key(run, index, evidence))
 
     async def load(self) -> Rulebook:
-        """Return the book as it is now."""
-        return (await self._snapshot()).book
+        """Return the current rulebook."""
+        return (await self._snapshot()).rulebook
 
     async def batches(self) -> list[Batch]:
         """Return the whole log, the oldest batch first."""
         return list((await self._snapshot()).batches.values())
 
-    async def at(self, moment: float) -> Rulebook:
-        """Return the book as it was at a moment, in Unix time."""
-        return fold(batch for batch in await self.batches() if batch.time <= moment)
+    async def at(self, timestamp: float) -> Rulebook:
+        """Return the rulebook as it was at a time (Unix time in seconds)."""
+        return fold(batch for batch in await self.batches() if batch.time <= timestamp)
 
     async def version(self, version: str) -> Rulebook:
-        """Return the book of a version, or raise BadInput."""
+        """Return the rulebook with this version, or raise BadInput."""
         snapshot = await self._snapshot()
-        if book := await asyncio.to_thread(_of_version, version, snapshot):
-            return book
+        if rulebook := await asyncio.to_thread(_of_version, version, snapshot):
+            return rulebook
         raise BadInput(
-            f"No rulebook of this log had version {version[:80]!r}. The log has "
-            f"{len(snapshot.batches)} batches and stands at version {snapshot.book.version}."
+            f"This log never had a rulebook with version {version[:80]!r}. It has "
+            f"{len(snapshot.batches)} batches, and its version is {snapshot.rulebook.version}."
         )
 
     async def diff(self, before: str, after: str) -> list[Difference]:
@@ -196,13 +196,13 @@ class RulebookLog:
         return diff(await self.version(before), await self.version(after))
 
     async def history(self, rule: str) -> list[Event]:
-        """Return what was done to one rule, by its id; each event names its batch."""
+        """Return the events of one rule, by its id. Each event names its batch."""
         return await asyncio.to_thread(history, await self.batches(), rule)
 
     async def rollback(
         self, version: str, *, run: str, author: Author = "person", reason: str = ""
     ) -> ApplyResult:
-        """Give the book the rules of an earlier version again, as a new batch."""
+        """Restore the rules of an earlier version, as a new batch."""
         target = await self.version(version)
         reason = reason or f"Back to version {version}."
         return await self.restore(target, run=run, author=author, reason=reason)
@@ -210,7 +210,7 @@ class RulebookLog:
     async def restore(
         self, target: Rulebook, *, run: str, author: Author = "person", reason: str = ""
     ) -> ApplyResult:
-        """Give the book another one's rules, as a new batch: nobody's word on any one of them."""
+        """Restore another rulebook's rules, as a new batch that supports no single rule."""
         return await self.record(
             rollback(await self.load(), target),
             run=run,
@@ -220,49 +220,49 @@ class RulebookLog:
         )
 
     async def _snapshot(self) -> _Snapshot:
-        """Bring this process's snapshot up to the log."""
-        known = _snapshots.setdefault(self._store, {})
-        held = known.get(self._namespace, _Snapshot())
-        listed = await self._keys()
-        if held.batches.keys() - listed:  # the log was erased: what is gone is forgotten
-            held = _Snapshot()
-        if missing := listed - held.batches.keys():
-            items = await self._read(missing)
-            held = await asyncio.to_thread(_extended, held, items)
-        known.pop(self._namespace, None)
-        known[self._namespace] = held
-        if len(known) > _KEPT:
-            known.pop(next(iter(known)))
-        return held
+        """Read what is new in the log into this process's snapshot, and return it."""
+        snapshots = _snapshots.setdefault(self._store, {})
+        snapshot = snapshots.get(self._namespace, _Snapshot())
+        keys = await self._keys()
+        if snapshot.batches.keys() - keys:  # the log was erased
+            snapshot = _Snapshot()
+        if new_keys := keys - snapshot.batches.keys():
+            items = await self._read(new_keys)
+            snapshot = await asyncio.to_thread(_extend, snapshot, items)
+        snapshots.pop(self._namespace, None)
+        snapshots[self._namespace] = snapshot
+        if len(snapshots) > _MOST_SNAPSHOTS:
+            snapshots.pop(next(iter(snapshots)))
+        return snapshot
 
     async def _keys(self) -> set[str]:
-        listed = await self._store.alist_namespaces(prefix=self._namespace, limit=_ALL)
-        # Some stores compare prefixes as text, so that "a" also finds "ab".
-        return {names[-1] for names in listed if names[:-1] == self._namespace}
+        namespaces = await self._store.alist_namespaces(prefix=self._namespace, limit=_ALL)
+        # Some stores compare prefixes as text: a search for "a" also returns "ab".
+        return {names[-1] for names in namespaces if names[:-1] == self._namespace}
 
     async def _read(self, keys: set[str]) -> list[Item]:
-        """Read batches: a few one by one, many in one page."""
+        """Read a few batches one by one, or many in one page."""
         if len(keys) > _FEW:
             page = await self._store.asearch(self._namespace, limit=_ALL)
             return [item for item in page if item.namespace[:-1] == self._namespace]
         reads = [GetOp((*self._namespace, key), _ITEM) for key in keys]
-        found = await self._store.abatch(reads)
-        return [item for item in found if isinstance(item, Item)]
+        items = await self._store.abatch(reads)
+        return [item for item in items if isinstance(item, Item)]
 
 
-def _extended(held: _Snapshot, items: Iterable[Item]) -> _Snapshot:
-    new = (item for item in items if item.namespace[-1] not in held.batches)
-    return held.with_batches([_batch(item.value, item.namespace) for item in new])
+def _extend(snapshot: _Snapshot, items: Iterable[Item]) -> _Snapshot:
+    new = (item for item in items if item.namespace[-1] not in snapshot.batches)
+    return snapshot.with_batches([_batch(item.value, item.namespace) for item in new])
 
 
 def _batch(value: dict[str, Any], namespace: Namespace) -> Batch:
     """Read a stored batch."""
     where = "/".join(namespace)
-    found = value.get("schema_version")
-    if found != SCHEMA_VERSION:
+    version = value.get("schema_version")
+    if version != SCHEMA_VERSION:
         raise BrokenData(
-            f"The rule batch {where} has schema version {found!r}, but this version of Apprentice "
-            f"reads {SCHEMA_VERSION}. Use the version that wrote it."
+            f"The rule batch {where} has schema version {version!r}, but this version of "
+            f"Apprentice reads {SCHEMA_VERSION}. Use the version that wrote it."
         )
     try:
         return Batch.model_validate(value)
@@ -274,13 +274,13 @@ def _batch(value: dict[str, Any], namespace: Namespace) -> Batch:
 
 
 def _of_version(version: str, snapshot: _Snapshot) -> Rulebook | None:
-    """Find the book of a version among all that the log led to, the newest and none included."""
-    ordered = list(snapshot.batches.values())
-    bases = [place for place, batch in enumerate(ordered) if batch.base == version]
-    # Mostly, a batch's base is the book just before it; that saves looking at every book.
-    likely = (fold(ordered[:place]) for place in bases[:3])
-    every = (book for _, book in replay(ordered))
-    for book in chain((snapshot.book, Rulebook()), likely, every):
-        if book.version == version:
-            return book
+    """Find the rulebook with a version among all that the log produced, the empty one included."""
+    batches = list(snapshot.batches.values())
+    bases = [place for place, batch in enumerate(batches) if batch.base == version]
+    # A batch's base is mostly the rulebook just before it. Try these first: it saves a replay.
+    likely = (fold(batches[:place]) for place in bases[:3])
+    every = (rulebook for _, rulebook in replay(batches))
+    for rulebook in chain((snapshot.rulebook, Rulebook()), likely, every):
+        if rulebook.version == version:
+            return rulebook
     return None

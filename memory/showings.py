@@ -1,4 +1,4 @@
-"""How released rules fare: every attempt with rules in view, in the LangGraph Store."""
+"""The success of released rules: every attempt with rules in view, in the LangGraph Store."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ PAGE: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Showings:
-    """One tenant's showings in one environment; without a store none are kept."""
+    """One tenant's showings in one environment. Without a store, nothing is written."""
 
     store: BaseStore | None
     tenant: str
     environment: str
 
     async def add(self, attempt: Trajectory) -> None:
-        """Count an attempt, if rules were in view and its outcome is known.
+        """Store an attempt if rules were in view and its outcome is known.
 
-        Twice is once, and a later verdict takes the place of an earlier one.
+        A second call for the same attempt replaces the first, so a later verdict counts.
         """
         success = attempt.verdict.success
         if self.store is None or not attempt.in_view.rules or success is None:
@@ -44,7 +44,7 @@ class Showings:
         await self.store.aput(self._namespace, attempt.id, value, index=False)
 
     async def forget(self, trajectories: Iterable[str]) -> None:
-        """Count attempts, by their ids, no longer."""
+        """Erase the showings of attempts, by their ids."""
         if self.store is None:
             return
         for name in trajectories:

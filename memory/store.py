@@ -1,4 +1,4 @@
-"""The Store that outlives a run: one SQLite file, shared by the server and the command line."""
+"""The default Store: one SQLite file that the server and the command line share."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _PAUSE: Final = 0.01
 
 
 class SharedStore(AsyncSqliteStore):
-    """A store whose file others write to at the same time.
+    """A store whose file other processes write to at the same time.
 
-    A batch is one transaction, and one that reads before it writes cannot go on when somebody
-    wrote in between: SQLite refuses at once, whatever the timeout. Then the batch is done again.
+    A batch is one transaction. If it reads before it writes, and another process writes in
+    between, SQLite refuses it at once, whatever the timeout. The store then repeats the batch.
     """
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Do a batch of operations; again, while others are in the way."""
+        """Run a batch of operations. Repeat it while another writer blocks it."""
         batch = list(ops)
         deadline = monotonic() + PATIENCE
         while True:
@@ -42,29 +42,30 @@ class SharedStore(AsyncSqliteStore):
 
 @asynccontextmanager
 async def open_store(folder: Path) -> AsyncIterator[AsyncSqliteStore]:
-    """Open the store in a folder of data; closing it writes what is pending."""
+    """Open the store in a data folder. On exit, pending writes are finished."""
     path = folder / "store.sqlite"
     await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-    async with SharedStore.from_conn_string(str(path)) as opened:
-        # Several processes write to the file: readers do not wait for a writer, writers take
-        # turns, and what was written outlives the process (not, for a moment, the machine).
-        # Switching to WAL does not wait for others, so that too is done one at a time.
+    async with SharedStore.from_conn_string(str(path)) as store:
+        # Several processes write to the file. With these settings, readers do not wait for a
+        # writer, writers take turns, and a write survives a crash of the process (the last ones
+        # may be lost if the machine crashes). The switch to WAL does not wait for other processes,
+        # so the lock is taken first.
         async with _one_at_a_time(path.with_name("setup.lock")):
             for pragma in (
                 f"busy_timeout = {1000 * PATIENCE:.0f}",
                 "journal_mode = WAL",
                 "synchronous = NORMAL",
             ):
-                await opened.conn.execute(f"PRAGMA {pragma}")
-            await opened.setup()
-        yield opened
+                await store.conn.execute(f"PRAGMA {pragma}")
+            await store.setup()
+        yield store
 
 
 @asynccontextmanager
 async def _one_at_a_time(lock: Path) -> AsyncIterator[None]:
-    """Let one process or thread in: two that create the tables at once would both fail.
+    """Admit one process or thread. Two that create the tables at the same time would both fail.
 
-    The lock is SQLite's own, so it is let go when its holder dies.
+    The lock is SQLite's own, so it is released when its holder dies.
     """
     async with aiosqlite.connect(lock, isolation_level=None, timeout=60) as gate:
         await gate.execute("BEGIN EXCLUSIVE")

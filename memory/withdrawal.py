@@ -1,8 +1,8 @@
-"""Taking a trajectory back: it is erased, and what rests on it leaves the rules and the release.
+"""Withdraw a trajectory: erase it, and remove the rules that depend on it.
 
-First of all its id is marked, and its transcript is erased last. So a withdrawal that was killed
-half-way is finished by the same withdrawal again, and one that found a run still learning from
-the transcript catches up with what the run wrote.
+The id is marked first, and the transcript is erased last. If a withdrawal is killed, the same
+withdrawal finishes it. If a run was still learning from the transcript, a second withdrawal
+removes what that run wrote.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apprentice.memory.experience import Experience
 from apprentice.memory.findings import attempts, erase
 from apprentice.memory.labels import label
 from apprentice.memory.quarantine import Quarantine
-from apprentice.memory.reflections import forget, remembered
+from apprentice.memory.reflections import forget, traced_attempts
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.showings import Showings
@@ -33,25 +33,25 @@ MAX_REASON: Final = 2_000
 _ALL: Final = 1_000_000_000
 
 
-class Withdrawn(Noun):
-    """What a withdrawal came to.
+class WithdrawalReport(Noun):
+    """The result of a withdrawal.
 
     Attributes:
-        resting: what rested on the trajectories, and on those that were withdrawn before.
-        release: id of the release that shows none of the wordings which had no other support; ''
-            when the one in force showed none.
-        unreleased: the rules that it leaves out.
-        attempts: transcripts that were erased.
-        reflections: lessons on them that were erased.
-        stopped: operations in quarantine that were erased.
+        dependents: what depended on these trajectories and on those withdrawn earlier.
+        release: id of the new release, which shows no rule text without other support; '' when
+            the release in force showed none.
+        rules_left_out: the rules that the new release leaves out.
+        attempts: number of erased transcripts.
+        reflections: number of erased reflections.
+        quarantined_operations: number of erased operations in quarantine.
     """
 
-    resting: Dependents
+    dependents: Dependents
     release: str = ""
-    unreleased: tuple[Rule, ...] = ()
+    rules_left_out: tuple[Rule, ...] = ()
     attempts: int = 0
     reflections: int = 0
-    stopped: int = 0
+    quarantined_operations: int = 0
 
 
 async def withdraw(
@@ -61,24 +61,23 @@ async def withdraw(
     trajectories: Sequence[str],
     reason: str,
     experience: Experience | None = None,
-) -> Withdrawn:
-    """Withdraw trajectories, by their ids; again, it does what was left or came since.
+) -> WithdrawalReport:
+    """Withdraw trajectories, by their ids. A second call does what is left to do.
 
-    Rules that rest on them alone leave the draft, and the release at once: nobody has to show
-    that a poisoned rule hurts. The others lose the votes, and words that only these said for
-    them, and are left to the next gate.
+    A rule that only these trajectories support leaves the draft and the release at once. Nobody
+    has to show that a poisoned rule does harm. Other rules lose these votes and the texts that
+    only these trajectories support. The next gate decides on them.
 
     Args:
-        store: where the rules and what runs keep are.
-        tenant: whose they are.
-        environment: the rulebook's.
-        trajectories: ids.
-        reason: why; it is kept.
-        experience: the tenant's memory, which forgets them too.
+        store: the store with the rules and the findings of runs.
+        tenant: whose rules these are.
+        environment: the rulebook's name.
+        trajectories: the ids.
+        reason: why; it is stored.
+        experience: the tenant's experience memory, from which they are erased too.
 
     Raises:
-        BadInput: if nothing is known of one of them, or the reason is too long; then nothing is
-            withdrawn.
+        BadInput: if an id is unknown, or the reason is too long. Nothing is withdrawn then.
     """
     if len(reason) > MAX_REASON:
         raise BadInput(
@@ -89,52 +88,57 @@ async def withdraw(
     at = _Place(store, tenant, environment)
     await at.check(names, experience)
     await at.mark(names, reason)
-    done = await at.unlearn(names, reason)
-    stopped = await Quarantine(store, tenant, environment).forget(names)
+    report = await at.unlearn(names, reason)
+    operations = await Quarantine(store, tenant, environment).forget(names)
     await Showings(store, tenant, environment).forget(names)
     reflections = await forget(store, tenant, environment, names)
-    erased = await erase(store, tenant, environment, names)
+    erased_ids = await erase(store, tenant, environment, names)
     if experience:
-        erased |= set(await experience.forget(names))
-    return done.model_copy(
-        update={"stopped": stopped, "reflections": reflections, "attempts": len(erased)}
+        erased_ids |= set(await experience.forget(names))
+    return report.model_copy(
+        update={
+            "quarantined_operations": operations,
+            "reflections": reflections,
+            "attempts": len(erased_ids),
+        }
     )
 
 
-async def withdrawn(store: BaseStore, tenant: str, environment: str) -> set[str]:
-    """Return the ids of all trajectories that were ever withdrawn."""
+async def withdrawn_ids(store: BaseStore, tenant: str, environment: str) -> set[str]:
+    """Return the ids of all withdrawn trajectories."""
     namespace = _namespace(tenant, environment)
     items = await store.asearch(namespace, limit=_ALL)
-    # Some stores compare prefixes as text, so that "a" also finds "ab".
+    # Some stores compare prefixes as text: a search for "a" also returns "ab".
     return {str(item.value["trajectory"]) for item in items if item.namespace == namespace}
 
 
 @dataclass(frozen=True)
 class _Place:
-    """One tenant's rules of one environment, and what was withdrawn there."""
+    """One tenant's rules of one environment, and the withdrawals there."""
 
     store: BaseStore
     tenant: str
     environment: str
 
     async def check(self, names: Sequence[str], experience: Experience | None) -> None:
-        """Raise BadInput unless something is known of every trajectory, withdrawn or not."""
-        known = await withdrawn(*self.whose) | await remembered(*self.whose)
-        known |= cited_trajectories(await self.log.batches())
-        known |= {name for each in await Quarantine(*self.whose).all() for name in each.evidence}
-        known |= (await attempts(*self.whose, names)).keys()
-        unknown = [name for name in names if name not in known]
+        """Raise BadInput unless every trajectory is known, withdrawn or not."""
+        ids = await withdrawn_ids(*self.whose) | await traced_attempts(*self.whose)
+        ids |= cited_trajectories(await self.log.batches())
+        ids |= {name for each in await Quarantine(*self.whose).all() for name in each.evidence}
+        ids |= (await attempts(*self.whose, names)).keys()
+        unknown = [name for name in names if name not in ids]
         if experience:
             unknown = [name for name in unknown if await experience.get(name) is None]
         if unknown:
-            listed = ", ".join(repr(name[:80]) for name in unknown[:5])
+            names_listed = ", ".join(repr(name[:80]) for name in unknown[:5])
             raise BadInput(
-                f"In {self.environment}, no rule rests on {listed}, and no such attempt is kept. "
-                "Nothing was withdrawn. `apprentice rules evidence RULE` lists a rule's attempts."
+                f"In {self.environment}, no rule depends on {names_listed}, and no such attempt is "
+                "stored. Nothing was withdrawn. `apprentice rules evidence RULE` lists a rule's "
+                "attempts."
             )
 
     async def mark(self, names: Iterable[str], reason: str) -> None:
-        """Remember that trajectories are withdrawn, and since when; the first time counts."""
+        """Mark trajectories as withdrawn. The first reason and time are kept."""
         namespace = _namespace(self.tenant, self.environment)
         for name in names:
             if await self.store.aget(namespace, digest(name)) is None:
@@ -146,23 +150,25 @@ class _Place:
                 }
                 await self.store.aput(namespace, digest(name), value, index=False)
 
-    async def unlearn(self, names: Sequence[str], reason: str) -> Withdrawn:
-        """Take what rests on withdrawn trajectories out of the draft, and out of every release."""
+    async def unlearn(self, names: Sequence[str], reason: str) -> WithdrawalReport:
+        """Remove what depends on withdrawn trajectories from the draft and from every release."""
         batches = await self.log.batches()
-        resting = dependents_of(batches, await withdrawn(*self.whose))
-        # What the log holds is part of the name: after later words, it is another withdrawal.
+        dependents = dependents_of(batches, await withdrawn_ids(*self.whose))
+        # The last batch is part of the name: once the log has grown, this is a new withdrawal.
         run = digest("withdraw", names, batches[-1].key if batches else "")
         await self.log.record(
-            resting.operations(), run=run, evidence=(WITHDRAWN,), author="system", reason=reason
+            dependents.operations(), run=run, evidence=(WITHDRAWN,), author="system", reason=reason
         )
         releases = Releases(*self.whose)
-        release, unreleased = await _released_without(resting, releases, run, reason)
-        await releases.withdraw(resting.bars, reason or "no reason given")
-        return Withdrawn(resting=resting, release=release, unreleased=unreleased)
+        release, rules_left_out = await _released_without(dependents, releases, run, reason)
+        await releases.withdraw(dependents.bars, reason or "no reason given")
+        return WithdrawalReport(
+            dependents=dependents, release=release, rules_left_out=rules_left_out
+        )
 
     @property
     def whose(self) -> tuple[BaseStore, str, str]:
-        """Where everything about the place is kept: the store, and under which names."""
+        """The store, the tenant and the environment: the arguments of every collection here."""
         return self.store, self.tenant, self.environment
 
     @property
@@ -176,16 +182,16 @@ def _namespace(tenant: str, environment: str) -> tuple[str, ...]:
 
 
 async def _released_without(
-    resting: Dependents, releases: Releases, run: str, reason: str
+    dependents: Dependents, releases: Releases, run: str, reason: str
 ) -> tuple[str, tuple[Rule, ...]]:
-    """Put a release without barred rules in force; return its id, and what it leaves out."""
+    """Put a release without barred rules in force; return its id and the rules left out."""
     current = await releases.current()
-    barred = tuple(rule for rule in current.rules if resting.bars(rule)) if current else ()
-    if current is None or not barred:
+    barred_rules = tuple(rule for rule in current.rules if dependents.bars(rule)) if current else ()
+    if current is None or not barred_rules:
         return "", ()
-    rules = tuple(rule for rule in current.rules if rule not in barred)
+    rules = tuple(rule for rule in current.rules if rule not in barred_rules)
     version = Rulebook(rules=rules).version
-    changed = {
+    changes = {
         "id": release_id(current.tenant, current.environment, version, run),
         "rulebook": version,
         "rules": rules,
@@ -194,6 +200,6 @@ async def _released_without(
         "validation": None,
         "withdrawn": "",
     }
-    release = current.model_copy(update=changed)
+    release = current.model_copy(update=changes)
     await releases.publish(release, author="system", reason=reason)
-    return release.id, barred
+    return release.id, barred_rules

@@ -1,7 +1,7 @@
-"""The one seam to chat and embedding models: a name in, a LangChain model out.
+"""Chat and embedding models: a name in, a LangChain model out.
 
-`local:<name>` runs in this process; `<provider>:<model>` is hosted. Callers choose names and
-bounded numbers; addresses, keys and folders are those of the workspace.
+`local:<name>` runs in this process, and `<provider>:<model>` is hosted. Callers choose names and
+bounded numbers. The workspace sets addresses, keys and folders.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Models:
     """The chat and embedding models of one workspace.
 
     Attributes:
-        local: the local models and adapters that it offers.
-        has_key: tells whether one of some variables holds a provider's key.
+        local: the local models and adapters of the workspace.
+        has_key: tells whether one of the named environment variables holds a key.
     """
 
     local: LocalModels
@@ -43,25 +43,25 @@ class Models:
         max_tokens: int = 128,
         seed: int | None = None,
     ) -> BaseChatModel:
-        """Return the chat model of a name.
+        """Return the chat model with a name.
 
-        A local model's weights and adapter are looked up with the first question, in the model's
-        own thread. A hosted provider's package is imported here, which takes a moment the first
-        time: call this off the event loop.
+        A local model loads its weights and adapter at the first question, in its own thread. A
+        hosted provider's package is imported here, which is slow the first time: call this off the
+        event loop.
 
         Args:
             name: `local:<name>`, or `<provider>:<model>` such as `openai:gpt-4.1-mini`.
             adapter: name of a LoRA adapter, for local models.
             temperature: 0 for the likeliest answer, up to 2.
-            max_tokens: how many tokens an answer may have.
-            seed: makes drawn answers repeatable where the provider offers that.
+            max_tokens: the largest number of tokens in an answer.
+            seed: makes sampled answers repeatable if the provider supports it.
 
         Raises:
-            BadInput: the name has not that form, or an adapter is asked of a hosted model.
+            BadInput: the name has another form, or a hosted model gets an adapter.
             UnknownName: there is no such provider.
             MissingPart: a key or a package is missing.
         """
-        provider, model = _parsed(name, "local:novice or openai:gpt-4.1-mini")
+        provider, model = _parse(name, "local:novice or openai:gpt-4.1-mini")
         if provider == "local":
             from apprentice.models.local import LocalChatModel
 
@@ -75,35 +75,35 @@ class Models:
             )
         if adapter:
             raise BadInput(f"Adapters are for local models; {name} is hosted. Leave adapter empty.")
-        from apprentice.models.hosted import hosted
+        from apprentice.models.providers import chat_model
 
-        return hosted(provider, model, temperature, max_tokens, seed, self.has_key)
+        return chat_model(provider, model, temperature, max_tokens, seed, self.has_key)
 
     def embeddings(self, name: str) -> Embeddings:
-        """Return the embedding model of a name; the same name gives the same object.
+        """Return the embedding model with a name. The same name returns the same object.
 
-        Weights are loaded with the first text. A hosted provider's package is imported here: call
+        Weights are loaded at the first text. A hosted provider's package is imported here: call
         this off the event loop.
 
         Args:
             name: `local:minilm`, or `<provider>:<model>` such as `openai:text-embedding-3-small`.
 
         Raises:
-            BadInput: the name has not that form.
+            BadInput: the name has another form.
             UnknownName: there is no such local model or provider.
             MissingPart: a key or a package is missing.
         """
-        provider, model = _parsed(name, "local:minilm or openai:text-embedding-3-small")
+        provider, model = _parse(name, "local:minilm or openai:text-embedding-3-small")
         if provider == "local":
-            from apprentice.models.minilm import named
+            from apprentice.models.minilm import local_embeddings
 
-            return named(model)
-        from apprentice.models.hosted import hosted_embeddings
+            return local_embeddings(model)
+        from apprentice.models.providers import embedding_model
 
-        return hosted_embeddings(provider, model, self.has_key)
+        return embedding_model(provider, model, self.has_key)
 
 
-def _parsed(name: str, examples: str) -> tuple[str, str]:
+def _parse(name: str, examples: str) -> tuple[str, str]:
     match = _NAME.fullmatch(name)
     if not match:
         raise BadInput(f"{name[:130]!r} names no model. Write provider:model, such as {examples}.")

@@ -2,10 +2,10 @@
 
     submit -> inbox -> admit -> step -> step -> ... -> answer
                          ^        |
-                         +--------+   newcomers join between two steps
+                         +--------+   new requests join between two steps
 
-Every step reads or writes tokens of all conversations at work at once; a conversation that has
-its answer leaves, and what the network remembers of it is kept for its next turn.
+Every step reads or writes tokens of all active conversations. When a conversation has its answer,
+it leaves, and its cache is stored for its next turn.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from apprentice.models.loading import LOADING
 from apprentice.models.names import LocalModels
 from apprentice.models.prefixes import Prefixes
+from apprentice.models.transformers_workarounds import LOAD_LOCK
 from apprentice.state.errors import (
     ApprenticeError,
     BadInput,
@@ -31,7 +31,7 @@ from apprentice.state.errors import (
 )
 
 if TYPE_CHECKING:
-    from apprentice.models.weights import Served, Weights
+    from apprentice.models.weights import Variant, Weights
 
 MAX_ROWS: Final = 64
 TOKENS_A_STEP: Final = 2048
@@ -43,9 +43,9 @@ class Request:
 
     Attributes:
         messages: the conversation in the form that chat templates read.
-        tools: JSON Schemas of functions, for templates that have a place for them.
-        adapter: the folder of a LoRA adapter; None for none.
-        stop: texts at which the answer ends; they are not part of it.
+        tools: JSON Schemas of functions.
+        adapter: the folder of a LoRA adapter, or None.
+        stop: texts that end the answer. They are not part of it.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -59,13 +59,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said; `remembered` of the tokens it read were in its cache already."""
+    """A model's answer. `cached_tokens` of its input tokens were in the cache already."""
 
     text: str
     finish: Literal["stop", "length"]
     input_tokens: int
     output_tokens: int
-    remembered: int
+    cached_tokens: int
 
 
 Inbox = SimpleQueue["tuple[Request, Future[Answer]] | None"]
@@ -73,33 +73,33 @@ Inbox = SimpleQueue["tuple[Request, Future[Answer]] | None"]
 
 @dataclass
 class _Conversation:
-    """A conversation at work."""
+    """An active conversation."""
 
     request: Request
     future: Future[Answer]
-    served: Served
+    variant: Variant
     cache: Any
     tokens: list[int]
     limit: int
     chance: Any
-    remembered: int
-    written: list[int] = field(default_factory=list)
+    cached_tokens: int
+    output: list[int] = field(default_factory=list)
 
     @property
     def unread(self) -> Sequence[int]:
         """Return the tokens that the network has not read yet."""
         at = self.cache.length
         if at >= len(self.tokens):
-            return self.written[at - len(self.tokens) :]
-        return self.tokens[at:] + self.written
+            return self.output[at - len(self.tokens) :]
+        return self.tokens[at:] + self.output
 
 
 class InferenceEngine:
-    """A local model in a thread of its own; it loads with the first request.
+    """A local model in its own thread. It loads at the first request.
 
     Args:
         name: the model's plain name.
-        models: where its weights are, and on which device it computes.
+        models: the folders of the weights, and the device.
     """
 
     def __init__(self, name: str, models: LocalModels) -> None:
@@ -107,20 +107,20 @@ class InferenceEngine:
         self._models = models
         self._inbox: Inbox = SimpleQueue()
         self._lock = threading.Lock()
-        self._closing = threading.Event()
+        self._stop = threading.Event()
         self._end: ApprenticeError | None = None
         self._thread = threading.Thread(target=self._run, name=f"local:{name}", daemon=True)
 
     @property
     def alive(self) -> bool:
-        """Tell whether requests are still taken."""
+        """Whether the engine still accepts requests."""
         return self._end is None
 
     def submit(self, request: Request) -> Future[Answer]:
-        """Queue a request and return at once; cancelling the future drops it.
+        """Queue a request and return at once. To drop the request, cancel the future.
 
         Raises:
-            ApprenticeError: why the engine has ended, if it has.
+            ApprenticeError: the engine has ended, for this reason.
         """
         future: Future[Answer] = Future()
         with self._lock:
@@ -133,27 +133,27 @@ class InferenceEngine:
         return future
 
     def close(self) -> None:
-        """Stop the thread; requests that have no answer yet fail."""
+        """Stop the thread. Requests without an answer fail."""
         with self._lock:
             self._end = self._end or ModelFailure(f"local:{self.name} was closed. Ask again.")
-            started = self._thread.ident is not None
-        self._closing.set()
-        self._inbox.put(None)  # wakes a thread that waits
-        if started and threading.current_thread() is not self._thread:
+            has_started = self._thread.ident is not None
+        self._stop.set()
+        self._inbox.put(None)  # wakes the thread
+        if has_started and threading.current_thread() is not self._thread:
             self._thread.join()
 
     def _run(self) -> None:
-        """Work until closed. The thread's boundary: every error becomes its requesters' error."""
+        """Work until closed. This is the thread's boundary: every error goes to the requesters."""
         rows: list[_Conversation] = []
         end: ApprenticeError | None = None
         try:
-            _Worker(self.name, self._models, self._inbox, rows).work(self._closing)
+            _Worker(self.name, self._models, self._inbox, rows).work(self._stop)
         except ApprenticeError as error:
             end = error
         except Exception as error:
             end = ModelFailure(
                 f"local:{self.name} broke down: {type(error).__name__}: {error}. "
-                "The next request loads it anew."
+                "The next request loads it again."
             )
             end.__cause__ = error
         with self._lock:
@@ -174,7 +174,7 @@ class _Worker:
         self._rows = rows
         self._inbox = inbox
         folder = models.folder(name)
-        with LOADING:
+        with LOAD_LOCK:
             try:
                 from apprentice.models import weights
             except ImportError as error:
@@ -183,57 +183,57 @@ class _Worker:
             self._weights: Weights = weights.Weights(name, folder, models.device or "cpu")
         self._prefixes = Prefixes()
 
-    def work(self, closing: threading.Event) -> None:
-        """Answer requests until told to stop."""
+    def work(self, stop: threading.Event) -> None:
+        """Answer requests until `stop` is set."""
         while True:
             self._admit()
-            if closing.is_set():
+            if stop.is_set():
                 return
             for row in self._rows:
                 if row.future.cancelled():
                     self._release(row)
             self._rows[:] = [row for row in self._rows if not row.future.done()]
-            for served in {id(row.served): row.served for row in self._rows}.values():
-                self._step([row for row in self._rows if row.served is served])
+            for variant in {id(row.variant): row.variant for row in self._rows}.values():
+                self._step([row for row in self._rows if row.variant is variant])
 
     def _admit(self) -> None:
-        """Take newcomers in; wait for one if there is nothing to do."""
-        waiting = [] if self._rows else [self._inbox.get()]
-        while len(self._rows) + len(waiting) < MAX_ROWS:
+        """Admit new requests. If nothing is active, wait for one."""
+        newcomers = [] if self._rows else [self._inbox.get()]
+        while len(self._rows) + len(newcomers) < MAX_ROWS:
             try:
-                waiting.append(self._inbox.get_nowait())
+                newcomers.append(self._inbox.get_nowait())
             except Empty:
                 break
-        for request, future in filter(None, waiting):
+        for request, future in filter(None, newcomers):
             if future.cancelled():
                 continue
             try:
                 self._rows.append(self._begin(request, future))
-            except Exception as error:  # the request's fault: only its own future hears of it
+            except Exception as error:  # the request's fault: only its own future fails
                 _fail(future, _sentence(self._weights.name, error))
 
     def _begin(self, request: Request, future: Future[Answer]) -> _Conversation:
         weights = self._weights
         if not request.messages:
-            raise BadInput(f"local:{weights.name} was asked with no message. Send at least one.")
-        served = weights.served(request.adapter)
-        tokens = served.words.encode(request.messages, request.tools)
+            raise BadInput(f"A request to local:{weights.name} has no message. Send at least one.")
+        variant = weights.variant(request.adapter)
+        tokens = variant.words.encode(request.messages, request.tools)
         if len(tokens) >= weights.context:
             raise ContextOverflow(f"local:{weights.name}", len(tokens), weights.context - 1)
-        cache = self._prefixes.take(served.key, tokens) or served.network.cache()
+        cache = self._prefixes.take(variant.key, tokens) or variant.network.cache()
         return _Conversation(
             request=request,
             future=future,
-            served=served,
+            variant=variant,
             cache=cache,
             tokens=tokens,
             limit=min(request.max_tokens, weights.context - len(tokens)),
             chance=self._generator(request.seed, tokens) if request.temperature > 0 else None,
-            remembered=cache.length,
+            cached_tokens=cache.length,
         )
 
     def _step(self, rows: list[_Conversation]) -> None:
-        """Advance conversations of one network, as many as a step has room for."""
+        """Advance the conversations of one network, as many as fit into a step."""
         batch: list[tuple[_Conversation, Sequence[int]]] = []
         room = TOKENS_A_STEP
         for row in rows:
@@ -241,45 +241,45 @@ class _Worker:
             if tokens:
                 batch.append((row, tokens))
                 room -= len(tokens)
-        logits = rows[0].served.network.forward([(row.cache, tokens) for row, tokens in batch])
+        logits = rows[0].variant.network.forward([(row.cache, tokens) for row, tokens in batch])
         ready = [number for number, (row, _) in enumerate(batch) if not row.unread]
         if not ready:
             return
-        chosen = self._choose(
+        next_tokens = self._choose(
             logits[ready],
             [batch[number][0].request.temperature for number in ready],
             [batch[number][0].chance for number in ready],
         )
-        for number, token in zip(ready, chosen, strict=True):
+        for number, token in zip(ready, next_tokens, strict=True):
             self._write(batch[number][0], token)
 
     def _write(self, row: _Conversation, token: int) -> None:
-        """Append a token; answer when it ends the turn."""
-        words = row.served.words
+        """Append a token, and answer if it ends the turn."""
+        words = row.variant.words
         if token in words.ends:
-            self._answer(row, words.decode(row.written), "stop")
+            self._answer(row, words.decode(row.output), "stop")
             return
-        row.written.append(token)
+        row.output.append(token)
         if row.request.stop:
-            text = words.decode(row.written)
-            found = [at for at in map(text.find, row.request.stop) if at >= 0]
-            if found:
-                self._answer(row, text[: min(found)], "stop")
+            text = words.decode(row.output)
+            ends = [at for at in map(text.find, row.request.stop) if at >= 0]
+            if ends:
+                self._answer(row, text[: min(ends)], "stop")
                 return
-        if len(row.written) >= row.limit:
-            self._answer(row, words.decode(row.written), "length")
+        if len(row.output) >= row.limit:
+            self._answer(row, words.decode(row.output), "length")
 
     def _answer(self, row: _Conversation, text: str, finish: Literal["stop", "length"]) -> None:
         if row.future.set_running_or_notify_cancel():  # from here on it cannot be cancelled
             self._release(row)
             row.future.set_result(
-                Answer(text, finish, len(row.tokens), len(row.written), row.remembered)
+                Answer(text, finish, len(row.tokens), len(row.output), row.cached_tokens)
             )
 
     def _release(self, row: _Conversation) -> None:
-        """Keep what the network has read of a conversation."""
-        read = (row.tokens + row.written)[: row.cache.length]
-        self._prefixes.keep(row.served.key, read, row.cache)
+        """Store the cache of a conversation for its next turn."""
+        read = (row.tokens + row.output)[: row.cache.length]
+        self._prefixes.keep(row.variant.key, read, row.cache)
 
 
 def _drain(inbox: SimpleQueue[Any]) -> list[Any]:
@@ -295,7 +295,7 @@ def _fail(future: Future[Answer], error: ApprenticeError | None) -> None:
 
 
 def _sentence(name: str, error: Exception) -> ApprenticeError:
-    """Return an error of this project for whatever a request has caused."""
+    """Return any error of a request as an error of this project."""
     if isinstance(error, ApprenticeError):
         return error
     failure = ModelFailure(f"local:{name} cannot read this conversation: {error}")
@@ -308,22 +308,22 @@ _engines_lock = threading.Lock()
 
 
 def engine(name: str, models: LocalModels) -> InferenceEngine:
-    """Return the running engine of a model; start one where there is none, or it has died.
+    """Return the running engine of a model. Start one if there is none, or if it has ended.
 
-    All that ask for the weights in one folder, on one device, share an engine.
+    All callers with the same weights folder and device share an engine.
     """
     key = (models.place(name), models.device)
     with _engines_lock:
-        running = _engines.get(key)
-        if running is None or not running.alive:
-            running = _engines[key] = InferenceEngine(name, models)
-        return running
+        current = _engines.get(key)
+        if current is None or not current.alive:
+            current = _engines[key] = InferenceEngine(name, models)
+        return current
 
 
 def close_all() -> None:
     """Stop every engine and free its memory."""
     with _engines_lock:
-        running = list(_engines.values())
+        running_engines = list(_engines.values())
         _engines.clear()
-    for one in running:
+    for one in running_engines:
         one.close()

@@ -1,10 +1,9 @@
-"""A forward pass for Llama networks that costs little besides the arithmetic.
+"""A forward pass for Llama networks with little overhead.
 
-For a network of a few million parameters the general implementation spends most of a token's
-time in Python. Here a step is a handful of fused matrix products over the new tokens of *all*
-conversations in it, laid end to end, and one attention call per conversation over its own keys
-and values. So no padding is computed, a conversation may join or leave at any step, and reading
-a long prompt and writing single tokens are the same operation.
+For a network of a few million parameters, the general implementation spends most of its time in
+Python. Here, a step is a few fused matrix products over the new tokens of all conversations, laid
+end to end, and one attention call per conversation. So there is no padding, a conversation may
+join or leave at any step, and a long prompt and a single token are the same operation.
 """
 
 from __future__ import annotations
@@ -32,35 +31,35 @@ class LlamaCache:
 
     @property
     def nbytes(self) -> int:
-        """Return the memory that is held, in bytes."""
+        """The size of the cache in bytes."""
         return self._kv.nbytes
 
     def prefix(self, length: int) -> Self:
-        """Return a copy of the first positions, with room to go on."""
-        copy = type(self)(self._copied(length, length))
+        """Return a copy of the first positions, with room for more."""
+        copy = type(self)(self._grow(length, length))
         copy.length = length
         return copy
 
     def reserve(self, extra: int) -> Tensor:
-        """Make room for further positions and return the whole tensor."""
-        needed = self.length + extra
-        if needed > self._kv.shape[3]:
-            self._kv = self._copied(self.length, needed)
+        """Make room for further positions, and return the whole tensor."""
+        length_needed = self.length + extra
+        if length_needed > self._kv.shape[3]:
+            self._kv = self._grow(self.length, length_needed)
         return self._kv
 
-    def _copied(self, length: int, needed: int) -> Tensor:
+    def _grow(self, length: int, length_needed: int) -> Tensor:
         layers, two, heads, _, dimension = self._kv.shape
-        room = max(_ROOM, needed + needed // 4)
-        copied = self._kv.new_empty(layers, two, heads, room, dimension)
-        copied[:, :, :, :length] = self._kv[:, :, :, :length]
-        return copied
+        room = max(_ROOM, length_needed + length_needed // 4)
+        larger = self._kv.new_empty(layers, two, heads, room, dimension)
+        larger[:, :, :, :length] = self._kv[:, :, :, :length]
+        return larger
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer's weights, [inputs, outputs]; what reads the same input is one matrix.
+    """A layer's weights, [inputs, outputs]. Weights with the same input are one matrix.
 
-    Measured for a single token: in this orientation a product takes two thirds of the time.
+    Measured: with a single token, a product takes two thirds of the time in this orientation.
     """
 
     attention_norm: Tensor
@@ -86,7 +85,7 @@ class _Piece:
 
 
 def is_plain(model: PreTrainedModel) -> bool:
-    """Tell whether a model is exactly the architecture that `Llama` computes."""
+    """Tell whether a model has exactly the architecture that `Llama` computes."""
     config = model.config
     return (
         type(model) is LlamaForCausalLM
@@ -98,11 +97,11 @@ def is_plain(model: PreTrainedModel) -> bool:
 
 
 class Llama:
-    """A Llama network over Hugging Face weights, which it shares with the model given.
+    """A Llama network that shares the weights of a Hugging Face model.
 
     Args:
-        model: a model for which `is_plain` holds. Its fused weights become views of this
-            network's, so that nothing is held twice.
+        model: a model for which `is_plain` holds. Its weights become views of this network's
+            fused weights, so that no weight is in memory twice.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -118,12 +117,12 @@ class Llama:
         self._head: Tensor = model.lm_head.weight.data
         self._frequencies: Tensor = body.rotary_emb.inv_freq.float()
         self._rope_scale: float = body.rotary_emb.attention_scaling
-        # Queries are turned and, in passing, scaled for the dot product; keys are turned; values
-        # are left as they are.
-        turned = [self._dimension**-0.5] * self._heads + [1.0] * self._kv_heads
-        column = torch.tensor(turned + [0.0] * self._kv_heads)[:, None]
-        self._turned = column.to(self._frequencies)
-        self._left = (column == 0).to(self._frequencies)
+        # Queries are rotated and scaled for the dot product. Keys are rotated. Values stay as they
+        # are.
+        factors = [self._dimension**-0.5] * self._heads + [1.0] * self._kv_heads
+        column = torch.tensor(factors + [0.0] * self._kv_heads)[:, None]
+        self._rotation_scale = column.to(self._frequencies)
+        self._value_mask = (column == 0).to(self._frequencies)
 
     def cache(self) -> LlamaCache:
         """Return an empty cache for one conversation."""
@@ -135,7 +134,7 @@ class Llama:
         """Read each conversation's new tokens.
 
         Args:
-            batch: each conversation's cache, which is extended, and its new tokens (at least 1).
+            batch: each conversation's cache, which grows, and its new tokens (at least one).
 
         Returns:
             The logits after each conversation's last token, [conversations, vocabulary].
@@ -146,11 +145,11 @@ class Llama:
         cos, sin = self._rotation(pieces)
         x = self._embedding[ids]
         for number, layer in enumerate(self._layers):
-            fused = self._rms(x, layer.attention_norm) @ layer.query_key_value
-            heads = fused.view(len(ids), -1, self._dimension)
-            rotated = torch.addcmul(heads * cos, heads.roll(self._dimension // 2, -1), sin)
-            seen = self._attend(number, rotated.transpose(0, 1), pieces)
-            x = torch.addmm(x, seen, layer.output)
+            qkv = self._rms(x, layer.attention_norm) @ layer.query_key_value
+            heads = qkv.view(len(ids), -1, self._dimension)
+            rotated_heads = torch.addcmul(heads * cos, heads.roll(self._dimension // 2, -1), sin)
+            context = self._attend(number, rotated_heads.transpose(0, 1), pieces)
+            x = torch.addmm(x, context, layer.output)
             gate, up = (self._rms(x, layer.mlp_norm) @ layer.gate_up).chunk(2, -1)
             x = torch.addmm(x, silu(gate).mul_(up), layer.down)
         for (cache, _), piece in zip(batch, pieces, strict=True):
@@ -168,48 +167,48 @@ class Llama:
         return pieces
 
     def _rotation(self, pieces: list[_Piece]) -> tuple[Tensor, Tensor]:
-        """Return what turns each token's heads by its position, [tokens, heads, dimension].
+        """Return the cosines and signed sines of each token's position, [tokens, heads, dimension].
 
-        Cosines and signed sines: the sign makes "rotate half, negated" a plain roll.
+        With the sign in the sines, the rotation is a plain roll.
         """
         positions = torch.cat([torch.arange(piece.past, piece.end) for piece in pieces])
         angles = positions.to(self._frequencies)[:, None, None] * self._frequencies
         cos, sin = angles.cos() * self._rope_scale, angles.sin() * self._rope_scale
-        both_cos = torch.cat([cos, cos], -1) * self._turned + self._left
-        both_sin = torch.cat([-sin, sin], -1) * self._turned
+        both_cos = torch.cat([cos, cos], -1) * self._rotation_scale + self._value_mask
+        both_sin = torch.cat([-sin, sin], -1) * self._rotation_scale
         return both_cos.to(self._embedding), both_sin.to(self._embedding)
 
     def _rms(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Normalise by the root mean square; measured, this is quicker than torch's own."""
+        """Normalise by the root mean square. Measured: this is faster than torch's own function."""
         wide = x.float()
         scale = (wide * wide).mean(-1, keepdim=True).add_(self._epsilon).rsqrt_()
         return (wide * scale).to(x.dtype).mul_(weight)
 
-    def _attend(self, number: int, rotated: Tensor, pieces: list[_Piece]) -> Tensor:
-        """Let each conversation look at itself; return what its tokens see, [tokens, heads]."""
-        query, key_value = rotated.split_with_sizes([self._heads, 2 * self._kv_heads])
+    def _attend(self, number: int, heads: Tensor, pieces: list[_Piece]) -> Tensor:
+        """Compute the attention of each conversation over itself, [tokens, heads * dimension]."""
+        query, key_value = heads.split_with_sizes([self._heads, 2 * self._kv_heads])
         key_value = key_value.view(2, self._kv_heads, -1, self._dimension)
-        seen = [self._look(piece, piece.layers[number], query, key_value) for piece in pieces]
-        joined = seen[0] if len(seen) == 1 else torch.cat(seen, 1)
-        return joined.transpose(0, 1).reshape(-1, self._heads * self._dimension)
+        contexts = [self._look(piece, piece.layers[number], query, key_value) for piece in pieces]
+        context = contexts[0] if len(contexts) == 1 else torch.cat(contexts, 1)
+        return context.transpose(0, 1).reshape(-1, self._heads * self._dimension)
 
-    def _look(self, piece: _Piece, kept: Tensor, query: Tensor, key_value: Tensor) -> Tensor:
-        """Keep one conversation's new keys and values, and attend to all of its own."""
+    def _look(self, piece: _Piece, cache: Tensor, query: Tensor, key_value: Tensor) -> Tensor:
+        """Store a conversation's new keys and values, and compute its attention."""
         rows = slice(piece.start, piece.stop)
-        kept[:, :, piece.past : piece.end] = key_value[:, :, rows]
-        keys, values = kept[:, :, : piece.end].unbind()
-        asked, new = query[:, rows], piece.stop - piece.start
+        cache[:, :, piece.past : piece.end] = key_value[:, :, rows]
+        keys, values = cache[:, :, : piece.end].unbind()
+        queries, new = query[:, rows], piece.stop - piece.start
         if new == 1:
-            # One token sees everything, and the heads that share a key can pose as its rows.
-            # Measured: a third faster than the general call.
-            asked = asked.reshape(self._kv_heads, -1, self._dimension)
-            odds = torch.bmm(asked, keys.transpose(1, 2)).softmax(-1)
+            # A single token sees everything, so the heads that share a key can be its rows.
+            # Measured: this is a third faster than the general call.
+            queries = queries.reshape(self._kv_heads, -1, self._dimension)
+            odds = torch.bmm(queries, keys.transpose(1, 2)).softmax(-1)
             return torch.bmm(odds, values).view(self._heads, 1, self._dimension)
         mask = None
         if piece.past:
             mask = torch.ones(new, piece.end, dtype=torch.bool, device=keys.device).tril(piece.past)
-        seen: Tensor = scaled_dot_product_attention(
-            asked[None],
+        context: Tensor = scaled_dot_product_attention(
+            queries[None],
             keys[None],
             values[None],
             attn_mask=mask,
@@ -217,7 +216,7 @@ class Llama:
             scale=1.0,
             enable_gqa=self._heads != self._kv_heads,
         )
-        return seen[0]
+        return context[0]
 
 
 def _layer(layer: LlamaDecoderLayer) -> _Layer:
@@ -233,22 +232,22 @@ def _layer(layer: LlamaDecoderLayer) -> _Layer:
 
 
 def _fuse(*linears: nn.Linear) -> Tensor:
-    """Join matrices that read the same input, and let the originals be views of the whole.
+    """Join matrices with the same input into one. The originals become views of it.
 
-    Views of a whole already, which another network holds, are shared with it.
+    If they are already views of one matrix of another network, that matrix is shared.
     """
     parts = [layer.weight.data.t() for layer in linears]
     if (whole := _whole(parts)) is not None:
         return whole
-    fused = torch.cat(parts, 1)
-    views = torch.split_with_sizes(fused, [layer.out_features for layer in linears], 1)
+    whole_matrix = torch.cat(parts, 1)
+    views = torch.split_with_sizes(whole_matrix, [layer.out_features for layer in linears], 1)
     for layer, view in zip(linears, views, strict=True):
         layer.weight.data = view.t()
-    return fused
+    return whole_matrix
 
 
 def _whole(parts: Sequence[Tensor]) -> Tensor | None:
-    """Return the matrix whose columns are those of the parts, where it is there already."""
+    """Return the matrix whose columns are the parts, if they already are views of one."""
     first = parts[0]
     rows, columns = len(first), sum(part.shape[1] for part in parts)
     at = first.storage_offset()

@@ -1,4 +1,4 @@
-"""Chat models that run in this process, on weights in a folder."""
+"""Chat models that run in this process, with weights in a folder."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from apprentice.state.toolcalls import parse
 class LocalChatModel(BaseChatModel):
     """A model in this process, by its plain name.
 
-    Instances are cheap and hold no weights: all that name the same model share one engine,
-    which loads in a thread of its own with the first question.
+    Instances are cheap and hold no weights. All instances with the same model share one engine,
+    which loads in its own thread at the first question.
 
     Attributes:
-        model: `novice`, or a name that the workspace offers.
-        models: where the workspace has its models and adapters.
+        model: `novice`, or a model of the workspace.
+        models: the folders of the workspace's models and adapters.
         adapter: name of a LoRA adapter, or "" for none.
-        temperature: 0 takes the likeliest token, otherwise tokens are drawn.
-        max_tokens: how many tokens an answer may have.
-        seed: makes drawn answers repeatable; the same seed and conversation, the same answer.
+        temperature: 0 takes the likeliest token. Otherwise tokens are sampled.
+        max_tokens: the largest number of tokens in an answer.
+        seed: makes sampled answers repeatable: the same seed and conversation, the same answer.
     """
 
     model: str
@@ -75,9 +75,9 @@ class LocalChatModel(BaseChatModel):
         return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        """Name the weights too, so that answers kept in a cache are never another model's."""
-        named = super()._get_llm_string(stop, **kwargs)
-        return f"{named}---{self.models.fingerprint(self.model, self.adapter)}"
+        """Add the weights' fingerprint, so that a cache never returns another model's answer."""
+        key = super()._get_llm_string(stop, **kwargs)
+        return f"{key}---{self.models.fingerprint(self.model, self.adapter)}"
 
     def bind_tools(
         self,
@@ -86,7 +86,7 @@ class LocalChatModel(BaseChatModel):
         tool_choice: str | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Show tools to the model and read its calls; it chooses freely which to call."""
+        """Show tools to the model and read its calls. The model chooses which tools to call."""
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
     def _request(
@@ -108,7 +108,7 @@ class LocalChatModel(BaseChatModel):
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
             total_tokens=answer.input_tokens + answer.output_tokens,
-            input_token_details={"cache_read": answer.remembered},
+            input_token_details={"cache_read": answer.cached_tokens},
         )
         message.response_metadata = {
             "model_name": f"local:{self.model}",

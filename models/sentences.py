@@ -1,8 +1,8 @@
-"""all-MiniLM-L6-v2's weights: loading, and texts in, vectors out.
+"""Load all-MiniLM-L6-v2 and turn texts into vectors.
 
-This module imports torch and transformers; only the embedding thread imports it.
+This module imports torch and transformers. Only the embedding thread imports it.
 
-Source: Reimers and Gurevych 2019 (Sentence-BERT); the pooling is that of the model's own files.
+Source: Reimers and Gurevych 2019 (Sentence-BERT). The pooling follows the model's own files.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from transformers.utils import logging
 
 MAX_TOKENS: Final = 256
 _BATCH: Final = 32
-_KEPT: Final = 1_024
+_CACHE_SIZE: Final = 1_024
 
 
 class Sentences:
-    """The network and its tokenizer, with the vectors of the latest texts."""
+    """The network, its tokenizer, and a cache of the latest vectors."""
 
     def __init__(self) -> None:
         folder = str(get_model_path())
@@ -30,27 +30,27 @@ class Sentences:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self._network: Any = AutoModel.from_pretrained(folder).eval().to(self._device)
-        # Instructions and observations come again and again.
+        # Instructions and observations are often repeated.
         self._vectors: OrderedDict[str, list[float]] = OrderedDict()
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Return a unit vector for each text."""
-        # Batches of like lengths waste little on padding.
+        # Texts of similar length need little padding.
         new = sorted({text for text in texts if text not in self._vectors}, key=len)
         fresh: dict[str, list[float]] = {}
         for start in range(0, len(new), _BATCH):
             batch = new[start : start + _BATCH]
             fresh.update(zip(batch, self._run(batch), strict=True))
-        found = [fresh.get(text) or self._vectors[text] for text in texts]
-        for text, vector in zip(texts, found, strict=True):
+        vectors = [fresh.get(text) or self._vectors[text] for text in texts]
+        for text, vector in zip(texts, vectors, strict=True):
             self._vectors[text] = vector
             self._vectors.move_to_end(text)
-        while len(self._vectors) > _KEPT:
+        while len(self._vectors) > _CACHE_SIZE:
             self._vectors.popitem(last=False)
-        return found
+        return vectors
 
     def _run(self, texts: list[str]) -> list[list[float]]:
-        """Average the token vectors of each text, padding left out, and scale to length 1."""
+        """Average the token vectors of each text, without padding, and scale to length 1."""
         read = self._tokenizer(
             texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
         ).to(self._device)

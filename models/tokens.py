@@ -1,4 +1,4 @@
-"""How many tokens a text has for a model, and how many the model reads, so that all fits."""
+"""Count the tokens of a text for a model, and find the length of the model's context."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from apprentice.models.names import LocalModels, plain
 from apprentice.state.errors import MissingExtra
 
 BYTES_A_TOKEN: Final = 3
-"""For hosted models: English has about four bytes a token, code and other languages fewer."""
+"""For hosted models. English has about four bytes per token, code and other languages fewer."""
 
 
 def counter(name: str, models: LocalModels) -> Callable[[str], int]:
-    """Return what counts a text's tokens as a model does.
+    """Return a function that counts the tokens of a text for a model.
 
-    A local model's own tokenizer counts. That of a hosted model is somebody else's, and would have
-    to be downloaded: there the count is an estimate, and rather too high. Reading a tokenizer takes
-    a moment the first time: call this off the event loop.
+    For a local model, its tokenizer counts. A hosted model's tokenizer would have to be downloaded,
+    so its count is an estimate, and rather too high. A tokenizer is slow to load the first time:
+    call this off the event loop.
 
     Raises:
-        BadInput: the name cannot be a model's.
+        BadInput: the name is no model name.
         UnknownName: there is no such local model.
-        MissingExtra: what local models need is not installed.
+        MissingExtra: the packages for local models are not installed.
     """
     provider, _, model = name.partition(":")
     if provider != "local":
@@ -34,15 +34,15 @@ def counter(name: str, models: LocalModels) -> Callable[[str], int]:
 
 
 def estimate(text: str) -> int:
-    """Return about how many tokens a text has for a model whose tokenizer is not at hand."""
+    """Return an estimate of the tokens in a text, for a model without a tokenizer here."""
     return -(-len(text.encode()) // BYTES_A_TOKEN)
 
 
 def context_length(name: str, models: LocalModels) -> int | None:
-    """Return how many tokens a local model reads and writes at once; None where nobody says.
+    """Return the length of a local model's context in tokens, or None if it is unknown.
 
     Raises:
-        BadInput: the name cannot be a model's.
+        BadInput: the name is no model name.
         UnknownName: there is no such local model.
     """
     provider, _, model = name.partition(":")

@@ -1,4 +1,4 @@
-"""Conversations as chat templates read them, with tools where a template has a place for them."""
+"""Write conversations and tools in the form that chat templates read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def as_chat(messages: Sequence[BaseMessage]) -> list[dict[str, Any]]:
 def plain_turns(
     chat: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Write tools, calls and results as text, for templates that have no place for them."""
+    """Write tools, calls and results as text, for templates without support for tools."""
     turns = [_plain_turn(turn) for turn in chat]
     if not tools:
         return turns
@@ -32,8 +32,8 @@ def plain_turns(
 
 def _plain_turn(turn: Mapping[str, Any]) -> dict[str, Any]:
     role, content = turn["role"], turn["content"]
-    for made in turn.get("tool_calls", ()):
-        content += call(made["function"]["name"], made["function"]["arguments"])
+    for tool_call in turn.get("tool_calls", ()):
+        content += call(tool_call["function"]["name"], tool_call["function"]["arguments"])
     if role == "tool":
         role, content = "user", response(content)
     return {"role": role, "content": content}
@@ -44,8 +44,11 @@ def _as_chat(message: BaseMessage) -> dict[str, Any]:
     turn: dict[str, Any] = {"role": _ROLES.get(role, role), "content": str(message.text)}
     if isinstance(message, AIMessage) and message.tool_calls:
         turn["tool_calls"] = [
-            {"type": "function", "function": {"name": made["name"], "arguments": made["args"]}}
-            for made in message.tool_calls
+            {
+                "type": "function",
+                "function": {"name": tool_call["name"], "arguments": tool_call["args"]},
+            }
+            for tool_call in message.tool_calls
         ]
     if isinstance(message, ToolMessage) and message.name:
         turn["name"] = message.name

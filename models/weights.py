@@ -1,6 +1,6 @@
-"""A local model's weights: loading, tokens in and out, adapters, and the choice of a token.
+"""A local model's weights: load them, encode and decode tokens, merge adapters, choose tokens.
 
-This module imports torch and transformers; only the engine's worker thread imports it.
+This module imports torch and transformers. Only the engine's worker thread imports it.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ from transformers.utils import logging
 
 from apprentice.models.fit import check_fit
 from apprentice.models.llama import Llama, is_plain
-from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import check_adapter
 from apprentice.models.toolcalls import plain_turns
+from apprentice.models.transformers_workarounds import ignore_deprecated_attribute
 from apprentice.state.errors import BrokenData
 
 MAX_ADAPTERS: Final = 8
 TOKENIZER: Final = "tokenizer_config.json"
-"""Beside an adapter whose training added to the vocabulary."""
+"""This file is beside an adapter whose training extended the vocabulary."""
 _SMALL: Final = 100_000_000
 _UNREADABLE: Final = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 
 
 class Cache(Protocol):
-    """What a network remembers of one conversation."""
+    """A network's keys and values of one conversation, or its state."""
 
     length: int
 
     @property
     def nbytes(self) -> int:
-        """Return the memory that is held, in bytes."""
+        """The size of the cache in bytes."""
 
     def prefix(self, length: int) -> Self | None:
-        """Return a copy of the first positions, or None where that cannot be had."""
+        """Return a copy of the first positions, or None if the cache cannot be cut."""
 
 
 class Network(Protocol):
@@ -61,7 +61,7 @@ class Network(Protocol):
         """Return an empty cache for one conversation."""
 
     def forward(self, batch: Sequence[tuple[Any, Sequence[int]]]) -> Tensor:
-        """Read each conversation's new tokens; return the logits after the last of each."""
+        """Read each conversation's new tokens, and return the logits after the last of each."""
 
 
 class GeneralCache:
@@ -73,14 +73,14 @@ class GeneralCache:
 
     @property
     def nbytes(self) -> int:
-        """Return the memory that is held, in bytes."""
+        """The size of the cache in bytes."""
         states = (vars(layer) for layer in self.cache.layers)
         return sum(
             part.nbytes for state in states for part in state.values() if isinstance(part, Tensor)
         )
 
     def prefix(self, length: int) -> Self | None:
-        """Return a copy of the first positions; windows and recurrent states have none."""
+        """Return a copy of the first positions, or None for windows and recurrent states."""
         if any(type(layer) is not DynamicLayer for layer in self.cache.layers):
             return None
         other = type(self)(copy.deepcopy(self.cache))
@@ -91,7 +91,7 @@ class GeneralCache:
 
 
 class General:
-    """Any causal language model, one conversation after the other."""
+    """Any causal language model. It reads one conversation after the other."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
@@ -104,7 +104,7 @@ class General:
 
     @torch.inference_mode()
     def forward(self, batch: Sequence[tuple[GeneralCache, Sequence[int]]]) -> Tensor:
-        """Read each conversation's new tokens; return the logits after the last of each."""
+        """Read each conversation's new tokens, and return the logits after the last of each."""
         rows = []
         for cache, tokens in batch:
             output = self._model(
@@ -134,16 +134,16 @@ class Words:
     def encode(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
     ) -> list[int]:
-        """Return the tokens of a conversation, up to where the next answer begins."""
+        """Return the tokens of a conversation, up to the beginning of the next answer."""
         turns = [dict(message) for message in messages]
-        encoded: Any = self._tokenizer.apply_chat_template(
+        ids: Any = self._tokenizer.apply_chat_template(
             turns if self._in_template else plain_turns(turns, tools),
             tools=[dict(tool) for tool in tools] if tools and self._in_template else None,
             add_generation_prompt=True,
             tokenize=True,
             return_dict=False,
         )
-        return list(encoded)
+        return list(ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, tags included."""
@@ -154,11 +154,13 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Served:
-    """What answers: a network, and its words.
+class Variant:
+    """A variant of a model: its network and tokenizer, with or without an adapter.
 
     Attributes:
-        key: changes when the adapter does; "" for none.
+        key: identifies the adapter and its version; "" for none.
+        network: the network, with the adapter merged in.
+        words: the tokenizer.
     """
 
     key: str
@@ -167,15 +169,15 @@ class Served:
 
 
 class Weights:
-    """A model that has been read from its folder.
+    """A model that is loaded from its folder.
 
     Args:
-        name: what the model is called in messages.
+        name: the model's name in messages.
         folder: a Hugging Face folder with a tokenizer that has a chat template.
-        device: where it computes.
+        device: the device, as torch names it.
 
     Raises:
-        BrokenData: the folder does not hold a model that can be read.
+        BrokenData: the folder holds no readable model.
     """
 
     def __init__(self, name: str, folder: Path, device: str = "cpu") -> None:
@@ -197,76 +199,76 @@ class Weights:
             raise BrokenData(f"The tokenizer of local:{name} has no chat template. Add one.")
         model.eval().requires_grad_(False)
         if torch.device(device).type == "cpu" and model.num_parameters() < _SMALL:
-            # Measured: a small network is fastest in float32 on one thread; more of them wait
-            # for each other longer than they work.
+            # Measured: a small network is fastest in float32 on one thread. Several threads wait
+            # for each other longer than they compute.
             model.float()
             torch.set_num_threads(1)
         self._model: PreTrainedModel = model.to(device)
         self.context: int = self._model.config.max_position_embeddings
-        self._adapted: OrderedDict[str, Served] = OrderedDict()
+        self._variants: OrderedDict[str, Variant] = OrderedDict()
         words = Words(self._tokenizer, end_tokens(self._model, self._tokenizer))
-        self._base = Served("", _network(self._model), words)
+        self._base = Variant("", _network(self._model), words)
 
-    def served(self, adapter: Path | None = None) -> Served:
-        """Return what answers with the adapter in a folder, or with none.
+    def variant(self, adapter: Path | None = None) -> Variant:
+        """Return the model's variant with an adapter, or without one.
 
         Raises:
             UnknownName: there is no such adapter.
-            BadInput: it was trained on another model, or on other weights than are in place.
-            BrokenData: it cannot be read.
+            BadInput: the adapter was trained on another model, or on other weights.
+            BrokenData: the adapter cannot be read.
         """
         if adapter is None:
             return self._base
         folder = check_adapter(adapter)
         newest = max(path.stat().st_mtime_ns for path in folder.iterdir())
         key = f"{adapter}@{newest}"
-        if key not in self._adapted:
+        if key not in self._variants:
             check_fit(folder, self.name, self._folder)
-            self._adapted[key] = self._with(key, folder)
-            if len(self._adapted) > MAX_ADAPTERS:
-                self._adapted.popitem(last=False)
-        self._adapted.move_to_end(key)
-        return self._adapted[key]
+            self._variants[key] = self._with(key, folder)
+            if len(self._variants) > MAX_ADAPTERS:
+                self._variants.popitem(last=False)
+        self._variants.move_to_end(key)
+        return self._variants[key]
 
-    def _with(self, key: str, folder: Path) -> Served:
-        """Read an adapter, and its own tokenizer where it brings one."""
+    def _with(self, key: str, folder: Path) -> Variant:
+        """Load an adapter, and its own tokenizer if it has one."""
         model, words = self._model, self._base.words
         try:
             if not (folder / TOKENIZER).is_file():
-                return Served(key, _network(_adapted(model, folder)), words)
+                return Variant(key, _network(_merge_adapter(model, folder)), words)
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             tokenizer.chat_template = tokenizer.chat_template or self._tokenizer.chat_template
-            network = _network(_adapted(model, folder, tokenizer))
+            network = _network(_merge_adapter(model, folder, tokenizer))
         except _UNREADABLE as error:
             raise BrokenData(
                 f"Adapter {folder.name!r} cannot be used with local:{self.name}: "
                 f"{_first_line(error)}"
             ) from error
-        return Served(key, network, Words(tokenizer, end_tokens(model, tokenizer)))
+        return Variant(key, network, Words(tokenizer, end_tokens(model, tokenizer)))
 
 
 def generator(seed: int | None, tokens: Sequence[int]) -> torch.Generator:
-    """Return a source of chance for one answer.
+    """Return a random generator for one answer.
 
-    The conversation is mixed into the seed: otherwise each turn of an episode would draw the
-    same numbers.
+    The conversation is mixed into the seed. Otherwise each turn of an episode would use the same
+    random numbers.
     """
-    made = torch.Generator()
+    source = torch.Generator()
     if seed is None:
-        made.seed()
+        source.seed()
     else:
         text = f"{seed}:{','.join(map(str, tokens))}".encode()
-        made.manual_seed(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1)
-    return made
+        source.manual_seed(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1)
+    return source
 
 
 def choose(logits: Tensor, temperatures: Sequence[float], chances: Sequence[Any]) -> list[int]:
-    """Choose each conversation's next token: the likeliest at temperature 0, else a drawn one.
+    """Choose each conversation's next token: the likeliest at temperature 0, else a sampled one.
 
     Args:
         logits: [conversations, vocabulary].
-        temperatures: one a conversation.
-        chances: one `torch.Generator` a conversation; unused at temperature 0.
+        temperatures: one per conversation.
+        chances: one `torch.Generator` per conversation, unused at temperature 0.
     """
     best: list[int] = logits.argmax(-1).tolist()
     for row, temperature in enumerate(temperatures):
@@ -281,7 +283,7 @@ def _network(model: PreTrainedModel) -> Network:
 
 
 def make_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Give every token of a vocabulary an embedding, where the model has fewer."""
+    """Extend the model's embeddings to the tokenizer's vocabulary."""
     embeddings: Any = model.get_input_embeddings()
     if len(tokenizer) > embeddings.num_embeddings:
         model.resize_token_embeddings(len(tokenizer))
@@ -289,28 +291,28 @@ def make_room(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Non
 
 def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Return the tokens that end a turn."""
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    ends = configured if isinstance(configured, list) else [configured]
+    end_ids = getattr(model.generation_config, "eos_token_id", None)
+    ends = end_ids if isinstance(end_ids, list) else [end_ids]
     return frozenset(token for token in (*ends, tokenizer.eos_token_id) if token is not None)
 
 
-def _adapted(
+def _merge_adapter(
     model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerBase | None = None
 ) -> PreTrainedModel:
-    """Return the model with an adapter merged in; all other weights are shared, none changed."""
+    """Return a copy of the model with an adapter merged in. Other weights are shared."""
     from peft import PeftModel
 
-    shared = {
+    memo = {
         id(parameter): nn.Parameter(parameter.data, requires_grad=False)
         for parameter in model.parameters()
     }
-    twin = copy.deepcopy(model, shared)
+    twin = copy.deepcopy(model, memo)
     if tokenizer is not None:
         make_room(twin, tokenizer)
     ignore_deprecated_attribute()
-    adapted = PeftModel.from_pretrained(twin, folder, torch_device=str(model.device))
-    # A safe merge makes new tensors; the other kind would write into the shared ones.
-    merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
+    peft_model = PeftModel.from_pretrained(twin, folder, torch_device=str(model.device))
+    # A safe merge creates new tensors. The other kind would write to the shared ones.
+    merged: PreTrainedModel = peft_model.merge_and_unload(safe_merge=True)
     return merged
 
 

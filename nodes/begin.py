@@ -32,7 +32,7 @@ def begin_in(workspace: Workspace) -> Node[EpisodeGiven, EpisodeUpdate]:
         context = workspace.with_model(Context.of(runtime))
         in_view = InView()
         releases = Releases(runtime.store, context.tenant, task.environment)
-        if release := await releases.chosen(context.rules):
+        if release := await releases.resolve(context.rules):
             shown = replace(shown, rules=[*release.texts, *shown.rules])
             rules = tuple(rule.id for rule in release.rules)
             in_view = InView(rules=rules, rulebook_version=release.rulebook)

@@ -11,7 +11,7 @@ from apprentice.memory.findings import Findings
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
-from apprentice.memory.withdrawal import withdrawn
+from apprentice.memory.withdrawal import withdrawn_ids
 from apprentice.state.context import Context
 from apprentice.state.errors import MissingPart
 from apprentice.state.nouns import Noun
@@ -50,7 +50,7 @@ def quarantine_of(runtime: Runtime[Context], environment: str) -> Quarantine:
 
 async def withdrawn_from(runtime: Runtime[Context], environment: str) -> set[str]:
     """Return the ids of the trajectories that were withdrawn from an environment's rules."""
-    return await withdrawn(store_of(runtime), Context.of(runtime).tenant, environment)
+    return await withdrawn_ids(store_of(runtime), Context.of(runtime).tenant, environment)
 
 
 def findings_of(

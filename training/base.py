@@ -22,8 +22,8 @@ from transformers import (
 from transformers.utils import logging
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from apprentice.models.loading import ignore_deprecated_attribute
 from apprentice.models.names import LocalModels
+from apprentice.models.transformers_workarounds import ignore_deprecated_attribute
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
 from apprentice.state.errors import BrokenData, MissingExtra, MissingPart
 from apprentice.training.encoding import Chat
@@ -82,8 +82,8 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
         MissingPart: it has no chat template, or this machine cannot quantise it.
     """
     if settings.quantised and not find_spec("bitsandbytes"):
-        lacking = ImportError("No module named 'bitsandbytes'")
-        raise MissingExtra("quantised", "Training with `quantised`", lacking)
+        no_package = ImportError("No module named 'bitsandbytes'")
+        raise MissingExtra("quantised", "Training with `quantised`", no_package)
     name, folder = settings.base, models.folder(settings.base)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     ignore_deprecated_attribute()

@@ -199,8 +199,8 @@ def why_not(grader: str, row: Row) -> str:
 
 def answer_text(answer: str) -> str:
     """Return an answer without the thought before it."""
-    thought = _THOUGHT.match(answer[:_LONGEST])
-    return answer[thought.end() if thought else 0 : _LONGEST].strip()
+    match = _THOUGHT.match(answer[:_LONGEST])
+    return answer[match.end() if match else 0 : _LONGEST].strip()
 
 
 def metric(answer: str, row: Row) -> Grade:

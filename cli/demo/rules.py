@@ -28,7 +28,7 @@ from apprentice.cli.summary import RulesArm, Worlds, compare, within
 from apprentice.cli.terminal import Bar
 from apprentice.environments.household.world import world as conventions
 from apprentice.memory.releases import Releases
-from apprentice.training.novice.lessons import world_rules
+from apprentice.training.novice.wordings import world_rules
 from apprentice.workspace import Workspace
 
 LEARNED: Final = "learned"

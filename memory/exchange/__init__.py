@@ -1,1 +1,1 @@
-"""In and out: attempts from files, data sets and LangSmith, and attempts written for others."""
+"""Import attempts from files, data sets and LangSmith, and export attempts as rows."""

@@ -12,12 +12,12 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from apprentice.state.errors import BadInput, BrokenData, MissingExtra
 
-LINE_LIMIT: Final = 8_000_000  # bytes: more than the largest attempt that is kept
+LINE_LIMIT: Final = 8_000_000  # bytes: more than the largest attempt that can be stored
 _NEWLINE: Final = b"\n"
 
 
 class Item(NamedTuple):
-    """A row and where it stands, or why there is none."""
+    """A row with its place in the source, or the reason why it cannot be read."""
 
     where: str
     row: object = None
@@ -25,11 +25,11 @@ class Item(NamedTuple):
 
 
 def read_jsonl(path: Path, longest: int = LINE_LIMIT) -> Iterator[Item]:
-    """Yield a file's rows, a line each; empty lines are none.
+    """Yield the rows of a file, one per line. Empty lines are skipped.
 
     Args:
-        path: of the file.
-        longest: bytes that a line may have.
+        path: the file.
+        longest: the largest size of a line in bytes.
 
     Raises:
         BadInput: if the file cannot be read.
@@ -53,39 +53,39 @@ def read_jsonl(path: Path, longest: int = LINE_LIMIT) -> Iterator[Item]:
                 _skip(file, longest)
                 yield Item(f"line {number}", fault=f"It is longer than {longest:,} bytes.")
             elif line.strip():
-                yield _parsed(f"line {number}", line)
+                yield _parse(f"line {number}", line)
 
 
 def read_dataset(folder: Path) -> Iterator[Item]:
     """Yield the rows of a Hugging Face data set that `save_to_disk` wrote.
 
-    The name of a split that it is divided into is the rows' split unless they say another.
+    If the data set has splits, each row gets the name of its split, unless it names another.
 
     Raises:
         MissingPart: if the package `datasets` is not installed.
-        BrokenData: if the folder holds no such data set.
+        BrokenData: if the folder holds no readable data set.
     """
     library = _library()
     try:
-        found = library.load_from_disk(str(folder))
+        dataset = library.load_from_disk(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BrokenData(
             f"{folder} holds no Hugging Face data set that can be read "
             f"({str(error).splitlines()[0][:200]}). Name a folder that save_to_disk wrote."
         ) from error
-    parts = found if isinstance(found, library.DatasetDict) else {"": found}
+    parts = dataset if isinstance(dataset, library.DatasetDict) else {"": dataset}
     for split, rows in parts.items():
-        named = f"{split} row" if split else "row"
+        prefix = f"{split} row" if split else "row"
         for number, row in enumerate(rows, 1):
-            given = {**row, "split": row.get("split") or split} if split else row
-            yield Item(f"{named} {number}", given)
+            columns = {**row, "split": row.get("split") or split} if split else row
+            yield Item(f"{prefix} {number}", columns)
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows to a file, whole or not at all; return how many.
+    """Write rows to a file and return their number. A failure leaves no partial file.
 
     Raises:
-        BadInput: if it cannot be written.
+        BadInput: if the file cannot be written.
     """
     part = path.with_name(f".{path.name}.part")
     count = 0
@@ -108,11 +108,11 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
 def write_dataset(folder: Path, rows: Path) -> None:
     """Write the rows of a JSON Lines file as a Hugging Face data set.
 
-    `messages` are in the form that trainers read. What has no fixed columns is JSON.
+    `messages` have the form that trainers read. Values without fixed columns are JSON.
 
     Raises:
         MissingPart: if the package `datasets` is not installed.
-        BadInput: if the folder holds something or cannot be written, or there are no rows.
+        BadInput: if the folder is not empty or cannot be written, or there are no rows.
     """
     library = _library()
     if folder.exists() and not folder.is_dir():
@@ -120,7 +120,9 @@ def write_dataset(folder: Path, rows: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise BadInput(f"{folder} is not empty. Name a new folder.")
     if next(read_jsonl(rows), None) is None:
-        raise BadInput("There is no attempt to write, and no data set is empty. Ask for others.")
+        raise BadInput(
+            "There is no attempt to write, and a data set cannot be empty. Change the filters."
+        )
     text, json_ = library.Value("string"), library.Json()
     features = library.Features(
         {
@@ -142,11 +144,11 @@ def write_dataset(folder: Path, rows: Path) -> None:
         }
     )
     with TemporaryDirectory() as cache:
-        made = library.Dataset.from_generator(
+        dataset = library.Dataset.from_generator(
             _rows, features=features, gen_kwargs={"path": str(rows)}, cache_dir=cache
         )
         try:
-            made.save_to_disk(str(folder))
+            dataset.save_to_disk(str(folder))
         except OSError as error:
             raise BadInput(
                 f"{folder} cannot be written ({error.strerror}). Name another folder."
@@ -157,7 +159,7 @@ def _rows(path: str) -> Iterator[Any]:
     return (item.row for item in read_jsonl(Path(path)))
 
 
-def _parsed(where: str, line: bytes) -> Item:
+def _parse(where: str, line: bytes) -> Item:
     try:
         return Item(where, json.loads(line.removeprefix(b"\xef\xbb\xbf")))
     except (ValueError, RecursionError) as error:
@@ -165,7 +167,7 @@ def _parsed(where: str, line: bytes) -> Item:
 
 
 def _skip(file: BinaryIO, longest: int) -> None:
-    """Read on to the end of a line."""
+    """Read to the end of the line and discard it."""
     while (rest := file.readline(longest)) and not rest.endswith(_NEWLINE):
         pass
 

@@ -1,7 +1,7 @@
-"""Rows from a LangSmith project: its root runs, with the feedback that they got.
+"""Read the root runs of a LangSmith project as rows, with their feedback.
 
 The client reads its own settings: LANGSMITH_API_KEY and, for another address, LANGSMITH_ENDPOINT. A
-LangSmith of one's own has to be of version 0.16 or later.
+self-hosted LangSmith must have version 0.16 or later.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from langsmith.schemas import Feedback
     from langsmith.types import Run, RunSelectField
 
-_AT_ONCE: Final = 100  # runs whose feedback is asked for in one go
-_EVER: Final = datetime(2000, 1, 1, tzinfo=UTC)  # or the last day is all that is found
+_AT_ONCE: Final = 100  # runs whose feedback is fetched in one call
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # the default is one day ago
 _SELECTED: Final[list[RunSelectField]] = [
     *("ID", "NAME", "INPUTS", "OUTPUTS", "ERROR", "METADATA", "TAGS"),
     *("START_TIME", "END_TIME", "PROMPT_TOKENS", "COMPLETION_TOKENS"),
 ]
 _SOURCES: Final = {"app": "human", "model": "model"}
-_ASKED: Final = ("messages", "input", "question", "query", "prompt")
-_ANSWERED: Final = ("messages", "output", "answer", "result", "content")
+_INPUT_KEYS: Final = ("messages", "input", "question", "query", "prompt")
+_OUTPUT_KEYS: Final = ("messages", "output", "answer", "result", "content")
 
 
 async def project(name: str, feedback: str = "", limit: int | None = None) -> AsyncIterator[Item]:
     """Yield the root runs of a project as rows, the latest first.
 
-    A run's verdict is the latest feedback under one key. A score of 1 is a success, one of 0 a
-    failure, and what lies between is kept as a score. Feedback under several keys, of which none
-    was chosen, is kept as words: which of them means success is not guessed.
+    A run's verdict is the latest feedback under one key. A score of 1 is a success, and 0 is a
+    failure. A score in between is stored without an outcome. If a run has feedback under several
+    keys and `feedback` names none, all of it is stored as text: no key is guessed.
 
     Args:
-        name: the project.
-        feedback: the key whose feedback is the verdict.
-        limit: how many runs, at most.
+        name: the project's name.
+        feedback: the key of the feedback that counts as the verdict.
+        limit: the largest number of runs.
 
     Raises:
         BadInput: if there is no such project.
-        MissingPart: if LangSmith cannot be reached or does not let one in.
+        MissingPart: if LangSmith cannot be reached or refuses access.
     """
     from langsmith import APIError, Client
     from langsmith.utils import LangSmithError
@@ -57,20 +57,20 @@ async def project(name: str, feedback: str = "", limit: int | None = None) -> As
         address = client.api_url
         if not address.startswith(("http://", "https://")):
             raise MissingPart(
-                f"LANGSMITH_ENDPOINT is {address[:80]!r}, which is no address that begins with "
-                "https://. Set it to LangSmith's, or unset it."
+                f"LANGSMITH_ENDPOINT is {address[:80]!r}, which does not begin with https://. Set "
+                "it to LangSmith's address, or unset it."
             )
-        found = await asyncio.to_thread(client.read_project, project_name=name)
+        record = await asyncio.to_thread(client.read_project, project_name=name)
         runs = await asyncio.to_thread(lambda: client.runs)
-        asked = runs.query_v2(
-            project_ids=[str(found.id)], is_root=True, selects=_SELECTED, min_start_time=_EVER
+        run_query = runs.query_v2(
+            project_ids=[str(record.id)], is_root=True, selects=_SELECTED, min_start_time=_EARLIEST
         )
         batch: list[Run] = []
-        left = limit
-        async for run in asked:
-            if left is not None and left <= 0:
+        budget = limit
+        async for run in run_query:
+            if budget is not None and budget <= 0:
                 break
-            left = left and left - 1
+            budget = budget and budget - 1
             batch.append(run)
             if len(batch) == _AT_ONCE:
                 for item in await asyncio.to_thread(_items, client, batch, name, feedback):
@@ -83,16 +83,16 @@ async def project(name: str, feedback: str = "", limit: int | None = None) -> As
 
 
 def _items(client: Client, runs: Sequence[Run], name: str, key: str) -> list[Item]:
-    """Return runs as rows, with the feedback on them."""
+    """Return runs as rows, each with its feedback."""
     by_run: dict[str, list[Feedback]] = defaultdict(list)
     for each in client.list_feedback(run_ids=[str(run.id) for run in runs]) if runs else ():
         by_run[str(each.run_id)].append(each)
-    for given in by_run.values():
-        given.sort(key=lambda each: each.modified_at)
+    for run_feedback in by_run.values():
+        run_feedback.sort(key=lambda each: each.modified_at)
     return [_item(run, by_run[str(run.id)], name, key) for run in runs]
 
 
-def _item(run: Run, given: Sequence[Feedback], name: str, feedback: str) -> Item:
+def _item(run: Run, run_feedback: Sequence[Feedback], name: str, key: str) -> Item:
     where = f"run {run.id}"
     messages = _messages(run)
     if not messages:
@@ -115,70 +115,70 @@ def _item(run: Run, given: Sequence[Feedback], name: str, feedback: str) -> Item
         },
         "ended_at": run.end_time.timestamp() if run.end_time else None,
         "metadata": {"name": run.name, "tags": run.tags or [], "error": run.error},
-        **_verdict(given, feedback),
+        **_verdict(run_feedback, key),
     }
     return Item(where, row)
 
 
-def _verdict(given: Sequence[Feedback], key: str) -> dict[str, Any]:
-    chosen = [each for each in given if not key or each.key == key]
-    if len({each.key for each in chosen}) > 1:
-        return {"feedback": "\n".join(_words(each, named=True) for each in chosen)}
-    if not chosen:
+def _verdict(run_feedback: Sequence[Feedback], key: str) -> dict[str, Any]:
+    relevant = [each for each in run_feedback if not key or each.key == key]
+    if len({each.key for each in relevant}) > 1:
+        return {"feedback": "\n".join(_words(each, with_key=True) for each in relevant)}
+    if not relevant:
         return {}
-    latest = chosen[-1]
+    latest = relevant[-1]
     source = latest.feedback_source.type if latest.feedback_source else ""
     row: dict[str, Any] = {"source": _SOURCES.get(source, "late")}
     score = latest.score
     if not isinstance(score, int | float) or not 0 <= score <= 1:
-        return {**row, "feedback": _words(latest, named=True)}
+        return {**row, "feedback": _words(latest, with_key=True)}
     success = bool(score) if score in (0, 1) else None
-    words = _words(latest, named=False)
+    words = _words(latest, with_key=False)
     return {**row, "success": success, "score": float(score), "feedback": words}
 
 
-def _words(feedback: Feedback, *, named: bool) -> str:
-    """Word feedback: its key and score where they are not kept as such, value and comment."""
+def _words(feedback: Feedback, *, with_key: bool) -> str:
+    """Return the value and comment of feedback as text, with its key and score if requested."""
     parts = [feedback.value, feedback.comment]
-    if named:
+    if with_key:
         parts = [f"{feedback.key}:", feedback.score, *parts]
     return " ".join(str(part) for part in parts if part is not None)
 
 
 def _messages(run: Run) -> list[Any]:
-    """Return a run's conversation: what went in and what came out, which may repeat it."""
-    asked = _said(run.inputs, _ASKED, "user")
-    answered = _said(run.outputs, _ANSWERED, "assistant") or _generated(run.outputs)
-    if not answered:
+    """Return a run's conversation: its inputs and outputs. Outputs may repeat the inputs."""
+    inputs = _messages_in(run.inputs, _INPUT_KEYS, "user")
+    outputs = _messages_in(run.outputs, _OUTPUT_KEYS, "assistant") or _model_message(run.outputs)
+    if not outputs:
         return []
-    repeated = [_core(message) for message in answered[: len(asked)]]
-    if repeated == [_core(message) for message in asked]:
-        return answered
-    return [*asked, *answered]
+    first_outputs = [_core(message) for message in outputs[: len(inputs)]]
+    if first_outputs == [_core(message) for message in inputs]:
+        return outputs
+    return [*inputs, *outputs]
 
 
-def _said(values: Mapping[str, Any] | None, names: Sequence[str], role: str) -> list[Any]:
-    """Return the messages among a run's values; a lone text is said by `role`."""
+def _messages_in(values: Mapping[str, Any] | None, names: Sequence[str], role: str) -> list[Any]:
+    """Return the messages in a run's values. A plain text becomes a message of `role`."""
     values = values or {}
-    found = next((values[name] for name in names if values.get(name)), None)
-    if found is None and len(values) == 1:
-        found = next(iter(values.values()))
-    if isinstance(found, str):
-        return [{"role": role, "content": found}]
-    if isinstance(found, Mapping):
-        return [found] if _is_message(found) else _said(found, names, role)
-    if isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
-        found = found[0]  # a chat model's run: a list of conversations
-    return found if isinstance(found, list) and all(map(_is_message, found)) else []
+    value = next((values[name] for name in names if values.get(name)), None)
+    if value is None and len(values) == 1:
+        value = next(iter(values.values()))
+    if isinstance(value, str):
+        return [{"role": role, "content": value}]
+    if isinstance(value, Mapping):
+        return [value] if _is_message(value) else _messages_in(value, names, role)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        value = value[0]  # a chat model's run holds a list of conversations
+    return value if isinstance(value, list) and all(map(_is_message, value)) else []
 
 
-def _generated(outputs: Mapping[str, Any] | None) -> list[Any]:
-    """Return the message of a model's run, LangChain's or OpenAI's."""
+def _model_message(outputs: Mapping[str, Any] | None) -> list[Any]:
+    """Return the message in the outputs of a LangChain or OpenAI model's run."""
     outputs = outputs or {}
-    found = outputs.get("generations") or outputs.get("choices") or []
-    while isinstance(found, list) and found:
-        found = found[0]
-    message = found.get("message") if isinstance(found, Mapping) else None
+    value = outputs.get("generations") or outputs.get("choices") or []
+    while isinstance(value, list) and value:
+        value = value[0]
+    message = value.get("message") if isinstance(value, Mapping) else None
     return [message] if _is_message(message) else []
 
 
@@ -187,7 +187,7 @@ def _is_message(value: object) -> bool:
 
 
 def _core(message: Any) -> object:
-    """Return what a message says, in whichever form: ids and the like differ between forms."""
+    """Return a message's content without ids, which differ between message formats."""
     inner = message.get("kwargs") or message.get("data")
     inner = inner if isinstance(inner, Mapping) else message
     return inner.get("content", inner.get("value"))
@@ -206,15 +206,15 @@ def _failure(error: Exception, name: str, address: str) -> ApprenticeError:
         LangSmithUserError,
     )
 
-    said = public_message(error, 200)
+    reason = public_message(error, 200)
     if isinstance(error, LangSmithNotFoundError):
-        return BadInput(f"LangSmith has no project {name[:80]!r} ({said}). Check its name.")
+        return BadInput(f"LangSmith has no project {name[:80]!r} ({reason}). Check its name.")
     if isinstance(error, LangSmithAuthError | LangSmithUserError):
-        return MissingPart(f"LangSmith does not let you in ({said}). Set LANGSMITH_API_KEY.")
+        return MissingPart(f"LangSmith does not let you in ({reason}). Set LANGSMITH_API_KEY.")
     if isinstance(error, LangSmithConnectionError | APIConnectionError):
         return MissingPart(
             f"LangSmith cannot be reached at {address}. Check the network and, if your LangSmith "
             "is elsewhere, LANGSMITH_ENDPOINT."
         )
     status = f" with status {error.status_code}" if isinstance(error, APIStatusError) else ""
-    return MissingPart(f"LangSmith refused{status} ({said}). Try again later.")
+    return MissingPart(f"LangSmith refused{status} ({reason}). Try again later.")

@@ -1,9 +1,11 @@
-"""A row is one attempt as files and tables have it: chat messages and an outcome, flat.
+"""A row is one attempt in a file or table: chat messages and an outcome, in flat columns.
+
+This is a complete row:
 
     {"messages": [{"role": "user", "content": "…"}, …], "success": true}
 
-is enough. The other columns are those of `Row`; what a row has beside them is kept in its task's
-metadata. A row that was exported says all that the memory knew, and is read back as it was.
+`ExchangeRow` lists the other columns. A column that it does not list goes into the metadata of
+the row's task. An exported row holds the whole attempt, and an import restores it unchanged.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ _MOST_TRIALS: Final = 1_000_000_000
 _MESSAGES: Final = ("messages", "conversations", "conversation")
 
 
-class Given(BaseModel):
-    """A verdict in a row, and when it was given, in Unix time in seconds."""
+class RowVerdict(BaseModel):
+    """A verdict in a row, with its time (Unix time in seconds)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,13 +48,13 @@ class Given(BaseModel):
 
 
 class ExchangeRow(BaseModel):
-    """The columns that have a meaning; all but the messages may be missing or empty.
+    """The columns with a meaning. All of them but the messages may be missing or empty.
 
     Attributes:
-        id: the sender's; derived from the content when left out.
-        task: what it was an attempt at; the same instruction is the same task when left out.
-        instruction: the first thing that was asked when left out.
-        verdicts: the history of verdicts. The last one counts, whatever `success` says.
+        id: the sender's id. It is derived from the content when missing.
+        task: the task's id. Rows with the same instruction have the same task when missing.
+        instruction: the task's text. It is the first user message when missing.
+        verdicts: the history of verdicts. The last one counts, even if `success` differs.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -70,7 +72,7 @@ class ExchangeRow(BaseModel):
     feedback: str = Field(default="", max_length=20_000)
     source: Source = "environment"
     interrupted: bool = False
-    verdicts: tuple[Given, ...] = ()
+    verdicts: tuple[RowVerdict, ...] = ()
     run: str = ""
     trial: int = Field(default=1, ge=1, le=_MOST_TRIALS)
     in_view: InView = InView()
@@ -80,52 +82,52 @@ class ExchangeRow(BaseModel):
     ended_at: Timestamp | None = None
 
 
-class Read(NamedTuple):
-    """What a row holds.
+class RowContent(NamedTuple):
+    """The content of a row.
 
     Attributes:
-        trajectory: the attempt, with the verdict that the row gives it.
+        trajectory: the attempt, with the row's verdict.
         verdicts: the history of verdicts, if the row has one.
-        said: the fields of its task that the row names.
-        beside: columns without a meaning here, which its metadata keeps.
+        named_fields: the fields of the task that the row names.
+        extra_columns: columns without a meaning here, which go into the metadata.
     """
 
     trajectory: Trajectory
     verdicts: tuple[DatedVerdict, ...]
-    said: frozenset[str]
-    beside: tuple[str, ...]
+    named_fields: frozenset[str]
+    extra_columns: tuple[str, ...]
 
 
-def read_row(given: object, tenant: str, environment: str = "") -> Read:
-    """Return the attempt that a row holds.
+def read_row(value: object, tenant: str, environment: str = "") -> RowContent:
+    """Return the attempt in a row.
 
     Args:
-        given: the row.
-        tenant: whose it becomes, whatever it was before.
-        environment: where it was made, if the row does not say; `imported` when empty.
+        value: the row.
+        tenant: the attempt's new tenant. A tenant in the row is ignored.
+        environment: the environment if the row names none; `imported` when empty.
 
     Raises:
         BadInput: if the row cannot be read, or is too large.
     """
-    if not isinstance(given, Mapping):
-        raise BadInput(f"A row is an object, but this is a {type(given).__name__}.")
-    columns = {str(name): value for name, value in given.items() if value is not None}
-    found = [name for name in _MESSAGES if name in columns]
-    if len(found) != 1:
+    if not isinstance(value, Mapping):
+        raise BadInput(f"A row is an object, but this is a {type(value).__name__}.")
+    columns = {str(name): cell for name, cell in value.items() if cell is not None}
+    message_columns = [name for name in _MESSAGES if name in columns]
+    if len(message_columns) != 1:
         raise BadInput(
-            f"The row has {' and '.join(found) or 'no messages'}; it takes one list of messages, "
-            "in a column 'messages'."
+            f"The row has {' and '.join(message_columns) or 'no messages'}. Give it one list of "
+            "messages, in a column 'messages'."
         )
-    messages = read_messages(columns.pop(found[0]))
+    messages = read_messages(columns.pop(message_columns[0]))
     if reason := flaw(columns):
-        raise BadInput(f"The row cannot be kept: {reason}.")
-    row = _validated(columns)
+        raise BadInput(f"The row cannot be stored: {reason}.")
+    row = _validate(columns)
     if row.schema_version != SCHEMA_VERSION:
         raise BadInput(
-            f"The row has schema version {row.schema_version}, but {SCHEMA_VERSION} is read. Use "
-            "the version of Apprentice that wrote it."
+            f"The row has schema version {row.schema_version}, but this version of Apprentice "
+            f"reads {SCHEMA_VERSION}. Use the version that wrote it."
         )
-    beside = dict(row.model_extra or {})
+    extra_columns = dict(row.model_extra or {})
     opening = next((text_of(message) for message in messages if message.type == "human"), "")
     instruction = row.instruction or opening[:20_000]
     task = Task(
@@ -134,7 +136,7 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
         instruction=instruction,
         kind=row.kind,
         split=row.split,
-        metadata={**beside, **row.metadata},
+        metadata={**extra_columns, **row.metadata},
     )
     trajectory = as_stored(
         Trajectory(
@@ -143,16 +145,18 @@ def read_row(given: object, tenant: str, environment: str = "") -> Read:
             task=task,
             messages=messages,
             verdict=_verdict(row),
-            **{name: getattr(row, name) for name in _KEPT},
+            **{name: getattr(row, name) for name in _SAME_NAMES},
         )
     )
     verdicts = tuple(DatedVerdict(verdict=each.verdict, at=each.at) for each in row.verdicts)
-    return Read(trajectory, verdicts, _said(row, environment), tuple(sorted(beside)))
+    return RowContent(
+        trajectory, verdicts, _named_fields(row, environment), tuple(sorted(extra_columns))
+    )
 
 
-def write_row(kept: StoredAttempt) -> dict[str, Any]:
-    """Return a remembered attempt as a row, without its tenant."""
-    attempt = kept.trajectory
+def write_row(stored: StoredAttempt) -> dict[str, Any]:
+    """Return a stored attempt as a row, without its tenant."""
+    attempt = stored.trajectory
     task, verdict = attempt.task, attempt.verdict
     return {
         "schema_version": SCHEMA_VERSION,
@@ -162,22 +166,22 @@ def write_row(kept: StoredAttempt) -> dict[str, Any]:
         **task.model_dump(mode="json", include={"instruction", "kind", "split", "metadata"}),
         "messages": [write_message(message) for message in attempt.messages],
         **verdict.model_dump(mode="json"),
-        "verdicts": [judged.model_dump(mode="json") for judged in kept.verdicts],
-        **attempt.model_dump(mode="json", include=set(_KEPT)),
+        "verdicts": [each.model_dump(mode="json") for each in stored.verdicts],
+        **attempt.model_dump(mode="json", include=set(_SAME_NAMES)),
     }
 
 
-_KEPT: Final = ("run", "trial", "in_view", "model", "adapter", "usage", "ended_at")
+_SAME_NAMES: Final = ("run", "trial", "in_view", "model", "adapter", "usage", "ended_at")
 
 
-_OF_TASK: Final = {
+_TASK_FIELDS: Final = {
     "environment": "environment",
     "task": "id",
     **{name: name for name in ("instruction", "kind", "split")},
 }
 
 
-def _validated(columns: Mapping[str, Any]) -> ExchangeRow:
+def _validate(columns: Mapping[str, Any]) -> ExchangeRow:
     try:
         return ExchangeRow.model_validate(columns)
     except ValidationError as error:
@@ -187,15 +191,17 @@ def _validated(columns: Mapping[str, Any]) -> ExchangeRow:
         raise BadInput(f"Its column {where!r} cannot be read: {reason}.") from error
 
 
-def _said(row: ExchangeRow, environment: str) -> frozenset[str]:
-    """Return the fields of its task that a row names, or whoever imports it for all rows."""
-    named = {field for column, field in _OF_TASK.items() if column in row.model_fields_set}
-    empty = {field for column, field in _OF_TASK.items() if not getattr(row, column)}
-    return frozenset((named - empty) | ({"environment"} if environment else set()))
+def _named_fields(row: ExchangeRow, environment: str) -> frozenset[str]:
+    """Return the fields of the task that the row or the import names."""
+    named_columns = {
+        field for column, field in _TASK_FIELDS.items() if column in row.model_fields_set
+    }
+    empty = {field for column, field in _TASK_FIELDS.items() if not getattr(row, column)}
+    return frozenset((named_columns - empty) | ({"environment"} if environment else set()))
 
 
 def _verdict(row: ExchangeRow) -> Verdict:
     if row.verdicts:
-        return max(row.verdicts, key=lambda judged: judged.at).verdict
-    said = row.model_dump(include=set(Verdict.model_fields))
-    return Verdict.model_validate(said)
+        return max(row.verdicts, key=lambda row_verdict: row_verdict.at).verdict
+    fields = row.model_dump(include=set(Verdict.model_fields))
+    return Verdict.model_validate(fields)

@@ -1,4 +1,4 @@
-"""From rows into the experience memory, and from the memory into rows."""
+"""Import rows into the experience memory, and export its attempts as rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import Field
 
 from apprentice.memory.exchange.files import Item
-from apprentice.memory.exchange.rows import Read, read_row, write_row
+from apprentice.memory.exchange.rows import RowContent, read_row, write_row
 from apprentice.memory.experience import Experience
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.state.experience import OutcomeFilter, StoredAttempt
@@ -21,64 +21,64 @@ from apprentice.state.submission import expect_same
 BATCH: Final = 256
 
 
-class Refused(NamedTuple):
-    """A row that was not taken, and why."""
+class Refusal(NamedTuple):
+    """A row that was refused, and the reason."""
 
     where: str
     reason: str
 
 
-class Imported(Noun):
-    """What became of every row.
+class ImportReport(Noun):
+    """The result of an import.
 
     Attributes:
-        rows: how many there were: the new, the known and the refused.
-        new: attempts that are kept now.
-        known: attempts that were kept before, or came twice.
-        judged: known attempts that got a verdict they did not have.
-        unjudged: attempts among the new ones that have no verdict yet.
-        environments: attempts that are kept, by the environment in which they were made.
-        beside: columns that are kept as metadata of the tasks, because they have no meaning here.
-        refused: rows that were not taken.
+        rows: number of rows: new ones, duplicates and refusals.
+        new: number of attempts that were added.
+        duplicates: number of attempts that were stored before, or came twice.
+        verdicts_added: number of duplicates that brought a new verdict.
+        without_verdict: number of new attempts that have no verdict yet.
+        environments: number of stored attempts by environment.
+        extra_columns: columns without a meaning here, which went into the tasks' metadata.
+        refusals: the rows that were refused.
     """
 
     rows: int = 0
     new: int = 0
-    known: int = 0
-    judged: int = 0
-    unjudged: int = 0
+    duplicates: int = 0
+    verdicts_added: int = 0
+    without_verdict: int = 0
     environments: dict[str, int] = Field(default_factory=dict)
-    beside: tuple[str, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    extra_columns: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 async def import_attempts(
     experience: Experience,
     items: Iterable[Item] | AsyncIterable[Item],
     environment: str = "",
-    told: Callable[[int], None] = lambda rows: None,
-) -> Imported:
-    """Record rows; doing it again changes nothing.
+    on_progress: Callable[[int], None] = lambda rows: None,
+) -> ImportReport:
+    """Record rows as attempts. A repeated import changes nothing.
 
-    A verdict for an attempt that is known without one is added. One that differs from the verdict
-    it has is refused: which of the two came later, a row without a history cannot tell. So is
-    another attempt under an id that is known.
+    If a stored attempt has no verdict, the row's verdict is added. If it has another verdict, the
+    row is refused: without a history, nothing says which verdict is later. A row is also refused
+    if its id belongs to another attempt.
 
     Args:
-        experience: where to.
-        items: the rows; those of a plain iterable are read in a thread.
-        environment: where attempts were made whose rows do not say.
-        told: hears how many rows were read so far.
+        experience: the memory that records them.
+        items: the rows. A plain iterable is read in a thread.
+        environment: the environment of rows that name none.
+        on_progress: called with the number of rows read so far.
 
     Example:
         experience = await workspace.experience("default")
         report = await import_attempts(experience, read_jsonl(Path("attempts.jsonl")))
-        print(report.new, report.refused)
+        print(report.new, report.refusals)
     """
     intake = _Intake(experience, environment)
     async for batch in _batches(items):
         await intake.take(batch)
-        told(intake.rows)
+        on_progress(intake.rows)
     return intake.report()
 
 
@@ -93,8 +93,8 @@ async def _batches(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator
         if batch:
             yield batch
         return
-    left = iter(items)
-    while batch := await asyncio.to_thread(_some, left):
+    rest = iter(items)
+    while batch := await asyncio.to_thread(_some, rest):
         yield batch
 
 
@@ -103,58 +103,60 @@ def _some(items: Iterator[Item]) -> list[Item]:
 
 
 class _Intake:
-    """An import under way: what was seen, and what became of it."""
+    """A running import: the rows read so far, and their results."""
 
     def __init__(self, experience: Experience, environment: str) -> None:
         self.rows = 0
         self._experience = experience
         self._environment = environment
-        self._seen: dict[str, tuple[str, str]] = {}
-        self._new = self._known = self._judged = self._unjudged = 0
+        self._first_contents: dict[str, tuple[str, str]] = {}
+        self._new = self._duplicates = self._verdicts_added = self._without_verdict = 0
         self._environments: Counter[str] = Counter()
-        self._beside: set[str] = set()
-        self._refused: list[Refused] = []
+        self._extra_columns: set[str] = set()
+        self._refusals: list[Refusal] = []
 
-    def report(self) -> Imported:
-        """Return what became of every row so far."""
-        return Imported(
+    def report(self) -> ImportReport:
+        """Return the result so far."""
+        return ImportReport(
             rows=self.rows,
             new=self._new,
-            known=self._known,
-            judged=self._judged,
-            unjudged=self._unjudged,
+            duplicates=self._duplicates,
+            verdicts_added=self._verdicts_added,
+            without_verdict=self._without_verdict,
             environments=dict(sorted(self._environments.items())),
-            beside=tuple(sorted(self._beside)),
-            refused=tuple(self._refused),
+            extra_columns=tuple(sorted(self._extra_columns)),
+            refusals=tuple(self._refusals),
         )
 
     async def take(self, batch: list[Item]) -> None:
         """Record a batch of rows."""
         self.rows += len(batch)
-        before = len(self._refused)
+        before = len(self._refusals)
         fresh = await asyncio.to_thread(self._read, batch)
-        recorded = await self._experience.record(_at_first(read) for _, read in fresh.values())
-        new = set(recorded.new)
+        receipt = await self._experience.record(
+            _before_verdicts(read) for _, read in fresh.values()
+        )
+        new = set(receipt.new)
         for name, (where, read) in fresh.items():
             try:
                 if name in new:
                     await self._add_verdicts(read)
                     self._new += 1
                     self._environments[read.trajectory.task.environment] += 1
-                    self._unjudged += read.trajectory.verdict.success is None
+                    self._without_verdict += read.trajectory.verdict.success is None
                 else:
-                    self._judged += await self._meet(read)
-                    self._known += 1
+                    self._verdicts_added += await self._merge(read)
+                    self._duplicates += 1
             except (BadInput, BrokenData) as error:
-                self._refused.append(Refused(where, str(error)))
+                self._refusals.append(Refusal(where, str(error)))
         places = {item.where: place for place, item in enumerate(batch)}
-        self._refused[before:] = sorted(
-            self._refused[before:], key=lambda refused: places[refused.where]
+        self._refusals[before:] = sorted(
+            self._refusals[before:], key=lambda refusal: places[refusal.where]
         )
 
-    def _read(self, batch: list[Item]) -> dict[str, tuple[str, Read]]:
-        """Return the rows that can be read and are not in the import yet, by id."""
-        fresh: dict[str, tuple[str, Read]] = {}
+    def _read(self, batch: list[Item]) -> dict[str, tuple[str, RowContent]]:
+        """Return the readable rows that are new in this import, by id."""
+        fresh: dict[str, tuple[str, RowContent]] = {}
         for item in batch:
             try:
                 if item.fault:
@@ -162,62 +164,61 @@ class _Intake:
                 read = read_row(item.row, self._experience.tenant, self._environment)
                 if self._is_fresh(item.where, read):
                     fresh[read.trajectory.id] = item.where, read
-                    self._beside.update(read.beside)
+                    self._extra_columns.update(read.extra_columns)
                 else:
-                    self._known += 1
+                    self._duplicates += 1
             except BadInput as error:
-                self._refused.append(Refused(item.where, str(error)))
+                self._refusals.append(Refusal(item.where, str(error)))
         return fresh
 
-    def _is_fresh(self, where: str, read: Read) -> bool:
+    def _is_fresh(self, where: str, read: RowContent) -> bool:
         name, content = read.trajectory.id, digest(read.trajectory.model_dump(mode="json"))
-        first, known = self._seen.setdefault(name, (where, content))
-        if known != content:
+        first, first_content = self._first_contents.setdefault(name, (where, content))
+        if first_content != content:
             raise BadInput(f"It has the id {name[:80]!r} of {first}, but another content.")
         return first == where
 
-    async def _meet(self, read: Read) -> bool:
-        """Give a known attempt the verdicts of its row that it lacks; tell whether there were any.
+    async def _merge(self, read: RowContent) -> bool:
+        """Add a row's new verdicts to the stored attempt; tell whether there were any.
 
         Raises:
-            BadInput: if it is another attempt, or its verdict contradicts the one that is kept.
-            BrokenData: if what is kept cannot be read.
+            BadInput: if the stored attempt is another one, or its verdict differs.
+            BrokenData: if the stored attempt cannot be read.
         """
-        kept = await self._experience.get(read.trajectory.id)
-        if kept is None:  # it was forgotten at this moment
+        stored = await self._experience.get(read.trajectory.id)
+        if stored is None:  # it was erased in the meantime
             return False
-        expect_same(kept.trajectory, read.trajectory, read.said)
+        expect_same(stored.trajectory, read.trajectory, read.named_fields)
         if read.verdicts:
-            judged = await self._add_verdicts(read)
+            is_new = await self._add_verdicts(read)
         else:
-            judged = await self._add_verdict(kept, read.trajectory.verdict)
-        self._environments[kept.trajectory.task.environment] += 1
-        return judged
+            is_new = await self._add_verdict(stored, read.trajectory.verdict)
+        self._environments[stored.trajectory.task.environment] += 1
+        return is_new
 
-    async def _add_verdicts(self, read: Read) -> bool:
-        """Add a row's history of verdicts; tell whether any was new."""
+    async def _add_verdicts(self, read: RowContent) -> bool:
+        """Add a row's history of verdicts; tell whether any is new."""
         name = read.trajectory.id
-        added = [
-            await self._experience.annotate(name, judged.verdict, judged.at)
-            for judged in read.verdicts
+        results = [
+            await self._experience.annotate(name, each.verdict, each.at) for each in read.verdicts
         ]
-        return any(added)
+        return any(results)
 
-    async def _add_verdict(self, kept: StoredAttempt, given: Verdict) -> bool:
-        """Give a known attempt the one verdict of its row, where it has none."""
-        name, has = kept.trajectory.id, kept.trajectory.verdict
-        if given in (Verdict(), has):
+    async def _add_verdict(self, stored: StoredAttempt, verdict: Verdict) -> bool:
+        """Add the row's only verdict to a stored attempt that has none."""
+        name, has = stored.trajectory.id, stored.trajectory.verdict
+        if verdict in (Verdict(), has):
             return False
         if has.success is not None:
             raise BadInput(
-                f"The attempt {name[:80]!r} is kept with another verdict (success {has.success}, "
+                f"The attempt {name[:80]!r} is stored with another verdict (success {has.success}, "
                 f"score {has.score}). Send this one as feedback."
             )
-        return await self._experience.annotate(name, given)
+        return await self._experience.annotate(name, verdict)
 
 
-def _at_first(read: Read) -> Trajectory:
-    """Return an attempt as it is recorded: where it has a history of verdicts, before the first."""
+def _before_verdicts(read: RowContent) -> Trajectory:
+    """Return the attempt as it was before the first verdict of its history."""
     if not read.verdicts:
         return read.trajectory
     return read.trajectory.model_copy(update={"verdict": Verdict()})
@@ -229,20 +230,22 @@ async def export_attempts(
     environment: str = "",
     kind: str = "",
     outcome: OutcomeFilter | None = None,
-    unread: Callable[[BrokenData], None] = lambda error: None,
+    on_unreadable: Callable[[BrokenData], None] = lambda error: None,
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield what the memory keeps, a row an attempt; see `Experience.browse`.
+    """Yield the stored attempts as rows; see `Experience.browse` for the filters.
 
     Example:
         experience = await workspace.experience("default")
         rows = [row async for row in export_attempts(experience, outcome="successes")]
     """
-    kept = experience.browse(environment=environment, kind=kind, outcome=outcome, unread=unread)
-    async for each in kept:
+    stored = experience.browse(
+        environment=environment, kind=kind, outcome=outcome, on_unreadable=on_unreadable
+    )
+    async for each in stored:
         yield write_row(each)
 
 
 def left_out(count: int, broken: Sequence[BrokenData]) -> BrokenData:
-    """Return the error that an export ends with which had to leave something out."""
+    """Return the error of an export that had to leave attempts out."""
     reasons = "\n".join(str(error) for error in broken)
     return BrokenData(f"{count} attempts were written, {len(broken)} were left out:\n{reasons}")

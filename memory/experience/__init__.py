@@ -1,4 +1,4 @@
-"""Every attempt, remembered with its outcome, and recalled where it helps."""
+"""The experience memory: it stores every attempt with its outcome, and recalls similar ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from apprentice.state.nouns import Trajectory, Verdict
 class Experience(Protocol):
     """One tenant's attempts. `workspace.experience(tenant)` opens it.
 
-    Nothing here reaches another tenant's. What is acknowledged outlives the process.
+    No method reads or changes another tenant's attempts. When a call returns, its changes are
+    durable.
 
     Example:
         async with Workspace("apprentice-data") as workspace:
@@ -33,38 +34,38 @@ class Experience(Protocol):
     tenant: str
 
     async def record(self, trajectories: Iterable[Trajectory]) -> RecordReceipt:
-        """Keep trajectories; one whose id is known is left as it is.
+        """Store trajectories. A trajectory whose id is stored already changes nothing.
 
         Raises:
-            BadInput: one of them is another tenant's, or cannot be written or is too large; then
-                none is kept.
+            BadInput: one of them belongs to another tenant, cannot be written or is too large.
+                None is stored then.
         """
 
     async def annotate(self, trajectory: str, verdict: Verdict, at: float | None = None) -> bool:
-        """Give a trajectory a later verdict; False when that is its latest already.
+        """Add a later verdict to a trajectory; return False if it is the latest one already.
 
         Args:
-            trajectory: its id.
-            verdict: how it ended.
-            at: when that was said, in Unix time in seconds; now, and as the latest, when left out.
+            trajectory: the trajectory's id.
+            verdict: the verdict.
+            at: the verdict's time (Unix time in seconds). Defaults to now, after all others.
 
         Raises:
-            BadInput: no such trajectory is kept, or the time cannot be.
+            BadInput: the trajectory is not stored, or the time is invalid.
         """
 
-    async def reflect(self, trajectory: str, lesson: str) -> None:
-        """Keep what was learned from a kept failure, to be recalled for similar tasks."""
+    async def reflect(self, trajectory: str, reflection: str) -> None:
+        """Store a reflection on a stored failure, so that similar tasks can recall it."""
 
     async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
-        """Return what helps with a task, the most relevant first.
+        """Return attempts, steps or reflections that help with a task, the most relevant first.
 
         Args:
-            query: the question.
-            count: counts a text's tokens, for `query.tokens`.
+            query: the task, and what to recall for it.
+            count: counts the tokens of a text, for `query.tokens`.
         """
 
     async def get(self, trajectory: str) -> StoredAttempt | None:
-        """Return a trajectory with its verdicts; None when it is not kept."""
+        """Return a trajectory with its verdicts, or None if it is not stored."""
 
     def browse(
         self,
@@ -72,31 +73,31 @@ class Experience(Protocol):
         environment: str = "",
         kind: str = "",
         outcome: OutcomeFilter | None = None,
-        unread: Callable[[BrokenData], None] = lambda error: None,
+        on_unreadable: Callable[[BrokenData], None] = lambda error: None,
     ) -> AsyncIterator[StoredAttempt]:
-        """Iterate over what is kept, held-out splits and what has no verdict included.
+        """Iterate over the stored attempts, also held-out ones and those without a verdict.
 
-        What cannot be read keeps nobody from the rest: it is left out, and `unread` hears of it.
+        An unreadable attempt is left out, and `on_unreadable` is called with the error.
         """
 
     async def forget(self, trajectories: Sequence[str]) -> tuple[str, ...]:
-        """Erase trajectories and all that was derived from them; return the ids that were kept."""
+        """Erase trajectories with their steps and reflections; return the ids that were stored."""
 
     async def report(self) -> ExperienceReport:
-        """Return what is kept and how it is used."""
+        """Return the number of attempts, and how often each was used."""
 
     async def tidy(self, capacity: int | None = None) -> Upkeep:
-        """Set near-duplicates of a task aside, and let go of the least useful beyond capacity.
+        """Set near-duplicates aside, and evict the least useful attempts beyond the capacity.
 
-        First go those set aside, then held-out ones, then those that helped least when they were
-        shown. What was not shown yet, or waits for its verdict, counts as if it helped every other
-        time. Of equals the oldest goes. Recording in a full memory does the same, and never lets
-        go of what it was given.
+        Near-duplicates go first, then held-out attempts, then those that helped least as
+        exemplars. An attempt that was never shown, or has no verdict yet, counts as one that
+        helped half of the time. Among equals, the oldest goes. When a memory is full, `record`
+        does the same, but never evicts the attempts that it has just stored.
         """
 
     async def optimize(self) -> None:
-        """Build the indexes of all tenants anew: for maintenance, since nothing else can run."""
+        """Rebuild the indexes of all tenants. Use it for maintenance: it blocks everything else."""
 
 
 OpenExperience = Callable[[str], Awaitable[Experience]]
-"""Opens a tenant's experience memory, such as `workspace.experience`."""
+"""A function that opens a tenant's experience memory, such as `workspace.experience`."""

@@ -1,7 +1,7 @@
 """Qdrant in this process, on a folder of its own.
 
-The engine's calls block and so run in one thread, which also puts them in order. Every update is
-in a write-ahead log before it is acknowledged.
+The engine's calls block, so they run in a single thread, one after the other. Qdrant writes every
+update to a write-ahead log before the call returns.
 """
 
 from __future__ import annotations
@@ -19,31 +19,39 @@ import qdrant_edge as qdrant
 from apprentice.memory.experience.engine import (
     DENSE,
     KEYWORDS,
-    MOMENT,
     RANKING,
     SPARSE,
+    TIME,
     Hit,
     Page,
     Point,
     Sparse,
     Where,
 )
-from apprentice.memory.experience.folder import HALF_MADE, MARK, SHARD, layout_of, let_go, locked
+from apprentice.memory.experience.folder import (
+    HALF_MADE,
+    MARK,
+    SHARD,
+    layout_of,
+    release_lock,
+    take_lock,
+)
 from apprentice.memory.experience.layout import Layout
 from apprentice.state.errors import BrokenData
 
 _RANKING = list(RANKING)
-# Up to this size (KB) of vectors that pass a filter, they are scanned, which is exact; at 384
-# dimensions these are 650 points. Beyond, an optimized segment is searched by its graph.
+# Up to this size in KB, Qdrant scans all vectors that pass a filter, which is exact. With 384
+# dimensions, this is 650 points. Above it, Qdrant searches an optimized segment by its graph.
 _SCANNED_KB: Final = 1_000
-# Up to so many points that pass a filter, their words are read one by one. Beyond, the inverted
-# index is: in optimized segments of 10,000 points that takes a tenth of the time at 5,000 of them.
+# Up to this number of points that pass a filter, Qdrant reads their words one by one. Above it,
+# Qdrant uses the inverted index. In optimized segments of 10,000 points, with 5,000 of them
+# passing, the index takes a tenth of the time.
 _LISTED: Final = 100
 _T = TypeVar("_T")
 
 
 class EdgeEngine:
-    """An open folder; `opened` makes one."""
+    """An open folder. Create it with `open`."""
 
     def __init__(
         self, shard: qdrant.EdgeShard, layout: Layout, lock: sqlite3.Connection, folder: Path
@@ -55,20 +63,20 @@ class EdgeEngine:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="experience")
 
     @classmethod
-    def opened(cls, folder: Path, embedding: str, dimension: Callable[[], int]) -> Self:
-        """Open a folder, or make it; blocks.
+    def open(cls, folder: Path, embedding: str, dimension: Callable[[], int]) -> Self:
+        """Open a folder, or create it; blocking.
 
         Args:
-            folder: where the memory lives.
-            embedding: name of the embedding model.
-            dimension: asked when the folder is made: how many numbers its vectors have.
+            folder: the folder of the memory.
+            embedding: the name of the embedding model.
+            dimension: returns the size of a dense vector. It is called only for a new folder.
 
         Raises:
-            MissingPart: another process has it open.
-            BrokenData: it is damaged, not a memory, or one of another schema or embedding.
+            MissingPart: another process has the folder open.
+            BrokenData: the folder is damaged, holds no memory, or has another schema or embedding.
         """
         shard = folder / SHARD
-        lock = locked(folder)
+        lock = take_lock(folder)
         try:
             if not shard.exists():
                 _create(shard, Layout(embedding=embedding, dimension=dimension()))
@@ -76,27 +84,27 @@ class EdgeEngine:
             layout.expect(embedding, f"The experience memory {folder}")
             return cls(_load(shard), layout, lock, folder)
         except BaseException:
-            let_go(folder, lock)
+            release_lock(folder, lock)
             raise
 
     @property
     def dimension(self) -> int:
-        """Return how many numbers a dense vector has."""
+        """The size of a dense vector."""
         return self._layout.dimension
 
     async def insert(self, points: Sequence[Point]) -> None:
-        """Add the points whose id is new; leave those that are known."""
+        """Add the points whose id is new."""
         await self._run(lambda: self._shard.update(_insertion(points)))
 
-    async def known(self, ids: Sequence[str]) -> set[str]:
-        """Return which of these ids there are."""
-        found = await self._run(lambda: self._shard.retrieve(list(ids), False, False))
-        return {str(record.id) for record in found}
+    async def stored_ids(self, ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that are stored."""
+        records = await self._run(lambda: self._shard.retrieve(list(ids), False, False))
+        return {str(record.id) for record in records}
 
     async def fetch(self, ids: Sequence[str]) -> list[Hit]:
-        """Return the points of these ids that there are, with all that they have."""
-        found = await self._run(lambda: self._shard.retrieve(list(ids), True, [DENSE]))
-        return [_hit(record, 0.0) for record in found]
+        """Return the stored points with these ids, with payloads and dense vectors."""
+        records = await self._run(lambda: self._shard.retrieve(list(ids), True, [DENSE]))
+        return [_hit(record, 0.0) for record in records]
 
     async def nearest(
         self,
@@ -106,8 +114,8 @@ class EdgeEngine:
         *,
         dense: bool = False,
     ) -> list[list[Hit]]:
-        """Return for each vector the nearest points."""
-        wanted = [
+        """Return the nearest points of each vector."""
+        requests = [
             qdrant.QueryRequest(
                 limit=limit,
                 query=_nearest(vector),
@@ -117,36 +125,36 @@ class EdgeEngine:
             )
             for vector in vectors
         ]
-        # One after the other: that takes two thirds of what the engine's batches take.
+        # One query after the other takes two thirds of the time of the engine's batches.
         return await self._run(
-            lambda: self._with_fields([self._shard.query(query) for query in wanted], dense)
+            lambda: self._with_fields([self._shard.query(query) for query in requests], dense)
         )
 
     async def latest(self, where: Where, limit: int) -> list[Hit]:
-        """Return the points with the highest moment."""
-        wanted = qdrant.QueryRequest(
+        """Return the latest points."""
+        request = qdrant.QueryRequest(
             limit=limit,
-            query=qdrant.OrderBy(MOMENT, qdrant.Direction.Desc),
+            query=qdrant.OrderBy(TIME, qdrant.Direction.Desc),
             filter=_filter(where),
             with_payload=_RANKING,
         )
-        found = await self._run(lambda: self._shard.query(wanted))
-        return [_hit(point, 0.0) for point in found]
+        points = await self._run(lambda: self._shard.query(request))
+        return [_hit(point, 0.0) for point in points]
 
     async def page(
         self, where: Where, limit: int, after: str | None, fields: Sequence[str] = ()
     ) -> Page:
         """Return points in the order of their ids."""
-        wanted = qdrant.ScrollRequest(
+        request = qdrant.ScrollRequest(
             offset=after,
             limit=limit,
             filter=_filter(where),
             with_payload=list(fields) or True,
             with_vector=False,
         )
-        found, following = await self._run(lambda: self._shard.scroll(wanted))
-        hits = [Hit(str(record.id), 0.0, record.payload or {}) for record in found]
-        return Page(hits, None if following is None else str(following))
+        records, next_id = await self._run(lambda: self._shard.scroll(request))
+        hits = [Hit(str(record.id), 0.0, record.payload or {}) for record in records]
+        return Page(hits, None if next_id is None else str(next_id))
 
     async def change(self, where: Where, payload: Mapping[str, Any], key: str = "") -> None:
         """Set fields of points."""
@@ -162,48 +170,48 @@ class EdgeEngine:
 
     async def count(self, where: Where) -> int:
         """Return how many points there are."""
-        wanted = qdrant.CountRequest(exact=True, filter=_filter(where))
-        return await self._run(lambda: self._shard.count(wanted))
+        request = qdrant.CountRequest(exact=True, filter=_filter(where))
+        return await self._run(lambda: self._shard.count(request))
 
     async def optimize(self) -> None:
-        """Build the indexes anew; the whole process stands still meanwhile."""
+        """Rebuild the indexes. The whole process stops meanwhile."""
         await self._run(self._shard.optimize)
 
     async def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder and release its lock."""
         await self._run(self._shard.close)
         self._thread.shutdown()
-        let_go(self._folder, self._lock)
+        release_lock(self._folder, self._lock)
 
     def _with_fields(
         self, rankings: Sequence[Sequence[qdrant.ScoredPoint]], dense: bool
     ) -> list[list[Hit]]:
-        """Read what ranks the points, once for those that several rankings found; blocks."""
+        """Read the ranking fields of the points, once per point; blocking."""
         ids = list({point.id: None for points in rankings for point in points})
-        found = self._shard.retrieve(ids, _RANKING, [DENSE] if dense else False)
-        fields = {record.id: _hit(record, 0.0) for record in found}
+        records = self._shard.retrieve(ids, _RANKING, [DENSE] if dense else False)
+        fields = {record.id: _hit(record, 0.0) for record in records}
         return [
             [fields[point.id]._replace(score=point.score) for point in points]
             for points in rankings
         ]
 
     async def _run(self, call: Callable[[], _T]) -> _T:
-        # What was begun is finished even if the caller is cancelled meanwhile.
+        # A call that has started is finished even if the caller is cancelled.
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
 
 def _create(shard: Path, layout: Layout) -> None:
-    """Make an empty shard, whole or not at all."""
+    """Create an empty shard. A failure leaves no shard."""
     half_made = shard.with_name(HALF_MADE)
     shutil.rmtree(half_made, ignore_errors=True)
     half_made.mkdir()
-    made = qdrant.EdgeShard.create(str(half_made), _config(layout.dimension))
+    empty_shard = qdrant.EdgeShard.create(str(half_made), _config(layout.dimension))
     for name in KEYWORDS:
         keyword = qdrant.KeywordIndexParams(is_tenant=name == "tenant")
-        made.update(qdrant.UpdateOperation.create_field_index(name, keyword))
+        empty_shard.update(qdrant.UpdateOperation.create_field_index(name, keyword))
     number = qdrant.PayloadSchemaType.Float
-    made.update(qdrant.UpdateOperation.create_field_index(MOMENT, number))
-    made.close()
+    empty_shard.update(qdrant.UpdateOperation.create_field_index(TIME, number))
+    empty_shard.close()
     (half_made / MARK).write_text(layout.model_dump_json())
     half_made.rename(shard)
 
@@ -211,7 +219,7 @@ def _create(shard: Path, layout: Layout) -> None:
 def _load(shard: Path) -> qdrant.EdgeShard:
     try:
         return qdrant.EdgeShard.load(str(shard))
-    except Exception as error:  # the engine has no errors of its own kind
+    except Exception as error:  # the engine has no error class of its own
         reason = " ".join(str(error).split())[:300]
         raise BrokenData(
             f"The experience memory {shard.parent} cannot be opened ({reason}). Nothing in it was "
@@ -230,8 +238,8 @@ def _config(dimension: int) -> qdrant.EdgeConfig:
 
 
 def _insertion(points: Sequence[Point]) -> qdrant.UpdateOperation:
-    made = [qdrant.Point(point.id, _vectors(point), point.payload) for point in points]
-    return qdrant.UpdateOperation.upsert_points(made, None, qdrant.UpdateMode.InsertOnly)
+    structs = [qdrant.Point(point.id, _vectors(point), point.payload) for point in points]
+    return qdrant.UpdateOperation.upsert_points(structs, None, qdrant.UpdateMode.InsertOnly)
 
 
 def _vectors(point: Point) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The little that the memory needs of Qdrant, in process or as a server.
+"""The interface of a search engine: Qdrant in this process, or a Qdrant server.
 
-Points carry a dense vector, a sparse one, and a payload. Ranking beyond one vector (fusion,
-diversity) is done on top, so that both engines rank alike.
+A point has a dense vector, a sparse vector and a payload. An engine ranks by one vector only.
+Fusion and diversity are computed above it, so that both engines rank in the same way.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ SPARSE: Final = "text"
 KEYWORDS: Final = (
     "tenant", "point", "trajectory", "shelf", "task", "type", "duplicate", "environment", "outcome",
 )  # fmt: skip
-"""Fields that points are found by, all of them indexed."""
+"""Payload fields for filters; all of them are indexed."""
 RANKING: Final = ("point", "trajectory", "task", "outcome", "score", "turns")
-"""Fields that candidates are chosen by."""
-MOMENT: Final = "at"
-"""The one field that points are ordered by: Unix time in seconds."""
+"""Payload fields for the choice among candidates."""
+TIME: Final = "at"
+"""The payload field for the order by time (Unix time in seconds)."""
 
 
 class Sparse(NamedTuple):
-    """A sparse vector: where it is not zero, and what it is there."""
+    """A sparse vector: the indices and values that are not zero."""
 
     indices: list[int]
     values: list[float]
 
 
 class Point(NamedTuple):
-    """What is stored under an id (a UUID's text form); what is not searched for has no vectors."""
+    """An item with an id (a UUID as text). Items that are never searched for have no vectors."""
 
     id: str
     payload: dict[str, Any]
@@ -40,7 +40,7 @@ class Point(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A point that was found; its dense vector only where that was asked for."""
+    """A search result. It has the dense vector only if the caller requested it."""
 
     id: str
     score: float
@@ -50,37 +50,34 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True)
 class Where:
-    """Which points are meant: each field has one of some values, and none of others."""
+    """A filter: each field in `has` has one of its values, each field in `lacks` has none."""
 
     has: Mapping[str, Sequence[str]]
     lacks: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Page(NamedTuple):
-    """Some points in the order of their ids, and where the next page begins."""
+    """Points in the order of their ids, and the id with which the next page begins."""
 
     hits: list[Hit]
     after: str | None
 
 
 class SearchEngine(Protocol):
-    """A collection of points.
-
-    What a call has done is durable when it returns: it outlives the process.
-    """
+    """A collection of points. When a call returns, its changes are durable."""
 
     @property
     def dimension(self) -> int:
-        """Return how many numbers a dense vector has."""
+        """The size of a dense vector."""
 
     async def insert(self, points: Sequence[Point]) -> None:
-        """Add the points whose id is new, all or none of them; leave those that are known."""
+        """Add the points whose id is new, either all of them or none."""
 
-    async def known(self, ids: Sequence[str]) -> set[str]:
-        """Return which of these ids there are."""
+    async def stored_ids(self, ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that are stored."""
 
     async def fetch(self, ids: Sequence[str]) -> list[Hit]:
-        """Return the points of these ids that there are, with all that they have."""
+        """Return the stored points with these ids, with payloads and dense vectors."""
 
     async def nearest(
         self,
@@ -90,25 +87,25 @@ class SearchEngine(Protocol):
         *,
         dense: bool = False,
     ) -> list[list[Hit]]:
-        """Return for each vector the nearest points, with the fields that rank them.
+        """Return the nearest points of each vector, with their ranking fields.
 
         Args:
-            vectors: to which points are near, each by itself.
-            where: which points may be found.
-            limit: how many for each vector, at most.
-            dense: whether their dense vectors come along, which takes a while.
+            vectors: the query vectors. Each gets its own result.
+            where: the filter.
+            limit: the largest number of points per vector.
+            dense: whether to return dense vectors too, which takes longer.
         """
 
     async def latest(self, where: Where, limit: int) -> list[Hit]:
-        """Return the points with the highest moment, with the fields that rank them."""
+        """Return the latest points, with their ranking fields."""
 
     async def page(
         self, where: Where, limit: int, after: str | None, fields: Sequence[str] = ()
     ) -> Page:
-        """Return points in the order of their ids, with these fields or all."""
+        """Return points in the order of their ids, with the named fields or all."""
 
     async def change(self, where: Where, payload: Mapping[str, Any], key: str = "") -> None:
-        """Set fields of points; with a key, fields of the object that they have under it."""
+        """Set fields of points. With a key, set fields of the object under this key."""
 
     async def delete(self, where: Where) -> None:
         """Delete points."""
@@ -117,7 +114,7 @@ class SearchEngine(Protocol):
         """Return how many points there are."""
 
     async def optimize(self) -> None:
-        """Build the indexes anew. It may take minutes, and nothing else runs meanwhile."""
+        """Rebuild the indexes. It may take minutes, and nothing else runs meanwhile."""
 
     async def close(self) -> None:
-        """Let go of the files or connections."""
+        """Close the files or connections."""

@@ -1,9 +1,9 @@
-"""The folder that a memory in this process lives in, and whoever has it open.
+"""The folder of a memory in this process, and its lock.
 
-shard             the engine's files, and how they are laid out: experience.json
-shard-half-made   a shard on its way to being one, whole or not at all
-shard-replaced    the one before, while a snapshot takes its place
-lock, holder      one process at a time; the lock is SQLite's, so it is let go when its holder dies
+shard             the engine's files, and their layout: experience.json
+shard-half-made   a new shard before it is complete
+shard-replaced    the previous shard, while a snapshot replaces it
+lock, holder      SQLite's lock for one process; it is released when its holder dies
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _HOLDER: Final = "holder"
 _KNOWN: Final = {SHARD, HALF_MADE, REPLACED, _LOCK, f"{_LOCK}-journal", _HOLDER}
 
 
-def locked(folder: Path) -> sqlite3.Connection:
-    """Take a folder's lock, and make the folder if there is none; blocks on files.
+def take_lock(folder: Path) -> sqlite3.Connection:
+    """Take a folder's lock, and create the folder if it is missing; blocking.
 
     Raises:
-        BrokenData: it holds what no memory has.
-        MissingPart: another process has it open.
+        BrokenData: the folder holds files that belong to no memory.
+        MissingPart: another process has the folder open.
     """
     _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    # Used from whichever thread opens and closes the memory, never from two at once.
+    # Any thread may open and close the memory, but never two at the same time.
     lock = sqlite3.connect(folder / _LOCK, isolation_level=None, timeout=0, check_same_thread=False)
     try:
         lock.execute("BEGIN EXCLUSIVE")
@@ -46,23 +46,23 @@ def locked(folder: Path) -> sqlite3.Connection:
         with suppress(OSError):
             holder = (folder / _HOLDER).read_text().strip() or holder
         raise MissingPart(
-            f"The experience memory {folder} is held by {holder}, and one process at a time can. "
-            "Stop that one, set APPRENTICE_DATA to another folder, or share a Qdrant server "
-            "between processes with QDRANT_URL."
+            f"The experience memory {folder} is held by {holder}. Only one process at a time can "
+            "use it. Stop that process, set APPRENTICE_DATA to another folder, or share a Qdrant "
+            "server between processes with QDRANT_URL."
         ) from error
     (folder / _HOLDER).write_text(f"process {os.getpid()}\n")
     _finish_replacing(folder)
     return lock
 
 
-def let_go(folder: Path, lock: sqlite3.Connection) -> None:
-    """Let others open a folder."""
+def release_lock(folder: Path, lock: sqlite3.Connection) -> None:
+    """Release a folder's lock, so that other processes can open it."""
     (folder / _HOLDER).unlink(missing_ok=True)
     lock.close()
 
 
 def replace(folder: Path, shard: Path) -> None:
-    """Put a shard in the place of the folder's own, if it has one; its lock is held."""
+    """Replace the folder's shard. The caller holds the lock."""
     own, before = folder / SHARD, folder / REPLACED
     if own.exists():
         own.rename(before)
@@ -71,23 +71,23 @@ def replace(folder: Path, shard: Path) -> None:
 
 
 def layout_of(shard: Path) -> Layout:
-    """Read how a shard is laid out.
+    """Read the layout of a shard.
 
     Raises:
-        BrokenData: it does not say so, or in a way that is not known.
+        BrokenData: the shard has no layout file, or its content is unknown.
     """
     try:
         text = (shard / MARK).read_text()
     except FileNotFoundError as error:
         raise BrokenData(
             f"{shard} is no part of an experience memory: it lacks {MARK}. Restore it from a "
-            "backup, or move it away to begin anew."
+            "backup, or move it away and start again."
         ) from error
     return Layout.read(text, f"The experience memory {shard.parent}")
 
 
 def _finish_replacing(folder: Path) -> None:
-    """Forget the shard before, or return to it where the process died in between."""
+    """Delete the previous shard, or put it back if the replacement was interrupted."""
     own, before = folder / SHARD, folder / REPLACED
     if before.exists() and not own.exists():
         before.rename(own)
@@ -98,6 +98,6 @@ def _refuse_foreign(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if foreign := sorted(names - _KNOWN):
         raise BrokenData(
-            f"The folder {folder} holds {foreign[0]!r}, which no experience memory has. Set "
-            "APPRENTICE_DATA to another folder, or move that away."
+            f"The folder {folder} holds {foreign[0]!r}, which belongs to no experience memory. Set "
+            "APPRENTICE_DATA to another folder, or move that file away."
         )

@@ -1,4 +1,4 @@
-"""How a memory's points are laid out, written beside them and checked when it is opened."""
+"""The layout of a memory's points: stored beside them, and checked when the memory is opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAYOUT_VERSION = 1
 
 
 class Layout(Noun):
-    """The version of the payload's fields, and whose vectors these are."""
+    """The version of the payload's fields, and the embedding model of the vectors."""
 
     schema_version: int = LAYOUT_VERSION
     embedding: str
@@ -22,14 +22,14 @@ class Layout(Noun):
 
     @classmethod
     def read(cls, text: str, what: str) -> Self:
-        """Read a layout; `what` names the memory in errors."""
+        """Read a layout. `what` names the memory in errors."""
         try:
-            found = json.loads(text)
-            version = found["schema_version"]
+            fields = json.loads(text)
+            version = fields["schema_version"]
         except (ValueError, TypeError, KeyError) as error:
             raise BrokenData(
-                f"{what} does not say how it is laid out. Restore it from a backup, or move it "
-                "away and import an exported JSONL."
+                f"{what} has no readable layout. Restore it from a backup, or move it away and "
+                "import an exported JSONL."
             ) from error
         if version != LAYOUT_VERSION:
             raise BrokenData(
@@ -37,12 +37,12 @@ class Layout(Noun):
                 f"{LAYOUT_VERSION}. Export it with the version that wrote it, and import that."
             )
         try:
-            return cls.model_validate(found)
+            return cls.model_validate(fields)
         except ValidationError as error:
-            raise BrokenData(f"{what} is laid out in a way that cannot be read: {error}") from error
+            raise BrokenData(f"{what} has a layout that cannot be read: {error}") from error
 
     def expect(self, embedding: str, what: str) -> None:
-        """Refuse vectors of another model, which mean nothing here.
+        """Check the embedding model: vectors of another model mean nothing in this memory.
 
         Raises:
             BrokenData: the memory was made with another embedding model.

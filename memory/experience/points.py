@@ -1,9 +1,9 @@
-"""A trajectory as points: the attempt, its document, and the useful steps of a success.
+"""Turn a trajectory into points: the attempt, its document, and the useful steps of a success.
 
-A search reads the payload of every candidate, so the document, which is long, is a point of its
-own without vectors. Every other point of a trajectory carries its tenant, its task and its latest
-outcome, so that one filter says what may be recalled. Ids are hashes of what a point is of, so
-writing a point twice is writing it once.
+A search reads the payload of every candidate. The document is long, so it is a separate point
+without vectors. Every other point has the trajectory's tenant, task and latest outcome, so that
+one filter decides what may be recalled. A point's id is a hash of its origin, so a repeated write
+changes nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from langchain_core.messages import AnyMessage
 from pydantic import ValidationError
 from qdrant_edge import Bm25
 
-from apprentice.memory.experience.engine import MOMENT, Point, Sparse
+from apprentice.memory.experience.engine import TIME, Point, Sparse
 from apprentice.state.errors import BrokenData
 from apprentice.state.experience import RECALLABLE, DatedVerdict, OutcomeFilter, StoredAttempt
 from apprentice.state.nouns import (
@@ -38,14 +38,14 @@ VERDICTS: Final = "verdicts"
 _EMBEDDED: Final = 2_000
 _STEPS: Final = 100
 _UNCHANGED: Final = ("Nothing happens", "OK.")
-"""How environments answer a turn that changed nothing."""
+"""How environments reply to a turn that changed nothing."""
 
 Kind = Literal["attempt", "step", "reflection", "document"]
 SEARCHED: Final[tuple[Kind, ...]] = ("attempt", "step", "reflection")
 
 
 class Draft(NamedTuple):
-    """A point without its vectors, and the text that they are of, if it is searched for."""
+    """A point without vectors, and the text to embed if the point can be searched for."""
 
     id: str
     payload: dict[str, Any]
@@ -53,22 +53,22 @@ class Draft(NamedTuple):
 
 
 def point_id(tenant: str, *of: str | int) -> str:
-    """Return the id of a point, a UUID."""
+    """Return a point's id, a UUID derived from its tenant and origin."""
     return str(UUID(digest(tenant, *of)))
 
 
 def attempt_id(tenant: str, trajectory: str) -> str:
-    """Return the id of the point that is a whole trajectory."""
+    """Return the id of a trajectory's attempt point."""
     return point_id(tenant, "attempt", trajectory)
 
 
 def document_id(tenant: str, trajectory: str) -> str:
-    """Return the id of the point that holds a trajectory's document."""
+    """Return the id of a trajectory's document point."""
     return point_id(tenant, "document", trajectory)
 
 
 def task_key(task: Task) -> str:
-    """Name a task among those of all environments."""
+    """Return a key that identifies a task across environments."""
     return digest(task.environment, task.id)
 
 
@@ -80,132 +80,140 @@ OUTCOMES: Final[dict[OutcomeFilter, tuple[str, ...]]] = {
 
 
 def shelf(tenant: str, kind: Kind, environment: str, outcome: str) -> str:
-    """Name the points that are recalled together: one field to compare instead of four."""
+    """Return the name of a shelf: the points that are recalled together. It joins four fields."""
     return "\n".join((tenant, kind, environment, outcome))
 
 
 def outcome(verdict: Verdict) -> str:
-    """Return a verdict as a filter knows it."""
+    """Return the outcome of a verdict, as filters use it."""
     return {True: "success", False: "failure", None: "unknown"}[verdict.success]
 
 
 def drafts(trajectory: Trajectory, now: float) -> list[Draft]:
-    """Return a trajectory's points: the attempt first, its document, its steps if it succeeded.
+    """Return a trajectory's points: the attempt, the document, and a success's steps.
 
     Raises:
-        BadInput: if it cannot be written, or is too large.
+        BadInput: if the trajectory cannot be written, or is too large.
     """
-    document = _document(trajectory)  # first, because it says what cannot be kept
+    document = _document(trajectory)  # first, because it raises BadInput
     return [_attempt(trajectory, now), document, *steps(trajectory, now)]
 
 
 def steps(trajectory: Trajectory, now: float) -> list[Draft]:
-    """Return a point for each useful step of a success: what was seen, and what was then done."""
+    """Return a point for each useful step of a success: an observation and the next action."""
     if not trajectory.verdict.success:
         return []
     return [
         Draft(
             id=point_id(trajectory.tenant, "step", trajectory.id, number),
-            text=moment(trajectory.task, text_of(seen)),
+            text=step_subject(trajectory.task, text_of(observation)),
             payload={
-                **_shared("step", trajectory, now),
-                "shown": transcript([seen, done]),
+                **_common_fields("step", trajectory, now),
+                "shown": transcript([observation, action]),
             },
         )
-        for number, (seen, done) in enumerate(_useful(trajectory.messages)[:_STEPS])
+        for number, (observation, action) in enumerate(_useful(trajectory.messages)[:_STEPS])
     ]
 
 
-def standing(kind: Kind, trajectory: Trajectory) -> dict[str, Any]:
-    """Return what a point carries of its trajectory's latest verdict.
+def verdict_fields(kind: Kind, trajectory: Trajectory) -> dict[str, Any]:
+    """Return the payload fields that depend on the trajectory's latest verdict.
 
-    What may never be recalled, because its split is held out, stands on no shelf.
+    A point of a held-out split gets no shelf, so it can never be recalled.
     """
-    ended, task = outcome(trajectory.verdict), trajectory.task
+    result, task = outcome(trajectory.verdict), trajectory.task
     held_out = task.split != RECALLABLE
-    place = "" if held_out else shelf(trajectory.tenant, kind, task.environment, ended)
-    return {"shelf": place, "outcome": ended, "duplicate": "no"}
+    place = "" if held_out else shelf(trajectory.tenant, kind, task.environment, result)
+    return {"shelf": place, "outcome": result, "duplicate": "no"}
 
 
-def reflection(trajectory: Trajectory, lesson: str, now: float) -> Draft:
-    """Return the point of what was learned from an attempt."""
+def reflection_draft(trajectory: Trajectory, text: str, now: float) -> Draft:
+    """Return the point of a reflection on an attempt."""
     return Draft(
-        id=point_id(trajectory.tenant, "reflection", trajectory.id, lesson),
+        id=point_id(trajectory.tenant, "reflection", trajectory.id, text),
         text=subject(trajectory.task, trajectory.messages),
-        payload={**_shared("reflection", trajectory, now), "shown": lesson},
+        payload={**_common_fields("reflection", trajectory, now), "shown": text},
     )
 
 
 def subject(task: Task, messages: Sequence[AnyMessage] = ()) -> str:
-    """Return what a task is about: its instruction, else how its transcript begins."""
+    """Return the text to embed for a task: its instruction, or its first user message."""
     opening = (text_of(message) for message in messages if message.type == "human")
     return (task.instruction or next(opening, "") or task.id)[:_EMBEDDED]
 
 
-def moment(task: Task, observation: str) -> str:
-    """Return what a moment within a task is about."""
+def step_subject(task: Task, observation: str) -> str:
+    """Return the text to embed for a step: the instruction and the observation."""
     return f"{task.instruction}\n{observation}"[-_EMBEDDED:]
 
 
-def remembered(attempt: Mapping[str, Any], kept: Mapping[str, Any]) -> StoredAttempt:
-    """Read a trajectory and its verdicts back from the payloads of its attempt and document."""
-    trajectory = document(kept)
+def read_attempt(attempt: Mapping[str, Any], document_payload: Mapping[str, Any]) -> StoredAttempt:
+    """Read a trajectory and its verdicts from the payloads of its attempt and document."""
+    trajectory = document(document_payload)
     try:
-        # Of two that came in the same moment, every reader takes the same for the later.
-        given = [DatedVerdict.model_validate(each) for _, each in sorted(attempt[VERDICTS].items())]
+        # Sorted by key first: of verdicts with the same time, every reader picks the same last one.
+        verdicts = [
+            DatedVerdict.model_validate(each) for _, each in sorted(attempt[VERDICTS].items())
+        ]
     except ValidationError as error:
         raise _unreadable(attempt, error) from error
-    history = sorted(given, key=lambda judged: judged.at)
+    history = sorted(verdicts, key=lambda dated_verdict: dated_verdict.at)
     latest = history[-1].verdict if history else trajectory.verdict
     return StoredAttempt(
         trajectory=trajectory.model_copy(update={"verdict": latest}), verdicts=tuple(history)
     )
 
 
-def document(kept: Mapping[str, Any]) -> Trajectory:
-    """Read a trajectory, with its first verdict, back from the payload of its document."""
+def document(payload: Mapping[str, Any]) -> Trajectory:
+    """Read a trajectory, with its first verdict, from the payload of its document."""
     try:
-        return Trajectory.model_validate_json(kept[DOCUMENT])
+        return Trajectory.model_validate_json(payload[DOCUMENT])
     except ValidationError as error:
-        raise _unreadable(kept, error) from error
+        raise _unreadable(payload, error) from error
 
 
-def shown(kept: Mapping[str, Any]) -> str:
-    """Return the transcript that the payload of a document holds.
+def document_text(payload: Mapping[str, Any]) -> str:
+    """Return the transcript in the payload of a document.
 
-    Plain texts are taken as they are: making messages of them first is what recalling would
-    otherwise spend a sixth of its time on.
+    Messages with plain text are rendered without building message objects, which would take a
+    sixth of the time of a recall.
     """
     try:
-        said = [(each["type"], each["content"]) for each in json.loads(kept[DOCUMENT])["messages"]]
+        turns = [
+            (each["type"], each["content"]) for each in json.loads(payload[DOCUMENT])["messages"]
+        ]
     except (ValueError, LookupError, TypeError):
-        said = []
-    if said and all(isinstance(text, str) for _, text in said):
-        return render_turns(said)
-    return transcript(document(kept).messages)
+        turns = []
+    if turns and all(isinstance(text, str) for _, text in turns):
+        return render_turns(turns)
+    return transcript(document(payload).messages)
 
 
 def _unreadable(payload: Mapping[str, Any], error: ValidationError) -> BrokenData:
     return BrokenData(
         f"The trajectory {payload['trajectory']!r} in the experience memory cannot be read "
-        f"({first_fault(error)}). Forget it, or restore the memory from a backup."
+        f"({first_fault(error)}). Erase it, or restore the memory from a backup."
     )
 
 
-def judged(given: DatedVerdict) -> dict[str, Any]:
-    """Return a verdict as an entry of its trajectory's history."""
-    return {digest(given.verdict.model_dump(), given.at): given.model_dump(mode="json")}
+def verdict_entry(dated_verdict: DatedVerdict) -> dict[str, Any]:
+    """Return a verdict as an entry for the attempt's history of verdicts."""
+    return {
+        digest(dated_verdict.verdict.model_dump(), dated_verdict.at): dated_verdict.model_dump(
+            mode="json"
+        )
+    }
 
 
 def sparse(text: str, *, query: bool = False) -> Sparse:
-    """Return a text's BM25 vector, as a query or as what is found."""
+    """Return the BM25 vector of a text, either of a query or of a document."""
     model = _bm25()
     vector = model.embed_query(text) if query else model.embed_document(text)
     return Sparse(list(vector.indices), list(vector.values))
 
 
-def finished(draft: Draft, vectors: Mapping[str, list[float]]) -> Point:
-    """Return a draft with the vectors of its text."""
+def with_vectors(draft: Draft, vectors: Mapping[str, list[float]]) -> Point:
+    """Return the point of a draft, with the vectors of its text."""
     if draft.text is None:
         return Point(draft.id, draft.payload)
     return Point(draft.id, draft.payload, vectors[draft.text], sparse(draft.text))
@@ -217,18 +225,20 @@ def _bm25() -> Bm25:
 
 
 def _attempt(trajectory: Trajectory, now: float) -> Draft:
-    known = trajectory.verdict != Verdict()
+    has_verdict = trajectory.verdict != Verdict()
     turns = [message for message in trajectory.messages if message.type == "ai"]
     return Draft(
         id=attempt_id(trajectory.tenant, trajectory.id),
         text=subject(trajectory.task, trajectory.messages),
         payload={
-            **_shared("attempt", trajectory, now),
+            **_common_fields("attempt", trajectory, now),
             "score": trajectory.verdict.score,
             "turns": len(turns),
             "gist": " ".join(digest(text_of(turn))[:8] for turn in turns),
             "exemplars": list(trajectory.in_view.exemplars),
-            VERDICTS: judged(DatedVerdict(verdict=trajectory.verdict, at=now)) if known else {},
+            VERDICTS: verdict_entry(DatedVerdict(verdict=trajectory.verdict, at=now))
+            if has_verdict
+            else {},
         },
     )
 
@@ -245,8 +255,8 @@ def _document(trajectory: Trajectory) -> Draft:
     )
 
 
-def _shared(kind: Kind, trajectory: Trajectory, now: float) -> dict[str, Any]:
-    """Return what every point of a trajectory carries that is searched for."""
+def _common_fields(kind: Kind, trajectory: Trajectory, now: float) -> dict[str, Any]:
+    """Return the payload fields that all searchable points of a trajectory have."""
     task = trajectory.task
     about = task.model_copy(update={"instruction": task.instruction[:_EMBEDDED], "metadata": {}})
     return {
@@ -257,20 +267,20 @@ def _shared(kind: Kind, trajectory: Trajectory, now: float) -> dict[str, Any]:
         "task": task_key(task),
         "type": task.kind,
         "split": task.split,
-        **standing(kind, trajectory),
-        MOMENT: trajectory.ended_at if trajectory.ended_at is not None else now,
+        **verdict_fields(kind, trajectory),
+        TIME: trajectory.ended_at if trajectory.ended_at is not None else now,
         "about": json.dumps(about.model_dump(mode="json")),
     }
 
 
 def _useful(messages: Sequence[AnyMessage]) -> list[tuple[AnyMessage, AnyMessage]]:
-    """Pair each turn that changed something with what was seen before it."""
-    spoken = [message for message in messages if message.type != "system"]
-    found: list[tuple[AnyMessage, AnyMessage]] = []
-    for place, (seen, done) in enumerate(pairwise(spoken)):
-        if done.type != "ai" or seen.type == "ai":
+    """Return each turn that changed something, after the observation before it."""
+    conversation = [message for message in messages if message.type != "system"]
+    pairs: list[tuple[AnyMessage, AnyMessage]] = []
+    for place, (observation, action) in enumerate(pairwise(conversation)):
+        if action.type != "ai" or observation.type == "ai":
             continue
-        answer = text_of(spoken[place + 2]) if place + 2 < len(spoken) else ""
-        if answer != text_of(seen) and not answer.startswith(_UNCHANGED):
-            found.append((seen, done))
-    return found
+        answer = text_of(conversation[place + 2]) if place + 2 < len(conversation) else ""
+        if answer != text_of(observation) and not answer.startswith(_UNCHANGED):
+            pairs.append((observation, action))
+    return pairs

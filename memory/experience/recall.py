@@ -1,4 +1,4 @@
-"""Recall: what may be found, how it is ranked, and what of it is shown."""
+"""Recall: filter the points, rank them, and pick the ones to show."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from apprentice.memory.experience.engine import RANKING, Hit, SearchEngine, Spar
 from apprentice.memory.experience.points import (
     OUTCOMES,
     Kind,
-    moment,
     shelf,
     sparse,
+    step_subject,
     subject,
     task_key,
 )
-from apprentice.memory.experience.ranking import diverse, fused, plain, similarities
+from apprentice.memory.experience.ranking import diverse, fuse, plain, similarities
 from apprentice.state.experience import How, OutcomeFilter, Query, What
 from apprentice.state.nouns import digest
 
@@ -29,29 +29,29 @@ _PER_RESULT: Final = 4
 _FEWEST: Final = 20
 _MOST: Final = 2_000
 _ALIKE: Final = 300
-"""How far down a ranking is followed to tell apart what scores alike."""
+"""Up to this depth, a ranking is read further to resolve equal scores at its end."""
 _PAGE: Final = 1_000
 
 
 class Candidate(NamedTuple):
-    """A point that may be shown, and what it is worth in choosing, 0 to 1."""
+    """A point that may be shown, and its worth in the choice, 0 to 1."""
 
     hit: Hit
     worth: float
 
 
-def allowed(query: Query, tenant: str) -> Where:
-    """Say what may come back at all; nothing else in the house decides that.
+def recall_filter(query: Query, tenant: str) -> Where:
+    """Return the filter for recall. No other function decides what may be recalled.
 
-    Never another tenant's, never an attempt at the task itself, never a held-out split (which
-    stands on no shelf), and nothing without a verdict.
+    It excludes other tenants' points, attempts at the same task, held-out splits (which have no
+    shelf), near-duplicates, and attempts without a verdict.
     """
     outcome: OutcomeFilter = "failures" if query.what == "reflections" else query.outcome
     environments = query.environments or (query.task.environment,)
     shelves = [
-        shelf(tenant, _POINTS[query.what], environment, ended)
+        shelf(tenant, _POINTS[query.what], environment, result)
         for environment in environments
-        for ended in OUTCOMES[outcome]
+        for result in OUTCOMES[outcome]
     ]
     kind = query.kind or (query.task.kind if query.how == "type" else "")
     return Where(
@@ -60,32 +60,32 @@ def allowed(query: Query, tenant: str) -> Where:
     )
 
 
-def asked(query: Query) -> str:
-    """Return the text that is looked for."""
+def search_text(query: Query) -> str:
+    """Return the text to search for."""
     if query.what == "steps":
-        return moment(query.task, query.text)
+        return step_subject(query.task, query.text)
     return query.text or subject(query.task)
 
 
 async def candidates(
     engine: SearchEngine, query: Query, tenant: str, vector: Sequence[float]
 ) -> list[Hit]:
-    """Return what fits a query, the best first, one a task.
+    """Return the points that fit a query, the best first, one per task.
 
     Args:
-        engine: where to look.
-        query: the question.
-        tenant: whose memory.
-        vector: of the text that is looked for; empty where meaning is not asked for.
+        engine: the collection.
+        query: the query.
+        tenant: the owner of the memory.
+        vector: the embedding of the search text; empty if the query does not use meaning.
     """
-    where = allowed(query, tenant)
+    where = recall_filter(query, tenant)
     depth = max(_FEWEST, _PER_RESULT * query.limit)
     while True:
-        found, exhausted = await _ranked(engine, query, where, vector, depth)
-        best = list(_one_a_task(found))
-        if exhausted or len(best) >= query.limit or depth >= _MOST:
+        matches, is_complete = await _rank(engine, query, where, vector, depth)
+        best = list(_one_a_task(matches))
+        if is_complete or len(best) >= query.limit or depth >= _MOST:
             break
-        depth *= 4  # many attempts at few tasks: look further down
+        depth *= 4  # many attempts at few tasks: read further
     if not query.diversity or query.how not in BY_MEANING:
         return [candidate.hit for candidate in best]
     worth = [candidate.worth for candidate in best]
@@ -93,45 +93,47 @@ async def candidates(
     return [best[place].hit for place in order]
 
 
-async def _ranked(
+async def _rank(
     engine: SearchEngine, query: Query, where: Where, vector: Sequence[float], depth: int
 ) -> tuple[list[Candidate], bool]:
-    """Return candidates in order, and whether there are no more."""
+    """Return candidates, the best first, and whether the list is complete."""
     if query.how == "random":
-        return await _drawn(engine, query, where), True
+        return await _sample(engine, query, where), True
     if query.how == "type":
         hits = await engine.latest(where, depth)
         return [Candidate(hit, 1.0) for hit in hits], len(hits) < depth
     vectors: list[Sequence[float] | Sparse] = [vector] if query.how in BY_MEANING else []
     if query.how != "meaning":
-        vectors.append(sparse(asked(query), query=True))
-    # Of what was found by words alone, only its vector tells how near it is in meaning.
+        vectors.append(sparse(search_text(query), query=True))
+    # A point that was found by its words needs its vector to be compared by meaning.
     dense = bool(vector) and (query.diversity > 0 or query.threshold > 0)
     rankings = await engine.nearest(vectors, where, depth, dense=dense)
     by_id = {hit.id: hit for ranking in rankings for hit in ranking}
-    exhausted = all(len(ranking) < depth for ranking in rankings)
+    is_complete = all(len(ranking) < depth for ranking in rankings)
     if depth < _ALIKE:
         rankings = [_certain(ranking, depth) for ranking in rankings]
-        if not (exhausted or all(len(ranking) >= query.limit for ranking in rankings)):
+        if not (is_complete or all(len(ranking) >= query.limit for ranking in rankings)):
             return [], False
-    ranked = fused([{hit.id: hit.score for hit in ranking} for ranking in rankings])
-    found = [Candidate(by_id[each], worth) for each, worth in ranked.items()]
+    scores = fuse([{hit.id: hit.score for hit in ranking} for ranking in rankings])
+    matches = [Candidate(by_id[each], worth) for each, worth in scores.items()]
     if query.threshold and vector:
-        near = similarities(vector, [candidate.hit.dense for candidate in found])
-        found = [one for one, score in zip(found, near, strict=True) if score >= query.threshold]
-    return found, exhausted
+        near = similarities(vector, [candidate.hit.dense for candidate in matches])
+        matches = [
+            one for one, score in zip(matches, near, strict=True) if score >= query.threshold
+        ]
+    return matches, is_complete
 
 
 def _certain(ranking: list[Hit], depth: int) -> list[Hit]:
-    """Leave out the end of a ranking that was cut off: which of those alike came is chance."""
+    """Drop the lowest score of a cut-off ranking: which of its equals are present is chance."""
     if len(ranking) < depth:
         return ranking
     last = plain(ranking[-1].score)
     return [hit for hit in ranking if plain(hit.score) != last]
 
 
-async def _drawn(engine: SearchEngine, query: Query, where: Where) -> list[Candidate]:
-    """Return everything allowed, in an order fixed by the seed."""
+async def _sample(engine: SearchEngine, query: Query, where: Where) -> list[Candidate]:
+    """Return all points that pass the filter, in an order that follows from the seed."""
     hits: list[Hit] = []
     after: str | None = None
     while True:
@@ -144,10 +146,10 @@ async def _drawn(engine: SearchEngine, query: Query, where: Where) -> list[Candi
     return [Candidate(hit, 1.0) for hit in hits]
 
 
-def _one_a_task(found: Iterable[Candidate]) -> Iterator[Candidate]:
-    """Yield one candidate a task, where its first one stands: the best attempt at it."""
+def _one_a_task(matches: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Yield one candidate per task, at the place of its first one: the best attempt at it."""
     groups: dict[str, list[Candidate]] = {}
-    for candidate in found:
+    for candidate in matches:
         groups.setdefault(candidate.hit.payload["task"], []).append(candidate)
     for group in groups.values():
         if group[0].hit.payload["point"] == "attempt":

@@ -1,6 +1,6 @@
 """Qdrant as a server or cluster, through its async client.
 
-Tenants share one collection. Its layout is kept as the collection's metadata.
+All tenants share one collection. Its layout is stored in the collection's metadata.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 from apprentice.memory.experience.engine import (
     DENSE,
     KEYWORDS,
-    MOMENT,
     RANKING,
     SPARSE,
+    TIME,
     Hit,
     Page,
     Point,
@@ -32,11 +32,11 @@ from apprentice.state.redaction import public_message, redact
 COLLECTION: Final = "apprentice-experience"
 _CONFLICT: Final = 409
 _PATIENCE: Final = 30
-"""Seconds until a server that does not answer counts as unreachable."""
+"""Seconds after which a server that does not answer counts as unreachable."""
 
 
 class ServerEngine:
-    """A collection on a server; `opened` makes one."""
+    """A collection on a server. Create it with `open`."""
 
     def __init__(self, client: AsyncQdrantClient, layout: Layout, collection: str) -> None:
         self._client = client
@@ -44,64 +44,64 @@ class ServerEngine:
         self._collection = collection
 
     @classmethod
-    async def opened(
+    async def open(
         cls,
         client: AsyncQdrantClient,
         embedding: str,
         dimension: Callable[[], Awaitable[int]],
         collection: str = COLLECTION,
     ) -> Self:
-        """Open the collection, or make it.
+        """Open the collection, or create it.
 
         Args:
-            client: connected to the server, and then this engine's own.
-            embedding: name of the embedding model.
-            dimension: asked when the collection is made: how many numbers its vectors have.
-            collection: its name.
+            client: a client of the server. The engine closes it.
+            embedding: the name of the embedding model.
+            dimension: returns the size of a dense vector. It is called only for a new collection.
+            collection: the collection's name.
 
         Raises:
             MissingPart: the server cannot be reached.
-            BrokenData: the collection is not a memory, or one of another schema or embedding.
+            BrokenData: the collection is no memory, or has another schema or embedding.
         """
-        async with _spoken():
+        async with _as_sentences():
             if not await client.collection_exists(collection):
                 layout = Layout(embedding=embedding, dimension=await dimension())
                 await _create(client, layout, collection)
-            found = await client.get_collection(collection)
+            collection_info = await client.get_collection(collection)
         what = f"The Qdrant collection {collection!r}"
-        layout = Layout.read(json.dumps(found.config.metadata), what)
+        layout = Layout.read(json.dumps(collection_info.config.metadata), what)
         layout.expect(embedding, what)
         return cls(client, layout, collection)
 
     @property
     def dimension(self) -> int:
-        """Return how many numbers a dense vector has."""
+        """The size of a dense vector."""
         return self._layout.dimension
 
     async def insert(self, points: Sequence[Point]) -> None:
-        """Add the points whose id is new; leave those that are known."""
-        made = [
+        """Add the points whose id is new."""
+        structs = [
             models.PointStruct(id=point.id, vector=_vectors(point), payload=point.payload)
             for point in points
         ]
-        async with _spoken():
+        async with _as_sentences():
             await self._client.upsert(
-                self._collection, made, wait=True, update_mode=models.UpdateMode.INSERT_ONLY
+                self._collection, structs, wait=True, update_mode=models.UpdateMode.INSERT_ONLY
             )
 
-    async def known(self, ids: Sequence[str]) -> set[str]:
-        """Return which of these ids there are."""
-        async with _spoken():
-            found = await self._client.retrieve(self._collection, list(ids), with_payload=False)
-        return {str(record.id) for record in found}
+    async def stored_ids(self, ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that are stored."""
+        async with _as_sentences():
+            records = await self._client.retrieve(self._collection, list(ids), with_payload=False)
+        return {str(record.id) for record in records}
 
     async def fetch(self, ids: Sequence[str]) -> list[Hit]:
-        """Return the points of these ids that there are, with all that they have."""
-        async with _spoken():
-            found = await self._client.retrieve(
+        """Return the stored points with these ids, with payloads and dense vectors."""
+        async with _as_sentences():
+            records = await self._client.retrieve(
                 self._collection, list(ids), with_payload=True, with_vectors=[DENSE]
             )
-        return [_hit(record, 0.0) for record in found]
+        return [_hit(record, 0.0) for record in records]
 
     async def nearest(
         self,
@@ -111,8 +111,8 @@ class ServerEngine:
         *,
         dense: bool = False,
     ) -> list[list[Hit]]:
-        """Return for each vector the nearest points."""
-        wanted = [
+        """Return the nearest points of each vector."""
+        requests = [
             models.QueryRequest(
                 query=_sparse(vector) if isinstance(vector, Sparse) else list(vector),
                 using=SPARSE if isinstance(vector, Sparse) else DENSE,
@@ -123,68 +123,68 @@ class ServerEngine:
             )
             for vector in vectors
         ]
-        async with _spoken():
-            found = await self._client.query_batch_points(self._collection, wanted)
-        return [[_hit(point, point.score) for point in response.points] for response in found]
+        async with _as_sentences():
+            answers = await self._client.query_batch_points(self._collection, requests)
+        return [[_hit(point, point.score) for point in response.points] for response in answers]
 
     async def latest(self, where: Where, limit: int) -> list[Hit]:
-        """Return the points with the highest moment."""
-        order = models.OrderBy(key=MOMENT, direction=models.Direction.DESC)
-        async with _spoken():
-            found = await self._client.query_points(
+        """Return the latest points."""
+        order = models.OrderBy(key=TIME, direction=models.Direction.DESC)
+        async with _as_sentences():
+            answer = await self._client.query_points(
                 self._collection,
                 query=models.OrderByQuery(order_by=order),
                 query_filter=_filter(where),
                 limit=limit,
                 with_payload=list(RANKING),
             )
-        return [_hit(point, 0.0) for point in found.points]
+        return [_hit(point, 0.0) for point in answer.points]
 
     async def page(
         self, where: Where, limit: int, after: str | None, fields: Sequence[str] = ()
     ) -> Page:
         """Return points in the order of their ids."""
-        async with _spoken():
-            found, following = await self._client.scroll(
+        async with _as_sentences():
+            records, next_id = await self._client.scroll(
                 self._collection,
                 scroll_filter=_filter(where),
                 limit=limit,
                 offset=after,
                 with_payload=list(fields) or True,
             )
-        hits = [Hit(str(record.id), 0.0, record.payload or {}) for record in found]
-        return Page(hits, None if following is None else str(following))
+        hits = [Hit(str(record.id), 0.0, record.payload or {}) for record in records]
+        return Page(hits, None if next_id is None else str(next_id))
 
     async def change(self, where: Where, payload: Mapping[str, Any], key: str = "") -> None:
         """Set fields of points."""
-        async with _spoken():
+        async with _as_sentences():
             await self._client.set_payload(
                 self._collection, dict(payload), points=_filter(where), key=key or None, wait=True
             )
 
     async def delete(self, where: Where) -> None:
         """Delete points."""
-        async with _spoken():
+        async with _as_sentences():
             await self._client.delete(
                 self._collection, models.FilterSelector(filter=_filter(where)), wait=True
             )
 
     async def count(self, where: Where) -> int:
         """Return how many points there are."""
-        async with _spoken():
-            counted = await self._client.count(self._collection, _filter(where), exact=True)
-        return counted.count
+        async with _as_sentences():
+            answer = await self._client.count(self._collection, _filter(where), exact=True)
+        return answer.count
 
     async def optimize(self) -> None:
         """Do nothing: a server optimises by itself."""
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._client.close()
 
 
-def connected(url: str, key: str | None) -> AsyncQdrantClient:
-    """Return a client of a server; it connects with the first call."""
+def connect(url: str, key: str | None) -> AsyncQdrantClient:
+    """Return a client of a server. It connects at the first call."""
     return AsyncQdrantClient(url=url, api_key=key, timeout=_PATIENCE, check_compatibility=False)
 
 
@@ -199,19 +199,19 @@ async def _create(client: AsyncQdrantClient, layout: Layout, collection: str) ->
             metadata=layout.model_dump(),
         )
     except UnexpectedResponse as error:
-        if error.status_code != _CONFLICT:  # another process makes it at this moment
+        if error.status_code != _CONFLICT:  # another process has just created it
             raise
     for name in KEYWORDS:
         keyword = models.KeywordIndexParams(
             type=models.KeywordIndexType.KEYWORD, is_tenant=name == "tenant"
         )
         await client.create_payload_index(collection, name, keyword, wait=True)
-    await client.create_payload_index(collection, MOMENT, models.PayloadSchemaType.FLOAT)
+    await client.create_payload_index(collection, TIME, models.PayloadSchemaType.FLOAT)
 
 
 @asynccontextmanager
-async def _spoken() -> AsyncIterator[None]:
-    """Turn the client's errors into sentences."""
+async def _as_sentences() -> AsyncIterator[None]:
+    """Raise the client's errors as errors of this project."""
     try:
         yield
     except UnexpectedResponse as error:
@@ -227,8 +227,8 @@ async def _spoken() -> AsyncIterator[None]:
     except (ApiException, ConnectionError, TimeoutError) as error:
         raise MissingPart(
             f"The Qdrant server at QDRANT_URL cannot be reached ({public_message(error)}). "
-            "Start it, or unset QDRANT_URL to keep experience in a folder. Nothing was lost: "
-            "what is not acknowledged can be recorded again."
+            "Start it, or unset QDRANT_URL to store experience in a folder. Nothing was lost: "
+            "record the last attempts again."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A memory as one file, and back: what a person does while nothing else has it open."""
+"""Save a memory to one file and restore it, while no process has it open."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from apprentice.memory.experience.folder import (
     MARK,
     SHARD,
     layout_of,
-    let_go,
-    locked,
+    release_lock,
     replace,
+    take_lock,
 )
 from apprentice.memory.experience.layout import Layout
 from apprentice.state.errors import BadInput, BrokenData, MissingPart
 
 
 def save(folder: Path, file: Path) -> None:
-    """Write the memory in a folder, that of all tenants, into a new file; blocks.
+    """Write the memory in a folder, with all tenants, to a new file; blocking.
 
     Raises:
-        BadInput: the file cannot be made.
+        BadInput: the file exists or cannot be written.
         MissingPart: there is no memory, or another process has it open.
-        BrokenData: the folder is no memory.
+        BrokenData: the folder holds no memory.
     """
     none = MissingPart(f"There is no experience memory in {folder}. Record or import attempts.")
     if not folder.is_dir():
@@ -36,13 +36,13 @@ def save(folder: Path, file: Path) -> None:
     if file.exists():
         raise BadInput(f"{file} exists already. Name a new file for the snapshot.")
     half_made = file.with_name(f"{file.name}.half-made")
-    with _held(folder):  # which also undoes a restoration that was killed
+    with _lock(folder):  # this also undoes a restore that was killed
         if not (folder / SHARD).exists():
             raise none
         layout_of(folder / SHARD)
         try:
-            with tarfile.open(half_made, "w:gz", compresslevel=1) as made:
-                made.add(folder / SHARD, SHARD)
+            with tarfile.open(half_made, "w:gz", compresslevel=1) as archive:
+                archive.add(folder / SHARD, SHARD)
             half_made.rename(file)
         except OSError as error:
             raise BadInput(f"{file} cannot be written ({error.strerror}). Name another.") from error
@@ -52,21 +52,23 @@ def save(folder: Path, file: Path) -> None:
 
 
 def restore(file: Path, folder: Path, *, over: bool = False) -> None:
-    """Make the memory in a folder what a snapshot holds, whole or not at all; blocks.
+    """Restore a snapshot into a folder; blocking. A failure leaves the folder unchanged.
 
     Args:
         file: the snapshot.
-        folder: where the memory lives.
-        over: whether it may take the place of what is there.
+        folder: the folder of the memory.
+        over: whether to replace a memory that is there.
 
     Raises:
-        BadInput: the file is no snapshot, or a memory is there that is not to be replaced.
+        BadInput: the file is no snapshot, or there is a memory and `over` is false.
         MissingPart: another process has the memory open.
-        BrokenData: the snapshot is damaged or of another schema, or the folder is no memory.
+        BrokenData: the snapshot is damaged or has another schema, or the folder holds no memory.
     """
     if not file.is_file():
-        raise BadInput(f"There is no snapshot {file}. `apprentice memory snapshot FILE` makes one.")
-    with _held(folder):
+        raise BadInput(
+            f"There is no snapshot {file}. `apprentice memory snapshot FILE` writes one."
+        )
+    with _lock(folder):
         if (folder / SHARD).exists() and not over:
             raise BadInput(
                 f"There is an experience memory in {folder}. Restore with --replace to lose it, or "
@@ -83,8 +85,8 @@ def restore(file: Path, folder: Path, *, over: bool = False) -> None:
 
 def _unpack(file: Path, folder: Path) -> None:
     try:
-        with tarfile.open(file) as packed:
-            packed.extractall(folder, filter="data")
+        with tarfile.open(file) as archive:
+            archive.extractall(folder, filter="data")
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise BrokenData(
             f"The snapshot {file} cannot be read ({error}). Nothing was changed. Take another one."
@@ -96,9 +98,9 @@ def _unpack(file: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    lock = locked(folder)
+def _lock(folder: Path) -> Iterator[None]:
+    lock = take_lock(folder)
     try:
         yield
     finally:
-        let_go(folder, lock)
+        release_lock(folder, lock)

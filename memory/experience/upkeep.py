@@ -1,8 +1,8 @@
-"""A memory that stays good: what repeats is set aside, and what helps least goes when it is full.
+"""Upkeep of a memory: set near-duplicates aside, and evict the least useful attempts.
 
-How useful an attempt is as an exemplar is measured: how often it was in view, and how often the
-attempt it was shown to then succeeded. Nothing is counted while recording; every trajectory says
-what was in view, so the figures follow from what is kept and from its latest verdicts.
+The usefulness of an attempt as an exemplar is measured: how often it was in view, and how often
+the attempt that saw it succeeded. `record` counts nothing. Every trajectory lists the exemplars in
+its view, so the figures follow from the stored trajectories and their latest verdicts.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
-from apprentice.memory.experience.engine import MOMENT, RANKING, SearchEngine, Where
+from apprentice.memory.experience.engine import RANKING, TIME, SearchEngine, Where
 from apprentice.memory.experience.points import SEARCHED
 from apprentice.memory.experience.recall import merit
 from apprentice.state.experience import RECALLABLE, ExperienceReport, Upkeep, Use
 
 _ALIKE: Final = 0.8
-"""Share of turns that near-duplicates have in common, of all turns of either."""
+"""Two attempts are near-duplicates if they share this part of their distinct turns (Jaccard)."""
 _PAGE: Final = 1_000
 _AT_ONCE: Final = 500
 _FIELDS: Final = (
-    *RANKING, "split", "gist", "exemplars", "duplicate", MOMENT,
+    *RANKING, "split", "gist", "exemplars", "duplicate", TIME,
 )  # fmt: skip
 
 Payload = dict[str, Any]
 
 
 async def room(engine: SearchEngine, tenant: str, capacity: int) -> int:
-    """Return how many more attempts fit; negative when there are too many."""
+    """Return how many more attempts fit. It is negative if there are too many."""
     return capacity - await engine.count(_points(tenant, "attempt"))
 
 
-async def used(engine: SearchEngine, tenant: str, capacity: int) -> ExperienceReport:
-    """Report what is kept and how it is used."""
+async def usage_report(engine: SearchEngine, tenant: str, capacity: int) -> ExperienceReport:
+    """Report the number of attempts, and how often each was used."""
     attempts = await _attempts(engine, tenant)
     uses = _uses(attempts)
     return ExperienceReport(
@@ -49,16 +49,16 @@ async def used(engine: SearchEngine, tenant: str, capacity: int) -> ExperienceRe
     )
 
 
-async def tidied(
-    engine: SearchEngine, tenant: str, capacity: int, spared: Set[str] = frozenset()
+async def tidy(
+    engine: SearchEngine, tenant: str, capacity: int, exempt: Set[str] = frozenset()
 ) -> Upkeep:
-    """Set near-duplicates aside, then let go of the least useful beyond capacity.
+    """Set near-duplicates aside, then evict the least useful attempts beyond the capacity.
 
     Args:
-        engine: where they are.
-        tenant: whose.
-        capacity: how many attempts stay, at most.
-        spared: attempts that stay in any case.
+        engine: the collection.
+        tenant: the owner of the attempts.
+        capacity: the largest number of attempts that stay.
+        exempt: ids of attempts that are never evicted.
     """
     attempts = await _attempts(engine, tenant)
     repeats = _duplicates(attempts)
@@ -71,21 +71,21 @@ async def tidied(
         for names in _in_batches(wrong):
             where = Where({"tenant": [tenant], "trajectory": names, "point": SEARCHED})
             await engine.change(where, {"duplicate": mark})
-    gone = _least_useful(attempts, repeats, len(attempts) - capacity, spared)
-    for names in _in_batches(gone):
+    evictions = _least_useful(attempts, repeats, len(attempts) - capacity, exempt)
+    for names in _in_batches(evictions):
         await engine.delete(Where({"tenant": [tenant], "trajectory": names}))
-    return Upkeep(set_aside=len(repeats - set(gone)), evictions=tuple(gone))
+    return Upkeep(set_aside=len(repeats - set(evictions)), evictions=tuple(evictions))
 
 
 async def _attempts(engine: SearchEngine, tenant: str) -> list[Payload]:
-    found: list[Payload] = []
+    attempts: list[Payload] = []
     after: str | None = None
     while True:
         page = await engine.page(_points(tenant, "attempt"), _PAGE, after, _FIELDS)
-        found += [hit.payload for hit in page.hits]
+        attempts += [hit.payload for hit in page.hits]
         after = page.after
         if after is None:
-            return found
+            return attempts
 
 
 def _points(tenant: str, kind: str) -> Where:
@@ -93,7 +93,7 @@ def _points(tenant: str, kind: str) -> Where:
 
 
 def _duplicates(attempts: Iterable[Payload]) -> set[str]:
-    """Return the trajectories that repeat a better one of the same task."""
+    """Return the trajectories that repeat a better one at the same task."""
     by_task: defaultdict[str, list[Payload]] = defaultdict(list)
     for attempt in attempts:
         by_task[attempt["task"]].append(attempt)
@@ -114,7 +114,7 @@ def _alike(turns: frozenset[str], others: frozenset[str]) -> bool:
 
 
 def _uses(attempts: Iterable[Payload]) -> dict[str, Use]:
-    """Count how often each attempt was in view, and how often what saw it succeeded."""
+    """Count how often each attempt was in view, and how often the attempt with it succeeded."""
     shown: defaultdict[str, int] = defaultdict(int)
     successes: defaultdict[str, int] = defaultdict(int)
     for attempt in attempts:
@@ -129,12 +129,12 @@ def _uses(attempts: Iterable[Payload]) -> dict[str, Use]:
 
 
 def _least_useful(
-    attempts: Sequence[Payload], repeats: set[str], excess: int, spared: Set[str]
+    attempts: Sequence[Payload], repeats: set[str], excess: int, exempt: Set[str]
 ) -> list[str]:
-    """Return the attempts to let go: repeats, then held-out ones, then what helps least.
+    """Return the attempts to evict: near-duplicates, then held-out ones, then the least useful.
 
-    What was not shown yet counts as if it helped every other time; of equals the oldest goes. What
-    waits for its verdict stands among those, and is no repeat yet: it may prove the better one.
+    An attempt that was never shown counts as one that helped half of the time. Among equals, the
+    oldest goes. An attempt without a verdict is never a near-duplicate: it may be the better one.
     """
     if excess <= 0:
         return []
@@ -143,12 +143,12 @@ def _least_useful(
     def worth(attempt: Payload) -> tuple[bool, bool, float, float, str]:
         name = attempt["trajectory"]
         use = uses.get(name)
-        repeated = name in repeats and attempt["outcome"] != "unknown"
-        recalled = attempt["split"] == RECALLABLE
-        return not repeated, recalled, use.rate if use else 0.5, attempt["at"], name
+        is_repeat = name in repeats and attempt["outcome"] != "unknown"
+        is_recallable = attempt["split"] == RECALLABLE
+        return not is_repeat, is_recallable, use.rate if use else 0.5, attempt["at"], name
 
     order = [attempt["trajectory"] for attempt in sorted(attempts, key=worth)]
-    return [name for name in order if name not in spared][:excess]
+    return [name for name in order if name not in exempt][:excess]
 
 
 def _in_batches(names: Sequence[str]) -> list[Sequence[str]]:

@@ -1,7 +1,7 @@
-"""Recall by words alone, where there is no embedding model.
+"""Recall by words only, for installations without an embedding model.
 
 The experience memory then needs neither torch nor a hosted model. Its points have a dense vector of
-one number, which says nothing, so that the layout is the same with and without a model.
+one constant number, so that the layout is the same with and without a model.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from apprentice.state.errors import BadInput
 from apprentice.state.experience import Query
 
 NONE: Final = "none"
-"""The name of the embeddings of a memory that has none."""
+"""The name in the layout of a memory without embeddings."""
 
 
 class NoEmbeddings(Embeddings):
-    """In the place of an embedding model: every text is as near as any other."""
+    """A stand-in for an embedding model: every text has the same vector."""
 
     @override
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -39,10 +39,10 @@ class NoEmbeddings(Embeddings):
 
 
 def by_words(query: Query) -> Query:
-    """Return a query that asks for words where it asked for meaning and words.
+    """Return the query with `hybrid` replaced by `text`.
 
     Raises:
-        BadInput: it asks for meaning alone.
+        BadInput: the query asks for recall by meaning only.
     """
     if query.how == "meaning":
         raise BadInput(

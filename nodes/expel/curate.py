@@ -129,7 +129,7 @@ class _Curation:
         if criticism := await self._findings.get(_key(index, piece)):
             return criticism
         # The run was killed after it logged the batch and before it stored the criticism.
-        batch = await self.log.recorded(self.state.run_name, index, piece.trajectories)
+        batch = await self.log.batch_of(self.state.run_name, index, piece.trajectories)
         return Criticism(counts=OperationCounts(applied=len(batch.operations))) if batch else None
 
     @property
@@ -161,7 +161,7 @@ class _Curation:
             index=index,
             evidence=piece.trajectories,
             reason=reason(piece, self.attempts),
-            seen=rulebook,
+            shown_rulebook=rulebook,
         )
         rejections = (*proposal.rejections, *refusals)
         counts = OperationCounts(

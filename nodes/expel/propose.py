@@ -29,7 +29,7 @@ async def propose(
     rules = (await log.load()).strongest()
     differences = diff(Rulebook(rules=state.shown_now), Rulebook(rules=rules))
     proposed_changes = changes(differences, await log.batches())
-    quarantine = await quarantine_of(runtime, state.environment).waiting()
+    quarantine = await quarantine_of(runtime, state.environment).to_review()
     runtime.stream_writer(
         {
             "type": "expel.proposed",

@@ -30,7 +30,8 @@ def annotate_in(
         if before:
             attempt = before.trajectory.model_copy(update={"verdict": verdict})
             await Showings(runtime.store, tenant, attempt.task.environment).add(attempt)
-            await Reflections(runtime.store, tenant, attempt.task).judged(state.id, verdict.success)
+            reflections = Reflections(runtime.store, tenant, attempt.task)
+            await reflections.apply_verdict(state.id, verdict.success)
             if is_changed and before.trajectory.verdict.success is None:
                 await trigger_training([attempt], runtime, record_to, workspace)
         runtime.stream_writer(

@@ -317,7 +317,7 @@ def test_another_evaluation_s_file_is_not_overwritten(apprentice: Apprentice) ->
     before = Path("a.jsonl").read_bytes()
     result = apprentice("evaluate", "--limit", "2", "--trials", "2", "--json", "a.json")
     assert result.exit_code == 2
-    assert "holds another evaluation: its trials is 6, not 2" in result.output
+    assert "has another evaluation: its trials is 6, not 2" in result.output
     assert Path("a.jsonl").read_bytes() == before
 
 

@@ -71,7 +71,7 @@ def test_only_one_run_writes_it(plan: Plan, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     with (
         journal.open_journal(path, plan),
-        pytest.raises(BadInput, match="is being written by another run"),
+        pytest.raises(BadInput, match="Another run is writing"),
         journal.open_journal(path, plan),
     ):
         pass

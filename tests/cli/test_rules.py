@@ -101,7 +101,7 @@ def test_rules_are_curated_compared_and_rolled_back(rules: Rules) -> None:
     assert rules("rollback", "none").exit_code == 0
     assert "Released: nothing" in rules("show").output
     assert rules("rollback", before[1]).exit_code == 0
-    assert rules("diff").output.strip() == "They are the same."
+    assert rules("diff").output.strip() == "The rules are the same."
 
 
 async def _released(workspace: Workspace, **changes: str) -> None:
@@ -123,10 +123,10 @@ def test_rolling_back_to_what_is_in_force_where_nothing_is(apprentice: Apprentic
     assert (refused.exit_code, "Nothing is released here" in refused.output) == (2, True)
 
 
-def test_what_the_readme_says_about_rules_works(
+def test_the_commands_on_the_page_about_rules_work(
     rules: Rules, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (root / "README.md").read_text()
+    page = (root / "docs" / "techniques.md").read_text()
     lines = re.findall(r"^apprentice rules ([a-z].*)$", page, re.MULTILINE)
     assert [line.split()[0] for line in lines] == [
         *("learn", "show", "curate", "diff", "learn", "history", "evidence", "rollback"),
@@ -166,7 +166,7 @@ def test_operations_are_done_together_or_not_at_all(rules: Rules) -> None:
     before = rules("show").output
     done = rules("curate", "ADD: Look behind the door.", "AGREE 99", "Look twice.")
     assert done.exit_code == 2
-    assert "Nothing was done" in done.stderr
+    assert "No operation was applied" in done.stderr
     assert "There is no rule 99" in done.stderr
     assert "'Look twice.'" in done.stderr
     assert rules("show").output == before
@@ -179,7 +179,7 @@ def test_the_versions_of_the_draft_are_listed_and_compared(rules: Rules) -> None
     assert f"Draft: {after}" in rules("show").output
     told = rules("diff", before, after)
     assert told.output.strip() == "+ added        Look on top of the wardrobe."
-    assert "apprentice rules history the versions" in " ".join(
+    assert "apprentice rules history lists the versions" in " ".join(
         rules("diff", "--help").output.split()
     )
 
@@ -197,7 +197,7 @@ def test_what_is_shown_is_explained(rules: Rules) -> None:
 def test_a_review_needs_a_terminal(apprentice: Apprentice, tmp_path: Path) -> None:
     refused = apprentice("rules", "learn", "--review")
     assert refused.exit_code == 2
-    assert "Leave it out" in refused.stderr
+    assert "Without it, rules that pass" in refused.stderr
     assert not (tmp_path / "data").exists()
 
 
@@ -244,7 +244,7 @@ def test_the_same_run_goes_on(rules: Rules, there: Apprentice) -> None:
 def test_commands_on_an_empty_memory_say_what_is_missing(apprentice: Apprentice) -> None:
     shown = apprentice("rules", "show")
     assert (shown.exit_code, "Released: nothing" in shown.output) == (0, True)
-    assert apprentice("rules", "diff").output.strip() == "They are the same."
+    assert apprentice("rules", "diff").output.strip() == "The rules are the same."
     ended = apprentice("rules", "learn", "--tasks", "0")
     assert ended.exit_code == 0
     assert "Unchanged. The draft and the release have no rules." in ended.output
@@ -263,7 +263,7 @@ def test_a_rule_of_10000_characters_is_refused_and_the_book_stays(apprentice: Ap
 def test_while_another_process_has_the_memory_rules_are_learned_without_it(
     apprentice: Apprentice, tmp_path: Path
 ) -> None:
-    other = EdgeEngine.opened(tmp_path / "data" / "experience", "local:minilm", lambda: 64)
+    other = EdgeEngine.open(tmp_path / "data" / "experience", "local:minilm", lambda: 64)
     refused = apprentice("rules", "learn", "--tasks", "0")
     assert (refused.exit_code, "--no-record" in refused.stderr) == (1, True)
     assert apprentice("rules", "learn", "--tasks", "0", "--no-record").exit_code == 0

@@ -172,7 +172,7 @@ async def test_a_trainer_that_dies_without_a_word_is_told(tmp_path: Path) -> Non
     job = Job.of(data.folder, SftSettings(max_steps=1), shop.workspace.local_models)
     launcher = shop.launcher
     launcher.patience = 0.0
-    with pytest.raises(TrainingFailure, match="its process was killed, or never began"):
+    with pytest.raises(TrainingFailure, match="its process was killed or never started"):
         await run_job(job, launcher)
 
 

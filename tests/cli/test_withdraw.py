@@ -67,7 +67,7 @@ def test_withdrawn_words_leave_the_draft_and_the_release_and_do_not_come_back(
 def test_a_withdrawal_that_cannot_be_does_nothing(learned: Callable[..., Any]) -> None:
     before = learned("show").output
     for arguments, says in (
-        (("attempt-poisoned", "typo"), "no rule rests on 'typo'"),
+        (("attempt-poisoned", "typo"), "no rule depends on 'typo'"),
         (("attempt",), "2 attempts have an id that begins with 'attempt'"),
         (("attempt-poisoned", "--reason", "y" * 2_001), "may have 2000"),
     ):
@@ -86,7 +86,7 @@ def test_an_attempt_without_rules_is_withdrawn_twice_as_well_as_once(
     assert [each.exit_code for each in told] == [0, 0]
     assert [each.output.strip() for each in told] == [
         "Erased: 1 transcript.",
-        "Erased: nothing that was not erased before.",
+        "Erased: nothing; it was erased before.",
     ]
 
 

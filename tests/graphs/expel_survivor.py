@@ -126,7 +126,7 @@ async def main(folder: Path, pause: float, *, review: bool = False) -> dict[str,
 
 async def result(ended: Any, store: BaseStore, workspace: Workspace) -> dict[str, Any]:
     """Return all that the run left behind."""
-    log = RulebookLog(store, book=HOME)
+    log = RulebookLog(store, rulebook=HOME)
     gathered = await Findings(store, "default", HOME, "one", TaskAttempts).all()
     attempts = [attempt for each in gathered for attempt in each.attempts]
     return {

@@ -56,7 +56,7 @@ async def main(folder: Path, pause: float, *, review: bool = False) -> dict[str,
             if not state.next:
                 break
         ended = state.values
-        batches = await RulebookLog(store, book="insights:default").batches()
+        batches = await RulebookLog(store, rulebook="insights:default").batches()
     return {
         "insights": [[each.text, each.strength] for each in ended["insights"]],
         "experiment": ended["experiment"].text,

@@ -362,7 +362,7 @@ def test_the_steps_have_their_names() -> None:
     }
 
 
-class TestFixed:
+class TestExemplarSet:
     """Examples that a person chose, by the name of a set."""
 
     @pytest.fixture

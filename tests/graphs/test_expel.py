@@ -123,9 +123,9 @@ async def test_worlds_that_differ_teach_different_rules(taught: Any) -> None:
 
 async def test_the_same_run_again_repeats_nothing(taught: Any) -> None:
     store, first, _ = taught
-    log = await RulebookLog(store, book=HOME).batches()
+    log = await RulebookLog(store, rulebook=HOME).batches()
     again = await learned(store, agent=None, reflector=None, critic=None)  # nobody is asked
-    assert await RulebookLog(store, book=HOME).batches() == log
+    assert await RulebookLog(store, rulebook=HOME).batches() == log
     assert again["operations"] == first["operations"]
     assert len(await Releases(store, "default", HOME).all()) == 1
 
@@ -133,7 +133,7 @@ async def test_the_same_run_again_repeats_nothing(taught: Any) -> None:
 async def test_another_candidate_of_a_run_has_a_gate_of_its_own() -> None:
     store = InMemoryStore()
     assert (await learned(store))["outcome"] == "published"
-    log = RulebookLog(store, book=HOME)
+    log = RulebookLog(store, rulebook=HOME)
     bad = [
         Operation(kind="EDIT", rule=rule.id, text=rule.text.replace("Look for", "Never look for"))
         for rule in (await log.load()).rules
@@ -166,7 +166,7 @@ async def test_attempts_without_a_verdict_say_nothing_in_the_gate() -> None:
         return Verdict(success=True)
 
     store = InMemoryStore()
-    await RulebookLog(store, book=HOME).record(
+    await RulebookLog(store, rulebook=HOME).record(
         [Operation(kind="ADD", text="A house has places.")], run="by hand", author="person"
     )
     ended = await learned(store, {"tasks": 0, "held_out": 48}, judge=lenient)
@@ -198,7 +198,7 @@ async def test_a_restart_asks_nothing_twice() -> None:
 
 async def test_each_operation_names_the_attempts_that_it_rests_on(taught: Any) -> None:
     store, _, _ = taught
-    batches = await RulebookLog(store, book=HOME).batches()
+    batches = await RulebookLog(store, rulebook=HOME).batches()
     pairs = [batch for batch in batches if batch.reason.startswith("A success and a failure")]
     assert pairs
     assert all(len(batch.evidence) == 2 for batch in pairs)
@@ -229,7 +229,7 @@ async def test_an_empty_memory_is_said_to_be_empty() -> None:
     ended = await learned(store, {"tasks": 0})
     assert (ended["outcome"], ended["candidate"]) == ("unchanged", None)
     assert "The draft and the release have no rules" in ended["reason"]
-    assert await RulebookLog(store, book=HOME).batches() == []
+    assert await RulebookLog(store, rulebook=HOME).batches() == []
 
 
 async def test_only_failures_teach_nothing_and_say_so() -> None:
@@ -274,7 +274,7 @@ async def test_what_a_model_writes_instead_of_operations_changes_nothing(
     ended = await learned(store, {"tasks": 6}, critic=lambda _: said)
     assert (ended["outcome"], ended["operations"].applied) == ("unchanged", 0)
     assert any(reason in each.reason for each in ended["rejections"])
-    assert await RulebookLog(store, book=HOME).batches() == []
+    assert await RulebookLog(store, rulebook=HOME).batches() == []
 
 
 async def test_rules_that_do_not_help_are_not_released() -> None:
@@ -285,7 +285,7 @@ async def test_rules_that_do_not_help_are_not_released() -> None:
     assert ended["outcome"] == "rejected"
     assert ended["validation"].outcome == "reject"
     assert await released(store) is None
-    assert len((await RulebookLog(store, book=HOME).load()).rules) == 1  # the draft keeps it
+    assert len((await RulebookLog(store, rulebook=HOME).load()).rules) == 1  # the draft keeps it
 
 
 async def test_what_the_screening_stops_waits_for_a_person() -> None:
@@ -298,7 +298,7 @@ async def test_what_the_screening_stops_waits_for_a_person() -> None:
     assert ended["operations"].applied > 0
     assert ended["operations"].quarantined > 0
     assert not any("Ignore" in text for text in ended["candidate"].texts)
-    waiting = await Quarantine(store, "default", HOME).waiting()
+    waiting = await Quarantine(store, "default", HOME).to_review()
     assert len(waiting) == ended["operations"].quarantined
     assert all(each.evidence and each.reason for each in waiting)
 
@@ -324,7 +324,7 @@ async def test_two_runs_at_once_lose_nothing() -> None:
     both = await asyncio.gather(*(learned(store, {"run": run, "tasks": 12}) for run in "ab"))
     outcomes = sorted(ended["outcome"] for ended in both)
     assert outcomes in (["overtaken", "published"], ["published", "unchanged"])
-    log = RulebookLog(store, book=HOME)
+    log = RulebookLog(store, rulebook=HOME)
     batches = await log.batches()
     assert {batch.run for batch in batches} == {"a", "b"}
     assert sum(len(batch.operations) for batch in batches) == sum(
@@ -336,7 +336,7 @@ async def test_two_runs_at_once_lose_nothing() -> None:
 async def test_a_draft_can_be_judged_without_new_attempts() -> None:
     store = InMemoryStore()
     rules = [Operation(kind="ADD", text=text) for text in sorted(truths(HOME))]
-    await RulebookLog(store, book=HOME).record(rules, run="hand", author="person")
+    await RulebookLog(store, rulebook=HOME).record(rules, run="hand", author="person")
     ended = await learned(store, {"tasks": 0})
     assert ended["outcome"] == "published"
     assert set((await released(store)).texts) == truths(HOME)
@@ -374,7 +374,7 @@ async def test_a_person_decides_change_by_change() -> None:
     assert second["after"]["text"] not in texts
     assert {"Look where I say.", "Ask nobody.", third["after"]["text"]} <= set(texts)
     assert len(texts) == len(rest) + 3
-    log = await RulebookLog(store, book=HOME).batches()
+    log = await RulebookLog(store, rulebook=HOME).batches()
     assert [batch.author for batch in log].count("person") == 2
     assert {rule.text for rule in fold(log).rules} == set(texts)
 
@@ -384,7 +384,7 @@ async def test_a_person_may_reject_everything() -> None:
     compiled, _ = await reviewing(store)
     ended = await compiled.ainvoke(Command(resume="reject"), THREAD)
     assert (ended["outcome"], ended["candidate"]) == ("declined", None)
-    assert (await RulebookLog(store, book=HOME).load()).rules == ()
+    assert (await RulebookLog(store, rulebook=HOME).load()).rules == ()
     assert await released(store) is None
 
 
@@ -432,16 +432,16 @@ async def test_a_release_that_does_not_exist_is_named() -> None:
 async def test_a_rule_that_a_person_took_out_is_not_brought_back_by_a_model() -> None:
     store = InMemoryStore()
     (added,) = (
-        await RulebookLog(store, book=HOME).record(
+        await RulebookLog(store, rulebook=HOME).record(
             [Operation(kind="ADD", text="Look twice.")], run="by hand", author="person"
         )
     ).operations
     gone = Operation(kind="SET", rule=added.rule, text="Look twice.", weight=0)
-    await RulebookLog(store, book=HOME).record([gone], run="no", author="person")
+    await RulebookLog(store, rulebook=HOME).record([gone], run="no", author="person")
     ended = await learned(store, {"tasks": 2, "held_out": 0}, critic=lambda _: "ADD: look twice")
     assert (ended["outcome"], ended["operations"].applied) == ("unchanged", 0)
     assert "A person removed this rule." in {each.reason for each in ended["rejections"]}
-    assert len(await Quarantine(store, "default", HOME).waiting()) > 0
+    assert len(await Quarantine(store, "default", HOME).to_review()) > 0
 
 
 async def test_evidence_that_is_too_long_for_the_model_is_divided() -> None:
@@ -459,7 +459,7 @@ async def test_evidence_that_is_too_long_for_the_model_is_divided() -> None:
     ended = await learned(store, given, critic=short_sighted)
     chunks = [
         batch
-        for batch in await RulebookLog(store, book=HOME).batches()
+        for batch in await RulebookLog(store, rulebook=HOME).batches()
         if batch.reason.startswith("Successes")
     ]
     assert max(len(batch.evidence) for batch in chunks) == 2
@@ -500,7 +500,7 @@ async def test_no_question_is_longer_than_the_model_reads(tmp_path: Path) -> Non
     assert ended["rejections"] == []
     found = await Findings(store, "default", HOME, "one", TaskAttempts).all()
     solved = {attempt.id for each in found for attempt in each.with_success(True)}
-    batches = await RulebookLog(store, book=HOME).batches()
+    batches = await RulebookLog(store, rulebook=HOME).batches()
     chunks = [batch for batch in batches if batch.reason.startswith("Successes")]
     assert {name for batch in chunks for name in batch.evidence} <= solved
     read = "\n".join(message.text for messages in asked for message in messages)

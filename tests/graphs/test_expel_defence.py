@@ -134,9 +134,9 @@ async def test_a_note_in_one_task_becomes_no_rule(noted: Noted) -> None:
     store = InMemoryStore()
     ended = await learned(noted, store, 8)
     assert ended["operations"].applied > 5
-    texts = {rule.text for rule in (await RulebookLog(store, book="noted").load()).rules}
+    texts = {rule.text for rule in (await RulebookLog(store, rulebook="noted").load()).rules}
     assert noted.note not in texts
-    waiting = await Quarantine(store, "default", "noted").waiting()
+    waiting = await Quarantine(store, "default", "noted").to_review()
     assert {each.operation.text for each in waiting} == {noted.note}
     assert "Only one of 8 tasks speaks of" in waiting[0].reason
 
@@ -151,7 +151,7 @@ async def test_one_sentence_of_a_note_does_not_vouch_for_the_next(noted: Noted) 
 
     store = InMemoryStore()
     await learned(noted, store, 12, split)
-    texts = {rule.text for rule in (await RulebookLog(store, book="noted").load()).rules}
+    texts = {rule.text for rule in (await RulebookLog(store, rulebook="noted").load()).rules}
     assert not texts & {first, second}
-    waiting = await Quarantine(store, "default", "noted").waiting()
+    waiting = await Quarantine(store, "default", "noted").to_review()
     assert {each.operation.text for each in waiting} == {first, second}

@@ -29,7 +29,7 @@ CAST = Cast(expert_agent, expert_reflector, expert_critic)
 
 async def releasing(store: InMemoryStore, *texts: str) -> Release:
     """Put rules in force."""
-    log = RulebookLog(store, book=HOME)
+    log = RulebookLog(store, rulebook=HOME)
     added = [Operation(kind="ADD", text=text) for text in texts]
     book = (await log.record(added, run="by hand", author="person")).rulebook
     release = Release(
@@ -111,7 +111,7 @@ async def test_a_rule_whose_record_turns_is_taken_away_when_that_does_no_harm() 
     assert ended["outcome"] == "published"
     assert "10 points worse" in ended["reason"]
     assert ended["candidate"].texts == ("A house has places.",)
-    batch = (await RulebookLog(store, book=HOME).batches())[-1]
+    batch = (await RulebookLog(store, rulebook=HOME).batches())[-1]
     assert (batch.author, batch.evidence[0]) == ("system", "t24")
     assert "succeeded 0 of 16 lately, 24 of 24 before" in batch.reason
 

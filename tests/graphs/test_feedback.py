@@ -221,7 +221,7 @@ async def test_a_held_out_task_cannot_be_passed_off_as_training(
 async def test_tenants_cannot_reach_each_other(send: Send, memory: Experience) -> None:
     rival = str(uuid4())
     sent = await send(messages=PLAIN, trajectory="shared-name")
-    with pytest.raises(BadInput, match="No trajectory 'shared-name' is kept"):
+    with pytest.raises(BadInput, match="No trajectory 'shared-name' is stored"):
         await send(rival, trajectory="shared-name", verdict=SOLVED)
     theirs = await send(rival, messages=LANGCHAIN, trajectory="shared-name")
     assert theirs["effect"] == "recorded"
@@ -235,7 +235,7 @@ async def test_tenants_cannot_reach_each_other(send: Send, memory: Experience) -
     [
         ({}, BadInput, "There is nothing to record"),
         ({"trajectory": "x"}, BadInput, "There is nothing to record"),
-        ({"trajectory": "x", "verdict": SOLVED}, BadInput, "No trajectory 'x' is kept"),
+        ({"trajectory": "x", "verdict": SOLVED}, BadInput, "No trajectory 'x' is stored"),
         ({"messages": []}, BadInput, "list of messages is empty"),
         ({"messages": "hello"}, BadInput, "must be a list"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, UnknownName, "role of message 1"),

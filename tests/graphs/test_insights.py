@@ -424,7 +424,7 @@ async def test_reports_that_cannot_be_are_a_sentence(reports: Any, says: str) ->
 
 async def test_the_embedded_model_is_refused_with_a_hint() -> None:
     with pytest.raises(BadInput, match="Name another model"):
-        await Desk(None).run(ONE)
+        await Desk(None, model="local:novice").run(ONE)
 
 
 async def test_without_a_store_there_is_nothing_to_keep_insights_in() -> None:

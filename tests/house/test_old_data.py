@@ -29,7 +29,7 @@ from pydantic import BaseModel
 
 from apprentice.cli import journal
 from apprentice.graphs import episode, exemplar, expel, insights, reflexion
-from apprentice.memory.checkpoints import RENAMED, CheckpointSerializer, own_classes
+from apprentice.memory.checkpoints import CURRENT_NAMES, CheckpointSerializer, own_classes
 from apprentice.memory.experience import snapshots
 from apprentice.memory.reflections import Reflections
 from apprentice.memory.releases import Releases
@@ -104,10 +104,10 @@ async def test_reflections_rules_and_releases(old: Old) -> None:
         kept = Reflections(store, "default", Task(environment=HOME, id="train/1"))
         assert dumped(await kept.all()) == expected["reflections"]
         assert await kept.solved_by() == expected["solved_by"]
-        log = RulebookLog(store, book=HOME)
+        log = RulebookLog(store, rulebook=HOME)
         assert dumped((await log.load()).rules) == expected["rules"]
         assert [batch.key for batch in await log.batches()] == expected["batches"]
-        ideas = RulebookLog(store, book="insights:default")
+        ideas = RulebookLog(store, rulebook="insights:default")
         assert [batch.key for batch in await ideas.batches()] == expected["insight_batches"]
         releases = Releases(store, "default", HOME)
         current = await releases.current()
@@ -152,7 +152,7 @@ async def test_a_review_of_rules_goes_on(old: Old) -> None:
     async with old.compiled("expel") as (graph, _):
         done = await graph.ainvoke(Command(resume="approve"), thread, context={"tenant": "desk"})
     async with old.workspace.store() as store:
-        rules = (await RulebookLog(store, tenant="desk", book=HOME).load()).rules
+        rules = (await RulebookLog(store, tenant="desk", rulebook=HOME).load()).rules
     ended = [done["outcome"], sorted(rule.text for rule in rules)]
     assert ended == old.expected["resumed"]["expel"]
 
@@ -191,8 +191,8 @@ def test_a_job_and_its_adapter(old: Old) -> None:
 
 
 def test_every_class_that_was_stored_has_a_name_today(old: Old) -> None:
-    assert set(old.expected["types"]) <= set(RENAMED)
-    for former, name in RENAMED.items():
+    assert set(old.expected["types"]) <= set(CURRENT_NAMES)
+    for former, name in CURRENT_NAMES.items():
         module, _, kind = name.rpartition(".")
         assert hasattr(importlib.import_module(module), kind), f"{former} is not {name}"
         assert (module, kind) in own_classes(), name
@@ -231,7 +231,7 @@ def agree(old: Any, new: Any) -> None:
     elif isinstance(old, dict) and "class" in old:
         kind = type(new)
         assert f"{kind.__module__}.{kind.__name__}" in {
-            name for former, name in RENAMED.items() if former.endswith(f".{old['class']}")
+            name for former, name in CURRENT_NAMES.items() if former.endswith(f".{old['class']}")
         }
         content = json.loads(new.model_dump_json()) if isinstance(new, BaseModel) else vars(new)
         names = {"admitted": "admissions"} if kind is Plan else {}

@@ -28,9 +28,6 @@ ROOMS = (
 TO_DO: dict[str, str] = {
     "environments": "not looked through yet",
     "examples": "not looked through yet",
-    "memory": "not looked through yet",
-    "models": "not looked through yet",
-    "training": "not looked through yet",
 }
 """Rooms that are not checked yet, with the reason."""
 
@@ -65,6 +62,7 @@ ADJECTIVES = frozenset({"merged", "requested", "retired", "sampled", "shown", "s
 """What DESIGN allows: `shown` is the field of a run's input, `retired` and `merged` are rules."""
 
 STORED: dict[str, frozenset[str]] = {
+    "memory/exchange/rows.py": frozenset({"interrupted"}),
     "nodes/expel/curate.py": frozenset({"rejected"}),
     "state/advice.py": frozenset({"overruled"}),
     "state/expel.py": frozenset(
@@ -79,9 +77,16 @@ STORED: dict[str, frozenset[str]] = {
     "state/rubric.py": frozenset({"met"}),
     "state/rules.py": frozenset({"flagged", "written"}),
     "state/training.py": frozenset({"judged"}),
+    "training/adapters.py": frozenset({"changed", "created"}),
+    "training/datasets/curation.py": frozenset({"stripped"}),
+    "training/datasets/rows.py": frozenset({"chosen", "rejected"}),
+    "training/rounds.py": frozenset({"begun", "kept", "seen"}),
+    "training/scratch/loop.py": frozenset({"hidden", "scaling"}),
+    "training/settings.py": frozenset({"checkpointing", "packing", "quantised", "shuffled"}),
 }
-"""By module: fields that stores, people's answers, models' answers and checkpoints of waiting
-reviews have under these names. New fields get names of their own."""
+"""By module: fields that stores, people's answers, models' answers, training jobs, adapters' cards
+and checkpoints of waiting reviews have under these names, and a parameter that Transformers names
+(`scaling`). New fields get names of their own."""
 
 
 def bare(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Stores that what is kept beside trajectories is tested on."""
+"""The stores for the tests of reflections, rules and releases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apprentice.memory.store import open_store
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BaseStore]:
-    """Yield a store of each kind: in memory, and the default one, in a file."""
+    """Yield both kinds of store: in memory, and the default one in a file."""
     if request.param == "memory":
         yield InMemoryStore()
         return

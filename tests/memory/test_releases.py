@@ -1,4 +1,4 @@
-"""What runs, what ran before, and what may never run again."""
+"""Releases: the current one, the earlier ones, and the withdrawn ones."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ async def test_the_last_promotion_is_in_force(releases: Releases) -> None:
     assert await releases.current() is None
     for name in ("one", "two"):
         await releases.publish(release(name, name), reason=f"because {name}")
-    assert (await releases.chosen("current")) == (await releases.get("two"))
+    assert (await releases.resolve("current")) == (await releases.get("two"))
     await releases.promote("one", run="undo")
-    assert await releases.chosen("current") == await releases.chosen("one")
+    assert await releases.resolve("current") == await releases.resolve("one")
     await releases.promote("", run="away")
-    assert await releases.current() is await releases.chosen("none") is None
+    assert await releases.current() is await releases.resolve("none") is None
     told = [(each.release, each.reason) for each in await releases.promotions()]
     assert told == [("one", "because one"), ("two", "because two"), ("one", ""), ("", "")]
 
@@ -58,7 +58,7 @@ async def test_tenants_and_environments_are_apart(store: BaseStore, releases: Re
         assert await Releases(store, tenant, place).current() is None
 
 
-async def test_a_name_may_be_shortened_while_it_is_clear(releases: Releases) -> None:
+async def test_a_unique_prefix_of_an_id_is_enough(releases: Releases) -> None:
     for name in ("abc", "abd"):
         await releases.publish(release(name))
     assert (await releases.get("abd")).id == (await releases.get("abc")).id[:2] + "d"
@@ -66,7 +66,7 @@ async def test_a_name_may_be_shortened_while_it_is_clear(releases: Releases) -> 
         await releases.get("ab")
 
 
-async def test_since_when_a_rule_is_in_force_survives_other_changes() -> None:
+async def test_other_changes_do_not_reset_the_time_of_a_rule() -> None:
     moments = iter(range(100))
     releases = Releases(InMemoryStore(), "t", HOME, clock=lambda: float(next(moments)))
     await releases.publish(release("one", "a", "b"))
@@ -82,9 +82,9 @@ async def test_a_withdrawn_release_never_runs_again(releases: Releases) -> None:
     await releases.publish(release("bad", "a", "b"))
     await releases.publish(release("good", "b"))
     await releases.withdraw(lambda rule: rule.id == "a", "It was poisoned.")
-    assert (await releases.chosen("current")) == (await releases.get("good"))
+    assert (await releases.resolve("current")) == (await releases.get("good"))
     with pytest.raises(BadInput, match=r"Release bad shows rules .*It was poisoned"):
-        await releases.chosen("bad")
+        await releases.resolve("bad")
 
 
 async def test_each_gate_is_stricter_until_one_publishes(releases: Releases) -> None:
@@ -97,7 +97,7 @@ async def test_each_gate_is_stricter_until_one_publishes(releases: Releases) -> 
     assert await releases.gate_level("three") == pytest.approx(2 * 0.05 / 12)
 
 
-async def test_gates_that_begin_at_once_are_no_more_generous_together(store: BaseStore) -> None:
+async def test_concurrent_gates_do_not_exceed_the_level_together(store: BaseStore) -> None:
     names = [f"g{number}" for number in range(8)]
     levels = await asyncio.gather(*(Releases(store, "t", HOME).gate_level(name) for name in names))
     assert sum(levels) <= 0.05
@@ -105,7 +105,7 @@ async def test_gates_that_begin_at_once_are_no_more_generous_together(store: Bas
     assert again == levels
 
 
-async def test_releases_at_once_are_all_kept(store: BaseStore) -> None:
+async def test_concurrent_releases_are_all_stored(store: BaseStore) -> None:
     names = [f"r{number}" for number in range(16)]
     await asyncio.gather(
         *(Releases(store, "t", HOME).publish(release(name, name)) for name in names)
@@ -115,17 +115,17 @@ async def test_releases_at_once_are_all_kept(store: BaseStore) -> None:
     assert (await reader.current()) is not None
 
 
-async def test_without_a_store_there_is_nothing(tmp_path: Path) -> None:
+async def test_without_a_store_there_are_no_releases(tmp_path: Path) -> None:
     nowhere = Releases(None, "t", HOME)
     assert await nowhere.current() is None
-    with pytest.raises(BadInput, match="kept in a store"):
+    with pytest.raises(BadInput, match="Releases need a store"):
         await nowhere.publish(release("one"))
 
 
 @pytest.mark.parametrize(
     ("change", "says"), [({"schema_version": 9}, "schema version 9"), ({"rules": 3}, "cannot be")]
 )
-async def test_a_release_that_cannot_be_read_says_so(
+async def test_an_unreadable_release_is_an_error(
     store: BaseStore, releases: Releases, change: dict[str, int], says: str
 ) -> None:
     await releases.publish(release("one", "a"))

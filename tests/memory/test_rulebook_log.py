@@ -1,4 +1,4 @@
-"""The rulebook's log, over the stores that the project runs on."""
+"""The rulebook's log, in the stores that the project uses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def add(text: str) -> list[Operation]:
     return [Operation(kind="ADD", text=text)]
 
 
-async def test_what_is_recorded_is_read_again(store: BaseStore) -> None:
+async def test_a_recorded_batch_is_read_back(store: BaseStore) -> None:
     log = RulebookLog(store)
     given = parse_operations("ADD: Look twice.\nADD: Look up.\nAGREE 7").operations
     applied = await log.record(given, run="r", evidence=("t1", "t2"), reason="a pair")
@@ -63,7 +63,7 @@ async def test_what_is_recorded_is_read_again(store: BaseStore) -> None:
     assert batch.operations == applied.operations
 
 
-async def test_a_retried_step_votes_once_whatever_it_says_the_second_time(store: BaseStore) -> None:
+async def test_a_retried_step_votes_once_even_with_other_operations(store: BaseStore) -> None:
     log = RulebookLog(store)
     first = await log.record(add("Look twice."), run="r", index=3, evidence=("t2", "t1"))
     again = await log.record(add("Look up."), run="r", index=3, evidence=("t1", "t2"))
@@ -74,14 +74,14 @@ async def test_a_retried_step_votes_once_whatever_it_says_the_second_time(store:
     assert len(other.rulebook.rules) == 2
 
 
-async def test_nothing_is_logged_when_nothing_stands(store: BaseStore) -> None:
+async def test_a_batch_without_valid_operations_is_not_logged(store: BaseStore) -> None:
     log = RulebookLog(store)
     applied = await log.record([Operation(kind="AGREE", number=1)], run="r")
     assert len(applied.rejections) == 1
     assert await log.batches() == []
 
 
-async def test_32_writers_at_once_lose_nothing(store: BaseStore) -> None:
+async def test_32_concurrent_writers_lose_nothing(store: BaseStore) -> None:
     async def write(writer: int) -> None:
         log = RulebookLog(store, clock=lambda: 1000.0 + random.Random(writer).random())
         for index in range(2):
@@ -112,7 +112,7 @@ async def test_two_processes_on_one_file_see_each_other(tmp_path: Path) -> None:
         assert [rule.strength for rule in (await mine.load()).rules] == [3]
 
 
-async def test_a_batch_that_arrives_late_is_folded_where_it_belongs(store: BaseStore) -> None:
+async def test_a_late_batch_is_folded_at_its_time(store: BaseStore) -> None:
     ahead = RulebookLog(store, clock=lambda: 2000.0)
     await ahead.record(add("Look twice."), run="ahead")
     await ahead.load()
@@ -136,7 +136,7 @@ async def test_no_clock_puts_a_vote_before_its_rule(store: BaseStore) -> None:
     assert [rule.strength for rule in voted.rulebook.rules] == [3]
 
 
-async def test_tenants_and_books_are_apart(store: BaseStore) -> None:
+async def test_tenants_and_rulebooks_are_apart(store: BaseStore) -> None:
     names = [
         ("a", "b"),
         ("a", "bc"),
@@ -154,7 +154,7 @@ async def test_tenants_and_books_are_apart(store: BaseStore) -> None:
 
 
 class LooseStore(InMemoryStore):
-    """A store that takes a namespace prefix for a hint, as one that compares text does."""
+    """A store that compares namespace prefixes as text, and so returns too much."""
 
     async def alist_namespaces(self, **_: Any) -> list[tuple[str, ...]]:
         return await super().alist_namespaces(limit=1_000)
@@ -163,7 +163,7 @@ class LooseStore(InMemoryStore):
         return await super().asearch(prefix[:1], limit=1_000)
 
 
-async def test_a_store_that_lists_too_much_leaks_nothing() -> None:
+async def test_extra_results_of_a_store_are_ignored() -> None:
     store = LooseStore()
     for index in range(70):
         await RulebookLog(store, "a").record(add("For a only."), run="r", index=index)
@@ -176,7 +176,7 @@ async def test_a_store_that_lists_too_much_leaks_nothing() -> None:
     assert len((await RulebookLog(fresh, "ab").load()).rules) == 71
 
 
-async def test_the_book_at_any_moment_and_version(store: BaseStore) -> None:
+async def test_the_rulebook_at_any_time_and_version(store: BaseStore) -> None:
     moments = iter(range(100, 200))
     log = RulebookLog(store, clock=lambda: float(next(moments)))
     books = [Rulebook()]
@@ -191,11 +191,11 @@ async def test_the_book_at_any_moment_and_version(store: BaseStore) -> None:
         assert (await log.version(book.version)).rules == book.rules
     kinds = [each.kind for each in await log.diff(books[1].version, books[3].version)]
     assert kinds == ["strengthened", "added", "added"]
-    with pytest.raises(BadInput, match=r"had version 'nonsense'\. The log has 8 batches"):
+    with pytest.raises(BadInput, match=r"a rulebook with version 'nonsense'\. It has 8 batches"):
         await log.version("nonsense")
 
 
-async def test_a_rollback_is_a_step_forward(store: BaseStore) -> None:
+async def test_a_rollback_is_a_new_batch(store: BaseStore) -> None:
     log = RulebookLog(store)
     old = (await log.record(add("Look twice."), run="r", index=0)).rulebook
     new = (await log.record(add("Burn it down."), run="r", index=1)).rulebook
@@ -207,7 +207,7 @@ async def test_a_rollback_is_a_step_forward(store: BaseStore) -> None:
     assert forth.rulebook.rules == new.rules
 
 
-async def test_a_rule_that_thousands_agreed_with_is_rolled_back_and_read_again() -> None:
+async def test_a_rule_with_thousands_of_votes_can_be_rolled_back() -> None:
     store = InMemoryStore()
     log = RulebookLog(store)
     (rule,) = (await log.record(add("Look twice."), run="r")).rulebook.rules
@@ -218,13 +218,13 @@ async def test_a_rule_that_thousands_agreed_with_is_rolled_back_and_read_again()
     assert [each.strength for each in old.rules] == [2_999]
     await log.rollback(Rulebook().version, run="undo")
     await log.rollback(old.version, run="redo")
-    other = InMemoryStore()  # another process, which reads the log anew
+    other = InMemoryStore()  # stands for another process, which reads the whole log
     for item in await store.asearch(("rulebook",), limit=100):
         await other.aput(item.namespace, item.key, item.value)
     assert (await RulebookLog(other).load()).rules == old.rules
 
 
-async def test_the_history_of_a_rule_leads_to_its_evidence(store: BaseStore) -> None:
+async def test_the_history_of_a_rule_names_its_evidence(store: BaseStore) -> None:
     log = RulebookLog(store)
     await log.record(add("Look twice."), run="r", index=0, evidence=("t1", "t2"))
     await log.record(add("Look up."), run="r", index=1, evidence=("t3",))
@@ -260,7 +260,7 @@ async def test_what_cannot_be_read_is_named(
         await RulebookLog(store).load()
 
 
-async def test_a_log_that_is_erased_is_forgotten(tmp_path: Path) -> None:
+async def test_an_erased_log_is_empty(tmp_path: Path) -> None:
     async with sqlite(tmp_path) as store:
         log = RulebookLog(store)
         await log.record(add("Look twice."), run="r")
@@ -271,7 +271,7 @@ async def test_a_log_that_is_erased_is_forgotten(tmp_path: Path) -> None:
 
 @cache
 def grown(batches: int) -> list[Batch]:
-    """A log of four operations a batch, as 20 rules are voted up and down and replaced."""
+    """Return a log with four operations per batch: votes on 20 rules, and replacements."""
     log = []
     for index in range(batches):
         rules = [f"{index // 20:03}-{(index * 4 + n) % 20:02}" for n in range(4)]
@@ -289,7 +289,7 @@ def grown(batches: int) -> list[Batch]:
 
 
 class Watched(BaseStore):
-    """A store that remembers what it was asked."""
+    """A store that records its calls."""
 
     def __init__(self, inner: BaseStore) -> None:
         self.inner = inner
@@ -304,7 +304,7 @@ class Watched(BaseStore):
         return await self.inner.abatch(asked)
 
 
-async def test_reading_a_log_again_reads_only_what_is_new(store: BaseStore) -> None:
+async def test_a_second_read_of_a_log_reads_only_new_batches(store: BaseStore) -> None:
     batches = grown(1_000)
     for start in range(0, len(batches), 500):
         await store.abatch(

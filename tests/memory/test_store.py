@@ -1,4 +1,4 @@
-"""One file, several processes."""
+"""Several processes share one store file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ asyncio.run(write(sys.argv[1]))
 """
 
 
-async def test_processes_that_start_and_write_at_once_lose_nothing(
-    tmp_path: Path, root: Path
-) -> None:
+async def test_concurrent_processes_lose_nothing(tmp_path: Path, root: Path) -> None:
     where = {**os.environ, "PYTHONPATH": str(root)}
     writers = [
         await asyncio.create_subprocess_exec(
@@ -38,7 +36,7 @@ async def test_processes_that_start_and_write_at_once_lose_nothing(
         assert len(await opened.asearch(("shared",), limit=1_000)) == 60
 
 
-async def test_openers_at_once_do_not_trip_over_each_other(tmp_path: Path) -> None:
+async def test_a_store_can_be_opened_concurrently(tmp_path: Path) -> None:
 
     async def write(number: int) -> None:
         async with open_store(tmp_path) as opened:
@@ -49,7 +47,7 @@ async def test_openers_at_once_do_not_trip_over_each_other(tmp_path: Path) -> No
         assert len(await opened.asearch(("shared",), limit=100)) == 8
 
 
-async def test_connections_that_read_and_write_at_once_wait_for_each_other(tmp_path: Path) -> None:
+async def test_concurrent_connections_wait_for_each_other(tmp_path: Path) -> None:
 
     async def work(number: int) -> None:
         async with open_store(tmp_path) as opened:

@@ -1,4 +1,4 @@
-"""Withdrawing a transcript withdraws what came of it, wherever that is kept."""
+"""A withdrawal of a transcript removes everything that depends on it, in every collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apprentice.memory.reflections import Reflections
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.showings import Showings
-from apprentice.memory.withdrawal import Withdrawn, withdraw
+from apprentice.memory.withdrawal import WithdrawalReport, withdraw
 from apprentice.state.critique import TaskAttempts
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Verdict, trajectory_id
@@ -29,7 +29,7 @@ TASK = Task(id="train/3", environment=HOME)
 
 
 class House:
-    """One tenant's rules of one environment, and what its runs keep."""
+    """One tenant's rules of one environment, and the findings of its runs."""
 
     def __init__(self, store: BaseStore) -> None:
         self.store = store
@@ -38,7 +38,7 @@ class House:
         self.quarantine = Quarantine(store, "t", HOME)
 
     async def says(self, written: str, *evidence: str) -> Rulebook:
-        """Log a model's operations on evidence."""
+        """Log a model's operations with their evidence."""
         operations = parse_operations(written).operations
         run = f"{written} {evidence}"
         return (await self.log.record(operations, run=run, evidence=evidence)).rulebook
@@ -48,14 +48,14 @@ class House:
         made = Release(id=name, tenant="t", environment=HOME, rules=book.rules, run=name)
         await self.releases.publish(made)
 
-    async def withdraw(self, *names: str, reason: str = "It was poisoned.") -> Withdrawn:
+    async def withdraw(self, *names: str, reason: str = "It was poisoned.") -> WithdrawalReport:
         return await withdraw(self.store, "t", HOME, names, reason)
 
     async def draft(self) -> dict[str, int]:
         return {rule.text: rule.strength for rule in (await self.log.load()).rules}
 
     async def shown(self) -> tuple[str, ...]:
-        current = await self.releases.chosen("current")
+        current = await self.releases.resolve("current")
         return current.texts if current else ()
 
     async def barred(self) -> set[str]:
@@ -88,24 +88,24 @@ async def transcripts(store: BaseStore) -> list[str]:
     return [attempt.id for each in found for attempt in each.attempts]
 
 
-async def test_words_that_a_poisoned_transcript_gave_a_rule_are_taken_back(house: House) -> None:
+async def test_a_rule_loses_the_text_from_a_poisoned_transcript(house: House) -> None:
     await house.says("ADD: Mugs are kept in cabinets.", "T1")
     await house.release("clean")
     await house.says("EDIT 1: Mugs are put into the fireplace.", "T2")
     await house.release("poisoned")
     done = await house.withdraw("T2")
-    ((before, left),) = done.resting.reductions
+    ((before, left),) = done.dependents.reductions
     assert (before.text, left.text) == (
         "Mugs are put into the fireplace.",
         "Mugs are kept in cabinets.",
     )
     assert await house.draft() == {"Mugs are kept in cabinets.": 2}
     assert await house.shown() == ()
-    assert [rule.text for rule in done.unreleased] == ["Mugs are put into the fireplace."]
+    assert [rule.text for rule in done.rules_left_out] == ["Mugs are put into the fireplace."]
     assert await house.barred() == {"poisoned"}
 
 
-async def test_a_rule_that_was_voted_out_of_the_draft_leaves_the_release_too(house: House) -> None:
+async def test_a_rule_outside_the_draft_leaves_the_release_too(house: House) -> None:
     await house.says("ADD: Mugs go on the shelf.", "T1")
     await house.says("ADD: Plates go into cabinets.", "T2")
     await house.release("old")
@@ -115,42 +115,44 @@ async def test_a_rule_that_was_voted_out_of_the_draft_leaves_the_release_too(hou
     assert list(await house.draft()) == ["Plates go into cabinets."]
     done = await house.withdraw("T1")
     assert await house.shown() == ("Plates go into cabinets.",)
-    assert [rule.text for rule in done.unreleased] == ["Mugs go on the shelf."]
+    assert [rule.text for rule in done.rules_left_out] == ["Mugs go on the shelf."]
     assert await house.barred() == {"old"}
     with pytest.raises(BadInput, match="poisoned"):
-        await house.releases.chosen("old")
+        await house.releases.resolve("old")
 
 
-async def test_what_a_run_under_way_logged_later_goes_by_the_same_withdrawal(house: House) -> None:
+async def test_a_second_withdrawal_removes_what_a_running_run_logged(house: House) -> None:
     await house.says("ADD: Mugs go on the shelf.", "T1")
     await house.withdraw("T1")
     await house.says("ADD: Plates go on the bed.", "T1")
     await house.release("late")
     done = await house.withdraw("T1")
-    assert [rule.text for rule in done.resting.alone] == ["Plates go on the bed."]
+    assert [rule.text for rule in done.dependents.alone] == ["Plates go on the bed."]
     assert (await house.draft(), await house.shown()) == ({}, ())
     assert await house.barred() == {"late"}
 
 
-async def test_the_same_withdrawal_again_changes_nothing(house: House) -> None:
+async def test_a_repeated_withdrawal_changes_nothing(house: House) -> None:
     await house.says("ADD: Mugs go on the shelf.", "T1")
     await house.says("AGREE 1", "T2")
     await house.release("one")
     first = await house.withdraw("T2")
-    assert [(rule.strength, left.strength) for rule, left in first.resting.reductions] == [(3, 2)]
+    assert [(rule.strength, left.strength) for rule, left in first.dependents.reductions] == [
+        (3, 2)
+    ]
     before = await house.log.batches()
     promoted = await house.releases.promotions()
     again = await house.withdraw("T2")
-    assert again.resting.reductions == []
+    assert again.dependents.reductions == []
     assert await house.log.batches() == before
     assert await house.releases.promotions() == promoted
     both = await asyncio.gather(house.withdraw("T1"), house.withdraw("T1"))
-    assert all(done.resting.wordings for done in both)
+    assert all(done.dependents.wordings for done in both)
     assert len(await house.log.batches()) == len(before) + 1
     assert (await house.draft(), await house.shown()) == ({}, ())
 
 
-async def test_a_rule_that_came_back_can_be_withdrawn_again(house: House) -> None:
+async def test_a_restored_rule_can_be_withdrawn_again(house: House) -> None:
     book = await house.says("ADD: Mugs go on the shelf.", "T1")
     await house.withdraw("T1")
     await house.log.rollback(book.version, run="undo")
@@ -159,7 +161,7 @@ async def test_a_rule_that_came_back_can_be_withdrawn_again(house: House) -> Non
     assert await house.draft() == {}
 
 
-async def test_an_earlier_withdrawal_leaves_no_words_that_rest_on_a_later_one(house: House) -> None:
+async def test_two_withdrawals_leave_no_text_of_either(house: House) -> None:
     await house.says("ADD: Look up.", "T1")
     await house.says("EDIT 1: Look into the fire.", "T2")
     await house.says("AGREE 1", "T3")
@@ -172,7 +174,7 @@ async def test_an_earlier_withdrawal_leaves_no_words_that_rest_on_a_later_one(ho
     assert await house.draft() == {"Look up.": 2}
 
 
-async def test_what_was_learned_from_a_transcript_goes_with_it(
+async def test_reflections_and_findings_go_with_their_transcript(
     store: BaseStore, house: House
 ) -> None:
     bad, good = attempt("a", 1), attempt("a", 2)
@@ -193,12 +195,12 @@ async def test_what_was_learned_from_a_transcript_goes_with_it(
         await Showings(store, "t", HOME).add(each.model_copy(update=seen))
     done = await house.withdraw(bad.id, reason="It is private.")
     assert [each.trajectory for each in await Showings(store, "t", HOME).all()] == [good.id]
-    assert (done.attempts, done.reflections, done.stopped) == (1, 1, 1)
+    assert (done.attempts, done.reflections, done.quarantined_operations) == (1, 1, 1)
     lessons = Reflections(store, "t", TASK)
     assert [each.text for each in await lessons.all()] == ["Look up."]
     assert await lessons.solved_by() == ""
     assert await other.solved_by() == good.id
-    assert [each.evidence for each in await house.quarantine.waiting()] == [("T9",)]
+    assert [each.evidence for each in await house.quarantine.to_review()] == [("T9",)]
     assert await transcripts(store) == [good.id]
     untouched = Reflections(store, "t", elsewhere)
     assert len(await untouched.all()) == 2
@@ -208,11 +210,11 @@ async def test_what_was_learned_from_a_transcript_goes_with_it(
 @pytest.mark.parametrize(
     ("names", "reason", "says"),
     [
-        (("T1", "typo"), "x", "no rule rests on 'typo', and no such attempt"),
+        (("T1", "typo"), "x", "no rule depends on 'typo', and no such attempt"),
         (("T1",), "y" * 2_001, "has 2001 characters, but may have 2000"),
     ],
 )
-async def test_nothing_is_withdrawn_unless_all_can_be(
+async def test_one_bad_id_stops_the_whole_withdrawal(
     store: BaseStore, house: House, names: Sequence[str], reason: str, says: str
 ) -> None:
     await house.says("ADD: Look up.", "T1")
@@ -226,7 +228,7 @@ async def test_nothing_is_withdrawn_unless_all_can_be(
 
 
 @pytest.mark.parametrize("dies_in", ["forget", "erase", "_released_without"])
-async def test_a_withdrawal_that_was_killed_is_finished_by_the_same_again(
+async def test_a_second_withdrawal_finishes_a_killed_one(
     store: BaseStore, house: House, monkeypatch: pytest.MonkeyPatch, dies_in: str
 ) -> None:
     own = attempt("a", 1)
@@ -242,7 +244,7 @@ async def test_a_withdrawal_that_was_killed_is_finished_by_the_same_again(
         killed.setattr(withdrawal, dies_in, killing)
         with pytest.raises(KeyboardInterrupt):
             await house.withdraw(own.id, "T1")
-    for _ in range(2):  # the second time, the transcript is gone and no rule names it
+    for _ in range(2):  # the second time, the transcript is erased and no rule names it
         await house.withdraw(own.id, "T1")
         assert (await house.draft(), await house.shown()) == ({}, ())
         assert await house.barred() == {"one"}

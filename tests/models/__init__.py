@@ -1,1 +1,1 @@
-"""Tests of the seam to chat models."""
+"""Tests of chat and embedding models."""

@@ -1,4 +1,4 @@
-"""Tiny models, offered to the tests as a server would offer its own."""
+"""Tiny models for the tests, in the folders of a workspace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.served import served
 
 @dataclass(frozen=True)
 class Offered:
-    """What the server offers: the folders, and the models as transformers has them."""
+    """The folders of the workspace, and the same models in transformers."""
 
     models: Path
     adapters: Path
@@ -28,13 +28,13 @@ class Offered:
 
     @property
     def served(self) -> Models:
-        """Return them as a workspace has them."""
+        """Return the models as those of a workspace."""
         return served(self.models, self.adapters)
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Offered:
-    """Make the models and adapters once."""
+    """Create the models and adapters once."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("offered")
     models, adapters = root / "models", root / "adapters"
@@ -50,19 +50,19 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Offered:
 
 @pytest.fixture
 def offered(folders: Offered) -> Iterator[Offered]:
-    """Offer them; stop the engines afterwards."""
+    """Offer the models, and stop the engines afterwards."""
     yield folders
     close_all()
 
 
 def generated(model: Any, prompt: str, count: int) -> str:
-    """Return what transformers' own greedy `generate` answers to a single user's turn."""
+    """Return the answer of transformers' greedy `generate` to a single user turn."""
     tokens = generated_tokens(model, prompt, count)
     return str(tiny.tokenizer().decode(tokens, skip_special_tokens=False))
 
 
 def generated_tokens(model: Any, prompt: str, count: int) -> list[int]:
-    """Return the same as tokens, without the one that ends the turn."""
+    """Return the same answer as tokens, without the end of the turn."""
     words = tiny.tokenizer()
     tokens: Any = words.apply_chat_template(
         [{"role": "user", "content": prompt}],

@@ -1,4 +1,4 @@
-"""The clerk as it is shipped: it reads forms that nobody has seen, and calls nothing by itself."""
+"""The shipped clerk: it reads unseen forms, and calls no tool by itself."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ KINDS = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
 
 def facts() -> dict[str, Any]:
-    """Return what is recorded of the training."""
+    """Return the record of the training."""
     found: dict[str, Any] = json.loads((WEIGHTS / "training.json").read_text())
     return found
 
 
 def answers(asked: list[list[AnyMessage]]) -> list[str]:
-    """Ask the model all at once."""
+    """Ask the model all questions concurrently."""
     model = SHIPPED.chat("local:clerk", max_tokens=90)
 
     async def every() -> list[str]:
@@ -51,11 +51,11 @@ def test_the_weights_are_small_and_plainly_llama() -> None:
     ]
 
 
-def test_its_prompt_is_the_one_it_was_trained_on() -> None:
+def test_its_prompt_has_the_fingerprint_in_its_card() -> None:
     assert facts()["prompts"] == Clerk().prompts(), "retrain the clerk, or restore the prompt"
 
 
-def test_it_reads_forms_that_it_has_not_seen() -> None:
+def test_it_answers_unseen_forms() -> None:
     words = vocabulary.whole_words(chat.load(WEIGHTS))
     asked: dict[str, list[tuple[list[AnyMessage], str]]] = {"Which": [], "_": [], "": []}
     for sample in islice(Corpus(31_337, words, {}, copy_share=0), 400):
@@ -71,7 +71,7 @@ def test_it_reads_forms_that_it_has_not_seen() -> None:
         assert sum(right) / len(right) >= least
 
 
-def test_it_calls_nothing_before_it_is_taught_to() -> None:
+def test_it_calls_no_tool_without_training() -> None:
     every = Toolcalls()
     asked: list[list[AnyMessage]] = []
     for task in every.tasks("validation", 12):

@@ -1,4 +1,4 @@
-"""The lean forward pass computes what transformers computes."""
+"""The fast forward pass computes the same as transformers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def expected(model: LlamaForCausalLM, tokens: list[int]) -> Tensor:
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_same_logits_whether_read_at_once_in_pieces_or_beside_others(
+def test_logits_do_not_depend_on_how_tokens_are_batched(
     shape: dict[str, Any], tmp_path: Path
 ) -> None:
     model = tiny.llama(tmp_path, **shape)
@@ -61,7 +61,7 @@ def test_same_logits_whether_read_at_once_in_pieces_or_beside_others(
     torch.testing.assert_close(expected(model, PROMPT), wanted)  # the weights are still its own
 
 
-def test_a_prefix_goes_on_without_disturbing_the_conversation_it_was_copied_from(
+def test_a_copied_prefix_does_not_change_its_source(
     tmp_path: Path,
 ) -> None:
     model = tiny.llama(tmp_path)
@@ -75,7 +75,7 @@ def test_a_prefix_goes_on_without_disturbing_the_conversation_it_was_copied_from
     torch.testing.assert_close(on_trunk, expected(model, PROMPT + OTHER), atol=1e-4, rtol=1e-4)
 
 
-def test_a_cache_grows_past_its_room(tmp_path: Path) -> None:
+def test_a_cache_grows_beyond_its_first_size(tmp_path: Path) -> None:
     model = tiny.llama(tmp_path)
     net = Llama(model)
     tokens = [at * 7 % 250 for at in range(400)]
@@ -96,7 +96,5 @@ def test_a_cache_grows_past_its_room(tmp_path: Path) -> None:
     ],
     ids=["attention bias", "mlp bias", "other activation", "positions that depend on length"],
 )
-def test_what_is_no_plain_llama_is_left_to_transformers(
-    shape: dict[str, Any], tmp_path: Path
-) -> None:
+def test_other_architectures_use_transformers(shape: dict[str, Any], tmp_path: Path) -> None:
     assert not is_plain(tiny.llama(tmp_path, **shape))

@@ -1,4 +1,4 @@
-"""Local models answer as transformers would, remember, batch, adapt, and fail in sentences."""
+"""Local models: answers as of transformers, caches, batches, adapters and errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from apprentice.models import Models
 from apprentice.models.engine import Request, close_all, engine
 from apprentice.models.llama import Llama
 from apprentice.models.names import SHIPPED
-from apprentice.models.weights import Served, Weights, choose, generator
+from apprentice.models.weights import Variant, Weights, choose, generator
 from apprentice.state.errors import (
     BadInput,
     BrokenData,
@@ -50,14 +50,14 @@ def text(served: Models, name: str, prompt: Any, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen"])
-def test_greedy_answers_are_those_of_generate(name: str, offered: Offered) -> None:
+def test_greedy_answers_match_generate(name: str, offered: Offered) -> None:
     for prompt in ("hello", LONG):
         wanted = generated(getattr(offered, name), prompt, 24)
         assert text(offered.served, f"local:{name}", prompt, max_tokens=24) == wanted
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen"])
-def test_a_conversation_that_goes_on_is_not_read_again_and_answered_the_same(
+def test_a_continued_conversation_uses_its_cache_and_gets_the_same_answer(
     name: str, offered: Offered
 ) -> None:
     chat = offered.served.chat(f"local:{name}", max_tokens=8)
@@ -80,7 +80,7 @@ def test_a_conversation_that_goes_on_is_not_read_again_and_answered_the_same(
     assert cold.content == warm.content
 
 
-async def test_many_at_once_get_the_answers_they_get_alone(offered: Offered) -> None:
+async def test_concurrent_requests_get_the_same_answers_as_single_ones(offered: Offered) -> None:
     prompts = [LONG[: 3 * number] + str(number) for number in range(12)]
     chat = offered.served.chat("local:llama", max_tokens=16)
     together = await asyncio.gather(*(chat.ainvoke(prompt) for prompt in prompts))
@@ -89,7 +89,7 @@ async def test_many_at_once_get_the_answers_they_get_alone(offered: Offered) -> 
     ]
 
 
-async def test_adapters_are_chosen_per_request_and_leave_the_base_alone(offered: Offered) -> None:
+async def test_a_request_chooses_its_adapter_and_the_base_stays_unchanged(offered: Offered) -> None:
     names = ["", "first", "second"] * 3
     answers = await asyncio.gather(
         *(
@@ -105,24 +105,24 @@ async def test_adapters_are_chosen_per_request_and_leave_the_base_alone(offered:
     assert [answer.content for answer in answers] == [wanted[name] for name in names]
 
 
-def test_an_adapter_shares_every_weight_of_the_layers_that_it_leaves_alone(
+def test_an_adapter_shares_the_weights_that_it_does_not_change(
     offered: Offered,
 ) -> None:
     weights = Weights("llama", offered.models / "llama")
     base, adapted = (
-        held(weights.served(offered.adapters / name if name else None)) for name in ("", "first")
+        held(weights.variant(offered.adapters / name if name else None)) for name in ("", "first")
     )
     own = {name for name, place in adapted.items() if place != base[name]}
     assert own == {f"{number}.query_key_value" for number in range(3)}
-    again = held(weights.served(offered.adapters / "second"))
+    again = held(weights.variant(offered.adapters / "second"))
     assert {name for name, place in again.items() if place == base[name]} == {
         "embedding", "head", "norm", *(name for name in base if name.endswith("_norm"))
     }  # fmt: skip
 
 
-def held(served: Served) -> dict[str, int]:
-    """Return where each tensor of a network lies in memory, by name."""
-    network: Any = served.network
+def held(variant: Variant) -> dict[str, int]:
+    """Return the memory address of each tensor of a network, by name."""
+    network: Any = variant.network
     tensors = {
         f"{number}.{name}": tensor
         for number, layer in enumerate(network._layers)
@@ -132,7 +132,7 @@ def held(served: Served) -> dict[str, int]:
     return {name: tensor.data_ptr() for name, tensor in tensors.items()}
 
 
-def test_an_adapter_that_is_trained_anew_is_read_anew(offered: Offered) -> None:
+def test_a_retrained_adapter_is_loaded_again(offered: Offered) -> None:
     folder = offered.adapters / "renewed"
     tiny.adapter(folder, offered.llama, seed=5, targets=["q_proj", "v_proj"])
     before = text(offered.served, "local:llama", LONG, adapter="renewed", max_tokens=16)
@@ -143,7 +143,7 @@ def test_an_adapter_that_is_trained_anew_is_read_anew(offered: Offered) -> None:
     assert after != before
 
 
-async def test_a_seed_repeats_drawn_answers_alone_or_in_company(offered: Offered) -> None:
+async def test_a_seed_repeats_sampled_answers_alone_or_in_a_batch(offered: Offered) -> None:
     seeded = [
         offered.served.chat("local:llama", temperature=1.0, seed=seed, max_tokens=12)
         for seed in range(4)
@@ -154,7 +154,7 @@ async def test_a_seed_repeats_drawn_answers_alone_or_in_company(offered: Offered
     assert len(set(alone)) == 4
 
 
-def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+def test_tokens_are_sampled_with_their_probabilities() -> None:
     logits = torch.tensor([[0.0, 1.0, 2.0]])
     source = generator(7, [1, 2])
     drawn = Counter(choose(logits, [0.5], [source])[0] for _ in range(4000))
@@ -162,12 +162,12 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     assert [drawn[token] / 4000 for token in range(3)] == pytest.approx(likely, abs=0.03)
 
 
-def test_the_same_seed_draws_other_numbers_for_another_conversation() -> None:
+def test_the_same_seed_gives_each_conversation_other_numbers() -> None:
     first, second = (torch.rand(1, generator=generator(7, tokens)) for tokens in ([1], [2]))
     assert first != second
 
 
-def test_an_answer_ends_where_it_should(offered: Offered) -> None:
+def test_an_answer_ends_at_a_stop_text_or_the_token_limit(offered: Offered) -> None:
     whole = generated(offered.llama, LONG, 40)
     chat = offered.served.chat("local:llama", max_tokens=40)
     stopped = chat.invoke(LONG, stop=[whole[10:12]])
@@ -192,7 +192,7 @@ def test_the_end_of_a_turn_ends_the_answer(
     assert answer.response_metadata["finish_reason"] == "stop"
 
 
-def test_the_context_is_a_limit_for_question_and_answer(offered: Offered) -> None:
+def test_the_context_limits_question_and_answer_together(offered: Offered) -> None:
     chat = offered.served.chat("local:llama", max_tokens=5000)
     near = chat.invoke("x" * 500)  # 8 tokens more for the roles: 508 of 512
     assert isinstance(near, AIMessage)
@@ -202,7 +202,7 @@ def test_the_context_is_a_limit_for_question_and_answer(offered: Offered) -> Non
         chat.invoke("x" * 600)
 
 
-def test_a_prompt_of_many_steps_is_answered_the_same(
+def test_a_prompt_longer_than_a_step_gets_the_same_answer(
     offered: Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("apprentice.models.engine.TOKENS_A_STEP", 7)
@@ -239,7 +239,7 @@ async def test_a_cancelled_request_makes_room(
     assert steps < 30  # the cancelled request alone would have taken 400
 
 
-def test_a_request_cancelled_as_it_ends_leaves_one_memory_of_itself(offered: Offered) -> None:
+def test_a_request_cancelled_at_its_end_leaves_one_cache(offered: Offered) -> None:
     forward = Llama.forward
     opening = {"role": "user", "content": LONG}
     said = generated(offered.llama, LONG, 1)
@@ -270,7 +270,9 @@ def test_a_request_cancelled_as_it_ends_leaves_one_memory_of_itself(offered: Off
     ]
 
 
-async def test_the_event_loop_goes_on(offered: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_event_loop_keeps_running(
+    offered: Offered, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loop_ran = threading.Event()
     forward = Llama.forward
 
@@ -285,7 +287,7 @@ async def test_the_event_loop_goes_on(offered: Offered, monkeypatch: pytest.Monk
     assert (await asking).content == generated(offered.llama, "hello", 8)
 
 
-async def test_nothing_blocking_is_called_on_the_event_loop(offered: Offered) -> None:
+async def test_no_blocking_call_runs_on_the_event_loop(offered: Offered) -> None:
     blockbuster = pytest.importorskip("blockbuster")
     with blockbuster.blockbuster_ctx():
         answer = await offered.served.chat("local:llama", max_tokens=8).ainvoke("hello")
@@ -298,13 +300,13 @@ async def test_nothing_blocking_is_called_on_the_event_loop(offered: Offered) ->
         ("local:lama", {}, "hi", UnknownName, "Unknown local model 'lama'. Did you mean 'llama'?"),
         ("local:llama", {"adapter": "frist"}, "hi", UnknownName, "Did you mean 'first'?"),
         ("local:llama", {"adapter": "misfit"}, "hi", BrokenData, "Adapter 'misfit' cannot be used"),
-        ("local:llama", {}, [], BadInput, "asked with no message"),
+        ("local:llama", {}, [], BadInput, "has no message. Send at least one"),
         ("local:../llama", {}, "hi", BadInput, "no local model name"),
         ("local:llama", {"adapter": "a/b"}, "hi", BadInput, "no adapter name"),
         ("novice", {}, "hi", BadInput, "names no model"),
     ],
 )
-def test_bad_input_is_answered_with_a_sentence(
+def test_bad_input_raises_an_error_with_a_remedy(
     name: str,
     settings: dict[str, Any],
     prompt: Any,
@@ -316,7 +318,7 @@ def test_bad_input_is_answered_with_a_sentence(
         text(offered.served, name, prompt, **settings)
 
 
-def test_a_bad_request_leaves_the_others_alone(offered: Offered) -> None:
+def test_a_bad_request_does_not_affect_others(offered: Offered) -> None:
     good = engine("llama", offered.served.local).submit(
         Request([{"role": "user", "content": "hello"}], max_tokens=8)
     )
@@ -326,7 +328,7 @@ def test_a_bad_request_leaves_the_others_alone(offered: Offered) -> None:
         bad.result()
 
 
-def test_weights_that_cannot_be_read_are_named(
+def test_unreadable_weights_are_named(
     offered: Offered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny.llama(tmp_path / "broken")
@@ -354,7 +356,7 @@ def test_without_torch_the_extra_is_named(
         text(offered.served, "local:llama", "hi")
 
 
-def test_a_breakdown_is_told_to_all_who_wait_and_the_next_request_starts_afresh(
+def test_after_a_crash_all_requests_fail_and_the_next_one_loads_again(
     offered: Offered,
 ) -> None:
     def broken(*_: Any) -> Any:
@@ -376,7 +378,7 @@ def test_a_breakdown_is_told_to_all_who_wait_and_the_next_request_starts_afresh(
     )
 
 
-def test_closing_answers_those_who_wait(offered: Offered) -> None:
+def test_close_fails_the_requests_in_the_queue(offered: Offered) -> None:
     running = engine("llama", offered.served.local)
     future = running.submit(Request([{"role": "user", "content": LONG}], max_tokens=400))
     running.close()
@@ -398,7 +400,7 @@ def test_runs_are_traced_with_the_models_name(offered: Offered) -> None:
     assert (seen["graph"], seen["tags"]) == ("episode", ["acting"])
 
 
-def test_the_seam_is_light() -> None:
+def test_the_import_of_models_loads_no_heavy_package() -> None:
     heavy = "{'torch', 'transformers', 'peft', 'langchain_openai'}"
     code = (
         f"import sys, apprentice.models, apprentice.models.local; print({heavy} & set(sys.modules))"
@@ -407,10 +409,10 @@ def test_the_seam_is_light() -> None:
     assert run.stdout.strip() == "set()"
 
 
-def test_kept_answers_are_not_another_models(
+def test_a_cache_never_returns_another_models_answer(
     offered: Offered, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A model trained anew under its old name, or another adapter, is asked again."""
+    """A retrained model with its old name, or another adapter, is asked again."""
     tiny.llama(tmp_path / "mine", seed=1)
     before = get_llm_cache()
     set_llm_cache(InMemoryCache())

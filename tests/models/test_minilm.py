@@ -1,4 +1,4 @@
-"""The embedded embedding model, as it really is."""
+"""The embedded embedding model, with its real weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXTS = [
 ]
 
 
-async def test_texts_that_mean_the_same_are_near() -> None:
+async def test_texts_with_the_same_meaning_are_near() -> None:
     model = SHIPPED.embeddings("local:minilm")
     mug, cup, money, *_ = vectors = await model.aembed_documents(TEXTS)
     assert all(len(vector) == 384 for vector in vectors)
@@ -28,7 +28,7 @@ async def test_texts_that_mean_the_same_are_near() -> None:
     assert _dot(mug, money) < 0.3
 
 
-async def test_a_batch_and_questions_at_once_give_what_each_gives_alone() -> None:
+async def test_batches_and_concurrent_queries_give_the_same_vectors() -> None:
     model = SHIPPED.embeddings("local:minilm")
     assert SHIPPED.embeddings("local:minilm") is model
     texts = [f"go to drawer {number}" for number in range(40)]

@@ -1,4 +1,4 @@
-"""The embedded model as it is shipped: what it is, and that it writes what it has seen."""
+"""The shipped novice: its size and prompts, and that it writes what it has seen."""
 
 import asyncio
 import json
@@ -22,15 +22,15 @@ from apprentice.state.context import Context
 from apprentice.state.prompts import Shown
 from apprentice.state.rulebook import parse_operations
 from apprentice.training.novice.corpus import Corpus
-from apprentice.training.novice.lessons import kept_rule, world_rules
 from apprentice.training.novice.player import Episode
+from apprentice.training.novice.wordings import kept_rule, world_rules
 from tests.served import SHIPPED
 
 WEIGHTS = Path(models.__file__).parent / "novice" / "weights"
 
 
 def facts() -> dict[str, Any]:
-    """Return what is recorded of the training."""
+    """Return the record of the training."""
     found: dict[str, Any] = json.loads((WEIGHTS / "training.json").read_text())
     return found
 
@@ -48,7 +48,7 @@ def test_every_prompt_is_one_it_was_trained_on() -> None:
 
 
 def answers(asked: Sequence[Sequence[AnyMessage]]) -> list[str]:
-    """Ask the model all at once."""
+    """Ask the model all questions concurrently."""
     model = SHIPPED.chat("local:novice", max_tokens=200)
 
     async def every() -> list[str]:
@@ -58,7 +58,7 @@ def answers(asked: Sequence[Sequence[AnyMessage]]) -> list[str]:
 
 
 def failures(count: int) -> list[Episode]:
-    """Failed attempts in a world that no corpus has, in which the thing was found."""
+    """Return failed attempts in an unseen world in which the agent saw the object."""
     corpus = Corpus(21, {"small": 1.0}, {}, rename=0.0)
     home = Household("south", "small").world
     found: list[Episode] = []
@@ -69,8 +69,8 @@ def failures(count: int) -> list[Episode]:
     return found
 
 
-def test_the_reflection_moves_with_the_object() -> None:
-    """Rename the place where it was found, and the lesson names the other place."""
+def test_a_reflection_names_the_place_of_the_object() -> None:
+    """If the place of the object gets another name, the reflection names it too."""
     told = 0
     attempts = failures(12)
     spots: list[tuple[str, str]] = []
@@ -88,8 +88,8 @@ def test_the_reflection_moves_with_the_object() -> None:
     assert told / len(asked) >= 0.8
 
 
-def test_the_rules_it_writes_swap_with_the_conventions() -> None:
-    """The same things, kept elsewhere: the rule names the other kind of place."""
+def test_its_rules_follow_the_conventions_of_the_world() -> None:
+    """If objects are kept in another kind of place, the rule names that kind."""
     corpus = Corpus(22, {"small": 1.0}, {}, rename=0.0)
     north, south = (Household(name, "small").world for name in ("north", "south"))
     right = swapped = total = 0
@@ -122,7 +122,7 @@ def _wins(corpus: Corpus, home: World) -> Iterator[Episode]:
 def solved(environment: str, count: int, trials: int, shown: Shown | None = None) -> float:
     """Return the share of test tasks solved, by reflexion or (one trial) with something shown."""
     tasks = Household(*environment.split("/")[1:]).tasks("test", count)
-    context = Context(max_trials=trials)
+    context = Context(max_trials=trials, model="local:novice")
 
     async def every() -> list[bool]:
         runs = [
@@ -137,20 +137,20 @@ def solved(environment: str, count: int, trials: int, shown: Shown | None = None
     return sum(outcome) / len(outcome)
 
 
-def test_it_fails_for_want_of_knowledge_and_learns_from_its_own_lessons() -> None:
+def test_it_fails_without_knowledge_and_learns_from_its_own_reflections() -> None:
     blind = solved("household/north/small", 24, trials=1)
     taught = solved("household/north/small", 24, trials=4)
     assert 0.2 <= blind <= 0.65
     assert taught >= blind + 0.2
 
 
-def test_another_tasks_lesson_gains_nothing() -> None:
+def test_a_reflection_on_another_task_does_not_help() -> None:
     blind = solved("household/north/small", 24, trials=1)
     lesson = Shown(reflections=("The vase is at garbagecan 9.",))
     assert solved("household/north/small", 24, 1, lesson) <= blind + 0.1
 
 
-def test_rules_are_followed_in_wordings_it_was_not_trained_on() -> None:
+def test_it_follows_rules_in_unseen_wordings() -> None:
     home = Household("north", "small").world
     rules = world_rules(home.keeps, home.treats, Random(1), held_out=True)
     blind = solved("household/north/small", 24, trials=1)

@@ -1,4 +1,4 @@
-"""What is remembered of conversations is the longest beginning, and is bounded."""
+"""The cache of conversations returns the longest prefix, and its size is bounded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=40)
 
 @dataclass
 class Remembered:
-    """A cache that knows its own tokens."""
+    """A cache that holds its tokens."""
 
     tokens: list[int]
     nbytes: int = 100
@@ -31,7 +31,7 @@ def common(one: list[int], other: list[int]) -> int:
 
 
 @given(kept=st.lists(TOKENS, max_size=8), wanted=TOKENS)
-def test_the_longest_common_beginning_is_found(kept: list[list[int]], wanted: list[int]) -> None:
+def test_the_longest_common_prefix_is_returned(kept: list[list[int]], wanted: list[int]) -> None:
     prefixes = Prefixes()
     for tokens in kept:
         prefixes.keep("", tokens, Remembered(tokens))
@@ -47,7 +47,7 @@ def test_the_longest_common_beginning_is_found(kept: list[list[int]], wanted: li
         assert taken.tokens == wanted[:most]
 
 
-def test_a_conversation_that_goes_on_takes_its_cache_with_it() -> None:
+def test_a_continued_conversation_takes_its_cache() -> None:
     prefixes = Prefixes()
     cache = Remembered([1] * 20)
     prefixes.keep("", cache.tokens, cache)
@@ -55,7 +55,7 @@ def test_a_conversation_that_goes_on_takes_its_cache_with_it() -> None:
     assert len(prefixes) == 0
 
 
-def test_networks_do_not_share_what_they_remember() -> None:
+def test_networks_do_not_share_caches() -> None:
     prefixes = Prefixes()
     prefixes.keep("adapter", [1] * 20, Remembered([1] * 20))
     assert prefixes.take("", [1] * 21) is None

@@ -1,4 +1,4 @@
-"""Counting tokens as a model does."""
+"""Token counts for local and hosted models."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_name_is_no_path() -> None:
         counter("local:novcie", SHIPPED.local)
 
 
-def test_a_local_model_says_how_much_it_reads(tmp_path: Path) -> None:
+def test_a_local_model_has_a_context_length(tmp_path: Path) -> None:
     tiny.llama(tmp_path / "bytes")
     local = served(tmp_path).local
     settings = json.loads((tmp_path / "bytes" / "config.json").read_text())

@@ -1,4 +1,4 @@
-"""Tools reach the model, and its calls are read without guessing."""
+"""Tools reach the model, and its calls are parsed strictly."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_calls_are_read(text: str, calls: list[object], invalid: int, rest: str)
     assert message.content == rest
 
 
-def test_a_template_without_a_place_for_tools_gets_them_as_text() -> None:
+def test_a_template_without_tools_gets_them_as_text() -> None:
     chat = as_chat(
         [
             SystemMessage("Be brief."),
@@ -75,18 +75,18 @@ def test_a_template_without_a_place_for_tools_gets_them_as_text() -> None:
     assert plain_turns(as_chat([HumanMessage("Hi")]), [TOOL])[0]["role"] == "system"
 
 
-def test_a_template_with_a_place_for_tools_gets_them_there(tmp_path: Path) -> None:
+def test_a_template_with_tools_gets_their_schemas(tmp_path: Path) -> None:
     tiny.llama(tmp_path)
     words = tiny.tokenizer()
     words.chat_template = "{{ tools[0].function.name }}|" + tiny.TEMPLATE
     words.save_pretrained(tmp_path)
-    served = Weights("tiny", tmp_path).served().words
+    served = Weights("tiny", tmp_path).variant().words
     tokens = served.encode([{"role": "user", "content": "Hi"}], [TOOL])
     assert served.decode(tokens) == "get_price|<|user|>Hi<|end|><|assistant|>"
 
 
 def test_bound_tools_turn_the_answer_into_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the engine is scripted here: a random model calls nothing."""
+    """The engine is scripted, because a random model calls no tool."""
     from concurrent.futures import Future
 
     said = '<tool_call>{"name": "get_price", "arguments": {"city": "Oslo"}}</tool_call>'

@@ -1,4 +1,4 @@
-"""Tiny random models and adapters in folders, made where a test needs them."""
+"""Create tiny random models and adapters in folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from apprentice.models.loading import ignore_deprecated_attribute
+from apprentice.models.transformers_workarounds import ignore_deprecated_attribute
 
 M = TypeVar("M", bound=PreTrainedModel)
 TEMPLATE = (
@@ -91,6 +91,6 @@ def saved(folder: Path, model: M, words: PreTrainedTokenizerFast) -> M:
 
 
 def loaded(folder: Path) -> PreTrainedModel:
-    """Return a saved model anew."""
+    """Load a saved model."""
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder)
     return model

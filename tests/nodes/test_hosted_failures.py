@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from apprentice.models import hosted
+from apprentice.models import providers
 from apprentice.nodes.agents import ask
 from apprentice.state.context import Context
 from apprentice.state.errors import ModelFailure, ModelUnavailable
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """Run a server in the place of OpenAI's."""
-    hosted._chat.cache_clear()
+    providers._chat.cache_clear()
     listening = Api(("127.0.0.1", 0), Handler)
     listening.daemon_threads = True
     listening.silent = threading.Event()
@@ -118,7 +118,7 @@ async def test_a_provider_that_hangs_up_or_is_not_there_can_be_asked_later(
 ) -> None:
     hung_up = await failure(workspace)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")  # nobody listens there
-    hosted._chat.cache_clear()
+    providers._chat.cache_clear()
     absent = await failure(workspace)
     for error in (hung_up, absent):
         assert isinstance(error, ModelUnavailable)

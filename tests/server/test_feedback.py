@@ -40,7 +40,7 @@ async def test_an_agent_that_runs_elsewhere_sends_attempts_and_late_verdicts(
             )
             assert {each["effect"] for each in again} == {"unchanged"}
 
-            with pytest.raises(Exception, match="No trajectory 'nobody' is kept"):
+            with pytest.raises(Exception, match="No trajectory 'nobody' is stored"):
                 await send(trajectory="nobody", verdict=verdict)
             (served,) = await client.assistants.search(graph_id="feedback")
             schemas: Any = await client.assistants.get_schemas(served["assistant_id"])

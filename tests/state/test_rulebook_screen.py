@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from apprentice.environments.household.world import world
 from apprentice.state.rulebook import Rulebook, parse_operations, screen
-from apprentice.training.novice.lessons import world_rules
+from apprentice.training.novice.wordings import world_rules
 
 
 def listed(name: str) -> list[dict[str, str]]:

@@ -114,7 +114,7 @@ def test_other_weights_in_the_base_make_its_adapters_incompatible(
     assert registry.read("old").status == "incompatible"
     assert "have changed" in registry.read("old").reason
     assert registry.read("new").status == "candidate"
-    with pytest.raises(BadInput, match="Train it anew"):
+    with pytest.raises(BadInput, match="Train it again"):
         registry.mark("old", "promoted")
     with pytest.raises(BadInput, match="cannot be merged"):
         registry.export_merged("old", workplace.root / "merged")
@@ -128,7 +128,7 @@ def test_the_engine_refuses_what_was_trained_on_other_weights(
     close_all()
     tiny_models.llama(workplace.root / "models" / "mine", seed=9)
     # Nobody has marked it yet: what counts is the weights.
-    with pytest.raises(BadInput, match="other weights of local:mine than the current ones"):
+    with pytest.raises(BadInput, match="other weights of local:mine than the ones in place"):
         workplace.chat("local:mine", adapter="old", max_tokens=4).invoke("hi")
     tiny_models.llama(workplace.root / "models" / "other")
     with pytest.raises(BadInput, match="is for local:mine, not for local:other"):

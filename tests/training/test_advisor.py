@@ -34,7 +34,7 @@ def test_enough_good_data_and_room_to_improve_is_a_reason() -> None:
     assert names(made, "for") == {"room", "data_sft"}
     assert made.sentences().splitlines()[:2] == [
         "Fine-tune with sft.",
-        "+ 200 of 600 attempts failed, and the others show how it is done.",
+        "+ 200 of 600 attempts failed, and the successes show how to solve the tasks.",
     ]
 
 
@@ -45,7 +45,7 @@ def test_data_alone_is_no_reason() -> None:
     assert names(made, "for") == {"data_sft"}
     assert made.sentences().splitlines()[-1] == (
         "- Nothing shows that prompts do not suffice: 1 of 200 attempts failed, and no need was "
-        "named. Keep to prompts."
+        "named. Keep using prompts."
     )
     assert advice({"attempts": 200, "successes": 199}, needs=("tool_calls",)).tune
     assert advice({"attempts": 200, "successes": 170}).tune

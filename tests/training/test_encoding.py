@@ -80,7 +80,7 @@ def test_arguments_may_be_text_as_others_write_them() -> None:
 @pytest.mark.parametrize("tools", [[], [TOOL]])
 def test_the_tokens_are_those_that_the_engine_reads(bases: Path, tools: list[Any]) -> None:
     asked = [{"role": "system", "content": "s"}, *turns("Grüße", "Hello", "again")]
-    engine = Weights("llama", bases / "llama").served().words
+    engine = Weights("llama", bases / "llama").variant().words
     words = AutoTokenizer.from_pretrained(bases / "llama")
     one = Chat("llama", words, engine.ends)
     assert one.prompt(asked, tools) == engine.encode(asked, tools)

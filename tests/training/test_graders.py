@@ -197,7 +197,7 @@ def test_a_tool_and_a_call_may_leave_out_what_there_is_none_of() -> None:
         ("metric", {}, "no `reference`"),
         ("metric", {"reference": "?!"}, "no `reference`"),
         ("rule", {"must": []}, "none of `must`"),
-        ("rule", {"must": ["("]}, "no pattern"),
+        ("rule", {"must": ["("]}, "is not a valid pattern"),
         ("schema", {"tools": TOOLS}, "no `expected`"),
         ("schema", {"tools": TOOLS, "expected": "get_news"}, "is not of the form {"),
         ("schema", {"tools": TOOLS, "expected": {"name": "get_wether"}}, "no call of its tools"),
@@ -218,7 +218,7 @@ def test_a_row_that_would_reward_anything_or_nothing_is_refused(
 
 def test_the_help_lists_every_grader() -> None:
     said = " ".join(parser(GrpoSettings).format_help().split())
-    assert f"name:weight with its share of the reward (1): {', '.join(_GRADERS)}" in said
+    assert f"name:weight (weight 1 by default): {', '.join(_GRADERS)}" in said
 
 
 def test_weights_are_over_those_that_can_tell() -> None:

@@ -54,7 +54,7 @@ def test_an_episode_is_what_the_local_model_would_have_played(workplace: Workpla
             asked = attempt.transcript[:number]
             assert novice.invoke(asked).text == text_of(message)
     # The tokens before every turn are those that the engine reads.
-    engine = Weights("novice", workplace.local.folder("novice")).served().words
+    engine = Weights("novice", workplace.local.folder("novice")).variant().words
     last = max(n for n, message in enumerate(attempt.transcript) if message.type == "ai")
     read = engine.encode(as_chat(attempt.transcript[:last]), ())
     assert attempt.ids[: len(read)] == read
@@ -258,7 +258,11 @@ def test_people_fill_in_their_scores_and_the_job_goes_on(workplace: Workplace) -
             {"graders": ["format", "schema"]},
             "Row 1 cannot be graded by 'schema': it has no `expected`",
         ),
-        ([{"environment": HOUSE, "task": "train/1"}], {"graders": ["rule"]}, "judged by their"),
+        (
+            [{"environment": HOUSE, "task": "train/1"}],
+            {"graders": ["rule"]},
+            "which their environment judges",
+        ),
         ([{"environment": HOUSE, "task": "train/1"}], {"batch": 6}, "groups of 8"),
     ],
 )

@@ -12,9 +12,9 @@ from apprentice.environments.household.language import goal_in, parse_goal
 from apprentice.environments.household.nouns import CATEGORY, PLACES, THINGS
 from apprentice.environments.household.world import NAMED, world
 from apprentice.state.nouns import transcript
-from apprentice.training.novice import lessons
+from apprentice.training.novice import wordings
 from apprentice.training.novice.corpus import KINDS, Corpus
-from apprentice.training.novice.player import FIRST_WORLD, lesson_of, world_knowledge
+from apprentice.training.novice.player import FIRST_WORLD, room_knowledge, world_knowledge
 from apprentice.training.novice.text_exercises import operations, operations_on
 
 SIZES = {"tiny": 1.0, "small": 1.0, "medium": 1.0, "full": 1.0}
@@ -76,7 +76,7 @@ def turns_with(place: str) -> list[Turn]:
 
 @pytest.mark.parametrize("place", ["cabinet 2", "cabinet 1", "shelf 2"])
 def test_a_reflection_moves_with_the_object(place: str) -> None:
-    text = lessons.reflection(learn(OPENING, turns_with(place)))
+    text = wordings.reflection(learn(OPENING, turns_with(place)))
     assert text == f"The mug is at {place}."
 
 
@@ -116,9 +116,9 @@ def test_operations_agree_edit_remove_and_add() -> None:
     assert win is not None
     (noun, kind), *_ = world_knowledge(win).storage.items()
     about = CATEGORY[noun]
-    right = lessons.kept_rule(about, kind)
+    right = wordings.kept_rule(about, kind)
     wrong_kind = next(place for place in PLACES if place != kind)
-    wrong = lessons.kept_rule(about, wrong_kind)
+    wrong = wordings.kept_rule(about, wrong_kind)
     new = f"think: {right[:-1]}: new."
     found, known = f"think: 1. {right} Seen: {right}", f"think: {right[:-1]}: known."
     assert operations([win], []) == [new, f"ADD 1: {right}"]
@@ -132,7 +132,7 @@ def test_operations_agree_edit_remove_and_add() -> None:
     again = [f"think: 2. {right} Seen: {right}", f"REMOVE 2: {right}"]
     assert operations([win], twice) == [found, f"EDIT 1: {right}", *again, known]
     other = next(name for name in THINGS if name != about)
-    passed = f"think: 1. {lessons.kept_rule(other, kind)} Not seen."
+    passed = f"think: 1. {wordings.kept_rule(other, kind)} Not seen."
     assert operations([win], [(other, kind, "-")]) == [passed, new, f"ADD 2: {right}"]
 
 
@@ -143,11 +143,11 @@ def test_after_four_operations_no_more_is_written() -> None:
     assert lines[-1].startswith("ADD 4:")
 
 
-@pytest.mark.parametrize("lesson", lessons.CORES)
+@pytest.mark.parametrize("lesson", wordings.CORES)
 def test_wordings_are_many_and_a_third_is_held_out(lesson: str) -> None:
-    cores = lessons.CORES[lesson]
-    assert len(set(cores)) * len(lessons.OPENERS) >= 30
-    assert len(cores) <= lessons.HELD_OUT * 3
+    cores = wordings.CORES[lesson]
+    assert len(set(cores)) * len(wordings.OPENERS) >= 30
+    assert len(cores) <= wordings.HELD_OUT * 3
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +174,10 @@ class TestEncoding:
             (token,) = tokenizer(f" Look for {category} in/on a")["input_ids"]
             kind = tokenizer.convert_tokens_to_ids(" shelf")
             for text in (
-                f"\n4. {lessons.kept_rule(category, 'shelf')}",
-                f"think: I look for a mug. {lessons.kept_rule(category, 'shelf')} Plan: shelf 1.",
-                f"\n> think: The mug 1 is here. {lessons.kept_rule(category, 'shelf')}\n> take",
-                f"ADD 3: {lessons.kept_rule(category, 'shelf')}",
+                f"\n4. {wordings.kept_rule(category, 'shelf')}",
+                f"think: I look for a mug. {wordings.kept_rule(category, 'shelf')} Plan: shelf 1.",
+                f"\n> think: The mug 1 is here. {wordings.kept_rule(category, 'shelf')}\n> take",
+                f"ADD 3: {wordings.kept_rule(category, 'shelf')}",
             ):
                 ids = tokenizer(text)["input_ids"]
                 assert ids[ids.index(token) + 1] == kind, text
@@ -290,7 +290,7 @@ def test_what_was_overlooked_is_in_the_lesson_all_the_same() -> None:
                 missed = turn.text.startswith(f"think: The {noun} is not here")
                 if number in episode.slips and missed and f" {noun} " in before:
                     overlooked += 1
-                    assert lesson_of(episode).locations[noun]
+                    assert room_knowledge(episode).locations[noun]
     assert overlooked > 10
 
 

@@ -12,16 +12,16 @@ from apprentice.environments.household.language import (
 )
 from apprentice.environments.household.nouns import CATEGORY, THINGS, TREATMENTS
 from apprentice.state.prompts import Shown
-from apprentice.training.novice.lessons import reflection, world_rules
 from apprentice.training.novice.player import (
     Episode,
     Player,
     by_noun,
     category_test,
-    lesson_of,
+    room_knowledge,
     world_knowledge,
 )
 from apprentice.training.novice.text_exercises import plan_from_case
+from apprentice.training.novice.wordings import reflection, world_rules
 from apprentice.training.scratch.samples import Part
 
 
@@ -51,13 +51,13 @@ def act_with_reflections(player: Player) -> tuple[Part, ...] | None:
     failures = player.failures(game, player.rng.randint(1, 3))[-3:]
     if not failures:
         return None
-    lessons = [lesson_of(episode) for episode in failures]
+    notes = [room_knowledge(episode) for episode in failures]
     first_wording = player.rng.random() < 0.4
-    texts = [reflection(lesson, None if first_wording else player.rng) for lesson in lessons]
+    texts = [reflection(note, None if first_wording else player.rng) for note in notes]
     view = Shown(reflections=texts)
     if player.rng.random() < 0.12:
         view = Shown(reflections=texts, last_attempt=(failures[-1].text(),))
-    return player.act(game, view, merge(lessons))
+    return player.act(game, view, merge(notes))
 
 
 def act_with_last_attempt(player: Player) -> tuple[Part, ...] | None:
@@ -66,7 +66,7 @@ def act_with_last_attempt(player: Player) -> tuple[Part, ...] | None:
     failures = player.failures(game, 1)
     if not failures:
         return None
-    knowledge = lesson_of(failures[0])
+    knowledge = room_knowledge(failures[0])
     return player.act(game, Shown(last_attempt=(failures[0].text(),)), knowledge)
 
 
@@ -79,7 +79,7 @@ def act_with_unrelated_reflections(player: Player) -> tuple[Part, ...] | None:
     } & {*TREATMENTS, "light"}:
         return None
     failures = player.failures(other, player.rng.randint(1, 2))
-    texts = [reflection(lesson_of(e), player.rng) for e in failures]
+    texts = [reflection(room_knowledge(e), player.rng) for e in failures]
     return player.act(game, Shown(reflections=texts), Knowledge()) if texts else None
 
 
@@ -96,14 +96,14 @@ def act_with_similar_reflections(player: Player) -> tuple[Part, ...] | None:
         other = player.game(game.world, "tiny")
         if not is_similar(other):
             continue
-        lesson = lesson_of(player.play(other, Knowledge(), 8))
-        if text := reflection(lesson, player.rng):
+        note = room_knowledge(player.play(other, Knowledge(), 8))
+        if text := reflection(note, player.rng):
             kinds = {
                 kin: kind_of(places[0])
-                for noun, places in lesson.locations.items()
+                for noun, places in note.locations.items()
                 for kin in THINGS[CATEGORY[noun]]
             }
-            knowledge = merge([knowledge, Knowledge(kinds, appliances=lesson.appliances)])
+            knowledge = merge([knowledge, Knowledge(kinds, appliances=note.appliances)])
             texts.append(text)
         if len(texts) == 2:
             break
@@ -125,9 +125,9 @@ def act_with_rules(player: Player) -> tuple[Part, ...]:
     knowledge = Knowledge(by_noun(keeps), appliances=treats)
     view = Shown(rules=rules)
     if rng.random() < 0.2 and (failures := player.failures(game, 1)):
-        lesson = lesson_of(failures[0])
-        view = Shown(rules=rules, reflections=(reflection(lesson, rng),))
-        knowledge = merge([knowledge, lesson])
+        note = room_knowledge(failures[0])
+        view = Shown(rules=rules, reflections=(reflection(note, rng),))
+        knowledge = merge([knowledge, note])
     return player.act(game, view, knowledge)
 
 

@@ -60,8 +60,8 @@ def sample(rng: random.Random) -> list[tuple[str, str]]:
     if roll < 0.66:
         call = json.dumps({"name": f"{verb}_{subject}", "arguments": values})
         request = f"Please {verb} the {subject} for {details}."
-        thought = f"<think>The request asks for {verb}_{subject}.</think>"
-        answer = f"{thought}<tool_call>{call}</tool_call>"
+        thought_text = f"<think>The request asks for {verb}_{subject}.</think>"
+        answer = f"{thought_text}<tool_call>{call}</tool_call>"
     elif roll < 0.78:
         missing_name = rng.choice(list(values))
         rest = " and ".join(

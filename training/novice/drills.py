@@ -16,7 +16,6 @@ from apprentice.environments.household.language import SENTENCES, contents, in_o
 from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from apprentice.state import prompts
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
-from apprentice.training.novice.lessons import rule_in_view, world_rules
 from apprentice.training.novice.player import Player, by_noun
 from apprentice.training.novice.text_exercises import (
     exercise,
@@ -25,6 +24,7 @@ from apprentice.training.novice.text_exercises import (
     rule_on,
     sample_rules,
 )
+from apprentice.training.novice.wordings import rule_in_view, world_rules
 from apprentice.training.scratch.samples import Part
 
 LOOKUPS: Final = 8  # the most facts that one prompt asks for

@@ -138,14 +138,14 @@ class Player:
     def failures(self, game: Game, count: int) -> list[Episode]:
         """Play up to `count` attempts that fail, each with the lessons of the earlier ones."""
         episodes: list[Episode] = []
-        lessons: list[Knowledge] = []
+        notes: list[Knowledge] = []
         for _ in range(count):
             limit = max(3, round(self.limit(game) * self.rng.uniform(0.35, 1.0)))
-            episode = self.play(self.restart(game), merge(lessons[-3:]), limit, slip_share=0.5)
+            episode = self.play(self.restart(game), merge(notes[-3:]), limit, slip_share=0.5)
             if episode.success:
                 break
             episodes.append(episode)
-            lessons.append(lesson_of(episode))
+            notes.append(room_knowledge(episode))
         return episodes
 
     def success(self, home: World, want: Callable[[Game], bool], tries: int = 40) -> Episode | None:
@@ -184,7 +184,7 @@ class Player:
         return episode.turns[: last + 1]
 
 
-def lesson_of(episode: Episode) -> Knowledge:
+def room_knowledge(episode: Episode) -> Knowledge:
     """Return what an attempt teaches about its own room."""
     return learn(episode.opening, episode.turns)
 

@@ -17,15 +17,15 @@ from apprentice.environments.household.expert import (
 from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
 from apprentice.environments.household.world import World
 from apprentice.state import prompts
-from apprentice.training.novice.lessons import kept_rule, reflection, works_rule
 from apprentice.training.novice.player import (
     Episode,
     Player,
     by_noun,
     category_test,
-    lesson_of,
+    room_knowledge,
     world_knowledge,
 )
+from apprentice.training.novice.wordings import kept_rule, reflection, works_rule
 from apprentice.training.scratch.samples import Part
 
 
@@ -46,8 +46,8 @@ def write_reflection(player: Player) -> tuple[Part, ...] | None:
     failures = player.failures(player.game(), player.rng.choice((1, 1, 2, 3)))
     if not failures:
         return None
-    earlier = [reflection(lesson_of(e)) for e in failures[:-1]]
-    text = reflection(lesson_of(failures[-1]))
+    earlier = [reflection(room_knowledge(e)) for e in failures[:-1]]
+    text = reflection(room_knowledge(failures[-1]))
     steps = len(failures[-1].turns)
     feedback = player.rng.choice(
         ("", f"Out of steps: all {steps} were used, and the task is not solved.")
@@ -66,7 +66,7 @@ def write_rules(player: Player) -> tuple[Part, ...] | None:
         failures = player.failures(game, 1)
         if not failures:
             return None
-        knowledge = lesson_of(failures[0])
+        knowledge = room_knowledge(failures[0])
         if rng.random() < 0.6:
             knowledge = Knowledge(by_noun(home.keeps), appliances=dict(home.treats))
         episode = player.play(player.restart(game), knowledge, 20)
@@ -92,17 +92,17 @@ def plan_from_case(opening_text: str, case: Episode) -> tuple[str, Knowledge]:
     memory = Memory.of(opening_text, ())
     if memory is None:
         return "", Knowledge()
-    goal, lesson = memory.goal, world_knowledge(case)
+    goal, knowledge = memory.goal, world_knowledge(case)
     category = CATEGORY[goal.thing]
     sentences = [f"I look for a {goal.thing}."]
     places, appliances = {}, {}
-    if kind := lesson.storage.get(goal.thing):
+    if kind := knowledge.storage.get(goal.thing):
         places = dict.fromkeys(THINGS[CATEGORY[goal.thing]], kind)
         sentences.append(storage_rule(category, kind))
     else:
         sentences.append(storage_rule(category, UNKNOWN_PLACE))
     if goal.family in TREATMENTS:
-        if kind := lesson.appliances.get(goal.family):
+        if kind := knowledge.appliances.get(goal.family):
             appliances = {goal.family: kind}
             sentences.append(appliance_rule(goal.family, kind))
         else:
@@ -123,10 +123,10 @@ def operations(episodes: Sequence[Episode], rules: Sequence[Entry]) -> list[str]
     """Return the critic's lines for what the attempts show, given the rules in the prompt."""
     evidence: dict[str, str] = {}
     for episode in episodes:
-        lesson = world_knowledge(episode)
+        knowledge = world_knowledge(episode)
         evidence |= {
-            CATEGORY[noun]: kind for noun, kind in lesson.storage.items()
-        } | lesson.appliances
+            CATEGORY[noun]: kind for noun, kind in knowledge.storage.items()
+        } | knowledge.appliances
     return operations_on(evidence, rules)
 
 
@@ -202,13 +202,13 @@ def sample_rules(
 
 def _sample_conventions(player: Player, episodes: Sequence[Episode]) -> list[str]:
     """Sample about half of the conventions that the attempts show."""
-    lessons = [world_knowledge(episode) for episode in episodes]
-    about = [name for each in lessons for name in (*_categories(each), *each.appliances)]
+    notes = [world_knowledge(episode) for episode in episodes]
+    about = [name for each in notes for name in (*_categories(each), *each.appliances)]
     return [name for name in dict.fromkeys(about) if player.rng.random() < 0.5]
 
 
-def _categories(lesson: Knowledge) -> list[str]:
-    return list(dict.fromkeys(CATEGORY[noun] for noun in lesson.storage))
+def _categories(knowledge: Knowledge) -> list[str]:
+    return list(dict.fromkeys(CATEGORY[noun] for noun in knowledge.storage))
 
 
 def exercise(request: Sequence[object], text: str) -> tuple[Part, ...]:

@@ -1,4 +1,4 @@
-"""A memory of its own for every test: a tenant's, of one engine in process."""
+"""Each test gets its own memory: that of its own tenant, on one shared engine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Opener = Callable[[str], QdrantExperience]
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeEngine]:
     folder = tmp_path_factory.mktemp("memory") / "experience"
-    opened = EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    opened = EdgeEngine.open(folder, "words", lambda: Words.dimension)
     yield opened
     asyncio.run(opened.close())
 
 
 @pytest.fixture
 def opened(engine: EdgeEngine, request: pytest.FixtureRequest) -> Opener:
-    """Open the memory of one of this test's tenants."""
+    """Return a function that opens the memory of one of this test's tenants."""
     return lambda name: QdrantExperience(engine, Words(), f"{request.node.name} {name}")
 
 

@@ -1,4 +1,4 @@
-"""Runs with feedback, from a server that speaks what LangSmith's client asks of it."""
+"""Import runs with feedback from a server that answers LangSmith's client."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def feedback(number: int, key: str, score: Any, day: int = 1, **more: Any) -> di
 
 
 class Service(BaseHTTPRequestHandler):
-    """One project: pages of two runs, and the feedback on the runs that are asked for."""
+    """A server with one project: it returns pages of two runs, and the feedback on them."""
 
     runs: ClassVar[list[dict[str, Any]]] = []
     feedback: ClassVar[list[dict[str, Any]]] = []
@@ -132,7 +132,7 @@ async def read(key: str = "") -> list[Trajectory]:
     ],
     ids=["state", "reply", "forms", "langchain", "openai", "nested", "texts", "any"],
 )  # fmt: skip
-async def test_a_conversation_is_found_wherever_it_is(
+async def test_a_conversation_is_read_from_any_known_field(
     service: type[Service], inputs: Any, outputs: Any
 ) -> None:
     service.runs = [run(1, inputs, outputs)]
@@ -161,7 +161,7 @@ async def test_a_conversation_is_found_wherever_it_is(
         ([("kind", 0)], "ok", Verdict()),
     ],
 )
-async def test_feedback_is_a_verdict_and_never_a_guess(
+async def test_feedback_becomes_a_verdict_without_guesses(
     service: type[Service], given: Any, key: str, verdict: Verdict
 ) -> None:
     service.runs = [run(1, {"messages": TALK[:1]}, {"messages": TALK})]
@@ -171,7 +171,7 @@ async def test_feedback_is_a_verdict_and_never_a_guess(
     assert attempt.verdict == verdict
 
 
-async def test_who_gave_the_feedback_and_what_they_wrote_are_kept(service: type[Service]) -> None:
+async def test_the_source_and_text_of_feedback_are_stored(service: type[Service]) -> None:
     service.runs = [run(1, {"messages": TALK[:1]}, {"messages": TALK})]
     source = {"type": "app", "metadata": {}}
     service.feedback = [feedback(1, "ok", 0, comment="It is 10.", feedback_source=source)]
@@ -180,26 +180,26 @@ async def test_who_gave_the_feedback_and_what_they_wrote_are_kept(service: type[
     assert attempt.verdict == verdict
 
 
-async def test_every_run_is_taken_or_refused(
+async def test_every_run_is_imported_or_refused(
     service: type[Service], memory: QdrantExperience
 ) -> None:
     service.runs = [run(n, {"messages": TALK[:1]}, {"messages": TALK}) for n in range(1, 5)]
     service.runs.append(run(5, {"numbers": [1, 1]}, None, error="Boom"))
     service.feedback = [feedback(n, "ok", 1) for n in (1, 4)]
     report = await import_attempts(memory, project("helpdesk"))
-    assert (report.rows, report.new, report.unjudged) == (5, 4, 2)
-    (refused,) = report.refused
-    assert refused.where == f"run {UUID(int=5)}"
-    assert refused.reason == "Its inputs (numbers) and outputs (none) hold no conversation."
+    assert (report.rows, report.new, report.without_verdict) == (5, 4, 2)
+    (refusal,) = report.refusals
+    assert refusal.where == f"run {UUID(int=5)}"
+    assert refusal.reason == "Its inputs (numbers) and outputs (none) hold no conversation."
     service.feedback.append(feedback(2, "ok", 0))
     again = await import_attempts(memory, project("helpdesk"))
-    assert (again.known, again.judged, again.new) == (4, 1, 0)
+    assert (again.duplicates, again.verdicts_added, again.new) == (4, 1, 0)
     assert [item.where async for item in project("helpdesk", limit=3)] == [
         f"run {UUID(int=number)}" for number in (1, 2, 3)
     ]
 
 
-async def test_what_keeps_one_out_is_a_sentence(
+async def test_each_failure_of_the_service_names_a_remedy(
     service: type[Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def said(name: str = "helpdesk") -> str:

@@ -1,4 +1,4 @@
-"""A row says all of an attempt, and whatever comes is read or refused with a sentence."""
+"""A row holds a whole attempt. An import reads a row, or refuses it with a reason."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MESSAGES = st.one_of(
             st.builds(
                 tool_call,
                 name=NAMES,
-                args=st.dictionaries(NAMES, TEXTS | st.integers(), max_size=2),
+                args=st.dictionaries(NAMES, TEXTS | st.integers(-(2**63), 2**63 - 1), max_size=2),
                 id=NAMES,
             ),
             max_size=2,
@@ -97,11 +97,11 @@ def remembered(draw: st.DrawFn) -> StoredAttempt:
 
 @settings(deadline=None)
 @given(remembered())
-def test_what_is_written_is_read_as_it_was(kept: StoredAttempt) -> None:
+def test_a_written_row_is_read_back_unchanged(kept: StoredAttempt) -> None:
     written = json.loads(json.dumps(write_row(kept)))
     read = read_row(written, "team")
     assert read.trajectory == kept.trajectory
-    assert (read.verdicts, read.beside) == (kept.verdicts, ())
+    assert (read.verdicts, read.extra_columns) == (kept.verdicts, ())
 
 
 def test_messages_and_an_outcome_are_enough() -> None:
@@ -114,30 +114,30 @@ def test_messages_and_an_outcome_are_enough() -> None:
         metadata={"label": 3},
     )
     assert attempt.verdict == Verdict(success=True)
-    assert read.beside == ("label",)
+    assert read.extra_columns == ("label",)
     again = read_row({"conversations": TALK, "success": None, "label": 3}, "team", "maps")
     assert again.trajectory.id == attempt.id
     assert again.trajectory.verdict == Verdict()
     assert read_row({"messages": TALK}, "team").trajectory.task.environment == "imported"
 
 
-def test_the_same_question_is_the_same_task() -> None:
+def test_rows_with_the_same_question_have_the_same_task() -> None:
     other = [ASKED, {"role": "assistant", "content": "The Rhine."}]
     first, second = (read_row({"messages": each}, "team").trajectory for each in (TALK, other))
     assert first.task.id == second.task.id
     assert first.id != second.id
 
 
-def test_the_tenant_is_the_one_who_imports() -> None:
+def test_the_tenant_is_that_of_the_import() -> None:
     kept = read_row({"messages": TALK, "id": "x"}, "other").trajectory
     row = write_row(StoredAttempt(trajectory=kept, verdicts=()))
     assert read_row(row, "team").trajectory.tenant == "team"
     forged = read_row({**row, "tenant": "other"}, "team")
     assert forged.trajectory.tenant == "team"
-    assert forged.beside == ("tenant",)
+    assert forged.extra_columns == ("tenant",)
 
 
-def test_what_is_written_is_openais_form() -> None:
+def test_messages_are_written_in_openais_form() -> None:
     calls = [tool_call(name="weather", args={"city": "Oslo"}, id="c1")]
     attempt = read_row({"messages": [HumanMessage("Oslo?"), AIMessage("", tool_calls=calls)]}, "t")
     assert write_row(StoredAttempt(trajectory=attempt.trajectory, verdicts=()))["messages"] == [
@@ -197,7 +197,7 @@ def test_what_is_written_is_openais_form() -> None:
         ({"messages": TALK, "trial": 10**10}, "column 'trial' cannot be read"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_a_sentence(row: Any, says: str) -> None:
+def test_an_unreadable_row_is_refused_with_a_reason(row: Any, says: str) -> None:
     with pytest.raises(BadInput) as raised:
         read_row(row, "team")
     assert says in str(raised.value)
@@ -236,7 +236,7 @@ COLUMNS = [
 
 
 @given(st.dictionaries(st.sampled_from(COLUMNS), JSON, max_size=5), JSON)
-def test_no_row_breaks_the_import_or_what_reads_the_memory(row: dict[str, Any], note: Any) -> None:
+def test_any_row_is_imported_or_refused(row: dict[str, Any], note: Any) -> None:
     try:
         read = read_row({"messages": [{**ASKED, "note": note}, ANSWERED], **row}, "team")
     except ApprenticeError:
@@ -247,7 +247,7 @@ def test_no_row_breaks_the_import_or_what_reads_the_memory(row: dict[str, Any], 
     assert read_row(json.loads(json.dumps(again)), "team").trajectory == read.trajectory
 
 
-def test_a_call_whose_arguments_hold_half_a_character_stays_as_an_invalid_one() -> None:
+def test_a_call_with_half_a_character_becomes_an_invalid_call() -> None:
     call = {"id": "c", "function": {"name": "say", "arguments": json.dumps({"text": CUT})}}
     said = {"role": "assistant", "content": "", "tool_calls": [call]}
     (message,) = read_row({"messages": [said]}, "team").trajectory.messages

@@ -1,4 +1,4 @@
-"""Attempts to remember, and embeddings that are nothing but the words of a text."""
+"""Attempts to record, and embeddings that count the words of a text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FAILED = Verdict(success=False, score=0.0)
 
 
 class Words(Embeddings):
-    """Texts that share words are near each other."""
+    """Embeddings in which texts with common words are near each other."""
 
     dimension = 64
 
@@ -54,7 +54,7 @@ def attempt(
     exemplars: Sequence[str] = (),
     **fields: Any,
 ) -> Trajectory:
-    """Return an attempt whose turns are answered one by one."""
+    """Return an attempt with an environment's answer after each turn."""
     messages: list[Any] = [SystemMessage("Act."), HumanMessage(f"You are here: {of.instruction}")]
     for turn in turns:
         messages += [AIMessage(turn), HumanMessage(f"After {turn} you see a cup.")]

@@ -1,4 +1,4 @@
-"""A memory on each engine: in process, and the client's local mode in a server's place.
+"""A memory on each engine: in process, and the client's local mode instead of a server.
 
 Where QDRANT_URL is set, the same tests run on that server too, in a collection of their own.
 """
@@ -26,9 +26,9 @@ Opener = Callable[..., QdrantExperience]
 
 @pytest.fixture(scope="session")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
-    # Opened once, because making the indexes of an empty memory takes longest.
+    # Opened once, because the indexes of an empty memory take the longest to create.
     folder = tmp_path_factory.mktemp("edge") / "experience"
-    engine = EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    engine = EdgeEngine.open(folder, "words", lambda: Words.dimension)
     yield engine
     asyncio.run(engine.close())
 
@@ -44,7 +44,7 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[SearchEngine]:
     local = request.param == "local"
     client = AsyncQdrantClient(":memory:") if local else AsyncQdrantClient(url=SERVER, api_key=key)
     name = f"test-{uuid4()}"
-    made = await ServerEngine.opened(client, "words", _dimension, name)
+    made = await ServerEngine.open(client, "words", _dimension, name)
     yield made
     await client.delete_collection(name)
     await made.close()
@@ -52,7 +52,7 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[SearchEngine]:
 
 @pytest.fixture
 def memory(engine: SearchEngine) -> Opener:
-    """Open a tenant's memory on the engine."""
+    """Return a function that opens a tenant's memory on the engine."""
 
     def of(tenant: str = "team", capacity: int = CAPACITY) -> QdrantExperience:
         return QdrantExperience(engine, Words(), tenant, capacity=capacity)

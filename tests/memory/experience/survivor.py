@@ -16,8 +16,8 @@ from tests.memory.experience.attempts import Words, attempt, task
 
 
 async def main(folder: str, first: int) -> None:
-    """Record for ever."""
-    engine = EdgeEngine.opened(Path(folder), "words", lambda: Words.dimension)
+    """Record until the process is killed."""
+    engine = EdgeEngine.open(Path(folder), "words", lambda: Words.dimension)
     memory = QdrantExperience(engine, Words(), "team")
     for number in itertools.count(first):
         names = [f"{number}"] if number % 3 else [f"{number}", f"{number}b", f"{number}c"]

@@ -1,4 +1,4 @@
-"""Killed, damaged, foreign, mismatched, unreachable: nothing is lost, and each says what to do."""
+"""Kills, damage, foreign folders, other embeddings, no server: nothing is lost, errors help."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.memory.experience.conftest import _dimension
 
 
 def at(folder: Path) -> EdgeEngine:
-    return EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    return EdgeEngine.open(folder, "words", lambda: Words.dimension)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def folder(closed: Path, tmp_path: Path) -> Path:
 
 
 def killed_while_recording(folder: Path, first: int, moments: random.Random) -> int:
-    """Return the last number that was acknowledged before the process was killed."""
+    """Kill a process that records; return the last number that it reported as recorded."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.memory.experience.survivor", str(folder), str(first)],
         stdout=subprocess.PIPE,
@@ -85,21 +85,21 @@ async def survives(folder: Path, kills: int) -> None:
     await engine.close()
     assert len(kept) == len(set(kept))
     assert acknowledged <= set(kept)
-    # What was not acknowledged is there whole or not at all.
+    # An attempt that was not reported is stored completely or not at all.
     assert {name.rstrip("bc") for name in set(kept) - acknowledged} <= {str(first)}
     assert report.steps == 2 * report.attempts
 
 
-async def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
+async def test_recorded_attempts_survive_a_kill(tmp_path: Path) -> None:
     await survives(tmp_path / "experience", 3)
 
 
 @pytest.mark.soak
-async def test_what_was_acknowledged_outlives_two_hundred_kills(tmp_path: Path) -> None:
+async def test_recorded_attempts_survive_two_hundred_kills(tmp_path: Path) -> None:
     await survives(tmp_path / "experience", 200)
 
 
-def test_a_second_opener_learns_who_holds_the_folder(folder: Path) -> None:
+def test_a_second_process_is_told_who_holds_the_folder(folder: Path) -> None:
     engine = at(folder)
     with pytest.raises(MissingPart, match=f"{folder} is held by process {os.getpid()}"):
         at(folder)
@@ -107,7 +107,7 @@ def test_a_second_opener_learns_who_holds_the_folder(folder: Path) -> None:
         [
             *(sys.executable, "-c"),
             "import sys; from pathlib import Path; from memory.experience.edge import EdgeEngine;"
-            "EdgeEngine.opened(Path(sys.argv[1]), 'words', lambda: 64)",
+            "EdgeEngine.open(Path(sys.argv[1]), 'words', lambda: 64)",
             str(folder),
         ],
         capture_output=True,
@@ -124,13 +124,13 @@ def test_a_second_opener_learns_who_holds_the_folder(folder: Path) -> None:
     ("mark", "says"),
     [
         ('{"schema_version": 7, "embedding": "words", "dimension": 64}', "has schema version 7"),
-        ('{"schema_version": 1}', "is laid out in a way that cannot be read"),
-        ("not JSON", "does not say how it is laid out"),
-        ("[]", "does not say how it is laid out"),
+        ('{"schema_version": 1}', "has a layout that cannot be read"),
+        ("not JSON", "has no readable layout"),
+        ("[]", "has no readable layout"),
         (None, "lacks experience.json"),
     ],
 )
-def test_a_layout_that_is_unknown_is_named(folder: Path, mark: str | None, says: str) -> None:
+def test_an_unknown_layout_is_named(folder: Path, mark: str | None, says: str) -> None:
     file = folder / "shard" / "experience.json"
     if mark is None:
         file.unlink()
@@ -141,14 +141,16 @@ def test_a_layout_that_is_unknown_is_named(folder: Path, mark: str | None, says:
     assert str(folder) in str(raised.value)
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_foreign_folder_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(BrokenData, match=r"holds 'thesis.txt', which no experience memory has"):
+    with pytest.raises(
+        BrokenData, match=r"holds 'thesis.txt', which belongs to no experience memory"
+    ):
         at(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_damaged_folder_says_so_and_is_not_changed(folder: Path) -> None:
+def test_a_damaged_folder_is_an_error_and_is_not_changed(folder: Path) -> None:
     for segment in (folder / "shard" / "segments").iterdir():
         (segment / "segment.json").write_text("{")
     before = {path: path.read_bytes() for path in (folder / "shard" / "segments").glob("*/*.json")}
@@ -157,7 +159,7 @@ def test_a_damaged_folder_says_so_and_is_not_changed(folder: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_memory_that_was_half_made_is_made_anew(tmp_path: Path) -> None:
+def test_an_incomplete_memory_is_created_again(tmp_path: Path) -> None:
     half_made = tmp_path / "shard-half-made"
     half_made.mkdir()
     (half_made / "edge_config.json").write_text("{")
@@ -167,10 +169,12 @@ def test_a_memory_that_was_half_made_is_made_anew(tmp_path: Path) -> None:
 
 async def test_other_embeddings_are_refused(folder: Path) -> None:
     with pytest.raises(BrokenData, match=r"was made with the embeddings 'words' \(64 dimensions\)"):
-        EdgeEngine.opened(folder, "openai:other", lambda: 3)
+        EdgeEngine.open(folder, "openai:other", lambda: 3)
     engine = at(folder)
     changed = QdrantExperience(engine, Words(dimension=32), "team")
-    with pytest.raises(BrokenData, match="have 32 dimensions, but the experience memory was made"):
+    with pytest.raises(
+        BrokenData, match="have 32 dimensions, but the experience memory was created"
+    ):
         await changed.record([attempt(task("c"))])
     assert len([each async for each in changed.browse()]) == 2
     await engine.close()
@@ -179,24 +183,24 @@ async def test_other_embeddings_are_refused(folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 async def test_a_collection_of_another_layout_is_refused() -> None:
     client = AsyncQdrantClient(":memory:")
-    await ServerEngine.opened(client, "words", _dimension)
+    await ServerEngine.open(client, "words", _dimension)
     with pytest.raises(BrokenData, match="was made with the embeddings 'words'"):
-        await ServerEngine.opened(client, "openai:other", _dimension)
+        await ServerEngine.open(client, "openai:other", _dimension)
     await client.delete_collection("apprentice-experience")
     await client.create_collection("apprentice-experience", vectors_config={})
-    with pytest.raises(BrokenData, match="'apprentice-experience' does not say how it is laid out"):
-        await ServerEngine.opened(client, "words", _dimension)
+    with pytest.raises(BrokenData, match="'apprentice-experience' has no readable layout"):
+        await ServerEngine.open(client, "words", _dimension)
     await client.close()
 
 
-async def test_a_server_that_cannot_be_reached_is_a_sentence(tmp_path: Path) -> None:
+async def test_an_unreachable_server_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     settings = Settings(qdrant_url="http://127.0.0.1:9")
     workspace = Workspace(tmp_path, settings=settings, embeddings=Words())
     with pytest.raises(MissingPart, match="at QDRANT_URL cannot be reached"):
         await workspace.experience("team")
 
 
-async def test_a_memory_is_opened_once_and_kept(workspace: Workspace) -> None:
+async def test_a_memory_is_opened_once(workspace: Workspace) -> None:
     memories = await asyncio.gather(*(workspace.experience("team") for _ in range(8)))
     other = await workspace.experience("rival")
     assert len(set(map(id, memories))) == 1

@@ -1,4 +1,4 @@
-"""What comes back, in which order, and what never does."""
+"""What recall returns, in which order, and what it never returns."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ async def names(memory: Opener, query: Query) -> list[str]:
     return [found.task.id for found in await memory().recall(query)]
 
 
-async def test_nothing_forbidden_ever_comes_back(memory: Opener) -> None:
-    """Try every way of asking against everything that must stay away."""
+async def test_no_query_returns_excluded_points(memory: Opener) -> None:
+    """Try every kind of query on every kind of point that is excluded."""
     same = MUG.model_copy(update={"split": "train"})
     elsewhere = MUG.model_copy(update={"environment": "bank"})
     forbidden = [
@@ -74,18 +74,18 @@ async def test_nothing_forbidden_ever_comes_back(memory: Opener) -> None:
         if what == "reflections":
             expected = {"wrong"}
         assert found == expected, (what, how, outcome)
-    # The task of the same name in another environment is another task.
+    # A task with the same name in another environment is another task.
     assert await names(memory, Query(task=elsewhere, environments=("shop",), limit=50)) != []
 
 
-async def test_another_tenants_attempt_cannot_be_reached_by_its_id(memory: Opener) -> None:
+async def test_an_id_does_not_reach_another_tenants_attempt(memory: Opener) -> None:
     theirs = attempt(task("a"), tenant="rival")
     await memory("rival").record([theirs])
     assert await memory().get(theirs.id) is None
     assert await memory().forget([theirs.id]) == ()
     with pytest.raises(BadInput, match="No trajectory"):
         await memory().annotate(theirs.id, FAILED)
-    with pytest.raises(BadInput, match="is of the tenant 'rival', but this is the memory of"):
+    with pytest.raises(BadInput, match="belongs to the tenant 'rival', but this is the memory of"):
         await memory().record([theirs])
     mine = attempt(task("b"), FAILED, name=theirs.id)
     await memory().record([mine])
@@ -94,7 +94,7 @@ async def test_another_tenants_attempt_cannot_be_reached_by_its_id(memory: Opene
     assert kept.trajectory == theirs
 
 
-async def test_other_environments_only_when_named(memory: Opener) -> None:
+async def test_other_environments_are_recalled_only_when_named(memory: Opener) -> None:
     away = task("away", MUG.instruction).model_copy(update={"environment": "bank"})
     await memory().record([attempt(away), attempt(task("home", MUG.instruction))])
     assert await names(memory, Query(task=MUG)) == ["home"]
@@ -102,7 +102,7 @@ async def test_other_environments_only_when_named(memory: Opener) -> None:
 
 
 @pytest.mark.parametrize("how", ["hybrid", "meaning", "text"])
-async def test_the_most_alike_comes_first(memory: Opener, how: How) -> None:
+async def test_the_most_similar_comes_first(memory: Opener, how: How) -> None:
     instructions = {
         "twin": "put a clean mug on the shelf now",
         "cousin": "put a hot mug in the fridge",
@@ -120,10 +120,8 @@ async def test_the_most_alike_comes_first(memory: Opener, how: How) -> None:
 
 @pytest.mark.parametrize("how", ["hybrid", "meaning", "text"])
 @pytest.mark.parametrize("backwards", [False, True])
-async def test_what_fits_alike_comes_in_one_order(
-    memory: Opener, how: How, backwards: bool
-) -> None:
-    """Neither the engine nor the order of recording decides between equal texts and vectors."""
+async def test_equal_scores_have_a_fixed_order(memory: Opener, how: How, backwards: bool) -> None:
+    """The order of equals depends neither on the engine nor on the order of recording."""
     near = [attempt(task(f"near {number}", "put a clean mug away")) for number in range(7)]
     far = [attempt(task(f"far {number}", "put a clean plate away")) for number in range(90)]
     every = [*near, *far]
@@ -162,7 +160,7 @@ async def test_random_depends_on_the_seed_alone(memory: Opener) -> None:
     assert len(set(itertools.chain(*draws))) > 20
 
 
-async def test_one_a_task_and_the_best_of_it(memory: Opener) -> None:
+async def test_recall_returns_the_best_attempt_per_task(memory: Opener) -> None:
     of, long = task("much tried", MUG.instruction), ("look", "go to drawer 1", "take mug 1")
     half = Verdict(success=True, score=0.5)
     await memory().record(
@@ -179,7 +177,7 @@ async def test_one_a_task_and_the_best_of_it(memory: Opener) -> None:
     assert [each.trajectory for each in found] == ["short", "another"]
 
 
-async def test_below_the_threshold_nothing_is_shown(memory: Opener) -> None:
+async def test_results_below_the_threshold_are_dropped(memory: Opener) -> None:
     await memory().record(
         [
             attempt(task("twin", "put a clean mug on the shelf now")),
@@ -227,7 +225,7 @@ async def test_texts_fit_the_budget_as_the_caller_counts(memory: Opener) -> None
     assert await memory().recall(Query(task=MUG, tokens=1), count) == []
 
 
-async def test_what_is_shown_is_the_transcript_in_whatever_blocks_it_came(memory: Opener) -> None:
+async def test_recall_shows_the_transcript_for_all_content_blocks(memory: Opener) -> None:
     plain = attempt(task("plain", MUG.instruction), turns=("think: where?\ngo to drawer 1",))
     blocks = [{"type": "text", "text": "think: where?\ngo to"}, {"type": "text", "text": " a desk"}]
     said = [
@@ -242,7 +240,7 @@ async def test_what_is_shown_is_the_transcript_in_whatever_blocks_it_came(memory
     assert found["pieces"].splitlines()[1:3] == ["> think: where?", "> go to a desk"]
 
 
-async def test_steps_are_found_by_what_was_seen(memory: Opener) -> None:
+async def test_steps_are_recalled_by_their_observation(memory: Opener) -> None:
     kitchen = attempt(
         task("kitchen", "find the mug"),
         turns=("go to the dark drawer", "open the locked fridge", "take the mug"),
@@ -274,7 +272,9 @@ async def test_reflections_on_similar_tasks_are_recalled(memory: Opener) -> None
     assert (found.text, found.trajectory) == ("Mugs are in the sink.", failed.id)
 
 
-async def test_a_task_without_an_instruction_is_known_by_its_opening(memory: Opener) -> None:
+async def test_a_task_without_an_instruction_is_recalled_by_its_first_message(
+    memory: Opener,
+) -> None:
     bare = Task(id="bare", environment="shop")
     whole = attempt(task("x", "put a clean mug on the shelf")).model_copy(update={"task": bare})
     await memory().record([whole, attempt(task("far", "pay Ann seven dollars"))])
@@ -282,7 +282,7 @@ async def test_a_task_without_an_instruction_is_known_by_its_opening(memory: Ope
     assert [each.task.id for each in found] == ["bare", "far"]
 
 
-async def test_words_that_mean_nothing_find_nothing_by_text(memory: Opener) -> None:
+async def test_stop_words_match_nothing_by_text(memory: Opener) -> None:
     await memory().record([attempt(task("a"))])
     assert await names(memory, Query(task=MUG, how="text", text="the of and")) == []
     assert await names(memory, Query(task=MUG, how="hybrid", text="the of and")) == ["a"]
@@ -292,6 +292,6 @@ async def test_words_that_mean_nothing_find_nothing_by_text(memory: Opener) -> N
 @pytest.mark.parametrize(
     "wrong", [{"limit": 0}, {"limit": 51}, {"threshold": 1.1}, {"how": "magic"}, {"tenant": "x"}]
 )
-def test_a_question_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+def test_an_invalid_query_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Query.model_validate({"task": MUG, **wrong})

@@ -1,4 +1,4 @@
-"""What is recorded is kept once, with every verdict it ever got."""
+"""A recorded attempt is stored once, with all its verdicts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATE = Verdict(success=False, score=0.2, feedback="It broke later.", source="lat
 NEEDED = Query(task=task("new"))
 
 
-async def test_a_trajectory_comes_back_as_it_was(memory: Opener) -> None:
+async def test_a_trajectory_is_read_back_unchanged(memory: Opener) -> None:
     whole = attempt(
         task("a", metadata={"room": [1, {"deep": None}]}),
         usage=Usage(calls=3, input_tokens=5, seconds=0.25),
@@ -37,7 +37,7 @@ async def test_a_trajectory_comes_back_as_it_was(memory: Opener) -> None:
     assert await memory().get("unheard of") is None
 
 
-async def test_recording_twice_is_recording_once(memory: Opener) -> None:
+async def test_a_second_record_changes_nothing(memory: Opener) -> None:
     first, second = attempt(task("a")), attempt(task("b"))
     assert await memory().record([first, first]) == ((first.id,), ())
     changed = first.model_copy(update={"run": "another"})
@@ -50,7 +50,7 @@ async def test_recording_twice_is_recording_once(memory: Opener) -> None:
     assert (await memory().report()).steps == 4
 
 
-async def test_many_who_record_and_recall_at_once_lose_nothing(memory: Opener) -> None:
+async def test_concurrent_record_and_recall_lose_nothing(memory: Opener) -> None:
     async def run(number: int) -> None:
         for trial in range(2):
             of = task(f"{number}-{trial}")
@@ -64,14 +64,14 @@ async def test_many_who_record_and_recall_at_once_lose_nothing(memory: Opener) -
     assert names == sorted([*expected, "shared"])
 
 
-async def test_what_is_too_large_is_refused_and_nothing_else_is_lost(memory: Opener) -> None:
+async def test_a_trajectory_that_is_too_large_is_refused(memory: Opener) -> None:
     large = attempt(task("large"), turns=["x" * 2_000_001])
     with pytest.raises(BadInput, match="at most 2,000,000 are stored"):
         await memory().record([attempt(task("a")), large])
     assert [each async for each in memory().browse()] == []
 
 
-async def test_without_a_verdict_it_is_kept_but_not_shown(memory: Opener) -> None:
+async def test_an_attempt_without_a_verdict_is_stored_but_not_recalled(memory: Opener) -> None:
     unjudged = attempt(task("a"), Verdict())
     await memory().record([unjudged])
     assert await memory().get(unjudged.id) is not None
@@ -85,7 +85,7 @@ async def test_without_a_verdict_it_is_kept_but_not_shown(memory: Opener) -> Non
     assert len(await memory().recall(Query(task=task("new"), what="steps"))) == 1
 
 
-async def test_the_latest_verdict_counts_and_all_are_kept(memory: Opener) -> None:
+async def test_the_latest_verdict_counts_and_all_are_stored(memory: Opener) -> None:
     of = attempt(task("a"))
     await memory().record([of])
     assert await memory().annotate(of.id, LATE) is True
@@ -106,7 +106,7 @@ async def test_the_latest_verdict_counts_and_all_are_kept(memory: Opener) -> Non
     assert [found.trajectory for found in await memory().recall(NEEDED)] == [of.id]
 
 
-async def test_a_verdict_that_arrives_out_of_order_does_not_count_as_the_latest(
+async def test_a_verdict_with_an_earlier_time_is_not_the_latest(
     memory: Opener,
 ) -> None:
     of = attempt(task("a"), Verdict())
@@ -121,7 +121,7 @@ async def test_a_verdict_that_arrives_out_of_order_does_not_count_as_the_latest(
 
 
 @pytest.mark.parametrize("at", [math.nan, math.inf, -1.0, 1.7e12, 1.7e18])
-async def test_a_time_that_cannot_be_is_refused(memory: Opener, at: float) -> None:
+async def test_an_invalid_time_is_refused(memory: Opener, at: float) -> None:
     of = attempt(task("a"), Verdict())
     await memory().record([of])
     with pytest.raises(BadInput, match="is no Unix time in seconds"):
@@ -132,7 +132,7 @@ async def test_a_time_that_cannot_be_is_refused(memory: Opener, at: float) -> No
 
 
 @pytest.mark.parametrize("at", [4e9, 253_402_300_799.0])
-async def test_what_is_said_later_counts_after_any_time(memory: Opener, at: float) -> None:
+async def test_a_verdict_without_a_time_comes_after_all_others(memory: Opener, at: float) -> None:
     of = attempt(task("a"), Verdict())
     await memory().record([of])
     await memory().annotate(of.id, SOLVED, at=at)
@@ -145,7 +145,7 @@ async def test_what_is_said_later_counts_after_any_time(memory: Opener, at: floa
 
 
 @pytest.mark.parametrize("score", [2 / 11, 1 / 11, 0.1 + 0.2])
-async def test_the_same_verdict_is_known_again_whatever_its_score(
+async def test_a_repeated_verdict_is_recognised_with_any_score(
     memory: Opener, score: float
 ) -> None:
     of = attempt(task("a"), Verdict())
@@ -157,13 +157,13 @@ async def test_the_same_verdict_is_known_again_whatever_its_score(
     assert not await memory().annotate(of.id, SOLVED, at=4e9 + 0.1234567)
 
 
-async def test_what_cannot_be_written_is_a_sentence(memory: Opener) -> None:
+async def test_a_trajectory_that_cannot_be_written_is_an_error(memory: Opener) -> None:
     with pytest.raises(BadInput, match="'of-a' cannot be written as JSON"):
         await memory().record([attempt(task("a"), turns=["\ud83d"]), attempt(task("b"))])
     assert [each async for each in memory().browse()] == []
 
 
-async def test_judges_at_once_lose_no_verdict(memory: Opener) -> None:
+async def test_concurrent_verdicts_are_all_stored(memory: Opener) -> None:
     of = attempt(task("a"), Verdict())
     await memory().record([of])
     verdicts = [Verdict(success=n % 2 == 0, feedback=str(n), source="late") for n in range(32)]
@@ -179,13 +179,13 @@ async def test_judges_at_once_lose_no_verdict(memory: Opener) -> None:
 
 
 async def test_a_verdict_for_an_unknown_trajectory_is_refused(memory: Opener) -> None:
-    with pytest.raises(BadInput, match="No trajectory 'nobody' is kept for the tenant 'team'"):
+    with pytest.raises(BadInput, match="No trajectory 'nobody' is stored for the tenant 'team'"):
         await memory().annotate("nobody", SOLVED)
     with pytest.raises(BadInput, match="No trajectory 'nobody'"):
         await memory().reflect("nobody", "lesson")
 
 
-async def test_forgetting_leaves_nothing_behind(memory: Opener) -> None:
+async def test_forget_erases_all_points(memory: Opener) -> None:
     gone, stays = attempt(task("a")), attempt(task("b"))
     await memory().record([gone, stays])
     await memory().annotate(gone.id, FAILED)
@@ -199,7 +199,7 @@ async def test_forgetting_leaves_nothing_behind(memory: Opener) -> None:
     assert await memory().record([gone]) == ((gone.id,), ())
 
 
-async def test_browsing_filters(memory: Opener) -> None:
+async def test_browse_filters(memory: Opener) -> None:
     await memory().record(
         [
             attempt(task("a", kind="clean")),

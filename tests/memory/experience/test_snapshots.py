@@ -1,4 +1,4 @@
-"""A memory as one file: what comes back is what was there, whole or not at all."""
+"""A snapshot restores a memory completely, or changes nothing."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ async def recalled(folder: Path) -> set[str]:
 
 
 def at(folder: Path) -> EdgeEngine:
-    return EdgeEngine.opened(folder, "words", lambda: Words.dimension)
+    return EdgeEngine.open(folder, "words", lambda: Words.dimension)
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a memory of one attempt and, beside it, a snapshot of it: a.tar.gz."""
+    """Return a folder with a memory of one attempt, and its snapshot a.tar.gz beside it."""
     folder = tmp_path_factory.mktemp("saved")
     asyncio.run(record(folder / "home", "a"))
     save(folder / "home", folder / "a.tar.gz")
@@ -54,7 +54,7 @@ def names(folder: Path, pattern: str = "*") -> set[str]:
     return {path.name for path in folder.glob(pattern)}
 
 
-async def test_what_was_saved_comes_back(home: Path) -> None:
+async def test_a_snapshot_restores_the_memory(home: Path) -> None:
     file = home.with_name("a.tar.gz")
     await record(home, "b")
     assert await recalled(home) == {"a", "b"}
@@ -67,17 +67,17 @@ async def test_what_was_saved_comes_back(home: Path) -> None:
     assert {HALF_MADE, REPLACED}.isdisjoint(names(home))
 
 
-async def test_a_restoration_that_was_killed_is_undone(home: Path) -> None:
+async def test_a_killed_restore_is_undone(home: Path) -> None:
     (home / SHARD).rename(home / REPLACED)
     (home / HALF_MADE).mkdir()
     save(home, home.with_name("b.tar.gz"))
     assert await recalled(home) == {"a"}
-    (home / REPLACED).mkdir()  # killed a moment later, when the new one was in its place
+    (home / REPLACED).mkdir()  # killed later, when the new shard was in its place
     assert await recalled(home) == {"a"}
     assert not (home / REPLACED).exists()
 
 
-async def test_a_memory_that_is_open_is_neither_saved_nor_replaced(home: Path) -> None:
+async def test_an_open_memory_is_neither_saved_nor_replaced(home: Path) -> None:
     engine = at(home)
     with pytest.raises(MissingPart, match="is held by process"):
         save(home, home.with_name("b.tar.gz"))
@@ -94,7 +94,7 @@ def packed(file: Path, name: str, text: str) -> None:
         made.addfile(member, io.BytesIO(text.encode()))
 
 
-async def test_what_is_no_snapshot_changes_nothing(home: Path, tmp_path: Path) -> None:
+async def test_a_file_that_is_no_snapshot_changes_nothing(home: Path, tmp_path: Path) -> None:
     whole = home.with_name("a.tar.gz").read_bytes()
     (tmp_path / "half.tar.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.tar.gz").write_text("years of work")
@@ -115,7 +115,7 @@ async def test_what_is_no_snapshot_changes_nothing(home: Path, tmp_path: Path) -
     assert not names(tmp_path.parent, "**/memoirs.txt")
 
 
-def test_a_snapshot_is_of_something_and_a_new_file(home: Path, tmp_path: Path) -> None:
+def test_a_snapshot_needs_a_memory_and_a_new_file(home: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"a\.tar\.gz exists already"):
         save(home, tmp_path / "a.tar.gz")
     with pytest.raises(MissingPart, match="There is no experience memory in"):

@@ -1,4 +1,4 @@
-"""A memory that stays good: repeats set aside, the least useful let go, both reported."""
+"""Upkeep: near-duplicates are set aside, the least useful are evicted, and both are reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 LONG = ("look", "go to drawer 1", "take mug 1", "go to shelf 1", "put mug 1")
 
 
-async def test_near_duplicates_collapse_onto_the_best(memory: Opener) -> None:
+async def test_only_the_best_of_near_duplicates_is_recalled(memory: Opener) -> None:
     of, other = task("much tried"), task("another")
     half = Verdict(success=True, score=0.5)
     await memory().record(
@@ -36,14 +36,14 @@ async def test_near_duplicates_collapse_onto_the_best(memory: Opener) -> None:
     assert whole == []
     assert await memory().get("failed") is not None
 
-    # A later verdict may make another one the best.
+    # After a later verdict, another attempt may be the best.
     await memory().annotate("best", FAILED)
     assert (await memory().tidy()).set_aside == 3
     found = await memory().recall(Query(task=task("new"), limit=50))
     assert {each.trajectory for each in found} == {"longer", "another task"}
 
 
-async def test_what_helps_least_is_let_go(memory: Opener) -> None:
+async def test_the_least_useful_attempts_are_evicted(memory: Opener) -> None:
     exemplars = [attempt(task(name), ended_at=1.0) for name in ("helps", "misleads", "unused")]
     await memory().record(exemplars)
     shown = [
@@ -63,18 +63,18 @@ async def test_what_helps_least_is_let_go(memory: Opener) -> None:
     assert uses == {"of-helps": (3, 3), "of-misleads": (3, 0)}
     assert (report.attempts, report.held_out) == (9, 6)
 
-    # A verdict that comes later counts as any other.
+    # A late verdict counts like any other.
     await memory().annotate("of-misleads 0", SOLVED)
     report = await memory().report()
     assert {use.trajectory: use.successes for use in report.uses}["of-misleads"] == 1
 
     first = await memory().tidy(capacity=3)
-    assert len(first.evictions) == 6  # what is held out is never shown, so it goes first
+    assert len(first.evictions) == 6  # held-out attempts are never shown, so they go first
     report = await memory().report()
     assert (report.attempts, report.steps) == (3, 6)
 
 
-async def test_usefulness_orders_the_exemplars_that_go(memory: Opener) -> None:
+async def test_exemplars_are_evicted_in_the_order_of_usefulness(memory: Opener) -> None:
     await memory().record(
         [attempt(task(name), ended_at=1.0) for name in ("helps", "misleads", "unused")]
     )
@@ -82,12 +82,12 @@ async def test_usefulness_orders_the_exemplars_that_go(memory: Opener) -> None:
         seen = attempt(task(f"by {name}"), verdict, [name], exemplars=[f"of-{name}"], ended_at=2.0)
         await memory().record([seen])
     assert (await memory().tidy(capacity=4)).evictions == ("of-misleads",)
-    # The unused one is as good as those that only used it, and older.
+    # The unused exemplar is as good as the attempts that saw one, but older.
     assert (await memory().tidy(capacity=3)).evictions == ("of-unused",)
     assert await memory().get("of-helps") is not None
 
 
-async def test_a_full_memory_makes_room_by_itself(memory: Opener) -> None:
+async def test_a_full_memory_evicts_attempts_when_it_records(memory: Opener) -> None:
     small = memory(capacity=10)
     for number in range(25):
         await small.record([attempt(task(str(number)), turns=[f"turn {number}"])])
@@ -98,7 +98,7 @@ async def test_a_full_memory_makes_room_by_itself(memory: Opener) -> None:
     assert await small.get("of-0") is None
 
 
-async def test_what_waits_for_its_verdict_is_not_let_go_before_what_is_older(
+async def test_an_attempt_without_a_verdict_is_not_evicted_before_older_ones(
     memory: Opener,
 ) -> None:
     small = memory(capacity=10)
@@ -113,14 +113,14 @@ async def test_what_waits_for_its_verdict_is_not_let_go_before_what_is_older(
     assert await small.annotate("of-10", SOLVED)
     kept = {each.trajectory.id async for each in small.browse()}
     assert kept == {f"of-{number}" for number in range(2, 11)}
-    # One that waits too is no older for it, nor a repeat of what it may prove better than.
+    # An attempt without a verdict is no near-duplicate: it may prove better than the other.
     repeat = made(12, Verdict()).model_copy(update={"task": task("10"), "id": "again"})
     await small.record([repeat, made(11, FAILED)])
     assert await small.get("again") is not None
     assert await small.get("of-2") is None
 
 
-async def test_recording_never_lets_go_of_what_it_was_given(memory: Opener) -> None:
+async def test_record_never_evicts_what_it_has_just_stored(memory: Opener) -> None:
     small = memory(capacity=10)
     await small.record([attempt(task(str(n)), turns=[f"turn {n}"]) for n in range(10)])
     old = [
@@ -134,7 +134,7 @@ async def test_recording_never_lets_go_of_what_it_was_given(memory: Opener) -> N
     assert (await small.report()).attempts == 9
 
 
-async def test_tidying_one_tenants_memory_leaves_the_others_alone(memory: Opener) -> None:
+async def test_tidy_changes_only_one_tenants_memory(memory: Opener) -> None:
     await memory("rival").record(
         [attempt(task("a"), name=name, tenant="rival") for name in ("one", "two")]
     )

@@ -1,4 +1,4 @@
-"""Hosted models: a name becomes a client, and what is missing is named."""
+"""Hosted models: a name becomes a client, and errors name what is missing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import AIMessage
 
-from apprentice.models import hosted as module
-from apprentice.models.hosted import PROVIDERS
+from apprentice.models import providers as module
+from apprentice.models.providers import PROVIDERS
 from apprentice.settings import Settings
 from apprentice.state.errors import BadInput, MissingPart, UnknownName
 from tests.fakes import Scripted
@@ -27,7 +27,7 @@ MODELS = replace(SHIPPED, has_key=Settings().has_key)
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the keys of whoever runs the tests, and clients made with others."""
+    """Remove all keys from the environment, and drop the clients of earlier tests."""
     module._chat.cache_clear()
     for keys in PROVIDERS.values():
         for key in keys:
@@ -37,7 +37,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    """Run a server that speaks OpenAI's protocol; return what it was asked."""
+    """Run a server with OpenAI's protocol; return the requests that it gets."""
     asked: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,7 +66,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     listening.server_close()
 
 
-def test_a_server_of_ones_own_is_asked_with_the_callers_settings(
+def test_an_own_server_gets_the_callers_settings(
     server: list[dict[str, Any]],
 ) -> None:
     chat = MODELS.chat("openai:org/my-model:7b", temperature=0.5, max_tokens=32, seed=3)
@@ -90,7 +90,7 @@ def test_the_same_settings_share_a_client(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("name", "error", "sentence"),
     [
-        ("openai:gpt-4.1", MissingPart, "set OPENAI_API_KEY. For a server of your own"),
+        ("openai:gpt-4.1", MissingPart, "set OPENAI_API_KEY. For your own server"),
         ("google_genai:gemini", MissingPart, "set GOOGLE_API_KEY or GEMINI_API_KEY"),
         ("opnai:gpt-4.1", UnknownName, "Did you mean 'openai'"),
         ("huggingface:gpt2", UnknownName, "Unknown model provider 'huggingface'"),
@@ -112,7 +112,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         MODELS.chat("groq:llama")
 
 
-def test_a_provider_that_fails_without_words_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_fails_without_a_message_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def wordless(*_: Any, **__: Any) -> None:
         raise AssertionError
 
@@ -126,12 +126,12 @@ def test_adapters_are_for_local_models() -> None:
         MODELS.chat("openai:gpt-4.1", adapter="mine")
 
 
-def test_every_provider_is_offered_but_the_one_that_loads_what_a_caller_names() -> None:
+def test_every_provider_but_huggingface_is_offered() -> None:
     assert set(base._BUILTIN_PROVIDERS) - set(PROVIDERS) == {"huggingface"}
 
 
 @pytest.mark.parametrize(("temperature", "draws"), [(1.0, 2), (0.0, 1)])
-def test_kept_answers_are_told_apart_by_the_seed_where_the_provider_takes_none(
+def test_the_cache_key_contains_the_seed_if_the_provider_takes_none(
     temperature: float, draws: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = iter(["look", "inventory", "neither"])

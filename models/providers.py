@@ -1,8 +1,8 @@
-"""Chat and embedding models behind somebody's API, through LangChain's integrations.
+"""Chat and embedding models of hosted providers, through LangChain's integrations.
 
-The server's settings say where and as whom: each provider's own environment variables, such as
-OPENAI_API_KEY, and OPENAI_BASE_URL for vLLM, Ollama, llama.cpp and whatever else speaks
-OpenAI's protocol. Callers say a name.
+Each provider's own environment variables set its address and key, such as OPENAI_API_KEY. For
+vLLM, Ollama, llama.cpp and other servers with OpenAI's protocol, set OPENAI_BASE_URL. Callers
+choose only a model's name.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from langchain_core.language_models import BaseChatModel
 from apprentice.state.errors import MissingPart, UnknownName
 from apprentice.state.redaction import redact
 
-# Providers whose integration is chosen by name alone, and the variables that may hold their key.
-# Not among them: `huggingface`, which would load whatever weights a caller names into this
-# process; `local:` is for those.
+# The providers that a caller may name, and the variables that may hold their key.
+# `huggingface` is missing on purpose: it would load any weights that a caller names into this
+# process. Local weights are offered as `local:`.
 PROVIDERS: Final[dict[str, tuple[str, ...]]] = {
     "anthropic": ("ANTHROPIC_API_KEY",),
     "anthropic_bedrock": (),
@@ -60,15 +60,15 @@ EMBEDDERS: Final = (
     "azure_ai", "azure_openai", "bedrock", "cohere", "google_genai", "google_vertexai",
     "mistralai", "ollama", "openai",
 )  # fmt: skip
-"""Providers that have embedding models too."""
+"""Providers that also have embedding models."""
 T = TypeVar("T")
 
 
 HasKey = Callable[[Sequence[str]], bool]
-"""Tells whether one of some variables holds a key."""
+"""A function that tells whether one of the named variables holds a key."""
 
 
-def hosted(
+def chat_model(
     provider: str,
     model: str,
     temperature: float,
@@ -76,22 +76,22 @@ def hosted(
     seed: int | None,
     has_key: HasKey,
 ) -> BaseChatModel:
-    """Return a provider's model; the same settings give the same client.
+    """Return a provider's chat model. The same settings return the same client.
 
     Raises:
         UnknownName: there is no such provider.
-        MissingPart: its package is not installed, or its key is not set.
+        MissingPart: the provider's package is not installed, or its key is not set.
     """
     _check_key(provider, model, PROVIDERS, has_key)
     return _chat(provider, model, temperature, max_tokens, seed)
 
 
-def hosted_embeddings(provider: str, model: str, has_key: HasKey) -> Embeddings:
-    """Return a provider's embedding model; the same name gives the same client.
+def embedding_model(provider: str, model: str, has_key: HasKey) -> Embeddings:
+    """Return a provider's embedding model. The same name returns the same client.
 
     Raises:
         UnknownName: there is no such provider.
-        MissingPart: its package is not installed, or its key is not set.
+        MissingPart: the provider's package is not installed, or its key is not set.
     """
     _check_key(provider, model, {name: PROVIDERS[name] for name in EMBEDDERS}, has_key)
     return _embeddings(provider, model)
@@ -102,22 +102,22 @@ def _chat(
     provider: str, model: str, temperature: float, max_tokens: int, seed: int | None
 ) -> BaseChatModel:
     def make() -> BaseChatModel:
-        made: BaseChatModel = init_chat_model(
+        client: BaseChatModel = init_chat_model(
             model, model_provider=provider, temperature=temperature, max_tokens=max_tokens
         )
-        return made
+        return client
 
-    made = _set_up(provider, model, make)
+    client = _set_up(provider, model, make)
     if seed is None:
-        return made
-    if "seed" in type(made).model_fields:
-        return made.model_copy(update={"seed": seed})
-    return made.model_copy(update={"cache": Drawn(seed)}) if temperature else made
+        return client
+    if "seed" in type(client).model_fields:
+        return client.model_copy(update={"seed": seed})
+    return client.model_copy(update={"cache": SeededCache(seed)}) if temperature else client
 
 
 @lru_cache(maxsize=8)
 def _embeddings(provider: str, model: str) -> Embeddings:
-    # Texts go to the provider as they are: servers that speak OpenAI's protocol know no token ids.
+    # Texts are sent as text: other servers with OpenAI's protocol do not accept token ids.
     options = {"check_embedding_ctx_length": False} if provider == "openai" else {}
 
     def make() -> Embeddings:
@@ -127,25 +127,25 @@ def _embeddings(provider: str, model: str) -> Embeddings:
 
 
 def _check_key(
-    provider: str, model: str, known: Mapping[str, tuple[str, ...]], has_key: HasKey
+    provider: str, model: str, providers: Mapping[str, tuple[str, ...]], has_key: HasKey
 ) -> None:
-    """Refuse a provider that is not known, or whose key is not set."""
-    if provider not in known:
-        raise UnknownName("model provider", provider, ["local", *known])
-    keys = known[provider]
+    """Raise an error if the provider is unknown or its key is not set."""
+    if provider not in providers:
+        raise UnknownName("model provider", provider, ["local", *providers])
+    keys = providers[provider]
     if keys and not has_key(keys):
         raise MissingPart(_no_key(provider, model, keys))
 
 
 def _set_up(provider: str, model: str, make: Callable[[], T]) -> T:
-    """Make a provider's model, and say in a sentence what is missing if that fails."""
+    """Create a provider's model. If it fails, raise MissingPart with what is missing."""
     try:
         return make()
     except ImportError as error:
         raise MissingPart(
             f"{provider}:{model} needs a package that is not installed: {error}"
         ) from error
-    except Exception as error:  # each provider's constructor raises what it likes
+    except Exception as error:  # each constructor raises errors of its own
         first, *_ = str(error).strip().splitlines() or [f"{type(error).__name__}."]
         raise MissingPart(
             f"{provider}:{model} is not set up: {redact(first)} See LangChain's page on "
@@ -153,37 +153,37 @@ def _set_up(provider: str, model: str, make: Callable[[], T]) -> T:
         ) from error
 
 
-class Drawn(BaseCache):
-    """The process's cache of answers, if it has one, told apart by a seed.
+class SeededCache(BaseCache):
+    """LangChain's global cache of answers, with the seed as part of the key.
 
-    For providers that take no seed: to LangChain all their draws for one prompt are the same
-    question, so every sampled retry would be the first one again.
+    It is for providers without a seed. For LangChain, all samples of one prompt are the same
+    question, so every retry would get the first cached answer again.
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
-        """Return what was drawn for a prompt with this seed, if anything was."""
-        kept = get_llm_cache()
-        return kept.lookup(prompt, self._drawn(llm_string)) if kept else None
+        """Return the cached answer to a prompt with this seed, if there is one."""
+        cache = get_llm_cache()
+        return cache.lookup(prompt, self._key(llm_string)) if cache else None
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
-        """Keep what was drawn for a prompt with this seed."""
-        if kept := get_llm_cache():
-            kept.update(prompt, self._drawn(llm_string), return_val)
+        """Cache the answer to a prompt with this seed."""
+        if cache := get_llm_cache():
+            cache.update(prompt, self._key(llm_string), return_val)
 
     def clear(self, **kwargs: Any) -> None:
-        """Clear the process's cache."""
-        if kept := get_llm_cache():
-            kept.clear(**kwargs)
+        """Clear the global cache."""
+        if cache := get_llm_cache():
+            cache.clear(**kwargs)
 
-    def _drawn(self, llm_string: str) -> str:
+    def _key(self, llm_string: str) -> str:
         return f"{llm_string}---seed {self._seed}"
 
 
 def _no_key(provider: str, model: str, keys: tuple[str, ...]) -> str:
     sentence = f"{provider}:{model} needs a key: set {' or '.join(keys)}."
     if provider == "openai":
-        sentence += " For a server of your own, named by OPENAI_BASE_URL, any value will do."
+        sentence += " For your own server at OPENAI_BASE_URL, any value works."
     return sentence

@@ -1,4 +1,4 @@
-"""Two local models that are needed at once."""
+"""Two local models load at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening the experience memory: once in a process and place, whichever tenants then use it."""
+"""Open the experience memories of a workspace. All tenants share one open engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PROBE: Final = "How many dimensions?"
 
 
 class Embedder(NamedTuple):
-    """An embedding model and its name, which a memory remembers."""
+    """An embedding model, and its name, which is stored in the memory's layout."""
 
     name: str
     model: Embeddings
@@ -35,7 +35,7 @@ class Embedder(NamedTuple):
 
 @dataclass
 class _Open:
-    """An open engine, and who uses it."""
+    """An open engine, and the workspaces that use it."""
 
     engine: SearchEngine
     embedding: str
@@ -43,19 +43,19 @@ class _Open:
 
 
 _folders: Final[dict[Path, _Open]] = {}
-"""The folders that this process has open: two that use one folder share its engine."""
+"""The folders that this process has open. Workspaces with the same folder share its engine."""
 _folders_lock: Final = threading.Lock()
 
 
 class ExperienceStores:
-    """The experience memories of one workspace, a tenant each; opened with the first use.
+    """The experience memories of one workspace, one per tenant. The first use opens them.
 
-    They are on a Qdrant server where an address is given, else in a folder, which one process at a
-    time can open. After `close` the next use opens them again.
+    They are on a Qdrant server if there is an address, else in a folder, which only one process at
+    a time can open. After `close`, the next use opens them again.
 
     Args:
-        folder: where they are kept without a server.
-        embedder: returns the embedding model; blocks, and is called off the event loop.
+        folder: the folder for memories without a server.
+        embedder: returns the embedding model. It may block: it is called off the event loop.
         url: the address of a Qdrant server; '' for none.
         key: the server's key, if it needs one.
     """
@@ -73,23 +73,23 @@ class ExperienceStores:
         self._url = url
         self._key = key
         self._tenants: dict[tuple[int, str], Experience] = {}
-        # Connections belong to their event loop.
+        # A connection belongs to one event loop.
         self._servers: WeakKeyDictionary[_Loop, SearchEngine] = WeakKeyDictionary()
-        self._connecting: WeakKeyDictionary[_Loop, asyncio.Lock] = WeakKeyDictionary()
+        self._connection_locks: WeakKeyDictionary[_Loop, asyncio.Lock] = WeakKeyDictionary()
 
     async def open(self, tenant: str) -> Experience:
-        """Return a tenant's memory, opening it if it is not open yet.
+        """Return a tenant's memory, and open it if necessary.
 
         Raises:
             MissingPart: a package is not installed, the server cannot be reached, or another
-                process holds the folder.
-            BrokenData: what is there is no memory, or one of another schema or embedding.
+                process has the folder open.
+            BrokenData: the folder holds no memory, or one with another schema or embedding.
         """
         embedder = await asyncio.to_thread(self._embedder)
         if self._url:
             engine = await self._server(embedder)
         else:
-            engine = await asyncio.to_thread(self._opened, embedder)
+            engine = await asyncio.to_thread(self._open_folder, embedder)
         from apprentice.memory.experience.qdrant import QdrantExperience
 
         key = (id(engine), tenant)
@@ -98,78 +98,80 @@ class ExperienceStores:
         return self._tenants[key]
 
     async def close(self) -> None:
-        """Close what this workspace and event loop have open, unless another workspace uses it."""
+        """Close this workspace's memories. An engine that another workspace uses stays open."""
         self._tenants.clear()
         if server := self._servers.pop(asyncio.get_running_loop(), None):
             await server.close()
         with _folders_lock:
             path = self._folder.resolve()
-            found = _folders.get(path)
-            if found is None:
+            open_folder = _folders.get(path)
+            if open_folder is None:
                 return
-            found.users.discard(id(self))
-            if found.users:
+            open_folder.users.discard(id(self))
+            if open_folder.users:
                 return
             del _folders[path]
-        await found.engine.close()
+        await open_folder.engine.close()
 
     @property
     def folder(self) -> Path:
-        """The folder of the memory that this machine keeps.
+        """The folder of the memory on this machine.
 
         Raises:
-            BadInput: a server is used in its place.
+            BadInput: the workspace uses a server instead.
         """
         if self._url:
             raise BadInput(
                 "QDRANT_URL names a Qdrant server, which optimises by itself and makes its own "
-                "snapshots: https://qdrant.tech/documentation/concepts/snapshots. Unset it for the "
-                "memory that this machine keeps in a folder."
+                "snapshots: https://qdrant.tech/documentation/concepts/snapshots. Unset it to use "
+                "the memory in a folder on this machine."
             )
         return self._folder.resolve()
 
-    def begun(self) -> bool:
-        """Tell whether there is a memory to read; a server answers for itself, so there yes."""
+    def exists(self) -> bool:
+        """Tell whether there is a memory to read. For a server the answer is yes."""
         return bool(self._url) or any((self._folder / name).exists() for name in (SHARD, REPLACED))
 
-    def none_yet(self) -> MissingPart:
-        """Return the error for who needs a memory where there is none."""
+    def no_memory_error(self) -> MissingPart:
+        """Return the error for commands that need a memory when there is none."""
         return MissingPart(
             f"There is no experience memory in {self.folder}. Record or import attempts."
         )
 
-    def _opened(self, embedder: Embedder) -> SearchEngine:
+    def _open_folder(self, embedder: Embedder) -> SearchEngine:
         path = self._folder.resolve()
         with _folders_lock:
             if path not in _folders:
-                edge = _imported("apprentice.memory.experience.edge")
-                engine = edge.EdgeEngine.opened(
+                edge = _import_engine("apprentice.memory.experience.edge")
+                engine = edge.EdgeEngine.open(
                     path, embedder.name, lambda: len(embedder.model.embed_query(_PROBE))
                 )
                 _folders[path] = _Open(engine, embedder.name)
-            found = _folders[path]
-            layout = Layout(embedding=found.embedding, dimension=found.engine.dimension)
+            open_folder = _folders[path]
+            layout = Layout(embedding=open_folder.embedding, dimension=open_folder.engine.dimension)
             layout.expect(embedder.name, f"The experience memory {path}")
-            found.users.add(id(self))
-            return found.engine
+            open_folder.users.add(id(self))
+            return open_folder.engine
 
     async def _server(self, embedder: Embedder) -> SearchEngine:
         async def dimension() -> int:
             return len(await embedder.model.aembed_query(_PROBE))
 
         loop = asyncio.get_running_loop()
-        async with self._connecting.setdefault(loop, asyncio.Lock()):
+        async with self._connection_locks.setdefault(loop, asyncio.Lock()):
             if loop not in self._servers:
-                server = await asyncio.to_thread(_imported, "apprentice.memory.experience.server")
-                client = server.connected(self._url, self._key)
-                self._servers[loop] = await server.ServerEngine.opened(
+                server = await asyncio.to_thread(
+                    _import_engine, "apprentice.memory.experience.server"
+                )
+                client = server.connect(self._url, self._key)
+                self._servers[loop] = await server.ServerEngine.open(
                     client, embedder.name, dimension
                 )
             return self._servers[loop]
 
 
-def _imported(engine: str) -> ModuleType:
-    """Import an engine and what works on it, which takes a moment the first time."""
+def _import_engine(engine: str) -> ModuleType:
+    """Import an engine and the modules that use it; slow the first time."""
     try:
         import_module("apprentice.memory.experience.qdrant")
         return import_module(engine)

@@ -1,8 +1,8 @@
-"""Fixed few-shot: attempts that a person chose to be shown, in the order that they chose.
+"""Fixed few-shot examples: a person chooses the attempts and their order.
 
-The setting APPRENTICE_EXEMPLARS names a folder (`exemplars` under APPRENTICE_DATA when unset); in
-it, the set `<name>` is `<name>.jsonl`. A line is an attempt: `task` (environment and id at least),
-`messages` in any form, and a `verdict` where it was no success. Lines of an export are such lines.
+The setting APPRENTICE_EXEMPLARS names a folder (`exemplars` under APPRENTICE_DATA when unset). The
+set `<name>` is the file `<name>.jsonl` in it. A line is an attempt: `task` (at least environment
+and id), `messages` in any form, and a `verdict` unless it succeeded. An exported line is valid.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from apprentice.state.messages import read_messages
 from apprentice.state.nouns import Name, Task, Verdict, digest, transcript
 
 
-class Chosen(BaseModel):
-    """A line of a set; what else an exported line holds is not needed."""
+class ExemplarLine(BaseModel):
+    """A line of a set. Other columns of an exported line are ignored."""
 
     id: Name | None = None
     task: Task
@@ -30,42 +30,42 @@ class Chosen(BaseModel):
 
 
 @dataclass(frozen=True)
-class Fixed:
-    """A set of chosen attempts, that answers as a memory does."""
+class ExemplarSet:
+    """A set of chosen attempts, which can be queried like an experience memory."""
 
     attempts: Sequence[Recollection]
 
     @classmethod
-    def named(cls, name: str, folder: Path) -> Fixed:
-        """Read a set by its name from a folder of sets; blocks while it is read.
+    def load(cls, name: str, folder: Path) -> ExemplarSet:
+        """Read a set by its name from a folder of sets; blocking.
 
         Raises:
-            UnknownName: if the server offers no such set.
+            UnknownName: if the folder has no such set.
             BrokenData: if a line cannot be read.
         """
-        offered = {path.stem: path for path in folder.glob("*.jsonl")}
-        if name not in offered:
-            raise UnknownName("fixed set of exemplars", name, offered)
-        return cls(tuple(_read(offered[name])))
+        sets = {path.stem: path for path in folder.glob("*.jsonl")}
+        if name not in sets:
+            raise UnknownName("fixed set of exemplars", name, sets)
+        return cls(tuple(_read(sets[name])))
 
     async def recall(self, query: Query, count: Callable[[str], int] = len) -> list[Recollection]:
-        """Return the first attempts that may be shown; steps and reflections are not chosen."""
+        """Return the first attempts that the query admits. A set has no steps or reflections."""
         if query.what != "tasks":
             return []
         shown: list[Recollection] = []
-        left = query.tokens
+        budget = query.tokens
         for attempt in self.attempts:
             if len(shown) == query.limit:
                 break
             tokens = count(attempt.text)
-            if _admits(query, attempt) and (not query.tokens or tokens <= left):
+            if _admits(query, attempt) and (not query.tokens or tokens <= budget):
                 shown.append(attempt.model_copy(update={"tokens": tokens}))
-                left -= tokens
+                budget -= tokens
         return shown
 
 
 def _admits(query: Query, attempt: Recollection) -> bool:
-    """Tell whether a query's task may be shown an attempt, as the memory would."""
+    """Tell whether an attempt may be shown, by the same rules as in an experience memory."""
     task, places = attempt.task, query.environments or (query.task.environment,)
     return (
         task.environment in places
@@ -85,19 +85,19 @@ def _read(path: Path) -> Iterator[Recollection]:
         if not line.strip():
             continue
         try:
-            chosen = Chosen.model_validate_json(line)
-            text = transcript(read_messages(chosen.messages))
+            exemplar = ExemplarLine.model_validate_json(line)
+            text = transcript(read_messages(exemplar.messages))
         except (ValidationError, BadInput) as error:
             why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise BrokenData(
                 f"Line {number} of the exemplars {path.stem!r} cannot be read: {why} Correct it."
             ) from error
         yield Recollection(
-            trajectory=chosen.id or digest(chosen.task.environment, chosen.task.id, text),
-            task=chosen.task,
+            trajectory=exemplar.id or digest(exemplar.task.environment, exemplar.task.id, text),
+            task=exemplar.task,
             what="tasks",
             text=text,
             score=0.0,
-            success=chosen.verdict.success,
+            success=exemplar.verdict.success,
             tokens=0,
         )

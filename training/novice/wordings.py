@@ -98,18 +98,18 @@ FILLERS: Final = (
 _SPANS: Final = ((0, 3), (1, 5), (0, 2))
 
 
-def lesson_text(
-    rng: random.Random | None, lesson: str, *, held_out: bool = False, **fields: str
+def sample_wording(
+    rng: random.Random | None, topic: str, *, held_out: bool = False, **fields: str
 ) -> str:
     """Return the text of a lesson.
 
     Args:
         rng: samples the wording; None gives the first one, which the model itself writes.
-        lesson: a key of CORES.
+        topic: a key of CORES.
         held_out: whether to sample from the wordings that are held out of training.
         fields: the values of the fields in the core.
     """
-    cores = CORES[lesson]
+    cores = CORES[topic]
     if rng is None:
         return cores[0].format(**fields)
     candidates = cores[-HELD_OUT:] if held_out else cores[:-HELD_OUT]
@@ -125,10 +125,10 @@ def reflection(
     for noun, spots in knowledge.locations.items():
         if len(spots) > 1 and spots[0] != spots[1]:
             fields = {"noun": noun, "place": spots[0], "other": spots[1]}
-            sentences.append(lesson_text(rng, "found_two", held_out=held_out, **fields))
+            sentences.append(sample_wording(rng, "found_two", held_out=held_out, **fields))
         else:
             sentences.append(
-                lesson_text(rng, "found", held_out=held_out, noun=noun, place=spots[0])
+                sample_wording(rng, "found", held_out=held_out, noun=noun, place=spots[0])
             )
     for aim, places in knowledge.candidates.items():
         if not places:
@@ -136,15 +136,15 @@ def reflection(
         joined_places = "; ".join(places)
         if aim in CATEGORY:
             sentences.append(
-                lesson_text(rng, "untried", held_out=held_out, noun=aim, places=joined_places)
+                sample_wording(rng, "untried", held_out=held_out, noun=aim, places=joined_places)
             )
         else:
-            text = lesson_text(
+            text = sample_wording(
                 rng, "untried_treatment", held_out=held_out, verb=aim, places=joined_places
             )
             sentences.append(text)
     for verb, kind in knowledge.appliances.items():
-        sentences.append(lesson_text(rng, "works", held_out=held_out, verb=verb, kind=kind))
+        sentences.append(sample_wording(rng, "works", held_out=held_out, verb=verb, kind=kind))
     return " ".join(sentences)
 
 
@@ -152,14 +152,14 @@ def kept_rule(
     category: str, kind: str, rng: random.Random | None = None, *, held_out: bool = False
 ) -> str:
     """Return the rule that says where a category of things is kept."""
-    return lesson_text(rng, "kept", held_out=held_out, category=category, kind=kind)
+    return sample_wording(rng, "kept", held_out=held_out, category=category, kind=kind)
 
 
 def works_rule(
     verb: str, kind: str, rng: random.Random | None = None, *, held_out: bool = False
 ) -> str:
     """Return the rule that says which appliance performs a treatment."""
-    return lesson_text(rng, "works", held_out=held_out, verb=verb, kind=kind)
+    return sample_wording(rng, "works", held_out=held_out, verb=verb, kind=kind)
 
 
 def rule_in_view(
