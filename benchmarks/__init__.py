@@ -1,1 +1,1 @@
-"""Measured side by side, in one run: commands that print tables."""
+"""Commands that measure and print tables. Alternatives are measured in the same run."""

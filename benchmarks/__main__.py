@@ -1,17 +1,17 @@
-"""Every benchmark, one after the other: `python -m benchmarks`."""
+"""Runs the benchmarks that need no long training, in turn: `python -m benchmarks`."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
 NAMES = (
-    *("household", "limits", "gate", "overhead", "concurrency", "local_model"),
+    *("household", "step_limits", "gate", "overhead", "concurrency", "local_model"),
     *("experience", "training"),
 )
 
 
 def main() -> None:
-    """Print every table."""
+    """Print the tables."""
     for name in NAMES:
         import_module(f"benchmarks.{name}").main()
 

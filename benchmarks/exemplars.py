@@ -1,9 +1,9 @@
-"""What exemplars are worth: `python -m benchmarks.exemplars`.
+"""The gain from exemplars: `python -m benchmarks.exemplars`.
 
-First attempts at unseen test tasks, with more and more solved training tasks in memory, beside
-exemplars drawn at random and none at all; then, with the memory full, the ways of recalling and of
-showing beside each other. The solved tasks are the model's own, by reflexion on training tasks.
-Everything but the last table is journaled under runs/figures.
+The first table has first attempts at unseen test tasks, with more and more solved training tasks in
+memory. It compares similar exemplars, random ones and none. The second table compares ways to
+recall and to show exemplars, with a full memory. The model solved the training tasks itself, with
+reflexion. Journals are under runs/figures, except for the second table.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from apprentice.cli import bulk, journal
-from apprentice.cli import exemplars as lesson
+from apprentice.cli import event_loop, journal
+from apprentice.cli.demo import exemplars as demo_exemplars
+from apprentice.cli.demo.exemplars import NOTHING, RANDOM, SHOWN
 from apprentice.cli.evaluation import context_of, evaluate, tasks_of
-from apprentice.cli.exemplars import NOTHING, RANDOM, SHOWN
-from apprentice.cli.journal import Finished, Plan
-from apprentice.cli.practice import practise, practised, remembered
+from apprentice.cli.exemplar_memory import memory_of, practice_plan, practise
+from apprentice.cli.journal import Plan, TaskResult
 from apprentice.cli.summary import compare
 from apprentice.cli.techniques import TechniqueName
 from apprentice.graphs import exemplar
 from apprentice.memory.experience import OpenExperience
 from apprentice.state.nouns import Trajectory
 from apprentice.state.statistics import difference, rate
-from benchmarks.document import MODEL, WORLDS, Figures, Unwatched, percent
 from benchmarks.figures import within
+from benchmarks.figures_document import MODEL, WORLDS, Figures, SilentListener, percent
 
 SIZES: Final = ("small", "medium")
 ONE: Final = {"exemplars": 1, "diversity": 0.0}
-WAYS: Final[dict[str, dict[str, Any]]] = {
+RECIPES: Final[dict[str, dict[str, Any]]] = {
     "nothing": {"exemplars": 0},
     "three, diverse": {},
     "three": {"diversity": 0.0},
@@ -44,12 +44,12 @@ WAYS: Final[dict[str, dict[str, Any]]] = {
     "one, by type": {**ONE, "recall": "type"},
     "one, at random": {**ONE, "recall": "random"},
     "one, adapted into a plan": {**ONE, "adapt": True},
-    "moments in every turn": {"exemplars": 0, "similar_steps": 3},
+    "steps in every turn": {"exemplars": 0, "similar_steps": 3},
 }
 
 
 def plan(where: str, technique: TechniqueName, level: int, tasks: int) -> Plan:
-    """Return the evaluation of one technique with so many successes in memory."""
+    """Return the evaluation of a technique with `level` successes in memory."""
     return Plan(
         environment=where,
         split="test",
@@ -58,69 +58,75 @@ def plan(where: str, technique: TechniqueName, level: int, tasks: int) -> Plan:
         trials=1,
         temperature=0.0,
         limit=tasks,
-        successes=level,
+        exemplars=level,
     )
 
 
-async def measured(figures: Figures, size: str, most: int) -> None:
-    """Print the curve of one size of room, over all worlds."""
-    levels = lesson.levels(most)
+async def measure(figures: Figures, size: str, most: int) -> None:
+    """Print the tables of one size of room, over all worlds."""
+    levels = demo_exemplars.levels(most)
     keys: list[tuple[TechniqueName, int]] = [
         (NOTHING, 0),
         *((technique, level) for technique in (SHOWN, RANDOM) for level in levels),
     ]
-    found: dict[tuple[TechniqueName, int], list[Finished]] = {key: [] for key in keys}
-    ways: dict[str, list[bool]] = {name: [] for name in WAYS}
+    by_key: dict[tuple[TechniqueName, int], list[TaskResult]] = {key: [] for key in keys}
+    ways: dict[str, list[bool]] = {name: [] for name in RECIPES}
     for world in WORLDS:
         where = f"household/{world}/{size}"
         plans = {key: plan(where, *key, figures.tasks // len(WORLDS)) for key in keys}
-        known = await _practised(figures, plans[SHOWN, most], most)
+        successes = await _practise(figures, plans[SHOWN, most], most)
         with ExitStack() as stack:
-            # Whose memory is filled is known when the journals are open: each has a run of its own.
+            # The open journals have their runs' names, and with them the tenants of the memory.
             journals = {
-                key: stack.enter_context(journal.opened(_path(figures, each), each))
+                key: stack.enter_context(journal.open_journal(_path(figures, each), each))
                 for key, each in plans.items()
             }
-            own = [kept.plan for kept in journals.values()]
-            async with remembered(figures.workspace, own, known) as experience:
-                for key, kept in journals.items():
-                    found[key] += await evaluate(
-                        figures.workspace, kept, Unwatched(), figures.gate, experience=experience
+            own = [record.plan for record in journals.values()]
+            async with memory_of(figures.workspace, own, successes) as experience:
+                for key, record in journals.items():
+                    by_key[key] += await evaluate(
+                        figures.workspace,
+                        record,
+                        SilentListener(),
+                        figures.slots,
+                        experience=experience,
                     )
                 full = journals[SHOWN, most].plan
-                for name, won in (await _ways(figures, full, experience)).items():
-                    ways[name] += won
-    figures.say("", f"### {size} rooms ({len(found[NOTHING, 0])} tasks)")
-    _curve(figures, found, levels)
+                for name, outcomes in (await _ways(figures, full, experience)).items():
+                    ways[name] += outcomes
+    figures.say("", f"### {size} rooms ({len(by_key[NOTHING, 0])} tasks)")
+    _curve(figures, by_key, levels)
     _beside(figures, ways, most)
 
 
-async def _practised(figures: Figures, own: Plan, most: int) -> list[Trajectory]:
+async def _practise(figures: Figures, own: Plan, most: int) -> list[Trajectory]:
     name = f"practice-{own.environment}.jsonl".replace("/", "-")
     path = figures.folder / name
-    known = await practise(
+    successes = await practise(
         figures.workspace,
         path,
-        practised(figures.workspace, own),
+        practice_plan(figures.workspace, own),
         most,
-        Unwatched(),
-        figures.gate,
+        SilentListener(),
+        figures.slots,
     )
-    _, finished = journal.read(path)
-    attempts = sum(len(done.attempts) for done in finished)
+    _, results = journal.read(path)
+    attempts = sum(len(result.attempts) for result in results)
     figures.say(
-        "", f"{own.environment}: {len(known)} successes from {attempts} attempts at training tasks."
+        "",
+        f"{own.environment}: {len(successes)} successes from {attempts} attempts at "
+        "training tasks.",
     )
-    return known
+    return successes
 
 
 def _path(figures: Figures, each: Plan) -> Path:
-    name = f"{each.environment}-{each.technique}-{each.successes}.jsonl"
+    name = f"{each.environment}-{each.technique}-{each.exemplars}.jsonl"
     return figures.folder / name.replace("/", "-")
 
 
 async def _ways(figures: Figures, full: Plan, experience: OpenExperience) -> dict[str, list[bool]]:
-    """Attempt each task once in each way; return which were solved."""
+    """Attempt each task once in each way; return whether each was solved."""
     graph = exemplar.build(
         workspace=figures.workspace, recall_from=experience, record_to=experience
     ).compile()
@@ -128,32 +134,32 @@ async def _ways(figures: Figures, full: Plan, experience: OpenExperience) -> dic
     tasks = await asyncio.to_thread(tasks_of, full, figures.workspace)
 
     async def one(task: Any, settings: Mapping[str, Any]) -> bool:
-        async with figures.gate:
-            ended = await graph.ainvoke({"task": task}, context=replace(base, **settings))
-            return bool(ended["verdict"].success)
+        async with figures.slots:
+            values = await graph.ainvoke({"task": task}, context=replace(base, **settings))
+            return bool(values["verdict"].success)
 
     return {
         name: list(await asyncio.gather(*(one(task, settings) for task in tasks)))
-        for name, settings in WAYS.items()
+        for name, settings in RECIPES.items()
     }
 
 
 def _curve(
     figures: Figures,
-    found: Mapping[tuple[TechniqueName, int], Sequence[Finished]],
+    by_key: Mapping[tuple[TechniqueName, int], Sequence[TaskResult]],
     levels: Sequence[int],
 ) -> None:
-    nothing, last = found[NOTHING, 0], levels[-1]
+    nothing, last = by_key[NOTHING, 0], levels[-1]
     first = percent(within(nothing, 1))
     figures.table(
         ["recorded successes", "0", *map(str, levels)],
         [
-            [name, first, *(percent(within(found[name, level], 1)) for level in levels)]
+            [name, first, *(percent(within(by_key[name, level], 1)) for level in levels)]
             for name in (SHOWN, RANDOM)
         ],
     )
-    for name, theirs in (("no exemplars", nothing), ("random ones", found[RANDOM, last])):
-        gap = compare(found[SHOWN, last], theirs, 1)
+    for name, theirs in (("no exemplars", nothing), ("random ones", by_key[RANDOM, last])):
+        gap = compare(by_key[SHOWN, last], theirs, 1)
         figures.say(
             "",
             f"At {last}, above {name}: {100 * gap.value:+.1f} points "
@@ -163,10 +169,10 @@ def _curve(
 
 def _beside(figures: Figures, ways: Mapping[str, Sequence[bool]], most: int) -> None:
     rows = []
-    for name, won in ways.items():
-        gap = difference(won, ways["nothing"])
+    for name, outcomes in ways.items():
+        gap = difference(outcomes, ways["nothing"])
         gain = f"{100 * gap.value:+.1f} ({100 * gap.low:+.0f} to {100 * gap.high:+.0f})"
-        rows.append([name, percent(rate(sum(won), len(won))), gain])
+        rows.append([name, percent(rate(sum(outcomes), len(outcomes))), gain])
     figures.table([f"shown, of {most}", "solved", "above nothing"], rows)
 
 
@@ -174,24 +180,29 @@ async def _all(figures: Figures, most: int) -> None:
     figures.say("", "## Exemplars from experience", "")
     figures.say(
         "First attempts at household test tasks, in %, with 95 % Wilson intervals; worlds "
-        f"{' and '.join(WORLDS)}, temperature 0, three diverse exemplars, by meaning and text, "
-        "unless said."
+        f"{' and '.join(WORLDS)}, temperature 0. Unless noted, three diverse exemplars are "
+        "recalled by meaning and text."
     )
     for size in SIZES:
-        await measured(figures, size, most)
+        await measure(figures, size, most)
 
 
 def main() -> None:
-    """Produce the tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=240, help="test tasks a room size")
-    parser.add_argument("--successes", type=int, default=lesson.LEVELS[-1], help="at most")
+    parser.add_argument("--tasks", type=int, default=240, help="test tasks for each room size")
+    parser.add_argument(
+        "--successes",
+        type=int,
+        default=demo_exemplars.LEVELS[-1],
+        help="successes in memory, at most",
+    )
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
     figures = Figures(options.runs, options.tasks, options.concurrency, repeats=1, training=0)
-    bulk.run(_all(figures, options.successes))
+    event_loop.run(_all(figures, options.exemplars))
     if options.out:
         options.out.write_text("\n".join(figures.lines) + "\n")
 

@@ -1,9 +1,9 @@
-"""Recall and recording, beside qdrant-client's local mode and a flat scan.
+"""The speed of the memory, compared with qdrant-client's local mode and a flat scan.
 
-`python -m benchmarks.experience`, with `--sizes 1000,10000,100000` for all of them. Trajectories
-have 384 dimensions, a transcript of some thousand characters and instructions of a few dozen
-words. The three are asked the same questions under the same filter; each question is asked once
-before it is timed, for five seconds at most.
+Run `python -m benchmarks.experience`; `--sizes 1000,10000,100000` measures all sizes. A trajectory
+has a vector of 384 dimensions, a transcript of some thousand characters, and an instruction of a
+few dozen words. All engines answer the same queries with the same filter. A warm-up of at most five
+seconds runs the queries once before they are timed.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from apprentice.state.nouns import Task, Trajectory, Verdict
 
 DIMENSION: Final = 384
 QUESTIONS: Final = 200
-WARMING: Final = 5.0  # seconds
+WARM_UP: Final = 5.0  # seconds
 LIMIT: Final = 5
-DEPTH: Final = 20  # candidates that both rankings give to the fusion
+DEPTH: Final = 20  # candidates that each ranking gives to the fusion
 BATCH: Final = 256
 TOPICS: Final = 300
-LOCAL_AT_MOST: Final = 10_000  # beyond, qdrant-client's local mode takes minutes to fill
+LOCAL_AT_MOST: Final = 10_000  # above this, filling qdrant-client's local mode takes minutes
 EMBEDDED: Final = 256
 ENVIRONMENTS: Final = ("helpdesk", "household/north/small")
 WORDS: Final = """
@@ -79,10 +79,11 @@ asyncio.run(main())
 Row = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
-class Given(Embeddings):
-    """Vectors made beforehand, so that what is timed is the memory.
+class PreparedVectors(Embeddings):
+    """Returns vectors that were made before, so that only the memory is timed.
 
-    They lie around topics, as those of real texts do: a text's first word names its topic.
+    The vectors form clusters by topic, as those of real texts do. The first word of a text is its
+    topic.
     """
 
     def __init__(self) -> None:
@@ -116,28 +117,28 @@ class Given(Embeddings):
 
 
 class Flat:
-    """The peer that is always right: every vector compared, the filter as a mask."""
+    """The exact peer: it compares every vector and filters with a mask."""
 
-    def __init__(self, attempts: Sequence[Trajectory], given: Given) -> None:
+    def __init__(self, attempts: Sequence[Trajectory], vectors: PreparedVectors) -> None:
         self.ids = [attempt.id for attempt in attempts]
-        self._rows = np.stack([given.rows[attempt.task.instruction] for attempt in attempts])
+        self._rows = np.stack([vectors.rows[attempt.task.instruction] for attempt in attempts])
         self._environments = np.array([attempt.task.environment for attempt in attempts])
-        self._given = given
+        self._vectors = vectors
 
     def nearest(self, query: Query, limit: int) -> dict[str, float]:
-        """Return the ids of the nearest attempts, exactly, and how near they are."""
-        near = self._rows @ self._given.rows[query.task.instruction]
+        """Return the ids of the nearest attempts, with their similarity."""
+        near = self._rows @ self._vectors.rows[query.task.instruction]
         near[self._environments != query.task.environment] = -np.inf
-        found = np.argpartition(-near, limit)[:limit]
-        return {self.ids[place]: float(near[place]) for place in found}
+        places = np.argpartition(-near, limit)[:limit]
+        return {self.ids[place]: float(near[place]) for place in places}
 
 
 class Line(NamedTuple):
-    """What one way of keeping experience measured."""
+    """The measurements of one engine."""
 
     name: str
     size: int
-    recorded: float  # a second, in batches
+    record_rate: float  # attempts a second, in batches
     hybrid: Times
     diverse: Times
     meaning: Times
@@ -156,12 +157,12 @@ class Times(NamedTuple):
 
     @property
     def p99(self) -> float:
-        """Return what one in a hundred exceeds."""
+        """Return the 99th percentile."""
         return self.values[min(len(self.values) - 1, round(0.99 * len(self.values)))]
 
 
 def trajectories(count: int, rng: random.Random) -> Iterator[Trajectory]:
-    """Yield attempts that resemble real ones in size and variety."""
+    """Yield attempts that are like real ones in size and variety."""
     for number in range(count):
         task = Task(
             id=f"train/{number}",
@@ -176,14 +177,14 @@ def trajectories(count: int, rng: random.Random) -> Iterator[Trajectory]:
             id=f"t{number}",
             task=task,
             messages=tuple(messages),
-            # Failures have no steps, so that a trajectory is one point and sizes are comparable.
+            # A failure has no steps, so each trajectory is one point and the sizes are comparable.
             verdict=Verdict(success=False, score=rng.random()),
             ended_at=float(number),
         )
 
 
 def questions(count: int, rng: random.Random) -> list[Query]:
-    """Return what is asked, half of it in either environment."""
+    """Return queries, half of them in each environment."""
     return [
         Query(
             task=Task(
@@ -204,76 +205,76 @@ def _text(rng: random.Random, words: int) -> str:
 
 
 class Bench:
-    """One size: the same attempts for every way of keeping them, and the same questions."""
+    """The attempts and queries of one size, the same for every engine."""
 
     def __init__(self, size: int) -> None:
         rng = random.Random(size)
         self.attempts = list(trajectories(size, rng))
-        self.asked = questions(QUESTIONS, rng)
-        self.given = Given()
-        self.given.prepare([attempt.task.instruction for attempt in self.attempts])
-        self.given.prepare([query.task.instruction for query in self.asked])
-        self.flat = Flat(self.attempts, self.given)
+        self.queries = questions(QUESTIONS, rng)
+        self.vectors = PreparedVectors()
+        self.vectors.prepare([attempt.task.instruction for attempt in self.attempts])
+        self.vectors.prepare([query.task.instruction for query in self.queries])
+        self.flat = Flat(self.attempts, self.vectors)
 
     async def fill(self, engine: SearchEngine) -> float:
-        """Record all attempts in batches; return how many a second."""
+        """Record all attempts in batches; return attempts a second."""
         memory = self._memory(engine)
-        began = time.perf_counter()
+        start = time.perf_counter()
         for start in range(0, len(self.attempts), BATCH):
             await memory.record(self.attempts[start : start + BATCH])
-        return len(self.attempts) / (time.perf_counter() - began)
+        return len(self.attempts) / (time.perf_counter() - start)
 
-    async def ask(self, name: str, engine: SearchEngine, recorded: float) -> Line:
-        """Put all questions in each way."""
+    async def ask(self, name: str, engine: SearchEngine, record_rate: float) -> Line:
+        """Run all queries in each way of recall, and return the measurements."""
         memory = self._memory(engine)
         hybrid, diverse, meaning = [
-            await _timed(
-                [partial(memory.recall, query.model_copy(update=way)) for query in self.asked]
+            await _time_calls(
+                [partial(memory.recall, query.model_copy(update=way)) for query in self.queries]
             )
             for way in ({"how": "hybrid"}, {"diversity": 0.3}, {"how": "meaning"})
         ]
-        found = [await self._share_found(engine, query) for query in self.asked]
+        shares = [await self._share_found(engine, query) for query in self.queries]
         return Line(
-            name, len(self.attempts), recorded, hybrid, diverse, meaning, statistics.mean(found)
+            name, len(self.attempts), record_rate, hybrid, diverse, meaning, statistics.mean(shares)
         )
 
     def scan(self) -> Times:
-        """Return what the flat scan takes, by meaning alone."""
-        taken = []
-        for query in self.asked:
-            began = time.perf_counter()
+        """Return the times of the flat scan, which searches by meaning only."""
+        times = []
+        for query in self.queries:
+            start = time.perf_counter()
             self.flat.nearest(query, LIMIT)
-            taken.append(1000 * (time.perf_counter() - began))
-        return Times(sorted(taken))
+            times.append(1000 * (time.perf_counter() - start))
+        return Times(sorted(times))
 
     async def _share_found(self, engine: SearchEngine, query: Query) -> float:
-        """Return which share of the exact hybrid answer an engine finds."""
+        """Return the share of the exact hybrid answer that an engine finds."""
         where = recall_filter(query, "default")
-        vector = self.given.embed_query(query.task.instruction)
+        vector = self.vectors.embed_query(query.task.instruction)
         words = sparse(query.task.instruction, query=True)
-        near, said = [
+        by_meaning, by_words = [
             {hit.payload["trajectory"]: hit.score for hit in ranking}
             for ranking in await engine.nearest([vector, words], where, DEPTH)
         ]
-        exact = set(list(fuse([self.flat.nearest(query, DEPTH), said]))[:LIMIT])
-        return len(exact & set(list(fuse([near, said]))[:LIMIT])) / LIMIT
+        exact = set(list(fuse([self.flat.nearest(query, DEPTH), by_words]))[:LIMIT])
+        return len(exact & set(list(fuse([by_meaning, by_words]))[:LIMIT])) / LIMIT
 
     def _memory(self, engine: SearchEngine) -> QdrantExperience:
-        return QdrantExperience(engine, self.given, "default", capacity=10_000_000)
+        return QdrantExperience(engine, self.vectors, "default", capacity=10_000_000)
 
 
-async def _timed(calls: Sequence[Callable[[], Awaitable[object]]]) -> Times:
-    until = time.perf_counter() + WARMING
-    for call in calls:  # the first time, what is on disk is read into memory
+async def _time_calls(calls: Sequence[Callable[[], Awaitable[object]]]) -> Times:
+    until = time.perf_counter() + WARM_UP
+    for call in calls:  # the first call reads the data from disk
         await call()
         if time.perf_counter() > until:
             break
-    taken = []
+    times = []
     for call in calls:
-        began = time.perf_counter()
+        start = time.perf_counter()
         await call()
-        taken.append(1000 * (time.perf_counter() - began))
-    return Times(sorted(taken))
+        times.append(1000 * (time.perf_counter() - start))
+    return Times(sorted(times))
 
 
 async def _dimension() -> int:
@@ -281,28 +282,28 @@ async def _dimension() -> int:
 
 
 async def measure(size: int, folder: Path, console: Console) -> None:
-    """Print one size's table."""
+    """Print the table of one size."""
     bench = Bench(size)
     lines: list[Line] = []
     engine = EdgeEngine.open(folder, "given", lambda: DIMENSION)
-    recorded = await bench.fill(engine)
-    lines.append(await bench.ask("Qdrant Edge, as recorded", engine, recorded))
-    began = time.perf_counter()
+    record_rate = await bench.fill(engine)
+    lines.append(await bench.ask("Qdrant Edge, as recorded", engine, record_rate))
+    start = time.perf_counter()
     await engine.optimize()
-    optimized = time.perf_counter() - began
-    lines.append(await bench.ask("Qdrant Edge, optimized", engine, recorded))
+    optimize_seconds = time.perf_counter() - start
+    lines.append(await bench.ask("Qdrant Edge, optimized", engine, record_rate))
     await engine.close()
     if size <= LOCAL_AT_MOST:
         with warnings.catch_warnings(action="ignore"):
             local = await ServerEngine.open(AsyncQdrantClient(":memory:"), "given", _dimension)
-        recorded = await bench.fill(local)
-        lines.append(await bench.ask("qdrant-client local mode", local, recorded))
+        record_rate = await bench.fill(local)
+        lines.append(await bench.ask("qdrant-client local mode", local, record_rate))
         await local.close()
     console.print(_table(size, lines, bench.scan()))
-    seconds, megabytes = _reopened(folder)
+    seconds, megabytes = _time_reopening(folder)
     console.print(
-        f"{size:,} attempts: optimize took {optimized:.1f} s; a new process opens the folder in "
-        f"{seconds:.2f} s and, after {QUESTIONS} searches, holds {megabytes:.0f} MB.\n"
+        f"{size:,} attempts: optimize took {optimize_seconds:.1f} s. A new process opens the "
+        f"folder in {seconds:.2f} s and uses {megabytes:.0f} MB after {QUESTIONS} searches.\n"
     )
 
 
@@ -318,7 +319,7 @@ def _table(size: int, lines: Sequence[Line], scan: Times) -> Table:
         times = [line.hybrid, line.diverse, line.meaning]
         table.add_row(
             line.name,
-            f"{line.recorded:,.0f}",
+            f"{line.record_rate:,.0f}",
             *(f"{value:.2f}" for each in times for value in (each.p50, each.p99)),
             f"{line.recall:.3f}",
             f"{line.hybrid.p50 / ours:.2f}",
@@ -330,31 +331,31 @@ def _table(size: int, lines: Sequence[Line], scan: Times) -> Table:
     return table
 
 
-def _reopened(folder: Path) -> tuple[float, float]:
-    """Return what opening takes in a new process, and its memory after some searches."""
-    done = subprocess.run(  # noqa: S603 - our own command
+def _time_reopening(folder: Path) -> tuple[float, float]:
+    """Return the seconds to open the folder in a new process, and its memory after searches."""
+    process = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", REOPEN, str(folder)], capture_output=True, text=True, check=True
     )
-    seconds, kilobytes = json.loads(done.stdout)
+    seconds, kilobytes = json.loads(process.stdout)
     return seconds, kilobytes / 1024
 
 
 async def embedding(folder: Path, console: Console) -> None:
-    """Print what embedding adds, with the embedded model."""
+    """Print the time that embedding adds, with the embedded model."""
     model = local_embeddings("minilm")
     await model.aembed_query("Load the weights.")
     rng = random.Random(1)
-    asked = [_text(rng, 20) for _ in range(50)]
-    times = await _timed([partial(model.aembed_query, text) for text in asked])
+    texts = [_text(rng, 20) for _ in range(50)]
+    times = await _time_calls([partial(model.aembed_query, text) for text in texts])
     engine = EdgeEngine.open(folder, "local:minilm", lambda: DIMENSION)
     memory = QdrantExperience(engine, model, "default")
     attempts = list(trajectories(EMBEDDED, rng))
-    began = time.perf_counter()
+    start = time.perf_counter()
     await memory.record(attempts)
-    rate = EMBEDDED / (time.perf_counter() - began)
+    rate = EMBEDDED / (time.perf_counter() - start)
     await engine.close()
     console.print(
-        f"Embedding a question with local:minilm takes {times.p50:.1f} ms (p99 {times.p99:.1f}); "
+        f"Embedding a query with local:minilm takes {times.p50:.1f} ms (p99 {times.p99:.1f}); "
         f"recording with it, a batch of {EMBEDDED} at once, {rate:,.0f} attempts a second."
     )
 
@@ -362,10 +363,10 @@ async def embedding(folder: Path, console: Console) -> None:
 async def run(sizes: Sequence[int]) -> None:
     """Measure every size."""
     console = Console(width=160)
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            await measure(size, Path(made) / f"{size}", console)
-        await embedding(Path(made) / "embedded", console)
+            await measure(size, Path(folder) / f"{size}", console)
+        await embedding(Path(folder) / "embedded", console)
 
 
 def main(sizes: Sequence[int] = (1_000, 10_000)) -> None:
@@ -375,5 +376,7 @@ def main(sizes: Sequence[int] = (1_000, 10_000)) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="1000,10000", help="How many attempts, with commas.")
+    parser.add_argument(
+        "--sizes", default="1000,10000", help="attempts in the memory, separated by commas"
+    )
     main([int(size) for size in parser.parse_args().sizes.split(",")])

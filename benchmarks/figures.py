@@ -1,8 +1,8 @@
-"""Every figure of docs/figures.md, with its 95 % interval: `python -m benchmarks.figures`.
+"""The tables of docs/figures.md, with 95 % intervals: `python -m benchmarks.figures`.
 
-Evaluations are journaled under runs/figures, so an interrupted run goes on where it stopped, and
-a finished one is only summed up again. The real games need ALFWORLD_DATA; without it their
-tables say so.
+The journals of the evaluations are under runs/figures. An interrupted run continues, and a finished
+one is read from its journals. The real games need ALFWORLD_DATA; without it the document says that
+they were not measured.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from apprentice.cli import bulk
-from apprentice.cli.journal import Finished
-from apprentice.cli.summary import compare, solved
+from apprentice.cli import event_loop
+from apprentice.cli.journal import TaskResult
+from apprentice.cli.summary import compare, is_solved
 from apprentice.cli.techniques import TechniqueName
 from apprentice.environments.household.environment import Household
 from apprentice.environments.household.expert import Knowledge
@@ -29,20 +29,20 @@ from apprentice.state.statistics import Rate, difference, rate
 from apprentice.training.novice.corpus import Corpus
 from apprentice.training.novice.wordings import kept_rule, works_rule, world_rules
 from benchmarks import rules
-from benchmarks.document import MODEL, WORLDS, Figures, percent
-from benchmarks.limits import everything, steps_needed
+from benchmarks.figures_document import MODEL, WORLDS, Figures, percent
+from benchmarks.step_limits import everything, steps_needed
 
 SIZES: Final = ("small", "medium", "full")
 CONTROLS: Final[tuple[TechniqueName, ...]] = ("none", "sampled", "others-reflections")
 
 
-def within(finished: Sequence[Finished], trial: int) -> Rate:
-    """Return the share of tasks solved within some trials."""
-    return rate(sum(solved(done, trial) for done in finished), len(finished))
+def within(results: Sequence[TaskResult], trial: int) -> Rate:
+    """Return the share of tasks solved within a number of trials."""
+    return rate(sum(is_solved(result, trial) for result in results), len(results))
 
 
-async def learning(figures: Figures) -> None:
-    """Reflexion beside its controls, by trial."""
+async def reflexion_curves(figures: Figures) -> None:
+    """Write the section on reflexion and its controls, by trial."""
     figures.say("", "## Reflexion and its controls", "")
     figures.say(
         "Success within 1, 2, 3 … trials in %, with 95 % Wilson intervals; household test "
@@ -53,11 +53,11 @@ async def learning(figures: Figures) -> None:
         title, tasks = f"household, {size} rooms", figures.tasks // 2
         await _curves(figures, title, places, tasks, trials=6, repeats=min(6, figures.repeats))
     if figures.workspace.settings.alfworld:
-        # Few games and many trials: the controls are tried as often as the learner.
+        # There are few games, so the controls have as many trials as the learner.
         where = [("alfworld", "valid_unseen")]
         await _curves(figures, "real ALFWorld games", where, 134, trials=12, repeats=12)
     else:
-        figures.say("", "Real ALFWorld games: not measured, ALFWORLD_DATA is not set.")
+        figures.say("", "Real ALFWorld games: not measured, because ALFWORLD_DATA is not set.")
 
 
 async def _curves(
@@ -69,14 +69,14 @@ async def _curves(
     trials: int,
     repeats: int,
 ) -> None:
-    """Run the learner for some trials, its controls for as many or fewer, and tabulate both."""
-    curves: dict[str, list[Finished]] = {}
+    """Run the learner and its controls, which may have fewer trials, and write both curves."""
+    curves: dict[str, list[TaskResult]] = {}
     for technique in ("reflexion", *CONTROLS):
         tries = trials if technique == "reflexion" else repeats
         curves[technique] = [
-            done
+            results
             for where, split in places
-            for done in await figures.evaluated(
+            for results in await figures.evaluate(
                 where, split, technique, tries, limit, curves.get("reflexion", ())
             )
         ]
@@ -85,7 +85,7 @@ async def _curves(
     marks = [trial for trial in (1, 2, 3, 4, 6, 9, 12) if trial <= trials]
     figures.table(
         ["technique", *(f"trial {mark}" for mark in marks)],
-        [[name, *_cells(done, name, marks, repeats)] for name, done in curves.items()],
+        [[name, *_cells(results, name, marks, repeats)] for name, results in curves.items()],
     )
     best = max(CONTROLS, key=lambda name: within(curves[name], 3).value)
     gap = compare(curves["reflexion"], curves[best], 3)
@@ -96,21 +96,23 @@ async def _curves(
     )
 
 
-def _cells(done: Sequence[Finished], name: str, marks: Sequence[int], repeats: int) -> list[str]:
-    """Write a curve; a control that was not run for so long leaves its cell empty."""
+def _cells(
+    results: Sequence[TaskResult], name: str, marks: Sequence[int], repeats: int
+) -> list[str]:
+    """Return a curve's cells; trials that a control did not have are empty."""
     return [
-        percent(within(done, mark)) if name == "reflexion" or mark <= repeats else ""
+        percent(within(results, mark)) if name == "reflexion" or mark <= repeats else ""
         for mark in marks
     ]
 
 
 async def knowledge(figures: Figures) -> None:
-    """What rules and exemplars in view are worth, on one try."""
+    """Write the section on the gain from rules and exemplars in view, on one trial."""
     figures.say("", "## Rules and exemplars in view", "")
     figures.say(
-        "One try on household test tasks, small and medium rooms of both worlds, in %. Rules: "
-        "every convention of the world, in wordings held out of training. Exemplars: one solved "
-        "task of the same world, of the same kind of thing and treatment (relevant) or of "
+        "One trial on household test tasks, small and medium rooms of both worlds, in %. Rules: "
+        "every convention of the world, in wordings that training did not have. Exemplars: one "
+        "solved task of the same world, of the same kind of thing and treatment (relevant) or of "
         "neither (irrelevant)."
     )
     tasks: list[Task] = []
@@ -125,14 +127,14 @@ async def knowledge(figures: Figures) -> None:
                 relevant = _exemplar(place, task, relevant=True)
                 irrelevant = _exemplar(place, task, relevant=False)
                 if not (relevant.exemplars and irrelevant.exemplars):
-                    continue  # no solved task of the kind was found for it
+                    continue  # there is no solved task of the kind
                 tasks.append(task)
                 views["nothing"].append(Shown())
                 views["rules"].append(Shown(rules=_rules(place, task)))
                 views["swapped rules"].append(Shown(rules=_rules(Household(other, size), task)))
                 views["relevant"].append(relevant)
                 views["irrelevant"].append(irrelevant)
-    results = {name: await figures.shown(tasks, shown) for name, shown in views.items()}
+    results = {name: await figures.attempt_with(tasks, shown) for name, shown in views.items()}
     nothing = results["nothing"]
     rows = []
     for name, outcome in results.items():
@@ -156,7 +158,7 @@ def _rules(place: Household, task: Task) -> list[str]:
 
 
 def _exemplar(place: Household, task: Task, *, relevant: bool) -> Shown:
-    """Draw a solved training task of the same world; none when none fits."""
+    """Return a random solved training task of the same world, or an empty view."""
     goal = place.reset(task).room.goal
     corpus = Corpus(int(task.id.rpartition("/")[2]), {"small": 1.0}, {}, rename=0.0)
 
@@ -172,10 +174,10 @@ def _exemplar(place: Household, task: Task, *, relevant: bool) -> Shown:
 
 
 async def operations(figures: Figures) -> None:
-    """How many of the rule operations that the model writes parse and apply."""
+    """Write the section on rule operations of the model: how many parse and apply."""
     figures.say("", "## Rule operations", "")
     model = figures.workspace.chat(MODEL, max_tokens=ANSWER)
-    written = parsed = applied = right = 0
+    written_count = parsed_count = applied_count = right_count = 0
     for world in WORLDS:
         place = Household(world, "small")
         corpus = Corpus(11, {"small": 1.0}, {}, rename=0.0)
@@ -183,24 +185,24 @@ async def operations(figures: Figures) -> None:
             pair = _pair(corpus, place)
             if pair is None:
                 continue
-            book = _book(corpus, place)
-            asked = critique_pair([rule.text for rule in book.rules], *pair)
-            text = str((await model.ainvoke(asked)).text)
-            found = parse_operations(text)
-            done = book.apply(found.operations)
+            rulebook = _rulebook(corpus, place)
+            prompt = critique_pair([rule.text for rule in rulebook.rules], *pair)
+            text = str((await model.ainvoke(prompt)).text)
+            parse = parse_operations(text)
+            change = rulebook.apply(parse.operations)
             lines = [line for line in text.splitlines() if line.strip()]
-            written += len([line for line in lines if not line.startswith("think:")])
-            parsed += len(found.operations)
-            applied += len(found.operations) - len(done.rejections)
-            right += sum(_true(place, operation.text) for operation in done.operations)
+            written_count += len([line for line in lines if not line.startswith("think:")])
+            parsed_count += len(parse.operations)
+            applied_count += len(parse.operations) - len(change.rejections)
+            right_count += sum(_true(place, operation.text) for operation in change.operations)
     figures.table(
         ["operations", "share in %"],
         [
-            ["lines that parse", percent(rate(min(parsed, written), written))],
-            ["parsed operations that apply", percent(rate(applied, parsed))],
+            ["lines that parse", percent(rate(min(parsed_count, written_count), written_count))],
+            ["parsed operations that apply", percent(rate(applied_count, parsed_count))],
             [
                 "applied operations that state a convention of the world",
-                percent(rate(right, applied)),
+                percent(rate(right_count, applied_count)),
             ],
         ],
     )
@@ -208,34 +210,36 @@ async def operations(figures: Figures) -> None:
 
 def _pair(corpus: Corpus, place: Household) -> tuple[str, str] | None:
     game = corpus.game(place.world, "small")
-    failed = corpus.failures(game, 1)
+    failures = corpus.failures(game, 1)
     world = place.world
-    kept = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
-    won = corpus.play(corpus.restart(game), Knowledge(kept, appliances=dict(world.treats)), 20)
-    return (won.text(), failed[0].text()) if failed and won.success else None
+    storage = {noun: world.keeps[category] for noun, category in CATEGORY.items()}
+    success = corpus.play(
+        corpus.restart(game), Knowledge(storage, appliances=dict(world.treats)), 20
+    )
+    return (success.text(), failures[0].text()) if failures and success.success else None
 
 
-def _book(corpus: Corpus, place: Household) -> Rulebook:
-    """Draw a rulebook with a few right rules of the world."""
+def _rulebook(corpus: Corpus, place: Household) -> Rulebook:
+    """Return a rulebook with some random, correct rules of the world."""
     rules = world_rules(place.world.keeps, place.world.treats)
-    chosen = corpus.rng.sample(rules, corpus.rng.choice((0, 1, 3, 5)))
-    book = Rulebook()
-    for number, text in enumerate(chosen, 1):
-        book = book.apply(parse_operations(f"ADD {number}: {text}").operations).rulebook
-    return book
+    sample = corpus.rng.sample(rules, corpus.rng.choice((0, 1, 3, 5)))
+    rulebook = Rulebook()
+    for number, text in enumerate(sample, 1):
+        rulebook = rulebook.apply(parse_operations(f"ADD {number}: {text}").operations).rulebook
+    return rulebook
 
 
 def _true(place: Household, text: str) -> bool:
-    """Tell whether a rule, as the model writes rules, states a convention of the world."""
+    """Return whether a rule of the model states a convention of the world."""
     world = place.world
-    kept = {kept_rule(category, kind) for category, kind in world.keeps.items()}
-    return text in kept | {works_rule(verb, kind) for verb, kind in world.treats.items()}
+    storage_rules = {kept_rule(category, kind) for category, kind in world.keeps.items()}
+    return text in storage_rules | {works_rule(verb, kind) for verb, kind in world.treats.items()}
 
 
 async def experts(figures: Figures) -> None:
-    """The scripted expert on the same tasks, knowing nothing and knowing everything."""
+    """Write the section on the scripted expert that knows nothing, or everything."""
     figures.say("", "## The scripted expert", "")
-    figures.say("One try within the step limit, in %, on the household tasks above.")
+    figures.say("One trial within the step limit, in %, on household test tasks of both worlds.")
     rows = []
     for size in SIZES:
         counts = [0, 0]
@@ -244,8 +248,8 @@ async def experts(figures: Figures) -> None:
             place = Household(world, size)
             for task in place.tasks("test", figures.tasks // 2):
                 limit = place.step_limit(task)
-                known = (Knowledge(), everything(place, place.reset(task)))
-                for column, knowledge in enumerate(known):
+                levels = (Knowledge(), everything(place, place.reset(task)))
+                for column, knowledge in enumerate(levels):
                     counts[column] += steps_needed(place.reset(task), knowledge) <= limit
                 total += 1
         rows.append([f"{size} ({total} tasks)", *(percent(rate(count, total)) for count in counts)])
@@ -254,7 +258,7 @@ async def experts(figures: Figures) -> None:
 
 PARTS: Final[dict[str, Callable[[Figures], Awaitable[None]]]] = {
     "experts": experts,
-    "learning": learning,
+    "learning": reflexion_curves,
     "knowledge": knowledge,
     "operations": operations,
     "rules": rules.rules,
@@ -268,15 +272,17 @@ async def _all(figures: Figures, parts: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Produce the figures and write the document."""
+    """Measure, and write the document."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=240, help="household tasks a room size")
+    parser.add_argument("--tasks", type=int, default=240, help="household tasks for each room size")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument(
         "--repeats", type=int, choices=range(3, 7), default=6, help="trials of household controls"
     )
-    parser.add_argument("--training", type=int, default=48, help="tasks that rules come from")
-    parser.add_argument("--model", default=MODEL, help="who learns in a world that flips")
+    parser.add_argument(
+        "--training", type=int, default=48, help="training tasks for learning rules"
+    )
+    parser.add_argument("--model", default=MODEL, help="the model in the world that flips")
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--runs", type=Path, default=Path("runs/figures"))
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
@@ -289,7 +295,7 @@ def main() -> None:
         options.training,
         options.model,
     )
-    bulk.run(_all(figures, options.only))
+    event_loop.run(_all(figures, options.only))
     if options.out:
         options.out.write_text("\n".join(figures.lines) + "\n")
 

@@ -1,4 +1,4 @@
-"""How fast the household is on one core: `python -m benchmarks.household`."""
+"""The speed of the household on one core: `python -m benchmarks.household`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ STEPS = 20_000
 
 
 def generated_per_second(size: str) -> float:
-    """Generate fresh tasks and return how many a second."""
+    """Generate new tasks and return tasks a second."""
     environment = Household("north", size)
-    started = time.perf_counter()
+    start = time.perf_counter()
     for _ in environment.tasks("train", TASKS):
         pass
-    return TASKS / (time.perf_counter() - started)
+    return TASKS / (time.perf_counter() - start)
 
 
 def steps_per_second(size: str) -> float:
-    """Walk around one room and return steps a second."""
+    """Walk around in one room and return steps a second."""
     environment = Household("north", size)
     game = environment.reset(environment.task("train/0"))
     actions = [f"go to {place}" for place in game.room.places]
-    started = time.perf_counter()
+    start = time.perf_counter()
     for number in range(STEPS):
         game.step(actions[number % len(actions)])
-    return STEPS / (time.perf_counter() - started)
+    return STEPS / (time.perf_counter() - start)
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
-"""How fast a local model acts, beside plain `generate`, measured in one run.
+"""The speed of a local model, compared with plain `generate`.
 
     python -m benchmarks.local_model
 
-The network is a random one of the embedded model's size, so nothing has to be trained first. An
-action is a short command (8 tokens) or one with a thought before it (20), after an observation
-of 30 tokens, in a conversation of 1,000. The alternative reads the whole conversation again with
-`model.generate`. Both run on one thread, and rounds alternate, so that a busy machine slows both.
-Figures are medians of wall-clock times.
+The network is random and has the size of the embedded model, so no training is needed. An action is
+a short command (8 tokens) or a thought and a command (20). It follows an observation of 30 tokens,
+in a conversation of 1,000 tokens. The alternative reads the whole conversation again with
+`model.generate`. Both use one thread, and their rounds alternate, so that other work on the machine
+slows both. Figures are medians of wall-clock times.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Conversation = list[dict[str, str]]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="measurements a figure")
+    parser.add_argument("--rounds", type=int, default=7, help="measurements for each figure")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         models = LocalModels(Path(folder), Path(folder) / "adapters")
@@ -49,14 +49,16 @@ def _compare(models: LocalModels, rounds: int) -> None:
     print("  tokens   engine ms   generate ms   ratio")
     generate = _plain_generate(models)
     for length in ACTIONS:
-        kept, plain = [], []
+        engine_times, generate_times = [], []
         for number in range(rounds + 1):
             conversation = [_observation(number, PROMPT)]
             _act(models, [conversation], length)
             conversation.append(_observation(number, OBSERVATION))
-            plain.append(_seconds(generate, conversation, length))
-            kept.append(_seconds(_act, models, [conversation], length))
-        fast, slow = (statistics.median(times[1:]) * 1000 for times in (kept, plain))
+            generate_times.append(_seconds(generate, conversation, length))
+            engine_times.append(_seconds(_act, models, [conversation], length))
+        fast, slow = (
+            statistics.median(times[1:]) * 1000 for times in (engine_times, generate_times)
+        )
         print(f"  {length:6d}   {fast:9.1f}   {slow:11.1f}   {slow / fast:5.1f}")
 
 
@@ -77,11 +79,11 @@ def _concurrency(models: LocalModels, rounds: int) -> None:
 
 
 def _act(models: LocalModels, conversations: list[Conversation], length: int) -> None:
-    """Let the engine answer all of them at once, and append the answers."""
-    requests = [Request(tuple(said), max_tokens=length) for said in conversations]
+    """Let the engine answer all conversations at once, and append the answers."""
+    requests = [Request(tuple(conversation), max_tokens=length) for conversation in conversations]
     futures = [engine(NAME, models).submit(request) for request in requests]
-    for said, future in zip(conversations, futures, strict=True):
-        said.append({"role": "assistant", "content": future.result().text})
+    for conversation, future in zip(conversations, futures, strict=True):
+        conversation.append({"role": "assistant", "content": future.result().text})
 
 
 def _plain_generate(models: LocalModels) -> Callable[[Conversation, int], None]:
@@ -94,9 +96,9 @@ def _plain_generate(models: LocalModels) -> Callable[[Conversation, int], None]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
 
-    def generate(said: Conversation, length: int) -> None:
+    def generate(conversation: Conversation, length: int) -> None:
         tokens: Any = tokenizer.apply_chat_template(
-            said, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            conversation, add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
         model.generate(**tokens, max_new_tokens=length, do_sample=False, pad_token_id=0)
 
@@ -104,7 +106,7 @@ def _plain_generate(models: LocalModels) -> Callable[[Conversation, int], None]:
 
 
 def _random_model(folder: Path) -> None:
-    """Save a random network of the embedded model's size, with a word a token and no end."""
+    """Save a random network of the embedded model's size; a token is a word, none ends a turn."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 

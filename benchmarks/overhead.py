@@ -1,7 +1,8 @@
-"""What the framework costs a step: `python -m benchmarks.overhead`.
+"""The time that the framework adds to each step: `python -m benchmarks.overhead`.
 
-The episode graph and LangChain's `create_agent` loop, each with an equally scripted model and a
-tool (or environment) that answers at once, taking the same number of steps, turn about.
+It compares the episode graph with LangChain's `create_agent` loop. Both have the same scripted
+model, a tool (or environment) that answers at once, and the same number of steps. Their rounds
+alternate.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from rich.table import Table
 from apprentice.environments.household.environment import Household
 from apprentice.graphs import episode
 from apprentice.state.episode import EpisodeInput
-from benchmarks.scripted import Scripted
+from benchmarks.scripted_model import ScriptedModel
 
 ROUNDS = 15
 ENVIRONMENT = Household("north", "full")
-TASK = ENVIRONMENT.task("test/5")  # two things to carry: the longest limit there is
+TASK = ENVIRONMENT.task("test/5")  # two things to carry: the highest step limit
 STEPS = ENVIRONMENT.step_limit(TASK)
 PATH = [f"go to {place}" for place in ENVIRONMENT.reset(TASK).room.places]
 
@@ -36,10 +37,10 @@ def _turn(messages: Sequence[BaseMessage]) -> int:
 
 
 def _episode() -> Callable[[], Awaitable[object]]:
-    model = Scripted(reply=lambda seen: AIMessage(PATH[_turn(seen) % len(PATH)]))
+    model = ScriptedModel(reply=lambda messages: AIMessage(PATH[_turn(messages) % len(PATH)]))
     graph = episode.build(agent=model).compile()
-    given = EpisodeInput(task=TASK)
-    return lambda: graph.ainvoke(given, RunnableConfig(recursion_limit=10 * STEPS))
+    inputs = EpisodeInput(task=TASK)
+    return lambda: graph.ainvoke(inputs, RunnableConfig(recursion_limit=10 * STEPS))
 
 
 @tool
@@ -49,28 +50,28 @@ def act(command: str) -> str:
 
 
 def _create_agent() -> Callable[[], Awaitable[object]]:
-    def reply(seen: Sequence[BaseMessage]) -> AIMessage:
-        turn = _turn(seen)
+    def reply(messages: Sequence[BaseMessage]) -> AIMessage:
+        turn = _turn(messages)
         if turn >= STEPS:
             return AIMessage("Done.")
         call = {"name": "act", "args": {"command": PATH[turn % len(PATH)]}, "id": f"call-{turn}"}
         return AIMessage("", tool_calls=[call])
 
-    agent = create_agent(Scripted(reply=reply), [act])
-    given: Any = {"messages": [{"role": "user", "content": TASK.instruction}]}
-    return lambda: agent.ainvoke(given, RunnableConfig(recursion_limit=10 * STEPS))
+    agent = create_agent(ScriptedModel(reply=reply), [act])
+    inputs: Any = {"messages": [{"role": "user", "content": TASK.instruction}]}
+    return lambda: agent.ainvoke(inputs, RunnableConfig(recursion_limit=10 * STEPS))
 
 
 async def _measure() -> tuple[list[float], list[float]]:
     ours, theirs = _episode(), _create_agent()
-    taken: tuple[list[float], list[float]] = ([], [])
+    times: tuple[list[float], list[float]] = ([], [])
     for number in range(ROUNDS + 2):
-        for run, times in zip((ours, theirs), taken, strict=True):
-            started = time.perf_counter()
+        for run, column in zip((ours, theirs), times, strict=True):
+            start = time.perf_counter()
             await run()
             if number >= 2:
-                times.append((time.perf_counter() - started) / STEPS * 1000)
-    return taken
+                column.append((time.perf_counter() - start) / STEPS * 1000)
+    return times
 
 
 def main() -> None:

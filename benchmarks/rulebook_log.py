@@ -1,4 +1,4 @@
-"""How fast a long log of rules is read: `python -m benchmarks.rulebook_log`."""
+"""The speed of reading a long log of rules: `python -m benchmarks.rulebook_log`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ ROUNDS = 7
 
 
 def batches() -> list[Batch]:
-    """Return a log that adds a rule and confirms it three times, in every batch."""
-    made = []
+    """Return a log in which each batch adds a rule and confirms it three times."""
+    log = []
     for number in range(BATCHES):
         rule = f"{number:05}"
         text = f"Rule {rule} is true."
         operations = [Operation(kind="ADD", rule=rule, text=text, weight=2)]
         operations += [Operation(kind="AGREE", rule=rule, text=text, weight=1)] * 3
         key = batch_key("run", number)
-        made.append(
+        log.append(
             Batch(key=key, operations=tuple(operations), run="run", index=number, time=number)
         )
-    return made
+    return log
 
 
 async def main() -> None:
-    """Print the processor time of the first reading, and the shortest of later ones."""
+    """Print the processor time of the first read, and the shortest of later reads."""
     store = InMemoryStore()
     await store.abatch(
         PutOp(
@@ -47,9 +47,9 @@ async def main() -> None:
     log = RulebookLog(store)
     seconds = []
     for _ in range(ROUNDS + 1):
-        started = time.process_time()
+        start = time.process_time()
         await log.load()
-        seconds.append(time.process_time() - started)
+        seconds.append(time.process_time() - start)
     table = Table(title=f"A log of {BATCHES * 4:,} operations")
     for column in ("read first", f"read again, best of {ROUNDS}"):
         table.add_column(column, justify="right")

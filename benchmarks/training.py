@@ -1,15 +1,15 @@
-"""How fast supervised fine-tuning is, beside a plain TRL script, measured in one run.
+"""The speed of supervised fine-tuning, compared with plain TRL scripts.
 
     python -m benchmarks.training
 
-All three train the same LoRA on the same conversations, as many of each a round. *Plain TRL* is
-what TRL's own script does with its defaults and this job's batch. *Tutorial* is what the field's
-tutorials show: one row a step, no packing, eager attention, loss on every token. What counts is
-tokens of the rows a second, padding left out: of the process's own time on a CPU, which a busy
-machine does not slow, of wall-clock time elsewhere.
+All three train the same LoRA on the same number of the same conversations in each round. *Plain
+TRL* is TRL's own script with its defaults and this job's batch size. *Tutorial* has the settings of
+common tutorials: one row in each step, no packing, eager attention, loss on every token. The figure
+is tokens of the rows a second, without padding. On a CPU it is by process time, which other work on
+the machine does not change; on a GPU it is by wall-clock time.
 
-With --parameters the base is a random Llama of about that many million instead of the embedded
-model, to see what a real one would do on this device; --quantised trains it as QLoRA.
+With --parameters the base is a random Llama of about that many million parameters, to estimate the
+speed of a real model on this device. --quantised trains it as QLoRA.
 """
 
 from __future__ import annotations
@@ -40,10 +40,12 @@ Make = Callable[[Workbench, SftSettings, Dataset, Path], Any]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="measurements a figure")
-    parser.add_argument("--rows", type=int, default=96, help="conversations a measurement")
-    parser.add_argument("--batch", type=int, default=8, help="conversations a step")
-    parser.add_argument("--parameters", type=int, default=0, help="millions; 0: the novice")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements for each figure")
+    parser.add_argument("--rows", type=int, default=96, help="conversations for each measurement")
+    parser.add_argument("--batch", type=int, default=8, help="conversations for each step")
+    parser.add_argument(
+        "--parameters", type=int, default=0, help="millions of parameters; 0 for the novice"
+    )
     parser.add_argument("--quantised", action="store_true", help="four-bit weights")
     options = parser.parse_args()
     quieten_libraries()
@@ -73,9 +75,9 @@ def _compare(
     memory: dict[str, float] = {}
     for number in range(rounds):
         for kind, make in kinds.items():
-            speed, held = _measured(make, bench, settings, data, root / f"{number}-{kind}")
+            speed, peak = _measure(make, bench, settings, data, root / f"{number}-{kind}")
             speeds[kind].append(speed)
-            memory[kind] = max(memory.get(kind, 0), held)
+            memory[kind] = max(memory.get(kind, 0), peak)
     best = statistics.median(speeds["ours"])
     print(
         f"{len(data.rows())} conversations, batch {settings.batch}, {device}, of {rounds} rounds:"
@@ -86,10 +88,10 @@ def _compare(
         print(f"  {kind:10s}   {speed:8.0f}   {best / speed:5.2f} x   {memory[kind]:7.0f}")
 
 
-def _measured(
+def _measure(
     make: Make, bench: Workbench, settings: SftSettings, data: Dataset, out: Path
 ) -> tuple[float, float]:
-    """Train over all rows once; return tokens a second, and the peak of the GPU's memory."""
+    """Train on all rows once; return tokens a second, and the peak memory of the GPU in MB."""
     import torch
 
     on_gpu = torch.cuda.is_available()
@@ -101,8 +103,8 @@ def _measured(
     start = clock()
     trainer.train()
     seconds = clock() - start
-    held = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0
-    return trainer._total_train_tokens / seconds, held
+    peak = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0
+    return trainer._total_train_tokens / seconds, peak
 
 
 def _ours(bench: Workbench, settings: SftSettings, data: Dataset, out: Path) -> Any:
@@ -115,7 +117,7 @@ def _ours(bench: Workbench, settings: SftSettings, data: Dataset, out: Path) -> 
 
 
 def _plain(bench: Workbench, settings: SftSettings, data: Dataset, out: Path) -> Any:
-    """Return the trainer that TRL's defaults make: bf16, activations computed twice, padding."""
+    """Return a trainer with TRL's defaults: bf16, gradient checkpointing, padding."""
     return _library(
         bench,
         settings,
@@ -148,7 +150,7 @@ def _library(
     out: Path,
     *,
     attention: str,
-    **told: Any,
+    **options: Any,
 ) -> Any:
     import torch
     from datasets import Dataset as Columns
@@ -175,7 +177,7 @@ def _library(
             max_length=model.config.max_position_embeddings,
             report_to="none",
             disable_tqdm=True,
-            **told,
+            **options,
         ),
         train_dataset=Columns.from_list([{"messages": row["messages"]} for row in data.rows()]),
         processing_class=AutoTokenizer.from_pretrained(folder),
@@ -206,7 +208,7 @@ def _dataset(folder: Path, count: int) -> Dataset:
 
 
 def _random_model(folder: Path, millions: int) -> None:
-    """Save a random Llama of about so many million parameters, with the novice's tokenizer."""
+    """Save a random Llama of about this size, with the novice's tokenizer."""
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -214,7 +216,7 @@ def _random_model(folder: Path, millions: int) -> None:
 
     words = AutoTokenizer.from_pretrained(LocalModels(None, folder).folder(NOVICE))
     layers = 16
-    # A layer has about 12.6 times the square of its width: 4 of attention, 8.6 of the rest.
+    # A layer has about 12.6 times the square of its width: 4 for attention, 8.6 for the rest.
     width = max(1, round((millions * 1e6 / layers / 12.6) ** 0.5 / 128)) * 128
     config = LlamaConfig(
         vocab_size=len(words),

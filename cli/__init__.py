@@ -1,1 +1,1 @@
-"""The `apprentice` command: thin, it calls the graphs."""
+"""The `apprentice` command. It calls the graphs and prints what they return."""

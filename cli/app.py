@@ -12,20 +12,20 @@ from rich.console import Console
 
 from apprentice.cli import (
     adapters,
-    bulk,
-    course,
     evaluation,
+    event_loop,
     exchange,
+    exemplar_memory,
     journal,
-    practice,
+    learn,
+    memory,
     rules,
-    screen,
     settings,
-    upkeep,
+    terminal,
 )
 from apprentice.cli.command import App, Group
-from apprentice.cli.ending import CODES, Stop, ended, going_on
-from apprentice.cli.journal import Finished, Plan
+from apprentice.cli.exit_codes import CODES, Stop, exit_with, resume_hint
+from apprentice.cli.journal import Plan, TaskResult
 from apprentice.cli.options import (
     HOME,
     Cache,
@@ -37,35 +37,36 @@ from apprentice.cli.options import (
     Trials,
     current_workspace,
 )
-from apprentice.cli.output import cached, write_json
+from apprentice.cli.output import use_answer_cache, write_json
+from apprentice.cli.plural import plural
 from apprentice.cli.summary import summarise
 from apprentice.cli.techniques import TECHNIQUES
-from apprentice.cli.words import counted
 from apprentice.state.context import Context
 from apprentice.state.errors import ApprenticeError, BadInput
 from apprentice.workspace import Workspace
 
 _METHODS = "\n\n".join(f"* `{name}`: {each.about}" for name, each in TECHNIQUES.items())
 _FACE = (
-    "Keys and folders are read from the environment, or from `.env`; `.env.example` lists them.\n\n"
+    "Keys and folders come from the environment or from the file `.env`. `.env.example` lists "
+    "them all.\n\n"
     f"{CODES}"
 )
 _EXAMPLES = (
-    "For example, the real games, and then your own model on the household:\n\n"
+    "Two examples, the real games and your own model in the household:\n\n"
     "    apprentice evaluate --environment alfworld --split valid_unseen --trials 12\n\n"
     "    apprentice evaluate --model openai:gpt-5-mini --max-tokens 1000 --limit 12 --cache"
 )
 
 
 class Sentences(Group):
-    """Prints errors raised on purpose as a sentence, and ends with the code that fits."""
+    """Prints an error of the project as a sentence and returns its exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command that the arguments name."""
         try:
             return super().invoke(ctx)
         except (ApprenticeError, *Stop) as error:
-            raise ended(error) from error
+            raise exit_with(error) from error
 
 
 app = App(
@@ -77,12 +78,12 @@ app = App(
 
 
 app.add_typer(rules.app, name="rules")
-app.add_typer(upkeep.app, name="memory")
+app.add_typer(memory.app, name="memory")
 app.add_typer(adapters.app, name="adapters")
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted_version: bool) -> None:
+    if wanted_version:
         typer.echo(f"apprentice {version('apprentice-agents')}")
         raise typer.Exit
 
@@ -98,21 +99,18 @@ def apprentice(
 ) -> None:
     """Agents that learn on the job.
 
-    `apprentice learn` shows it; `apprentice evaluate` measures any environment and model;
-    `apprentice show` prints what an agent did; `apprentice rules` learns rules and keeps them;
-    `apprentice adapters` looks after fine-tuned weights; `apprentice memory` reports what the
-    memory holds and looks after it; `apprentice import` and `apprentice export` take attempts
-    into it and out of it; `apprentice settings` prints what holds in this deployment.
+    Start with `apprentice learn`: it shows an agent that learns. `apprentice evaluate` measures a
+    technique with any environment and model, and `apprentice show` prints one attempt.
     """
 
 
-app.command("learn")(course.learn)
+app.command("learn")(learn.learn)
 
 
 @app.command(
     epilog=f"{_EXAMPLES}\n\n"
-    "An interrupted evaluation goes on where it stopped: repeat the command.\n\n"
-    f"Techniques, and what a further attempt has that the first had not:\n\n{_METHODS}"
+    "To continue an interrupted evaluation, repeat the command.\n\n"
+    f"The techniques, and what each adds to a further attempt:\n\n{_METHODS}"
 )
 def evaluate(
     ctx: typer.Context,
@@ -120,24 +118,24 @@ def evaluate(
         str,
         typer.Option(
             metavar="NAME",
-            help="Where to act: household/WORLD/SIZE, alfworld, toolcalls, qa/NAME, chat/NAME, or "
-            "one that a package provides.",
+            help="The environment: household/WORLD/SIZE, alfworld, toolcalls, qa/NAME, chat/NAME, "
+            "or one that a package provides.",
         ),
     ] = HOME,
     split: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Which of its tasks: train, validation or test; for alfworld train, valid_seen or "
+            help="Its tasks: train, validation or test. For alfworld: train, valid_seen or "
             "valid_unseen.",
         ),
     ] = "test",
     technique: Annotated[
-        str, typer.Option(metavar="NAME", help="How to try again; listed below.")
+        str, typer.Option(metavar="NAME", help="The technique; the list is below.")
     ] = "reflexion",
     trials: Trials = 6,
     seed: Seed = 0,
-    limit: Annotated[int, typer.Option(metavar="N", help="How many tasks, at most.")] = 36,
+    limit: Annotated[int, typer.Option(metavar="N", help="Tasks, at most.")] = 36,
     model: Model = "",
     adapter: Annotated[
         str, typer.Option(metavar="NAME", help="A LoRA adapter of a local model.")
@@ -145,49 +143,50 @@ def evaluate(
     training: Training = evaluation.TRAINING,
     temperature: Annotated[
         float | None,
-        typer.Option(metavar="N", help="0 to 2; the technique's own when left out."),
+        typer.Option(metavar="N", help="0 to 2. Default: the technique's own."),
     ] = None,
     max_tokens: MaxTokens = Context.max_tokens,
     window: Annotated[
         int,
-        typer.Option(metavar="N", help="How many of the latest reflections are shown, 1 to 10."),
+        typer.Option(metavar="N", help="Latest reflections in the prompt, 1 to 10."),
     ] = Context.window,
     json: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where the figures go; the journal, with every transcript, lies beside it as "
-            ".jsonl. Left out, a file under runs/ that the settings name.",
+            help="The file for the figures. The journal, which has every transcript, is the "
+            ".jsonl file beside it. Default: a file under runs/.",
         ),
     ] = None,
     tenant: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Whose reflections and attempts are read and recorded. Left out, nothing is "
-            "recorded.",
+            help="The tenant whose reflections and attempts are read and recorded. Without it, "
+            "nothing is recorded.",
         ),
     ] = "",
-    successes: Annotated[
+    exemplars: Annotated[
         int,
         typer.Option(
             metavar="N",
             min=0,
             max=10_000,
-            help="For exemplars: solved training tasks to fill a memory with.",
+            help="For techniques with exemplars: solved training tasks to record first.",
         ),
     ] = 0,
     reflections: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="For others-reflections: the evaluation whose reflections are lent out.",
+            help="For others-reflections: the figures of the evaluation that lends its "
+            "reflections.",
         ),
     ] = None,
     cache: Cache = False,
     concurrency: Concurrency = evaluation.CONCURRENCY,
 ) -> None:
-    """Measure one technique on tasks of one environment, with 95 % intervals."""
+    """Measure one technique in one environment, with 95 % intervals."""
     workspace = current_workspace(ctx)
     plan = _plan(
         workspace,
@@ -205,49 +204,54 @@ def evaluate(
         tenant=tenant,
         training=training,
         donors=str(reflections or ""),
-        successes=successes,
+        exemplars=exemplars,
     )
     donors = _donors(plan, reflections)
     name = evaluation.run_name(plan)[:12]
     path = json or Path("runs") / f"evaluate-{name}.json"
     if path.suffix == ".jsonl":
-        raise BadInput(f"{path} would be the journal's own file. Name one that ends in .json.")
+        raise BadInput(
+            f"{path} is the name of a journal. Name a file for the figures that ends in .json."
+        )
     console = Console()
     with (
-        cached(workspace.data if cache else None),
-        journal.opened(path.with_suffix(".jsonl"), plan) as kept,
+        use_answer_cache(workspace.data if cache else None),
+        journal.open_journal(path.with_suffix(".jsonl"), plan) as record,
     ):
-        before = len(kept.finished)
+        earlier_count = len(record.results)
         try:
-            with screen.following(console) as progress:
-                bar = screen.Bar(progress, technique)
-                gate = asyncio.Semaphore(concurrency)
-                before_it = screen.Bar(progress, "practice", visible=bool(plan.successes))
-                finished = bulk.run(
-                    practice.evaluated(workspace, kept, bar, before_it, gate, donors)
+            with terminal.live_progress(console) as progress:
+                bar = terminal.Bar(progress, technique)
+                slots = asyncio.Semaphore(concurrency)
+                practice_bar = terminal.Bar(progress, "practice", visible=bool(plan.exemplars))
+                results = event_loop.run(
+                    exemplar_memory.evaluate_with_exemplars(
+                        workspace, record, bar, practice_bar, slots, donors
+                    )
                 )
         except (ApprenticeError, *Stop) as error:
-            raise ended(error, going_on(len(kept.finished), kept.path)) from error
-    summary = summarise(finished, plan.trials)
+            raise exit_with(error, resume_hint(len(record.results), record.path)) from error
+    summary = summarise(results, plan.trials)
     write_json(
         path,
         {
             "schema_version": plan.schema_version,
             "plan": plan.model_dump(),
             "summary": summary.model_dump(),
-            "rows": [row.model_dump() for row in evaluation.rows(finished, workspace)],
+            "rows": [row.model_dump() for row in evaluation.rows(results, workspace)],
         },
     )
     title = f"{plan.environment}, {plan.split}, {plan.model}"
-    console.print(screen.by_trial(title, {technique: summary}))
-    console.print(screen.by_family(summary))
-    console.print(screen.cost(summary))
-    if before:
+    console.print(terminal.by_trial(title, {technique: summary}))
+    console.print(terminal.by_family(summary))
+    console.print(terminal.cost(summary))
+    if earlier_count:
         console.print(
-            f"Finished before: {counted(before, 'task')}. Remove {kept.path} to start anew.",
+            f"Finished before: {plural(earlier_count, 'task')}. "
+            f"Remove {record.path} to start anew.",
             soft_wrap=True,
         )
-    console.print(f"Figures: {path}. One attempt: apprentice show {path} ID", soft_wrap=True)
+    console.print(f"Figures: {path}. To read an attempt: apprentice show {path} ID", soft_wrap=True)
 
 
 @app.command()
@@ -256,26 +260,26 @@ def show(
     file: Annotated[
         Path,
         typer.Argument(
-            help="What `evaluate --json FILE` wrote, or a journal of `learn`, such as "
+            help="The file of `evaluate --json FILE`, or a journal of `learn`, such as "
             "runs/NAME/reflexion-small.jsonl."
         ),
     ],
     id: Annotated[
-        str, typer.Argument(help="The attempt's id, or how it begins; left out, all are listed.")
+        str, typer.Argument(help="The attempt's id, or its beginning. Without it, all are listed.")
     ] = "",
 ) -> None:
-    """Print one attempt readably: what the agent saw, did and was told."""
-    _, finished = journal.read(file)
+    """Print one attempt: what the agent saw, what it did, and the verdict."""
+    _, results = journal.read(file)
     console = Console()
     if not id:
-        console.print(screen.attempts(finished, current_workspace(ctx)))
+        console.print(terminal.attempts(results, current_workspace(ctx)))
         return
-    every = [attempt for done in finished for attempt in done.attempts]
-    found = [attempt for attempt in every if attempt.id.startswith(id)]
-    if len(found) != 1:
-        many = f"{len(found)} attempts begin" if found else "No attempt's id begins"
+    attempts = [attempt for result in results for attempt in result.attempts]
+    matches = [attempt for attempt in attempts if attempt.id.startswith(id)]
+    if len(matches) != 1:
+        many = f"{len(matches)} attempts begin" if matches else "No attempt's id begins"
         raise BadInput(f"{many} with {id!r}. `apprentice show {file}` lists the ids.")
-    console.print(screen.transcript(found[0]))
+    console.print(terminal.transcript(matches[0]))
 
 
 app.command("import")(exchange.import_attempts)
@@ -291,27 +295,27 @@ def main() -> None:
 def _plan(
     workspace: Workspace, *, technique: str, temperature: float | None, **settings: Any
 ) -> Plan:
-    """Check what was asked for, so that a wrong word is told before anything starts."""
-    chosen = TECHNIQUES[evaluation.technique(technique)]
-    settings["training"] *= chosen.studies
-    warmth = chosen.temperature if temperature is None else temperature
-    if chosen.recall:
+    """Check the options, so that a wrong one is an error before anything starts."""
+    spec = TECHNIQUES[evaluation.technique(technique)]
+    settings["training"] *= spec.learns_rules
+    warmth = spec.temperature if temperature is None else temperature
+    if spec.recall:
         settings["trials"] = 1
-    elif settings["successes"]:
-        raise BadInput(f"The technique {technique!r} shows no exemplars: leave out --successes.")
-    if settings["successes"] and settings["tenant"]:
+    elif settings["exemplars"]:
+        raise BadInput(f"The technique {technique!r} shows no exemplars: leave out --exemplars.")
+    if settings["exemplars"] and settings["tenant"]:
         raise BadInput(
-            "A tenant's exemplars are what was recorded for it: leave out --successes, or --tenant."
+            "A tenant's exemplars are its recorded attempts: leave out --exemplars or --tenant."
         )
-    plan = evaluation.planned(workspace, technique=technique, temperature=warmth, **settings)
-    if chosen.borrows and not plan.donors:
+    plan = evaluation.checked_plan(workspace, technique=technique, temperature=warmth, **settings)
+    if spec.borrows and not plan.donors:
         raise BadInput(
-            f"The technique {technique!r} lends out the reflections of an earlier evaluation: "
+            f"The technique {technique!r} uses the reflections of an earlier evaluation: "
             "name its file with --reflections."
         )
     return plan
 
 
-def _donors(plan: Plan, file: Path | None) -> list[Finished]:
+def _donors(plan: Plan, file: Path | None) -> list[TaskResult]:
     borrows = TECHNIQUES[evaluation.technique(plan.technique)].borrows
     return journal.read(file)[1] if file and borrows else []

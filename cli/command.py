@@ -1,7 +1,7 @@
 """Typer's commands, with a help page that names no Python types.
 
-Typer writes `<bool>` behind every flag and `<str>` behind every argument. Its name and its help say
-what a parameter takes; an option that takes a value says it by its metavar.
+Typer writes `<bool>` behind every flag and `<str>` behind every argument. Here a
+parameter's name, metavar and help say what it takes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 
 class Command(TyperCommand):
-    """A command."""
+    """A command whose help names no types."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, `--help` included."""
@@ -22,7 +22,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command that has commands."""
+    """A group of commands whose help names no types."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, `--help` included."""
@@ -30,7 +30,7 @@ class Group(TyperGroup):
 
 
 class App(typer.Typer):
-    """A group of such commands; takes what `typer.Typer` takes."""
+    """A Typer application with these commands and groups."""
 
     def __init__(self, *, cls: type[Group] = Group, **options: Any) -> None:
         super().__init__(cls=cls, no_args_is_help=True, rich_markup_mode="markdown", **options)
@@ -44,7 +44,7 @@ def _without_types(params: list[Any]) -> list[Any]:
     for param in params:
         flag = isinstance(param, TyperOption) and param.is_flag
         if flag or isinstance(param, TyperArgument):
-            # Typer has no setting for it, and an argument's metavar is its name.
+            # Typer has no setting for this, and an argument's metavar is its name.
             vars(param)["display_type_rich"] = _no_type
     return params
 

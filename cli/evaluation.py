@@ -1,7 +1,7 @@
-"""The evaluation engine: one technique over many tasks at once, resumable task by task.
+"""The evaluation: one technique on many tasks at once, which can be resumed.
 
-It sits on top of the house because it runs graphs. A finished task is journaled at once; an
-unfinished one starts anew when the same plan is run again.
+A finished task is written to the journal at once. When the same plan runs again, finished tasks are
+read from the journal and unfinished ones start anew.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from apprentice.cli.journal import Finished, Journal, Plan
-from apprentice.cli.study import Study, learn
-from apprentice.cli.techniques import NAMES, TECHNIQUES, TechniqueName, borrowing
+from apprentice.cli.expel_run import ExpelRun, run_expel
+from apprentice.cli.journal import Journal, Plan, TaskResult
+from apprentice.cli.techniques import NAMES, TECHNIQUES, TechniqueName, reflector_of_others
 from apprentice.environments.advance import actions_of
 from apprentice.graphs import exemplar, reflexion
 from apprentice.memory.experience import OpenExperience
@@ -39,30 +39,30 @@ LIMIT: Final = 100_000
 _JUDGED: Final = ("reflexion.trial", "exemplar.attempt")
 TRAINING: Final = 24
 HELD_OUT: Final = 96
-"""Held-out tasks that rules are tried on, at most, before an evaluation."""
+"""The most held-out tasks for the gate of rules that are learned before an evaluation."""
 T = TypeVar("T")
 
 Graph = CompiledStateGraph[Any, Context, Any, Any]
 
 
-class Watch(Protocol):
-    """Who follows an evaluation while it runs."""
+class EvaluationListener(Protocol):
+    """Receives the progress of an evaluation."""
 
-    def begin(self, total: int, finished: Sequence[Finished]) -> None:
-        """Hear how many tasks there are, and which were finished before."""
+    def begin(self, total: int, results: Sequence[TaskResult]) -> None:
+        """Receive the number of tasks, and the results from an earlier run."""
 
     def attempt(self) -> None:
-        """Hear that an attempt was judged."""
+        """Receive that an attempt has its verdict."""
 
-    def finish(self, done: Finished) -> None:
-        """Hear that a task is finished."""
+    def finish(self, result: TaskResult) -> None:
+        """Receive the result of a task."""
 
-    def study(self, event: Mapping[str, Any]) -> None:
-        """Hear what learning rules from training tasks does, before the first task."""
+    def expel_event(self, event: Mapping[str, Any]) -> None:
+        """Receive an `expel.*` event while rules are learned, before the first task."""
 
 
 class ResultRow(Noun):
-    """One attempt, as the JSON lists it."""
+    """One attempt in the JSON report."""
 
     id: str
     task: str
@@ -78,18 +78,22 @@ class ResultRow(Noun):
 
 
 def technique(name: str) -> TechniqueName:
-    """Return a technique's name, or raise UnknownName."""
+    """Return a technique's name.
+
+    Raises:
+        UnknownName: there is no technique of that name.
+    """
     if name not in TECHNIQUES:
         raise UnknownName("technique", name, NAMES)
     return name
 
 
-def planned(workspace: Workspace, **settings: Any) -> Plan:
-    """Return a plan whose numbers, tasks and model are checked before anything starts.
+def checked_plan(workspace: Workspace, **settings: Any) -> Plan:
+    """Return a plan after checking its numbers, tasks and model.
 
     Raises:
-        BadInput: a sentence about the first setting that cannot be.
-        MissingPart: if the environment or the model lacks something.
+        BadInput: a setting is not valid.
+        MissingPart: the environment or the model needs something that is not installed.
     """
     if not 1 <= settings["limit"] <= LIMIT:
         raise OutOfBounds("The limit of tasks", settings["limit"], 1, LIMIT)
@@ -104,8 +108,8 @@ def tasks_of(plan: Plan, workspace: Workspace) -> list[Task]:
     """Return a plan's tasks, always in the same order.
 
     Raises:
-        UnknownName: if there is no such environment or split.
-        BadInput: if the split holds no task.
+        UnknownName: there is no such environment or split.
+        BadInput: the split has no tasks.
     """
     where = workspace.environment(plan.environment)
     if plan.split not in where.splits:
@@ -113,19 +117,19 @@ def tasks_of(plan: Plan, workspace: Workspace) -> list[Task]:
     tasks = list(where.tasks(plan.split, plan.limit, plan.seed))
     if not tasks:
         raise BadInput(
-            f"The split {plan.split!r} of {plan.environment!r} holds no tasks. Other splits: "
+            f"The split {plan.split!r} of {plan.environment!r} has no tasks. Other splits: "
             f"{', '.join(name for name in where.splits if name != plan.split)}."
         )
     return tasks
 
 
 def context_of(plan: Plan, workspace: Workspace) -> Context:
-    """Return the settings that a plan's runs have.
+    """Return the settings of a plan's runs.
 
-    Unless a tenant is named, it is a fresh one, or the one whose adapter acts, and nothing
-    is recorded: what is measured stays as it is.
+    A plan without a tenant gets a new one, or the owner of its adapter. Then nothing is recorded,
+    so that the measurement does not change what it measures.
     """
-    chosen = TECHNIQUES[technique(plan.technique)]
+    spec = TECHNIQUES[technique(plan.technique)]
     return Context(
         tenant=plan.tenant or _owner(plan, workspace) or f"evaluation-{run_name(plan)}",
         model=plan.model,
@@ -134,38 +138,38 @@ def context_of(plan: Plan, workspace: Workspace) -> Context:
         seed=(plan.seed + plan.draw) % MAX_SEED,
         max_tokens=plan.max_tokens,
         max_trials=plan.trials,
-        strategy=chosen.strategy,
+        strategy=spec.strategy,
         window=plan.window,
-        recall=chosen.recall or "hybrid",
+        recall=spec.recall or "hybrid",
         record=bool(plan.tenant),
     )
 
 
 def _owner(plan: Plan, workspace: Workspace) -> str:
-    """Return the tenant whose adapter is evaluated, if it is one tenant's own.
+    """Return the tenant that owns the plan's adapter, or ''.
 
     Raises:
-        BadInput: rules are to be learned as well, which would be kept as that tenant's.
+        BadInput: the technique learns rules, which would be stored as that tenant's.
     """
-    found = workspace.adapters.owner(plan.adapter) if plan.adapter else ""
-    if found and TECHNIQUES[technique(plan.technique)].studies:
+    owner = workspace.adapters.owner(plan.adapter) if plan.adapter else ""
+    if owner and TECHNIQUES[technique(plan.technique)].learns_rules:
         raise BadInput(
-            f"Adapter {plan.adapter!r} belongs to {found!r}, and the rules that "
-            f"{plan.technique!r} learns would be kept as its own. Name it: --tenant {found}."
+            f"Adapter {plan.adapter!r} belongs to {owner!r}, and the rules that "
+            f"{plan.technique!r} learns would be stored as its own. Name it: --tenant {owner}."
         )
-    return found
+    return owner
 
 
-def study_of(plan: Plan, workspace: Workspace) -> Study:
-    """Return how a plan's rules are learned; again under its name, nothing is repeated."""
+def expel_run_of(plan: Plan, workspace: Workspace) -> ExpelRun:
+    """Return the run of expel that learns a plan's rules; its name is that of the plan's run."""
     where = workspace.environment(plan.environment).name
-    return Study(where, plan.training, HELD_OUT, run_name(plan))
+    return ExpelRun(where, plan.training, HELD_OUT, run_name(plan))
 
 
 def run_name(plan: Plan) -> str:
-    """Name a plan's runs: another journal's attempts and reflections are others, in one memory too.
+    """Return the name of a plan's runs, which tells its attempts and reflections from others.
 
-    A plan that is in no journal yet is named by what it says.
+    The journal gives a plan its name. A plan without a journal gets a digest of its content.
     """
     return plan.run or digest(plan.model_dump(exclude={"limit", "run"}))
 
@@ -173,78 +177,92 @@ def run_name(plan: Plan) -> str:
 async def evaluate(
     workspace: Workspace,
     journal: Journal,
-    watch: Watch,
-    gate: asyncio.Semaphore,
-    donors: Sequence[Finished] = (),
+    listener: EvaluationListener,
+    slots: asyncio.Semaphore,
+    donors: Sequence[TaskResult] = (),
     experience: OpenExperience | None = None,
-) -> list[Finished]:
-    """Run what a journal's plan still lacks and return every task's outcome, in order.
+) -> list[TaskResult]:
+    """Run the unfinished tasks of a journal's plan, and return all results in order.
 
     Args:
-        workspace: where it is done.
-        journal: what is to be done and what is done already.
-        watch: who follows.
-        gate: bounds how many tasks are under way at once, over all evaluations that share it.
-        donors: finished tasks whose reflections are lent out, for the control that borrows.
-        experience: where exemplars come from, and where a named tenant's attempts are recorded;
-            that of the workspace when None.
+        workspace: has the environments, models, store and memory.
+        journal: has the plan, and the results so far.
+        listener: receives the progress.
+        slots: bounds the number of parallel tasks of all evaluations that share it.
+        donors: results whose reflections are lent, for the control `others-reflections`.
+        experience: opens the memory of exemplars, in which a tenant's attempts are also recorded;
+            None for the workspace's.
 
     Raises:
-        ApprenticeError: the first one that a task meets; what was finished is kept.
+        ApprenticeError: the first error of a task; the journal keeps the finished tasks.
     """
     plan, context = journal.plan, context_of(journal.plan, workspace)
     name = run_name(plan)
     tasks = await asyncio.to_thread(tasks_of, plan, workspace)
-    chosen = TECHNIQUES[technique(plan.technique)]
-    watch.begin(len(tasks), [journal.finished[t.id] for t in tasks if t.id in journal.finished])
-    own = experience or workspace.experience
-    async with _memory(plan, workspace) as kept:
-        shared = _graph(plan, kept, own, workspace)
+    spec = TECHNIQUES[technique(plan.technique)]
+    listener.begin(len(tasks), [journal.results[t.id] for t in tasks if t.id in journal.results])
+    memory = experience or workspace.experience
+    async with _memory(plan, workspace) as store:
+        shared_graph = _graph(plan, store, memory, workspace)
 
-        if chosen.studies and kept is not None and any(t.id not in journal.finished for t in tasks):
-            # How often the test tasks are tried has nothing to do with what is learned before.
-            given = replace(context, max_trials=ATTEMPTS)
-            study = study_of(plan, workspace)
-            await learn(workspace, study, given, kept, heard=watch.study)
+        if (
+            spec.learns_rules
+            and store is not None
+            and any(t.id not in journal.results for t in tasks)
+        ):
+            # The number of trials at test tasks does not change how rules are learned.
+            expel_context = replace(context, max_trials=ATTEMPTS)
+            expel_run = expel_run_of(plan, workspace)
+            await run_expel(
+                workspace, expel_run, expel_context, store, listener=listener.expel_event
+            )
 
         async def one(task: Task) -> None:
-            async with gate:
-                if kept:
-                    # An evaluation that was killed may have left a task half remembered.
-                    await Reflections(kept, context.tenant, task).forget(name, plan.trials)
-                lent = borrowing(task, donors) if chosen.borrows else None
-                graph = _lending(lent, kept, own, workspace) if lent else shared
-                given: dict[str, Any] = {"task": task, "run": name}
-                if chosen.recall is None:
-                    given["afresh"] = not plan.tenant
-                done = await _run(graph, given, context, watch)
-                journal.add(done)
-                watch.finish(done)
+            async with slots:
+                if store:
+                    # An evaluation that was killed may have left reflections of an unfinished task.
+                    await Reflections(store, context.tenant, task).forget(name, plan.trials)
+                reflector = reflector_of_others(task, donors) if spec.borrows else None
+                graph = (
+                    _lending_graph(reflector, store, memory, workspace)
+                    if reflector
+                    else shared_graph
+                )
+                inputs: dict[str, Any] = {"task": task, "run": name}
+                if spec.recall is None:
+                    inputs["afresh"] = not plan.tenant
+                result = await _run(graph, inputs, context, listener)
+                journal.add(result)
+                listener.finish(result)
 
-        await together(one(task) for task in tasks if task.id not in journal.finished)
-    return [journal.finished[task.id] for task in tasks]
+        await together(one(task) for task in tasks if task.id not in journal.results)
+    return [journal.results[task.id] for task in tasks]
 
 
 def _graph(
-    plan: Plan, kept: BaseStore | None, experience: OpenExperience, workspace: Workspace
+    plan: Plan, store: BaseStore | None, experience: OpenExperience, workspace: Workspace
 ) -> Graph:
     """Return the graph of a plan's technique."""
     if TECHNIQUES[technique(plan.technique)].recall is None:
-        built = reflexion.build(workspace=workspace, record_to=experience)
-        return built.compile(name="reflexion", store=kept)
+        graph = reflexion.build(workspace=workspace, record_to=experience)
+        return graph.compile(name="reflexion", store=store)
     shown = exemplar.build(workspace=workspace, recall_from=experience, record_to=experience)
-    return shown.compile(name="exemplar", store=kept)
+    return shown.compile(name="exemplar", store=store)
 
 
-def _lending(
-    lent: Agent, kept: BaseStore | None, experience: OpenExperience, workspace: Workspace
+def _lending_graph(
+    reflector: Agent, store: BaseStore | None, experience: OpenExperience, workspace: Workspace
 ) -> Graph:
-    built = reflexion.build(workspace=workspace, reflector=lent, record_to=experience)
-    return built.compile(name="reflexion", store=kept)
+    graph = reflexion.build(workspace=workspace, reflector=reflector, record_to=experience)
+    return graph.compile(name="reflexion", store=store)
 
 
 async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run jobs side by side; the first error raised on purpose ends them all and is raised."""
+    """Run jobs in parallel and return their results in order.
+
+    Raises:
+        ApprenticeError: the first one of any job; the others are cancelled.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(job) for job in jobs]
@@ -253,13 +271,13 @@ async def together(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def rows(finished: Sequence[Finished], workspace: Workspace) -> list[ResultRow]:
-    """Return a row an attempt."""
-    return [_row(attempt, workspace) for done in finished for attempt in done.attempts]
+def rows(results: Sequence[TaskResult], workspace: Workspace) -> list[ResultRow]:
+    """Return one row for each attempt."""
+    return [_row(attempt, workspace) for result in results for attempt in result.attempts]
 
 
 def steps(attempt: Trajectory, workspace: Workspace) -> int:
-    """Count the actions of an attempt; a turn without one counts as one."""
+    """Count the actions of an attempt; a turn without an action counts as one."""
     where = workspace.environment(attempt.task.environment)
     turns = [message for message in attempt.messages if message.type == "ai"]
     return sum(max(1, len(actions_of(where, turn))) for turn in turns)
@@ -284,50 +302,53 @@ def _row(attempt: Trajectory, workspace: Workspace) -> ResultRow:
 
 @asynccontextmanager
 async def _memory(plan: Plan, workspace: Workspace) -> AsyncIterator[BaseStore | None]:
-    """Open the store, if there is anything to keep: a named tenant, or rules to learn.
+    """Open the store that a plan needs, or yield None.
 
-    Rules that the plan gives are released in a store of their own.
+    A plan with a tenant, or one that learns rules, needs the workspace's store. A plan that has
+    rules gets a new store in which they are released.
     """
     if plan.rules:
-        yield await _released(plan, workspace)
+        yield await _store_with_rules(plan, workspace)
         return
-    if not plan.tenant and not TECHNIQUES[technique(plan.technique)].studies:
+    if not plan.tenant and not TECHNIQUES[technique(plan.technique)].learns_rules:
         yield None
         return
-    async with workspace.store() as kept:
-        yield kept
+    async with workspace.store() as store:
+        yield store
 
 
-async def _released(plan: Plan, workspace: Workspace) -> BaseStore:
-    """Return a store in which a plan's rules are in force, and nothing else is kept."""
-    kept = InMemoryStore()
+async def _store_with_rules(plan: Plan, workspace: Workspace) -> BaseStore:
+    """Return a new store in which only a plan's rules are released."""
+    store = InMemoryStore()
     tenant = context_of(plan, workspace).tenant
     where = workspace.environment(plan.environment).name
     rules = tuple(Rule(id=digest(text), text=text, strength=1) for text in plan.rules)
     name = digest("given", tenant, where, *plan.rules)
-    given = Release(id=name, tenant=tenant, environment=where, rules=rules)
-    await Releases(kept, tenant, where).publish(given, author="person", reason="Given.")
-    return kept
+    release = Release(id=name, tenant=tenant, environment=where, rules=rules)
+    await Releases(store, tenant, where).publish(release, author="person", reason="Given.")
+    return store
 
 
-async def _run(graph: Graph, given: Mapping[str, Any], context: Context, watch: Watch) -> Finished:
-    where = given["task"].environment
-    about = {"graph": graph.name, "environment": where, "model": context.model}
+async def _run(
+    graph: Graph, inputs: Mapping[str, Any], context: Context, listener: EvaluationListener
+) -> TaskResult:
+    where = inputs["task"].environment
+    labels = {"graph": graph.name, "environment": where, "model": context.model}
     config = RunnableConfig(
-        tags=[f"{name}:{value}" for name, value in about.items()], metadata=dict(about)
+        tags=[f"{name}:{value}" for name, value in labels.items()], metadata=dict(labels)
     )
-    ended: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     async for mode, part in graph.astream(
-        given, config, context=context, stream_mode=["custom", "values"]
+        inputs, config, context=context, stream_mode=["custom", "values"]
     ):
         if mode == "values":
-            ended = cast("dict[str, Any]", part)
+            values = cast("dict[str, Any]", part)
         elif cast("dict[str, Any]", part)["type"] in _JUDGED:
-            watch.attempt()
-    return Finished(
-        task=ended["task"],
-        outcome=ended["outcome"],
-        attempts=tuple(ended["attempts"]),
-        reflections=tuple(ended.get("reflections", ())),
-        reflecting=ended.get("reflection_usage", Usage()),
+            listener.attempt()
+    return TaskResult(
+        task=values["task"],
+        outcome=values["outcome"],
+        attempts=tuple(values["attempts"]),
+        reflections=tuple(values.get("reflections", ())),
+        reflection_usage=values.get("reflection_usage", Usage()),
     )

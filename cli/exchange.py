@@ -1,4 +1,4 @@
-"""`apprentice import` and `apprentice export`: attempts in and out of the experience memory."""
+"""`apprentice import` and `apprentice export`: attempts into and out of the memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from apprentice.cli.options import Environment, Tenant, current_workspace
 from apprentice.cli.output import write_json
-from apprentice.cli.words import counted
+from apprentice.cli.plural import plural
 from apprentice.memory.exchange import transfer
 from apprentice.memory.exchange.files import (
     Item,
@@ -33,60 +33,58 @@ from apprentice.workspace import Workspace
 
 LANGSMITH: Final = "langsmith:"
 JSONL: Final = ".jsonl"
-_SHOWN: Final = 20  # refused rows that are printed
+_SHOWN: Final = 20  # the most refused rows that are printed
 
 
 def import_attempts(
     ctx: typer.Context,
     source: Annotated[
         str,
-        typer.Argument(
-            help="A .jsonl file, a folder that save_to_disk wrote, or langsmith:PROJECT."
-        ),
+        typer.Argument(help="A .jsonl file, a folder of save_to_disk, or langsmith:PROJECT."),
     ],
     tenant: Tenant = "default",
     environment: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Where attempts were made whose rows do not say."),
+        typer.Option(metavar="NAME", help="The environment of rows that name none."),
     ] = "",
     feedback: Annotated[
-        str, typer.Option(metavar="KEY", help="For LangSmith: the feedback that is the verdict.")
+        str, typer.Option(metavar="KEY", help="For LangSmith: the feedback key of the verdict.")
     ] = "",
     limit: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="For LangSmith: how many runs, at most."),
+        typer.Option(metavar="N", min=1, help="For LangSmith: runs, at most."),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where the whole account goes, as JSON."),
+        typer.Option(metavar="FILE", help="Write the full report to this file, as JSON."),
     ] = None,
 ) -> None:
-    """Take attempts made elsewhere into the memory: chat messages and outcomes.
+    """Import attempts into the memory: chat messages and outcomes.
 
-    Doing it again changes nothing. What is refused is listed, with its line and the reason; if
-    that is everything, the command has failed.
+    A second import of the same rows changes nothing. Refused rows are listed with the line and the
+    reason. If no row can be imported, the command fails.
     """
     Context(tenant=tenant)
     console = Console()
     items, workspace = _items(source, feedback, limit), current_workspace(ctx)
     with console.status("Importing …") as status:
-        done = asyncio.run(
+        account = asyncio.run(
             _import(
                 workspace,
                 items,
                 tenant,
                 environment,
-                lambda n: status.update(f"{counted(n, 'row')} read"),
+                lambda n: status.update(f"{plural(n, 'row')} read"),
             )
         )
-    _print(console, done, tenant)
+    _print(console, account, tenant)
     if report:
-        write_json(report, done.model_dump(mode="json"))
-        console.print(f"The whole account: {report}", soft_wrap=True)
-    if done.rows and len(done.refusals) == done.rows:
+        write_json(report, account.model_dump(mode="json"))
+        console.print(f"The full report: {report}", soft_wrap=True)
+    if account.rows and len(account.refusals) == account.rows:
         raise BrokenData(
-            f"Nothing of {source} could be taken in. Mend the rows as the reasons above say, and "
-            "import it again."
+            f"No row of {source} could be imported. Correct the rows as the reasons above say, and "
+            "import again."
         )
 
 
@@ -98,33 +96,31 @@ def export_attempts(
     tenant: Tenant = "default",
     environment: Environment = "",
     kind: Annotated[
-        str, typer.Option(metavar="NAME", help="Only attempts at this kind of task.")
+        str, typer.Option(metavar="NAME", help="Only attempts at tasks of this kind.")
     ] = "",
     outcome: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="Only these: successes, failures, or any that have a verdict."
-        ),
+        typer.Option(metavar="NAME", help="Only successes, failures, or any (all with a verdict)."),
     ] = "",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Write over a .jsonl file that is there.")
+        bool, typer.Option("--replace", help="Overwrite an existing .jsonl file.")
     ] = False,
 ) -> None:
-    """Write what the memory keeps, for other programs and as a backup.
+    """Export the attempts of the memory, for other programs or as a backup.
 
-    What cannot be read is left out and named, and the command then ends with an error.
+    If an attempt cannot be read, the command leaves it out, names it and fails.
     """
     Context(tenant=tenant)
     _check_free(target, replace)
     if outcome and outcome not in get_args(OutcomeFilter):
         raise UnknownName("outcome", outcome, get_args(OutcomeFilter))
-    wanted = {"environment": environment, "kind": kind, "outcome": outcome or None}
-    count = asyncio.run(_export(current_workspace(ctx), target, tenant, wanted))
-    Console().print(f"{counted(count, 'attempt')}: {escape(str(target))}", soft_wrap=True)
+    filters = {"environment": environment, "kind": kind, "outcome": outcome or None}
+    count = asyncio.run(_export(current_workspace(ctx), target, tenant, filters))
+    Console().print(f"{plural(count, 'attempt')}: {escape(str(target))}", soft_wrap=True)
 
 
 def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | AsyncIterable[Item]:
-    """Return the rows of a source, by what its name says it is."""
+    """Return the rows of a file, a folder or a LangSmith project."""
     if source.startswith(LANGSMITH):
         return project(source.removeprefix(LANGSMITH), feedback, limit)
     if feedback or limit:
@@ -134,9 +130,13 @@ def _items(source: str, feedback: str, limit: int | None) -> Iterable[Item] | As
 
 
 def _check_free(target: Path, replace: bool) -> None:
-    """Raise BadInput if something would be lost; a folder with something in it is never."""
+    """Check that a target can be written without losing data.
+
+    Raises:
+        BadInput: the file exists and may not be replaced, or the folder is not empty.
+    """
     if target.is_file() and not replace:
-        raise BadInput(f"{target} exists already. Name a new file, or write over it: --replace.")
+        raise BadInput(f"{target} exists already. Name a new file, or overwrite it with --replace.")
     if target.is_dir() and any(target.iterdir()):
         raise BadInput(f"{target} is not empty. Name a new folder.")
 
@@ -146,82 +146,82 @@ async def _import(
     items: Iterable[Item] | AsyncIterable[Item],
     tenant: str,
     environment: str,
-    told: Callable[[int], None],
+    report_count: Callable[[int], None],
 ) -> ImportReport:
-    rows = await _begun(items)  # no memory is made for a source that is not there
+    rows = await _with_first_row(items)  # a source that does not exist creates no memory
     try:
         return await transfer.import_attempts(
-            await workspace.experience(tenant), rows, environment, told
+            await workspace.experience(tenant), rows, environment, report_count
         )
     finally:
         await workspace.close()
 
 
-async def _begun(
+async def _with_first_row(
     items: Iterable[Item] | AsyncIterable[Item],
 ) -> Iterable[Item] | AsyncIterable[Item]:
-    """Read a source's first row, and return all of them."""
+    """Read the first row of a source, and return all rows."""
     if isinstance(items, AsyncIterable):
-        following = aiter(items)
-        return _after(await anext(following, None), following)
+        rest = aiter(items)
+        return _after(await anext(rest, None), rest)
     rows = iter(items)
     first = await asyncio.to_thread(next, rows, None)
     return chain([] if first is None else [first], rows)
 
 
-async def _after(first: Item | None, following: AsyncIterator[Item]) -> AsyncIterator[Item]:
+async def _after(first: Item | None, rest: AsyncIterator[Item]) -> AsyncIterator[Item]:
     if first is not None:
         yield first
-    async for each in following:
+    async for each in rest:
         yield each
 
 
-async def _export(workspace: Workspace, target: Path, tenant: str, wanted: dict[str, Any]) -> int:
+async def _export(workspace: Workspace, target: Path, tenant: str, filters: dict[str, Any]) -> int:
     if not workspace.experiences.exists():
         raise workspace.experiences.no_memory_error()
     broken: list[BrokenData] = []
     try:
-        found = transfer.export_attempts(
-            await workspace.experience(tenant), **wanted, on_unreadable=broken.append
+        stream = transfer.export_attempts(
+            await workspace.experience(tenant), **filters, on_unreadable=broken.append
         )
-        kept = [row async for row in found]
+        rows = [row async for row in stream]
     finally:
         await workspace.close()
-    count = await asyncio.to_thread(_write, target, kept)
+    count = await asyncio.to_thread(_write, target, rows)
     if broken:
         raise left_out(count, broken)
     return count
 
 
-def _write(target: Path, kept: list[dict[str, Any]]) -> int:
+def _write(target: Path, rows: list[dict[str, Any]]) -> int:
     if target.suffix == JSONL:
-        return write_jsonl(target, kept)
+        return write_jsonl(target, rows)
     with TemporaryDirectory() as folder:
         file = Path(folder) / f"rows{JSONL}"
-        count = write_jsonl(file, kept)
+        count = write_jsonl(file, rows)
         write_dataset(target, file)
     return count
 
 
-def _print(console: Console, done: ImportReport, tenant: str) -> None:
-    """Print what became of the rows, and where they are."""
+def _print(console: Console, account: ImportReport, tenant: str) -> None:
+    """Print the numbers of rows by result, and where the attempts are."""
     console.print(
-        f"{counted(done.rows, 'row')}: {done.new} new ({done.without_verdict} of them without a "
-        f"verdict), {done.duplicates} known ({done.verdicts_added} of them judged now), "
-        f"{len(done.refusals)} refused."
+        f"{plural(account.rows, 'row')}: {account.new} new "
+        f"({account.without_verdict} of them without a verdict), {account.duplicates} known "
+        f"({account.verdicts_added} of them with a new verdict), {len(account.refusals)} refused."
     )
-    if done.environments:
-        listed = ", ".join(
-            f"{name} ({counted(count, 'attempt')})" for name, count in done.environments.items()
+    if account.environments:
+        names = ", ".join(
+            f"{name} ({plural(count, 'attempt')})" for name, count in account.environments.items()
         )
         console.print(
-            f"They are in the memory of the tenant {escape(tenant)}, in {escape(listed)}.",
+            f"They are in the memory of the tenant {escape(tenant)}, in {escape(names)}.",
             soft_wrap=True,
         )
-    if done.extra_columns:
-        listed = ", ".join(done.extra_columns)
-        console.print(f"Kept as metadata, without a meaning here: {escape(listed)}.")
-    for where, reason in done.refusals[:_SHOWN]:
+    if account.extra_columns:
+        names = ", ".join(account.extra_columns)
+        console.print(f"Columns without a meaning here, stored as metadata: {escape(names)}.")
+    for where, reason in account.refusals[:_SHOWN]:
         console.print(f"Refused, {where}: {escape(reason)}", soft_wrap=True)
-    if len(done.refusals) > _SHOWN:
-        console.print(f"And {len(done.refusals) - _SHOWN} more; --report FILE lists all.")
+    if len(account.refusals) > _SHOWN:
+        console.print(f"And {len(account.refusals) - _SHOWN} more; --report FILE lists them all.")

@@ -1,7 +1,7 @@
-"""The journal of an evaluation: a line for the plan, then a line for every finished task.
+"""The journal of an evaluation: one line for the plan, then one line for each finished task.
 
-A line is written when its task is finished, so whatever ends a run early, what was done is kept
-and is not done again. A torn last line (the process was killed while writing it) is dropped.
+The line is written when the task is finished, so an interrupted run keeps its results. A process
+that is killed may leave half a line at the end, which is dropped.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ _N = TypeVar("_N", bound=Noun)
 
 
 class Plan(Noun):
-    """What is evaluated. Tasks come in a fixed order, so a run may grow by a larger limit.
+    """What is evaluated. The order of the tasks is fixed, so a larger limit extends a run.
 
-    `tenant` is whose experience is read and written, '' for nobody's; stored as `memory`. `run` is
-    drawn when a journal begins: the same plan again, in another file, is another run.
-    `successes` is how many solved training tasks the memory of exemplars is filled with; `rules`
-    are shown to every attempt, in place of those that a store has released. Plans that differ in
-    `draw` alone have the same tasks and other chances.
+    Attributes:
+        tenant: whose memory is read and written; '' for none. Stored as `memory`.
+        donors: the evaluation that lends its reflections.
+        run: an id that is made with the journal; the same plan in another file is another run.
+        exemplars: solved training tasks that are recorded first. Stored as `successes`.
+        rules: shown to every attempt in place of the released ones.
+        draw: plans that differ only in this have the same tasks and other random numbers.
     """
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -51,56 +53,62 @@ class Plan(Noun):
     max_tokens: int = Context.max_tokens
     window: int = Context.window
     run: str = ""
-    successes: int = 0
+    exemplars: int = Field(default=0, alias="successes")
     rules: tuple[str, ...] = ()
     draw: int = 0
 
 
-class Finished(Noun):
-    """One task with every attempt at it, and what writing its reflections cost."""
+class TaskResult(Noun):
+    """One task with all attempts at it.
+
+    Attributes:
+        reflection_usage: what writing the reflections cost. Stored as `reflecting`.
+    """
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     task: Task
     outcome: ReflexionOutcome
     attempts: tuple[Trajectory, ...] = ()
     reflections: tuple[Reflection, ...] = ()
-    reflecting: Usage = Usage()
+    reflection_usage: Usage = Field(default=Usage(), alias="reflecting")
 
     @property
     def solved_at(self) -> int | None:
-        """The trial that solved the task; 0 if an earlier run had; None if none did."""
+        """The trial that solved the task; 0 for an earlier run, None for no trial."""
         if self.outcome == "solved_before":
             return 0
         return next((each.trial for each in self.attempts if each.verdict.success), None)
 
 
 class Journal:
-    """An open journal: what it held, and a place to add to. One process writes it at a time."""
+    """An open journal: its plan and results. Only one process writes it at a time."""
 
     def __init__(
-        self, path: Path, plan: Plan, file: BinaryIO, finished: dict[str, Finished]
+        self, path: Path, plan: Plan, file: BinaryIO, results: dict[str, TaskResult]
     ) -> None:
         self.path = path
         self.plan = plan
-        self.finished = finished
+        self.results = results
         self._file = file
 
-    def add(self, done: Finished) -> None:
-        """Keep a finished task; it is on the disk's way before this returns."""
-        _write(self._file, done)
-        self.finished[done.task.id] = done
+    def add(self, result: TaskResult) -> None:
+        """Write a result to the file."""
+        _write(self._file, result)
+        self.results[result.task.id] = result
 
 
 @contextmanager
-def opened(path: Path, plan: Plan) -> Iterator[Journal]:
-    """Open a plan's journal, or begin it.
+def open_journal(path: Path, plan: Plan) -> Iterator[Journal]:
+    """Open a plan's journal, or create it.
 
-    A journal without a finished task is removed, unless a tenant's experience may hold what its
-    run began.
+    A journal without results is removed at the end. If the plan has a tenant it stays, because the
+    tenant's memory may already have attempts of this run.
 
     Raises:
-        BadInput: if it holds another plan, is being written by another process, or its folder
-            cannot be written to.
-        BrokenData: if it is no journal.
+        BadInput: the file has another plan, another process writes it, or its folder is not
+            writable.
+        BrokenData: the file is not a journal.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,26 +121,26 @@ def opened(path: Path, plan: Plan) -> Iterator[Journal]:
         _lock(file, path)
         lines = _whole_lines(file)
         if not lines:
-            begun = plan.model_copy(update={"run": uuid4().hex})
-            _write(file, begun)
-            lines = [begun.model_dump_json().encode()]
-        found, finished = _parsed(path, lines)
-        _compare(path, found, plan)
-        plan = found.model_copy(update={"limit": plan.limit})
-        kept = Journal(path, plan, file, {each.task.id: each for each in finished})
+            new_plan = plan.model_copy(update={"run": uuid4().hex})
+            _write(file, new_plan)
+            lines = [new_plan.model_dump_json().encode()]
+        stored_plan, results = _parse(path, lines)
+        _compare(path, stored_plan, plan)
+        plan = stored_plan.model_copy(update={"limit": plan.limit})
+        record = Journal(path, plan, file, {each.task.id: each for each in results})
         try:
-            yield kept
+            yield record
         finally:
-            if not kept.finished and not plan.tenant:
+            if not record.results and not plan.tenant:
                 path.unlink()
 
 
-def read(path: Path) -> tuple[Plan, list[Finished]]:
-    """Read a journal; `path` may also name the JSON that lies beside it.
+def read(path: Path) -> tuple[Plan, list[TaskResult]]:
+    """Read a journal; `path` may also name the JSON file beside it.
 
     Raises:
-        BadInput: if there is no such file.
-        BrokenData: if it is no journal.
+        BadInput: the file cannot be read.
+        BrokenData: the file is not a journal.
     """
     path = path.with_suffix(".jsonl")
     try:
@@ -144,8 +152,8 @@ def read(path: Path) -> tuple[Plan, list[Finished]]:
             "`apprentice evaluate --json FILE` wrote."
         ) from error
     if not lines:
-        raise BrokenData(f"{path} is empty, so there is nothing to show.")
-    return _parsed(path, lines)
+        raise BrokenData(f"{path} is empty. Name another file.")
+    return _parse(path, lines)
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
@@ -153,7 +161,7 @@ def _lock(file: BinaryIO, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise BadInput(
-            f"{path} is being written by another run. Wait for it, or name another file."
+            f"Another run is writing {path}. Wait for it, or name another file."
         ) from error
 
 
@@ -163,7 +171,7 @@ def _write(file: BinaryIO, noun: Noun) -> None:
 
 
 def _whole_lines(file: BinaryIO) -> list[bytes]:
-    """Read every line; cut a torn last one off where the file is open for writing."""
+    """Return the complete lines; remove half a line at the end of a writable file."""
     file.seek(0)
     content = file.read()
     whole = content[: content.rfind(b"\n") + 1]
@@ -172,9 +180,9 @@ def _whole_lines(file: BinaryIO) -> list[bytes]:
     return whole.splitlines()
 
 
-def _parsed(path: Path, lines: Sequence[bytes]) -> tuple[Plan, list[Finished]]:
-    finished = [_line(path, number, line, Finished) for number, line in enumerate(lines[1:], 2)]
-    return _line(path, 1, lines[0], Plan), finished
+def _parse(path: Path, lines: Sequence[bytes]) -> tuple[Plan, list[TaskResult]]:
+    results = [_line(path, number, line, TaskResult) for number, line in enumerate(lines[1:], 2)]
+    return _line(path, 1, lines[0], Plan), results
 
 
 def _line(path: Path, number: int, line: bytes, kind: type[_N]) -> _N:
@@ -183,16 +191,17 @@ def _line(path: Path, number: int, line: bytes, kind: type[_N]) -> _N:
     except ValidationError as error:
         first = error.errors()[0]
         raise BrokenData(
-            f"Line {number} of {path} is not what an evaluation writes ({first['msg']}). "
+            f"Line {number} of {path} is not a line of a journal ({first['msg']}). "
             "Name another file, or remove that line."
         ) from error
 
 
-def _compare(path: Path, found: Plan, plan: Plan) -> None:
-    asked = plan.model_dump(exclude={"limit", "run"})
-    for name, kept in found.model_dump(exclude={"limit", "run"}).items():
-        if kept != asked[name]:
+def _compare(path: Path, stored: Plan, plan: Plan) -> None:
+    requested = plan.model_dump(exclude={"limit", "run"}, by_alias=False)
+    for name, value in stored.model_dump(exclude={"limit", "run"}, by_alias=False).items():
+        if value != requested[name]:
             raise BadInput(
-                f"{path} holds another evaluation: its {name} is {kept!r}, not {asked[name]!r}. "
+                f"{path} has another evaluation: its {name} is {value!r}, not "
+                f"{requested[name]!r}. "
                 "Name another file, or repeat the command that wrote it."
             )

@@ -1,6 +1,6 @@
-"""Options that several commands have, worded once.
+"""The options that several commands share.
 
-Each has a short name for its value, so that what it means has room on a narrow terminal.
+Their metavars are short, so that the help has room in a narrow terminal.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from apprentice.workspace import Workspace, default
 
 
 def current_workspace(ctx: typer.Context) -> Workspace:
-    """Return the workspace that a command was invoked with, else that of this process."""
+    """Return the command's workspace, or the default one of this process."""
     return ctx.find_object(Workspace) or default()
 
 
@@ -23,21 +23,23 @@ Model = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="provider:model, such as openai:gpt-5-mini, or local:NAME; that of APPRENTICE_MODEL "
-        "when left out.",
+        help="provider:model, such as openai:gpt-5-mini, or local:NAME. Default: the setting "
+        "APPRENTICE_MODEL.",
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Draws the tasks and what is sampled.")]
-Trials = Annotated[int, typer.Option(metavar="N", help="Attempts at a task, 1 to 100.")]
+Seed = Annotated[
+    int, typer.Option(metavar="N", min=0, help="The seed for the tasks and the sampling.")
+]
+Trials = Annotated[int, typer.Option(metavar="N", help="Attempts at each task, 1 to 100.")]
 MaxTokens = Annotated[
     int,
     typer.Option(
         metavar="N",
-        help="Tokens a turn or a reflection may have, 8 to 4096: more for a model that thinks.",
+        help="Tokens of a turn or a reflection, 8 to 4096. A model that thinks needs more.",
     ),
 ]
 Concurrency = Annotated[
-    int, typer.Option(metavar="N", min=1, max=1024, help="Tasks under way at once.")
+    int, typer.Option(metavar="N", min=1, max=1024, help="Tasks in progress at the same time.")
 ]
 Training = Annotated[
     int,
@@ -45,17 +47,19 @@ Training = Annotated[
         metavar="N",
         min=0,
         max=2000,
-        help="Training tasks that rules are learned from; 0 for none.",
+        help="Training tasks for learning rules; 0 learns none.",
     ),
 ]
 Cache = Annotated[
     bool,
     typer.Option(
         "--cache/--no-cache",
-        help="Keep a model's answers, so that the same evaluation again costs nothing.",
+        help="Cache the model's answers. Repeating an evaluation then costs nothing.",
     ),
 ]
-Tenant = Annotated[str, typer.Option(metavar="NAME", help="Whose memory.")]
+Tenant = Annotated[
+    str, typer.Option(metavar="NAME", help="The tenant: whose memory, rules and runs.")
+]
 Environment = Annotated[
-    str, typer.Option(metavar="NAME", help="Only attempts made in this environment.")
+    str, typer.Option(metavar="NAME", help="Only attempts in this environment.")
 ]

@@ -1,4 +1,4 @@
-"""What outlives a command: JSON files, written whole, and the cache of a model's answers."""
+"""The files that a command leaves: JSON, text, and the cache of a model's answers."""
 
 from __future__ import annotations
 
@@ -36,19 +36,23 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def cached(folder: Path | None) -> Iterator[None]:
-    """Keep every model's answers in one SQLite file of a folder, if one is given, for a block."""
+def use_answer_cache(folder: Path | None) -> Iterator[None]:
+    """Within the block, cache the models' answers in a folder's SQLite file.
+
+    Args:
+        folder: has the file `answers.sqlite`; None for no cache.
+    """
     if folder is None:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
     before = get_llm_cache()
     with warnings.catch_warnings():
-        # langchain-community warns that it is no longer developed, and of what it calls itself.
+        # langchain-community warns that it is no longer developed, and of its own calls.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", PendingDeprecationWarning)
-        # SQLAlchemy is slow to import, and most runs do without.
-        from apprentice.cli.cache import Answers
+        # SQLAlchemy is slow to import, and most runs have no cache.
+        from apprentice.cli.answer_cache import Answers
 
         set_llm_cache(Answers(str(folder / "answers.sqlite")))
         try:

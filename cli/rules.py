@@ -1,4 +1,4 @@
-"""`apprentice rules`: learn, show, compare, curate and roll back; and what is in `provenance`."""
+"""`apprentice rules`: learn, show, diff, curate, rollback; the others are in `provenance`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from apprentice.cli import bulk, provenance, screen
-from apprentice.cli.book import DRAFT, SETS, Book, Memory, Where, changed, with_book
+from apprentice.cli import event_loop, provenance, terminal
 from apprentice.cli.command import App
-from apprentice.cli.ending import Stop, ended
-from apprentice.cli.options import HOME, Concurrency, Model, current_workspace
-from apprentice.cli.study import Question, Stages, Study, learn
-from apprentice.cli.words import counted
+from apprentice.cli.exit_codes import Stop, exit_with
+from apprentice.cli.expel_run import ExpelRun, Question, Stages, run_expel
+from apprentice.cli.options import HOME, Concurrency, Model, Tenant, current_workspace
+from apprentice.cli.plural import plural
+from apprentice.cli.tenant_rules import (
+    DRAFT,
+    SETS,
+    TenantRules,
+    Where,
+    render_change,
+    with_rules,
+)
 from apprentice.graphs.expel import CONCURRENCY
 from apprentice.state.context import Context
 from apprentice.state.critique import CHUNK
@@ -33,20 +40,18 @@ from apprentice.state.rulebook import Difference, Rule, Rulebook, diff, parse_op
 from apprentice.workspace import Workspace
 
 STRENGTH: Final = (
-    "Strength: a new rule has 2, whatever confirms or rewords it adds 1, whatever speaks against "
-    "it takes 1, and at 0 it is retired."
+    "Strength: a new rule has 2. AGREE and EDIT add 1, REMOVE subtracts 1, and at 0 the rule is "
+    "retired."
 )
-RECORD: Final = "Record: attempts that succeeded, of those that were shown the rule."
+RECORD: Final = "Record: successes among the attempts that had the rule in view."
 EVIDENCE: Final = (
-    "Evidence of 40 to 1: rules that bring nothing would look as good in at most 1 of 40 trials."
+    "Evidence of 40 to 1: rules without effect would look as good in at most 1 of 40 trials."
 )
 
 app = App(
-    help="Learn rules from experience, and look after them.\n\n"
-    "`learn` attempts tasks, drafts rules and releases those that help; `curate` changes the draft "
-    "by hand, and `learn --tasks 0` tries it as it is, with `--review` after asking you about each "
-    "change. `diff` compares, `rollback` goes back, `evidence` leads from a rule to the attempts "
-    "that it rests on. Agents see the release in force and nothing else.",
+    help="Learn rules from experience, and manage them.\n\n"
+    "`learn` attempts tasks, drafts rules and releases those that help. `curate` changes the draft "
+    "by hand, and `learn --tasks 0` then validates it. Agents see only the released rules.",
 )
 
 
@@ -54,100 +59,104 @@ app = App(
 def learn_rules(
     ctx: typer.Context,
     environment: Where = HOME,
-    memory: Memory = "default",
+    tenant: Tenant = "default",
     tasks: Annotated[
-        int, typer.Option(metavar="N", help="Training tasks; 0 judges the draft as it is.")
+        int, typer.Option(metavar="N", help="Training tasks; 0 validates the draft as it is.")
     ] = TASKS,
     held_out: Annotated[
         int,
-        typer.Option(metavar="N", help="Held-out tasks that the candidate is tried on, at most."),
+        typer.Option(metavar="N", help="Held-out tasks for the gate, at most."),
     ] = HELD_OUT,
     model: Model = "",
     chunk: Annotated[
-        int, typer.Option(metavar="N", help="Successes that the critic looks at together.")
+        int, typer.Option(metavar="N", help="Successes that the critic reads together.")
     ] = CHUNK,
     review: Annotated[
-        bool, typer.Option("--review", help="Decide on each change yourself; needs a terminal.")
+        bool, typer.Option("--review", help="Decide on each change yourself, at a terminal.")
     ] = False,
     run: Annotated[
         str,
-        typer.Option(metavar="NAME", help="The run's name; an interrupted run goes on under it."),
+        typer.Option(metavar="NAME", help="The run's name; it continues an interrupted run."),
     ] = "",
     concurrency: Concurrency = CONCURRENCY,
     record: Annotated[
         bool,
         typer.Option(
             "--record/--no-record",
-            help="Keep the attempts in the memory, for the other techniques too.",
+            help="Record the attempts in the memory, for other techniques.",
         ),
     ] = True,
 ) -> None:
-    """Gather attempts, curate rules from them, and release those that help.
+    """Attempt tasks, draft rules from the attempts, and release those that help.
 
-    Without `--review` nobody is asked: what is clean is tried and released, and what the screening
-    stops waits for a person, in no prompt until then.
+    Without `--review` the command asks nothing. Rules that pass the screening are validated and
+    released. The others wait for a person, and no prompt has them.
     """
-    if review and not screen.at_terminal():
+    if review and not terminal.at_terminal():
         raise BadInput(
-            "--review asks about each change on a terminal, and there is none. Leave it out, and "
-            "what is clean is tried and released; `apprentice rules show` lists what waits. Or "
-            "review in LangGraph Studio (`make serve`), in the graph `expel`."
+            "--review needs a terminal, and there is none. Without it, rules that pass the "
+            "screening are validated and released, and `apprentice rules show` lists the others. "
+            "You can also review in LangGraph Studio (`make serve`), in the graph `expel`."
         )
     workspace = current_workspace(ctx)
-    named = workspace.check_model(model)
-    context = Context(tenant=memory, model=named, record=record)
+    model_name = workspace.check_model(model)
+    context = Context(tenant=tenant, model=model_name, record=record)
     name = run or time.strftime("%Y%m%d-%H%M%S")
-    study = Study(workspace.environment(environment).name, tasks, held_out, name, review, chunk)
+    expel_run = ExpelRun(
+        workspace.environment(environment).name, tasks, held_out, name, review, chunk
+    )
     console = Console()
     try:
-        found = _followed(workspace, study, context, console, concurrency)
+        outcome = _run_to_end(workspace, expel_run, context, console, concurrency)
     except Stop as error:
-        again = f"`apprentice rules learn --run {name}`, with the same options, goes on."
-        raise ended(error, again) from error
-    counts = found["operations"]
+        again = f"`apprentice rules learn --run {name}`, with the same options, continues."
+        raise exit_with(error, again) from error
+    counts = outcome["operations"]
     console.print(
-        f"{counted(counts.applied, 'operation')} applied, {counts.rejected} rejected, "
-        f"{counts.quarantined} waiting for a person."
+        f"{plural(counts.applied, 'operation')} applied, {counts.rejected} rejected, "
+        f"{counts.quarantined} waiting for review."
     )
-    console.print(f"[bold]{found['outcome'].capitalize()}.[/] {escape(found['reason'])}")
-    if found["validation"]:
+    console.print(f"[bold]{outcome['outcome'].capitalize()}.[/] {escape(outcome['reason'])}")
+    if outcome["validation"]:
         console.print(EVIDENCE, style="dim")
 
 
-def _followed(
-    workspace: Workspace, study: Study, context: Context, console: Console, concurrency: int
+def _run_to_end(
+    workspace: Workspace, expel_run: ExpelRun, context: Context, console: Console, concurrency: int
 ) -> dict[str, Any]:
-    """Run a study to its end, and ask the person at the terminal whenever it waits for one."""
+    """Run expel to its end; ask the person at the terminal when it has a question."""
     reply: object = None
-    with screen.following(console) as progress:
-        heard = Stages(progress, "rules", study.held_out)
+    with terminal.live_progress(console) as progress:
+        stages = Stages(progress, "rules", expel_run.held_out)
         while True:
-            found = bulk.run(_learned(workspace, study, context, heard, reply, concurrency))
-            if not isinstance(found, Question):
-                return found
+            outcome = event_loop.run(
+                _run_once(workspace, expel_run, context, stages, reply, concurrency)
+            )
+            if not isinstance(outcome, Question):
+                return outcome
             progress.stop()
-            reply = asked(found.asked, console)
+            reply = ask_person(outcome.content, console)
             progress.start()
 
 
-async def _learned(
+async def _run_once(
     workspace: Workspace,
-    study: Study,
+    expel_run: ExpelRun,
     context: Context,
-    heard: Stages,
+    stages: Stages,
     reply: object,
     concurrency: int,
 ) -> dict[str, Any] | Question:
     try:
         if context.record:
-            await _remembered(workspace, context.tenant)
-        async with workspace.store() as kept:
-            return await learn(
+            await _open_memory(workspace, context.tenant)
+        async with workspace.store() as store:
+            return await run_expel(
                 workspace,
-                study,
+                expel_run,
                 context,
-                kept,
-                heard=heard,
+                store,
+                listener=stages,
                 reply=reply,
                 concurrency=concurrency,
                 record_to=workspace.experience,
@@ -156,87 +165,89 @@ async def _learned(
         await workspace.close()
 
 
-async def _remembered(workspace: Workspace, tenant: str) -> None:
-    """Open the memory before anything starts, so that it is told at once if another has it."""
+async def _open_memory(workspace: Workspace, tenant: str) -> None:
+    """Open the memory first, so that a locked memory is an error before any attempt."""
     try:
         await workspace.experience(tenant)
     except MissingPart as error:
-        raise MissingPart(f"{error} Or learn without it: --no-record.") from error
+        raise MissingPart(f"{error} Or learn without the memory: --no-record.") from error
 
 
-def asked(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
-    """Ask on the terminal about every change, and everything that waits."""
+def ask_person(question: Mapping[str, Any], console: Console) -> dict[str, Any]:
+    """Ask on the terminal about each change and each quarantined operation."""
     if question["problem"]:
         console.print(escape(question["problem"]), style="red")
     changes: dict[str, Any] = {}
     rest = ""
     for change in question["changes"]:
         before, after = change["before"], change["after"]
-        console.print(changed(change["kind"], before and before["text"], after and after["text"]))
-        behind = counted(len(change["evidence"]), "attempt")
+        console.print(
+            render_change(change["kind"], before and before["text"], after and after["text"])
+        )
+        behind = plural(len(change["evidence"]), "attempt")
         console.print(f"  evidence: {behind}", style="dim")
         changes[change["rule"]], rest = _word(console, rest)
-    quarantined: dict[str, Any] = {}
+    decisions: dict[str, Any] = {}
     for each in question["quarantined"]:
         console.print(f"[yellow]stopped[/]  {escape(each['operation']['text'])}")
         console.print(f"  {escape(each['reason'])}", style="dim")
         word, _ = _word(console, "")
-        quarantined[each["key"]] = word
-    return {"changes": changes, "quarantined": quarantined}
+        decisions[each["key"]] = word
+    return {"changes": changes, "quarantined": decisions}
 
 
 def _word(console: Console, rest: str) -> tuple[Any, str]:
-    """Ask for one word; 'all' holds for what follows too."""
+    """Ask for a decision; with 'all' it also answers the later questions."""
     if rest:
         return rest, rest
     words = ["approve", "reject", "edit", "approve all", "reject all"]
-    said = Prompt.ask("  decide", choices=words, default="approve", console=console)
-    if said == "edit":
+    answer = Prompt.ask("  decide", choices=words, default="approve", console=console)
+    if answer == "edit":
         return {"edit": Prompt.ask("  new wording", console=console)}, ""
-    word, _, every = said.partition(" ")
+    word, _, every = answer.partition(" ")
     return word, word if every else ""
 
 
 @app.command()
-def show(ctx: typer.Context, environment: Where = HOME, memory: Memory = "default") -> None:
-    """Print the released rules with their record, the draft, and what waits for a person."""
+def show(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "default") -> None:
+    """Print the released rules with their record, the draft, and operations that wait."""
 
-    async def read(book: Book) -> None:
+    async def read(rules: TenantRules) -> None:
         console = Console()
-        current = await book.releases.current()
-        showings = await book.showings.all()
-        since = await book.releases.in_force_since()
+        current = await rules.releases.current()
+        showings = await rules.showings.all()
+        since = await rules.releases.in_force_since()
         title = f"Released: {current.id[:8]}" if current else "Released: nothing"
-        released = _table(title, "record")
+        released_table = _table(title, "record")
         for number, rule in enumerate(current.rules if current else (), 1):
-            found = record_of(showings, rule.id, since.get((rule.id, rule.text), 0.0))
-            fared = f"{found.successes} of {found.shown}" if found.shown else "not shown yet"
-            released.add_row(*_cells(number, rule), fared)
-        console.print(released if released.row_count else title)
-        draft = await book.log.load()
-        drafted = _table(f"Draft: {draft.version[:8]}" if draft.rules else "Draft: no rules")
+            record = record_of(showings, rule.id, since.get((rule.id, rule.text), 0.0))
+            successes = f"{record.successes} of {record.shown}" if record.shown else "not shown yet"
+            released_table.add_row(*_cells(number, rule), successes)
+        console.print(released_table if released_table.row_count else title)
+        draft = await rules.log.load()
+        draft_table = _table(f"Draft: {draft.version[:8]}" if draft.rules else "Draft: no rules")
         for number, rule in enumerate(draft.rules, 1):
-            drafted.add_row(*_cells(number, rule))
-        console.print(drafted if drafted.row_count else drafted.title)
+            draft_table.add_row(*_cells(number, rule))
+        console.print(draft_table if draft_table.row_count else draft_table.title)
         if draft.rules or current:
             console.print(f"{STRENGTH} {RECORD}", style="dim")
         else:
             console.print("`apprentice rules learn` learns some.", style="dim")
-        for each in await book.quarantine.to_review():
+        for each in await rules.quarantine.to_review():
             console.print(f"[yellow]Waiting:[/] {escape(f'{each.operation} ({each.reason})')}")
-        promotions = await book.releases.promotions()
+        promotions = await rules.releases.promotions()
         for promotion in promotions:
-            moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(promotion.time))
+            at = time.strftime("%Y-%m-%d %H:%M", time.localtime(promotion.time))
             name = promotion.release[:8] or NONE
-            console.print(f"{moment}  {name}  {escape(promotion.reason)}", style="dim")
+            console.print(f"{at}  {name}  {escape(promotion.reason)}", style="dim")
         if promotions:
             console.print(EVIDENCE, style="dim")
 
-    with_book(ctx, environment, memory, read)
+    with_rules(ctx, environment, tenant, read)
 
 
 def _table(title: str, *more: str) -> Table:
-    """Begin a table of rules."""
+    """Return an empty table of rules."""
     table = Table(title=title, title_justify="left")
     table.add_column("", justify="right")
     table.add_column("rule")
@@ -253,27 +264,27 @@ def _cells(number: int, rule: Rule) -> tuple[str, ...]:
 @app.command("diff")
 def compare(
     ctx: typer.Context,
-    before: Annotated[str, typer.Argument(help=f"{SETS} Those in force when left out.")] = CURRENT,
-    after: Annotated[str, typer.Argument(help="Likewise; the draft when left out.")] = DRAFT,
+    before: Annotated[str, typer.Argument(help=f"{SETS} Default: the released rules.")] = CURRENT,
+    after: Annotated[str, typer.Argument(help="The same names. Default: the draft.")] = DRAFT,
     environment: Where = HOME,
-    memory: Memory = "default",
+    tenant: Tenant = "default",
 ) -> None:
-    """Print how two sets of rules differ: what runs now and the draft, or any two.
+    """Print how two sets of rules differ, such as the released rules and the draft.
 
-    `apprentice rules show` lists the releases, and `apprentice rules history` the versions of the
-    draft.
+    `apprentice rules show` lists the releases. `apprentice rules history` lists the versions of
+    the draft.
     """
 
-    async def read(book: Book) -> None:
-        old, new = await book.rules(before), await book.rules(after)
+    async def read(rules: TenantRules) -> None:
+        old, new = await rules.rules(before), await rules.rules(after)
         differences = diff(Rulebook(rules=old), Rulebook(rules=new))
         console = Console()
         for each in differences:
             console.print(_difference(each))
         if not differences:
-            console.print("They are the same.")
+            console.print("The rules are the same.")
 
-    with_book(ctx, environment, memory, read)
+    with_rules(ctx, environment, tenant, read)
 
 
 @app.command()
@@ -283,72 +294,72 @@ def curate(
         list[str],
         typer.Argument(
             help="Such as 'ADD: Mugs are in cabinets.', 'AGREE 2', 'REMOVE 3' or "
-            "'EDIT 1: Look twice.'; the numbers are those of the draft."
+            "'EDIT 1: Look twice.'. The numbers are those of the draft."
         ),
     ],
     environment: Where = HOME,
-    memory: Memory = "default",
+    tenant: Tenant = "default",
 ) -> None:
-    """Change the draft by hand; `apprentice rules learn --tasks 0` judges and releases it.
+    """Change the draft by hand. `apprentice rules learn --tasks 0` validates and releases it.
 
-    AGREE and EDIT add 1 to a rule's strength and REMOVE takes 1; at 0 the rule is out. A new rule
-    has 2.
+    A new rule has strength 2. AGREE and EDIT add 1, REMOVE subtracts 1, and at 0 the rule is
+    retired.
 
-    All of it is done or, if anything is refused, nothing, so that the numbers stay as they were
-    shown and the command can be mended and repeated.
+    If one operation is refused, none is applied. The numbers of the rules then stay the same, and
+    you can correct the command and repeat it.
     """
 
-    async def write(book: Book) -> None:
-        parsed = [parse_operations(each) for each in operations]
-        wanted = [operation for each in parsed for operation in each.operations]
-        draft = await book.log.load()
-        judged = draft.apply(wanted, author="person")
-        if refused := [*(no for each in parsed for no in each.rejections), *judged.rejections]:
-            listed = " ".join(f"{each.written!r}: {each.reason}" for each in refused)
-            raise BadInput(f"Nothing was done, because not all of it can be. {listed}")
-        applied = await book.log.record(
-            wanted, run=str(uuid4()), author="person", reason="By hand.", shown_rulebook=draft
+    async def write(rules: TenantRules) -> None:
+        parses = [parse_operations(each) for each in operations]
+        requested = [operation for each in parses for operation in each.operations]
+        draft = await rules.log.load()
+        trial = draft.apply(requested, author="person")
+        if rejections := [*(no for each in parses for no in each.rejections), *trial.rejections]:
+            sentences = " ".join(f"{each.written!r}: {each.reason}" for each in rejections)
+            raise BadInput(f"No operation was applied, because some are refused. {sentences}")
+        change = await rules.log.record(
+            requested, run=str(uuid4()), author="person", reason="By hand.", shown_rulebook=draft
         )
         console = Console()
-        for each in diff(draft, applied.rulebook):
+        for each in diff(draft, change.rulebook):
             console.print(_difference(each))
 
-    with_book(ctx, environment, memory, write)
+    with_rules(ctx, environment, tenant, write)
 
 
 @app.command("rollback")
 def roll_back(
     ctx: typer.Context,
-    release: Annotated[str, typer.Argument(help="A release, or none for no rules at all.")],
+    release: Annotated[str, typer.Argument(help="A release, or none for no rules.")],
     environment: Where = HOME,
-    memory: Memory = "default",
+    tenant: Tenant = "default",
 ) -> None:
-    """Put an earlier release in force again, its adapter too, and make its rules the draft."""
+    """Return to an earlier release, with its adapter, and make its rules the draft."""
 
     workspace = current_workspace(ctx)
 
-    async def write(book: Book) -> None:
-        earlier = await book.releases.resolve(release)
+    async def write(tenant_rules: TenantRules) -> None:
+        earlier = await tenant_rules.releases.resolve(release)
         if earlier is None and release != NONE:
-            raise BadInput("Nothing is released here. `rollback none` takes out whatever acts.")
+            raise BadInput("Nothing is released here. `apprentice rules show` lists the releases.")
         if earlier and earlier.adapter:
-            await asyncio.to_thread(workspace.adapters.check_usable, earlier.adapter, memory)
+            await asyncio.to_thread(workspace.adapters.check_usable, earlier.adapter, tenant)
         rules = earlier.rules if earlier else ()
         name, run = earlier.id if earlier else "", str(uuid4())
         reason = f"Rolled back to {name[:8] or NONE}."
-        await book.log.restore(Rulebook(rules=rules), run=run, reason=reason)
-        await book.releases.promote(name, run=run, author="person", reason=reason)
-        Console().print(f"In force: {name[:8] or NONE}, {counted(len(rules), 'rule')}.")
+        await tenant_rules.log.restore(Rulebook(rules=rules), run=run, reason=reason)
+        await tenant_rules.releases.promote(name, run=run, author="person", reason=reason)
+        Console().print(f"Released: {name[:8] or NONE}, {plural(len(rules), 'rule')}.")
 
-    with_book(ctx, environment, memory, write)
+    with_rules(ctx, environment, tenant, write)
 
 
 def _difference(each: Difference) -> Text:
     before, after = each.before, each.after
-    told = changed(each.kind, before.text if before else None, after.text if after else None)
+    line = render_change(each.kind, before.text if before else None, after.text if after else None)
     if before and after and before.text == after.text:
-        told.append(f" (strength {before.strength} → {after.strength})", style="dim")
-    return told
+        line.append(f" (strength {before.strength} → {after.strength})", style="dim")
+    return line
 
 
 app.command()(provenance.history)

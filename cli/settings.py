@@ -1,4 +1,4 @@
-"""`apprentice settings`: what holds in this deployment, and where it comes from."""
+"""`apprentice settings`: the settings of this deployment, and their sources."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def settings(
         bool, typer.Option("--example", help="Print the text of `.env.example` instead.")
     ] = False,
 ) -> None:
-    """Print every setting, its value and where it comes from; secrets are masked.
+    """Print every setting, its value and its source. Secrets are masked.
 
-    A value comes from the environment, else from the file `.env`, else it is the default.
+    The environment comes first, then the file `.env`, then the default.
     """
     if example:
         typer.echo(example_file(), nl=False)

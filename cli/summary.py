@@ -1,14 +1,14 @@
-"""What an evaluation amounts to: success by trial and by family, differences, and the cost."""
+"""The figures of evaluations: success by trial and by family, differences, and the cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
-from apprentice.cli.journal import Finished
-from apprentice.cli.tuning import Tuned
+from apprentice.cli.demo.fine_tunes import FineTune
+from apprentice.cli.journal import TaskResult
 from apprentice.state.errors import BadInput
 from apprentice.state.nouns import Usage
 from apprentice.state.statistics import Difference, Rate, difference, rate
@@ -18,11 +18,13 @@ class Summary(BaseModel):
     """The figures of one evaluation.
 
     Attributes:
-        by_trial: share of tasks solved within 1, 2, … trials.
-        by_family: the same within all trials, for each kind of task.
-        calls: model calls of the attempts; tokens and seconds are theirs too.
-        reflecting: what writing the reflections took, beside the attempts.
+        by_trial: the share of tasks solved within 1, 2, … trials.
+        by_family: the share solved within all trials, by kind of task.
+        calls: model calls of the attempts; `tokens` and `seconds` are also the attempts'.
+        reflection_usage: the cost of writing reflections. Stored as `reflecting`.
     """
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     tasks: int
     attempts: int
@@ -31,16 +33,16 @@ class Summary(BaseModel):
     calls: int
     tokens: int
     seconds: float
-    reflecting: Usage
+    reflection_usage: Usage = Field(alias="reflecting")
 
 
 class Curve(NamedTuple):
-    """Success on unseen tasks by how many solved ones are in memory.
+    """Success on unseen tasks, by the number of solved tasks in memory.
 
     Attributes:
-        levels: recorded successes, from 0.
-        rates: technique -> share solved at each level.
-        differences: control -> how far recall is above it, at the last level.
+        levels: the numbers of recorded successes, from 0.
+        rates: technique -> the share solved at each level.
+        differences: control -> recall by similarity minus the control, at the last level.
     """
 
     levels: list[int]
@@ -52,23 +54,23 @@ class Arm(NamedTuple):
     """First attempts at unseen tasks with one set of weights.
 
     Attributes:
-        share: of the tasks, solved.
-        above: how far that is above the plain model; None for the plain model itself.
-        tuned: what the fine-tune took; None where there was none.
+        share: the share of tasks solved.
+        above: the difference to the plain model; None for the plain model itself.
+        fine_tune: the adapter and its cost; None for the plain model.
     """
 
     share: Rate
     above: Difference | None
-    tuned: Tuned | None
+    fine_tune: FineTune | None
 
 
-class Taught(NamedTuple):
+class RulesArm(NamedTuple):
     """First attempts at unseen tasks with one kind of rules in view.
 
     Attributes:
-        rates: world -> share solved; a world that has no such rules is left out.
-        share: of all their tasks, solved; None where no world has such rules.
-        above: how far that is above no rules, on the same tasks; None for no rules themselves.
+        rates: world -> the share solved; worlds without such rules are absent.
+        share: the share solved in all these worlds; None if no world has such rules.
+        above: the difference to no rules on the same tasks; None for the arm without rules.
     """
 
     rates: dict[str, Rate]
@@ -80,51 +82,57 @@ class Worlds(NamedTuple):
     """Rules in two worlds of opposite conventions.
 
     Attributes:
-        learned: world -> the rules that were learned and released there.
-        kinds: kind of rules in view -> how first attempts went.
-        differences: other kind -> how far learned rules are above it.
+        released_rules: world -> the rules that were learned and released there.
+        kinds: kind of rules in view -> the success of first attempts.
+        differences: other kind -> learned rules minus that kind.
     """
 
-    learned: dict[str, tuple[str, ...]]
-    kinds: dict[str, Taught]
+    released_rules: dict[str, tuple[str, ...]]
+    kinds: dict[str, RulesArm]
     differences: dict[str, Difference]
 
 
-def summarise(finished: Sequence[Finished], trials: int) -> Summary:
-    """Sum up an evaluation of up to `trials` attempts a task."""
-    spent = [attempt.usage for done in finished for attempt in done.attempts]
-    families = sorted({done.task.kind for done in finished})
+def summarise(results: Sequence[TaskResult], trials: int) -> Summary:
+    """Return the figures of an evaluation with up to `trials` attempts at each task."""
+    usages = [attempt.usage for result in results for attempt in result.attempts]
+    families = sorted({result.task.kind for result in results})
     return Summary(
-        tasks=len(finished),
-        attempts=len(spent),
-        by_trial=[within(finished, trial) for trial in range(1, trials + 1)],
+        tasks=len(results),
+        attempts=len(usages),
+        by_trial=[within(results, trial) for trial in range(1, trials + 1)],
         by_family={
-            family: within([done for done in finished if done.task.kind == family], trials)
+            family: within([result for result in results if result.task.kind == family], trials)
             for family in families
         },
-        calls=sum(usage.calls for usage in spent),
-        tokens=sum(usage.tokens for usage in spent),
-        seconds=round(sum(round(usage.seconds, 4) for usage in spent), 3),
-        reflecting=sum((done.reflecting for done in finished), Usage()),
+        calls=sum(usage.calls for usage in usages),
+        tokens=sum(usage.tokens for usage in usages),
+        seconds=round(sum(round(usage.seconds, 4) for usage in usages), 3),
+        reflection_usage=sum((result.reflection_usage for result in results), Usage()),
     )
 
 
-def compare(ours: Sequence[Finished], theirs: Sequence[Finished], trial: int) -> Difference:
-    """Return how far one evaluation is above another after a trial, on the same tasks."""
+def compare(ours: Sequence[TaskResult], theirs: Sequence[TaskResult], trial: int) -> Difference:
+    """Return the difference of two evaluations after a trial, on the same tasks.
+
+    Raises:
+        BadInput: the tasks differ.
+    """
     mine, other = (
-        {(done.task.environment, done.task.id): solved(done, trial) for done in side}
+        {(result.task.environment, result.task.id): is_solved(result, trial) for result in side}
         for side in (ours, theirs)
     )
     if mine.keys() != other.keys():
-        raise BadInput("Two evaluations can only be compared on the same tasks.")
+        raise BadInput(
+            "The two evaluations have different tasks. Compare evaluations of the same tasks."
+        )
     return difference(list(mine.values()), [other[key] for key in mine])
 
 
-def solved(done: Finished, trial: int) -> bool:
-    """Say whether a task was solved within some trials."""
-    return done.solved_at is not None and done.solved_at <= trial
+def is_solved(result: TaskResult, trial: int) -> bool:
+    """Return whether a task was solved within a number of trials."""
+    return result.solved_at is not None and result.solved_at <= trial
 
 
-def within(finished: Sequence[Finished], trial: int) -> Rate:
-    """Return the share of tasks solved within some trials."""
-    return rate(sum(solved(done, trial) for done in finished), len(finished))
+def within(results: Sequence[TaskResult], trial: int) -> Rate:
+    """Return the share of tasks solved within a number of trials."""
+    return rate(sum(is_solved(result, trial) for result in results), len(results))

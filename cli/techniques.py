@@ -1,4 +1,4 @@
-"""What can be evaluated: ways of learning from a failure, and the controls beside them."""
+"""The techniques that can be evaluated: ways to learn from a failure, and their controls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import chain, repeat
 from statistics import median_low
 from typing import Any, Final, Literal, get_args
 
-from apprentice.cli.journal import Finished
+from apprentice.cli.journal import TaskResult
 from apprentice.state.context import Recall, Strategy
 from apprentice.state.nouns import Task, digest
 
@@ -27,15 +27,15 @@ TechniqueName = Literal[
 
 @dataclass(frozen=True)
 class Technique:
-    """One way of learning.
+    """One technique.
 
     Attributes:
-        about: what a further attempt has that the first had not; for exemplars, the only one.
+        about: what a further attempt has in view in addition; for exemplars, the only attempt.
         strategy: the reflexion graph's strategy.
-        temperature: how attempts are sampled unless told otherwise.
-        borrows: whether reflections come from other tasks, as a control.
-        recall: how exemplars are chosen; None where none are shown.
-        studies: whether rules are learned from training tasks before the first attempt.
+        temperature: the default temperature of attempts.
+        borrows: whether reflections come from other tasks, for a control.
+        recall: how exemplars are chosen; None for no exemplars.
+        learns_rules: whether rules are learned from training tasks before the first attempt.
     """
 
     about: str
@@ -43,41 +43,43 @@ class Technique:
     temperature: float = 0.0
     borrows: bool = False
     recall: Recall | None = None
-    studies: bool = False
+    learns_rules: bool = False
 
 
 TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
-    "none": Technique("nothing new: the same attempt again", "none"),
-    "sampled": Technique("nothing new, but sampled at temperature 1", "none", temperature=1.0),
+    "none": Technique("nothing: the same attempt again", "none"),
+    "sampled": Technique(
+        "nothing: the same attempt again, at temperature 1", "none", temperature=1.0
+    ),
     "last-attempt": Technique("the last attempt's transcript", "last_attempt"),
     "reflexion": Technique("its own reflections", "reflection"),
     "reflexion-last-attempt": Technique(
         "its own reflections and the last attempt's transcript", "last_attempt_and_reflection"
     ),
     "others-reflections": Technique(
-        "as many reflections of other tasks, as long as its own", "reflection", borrows=True
+        "reflections of other tasks, as many and as long as its own", "reflection", borrows=True
     ),
-    "exemplar": Technique("how the most similar recorded task was solved", recall="hybrid"),
-    "random-exemplars": Technique("how any recorded task was solved", recall="random"),
+    "exemplar": Technique("the solutions of the most similar recorded tasks", recall="hybrid"),
+    "random-exemplars": Technique("the solutions of random recorded tasks", recall="random"),
     "expel": Technique(
-        "its own reflections; every attempt has rules learned from training tasks",
+        "its own reflections; all attempts have rules that were learned from training tasks",
         "reflection",
-        studies=True,
+        learns_rules=True,
     ),
 }
 NAMES: Final[tuple[TechniqueName, ...]] = get_args(TechniqueName)
 
 
-def borrowing(task: Task, donors: Sequence[Finished]) -> Callable[[Any], str]:
-    """Return a reflector that hands out other tasks' reflections in place of a task's own.
+def reflector_of_others(task: Task, donors: Sequence[TaskResult]) -> Callable[[Any], str]:
+    """Return a reflector that gives a task the reflections of other tasks.
 
-    Each is as long as the one that the task's own attempts led to at the same trial, as nearly as
-    there is one (within a tenth, if possible of the same kind of task), so that what it adds to
-    the prompt differs in what it says alone. No reflection is lent twice; with none left it writes
-    nothing.
+    The reflection has about the length of the task's own one at the same trial (within a tenth if
+    there is one, and of the same kind of task if possible). So the prompts of the control differ
+    only in the content of the reflection. Each reflection is given once. When none is left, the
+    reflector returns ''.
     """
     own: list[int] = []
-    left: list[tuple[bool, str, str]] = []
+    candidates: list[tuple[bool, str, str]] = []
     for donor in donors:
         other = donor.task
         if (other.environment, other.id) == (task.environment, task.id):
@@ -85,27 +87,27 @@ def borrowing(task: Task, donors: Sequence[Finished]) -> Callable[[Any], str]:
             continue
         for number, text in enumerate(_texts(donor)):
             order = digest(task.id, other.environment, other.id, number)
-            left.append((other.kind != task.kind, order, text))
-    # A task that solved itself sooner than it does here goes on with the length of its last.
-    usual = own[-1] if own else median_low([len(text) for *_, text in left] or [0])
-    wanted = chain(own, repeat(usual))
+            candidates.append((other.kind != task.kind, order, text))
+    # A task with more trials here than before continues with the length of its last reflection.
+    usual = own[-1] if own else median_low([len(text) for *_, text in candidates] or [0])
+    lengths = chain(own, repeat(usual))
 
     def lend(_prompt: object) -> str:
-        if not left:
+        if not candidates:
             return ""
-        length = next(wanted)
+        length = next(lengths)
 
-        def fit(lent: tuple[bool, str, str]) -> tuple[bool, bool, int, str]:
-            stranger, order, text = lent
+        def fit(candidate: tuple[bool, str, str]) -> tuple[bool, bool, int, str]:
+            stranger, order, text = candidate
             off = abs(len(text) - length)
             return off > length / 10, stranger, off, order
 
-        best = min(left, key=fit)
-        left.remove(best)
+        best = min(candidates, key=fit)
+        candidates.remove(best)
         return best[2]
 
     return lend
 
 
-def _texts(donor: Finished) -> list[str]:
+def _texts(donor: TaskResult) -> list[str]:
     return [reflection.text for reflection in donor.reflections]

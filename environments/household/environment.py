@@ -18,8 +18,8 @@ _SEED_STRIDE: Final = 1_000_002  # a multiple of the number of families
 _SEEDS: Final = 999_998
 
 # Actions an attempt may take, by size and family. They were chosen with
-# `python -m benchmarks.limits` before the model was trained. Within them, an expert that knows the
-# room solves at least 98 % of the tasks, and an expert that knows nothing solves 30 to 55 %.
+# `python -m benchmarks.step_limits` before the model was trained. Within them, an expert that
+# knows the room solves at least 98 % of the tasks, and one that knows nothing solves 30 to 55 %.
 STEP_LIMITS: Final[dict[str, dict[str, int]]] = {
     "small": {"pick": 7, "light": 7, "clean": 10, "heat": 10, "cool": 10, "two": 11},
     "medium": {"pick": 9, "light": 11, "clean": 12, "heat": 12, "cool": 12, "two": 13},

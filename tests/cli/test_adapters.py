@@ -102,7 +102,7 @@ def test_an_adapter_is_put_in_force_and_back_in_one_step_each(
         assert asyncio.run(rules(workspace)) == ("Look twice.",)
     again = apprentice("adapters", "rollback")
     assert again.exit_code == 2
-    assert "There is nothing to go back" in again.output
+    assert "No adapter acts in" in again.output
 
 
 def test_each_environment_goes_back_to_its_own(
@@ -112,8 +112,8 @@ def test_each_environment_goes_back_to_its_own(
         card(registry, weights, name)
         assert apprentice("adapters", "promote", name, "--environment", where).exit_code == 0
     told = " ".join(apprentice("adapters", "rollback", "--environment", "toolcalls").output.split())
-    assert "narrow acts no longer in toolcalls/banking for default; wide does." in told
-    assert "wide acts no longer in toolcalls, toolcalls/calendar," in told
+    assert "narrow no longer acts in toolcalls/banking for default; wide does." in told
+    assert "wide no longer acts in toolcalls, toolcalls/calendar," in told
     assert [registry.read(name).status for name in ("wide", "narrow")] == ["promoted", "retired"]
 
 
@@ -161,7 +161,7 @@ def test_what_no_longer_fits_is_shown_with_what_trains_it_anew(
     assert ["--tenant acme" in line for line in plan] == [False, True]
     refused = apprentice("adapters", "promote", "child", "--tenant", "acme")
     assert refused.exit_code == 2
-    assert "Train it anew" in refused.output
+    assert "Train it again" in refused.output
 
 
 def test_what_may_go_is_pruned(apprentice: Apprentice, weights: Path, registry: Adapters) -> None:

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from apprentice.cli import bulk
+from apprentice.cli import event_loop
 
 
 async def frozen(*, fails: bool = False) -> int:
@@ -18,7 +18,7 @@ async def frozen(*, fails: bool = False) -> int:
 
 def test_what_is_loaded_is_not_collected_while_a_job_runs() -> None:
     before = gc.get_freeze_count()
-    assert bulk.run(frozen()) > before + 10_000
+    assert event_loop.run(frozen()) > before + 10_000
     assert gc.get_freeze_count() == 0
 
 
@@ -31,7 +31,7 @@ def test_who_interrupts_before_a_job_began_hears_nothing_of_it(
     with monkeypatch.context() as patch:
         patch.setattr(gc, "collect", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            bulk.run(frozen())
+            event_loop.run(frozen())
     with warnings.catch_warnings(record=True) as heard:
         gc.collect()  # what was never awaited says so when it is let go of
     assert heard == []
@@ -39,5 +39,5 @@ def test_who_interrupts_before_a_job_began_hears_nothing_of_it(
 
 def test_a_job_that_fails_leaves_nothing_frozen() -> None:
     with pytest.raises(LookupError):
-        bulk.run(frozen(fails=True))
+        event_loop.run(frozen(fails=True))
     assert gc.get_freeze_count() == 0

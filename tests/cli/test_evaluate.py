@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from apprentice.cli import journal
-from apprentice.cli.journal import Finished, Journal
-from apprentice.cli.techniques import borrowing
+from apprentice.cli.journal import Journal, TaskResult
+from apprentice.cli.techniques import reflector_of_others
 from apprentice.state.errors import ModelFailure
 from apprentice.state.nouns import Reflection, Task, text_of, transcript
 from tests.cli import pupil
@@ -82,22 +82,22 @@ def test_borrowed_reflections_are_others_and_as_many(apprentice: Apprentice) -> 
 
 
 def test_what_is_lent_is_as_long_as_a_tasks_own() -> None:
-    def done(number: int, kind: str, *lengths: int) -> Finished:
+    def done(number: int, kind: str, *lengths: int) -> TaskResult:
         task = Task(id=f"test/{number}", environment="household/north/small", kind=kind)
         lessons = (Reflection(text=f"{number}" * each, trial=1) for each in lengths)
-        return Finished(task=task, outcome="failed", reflections=tuple(lessons))
+        return TaskResult(task=task, outcome="failed", reflections=tuple(lessons))
 
     own = done(0, "pick", 100, 40)
     twin = own.model_copy(  # another world's task of the same name is another task
         update={"task": own.task.model_copy(update={"environment": "household/south/small"})}
     )
     donors = [own, done(1, "pick", 60, 104), done(2, "heat", 100, 41), done(3, "pick", 42)]
-    lend = borrowing(own.task, donors)
+    lend = reflector_of_others(own.task, donors)
     # Of the same kind within a tenth; then the nearest; after its own last one, as long as that.
     assert [lend("") for _ in range(6)] == ["1" * 104, "3" * 42, "2" * 41, "1" * 60, "2" * 100, ""]
-    assert borrowing(own.task, [own])("") == ""
-    assert borrowing(own.task, [own, twin])("") == "0" * 100
-    assert borrowing(done(9, "pick").task, donors)("")  # one that never had to reflect
+    assert reflector_of_others(own.task, [own])("") == ""
+    assert reflector_of_others(own.task, [own, twin])("") == "0" * 100
+    assert reflector_of_others(done(9, "pick").task, donors)("")  # one that never had to reflect
 
 
 def test_what_reflecting_took_is_told_beside_the_attempts(apprentice: Apprentice) -> None:
@@ -108,7 +108,7 @@ def test_what_reflecting_took_is_told_beside_the_attempts(apprentice: Apprentice
     assert found["reflecting"]["input_tokens"] > found["reflecting"]["calls"]
     assert found["calls"] == sum(row["calls"] for row in figures("a.json")["rows"])
     page = " ".join(result.output.split())
-    assert f"Reflecting, beside that: {found['reflecting']['calls']} calls" in page
+    assert f"Writing reflections took another {found['reflecting']['calls']} calls" in page
     quiet = apprentice("evaluate", *FULL, "--technique", "none", "--json", "b.json")
     assert "Reflecting" not in quiet.output
 
@@ -139,7 +139,7 @@ def test_a_task_that_was_solved_as_the_run_was_killed_is_not_taken_for_known(
     whole = {row["task"]: row for row in figures("whole.json")["rows"]}
     add = Journal.add
 
-    def dying(kept: Journal, done: Finished) -> None:
+    def dying(kept: Journal, done: TaskResult) -> None:
         if done.outcome == "solved" and done.reflections:
             raise ModelFailure("The process was killed before the line was written.")
         add(kept, done)
@@ -202,7 +202,7 @@ def test_a_model_that_fails_half_way_keeps_what_was_done(
     failed = apprentice(*options)
     assert failed.exit_code == 1
     assert "refused to answer (out of quota)" in failed.output
-    assert "The same command goes on" in failed.output
+    assert "The same command continues" in failed.output
     _, kept = journal.read(Path("a.json"))
     assert 1 < len(kept) < 12
     apprentice.chat = pupil.chat
@@ -269,10 +269,10 @@ def test_cache_answers_the_same_evaluation_without_the_model(
             "x.jsonl cannot be read",
         ),
         (("--json", "/dev/null/x.json"), "cannot be written"),
-        (("--successes", "5"), "'reflexion' shows no exemplars: leave out --successes"),
+        (("--exemplars", "5"), "'reflexion' shows no exemplars: leave out --exemplars"),
         (
-            ("--technique", "exemplar", "--successes", "5", "--tenant", "mine"),
-            "A tenant's exemplars are what was recorded for it: leave out --successes",
+            ("--technique", "exemplar", "--exemplars", "5", "--tenant", "mine"),
+            "A tenant's exemplars are its recorded attempts: leave out --exemplars",
         ),
     ],
 )
@@ -308,7 +308,7 @@ def test_a_model_that_cannot_be_is_a_sentence(
     result = apprentice("evaluate", "--model", name)
     assert result.exit_code == code
     assert said in result.output
-    assert "goes on" not in result.output
+    assert "continues" not in result.output
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -317,7 +317,7 @@ def test_another_evaluation_s_file_is_not_overwritten(apprentice: Apprentice) ->
     before = Path("a.jsonl").read_bytes()
     result = apprentice("evaluate", "--limit", "2", "--trials", "2", "--json", "a.json")
     assert result.exit_code == 2
-    assert "holds another evaluation: its trials is 6, not 2" in result.output
+    assert "has another evaluation: its trials is 6, not 2" in result.output
     assert Path("a.jsonl").read_bytes() == before
 
 
@@ -336,11 +336,11 @@ def test_a_model_that_writes_no_command_fails_its_tasks_and_nothing_else(
 
 
 def test_exemplars_come_from_solved_training_tasks(apprentice: Apprentice) -> None:
-    options = ("--limit", "4", "--successes", "3", "--json", "a.json")
+    options = ("--limit", "4", "--exemplars", "3", "--json", "a.json")
     said = apprentice("evaluate", "--technique", "exemplar", *options)
     assert said.exit_code == 0
     plan, finished = journal.read(Path("a.json"))
-    assert (plan.trials, plan.successes, len(finished)) == (1, 3, 4)
+    assert (plan.trials, plan.exemplars, len(finished)) == (1, 3, 4)
     (practice,) = Path().glob("practice-*.jsonl")
     asked, practised = journal.read(practice)
     assert (asked.split, asked.technique) == ("train", "reflexion")
@@ -375,7 +375,7 @@ def test_a_model_that_solves_too_little_is_told(
     apprentice: Apprentice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apprentice.chat = lambda name, **settings: Scripted(lambda _: "look")
-    options = ("--limit", "1", "--successes", "2", "--json", "a.json")
+    options = ("--limit", "1", "--exemplars", "2", "--json", "a.json")
     result = apprentice("evaluate", "--technique", "exemplar", *options)
     assert result.exit_code == 2
-    assert "solved only 0 training tasks, so a memory cannot hold 2 successes" in result.output
+    assert "solved only 0 training tasks, so the memory cannot have 2 exemplars" in result.output

@@ -37,7 +37,7 @@ def test_what_is_imported_is_exported(apprentice: Apprentice, tmp_path: Path) ->
     where = "They are in the memory of the tenant default, in sums (3 attempts)."
     assert where in done.output
     assert "Refused, line 3: The messages are a text, but must be a list." in done.output
-    assert "without a meaning here: ticket." in done.output
+    assert "without a meaning here, stored as metadata: ticket." in done.output
     assert json.loads((tmp_path / "all.json").read_text())["refusals"][0][0] == "line 3"
     again = apprentice("import", file)
     assert "3 known" in again.output
@@ -96,7 +96,7 @@ def test_an_import_that_takes_nothing_in_has_failed(apprentice: Apprentice, tmp_
     assert done.exit_code == 1
     assert "2 rows: 0 new" in done.output
     assert "Refused, line 2: It is not JSON" in done.output
-    assert "sent.jsonl could be taken in. Mend the rows" in done.stderr
+    assert "sent.jsonl could be imported. Correct the rows" in done.stderr
     file.write_text("")
     assert apprentice("import", file).exit_code == 0
 

@@ -15,24 +15,25 @@ from uuid import UUID
 import pytest
 from rich.console import Console
 
-from apprentice.cli import evaluation, journal, worlds
-from apprentice.cli.chart import curves
-from apprentice.cli.journal import Finished
-from apprentice.cli.screen import by_rules
+from apprentice.cli import evaluation, journal
+from apprentice.cli.demo import rules as rules_demo
+from apprentice.cli.demo.chart import curves
+from apprentice.cli.journal import TaskResult
+from apprentice.cli.terminal import by_rules
 from apprentice.state.nouns import Task, text_of
 from apprentice.state.statistics import rate
-from benchmarks.document import Unwatched
+from benchmarks.figures_document import SilentListener
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, enter
 from tests.fakes import Scripted
 
 SMALL = (
     *("learn", "--name", "a", "--tasks", "6", "--trials", "2"),
-    *("--successes", "2", "--training", "12", "--steps", "0"),
+    *("--exemplars", "2", "--training", "12", "--steps", "0"),
 )
 TINY = (
     *("learn", "--name", "a", "--tasks", "1", "--trials", "1"),
-    *("--successes", "0", "--training", "0"),
+    *("--exemplars", "0", "--training", "0"),
 )
 FOLDER = Path("runs/a")
 
@@ -123,7 +124,7 @@ def test_first_attempts_are_tried_with_more_and_more_in_memory(lesson: Lesson) -
     for technique in ("exemplar", "random-exemplars"):
         for level in (1, 2):
             plan, finished = journal.read(lesson.folder / f"{technique}-{level}.jsonl")
-            assert (plan.successes, plan.trials, len(finished)) == (level, 1, 6)
+            assert (plan.exemplars, plan.trials, len(finished)) == (level, 1, 6)
             known = {id_ for done in finished for id_ in done.attempts[0].in_view.exemplars}
             assert 1 <= len(known) <= level
             solved = sum(bool(done.attempts[0].verdict.success) for done in finished)
@@ -173,7 +174,7 @@ def test_what_an_agent_writes_cannot_reach_the_page(
         return turn if turn.startswith("{") else f"think: <script>alert(1)</script>\n{turn}"
 
     apprentice.chat = lambda name, **settings: Scripted(rude)
-    some = ("--tasks", "3", "--trials", "2", "--successes", "0", "--training", "0")
+    some = ("--tasks", "3", "--trials", "2", "--exemplars", "0", "--training", "0")
     apprentice("learn", "--name", "a", *some)
     source = (FOLDER / "report.html").read_text()
     assert "&lt;script&gt;" in source
@@ -244,7 +245,7 @@ def test_rules_are_tried_in_two_worlds_beside_hand_written_and_wrong_ones(lesson
     other = {"north": "south", "south": "north"}
     shown = {
         "shuffled": {world: learned[other[world]] for world in learned},
-        "hand-written": {world: list(worlds.by_hand(world)) for world in learned},
+        "hand-written": {world: list(rules_demo.by_hand(world)) for world in learned},
     }
     for kind, by_world in shown.items():
         for world, rules in by_world.items():
@@ -264,11 +265,11 @@ def test_rules_are_tried_in_two_worlds_beside_hand_written_and_wrong_ones(lesson
 
 def test_a_world_whose_gate_released_nothing_says_so() -> None:
     tasks = [Task(environment=world, id="1", instruction="") for world in ("north", "south")]
-    north, south = ([Finished(task=task, outcome="failed")] for task in tasks)
-    solved = [Finished(task=tasks[1], outcome="solved_before")]
+    north, south = ([TaskResult(task=task, outcome="failed")] for task in tasks)
+    solved = [TaskResult(task=tasks[1], outcome="solved_before")]
     none = {"north": north, "south": south}
-    found = worlds.summed(
-        worlds.Results(
+    found = rules_demo.summarise(
+        rules_demo.Results(
             {"north": ("Look twice.",), "south": ()},
             {
                 "none": none,
@@ -279,8 +280,8 @@ def test_a_world_whose_gate_released_nothing_says_so() -> None:
         )
     )
     assert found is not None
-    assert set(worlds.in_view(found.learned)["learned"]) == {"north"}
-    assert set(worlds.in_view(found.learned)["shuffled"]) == {"south"}
+    assert set(rules_demo.in_view(found.released_rules)["learned"]) == {"north"}
+    assert set(rules_demo.in_view(found.released_rules)["shuffled"]) == {"south"}
     gap = found.kinds["shuffled"].above
     assert (gap and gap.value, list(found.differences)) == (1.0, ["hand-written"])
     console = Console(width=120, record=True, file=StringIO())
@@ -292,7 +293,7 @@ async def test_rules_that_a_plan_gives_are_shown_and_kept_nowhere(
     apprentice: Apprentice, tmp_path: Path
 ) -> None:
     workspace = apprentice.workspace
-    plan = evaluation.planned(
+    plan = evaluation.checked_plan(
         workspace,
         environment="household/north/small",
         split="test",
@@ -303,8 +304,10 @@ async def test_rules_that_a_plan_gives_are_shown_and_kept_nowhere(
         limit=2,
     ).model_copy(update={"rules": ("Look behind the sofa.",)})
     assert evaluation.run_name(plan) != evaluation.run_name(plan.model_copy(update={"rules": ()}))
-    with journal.opened(tmp_path / "a.jsonl", plan) as kept:
-        finished = await evaluation.evaluate(workspace, kept, Unwatched(), asyncio.Semaphore(2))
+    with journal.open_journal(tmp_path / "a.jsonl", plan) as kept:
+        finished = await evaluation.evaluate(
+            workspace, kept, SilentListener(), asyncio.Semaphore(2)
+        )
     for done in finished:
         assert "Look behind the sofa." in text_of(done.attempts[0].messages[0])
         assert len(done.attempts[0].in_view.rules) == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from apprentice.cli import screen
+from apprentice.cli import terminal
 from apprentice.cli.options import HOME
 from apprentice.memory.experience.edge import EdgeEngine
 from apprentice.memory.releases import Releases
@@ -74,7 +74,7 @@ def test_a_rule_leads_to_its_attempts_and_an_attempt_to_its_rules(rules: Rules) 
     told = rules("evidence", name).output
     assert f"{task} · trial {trial} · {ended}" in told
     assert "> go to" in told
-    assert re.search(rf"Rests on it (alone|and others): {first}", told)
+    assert re.search(rf"Cites it \((only|among others)\): {first}", told)
     assert "0 rules and 0 attempts" in rules("evidence", "zz").stderr
 
 
@@ -101,7 +101,7 @@ def test_rules_are_curated_compared_and_rolled_back(rules: Rules) -> None:
     assert rules("rollback", "none").exit_code == 0
     assert "Released: nothing" in rules("show").output
     assert rules("rollback", before[1]).exit_code == 0
-    assert rules("diff").output.strip() == "They are the same."
+    assert rules("diff").output.strip() == "The rules are the same."
 
 
 async def _released(workspace: Workspace, **changes: str) -> None:
@@ -140,7 +140,7 @@ def test_the_commands_on_the_page_about_rules_work(
         "RELEASE": releases[0],
         "ATTEMPT": re.findall(r"[0-9a-f]{32}", rules("history", first).output)[0],
     }
-    monkeypatch.setattr(screen, "at_terminal", lambda: True)
+    monkeypatch.setattr(terminal, "at_terminal", lambda: True)
     for line in lines:
         words = [ids.get(word, word) for word in shlex.split(line, comments=True)]
         if words[0] == "learn":  # few tasks, and the run that is finished already
@@ -166,7 +166,7 @@ def test_operations_are_done_together_or_not_at_all(rules: Rules) -> None:
     before = rules("show").output
     done = rules("curate", "ADD: Look behind the door.", "AGREE 99", "Look twice.")
     assert done.exit_code == 2
-    assert "Nothing was done" in done.stderr
+    assert "No operation was applied" in done.stderr
     assert "There is no rule 99" in done.stderr
     assert "'Look twice.'" in done.stderr
     assert rules("show").output == before
@@ -179,7 +179,7 @@ def test_the_versions_of_the_draft_are_listed_and_compared(rules: Rules) -> None
     assert f"Draft: {after}" in rules("show").output
     told = rules("diff", before, after)
     assert told.output.strip() == "+ added        Look on top of the wardrobe."
-    assert "apprentice rules history the versions" in " ".join(
+    assert "apprentice rules history lists the versions" in " ".join(
         rules("diff", "--help").output.split()
     )
 
@@ -197,14 +197,14 @@ def test_what_is_shown_is_explained(rules: Rules) -> None:
 def test_a_review_needs_a_terminal(apprentice: Apprentice, tmp_path: Path) -> None:
     refused = apprentice("rules", "learn", "--review")
     assert refused.exit_code == 2
-    assert "Leave it out" in refused.stderr
+    assert "Without it, rules that pass" in refused.stderr
     assert not (tmp_path / "data").exists()
 
 
 def test_who_leaves_a_review_is_told_how_to_go_on(
     rules: Rules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screen, "at_terminal", lambda: True)
+    monkeypatch.setattr(terminal, "at_terminal", lambda: True)
     assert rules("curate", "ADD: Look in the attic.").exit_code == 0
     again = ("learn", "--run", "left", "--tasks", "0", "--review", "--held-out", "24")
     left = rules(*again)
@@ -230,7 +230,7 @@ def test_a_withdrawn_attempt_takes_along_what_rests_on_it(
     assert there("export", "left.jsonl").exit_code == 0
     assert evidence[0] not in (learned / "left.jsonl").read_text()
     assert text not in rules("show").output
-    assert "In force:" in done.output
+    assert "Released:" in done.output
     before = re.findall(r"  ([0-9a-f]{8})  Better", listed)
     refused = rules("rollback", before[0])
     assert (refused.exit_code, "were withdrawn" in refused.stderr) == (2, True)
@@ -244,7 +244,7 @@ def test_the_same_run_goes_on(rules: Rules, there: Apprentice) -> None:
 def test_commands_on_an_empty_memory_say_what_is_missing(apprentice: Apprentice) -> None:
     shown = apprentice("rules", "show")
     assert (shown.exit_code, "Released: nothing" in shown.output) == (0, True)
-    assert apprentice("rules", "diff").output.strip() == "They are the same."
+    assert apprentice("rules", "diff").output.strip() == "The rules are the same."
     ended = apprentice("rules", "learn", "--tasks", "0")
     assert ended.exit_code == 0
     assert "Unchanged. The draft and the release have no rules." in ended.output

@@ -62,12 +62,12 @@ def test_help_names_every_command_and_option(apprentice: Apprentice) -> None:
     for command in ("evaluate", "learn", "show"):
         assert command in face.output
         assert apprentice(command, "--help").exit_code == 0
-    assert "Exit codes: 0 done" in face.output
+    assert "Exit codes: 0 success" in face.output
 
 
 def test_the_examples_in_the_help_have_options_that_exist(apprentice: Apprentice) -> None:
     page = apprentice("evaluate", "--help").output
-    table, _, told = page.partition("For example")
+    table, _, told = page.partition("Two examples")
     examples = re.findall(r"apprentice evaluate (.+)", told)
     assert len(examples) == 2
     for option in re.findall(r"--[a-z-]+", " ".join(examples)):

@@ -57,8 +57,8 @@ def test_ctrl_c_keeps_what_was_done_and_says_how_to_go_on(root: Path, tmp_path: 
         _, said = process.communicate(timeout=6000)
     assert process.returncode == 130
     _, kept = journal.read(path)
-    assert f"What is finished is kept in a.jsonl: {len(kept)} tasks." in said
-    assert "The same command goes on" in said
+    assert f"Finished tasks are in a.jsonl: {len(kept)} tasks." in said
+    assert "The same command continues" in said
     assert "Traceback" not in said
     assert 2 <= len(kept) < 30
     with running(root, tmp_path, delay=0) as process:
@@ -93,7 +93,7 @@ def test_ctrl_c_ends_a_review_too(root: Path, tmp_path: Path) -> None:
         _, said = process.communicate(timeout=600)
     os.close(screen)
     assert process.returncode == 130
-    assert "`apprentice rules learn --run a`, with the same options, goes on." in said
+    assert "`apprentice rules learn --run a`, with the same options, continues." in said
     assert "Traceback" not in said
 
 

@@ -30,12 +30,12 @@ def test_the_report_says_what_is_kept_and_tidying_what_it_did(
     apprentice("import", sent(tmp_path / "sent.jsonl", "a", "b", "c", "failed"))
     page = apprentice("memory", "report").output
     assert "4 attempts of at most 100,000: 3 successes, 1 failure, 0 without a verdict." in page
-    assert "repeating a better one 0." in page
+    assert "0 that repeat a better one." in page
     tidied = apprentice("memory", "tidy", "--capacity", "2").output
-    assert "Set aside, because they repeat a better one: 1 attempt. Let go: 2." in tidied
+    assert "Hidden, because they repeat a better one: 1 attempt. Deleted: 2." in tidied
     after = apprentice("memory", "report").output
     assert "2 attempts of at most 100,000" in after
-    assert "repeating a better one 1." in after
+    assert "1 that repeat a better one." in after
     assert "0 attempts" in apprentice("memory", "report", "--tenant", "other").output
 
 
@@ -44,7 +44,7 @@ def test_exemplars_that_were_shown_are_listed_with_how_they_fared(apprentice: Ap
     apprentice(*mine, "--split", "train", "--json", "a.json")
     apprentice(*mine, "--json", "b.json")
     page = apprentice("memory", "report", "--tenant", "mine").output
-    assert "at held-out tasks 3," in page
+    assert "3 at held-out tasks," in page
     assert "The most shown of" in page
     assert any(row["id"] in page for row in json.loads(Path("a.json").read_text())["rows"])
 
@@ -88,7 +88,7 @@ def test_a_mistake_is_a_sentence(
 
 def test_reading_makes_no_memory(apprentice: Apprentice, tmp_path: Path) -> None:
     said = apprentice("memory", "report")
-    assert (said.exit_code, "Nothing is remembered" in said.output) == (0, True)
+    assert (said.exit_code, "The memory is empty" in said.output) == (0, True)
     for command in (
         *(("memory", name) for name in ("tidy", "optimize")),
         ("memory", "snapshot", "x.tar.gz"),

@@ -9,9 +9,18 @@ from typing import Any
 
 import pytest
 
-from apprentice.cli import journal, weights
-from apprentice.cli.learn import SIZES
-from apprentice.cli.tuning import CONTROL, SFT, WAYS, Way, Workshop, carried_out, tuning_in
+from apprentice.cli import journal
+from apprentice.cli.demo import weights
+from apprentice.cli.demo.fine_tunes import (
+    CONTROL,
+    RECIPES,
+    SFT,
+    FineTuner,
+    Recipe,
+    fine_tuning_workspace,
+    run_job,
+)
+from apprentice.cli.demo.reflexion import SIZES
 from apprentice.environments.household.expert import Knowledge
 from apprentice.models.names import LocalModels
 from apprentice.settings import Settings
@@ -33,7 +42,7 @@ from tests.training.work import untrained
 
 LESSON = (
     *("learn", "--name", "a", "--tasks", "2", "--trials", "1"),
-    *("--successes", "12", "--training", "0", "--steps", "3"),
+    *("--exemplars", "12", "--training", "0", "--steps", "3"),
 )
 FEW = ("--rows", "1", "--fresh", "12", "--draws", str(DRAWS := 3))
 FOLDER = Path("runs/a")
@@ -71,10 +80,10 @@ def started(apprentice: Apprentice) -> list[Path]:
     return given
 
 
-def workshop(folder: Path) -> Workshop:
+def workshop(folder: Path) -> FineTuner:
     """Return a workshop whose trainers die without a word."""
     workspace = Workspace(folder / "data", spawn=lambda *_: None)
-    return Workshop(workspace, folder, "local:novice", steps=1)
+    return FineTuner(workspace, folder, "local:novice", steps=1)
 
 
 def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
@@ -86,7 +95,7 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     apprentice.spawn = quick
     assert failed.exit_code == 1
     assert "The disk is full." in failed.output
-    assert "with the same options, goes on." in failed.output
+    assert "with the same options, continues." in failed.output
     practised = journal.read(FOLDER / "coached.jsonl")[1]
     assert len(practised) == 2 * 12
 
@@ -94,7 +103,7 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     assert result.exit_code == 0, result.output
     assert journal.read(FOLDER / "coached.jsonl")[1] == practised
     figures = json.loads((FOLDER / "report.json").read_text())["weights"]
-    assert list(figures) == [weights.BASE, *WAYS]
+    assert list(figures) == [weights.BASE, *RECIPES]
     page = " ".join(Page((FOLDER / "report.html").read_text()).texts)
     for name, row in figures.items():
         assert name in result.output
@@ -107,10 +116,10 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     )
     # Each adapter is another one, and those that refine go on from the imitator's.
     names = {name: row["tuned"]["adapter"] for name, row in figures.items() if row["tuned"]}
-    assert len(set(names.values())) == len(WAYS) == len(started)
+    assert len(set(names.values())) == len(RECIPES) == len(started)
     registry = FOLDER / "weights" / "adapters"
     assert {path.name for path in registry.iterdir()} == set(names.values())
-    for name, way in WAYS.items():
+    for name, way in RECIPES.items():
         told = json.loads((registry / names[name] / "card.json").read_text())
         assert told["parent"] == (names[SFT] if way.after else "")
         assert told["settings"]["max_steps"] == 3 * way.share
@@ -132,25 +141,25 @@ def test_each_way_has_a_row_and_what_was_done_is_not_done_again(
     apprentice.chat = lambda name, **settings: Scripted([])
     assert apprentice(*LESSON, *FEW).exit_code == 0
     assert (FOLDER / "report.json").read_text() == before
-    assert len(started) == len(WAYS)
+    assert len(started) == len(RECIPES)
 
 
 def test_a_way_with_too_little_to_learn_from_is_left_out(
     apprentice: Apprentice, started: list[Path]
 ) -> None:
     apprentice.chat = chat
-    small = ("--successes", "2", "--training", "0", "--steps", "3", "--rows", "20")
+    small = ("--exemplars", "2", "--training", "0", "--steps", "3", "--rows", "20")
     result = apprentice(*LESSON[:7], *small)
     assert result.exit_code == 0, result.output
     figures = json.loads((FOLDER / "report.json").read_text())["weights"]
     told = " ".join(result.output.split())
     assert "Not trained, sft" in told
     assert "needs at least 20 rows" in told
-    assert len(started) == max(0, len(figures) - 1) < len(WAYS)
+    assert len(started) == max(0, len(figures) - 1) < len(RECIPES)
 
 
 def test_a_hosted_model_has_no_such_rows(apprentice: Apprentice, started: list[Path]) -> None:
-    small = ("--successes", "1", "--training", "0", "--steps", "3")
+    small = ("--exemplars", "1", "--training", "0", "--steps", "3")
     result = apprentice(*LESSON[:7], *small, "--model", "openai:gpt-5-mini")
     assert result.exit_code == 0, result.output
     assert json.loads((FOLDER / "report.json").read_text())["weights"] == {}
@@ -159,19 +168,19 @@ def test_a_hosted_model_has_no_such_rows(apprentice: Apprentice, started: list[P
 
 async def test_a_trainer_that_dies_without_a_word_is_told(tmp_path: Path) -> None:
     shop = workshop(tmp_path)
-    data = shop.dataset(WAYS[SFT], list(pairs(12)))
+    data = shop.dataset(RECIPES[SFT], list(pairs(12)))
     job = Job.of(data.folder, SftSettings(max_steps=1), shop.workspace.local_models)
     launcher = shop.launcher
     launcher.patience = 0.0
-    with pytest.raises(TrainingFailure, match="its process was killed, or never began"):
-        await carried_out(job, launcher)
+    with pytest.raises(TrainingFailure, match="its process was killed or never started"):
+        await run_job(job, launcher)
 
 
 def test_a_dataset_holds_nothing_of_the_tasks_that_it_is_tried_on(tmp_path: Path) -> None:
     attempts = list(pairs(24))
     shop = workshop(tmp_path)
     test = [attempts[0].task]
-    rows = shop.dataset(WAYS[SFT], attempts, test).rows()
+    rows = shop.dataset(RECIPES[SFT], attempts, test).rows()
     said = {turn["content"] for row in rows for turn in row["messages"]}
     assert text_of(attempts[0].messages[1]) not in said
     assert text_of(attempts[2].messages[1]) in said
@@ -186,7 +195,7 @@ def test_the_control_has_as_many_rows_and_knows_no_outcomes(tmp_path: Path) -> N
     right = {each.id for each in attempts if each.verdict.success}
     shop = workshop(tmp_path)
     learned = {
-        chance: shop.dataset(Way("", "sft", chance=chance), attempts) for chance in (False, True)
+        chance: shop.dataset(Recipe("", "sft", chance=chance), attempts) for chance in (False, True)
     }
     assert len(learned[True].rows()) == len(learned[False].rows()) == len(right)
     assert set(learned[False].card.sources) == right
@@ -195,7 +204,7 @@ def test_the_control_has_as_many_rows_and_knows_no_outcomes(tmp_path: Path) -> N
 
 def test_a_lessons_adapters_are_in_its_own_folder_and_jobs_share_the_cores(tmp_path: Path) -> None:
     here = Workspace(tmp_path / "data", settings=Settings(adapters=tmp_path / "elsewhere"))
-    there = tuning_in(here, tmp_path / "weights")
+    there = fine_tuning_workspace(here, tmp_path / "weights")
     assert there.adapters.root == tmp_path / "weights" / "adapters"
     assert here.adapters.root == tmp_path / "elsewhere"
     told = there.settings.for_process(data=there.data, adapters=there.adapters.root)

@@ -86,7 +86,7 @@ def test_an_attempt_without_rules_is_withdrawn_twice_as_well_as_once(
     assert [each.exit_code for each in told] == [0, 0]
     assert [each.output.strip() for each in told] == [
         "Erased: 1 transcript.",
-        "Erased: nothing that was not erased before.",
+        "Erased: nothing; it was erased before.",
     ]
 
 

@@ -26,8 +26,6 @@ ROOMS = (
     "training",
 )
 TO_DO: dict[str, str] = {
-    "benchmarks": "not looked through yet",
-    "cli": "not looked through yet",
     "environments": "not looked through yet",
     "examples": "not looked through yet",
 }

@@ -19,7 +19,7 @@ from apprentice.training.jobs import LocalLauncher, Processes, Spawn, Status, lo
 from apprentice.training.run import carry_out
 from apprentice.training.workbench import Workbench
 from apprentice.workspace import Workspace
-from benchmarks import shapes
+from benchmarks import shape_images
 from tests.models import tiny as tiny_models
 from tests.training import tiny
 
@@ -84,7 +84,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bases")
     tiny_models.llama(folder / "llama", max_position_embeddings=2048)
     tiny.phi3(folder / "phi")
-    shapes.eyes(folder / "eyes")
+    shape_images.eyes(folder / "eyes")
     return folder
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from transformers import AutoProcessor
 
-from benchmarks import shapes
+from benchmarks import shape_images
 from tests.training import tiny
 from tests.training.conftest import Workplace
 from tests.training.work import done, events, job
@@ -21,7 +21,9 @@ QUICK: dict[str, Any] = {"base": "eyes", "batch": 16, "learning_rate": 5e-3, "ev
 
 def test_shapes_never_seen_are_told_apart(workplace: Workplace) -> None:
     folder = workplace.root / "shapes"
-    rows, new = (shapes.labelled(folder, count, seed) for seed, count in enumerate((128, 32)))
+    rows, new = (
+        shape_images.labelled_images(folder, count, seed) for seed, count in enumerate((128, 32))
+    )
     data = tiny.dataset(folder, "vision", rows, new)
     result = done(workplace, data, **QUICK, max_steps=40)
     losses = [event["loss"] for event in events(result, "evaluated")]
@@ -32,7 +34,10 @@ def test_shapes_never_seen_are_told_apart(workplace: Workplace) -> None:
     wanted = [row["messages"][1]["content"] for row in new]
     images = [folder / row["image"] for row in new]
     right = [
-        sum(one == other for one, other in zip(shapes.named(model, images), wanted, strict=True))
+        sum(
+            one == other
+            for one, other in zip(shape_images.name_shapes(model, images), wanted, strict=True)
+        )
         for model in (workplace.models / "eyes", merged)
     ]
     assert right[1] / len(new) >= 0.6
@@ -45,7 +50,7 @@ def test_only_the_answer_is_learned(workplace: Workplace) -> None:
     from apprentice.training.vision import Collator
 
     folder = workplace.root / "shapes"
-    rows = shapes.labelled(folder, 2, 0)
+    rows = shape_images.labelled_images(folder, 2, 0)
     processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
         workplace.models / "eyes"
     )
@@ -69,7 +74,7 @@ def test_an_image_that_cannot_be_shown_is_named(
     workplace: Workplace, harm: Any, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = workplace.root / "shapes"
-    data = tiny.dataset(folder, "vision", shapes.labelled(folder, 2, 0))
+    data = tiny.dataset(folder, "vision", shape_images.labelled_images(folder, 2, 0))
     harm(folder / "0-1.png")
     assert workplace.carry_out(job(workplace, data, **QUICK, max_steps=1)) == 1
     error = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Learning rules from the command line: runs the expel graph, resumable under its name."""
+"""Runs the expel graph for the command line. A run can be resumed by its name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from langgraph.store.base import BaseStore
 from langgraph.types import Command
 from rich.progress import Progress, TaskID
 
-from apprentice.cli.words import counted
+from apprentice.cli.plural import plural
 from apprentice.graphs import expel
 from apprentice.memory.checkpoints import CheckpointSerializer
 from apprentice.memory.experience import OpenExperience
@@ -29,14 +29,15 @@ from apprentice.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Study:
-    """What is to be learned.
+class ExpelRun:
+    """The settings of one run of expel.
 
     Attributes:
-        run: its name; the same name goes on where the run stopped.
-        held_out: held-out tasks that the candidate is tried on, at most.
-        review: whether a person is asked.
-        chunk: successes that the critic looks at together.
+        tasks: training tasks to attempt.
+        held_out: the most held-out tasks for the gate.
+        run: the run's name; an interrupted run continues under the same name.
+        review: whether a person decides on each change.
+        chunk: successes that the critic reads together.
     """
 
     environment: str
@@ -46,7 +47,7 @@ class Study:
     review: bool = False
     chunk: int = CHUNK
 
-    def given(self) -> ExpelInput:
+    def graph_input(self) -> ExpelInput:
         """Return the graph's input."""
         return {
             "environment": self.environment,
@@ -59,68 +60,67 @@ class Study:
 
 
 class Listener(Protocol):
-    """Who hears what a run does."""
+    """Receives the events of a run."""
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Hear one `expel.*` event."""
+        """Receive one `expel.*` event."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a person is asked before a run goes on: the changes, and what waits."""
+    """The question to a person before a run continues: changes and quarantined operations."""
 
-    asked: Mapping[str, Any]
+    content: Mapping[str, Any]
 
 
-async def learn(
+async def run_expel(
     workspace: Workspace,
-    study: Study,
+    run_settings: ExpelRun,
     context: Context,
     store: BaseStore,
     *,
-    heard: Listener,
+    listener: Listener,
     reply: object = None,
     concurrency: int = expel.CONCURRENCY,
     record_to: OpenExperience | None = None,
 ) -> dict[str, Any] | Question:
-    """Run a study, or go on with it, and return how it ended; or what a person is asked.
+    """Start or continue a run; return its final state, or a question to a person.
 
     Args:
-        workspace: where it is learned.
-        study: what is to be learned.
-        context: the run's settings.
-        store: where rules are kept.
-        heard: who hears what happens.
-        reply: a person's answer to the question that the last call returned.
-        concurrency: tasks under way at once.
-        record_to: where training attempts are recorded; when none is given, the run alone keeps
-            them.
+        workspace: has the environment, the models and the data folder.
+        run_settings: what to learn from.
+        context: the settings of the graph.
+        store: stores the rules.
+        listener: receives the events.
+        reply: a person's answer to the question of the last call.
+        concurrency: parallel tasks.
+        record_to: opens the memory in which training attempts are recorded; None for no memory.
     """
-    name = digest(context.tenant, study.environment, study.run)
+    name = digest(context.tenant, run_settings.environment, run_settings.run)
     config = RunnableConfig(configurable={"thread_id": name}, max_concurrency=concurrency)
     folder = workspace.data / "checkpoints" / name
     async with _checkpoints(folder) as saver:
-        built = expel.build(workspace=workspace, record_to=record_to)
-        graph = built.compile(name="expel", checkpointer=saver, store=store)
-        begun = await graph.aget_state(config)
-        given: Any = None if begun.next else study.given()
+        builder = expel.build(workspace=workspace, record_to=record_to)
+        graph = builder.compile(name="expel", checkpointer=saver, store=store)
+        earlier = await graph.aget_state(config)
+        inputs: Any = None if earlier.next else run_settings.graph_input()
         if reply is not None:
-            given = Command(resume=reply)
-        async for event in graph.astream(given, config, context=context, stream_mode="custom"):
-            heard(cast("Mapping[str, Any]", event))
-        ended = await graph.aget_state(config)
-    if ended.interrupts:
-        return Question(ended.interrupts[0].value)
-    await asyncio.to_thread(shutil.rmtree, folder)  # of no use to a run that has ended
-    return dict(ended.values)
+            inputs = Command(resume=reply)
+        async for event in graph.astream(inputs, config, context=context, stream_mode="custom"):
+            listener(cast("Mapping[str, Any]", event))
+        final = await graph.aget_state(config)
+    if final.interrupts:
+        return Question(final.interrupts[0].value)
+    await asyncio.to_thread(shutil.rmtree, folder)  # a finished run needs no checkpoints
+    return dict(final.values)
 
 
 @asynccontextmanager
 async def _checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
-    """Open a run's checkpoints, beside the store.
+    """Open the checkpoints of one run.
 
-    Each run has a file of its own: SQLite lets one connection write at a time, and a run that
-    waits for another's would give up.
+    Each run has a file of its own, because SQLite lets only one connection write at a time and a
+    run that waits for another would time out.
     """
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with AsyncSqliteSaver.from_conn_string(str(folder / "run.sqlite")) as saver:
@@ -129,7 +129,7 @@ async def _checkpoints(folder: Path) -> AsyncIterator[AsyncSqliteSaver]:
 
 
 class Stages:
-    """A line of a progress display for each stage of a run; it is a `Listener`."""
+    """Shows the stages of a run in a progress display, a line each. It is a `Listener`."""
 
     def __init__(self, progress: Progress, name: str, held_out: int) -> None:
         self._progress = progress
@@ -139,7 +139,7 @@ class Stages:
         self._counts: Counter[str] = Counter()
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        """Show what an event tells."""
+        """Show an event."""
         counts = self._counts
         match event["type"]:
             case "expel.started":
@@ -151,22 +151,24 @@ class Stages:
             case "expel.gathered":
                 counts["solved"] += event["outcome"] == "solved"
                 counts["attempts"] += event["trials"]
-                attempts = counted(counts["attempts"], "attempt")
-                told = f"[green]{counts['solved']} solved[/], {attempts}"
-                self._advance("training tasks", told)
+                attempts = plural(counts["attempts"], "attempt")
+                status = f"[green]{counts['solved']} solved[/], {attempts}"
+                self._advance("training tasks", status)
             case "expel.curated":
-                self._advance("pieces of evidence", f"{counted(event['rules'], 'rule')} drafted")
+                self._advance("pieces of evidence", f"{plural(event['rules'], 'rule')} drafted")
             case "expel.compared":
                 counts["now"] += event["incumbent"]
                 counts["then"] += event["candidate"]
-                told = f"[green]{counts['then']} solved[/], {counts['now']} with what runs now"
-                self._advance("held-out tasks", told)
+                status = (
+                    f"[green]{counts['then']} solved[/], {counts['now']} with the released rules"
+                )
+                self._advance("held-out tasks", status)
 
     def _begin(self, stage: str, total: int) -> None:
         if total and stage not in self._lines:
             line = f"{self._name}, {stage}"
-            self._lines[stage] = self._progress.add_task(line, total=total, told="")
+            self._lines[stage] = self._progress.add_task(line, total=total, status="")
 
-    def _advance(self, stage: str, told: str) -> None:
+    def _advance(self, stage: str, status: str) -> None:
         self._begin(stage, 1)
-        self._progress.update(self._lines[stage], advance=1, told=told)
+        self._progress.update(self._lines[stage], advance=1, status=status)

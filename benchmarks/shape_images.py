@@ -1,4 +1,4 @@
-"""A tiny model with eyes, made at random, and images of shapes for it to name."""
+"""A tiny random vision model, and images of shapes for it to name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from apprentice.training.datasets.rows import Row
 
 SHAPES: Final = ("circle", "square", "triangle", "cross")
-ASKED: Final = "Which shape?"
+QUESTION: Final = "Which shape?"
 SIDE: Final = 32
 _SPECIAL: Final = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<image>")
 _TEMPLATE: Final = (
@@ -21,7 +21,7 @@ _TEMPLATE: Final = (
 
 
 def eyes(folder: Path, seed: int = 0) -> None:
-    """Save a random Llava of some 0.2 million parameters, with its processor."""
+    """Save a random Llava of about 0.2 million parameters, with its processor."""
     import torch
     from transformers import (
         CLIPImageProcessorPil,
@@ -51,7 +51,7 @@ def eyes(folder: Path, seed: int = 0) -> None:
             num_attention_heads=4,
             num_key_value_heads=4,
             max_position_embeddings=256,
-            initializer_range=0.2,  # so that what is said can be said with certainty
+            initializer_range=0.2,  # so that answers can have a high probability
             eos_token_id=words.eos_token_id,
             pad_token_id=words.pad_token_id,
         ),
@@ -72,8 +72,8 @@ def eyes(folder: Path, seed: int = 0) -> None:
     processor.save_pretrained(folder)
 
 
-def labelled(folder: Path, count: int, seed: int) -> list[Row]:
-    """Draw so many images, of any size, place and colour; return what is to be said of each."""
+def labelled_images(folder: Path, count: int, seed: int) -> list[Row]:
+    """Draw images with random size, place and colour; return a dataset row for each."""
     from PIL import Image, ImageDraw
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,52 +83,52 @@ def labelled(folder: Path, count: int, seed: int) -> list[Row]:
         image = Image.new("RGB", (SIDE, SIDE), _colour(rng, dark=True))
         _draw(ImageDraw.Draw(image), shape, rng)
         image.save(folder / name)
-        asked = [{"type": "image", "text": ""}, {"type": "text", "text": ASKED}]
-        said = {"role": "assistant", "content": shape}
-        rows.append({"messages": [{"role": "user", "content": asked}, said], "image": name})
+        question = [{"type": "image", "text": ""}, {"type": "text", "text": QUESTION}]
+        answer = {"role": "assistant", "content": shape}
+        rows.append({"messages": [{"role": "user", "content": question}, answer], "image": name})
     return rows
 
 
-def named(model: Path, images: list[Path]) -> list[str]:
-    """Return, for each image, the shape whose name a model finds likeliest."""
+def name_shapes(model: Path, images: list[Path]) -> list[str]:
+    """Return the most likely shape for each image, according to a model."""
     import torch
     from PIL import Image
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     network = AutoModelForImageTextToText.from_pretrained(model)
     processor: Any = AutoProcessor.from_pretrained(model)  # type: ignore[no-untyped-call]
-    asked = f"<|user|><image>{ASKED}<|end|><|assistant|>"
+    question = f"<|user|><image>{QUESTION}<|end|><|assistant|>"
 
     def odds(image: Any, shape: str) -> float:
-        read = processor(images=image, text=asked + shape, return_tensors="pt")
+        inputs = processor(images=image, text=question + shape, return_tensors="pt")
         with torch.no_grad():
-            chances = network(**read).logits[0].log_softmax(-1)
-        ids = read["input_ids"][0]
+            chances = network(**inputs).logits[0].log_softmax(-1)
+        ids = inputs["input_ids"][0]
         start = len(ids) - len(shape)
         return sum(float(chances[at - 1, ids[at]]) for at in range(start, len(ids))) / len(shape)
 
-    found = []
+    names = []
     for path in images:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-        found.append(max(SHAPES, key=partial(odds, image)))
-    return found
+        with Image.open(path) as file:
+            image = file.convert("RGB")
+        names.append(max(SHAPES, key=partial(odds, image)))
+    return names
 
 
 def _draw(pen: Any, shape: str, rng: Random) -> None:
     side = rng.randint(16, 24)
-    left, top = rng.randint(1, SIDE - side - 2), rng.randint(1, SIDE - side - 2)
-    right, bottom, middle = left + side, top + side, left + side // 2
+    x0, y0 = rng.randint(1, SIDE - side - 2), rng.randint(1, SIDE - side - 2)
+    x1, y1, x_middle = x0 + side, y0 + side, x0 + side // 2
     fill = _colour(rng, dark=False)
     if shape == "circle":
-        pen.ellipse((left, top, right, bottom), fill=fill)
+        pen.ellipse((x0, y0, x1, y1), fill=fill)
     elif shape == "square":
-        pen.rectangle((left, top, right, bottom), fill=fill)
+        pen.rectangle((x0, y0, x1, y1), fill=fill)
     elif shape == "triangle":
-        pen.polygon([(middle, top), (right, bottom), (left, bottom)], fill=fill)
+        pen.polygon([(x_middle, y0), (x1, y1), (x0, y1)], fill=fill)
     else:
-        pen.line((left, top, right, bottom), fill=fill, width=4)
-        pen.line((left, bottom, right, top), fill=fill, width=4)
+        pen.line((x0, y0, x1, y1), fill=fill, width=4)
+        pen.line((x0, y1, x1, y0), fill=fill, width=4)
 
 
 def _colour(rng: Random, *, dark: bool) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""One tenant's rules of one environment, opened for the commands of `apprentice rules`."""
+"""A tenant's rules in one environment, for the commands of `apprentice rules`."""
 
 from __future__ import annotations
 
@@ -25,15 +25,14 @@ from apprentice.workspace import Workspace
 
 T = TypeVar("T")
 DRAFT: Final = "draft"
-SETS: Final = "draft, current, none, a release, or a version of the draft; how one begins will do."
+SETS: Final = "draft, current, none, a release or a version of the draft (or its beginning)."
 
-Memory = Annotated[str, typer.Option(metavar="NAME", help="Whose rules: the tenant.")]
-Where = Annotated[str, typer.Option(metavar="NAME", help="The environment that the rules are for.")]
+Where = Annotated[str, typer.Option(metavar="NAME", help="The environment of the rules.")]
 
 
 @dataclass(frozen=True)
-class Book:
-    """One tenant's rules of one environment, opened."""
+class TenantRules:
+    """A tenant's rules in one environment: draft, releases, quarantine and showings."""
 
     workspace: Workspace
     store: BaseStore
@@ -48,88 +47,97 @@ class Book:
         """Return the rules of the draft, of a release, or of a version of the draft.
 
         Raises:
-            BadInput: there is none of that name, or several.
+            BadInput: no set of rules has that name, or several have.
         """
         if name == DRAFT:
             return (await self.log.load()).rules
         try:
             release = await self.releases.resolve(name)
         except UnknownName as error:
-            books = {book.version: book.rules for _, book in await self.versions()}
-            found = [rules for version, rules in books.items() if name and version.startswith(name)]
-            if len(found) == 1:
-                return found[0]
+            versions = {rulebook.version: rulebook.rules for _, rulebook in await self.versions()}
+            matches = [
+                rules for version, rules in versions.items() if name and version.startswith(name)
+            ]
+            if len(matches) == 1:
+                return matches[0]
             raise BadInput(
-                f"{len(found) or 'No'} versions of the draft begin with {name[:80]!r}, and no "
-                "release is named so. `apprentice rules show` lists the releases, `apprentice "
-                f"rules history` the versions. Or name: {SETS}"
+                f"{len(matches) or 'No'} versions of the draft begin with {name[:80]!r}, and no "
+                "release has that name. `apprentice rules show` lists the releases, `apprentice "
+                f"rules history` the versions. Valid names: {SETS}"
             ) from error
         return release.rules if release else ()
 
     async def versions(self) -> list[tuple[Batch, Rulebook]]:
-        """Return every change of the draft, the oldest first, with what it led to."""
+        """Return every change of the draft with the rulebook after it, the oldest first."""
         return list(replay(await self.log.batches()))
 
     async def rule(self, begins: str) -> Rule:
-        """Return the one rule, in force or retired, whose id begins so."""
-        found = await self.named(begins)
-        if len(found) != 1:
+        """Return the only rule, active or retired, with this beginning of its id.
+
+        Raises:
+            BadInput: no rule has it, or several have.
+        """
+        matches = await self.rules_with_id(begins)
+        if len(matches) != 1:
             raise BadInput(
-                f"{len(found) or 'No'} rules have an id that begins with {begins[:80]!r}. "
+                f"{len(matches) or 'No'} rules have an id that begins with {begins[:80]!r}. "
                 "`apprentice rules show` lists the ids."
             )
-        return found[0]
+        return matches[0]
 
-    async def named(self, begins: str) -> list[Rule]:
-        """Return the rules, in force or retired, whose id begins so."""
+    async def rules_with_id(self, begins: str) -> list[Rule]:
+        """Return the rules, active or retired, with this beginning of their id."""
         draft = await self.log.load()
         return [each for each in (*draft.rules, *draft.retired) if each.id.startswith(begins)]
 
     async def experience(self) -> Experience | None:
-        """Open the memory of attempts; None where there is none, or its packages are missing.
+        """Open the memory of attempts; None if there is none or its packages are missing.
 
         Raises:
-            MissingPart: if another process has it open.
+            MissingPart: another process has it open.
         """
         there = self.workspace.experiences.exists()
         return await self.workspace.experience(self.tenant) if there else None
 
 
-def with_book(
-    ctx: typer.Context, environment: str, memory: str, job: Callable[[Book], Awaitable[T]]
+def with_rules(
+    ctx: typer.Context,
+    environment: str,
+    tenant_name: str,
+    job: Callable[[TenantRules], Awaitable[T]],
 ) -> T:
-    """Open a book, and do a job with it."""
+    """Open a tenant's rules and run a job with them."""
     workspace = current_workspace(ctx)
     name = workspace.environment(environment).name
-    tenant = Context(tenant=memory).tenant
+    tenant = Context(tenant=tenant_name).tenant
 
-    async def done() -> T:
-        async with _opened(workspace, tenant, name) as book:
-            return await job(book)
+    async def work() -> T:
+        async with _open(workspace, tenant, name) as rules:
+            return await job(rules)
 
-    return asyncio.run(done())
+    return asyncio.run(work())
 
 
 @asynccontextmanager
-async def _opened(workspace: Workspace, tenant: str, name: str) -> AsyncIterator[Book]:
-    async with workspace.store() as kept:
+async def _open(workspace: Workspace, tenant: str, name: str) -> AsyncIterator[TenantRules]:
+    async with workspace.store() as store:
         try:
-            yield Book(
+            yield TenantRules(
                 workspace,
-                kept,
+                store,
                 tenant,
                 name,
-                RulebookLog(kept, tenant, name),
-                Releases(kept, tenant, name),
-                Quarantine(kept, tenant, name),
-                Showings(kept, tenant, name),
+                RulebookLog(store, tenant, name),
+                Releases(store, tenant, name),
+                Quarantine(store, tenant, name),
+                Showings(store, tenant, name),
             )
         finally:
             await workspace.close()
 
 
-def changed(kind: str, before: str | None, after: str | None) -> Text:
-    """Render a change of a rule as a diff does."""
+def render_change(kind: str, before: str | None, after: str | None) -> Text:
+    """Return a change of a rule as the lines of a diff."""
     if before == after:
         return Text(f"  {kind:<12} {after}")
     page = Text()

@@ -1,4 +1,4 @@
-"""A chat model that follows a script, for measuring everything but the model."""
+"""A chat model that follows a script, to measure everything except the model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 
-class Scripted(BaseChatModel):
-    """Answers with what `reply` makes of the messages, after `delay` seconds."""
+class ScriptedModel(BaseChatModel):
+    """Answers with `reply(messages)` after `delay` seconds."""
 
     reply: Callable[[Sequence[BaseMessage]], AIMessage]
     delay: float = 0.0
@@ -23,7 +23,7 @@ class Scripted(BaseChatModel):
         return "scripted"
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
-        """Take any tools; the script knows which to call."""
+        """Accept any tools; the script has the calls."""
         return self
 
     def _generate(

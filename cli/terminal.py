@@ -1,4 +1,4 @@
-"""What the command line prints: progress, tables and transcripts, with Rich."""
+"""What the commands print on the terminal: progress, tables and transcripts, with Rich."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ from rich.table import Table
 from rich.text import Text
 
 from apprentice.cli.evaluation import steps
-from apprentice.cli.journal import Finished
+from apprentice.cli.journal import TaskResult
+from apprentice.cli.plural import plural
 from apprentice.cli.summary import Arm, Curve, Summary, Worlds
-from apprentice.cli.words import counted
 from apprentice.state.nouns import Trajectory, text_of
 from apprentice.state.statistics import Difference, Rate
 from apprentice.workspace import Workspace
 
-_STUDIED: Final = {
+_EXPEL_STAGES: Final = {
     "expel.gathered": "training tasks",
     "expel.curated": "pieces of evidence",
     "expel.compared": "held-out tasks",
 }
 
-_WIDE: Final = 78  # columns that any terminal has
+_WIDE: Final = 78  # columns that every terminal has
 NOT_RELEASED: Final = "none released"
-"""In place of a figure, where no learned rule passed the gate."""
+"""Replaces a figure if no learned rule passed the gate."""
 
 
 def at_terminal() -> bool:
-    """Tell whether a person can be asked."""
+    """Return whether a person can answer questions."""
     return sys.stdin.isatty()
 
 
 class Bar:
-    """One evaluation's line in a progress display; it is a `Watch`."""
+    """The line of an evaluation in a progress display. It is an `EvaluationListener`."""
 
     def __init__(self, progress: Progress, name: str, *, visible: bool = True) -> None:
         self._progress = progress
-        self._line: TaskID = progress.add_task(name, total=None, visible=visible, told="")
-        self._solved = 0
+        self._line: TaskID = progress.add_task(name, total=None, visible=visible, status="")
+        self._solved_count = 0
         self._attempts = 0
-        self._studied: Counter[str] = Counter()
+        self._expel_counts: Counter[str] = Counter()
 
-    def begin(self, total: int, finished: Sequence[Finished]) -> None:
-        """Show what there is to do, and what was done before."""
-        self._solved = sum(done.solved_at is not None for done in finished)
-        self._attempts = sum(len(done.attempts) for done in finished)
-        self._progress.update(self._line, total=total, completed=len(finished))
+    def begin(self, total: int, results: Sequence[TaskResult]) -> None:
+        """Show the number of tasks, and the results from an earlier run."""
+        self._solved_count = sum(result.solved_at is not None for result in results)
+        self._attempts = sum(len(result.attempts) for result in results)
+        self._progress.update(self._line, total=total, completed=len(results))
         self._show()
 
     def attempt(self) -> None:
@@ -66,44 +66,44 @@ class Bar:
         self._attempts += 1
         self._show()
 
-    def finish(self, done: Finished) -> None:
+    def finish(self, result: TaskResult) -> None:
         """Count a task."""
-        self._solved += done.solved_at is not None
+        self._solved_count += result.solved_at is not None
         self._progress.advance(self._line)
         self._show()
 
-    def study(self, event: Mapping[str, Any]) -> None:
-        """Tell how far the learning of rules is."""
-        if stage := _STUDIED.get(event["type"]):
-            self._studied[stage] += 1
-            told = ", ".join(f"{count} {what}" for what, count in self._studied.items())
-            self._progress.update(self._line, told=f"learning rules: {told}")
+    def expel_event(self, event: Mapping[str, Any]) -> None:
+        """Show the progress of learning rules."""
+        if stage := _EXPEL_STAGES.get(event["type"]):
+            self._expel_counts[stage] += 1
+            status = ", ".join(f"{count} {what}" for what, count in self._expel_counts.items())
+            self._progress.update(self._line, status=f"learning rules: {status}")
 
     def _show(self) -> None:
-        told = f"[green]{self._solved} solved[/], {counted(self._attempts, 'attempt')}"
-        self._progress.update(self._line, told=told)
+        status = f"[green]{self._solved_count} solved[/], {plural(self._attempts, 'attempt')}"
+        self._progress.update(self._line, status=status)
 
 
 class Steps:
-    """A fine-tune's line in a progress display."""
+    """The line of a fine-tune in a progress display."""
 
     def __init__(self, progress: Progress, name: str) -> None:
         self._progress = progress
-        self._line: TaskID = progress.add_task(name, total=None, told="")
+        self._line: TaskID = progress.add_task(name, total=None, status="")
 
-    def step(self, done: int, total: int) -> None:
-        """Show how many of its steps are done."""
-        self._progress.update(self._line, completed=done, total=total)
+    def step(self, steps_done: int, total: int) -> None:
+        """Show the number of finished steps."""
+        self._progress.update(self._line, completed=steps_done, total=total)
 
 
 @contextmanager
-def following(console: Console) -> Iterator[Progress]:
-    """Show live progress while evaluations run; off a terminal, only how it ended."""
+def live_progress(console: Console) -> Iterator[Progress]:
+    """Show live progress within the block; without a terminal, only its end."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[status]}"),
         TimeElapsedColumn(),
         console=console,
     ) as progress:
@@ -124,47 +124,47 @@ def points(gap: Difference) -> str:
 
 
 def by_trial(title: str, summaries: Mapping[str, Summary]) -> Table:
-    """Tabulate the share of tasks solved within each number of trials, a row a technique."""
+    """Return a table of the share of tasks solved within each number of trials, by technique."""
     table = _figures(title, "solved so far, 95 % intervals")
     table.add_column("technique", no_wrap=True)
     shown = max(len(summary.by_trial) for summary in summaries.values())
     for trial in range(1, shown + 1):
         table.add_column(f"trial {trial}", justify="right")
     for name, summary in summaries.items():
-        table.add_row(name, *(_stacked(percent(share)) for share in summary.by_trial))
+        table.add_row(name, *(_stack(percent(share)) for share in summary.by_trial))
     return table
 
 
 def by_level(title: str, curve: Curve) -> Table:
-    """Tabulate the share of tasks solved at each number of recorded successes."""
+    """Return a table of the share of tasks solved at each number of recorded successes."""
     table = _figures(title, "one attempt, 95 % intervals")
     table.add_column("in view", no_wrap=True)
     for level in curve.levels:
         table.add_column(str(level), justify="right")
     for name, rates in curve.rates.items():
-        table.add_row(name, *(_stacked(percent(share)) for share in rates))
+        table.add_row(name, *(_stack(percent(share)) for share in rates))
     return table
 
 
 def by_rules(title: str, worlds: Worlds) -> Table:
-    """Tabulate the share of tasks solved with each kind of rules in view, a column a world."""
+    """Return a table of the share of tasks solved with each kind of rules, by world."""
     table = _figures(title, "small rooms, 95 % intervals")
     table.add_column("rules in view", no_wrap=True)
-    for column in (*worlds.learned, "both", "above none"):
+    for column in (*worlds.released_rules, "both", "above none"):
         table.add_column(column, justify="right")
-    for kind, found in worlds.kinds.items():
-        rates = [found.rates.get(world) for world in worlds.learned]
+    for kind, arm in worlds.kinds.items():
+        rates = [arm.rates.get(world) for world in worlds.released_rules]
         table.add_row(
             kind,
-            *(_stacked(percent(share) if share else NOT_RELEASED) for share in rates),
-            _stacked(percent(found.share)) if found.share and all(rates) else "",
-            _stacked(points(found.above)) if found.above else "",
+            *(_stack(percent(share) if share else NOT_RELEASED) for share in rates),
+            _stack(percent(arm.share)) if arm.share and all(rates) else "",
+            _stack(points(arm.above)) if arm.above else "",
         )
     return table
 
 
 def _figures(title: str, caption: str) -> Table:
-    """Begin a table that is no narrower than its title."""
+    """Return an empty table that is at least as wide as its title."""
     return Table(
         title=title,
         title_justify="left",
@@ -174,30 +174,30 @@ def _figures(title: str, caption: str) -> Table:
     )
 
 
-def _stacked(told: str) -> str:
-    """Put an interval, and a p, beneath its figure, so that a table stays narrow."""
-    return told.replace(" (", "\n(").replace("), p", ")\np")
+def _stack(text: str) -> str:
+    """Put the interval and the p value below the figure, so that the table stays narrow."""
+    return text.replace(" (", "\n(").replace("), p", ")\np")
 
 
 def by_weights(title: str, arms: Mapping[str, Arm]) -> Table:
-    """Tabulate the share of tasks solved with each set of weights, and what that took."""
+    """Return a table of the share of tasks solved with each set of weights, and its cost."""
     table = _figures(title, "one attempt, 95 % intervals")
     table.add_column("weights", no_wrap=True)
     for column in ("solved", "above the plain model", "steps", "seconds", "peak MB"):
         table.add_column(column, justify="right")
     for name, arm in arms.items():
-        took = arm.tuned
+        took = arm.fine_tune
         table.add_row(
             name,
-            _stacked(percent(arm.share)),
-            _stacked(points(arm.above)) if arm.above else "",
+            _stack(percent(arm.share)),
+            _stack(points(arm.above)) if arm.above else "",
             *((f"{took.steps}", f"{took.seconds:.0f}", f"{took.memory_mb:.0f}") if took else ()),
         )
     return table
 
 
 def by_family(summary: Summary) -> Table:
-    """Tabulate success by kind of task."""
+    """Return a table of success by kind of task."""
     table = Table(title="By family, all trials", title_justify="left")
     table.add_column("family")
     table.add_column("tasks", justify="right")
@@ -208,34 +208,36 @@ def by_family(summary: Summary) -> Table:
 
 
 def cost(summary: Summary) -> str:
-    """Render what an evaluation took: its attempts, and beside them the reflections."""
-    told = (
-        f"{counted(summary.tasks, 'task')}, {counted(summary.attempts, 'attempt')}: "
-        f"{counted(summary.calls, 'model call')}, {counted(summary.tokens, 'token')}, "
+    """Return the cost of an evaluation: that of attempts, then that of reflections."""
+    text = (
+        f"{plural(summary.tasks, 'task')}, {plural(summary.attempts, 'attempt')}: "
+        f"{plural(summary.calls, 'model call')}, {plural(summary.tokens, 'token')}, "
         f"{summary.seconds:,.1f} s of model time."
     )
-    extra = summary.reflecting
+    extra = summary.reflection_usage
     if not extra.calls:
-        return told
+        return text
     return (
-        f"{told} Reflecting, beside that: {counted(extra.calls, 'call')}, "
-        f"{counted(extra.tokens, 'token')}, "
+        f"{text} Writing reflections took another {plural(extra.calls, 'call')}, "
+        f"{plural(extra.tokens, 'token')}, "
         f"{extra.seconds:,.1f} s."
     )
 
 
-def attempts(finished: Sequence[Finished], workspace: Workspace) -> Table:
-    """List every attempt of an evaluation."""
+def attempts(results: Sequence[TaskResult], workspace: Workspace) -> Table:
+    """Return a table of all attempts of an evaluation."""
     table = Table("id", "task", "family", "trial", "ended", "steps")
-    for done in finished:
-        for each in done.attempts:
-            ended, taken = outcome(each), str(steps(each, workspace))
-            table.add_row(each.id[:8], each.task.id, each.task.kind, str(each.trial), ended, taken)
+    for result in results:
+        for each in result.attempts:
+            end, step_count = outcome(each), str(steps(each, workspace))
+            table.add_row(
+                each.id[:8], each.task.id, each.task.kind, str(each.trial), end, step_count
+            )
     return table
 
 
 def outcome(attempt: Trajectory) -> str:
-    """Name how an attempt ended."""
+    """Return the outcome of an attempt in one word."""
     if attempt.verdict.interrupted:
         return "interrupted"
     names = {True: "solved", False: "failed", None: "unknown"}

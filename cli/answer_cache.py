@@ -1,4 +1,4 @@
-"""A model's answers kept in SQLite: what `--cache` uses."""
+"""The SQLite cache of a model's answers, for `--cache`."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _BOOKKEEPING: Final = ("usage_metadata", "response_metadata")
 
 
 class Answers(SQLiteCache):
-    """An SQLite cache whose key is what the model reads.
+    """An SQLite cache whose key is the text that the model reads.
 
-    LangChain's key holds each earlier answer's bookkeeping too, and marks an answer that came
-    from a cache there. So in a conversation only the first turn would ever be found again.
+    LangChain's own key includes the metadata of earlier answers, and that metadata says whether an
+    answer came from a cache. With that key only the first turn of a conversation would be found.
     """
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
-        """Return the answers to a prompt, if there are any."""
+        """Return the stored answers to a prompt, or None."""
         return super().lookup(_as_read(prompt), llm_string)
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
-        """Keep the answers to a prompt."""
+        """Store the answers to a prompt."""
         super().update(_as_read(prompt), llm_string, return_val)
 
 
 def _as_read(prompt: str) -> str:
-    """Leave a serialised conversation's bookkeeping out."""
+    """Remove the metadata of answers from a serialised conversation."""
     messages = json.loads(prompt)
     for message in messages:
         for name in _BOOKKEEPING:

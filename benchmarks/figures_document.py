@@ -1,4 +1,4 @@
-"""The document that figures are collected in, and the evaluations behind them."""
+"""Runs the evaluations behind docs/figures.md and collects its lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from langchain_core.runnables import RunnableConfig
 
 from apprentice.cli import evaluation, journal
-from apprentice.cli.journal import Finished, Plan
+from apprentice.cli.journal import Plan, TaskResult
 from apprentice.cli.techniques import TECHNIQUES, TechniqueName
 from apprentice.graphs import episode
 from apprentice.state.context import Context
@@ -25,24 +25,24 @@ WORLDS: Final = ("north", "south")
 RECURSION: Final = RunnableConfig(recursion_limit=1000)
 
 
-class Unwatched:
-    """Nobody follows the evaluation; it is a `Watch`."""
+class SilentListener:
+    """Ignores the progress of an evaluation. It is an `EvaluationListener`."""
 
-    def begin(self, total: int, finished: Sequence[Finished]) -> None:
-        """Say nothing."""
+    def begin(self, total: int, results: Sequence[TaskResult]) -> None:
+        """Do nothing."""
 
     def attempt(self) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
-    def finish(self, done: Finished) -> None:
-        """Say nothing."""
+    def finish(self, result: TaskResult) -> None:
+        """Do nothing."""
 
-    def study(self, event: Mapping[str, Any]) -> None:
-        """Say nothing."""
+    def expel_event(self, event: Mapping[str, Any]) -> None:
+        """Do nothing."""
 
 
 class Figures:
-    """Runs evaluations and collects the document's lines."""
+    """Runs evaluations and collects the lines of the document."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Figures:
         self.model = model
         self.tasks = tasks
         self.repeats = repeats
-        self.gate = asyncio.Semaphore(concurrency)
+        self.slots = asyncio.Semaphore(concurrency)
         self.lines: list[str] = []
 
     def say(self, *lines: str) -> None:
@@ -73,45 +73,47 @@ class Figures:
         self.say("", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}")
         self.say(*(f"| {' | '.join(row)} |" for row in rows))
 
-    async def evaluated(
+    async def evaluate(
         self,
         where: str,
         split: str,
         technique: TechniqueName,
         trials: int,
         limit: int,
-        donors: Sequence[Finished] = (),
-    ) -> list[Finished]:
-        """Return the evaluation's outcome, run now or earlier."""
-        chosen = TECHNIQUES[technique]
+        donors: Sequence[TaskResult] = (),
+    ) -> list[TaskResult]:
+        """Return the results of an evaluation, from its journal if it was run before."""
+        spec = TECHNIQUES[technique]
         plan = Plan(
             environment=where,
             split=split,
             technique=technique,
             model=MODEL,
             trials=trials,
-            temperature=chosen.temperature,
+            temperature=spec.temperature,
             limit=limit,
-            donors="reflexion" if chosen.borrows else "",
+            donors="reflexion" if spec.borrows else "",
         )
         name = f"{where}-{split}-{technique}-{trials}".replace("/", "-")
-        with journal.opened(self.folder / f"{name}.jsonl", plan) as kept:
-            return await evaluation.evaluate(self.workspace, kept, Unwatched(), self.gate, donors)
+        with journal.open_journal(self.folder / f"{name}.jsonl", plan) as record:
+            return await evaluation.evaluate(
+                self.workspace, record, SilentListener(), self.slots, donors
+            )
 
-    async def shown(self, tasks: Sequence[Task], shown: Sequence[Shown]) -> list[bool]:
-        """Attempt each task once with something in view; return which were solved."""
+    async def attempt_with(self, tasks: Sequence[Task], views: Sequence[Shown]) -> list[bool]:
+        """Attempt each task once with its view; return whether each was solved."""
 
         graph = episode.build(workspace=self.workspace).compile(name="episode")
 
         async def one(task: Task, view: Shown) -> bool:
-            async with self.gate:
-                given = EpisodeInput(task=task, shown=view)
-                ended = await graph.ainvoke(given, RECURSION, context=Context(model=MODEL))
-                return bool(ended["verdict"].success)
+            async with self.slots:
+                inputs = EpisodeInput(task=task, shown=view)
+                values = await graph.ainvoke(inputs, RECURSION, context=Context(model=MODEL))
+                return bool(values["verdict"].success)
 
-        return list(await asyncio.gather(*map(one, tasks, shown)))
+        return list(await asyncio.gather(*map(one, tasks, views)))
 
 
 def percent(share: Rate) -> str:
-    """Write a share with its interval."""
+    """Return a share in % with its interval."""
     return f"{100 * share.value:.1f} ({100 * share.low:.0f} to {100 * share.high:.0f})"

@@ -1,4 +1,4 @@
-"""What the report's page is made of: its style, tables and texts. Pure; it knows no lesson."""
+"""The parts of the report's HTML page: style, tables and texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
-from apprentice.cli.screen import points
+from apprentice.cli.terminal import points
 from apprentice.state.statistics import Difference, Rate
 
 _STYLE: Final = """
@@ -60,7 +60,7 @@ td.told { white-space: normal; min-width: 10rem; } thead th { color: var(--soft)
 
 
 def document(title: str, sections: Iterable[str]) -> str:
-    """Return a whole page, which needs nothing else."""
+    """Return a complete HTML page."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -70,29 +70,29 @@ def document(title: str, sections: Iterable[str]) -> str:
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[str]) -> str:
-    """Return a heading and a table, which scrolls by itself where the page is narrow."""
-    told = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    """Return a heading and a table, which scrolls on a narrow page."""
+    cells = "".join(f"<th>{escape(head)}</th>" for head in heads)
     return (
-        f'<h2>{escape(title)}</h2><div class="scroll"><table><thead><tr>{told}</tr></thead>'
+        f'<h2>{escape(title)}</h2><div class="scroll"><table><thead><tr>{cells}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
 def row(cells: Sequence[str], *, own: bool = False) -> str:
-    """Return a table's row; its cells are HTML, and `own` is the one to look at."""
+    """Return a table row; the cells are HTML, and `own` highlights the row."""
     mark = ' class="own"' if own else ""
     return f"<tr{mark}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def interval(told: str) -> str:
-    """Return a figure with its interval beneath, as a cell."""
-    figure, bracket, rest = escape(told).partition(" (")
+def interval(text: str) -> str:
+    """Return a cell with a figure, and its interval below."""
+    figure, bracket, rest = escape(text).partition(" (")
     return f"{figure}<small>({rest}</small>" if bracket else figure
 
 
-def said(name: str, told: str) -> str:
+def sentence_row(name: str, sentence: str) -> str:
     """Return a row with a sentence in place of a figure."""
-    return f'<tr><td>{escape(name)}</td><td class="told">{escape(told)}</td></tr>'
+    return f'<tr><td>{escape(name)}</td><td class="told">{escape(sentence)}</td></tr>'
 
 
 def share(rate: Rate) -> str:
@@ -101,13 +101,13 @@ def share(rate: Rate) -> str:
 
 
 def gaps(differences: Mapping[str, Difference]) -> list[str]:
-    """Return a row a control, with how far something is above it."""
+    """Return a row for each control, with the difference to it."""
     return [row((escape(name), interval(points(gap)))) for name, gap in differences.items()]
 
 
 def notes(about: Mapping[str, str]) -> str:
-    """Return a list of names, each with what it means."""
+    """Return a list of names with their descriptions."""
     items = [
-        f"<li><strong>{escape(name)}</strong> {escape(told)}</li>" for name, told in about.items()
+        f"<li><strong>{escape(name)}</strong> {escape(text)}</li>" for name, text in about.items()
     ]
     return f'<ul class="key">{"".join(items)}</ul>'

@@ -1,4 +1,4 @@
-"""Learning curves as inline SVG. Colours are CSS variables, so one chart serves light and dark."""
+"""Learning curves as inline SVG. The colours are CSS variables, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from apprentice.state.statistics import Rate
 
-DASHES: Final = ("", "7 4", "2 4", "10 4 2 4", "1 5")  # so that lines differ without colour too
+DASHES: Final = ("", "7 4", "2 4", "10 4 2 4", "1 5")  # lines also differ without colour
 _LEFT, _TOP, _BOTTOM, _RIGHT = 56, 14, 46, 16
 
 
@@ -20,15 +20,15 @@ def curves(
     axis: str = "trial",
     marks: Sequence[int] = (),
 ) -> str:
-    """Draw the share solved by trial, with 95 % intervals, a line a technique.
+    """Return an SVG of the share solved by trial, with 95 % intervals, a line each technique.
 
     Args:
-        lines: technique -> share after each trial; the first is drawn above the others.
-        width: in user units, as is the height.
-        height: see width.
-        label: what a screen reader says.
-        axis: what is counted from left to right, if not trials.
-        marks: the counts; 1, 2, 3 … when there are none.
+        lines: technique -> the share after each trial; the first is on top.
+        width: in user units.
+        height: in user units.
+        label: for screen readers.
+        axis: the name of the horizontal axis.
+        marks: the marks on the horizontal axis; () for 1, 2, 3 …
     """
     trials = max(len(rates) for rates in lines.values())
     counts = marks or range(1, trials + 1)
@@ -69,7 +69,7 @@ def curves(
 
 
 def key(names: Sequence[str], about: Mapping[str, str]) -> str:
-    """Render the legend, in the order of the lines."""
+    """Return the legend, in the order of the lines."""
     entries = [
         '<li><svg width="34" height="12" aria-hidden="true">'
         f"{_line(index, name, [(1, 6), (33, 6)])}</svg>"
@@ -89,12 +89,12 @@ def _line(index: int, name: str, points: Sequence[tuple[float, float]]) -> str:
 
 
 def _point(index: int, where: str, rate: Rate, x: float, y: Callable[[float], float]) -> str:
-    told = (
+    tooltip = (
         f"{where}: {rate.successes} of {rate.total} solved, "
         f"{100 * rate.value:.0f} % ({100 * rate.low:.0f} to {100 * rate.high:.0f})"
     )
     return (
         f'<g class="s{index}"><line class="whisker" x1="{x:.1f}" x2="{x:.1f}" '
         f'y1="{y(rate.low):.1f}" y2="{y(rate.high):.1f}"/>'
-        f'<circle cx="{x:.1f}" cy="{y(rate.value):.1f}" r="4"/><title>{escape(told)}</title></g>'
+        f'<circle cx="{x:.1f}" cy="{y(rate.value):.1f}" r="4"/><title>{escape(tooltip)}</title></g>'
     )

@@ -1,0 +1,1 @@
+"""The four experiments of `apprentice learn`, and its report."""
