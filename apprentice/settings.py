@@ -120,8 +120,7 @@ class Settings(BaseSettings):
     embeddings: str = _variable(
         "APPRENTICE_EMBEDDINGS",
         "",
-        "The embedding model that finds similar tasks, or none to find them by words alone; unset, "
-        "local:minilm where it is installed, else none. A memory keeps the one it was made with.",
+        "The embedding model that finds similar tasks; unset: local:minilm if installed, else none.",
         section=HOSTED,
         example="openai:text-embedding-3-small",
     )
