@@ -383,8 +383,8 @@ async def test_an_adapter_that_forgets_is_rejected(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"keep": ["toolcalls/banking"]}, "Train for toolcalls, which toolcalls/banking belongs"),
-        ({"keep": ["qa/plain"]}, "Give some of its tasks one of those"),
+        ({"keep": ["toolcalls/banking"]}, "Train for toolcalls, which includes toolcalls/banking"),
+        ({"keep": ["qa/plain"]}, "Put some of its tasks into one"),
     ],
 )
 async def test_what_cannot_be_tried_out_is_not_trained(
@@ -668,7 +668,7 @@ async def test_attempts_without_a_verdict_are_none(run: Run, tenant: str) -> Non
 async def test_a_hosted_model_is_not_trained_here(run: Run, gathered: Any, hands: Hands) -> None:
     ended = await run(model="openai:gpt-4.1-mini")
     assert ended["stage"] == "held_off"
-    assert "export the dataset" in ended["reason"]
+    assert "Export the dataset" in ended["reason"]
     assert hands.launched == []
 
 
