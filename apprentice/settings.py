@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     embeddings: str = _variable(
         "APPRENTICE_EMBEDDINGS",
         "",
-        "The embedding model that finds similar tasks; unset: local:minilm if installed, else none.",
+        "The model that finds similar tasks; by default local:minilm if it is installed, else none.",
         section=HOSTED,
         example="openai:text-embedding-3-small",
     )
