@@ -328,7 +328,7 @@ def example() -> str:
     """Return the text of `.env.example`, made from the settings' names and sentences."""
     lines = [
         "# Copy this file to .env and uncomment what you need. `apprentice settings` prints every",
-        "# setting, its value and where it comes from. `apprentice settings --example` prints this file.",
+        "# setting with its value and source. `apprentice settings --example` prints this file.",
         "# Other providers' keys go here too, under their usual names, such as ANTHROPIC_API_KEY.",
     ]
     section = ""
