@@ -95,7 +95,7 @@ def promote(
 
 @app.command()
 def rollback(ctx: typer.Context, environment: Where = HOME, tenant: Tenant = "default") -> None:
-    """Return to the adapter before this one, or to none. The rules stay the same."""
+    """Return to the adapter before the current one, or to none. The rules stay the same."""
     workspace = current_workspace(ctx)
     registry = workspace.adapters
     steps = asyncio.run(_back(workspace, environment, tenant))

@@ -47,9 +47,9 @@ class Technique:
 
 
 TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
-    "none": Technique("nothing: the same attempt again", "none"),
+    "none": Technique("nothing, so the attempt is the same", "none"),
     "sampled": Technique(
-        "nothing: the same attempt again, at temperature 1", "none", temperature=1.0
+        "nothing, but attempts are sampled at temperature 1", "none", temperature=1.0
     ),
     "last-attempt": Technique("the last attempt's transcript", "last_attempt"),
     "reflexion": Technique("its own reflections", "reflection"),

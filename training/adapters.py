@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from apprentice.models.fit import CARD, base_fingerprint
 from apprentice.models.names import LocalModels, plain
 from apprentice.state.errors import BadInput, BrokenData, TrainingFailure, UnknownName
-from apprentice.training.whole import draft_of, write_over
+from apprentice.training.atomic_files import draft_of, write_over
 
 Status = Literal["candidate", "promoted", "rejected", "retired", "incompatible"]
 WEIGHTS: Final = "adapter_model.safetensors"

@@ -29,7 +29,7 @@ from apprentice.environments.toolcalls.calls import Call, faults_of, same
 from apprentice.state.errors import BadInput, UnknownName
 from apprentice.state.nouns import digest
 from apprentice.state.toolcalls import parse
-from apprentice.training.whole import draft_of
+from apprentice.training.atomic_files import draft_of
 from apprentice.training.workbench import Workbench
 
 Row = dict[str, Any]

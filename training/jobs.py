@@ -44,9 +44,9 @@ from apprentice.state.errors import (
 )
 from apprentice.state.nouns import digest
 from apprentice.training.adapters import Adapters
+from apprentice.training.atomic_files import write_over
 from apprentice.training.datasets.card import Dataset, load
 from apprentice.training.settings import AnySettings
-from apprentice.training.whole import write_over
 
 Stage = Literal["waiting", "queued", "running", "interrupted", "done", "failed"]
 JOB: Final = "job.json"

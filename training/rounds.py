@@ -24,7 +24,7 @@ from apprentice.state.advice import Advice, Method
 from apprentice.state.errors import BrokenData
 from apprentice.state.gate import Decision
 from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
-from apprentice.training.whole import write_once
+from apprentice.training.atomic_files import write_once
 
 FOLDER: Final = "training"
 _N = TypeVar("_N", bound=Noun)

@@ -44,13 +44,13 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .45rem .7rem; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; white-space: normal; }
-td.told { white-space: normal; min-width: 10rem; } thead th { color: var(--soft);
+td.sentence { white-space: normal; min-width: 10rem; } thead th { color: var(--soft);
   font-weight: 500; } tr.own td { font-weight: 600; } td small { color: var(--soft);
   font-weight: 400; display: block; }
 .attempt { border: 1px solid var(--line); border-left: 4px solid var(--bad); border-radius: 8px;
   padding: 1rem 1.1rem; margin: 1rem 0; background: var(--card); }
 .attempt.solved { border-left-color: var(--good); }
-.lesson { border-left-color: var(--s0); background: none; }
+.reflection { border-left-color: var(--s0); background: none; }
 .episode { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0;
   font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 @media (max-width: 40rem) { main { padding: 1.5rem .9rem 3rem; } .tick { font-size: 19px; }
@@ -92,7 +92,7 @@ def interval(text: str) -> str:
 
 def sentence_row(name: str, sentence: str) -> str:
     """Return a row with a sentence in place of a figure."""
-    return f'<tr><td>{escape(name)}</td><td class="told">{escape(sentence)}</td></tr>'
+    return f'<tr><td>{escape(name)}</td><td class="sentence">{escape(sentence)}</td></tr>'
 
 
 def share(rate: Rate) -> str:

@@ -314,7 +314,7 @@ def _example(own: Sequence[TaskResult]) -> str:
     for attempt, reflection in zip(failures, result.reflections, strict=False):
         parts.append(_attempt(attempt, "failed"))
         parts.append(
-            '<section class="attempt lesson"><h3>Its reflection</h3>'
+            '<section class="attempt reflection"><h3>Its reflection</h3>'
             f'<p class="episode">{escape(reflection.text)}</p></section>'
         )
     return "".join([*parts, _attempt(success, "solved")])

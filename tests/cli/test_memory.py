@@ -45,7 +45,7 @@ def test_exemplars_that_were_shown_are_listed_with_how_they_fared(apprentice: Ap
     apprentice(*mine, "--json", "b.json")
     page = apprentice("memory", "report", "--tenant", "mine").output
     assert "3 at held-out tasks," in page
-    assert "The most shown of" in page
+    assert "The most shown attempts, of" in page
     assert any(row["id"] in page for row in json.loads(Path("a.json").read_text())["rows"])
 
 
