@@ -61,7 +61,12 @@ class Technique(StateGraph[StateT, Context, InputT, OutputT]):
 
     def compile(self, *args: Any, **kwargs: Any) -> CompiledTechnique[StateT, InputT, OutputT]:
         """Compile the graph; takes what `StateGraph.compile` takes."""
-        return CompiledTechnique(**vars(super().compile(*args, **kwargs)))
+        compiled = vars(super().compile(*args, **kwargs))
+        technique = CompiledTechnique[StateT, InputT, OutputT](**compiled)
+        # LangGraph sets some attributes after the construction, such as the types that a
+        # checkpoint may hold.
+        vars(technique).update(compiled)
+        return technique
 
 
 def _is_reserved(name: str) -> bool:
