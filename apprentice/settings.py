@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     embeddings: str = _variable(
         "APPRENTICE_EMBEDDINGS",
         "",
-        "The embedding model that finds similar tasks; `none` finds them by words alone.",
+        "The embeddings that find similar tasks; unset: local:minilm if installed, else none.",
         section=HOSTED,
         example="openai:text-embedding-3-small",
     )
