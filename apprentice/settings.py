@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 from pydantic.config import JsonDict
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from apprentice.state.errors import BadInput
+from apprentice.state.errors import BadInput, UnknownName
+from apprentice.state.redaction import redact
 
 FILE: Final = ".env"
 MASK: Final = "********"
@@ -66,7 +66,7 @@ class Setting(NamedTuple):
     """One setting as `apprentice settings` prints it; a secret's value is masked.
 
     Attributes:
-        source: "environment", ".env", "given" (by code) or "default".
+        source: "environment", ".env", "code" (passed to `Settings`) or "default".
     """
 
     name: str
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     embeddings: str = _variable(
         "APPRENTICE_EMBEDDINGS",
         "",
-        "The model that finds similar tasks; by default local:minilm if it is installed, else none.",
+        "The embeddings that find similar tasks; unset: local:minilm if installed, else none.",
         section=HOSTED,
         example="openai:text-embedding-3-small",
     )
@@ -235,15 +235,22 @@ class Settings(BaseSettings):
     strict_msgpack: bool = _variable(
         "LANGGRAPH_STRICT_MSGPACK",
         False,
-        "Whether LangGraph refuses types in checkpoints that the state does not declare.",
+        "Whether LangGraph's server refuses types in checkpoints that the state does not declare.",
         section=LIBRARIES,
         example="true",
     )
 
+    _passed: frozenset[str] = PrivateAttr(frozenset())
+
     def __init__(self, **values: Any) -> None:
         """Read the settings; values that are passed here win."""
+        fields = type(self).model_fields
+        for name in values:
+            if name not in fields and not name.startswith("_"):
+                raise UnknownName("setting", name, fields)
         try:
             super().__init__(**values)
+            self._passed = frozenset(values)
         except ValidationError as error:
             raise BadInput(_sentence(error)) from None
 
@@ -266,16 +273,19 @@ class Settings(BaseSettings):
         return {name: value for name, value in dotenv_values(FILE).items() if value}
 
     def has_key(self, names: Sequence[str]) -> bool:
-        """Tell whether any of these variables, which may hold a provider's key, is set."""
-        return any(os.environ.get(name) or self._file.get(name) for name in names)
+        """Tell whether any of these variables, which hold a provider's key, is set.
+
+        The clients read the environment only. `of_process` copies the variables of `.env` there.
+        """
+        return any(os.environ.get(name) for name in names)
 
     def entries(self) -> Iterator[Setting]:
         """Yield every setting with its value and its source."""
         for field, about in type(self).model_fields.items():
             name = str(about.validation_alias)
             value = getattr(self, field)
-            shown = MASK if isinstance(value, SecretStr) else _text(value)
-            yield Setting(name, shown, self._source(name, value, about), about.description or "")
+            shown = MASK if isinstance(value, SecretStr) else redact(_text(value))
+            yield Setting(name, shown, self._source(field, name), about.description or "")
 
     def for_process(self, **overrides: object) -> dict[str, str]:
         """Return the environment variables of another process that shall have these settings.
@@ -285,21 +295,24 @@ class Settings(BaseSettings):
         """
         variables = dict(os.environ)
         for field, about in type(self).model_fields.items():
+            name = str(about.validation_alias)
             value = overrides.get(field, getattr(self, field))
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
             if isinstance(value, Path):
                 value = value.expanduser().absolute()
-            if value not in (None, "") and (field in overrides or value != about.default):
-                variables[str(about.validation_alias)] = _text(value)
+            if value in (None, ""):
+                variables.pop(name, None)
+            else:
+                variables[name] = _text(value)
         return variables
 
-    def _source(self, name: str, value: object, about: FieldInfo) -> str:
+    def _source(self, field: str, name: str) -> str:
+        if field in self._passed:
+            return "code"
         if os.environ.get(name):
             return "environment"
-        if self._file.get(name):
-            return FILE
-        return "default" if value == about.default else "given"
+        return FILE if self._file.get(name) else "default"
 
 
 def quieten_libraries() -> None:
@@ -314,8 +327,8 @@ def quieten_libraries() -> None:
 def example() -> str:
     """Return the text of `.env.example`, made from the settings' names and sentences."""
     lines = [
-        "# Copy to .env and uncomment what you need. `apprentice settings` prints what holds and",
-        "# where it comes from. Write what `apprentice settings --example` prints to change this.",
+        "# Copy this file to .env and uncomment what you need. `apprentice settings` prints every",
+        "# setting with its value and source. `apprentice settings --example` prints this file.",
         "# Other providers' keys go here too, under their usual names, such as ANTHROPIC_API_KEY.",
     ]
     section = ""

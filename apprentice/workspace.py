@@ -206,16 +206,15 @@ class Workspace:
         """The episodes under way."""
         return Episodes()
 
-    @cached_property
+    @property
     def local_models(self) -> LocalModels:
         """The local models, and the folder of their adapters."""
-        adapters = self.settings.adapters or self.data / "adapters"
-        return LocalModels(self.settings.local_models, adapters, self.settings.device)
+        return self.models.local
 
     @cached_property
     def models(self) -> Models:
         """The chat and embedding models by name."""
-        return Models(self.local_models, self.settings.has_key)
+        return Models.of(self.settings, self.data)
 
     @property
     def model(self) -> str:
@@ -315,7 +314,8 @@ class Workspace:
 
     async def close(self) -> None:
         """Close the experience memories; the next use opens them again."""
-        await self.experiences.close()
+        if "experiences" in vars(self):  # nothing is read just to be closed
+            await self.experiences.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -331,10 +331,16 @@ class Workspace:
     def _embedder(self) -> Embedder:
         if isinstance(self._embeddings, Embeddings):
             return Embedder(type(self._embeddings).__name__.lower(), self._embeddings)
-        name = self._embeddings or self.settings.embeddings or _embeddings_at_hand()
+        name = self._embeddings or self.settings.embeddings or self._unnamed_embeddings()
         if name == NONE:
             return Embedder(NONE, NoEmbeddings())
         return Embedder(name, self.models.embeddings(name))
+
+    def _unnamed_embeddings(self) -> str:
+        """Return the embeddings that the memory was made with, else those that are installed."""
+        if stored := self.experiences.stored_embeddings():
+            return stored
+        return f"local:{minilm.NAME}" if minilm.is_installed() else NONE
 
     def _variables(self) -> Mapping[str, str]:
         """Return the variables of a training job: this workspace's settings and folders."""
@@ -367,8 +373,3 @@ def name_of(model: BaseChatModel) -> str:
         if isinstance(name := getattr(model, attribute, None), str) and name:
             return name
     return str(model._llm_type)
-
-
-def _embeddings_at_hand() -> str:
-    """Return the name of the embedding model for who names none."""
-    return f"local:{minilm.NAME}" if minilm.is_installed() else NONE

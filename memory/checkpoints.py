@@ -84,19 +84,6 @@ CURRENT_NAMES: Final[Mapping[str, str]] = {
     "state.rules.Operation": "apprentice.state.rules.Operation",
     "state.rules.Rejected": "apprentice.state.rules.Rejection",
     "state.rules.Rule": "apprentice.state.rules.Rule",
-    # Later, some names got qualifiers.
-    "apprentice.state.advice.Evidence": "apprentice.state.advice.AvailableData",
-    "apprentice.state.advice.Overruling": "apprentice.state.advice.Override",
-    "apprentice.state.expel.Counts": "apprentice.state.expel.OperationCounts",
-    "apprentice.state.experience.Recalled": "apprentice.state.experience.Recollection",
-    "apprentice.state.gathering.Evidence": "apprentice.state.critique.CritiqueEvidence",
-    "apprentice.state.insights.Admitted": "apprentice.state.insights.Admission",
-    "apprentice.state.insights.Drawn": "apprentice.state.insights.InsightDraft",
-    "apprentice.state.insights.Quarantined": "apprentice.state.insights.QuarantinedInsight",
-    "apprentice.state.insights.Report": "apprentice.state.insights.InsightReport",
-    "apprentice.state.review.Change": "apprentice.state.review.RuleChange",
-    "apprentice.state.review.Quarantined": "apprentice.state.review.QuarantinedOperation",
-    "apprentice.state.rules.Rejected": "apprentice.state.rules.Rejection",
 }
 """The current name of each class that was moved or renamed, by the name in old checkpoints.
 

@@ -8,18 +8,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 
 from apprentice.models.names import LocalModels, plain
+from apprentice.settings import Settings
 from apprentice.state.errors import BadInput
 
 _NAME: Final = re.compile(r"([a-z_]+):([A-Za-z0-9._:/-]{1,120})")
 
-__all__ = ["Models"]
+__all__ = ["Models", "OpenAIAccess"]
+
+
+@dataclass(frozen=True)
+class OpenAIAccess:
+    """The key and the address of OpenAI's models, or of a server with its protocol."""
+
+    key: str = field(default="", repr=False)
+    address: str = ""
+
+    def options(self) -> dict[str, str]:
+        """Return them as the arguments of LangChain's clients; what is empty is left out."""
+        options = {"api_key": self.key, "base_url": self.address}
+        return {name: value for name, value in options.items() if value}
 
 
 @dataclass(frozen=True)
@@ -29,10 +44,29 @@ class Models:
     Attributes:
         local: the local models and adapters of the workspace.
         has_key: tells whether one of the named environment variables holds a key.
+        openai: the key and the address of OpenAI's models, or of a server with its protocol; a
+            part that is empty is left to the environment.
     """
 
     local: LocalModels
     has_key: Callable[[Sequence[str]], bool]
+    openai: OpenAIAccess = OpenAIAccess()
+
+    @classmethod
+    def of(cls, settings: Settings, data: Path) -> Self:
+        """Return the models of a deployment.
+
+        Args:
+            settings: of the deployment.
+            data: its folder; the adapters are in it unless the settings name another folder.
+        """
+        adapters = settings.adapters or data / "adapters"
+        key = settings.openai_api_key
+        return cls(
+            LocalModels(settings.local_models, adapters, settings.device),
+            settings.has_key,
+            OpenAIAccess(key.get_secret_value() if key else "", settings.openai_base_url),
+        )
 
     def chat(
         self,
@@ -77,7 +111,7 @@ class Models:
             raise BadInput(f"Adapters are for local models; {name} is hosted. Leave adapter empty.")
         from apprentice.models.providers import chat_model
 
-        return chat_model(provider, model, temperature, max_tokens, seed, self.has_key)
+        return chat_model(provider, model, temperature, max_tokens, seed, self.has_key, self.openai)
 
     def embeddings(self, name: str) -> Embeddings:
         """Return the embedding model with a name. The same name returns the same object.
@@ -100,7 +134,7 @@ class Models:
             return local_embeddings(model)
         from apprentice.models.providers import embedding_model
 
-        return embedding_model(provider, model, self.has_key)
+        return embedding_model(provider, model, self.has_key, self.openai)
 
 
 def _parse(name: str, examples: str) -> tuple[str, str]:

@@ -29,6 +29,7 @@ from apprentice.state.errors import (
     MissingExtra,
     ModelFailure,
 )
+from apprentice.state.redaction import public_message
 
 if TYPE_CHECKING:
     from apprentice.models.weights import Variant, Weights
@@ -152,7 +153,8 @@ class InferenceEngine:
             end = error
         except Exception as error:
             end = ModelFailure(
-                f"local:{self.name} broke down: {type(error).__name__}: {error}. "
+                f"local:{self.name} broke down: {type(error).__name__}: "
+                f"{public_message(error)}. "
                 "The next request loads it again."
             )
             end.__cause__ = error
@@ -298,7 +300,7 @@ def _sentence(name: str, error: Exception) -> ApprenticeError:
     """Return any error of a request as an error of this project."""
     if isinstance(error, ApprenticeError):
         return error
-    failure = ModelFailure(f"local:{name} cannot read this conversation: {error}")
+    failure = ModelFailure(f"local:{name} cannot read this conversation: {public_message(error)}.")
     failure.__cause__ = error
     return failure
 

@@ -18,6 +18,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
 
+from apprentice.models import OpenAIAccess
 from apprentice.state.errors import MissingPart, UnknownName
 from apprentice.state.redaction import redact
 
@@ -61,6 +62,7 @@ EMBEDDERS: Final = (
     "mistralai", "ollama", "openai",
 )  # fmt: skip
 """Providers that also have embedding models."""
+OPENAI: Final = "openai"
 T = TypeVar("T")
 
 
@@ -75,6 +77,7 @@ def chat_model(
     max_tokens: int,
     seed: int | None,
     has_key: HasKey,
+    openai: OpenAIAccess,
 ) -> BaseChatModel:
     """Return a provider's chat model. The same settings return the same client.
 
@@ -82,28 +85,42 @@ def chat_model(
         UnknownName: there is no such provider.
         MissingPart: the provider's package is not installed, or its key is not set.
     """
-    _check_key(provider, model, PROVIDERS, has_key)
-    return _chat(provider, model, temperature, max_tokens, seed)
+    if not openai.key or provider != OPENAI:
+        _check_key(provider, model, PROVIDERS, has_key)
+    access = openai if provider == OPENAI else OpenAIAccess()
+    return _chat(provider, model, temperature, max_tokens, seed, access)
 
 
-def embedding_model(provider: str, model: str, has_key: HasKey) -> Embeddings:
+def embedding_model(provider: str, model: str, has_key: HasKey, openai: OpenAIAccess) -> Embeddings:
     """Return a provider's embedding model. The same name returns the same client.
 
     Raises:
         UnknownName: there is no such provider.
         MissingPart: the provider's package is not installed, or its key is not set.
     """
-    _check_key(provider, model, {name: PROVIDERS[name] for name in EMBEDDERS}, has_key)
-    return _embeddings(provider, model)
+    if not openai.key or provider != OPENAI:
+        _check_key(provider, model, {name: PROVIDERS[name] for name in EMBEDDERS}, has_key)
+    return _embeddings(provider, model, openai if provider == OPENAI else OpenAIAccess())
 
 
 @lru_cache(maxsize=64)
 def _chat(
-    provider: str, model: str, temperature: float, max_tokens: int, seed: int | None
+    provider: str,
+    model: str,
+    temperature: float,
+    max_tokens: int,
+    seed: int | None,
+    access: OpenAIAccess,
 ) -> BaseChatModel:
+    options: dict[str, Any] = {**access.options()}
+
     def make() -> BaseChatModel:
         client: BaseChatModel = init_chat_model(
-            model, model_provider=provider, temperature=temperature, max_tokens=max_tokens
+            model,
+            model_provider=provider,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            **options,
         )
         return client
 
@@ -116,9 +133,11 @@ def _chat(
 
 
 @lru_cache(maxsize=8)
-def _embeddings(provider: str, model: str) -> Embeddings:
-    # Texts are sent as text: other servers with OpenAI's protocol do not accept token ids.
-    options = {"check_embedding_ctx_length": False} if provider == "openai" else {}
+def _embeddings(provider: str, model: str, access: OpenAIAccess) -> Embeddings:
+    options: dict[str, Any] = {**access.options()}
+    if provider == OPENAI:
+        # Texts are sent as text: other servers with OpenAI's protocol do not accept token ids.
+        options["check_embedding_ctx_length"] = False
 
     def make() -> Embeddings:
         return init_embeddings(model, provider=provider, **options)

@@ -13,11 +13,21 @@ _PATTERNS: Final = (
     # The user and the password of an address.
     (re.compile(r"(?<=://)[^/\s@]+(?=@)"), _MASK),
     # Authorization headers.
-    (re.compile(r"\b(bearer|basic)\s+[^\s'\",;)]+", re.IGNORECASE), rf"\1 {_MASK}"),
+    (
+        re.compile(
+            r"\b((?:authorization|x-api-key)['\"]?\s*[:=]?\s*['\"]?(?:(?:bearer|basic|token)\s+)?)"
+            r"[^\s'\",;)]+",
+            re.IGNORECASE,
+        ),
+        rf"\1{_MASK}",
+    ),
+    (re.compile(r"\b(bearer)\s+(?=\S*\d)[^\s'\",;)]+", re.IGNORECASE), rf"\1 {_MASK}"),
+    # The key in an address.
+    (re.compile(r"([?&](?:api_?)?key=)[^\s&'\"]+", re.IGNORECASE), rf"\1{_MASK}"),
     # Keys that begin as providers' keys do, also where they are masked in part already.
     (
         re.compile(
-            r"\b(?:(?:sk|pk|rk|hf|gsk|xai|lsv2|ghp|pplx)[-_]|AIza|AKIA|eyJ)[\w*.-]*[\w*]{6,}"
+            r"\b(?:(?:sk|pk|rk|hf|gsk|xai|lsv2|gh[a-z]|github_pat|nvapi|pplx)[-_]|AIza|AKIA|ya29\.|eyJ)[\w*.-]*[\w*]{6,}"
         ),
         _MASK,
     ),

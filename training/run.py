@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from apprentice.settings import quieten_libraries
 from apprentice.state.errors import AlreadyRunning, ApprenticeError, MissingExtra, TrainingFailure
+from apprentice.state.redaction import public_message
 from apprentice.training import jobs
 from apprentice.training.adapters import WEIGHTS, Adapter, Adapters, code_version
 from apprentice.training.figures import GIVEN_UP, figures, starts_in_vain
@@ -86,7 +87,11 @@ def record_failure(folder: Path) -> Iterator[None]:
         _fail(folder, error, str(error))
         raise
     except Exception as error:  # the boundary of the process: observers must see the error
-        _fail(folder, error, f"The training crashed: {error}. See {folder / jobs.LOG}.")
+        _fail(
+            folder,
+            error,
+            f"The training crashed: {public_message(error)}. See {folder / jobs.LOG}.",
+        )
         raise
 
 

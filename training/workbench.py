@@ -35,10 +35,8 @@ class Workbench:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the workbench of a deployment."""
-        adapters = settings.adapters or settings.data / "adapters"
-        local = LocalModels(settings.local_models, adapters, settings.device)
         return cls(
-            Models(local, settings.has_key),
+            Models.of(settings, settings.data),
             Environments(settings.tasks, settings.alfworld),
             settings.data,
             settings.judge,

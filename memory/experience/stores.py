@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from langchain_core.embeddings import Embeddings
 
 from apprentice.memory.experience import Experience
-from apprentice.memory.experience.folder import REPLACED, SHARD
+from apprentice.memory.experience.folder import REPLACED, SHARD, layout_of
 from apprentice.memory.experience.layout import Layout
 from apprentice.state.errors import BadInput, MissingExtra, MissingPart
 
@@ -131,6 +131,21 @@ class ExperienceStores:
     def exists(self) -> bool:
         """Tell whether there is a memory to read. For a server the answer is yes."""
         return bool(self._url) or any((self._folder / name).exists() for name in (SHARD, REPLACED))
+
+    def stored_embeddings(self) -> str:
+        """Return the name of the embeddings that the folder's memory was made with; '' for none.
+
+        Blocks on files.
+
+        Raises:
+            BrokenData: the memory's layout cannot be read.
+        """
+        if self._url:
+            return ""
+        for name in (SHARD, REPLACED):
+            if (self._folder / name).exists():
+                return layout_of(self._folder / name).embedding
+        return ""
 
     def no_memory_error(self) -> MissingPart:
         """Return the error for commands that need a memory when there is none."""

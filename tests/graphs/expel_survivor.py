@@ -97,7 +97,11 @@ async def opened(
     ):
         await store.setup()
         graph = expel.build(
-            agent=actor, reflector=expert_reflector, critic=critic, record_to=memory
+            workspace=workspace,
+            agent=actor,
+            reflector=expert_reflector,
+            critic=critic,
+            record_to=memory,
         )
         yield graph.compile(checkpointer=saver, store=store), store
     await workspace.close()

@@ -225,11 +225,13 @@ async def test_moments_are_recalled_in_every_turn_and_stay_out_of_the_transcript
 
 async def test_what_is_shown_fits_a_budget_in_the_models_own_tokens(memory: Memories) -> None:
     texts = [transcript(each.messages) for each in await memory.all()]
-    count = shared().count_tokens("local:novice")
+    novice = {"model": "local:novice"}
+    count = shared().count_tokens(novice["model"])
     sizes = [count(text) for text in texts]
     assert max(sizes) < max(len(text.split()) for text in texts)  # phrases are single tokens
     for budget in (min(sizes[:2]), sizes[0] + sizes[1], sum(sizes)):
-        ended = await run(memory, "test/3", exemplars=2, failures=1, shown_tokens=budget)
+        limits = {"exemplars": 2, "failures": 1, "shown_tokens": budget}
+        ended = await run(memory, "test/3", **novice, **limits)
         spent = [each.tokens for each in ended["recollections"]]
         assert sum(spent) <= budget
         assert len(spent) == {sizes[0] + sizes[1]: 2, sum(sizes): 3}.get(budget, len(spent))

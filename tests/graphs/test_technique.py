@@ -41,3 +41,12 @@ async def test_a_graph_with_settings_of_its_own_takes_an_episode_as_a_node() -> 
     outer = StateGraph(Outer, Foreign).add_node("inner", inner).add_edge(START, "inner").compile()
     ended = await outer.ainvoke({"task": EASY}, context={"tennant": "theirs"})
     assert ended["verdict"].success
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_graph_keeps_what_langgraph_gave_it(name: str) -> None:
+    technique = import_module(f"apprentice.graphs.{name}").build()
+    plain = vars(StateGraph.compile(technique))
+    compiled = vars(technique.compile())
+    assert compiled.keys() - {"__orig_class__"} == plain.keys() - {"__orig_class__"}
+    assert compiled["_serde_allowlist"] == plain["_serde_allowlist"] != set()

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from apprentice.cli.app import app
 from apprentice.settings import MASK, Settings, example
-from apprentice.state.errors import BadInput
+from apprentice.state.errors import BadInput, UnknownName
 from apprentice.workspace import Workspace
 
 ROOMS = ("apprentice", "cli", "environments", "graphs", "memory", "models", "nodes", "state")
@@ -37,6 +37,7 @@ def readers(root: Path) -> list[str]:
 
 
 def test_no_other_module_reads_the_environment(root: Path) -> None:
+    assert len(list((root / "nodes").rglob("*.py"))) > 30
     assert readers(root) == []
 
 
@@ -111,18 +112,56 @@ def test_the_environment_has_the_last_word_over_the_file(
     Path(".env").write_text("APPRENTICE_MODEL=openai:a\nGROQ_API_KEY=one\n")
     monkeypatch.setenv("APPRENTICE_MODEL", "openai:b")
     monkeypatch.delenv("GROQ_API_KEY", raising=False)
-    settings = Settings()
+    assert Settings().model == "openai:b"
+    assert not Settings().has_key(["GROQ_API_KEY"])  # its client could not read it either
+    settings = Settings.of_process()
     assert settings.model == "openai:b"
     assert settings.has_key(["NOBODYS_KEY", "GROQ_API_KEY"])
     assert not settings.has_key(["NOBODYS_KEY"])
+    monkeypatch.delenv("GROQ_API_KEY")
 
 
-def test_a_process_of_ones_own_gets_the_settings_that_hold_here(tmp_path: Path) -> None:
-    here = Settings(tasks=tmp_path / "tasks", judge="openai:j", qdrant_api_key="secret")
+def test_a_misspelt_setting_is_refused_by_name() -> None:
+    with pytest.raises(UnknownName, match=r"Unknown setting 'modle'\. Did you mean 'model'"):
+        Settings(modle="openai:a")
+
+
+def test_the_user_and_the_password_of_an_address_are_masked() -> None:
+    settings = Settings(qdrant_url="http://bob:hunter2@host:6333", judge="openai:code")
+    entries = {each.name: (each.value, each.source) for each in settings.entries()}
+    assert entries["QDRANT_URL"] == ("http://***@host:6333", "code")
+    assert entries["APPRENTICE_JUDGE"] == ("openai:code", "code")
+
+
+def test_two_workspaces_have_two_accounts(tmp_path: Path) -> None:
+    settings = [
+        Settings(openai_api_key=f"sk-{name}", openai_base_url=f"http://127.0.0.1/{name}")
+        for name in ("one", "two")
+    ]
+    clients = [Workspace(tmp_path, settings=each).chat("openai:m") for each in settings]
+    assert [client.openai_api_base for client in clients] == [  # type: ignore[attr-defined]
+        "http://127.0.0.1/one",
+        "http://127.0.0.1/two",
+    ]
+    keys = [client.openai_api_key.get_secret_value() for client in clients]  # type: ignore[attr-defined]
+    assert keys == ["sk-one", "sk-two"]
+
+
+def test_a_process_of_ones_own_gets_the_settings_that_hold_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANGSMITH_PROJECT", "of the environment")
+    here = Settings(
+        tasks=tmp_path / "tasks",
+        judge="openai:j",
+        qdrant_api_key="secret",
+        langsmith_project="",
+    )
     told = here.for_process(data=Path("data"), device="cpu")
     assert told["APPRENTICE_TASKS"] == str(tmp_path / "tasks")
     assert told["APPRENTICE_JUDGE"] == "openai:j"
     assert told["QDRANT_API_KEY"] == "secret"
     assert told["APPRENTICE_DATA"] == str(Path("data").absolute())
     assert told["APPRENTICE_DEVICE"] == "cpu"
-    assert "APPRENTICE_TRAIN_AFTER" not in told
+    assert told["APPRENTICE_TRAIN_AFTER"] == "200"
+    assert "LANGSMITH_PROJECT" not in told
