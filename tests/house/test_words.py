@@ -48,7 +48,8 @@ TERMS = frozenset(
     anything bed boring building ceiling embed embedding embeddings encoding everything evening
     exceed feed finding fixture heading indeed king listing logging meaning morning need nothing
     opening padding proceed ranking rating reading red ring rounding seed setting settings shed
-    showing something spacing speed spelling spring standing string thing timing training warning
+    showing something spacing speed spelling spring standing string testing thing timing training
+    warning
     wording
     """.split()  # noqa: SIM905
 )
