@@ -40,7 +40,8 @@ learn: install ## Show an agent that fails, reflects and succeeds (no key, downl
 	$(BIN)/apprentice learn
 
 serve: install ## Serve the graphs on http://127.0.0.1:2024 (default model: local:novice)
-	APPRENTICE_MODEL=$${APPRENTICE_MODEL:-local:novice} $(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10
+	APPRENTICE_MODEL=$${APPRENTICE_MODEL:-local:novice} LANGGRAPH_STRICT_MSGPACK=$${LANGGRAPH_STRICT_MSGPACK:-true} \
+		$(BIN)/langgraph dev --no-browser --n-jobs-per-worker 10
 
 test: install ## Run the tests
 	$(BIN)/python -m pytest --quiet

@@ -50,6 +50,15 @@ class CompiledTechnique(CompiledStateGraph[StateT, Context, InputT, OutputT]):
             check_names(name for name in run.context if not _is_reserved(name))
         return self
 
+    def copy(self, update: dict[str, Any] | None = None) -> Self:
+        """Return a copy that keeps the types that a checkpoint may hold; LangGraph's forgets them.
+
+        The server runs a copy of each graph.
+        """
+        technique = super().copy(update)
+        technique._serde_allowlist = self._serde_allowlist
+        return technique
+
     async def astream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:

@@ -95,7 +95,22 @@ async def hard_task(client: LangGraphClient) -> tuple[dict[str, str], list[Any]]
     raise AssertionError("The expert solves all of 12 tasks at once.")
 
 
-async def test_an_earlier_moment_can_be_gone_back_to(client: LangGraphClient) -> None:
+async def test_the_log_warns_of_no_class_in_a_checkpoint(
+    client: LangGraphClient, folder: Path
+) -> None:
+    on = await thread(client)
+    for _ in range(2):  # the second run reads the checkpoints of the first
+        given = {"task": EASY | {"id": "test/4"}}
+        result: Any = await client.runs.wait(on, "reflexion", input=given)
+        assert result["task"]["id"] == "test/4"
+    assert await client.threads.get_history(on)
+    log = (folder / "server.log").read_text()
+    assert "reflexion" in log
+    assert "unregistered type" not in log
+    assert "Blocked deserialization" not in log
+
+
+async def test_an_earlier_step_can_be_gone_back_to(client: LangGraphClient) -> None:
     on = await thread(client)
     ended: Any = await client.runs.wait(on, "episode", input={"task": EASY})
     history: Any = await client.threads.get_history(on, limit=100)
