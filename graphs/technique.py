@@ -61,11 +61,11 @@ class Technique(StateGraph[StateT, Context, InputT, OutputT]):
 
     def compile(self, *args: Any, **kwargs: Any) -> CompiledTechnique[StateT, InputT, OutputT]:
         """Compile the graph; takes what `StateGraph.compile` takes."""
-        compiled = vars(super().compile(*args, **kwargs))
-        technique = CompiledTechnique[StateT, InputT, OutputT](**compiled)
+        parts = vars(super().compile(*args, **kwargs))
+        technique = CompiledTechnique[StateT, InputT, OutputT](**parts)
         # LangGraph sets some attributes after the construction, such as the types that a
         # checkpoint may hold.
-        vars(technique).update(compiled)
+        vars(technique).update(parts)
         return technique
 
 
