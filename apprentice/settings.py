@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     embeddings: str = _variable(
         "APPRENTICE_EMBEDDINGS",
         "",
-        "The embedding model that finds similar tasks; `none` finds them by words alone.",
+        "The embeddings that find similar tasks; unset: local:minilm if installed, else none.",
         section=HOSTED,
         example="openai:text-embedding-3-small",
     )
@@ -328,7 +328,7 @@ def example() -> str:
     """Return the text of `.env.example`, made from the settings' names and sentences."""
     lines = [
         "# Copy this file to .env and uncomment what you need. `apprentice settings` prints every",
-        "# setting, its value and where it comes from. `apprentice settings --example` prints this file.",
+        "# setting with its value and source. `apprentice settings --example` prints this file.",
         "# Other providers' keys go here too, under their usual names, such as ANTHROPIC_API_KEY.",
     ]
     section = ""

@@ -6,6 +6,7 @@ error with a sentence; LangGraph itself would raise a TypeError or ignore the mi
 
 # Annotations are not deferred here: the server reads those of `__call__` as they are.
 
+from collections.abc import AsyncIterator
 from typing import Any, Final, NoReturn, Self
 
 from langchain_core.runnables import RunnableConfig
@@ -15,9 +16,11 @@ from langgraph.typing import InputT, OutputT, StateT
 from langgraph_sdk.runtime import ServerRuntime
 
 from apprentice.state.context import Context, check_names
-from apprentice.state.errors import BadInput
+from apprentice.state.errors import BadInput, UnknownName
 
 _NODE: Final = "langgraph_node"
+_PARENT: Final = "__pregel_read"
+"""What a graph finds in its configuration when it runs as a node of another one."""
 _RESERVED: Final = frozenset(
     {"assistant_id", "checkpoint_id", "checkpoint_map", "checkpoint_ns", "cron_id", "graph_id"}
     | {"run_id", "thread_id", "thread_ts", "user_id"}
@@ -46,6 +49,25 @@ class CompiledTechnique(CompiledStateGraph[StateT, Context, InputT, OutputT]):
         if run and isinstance(run.context, dict) and _NODE not in config.get("metadata", {}):
             check_names(name for name in run.context if not _is_reserved(name))
         return self
+
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        """Run the graph; takes what `CompiledStateGraph.astream` takes, as does `ainvoke`.
+
+        LangGraph ignores names in the input that the graph does not know. A graph that is a node
+        of another graph gets that graph's whole state, so its input is not checked.
+
+        Raises:
+            UnknownName: the input has a name that does not exist.
+        """
+        if isinstance(input, dict) and _PARENT not in (config or {}).get("configurable", {}):
+            fields = self.builder.input_schema.__annotations__
+            for name in input:
+                if name not in fields:
+                    raise UnknownName(f"input of {self.name}", str(name), fields)
+        async for part in super().astream(input, config, **kwargs):
+            yield part
 
     def invoke(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise BadInput: the nodes are async."""

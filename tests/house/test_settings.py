@@ -122,7 +122,7 @@ def test_the_environment_has_the_last_word_over_the_file(
 
 
 def test_a_misspelt_setting_is_refused_by_name() -> None:
-    with pytest.raises(UnknownName, match="Unknown setting 'modle'. Did you mean 'model'"):
+    with pytest.raises(UnknownName, match=r"Unknown setting 'modle'\. Did you mean 'model'"):
         Settings(modle="openai:a")
 
 

@@ -23,7 +23,7 @@ async def test_what_one_run_solved_the_next_is_shown(client: LangGraphClient) ->
     kinds = [event["type"].removeprefix("exemplar.") for event in told]
     assert nodes == ["recall", "adapt", "attempt", "judge", "record"]
     assert [kind for kind in kinds if kind not in ("similar_steps", "episode.step")] == [
-        "recollections",
+        "recalled",
         "adapted",
         "attempt",
         "recorded",
@@ -38,7 +38,7 @@ async def test_what_one_run_solved_the_next_is_shown(client: LangGraphClient) ->
 
 
 async def test_a_caller_names_a_set_and_nothing_else(client: LangGraphClient) -> None:
-    settings = {"recall": "fixed", "fixed": "../../secrets"}
+    settings = {"recall": "fixed", "exemplar_set": "../../secrets"}
     (*_, (event, data)) = await stream(client, "test/3", settings)
     assert event == "error"
     assert "Unknown fixed set of exemplars '../../secrets'" in data["message"]
