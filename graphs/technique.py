@@ -83,11 +83,11 @@ class Technique(StateGraph[StateT, Context, InputT, OutputT]):
 
     def compile(self, *args: Any, **kwargs: Any) -> CompiledTechnique[StateT, InputT, OutputT]:
         """Compile the graph; takes what `StateGraph.compile` takes."""
-        parts = vars(super().compile(*args, **kwargs))
-        technique = CompiledTechnique[StateT, InputT, OutputT](**parts)
+        attributes = vars(super().compile(*args, **kwargs))
+        technique = CompiledTechnique[StateT, InputT, OutputT](**attributes)
         # LangGraph sets some attributes after the construction, such as the types that a
         # checkpoint may hold.
-        vars(technique).update(parts)
+        vars(technique).update(attributes)
         return technique
 
 
