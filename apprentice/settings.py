@@ -240,7 +240,7 @@ class Settings(BaseSettings):
         example="true",
     )
 
-    _passed: frozenset[str] = PrivateAttr(frozenset())
+    _from_code: frozenset[str] = PrivateAttr(frozenset())
 
     def __init__(self, **values: Any) -> None:
         """Read the settings; values that are passed here win."""
@@ -250,7 +250,7 @@ class Settings(BaseSettings):
                 raise UnknownName("setting", name, fields)
         try:
             super().__init__(**values)
-            self._passed = frozenset(values)
+            self._from_code = frozenset(values)
         except ValidationError as error:
             raise BadInput(_sentence(error)) from None
 
@@ -308,7 +308,7 @@ class Settings(BaseSettings):
         return variables
 
     def _source(self, field: str, name: str) -> str:
-        if field in self._passed:
+        if field in self._from_code:
             return "code"
         if os.environ.get(name):
             return "environment"

@@ -87,7 +87,7 @@ def promote(
     workspace = current_workspace(ctx)
     registry, environments = workspace.adapters, workspace.environments
     registry.check_owner(name, tenant)
-    names = environments.covered(environments.get(environment).name)
+    names = environments.names_below(environments.get(environment).name)
     card = registry.mark(name, "promoted", "A person released it.")
     asyncio.run(_put(workspace, card.name, f"{LOCAL}{card.base}", names, tenant))
     Console().print(f"{name} now acts in {', '.join(names)} for {tenant}.")
@@ -197,7 +197,7 @@ async def _back(
     environment_name = workspace.environment(environment).name
     steps: dict[tuple[str, str], list[str]] = {}
     async with workspace.store() as store:
-        for name in workspace.environments.covered(environment_name):
+        for name in workspace.environments.names_below(environment_name):
             releases = Releases(store, tenant, name)
             current = await releases.current()
             if current and current.adapter:

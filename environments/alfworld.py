@@ -196,8 +196,8 @@ def _ids(root: Path, split: str) -> Iterator[str]:
     """Yield the ids of a split's supported tasks, sorted."""
     for file in sorted((root / split).glob(f"*/*/{_GAME_FILE}")):
         task_id = file.parent.relative_to(root).as_posix()
-        supported = "movable" not in task_id and "Sliced" not in task_id
-        if supported and _ID.fullmatch(task_id) and _kind(task_id):
+        is_supported = "movable" not in task_id and "Sliced" not in task_id
+        if is_supported and _ID.fullmatch(task_id) and _kind(task_id):
             yield task_id
 
 

@@ -64,7 +64,7 @@ class FactoryProvider:
         return self.make
 
 
-def installed() -> Iterable[Provider]:
+def installed_providers() -> Iterable[Provider]:
     """Return the providers of all installed packages."""
     return entry_points(group=GROUP)
 
@@ -85,7 +85,7 @@ class Environments:
         tasks: Path | None = None,
         alfworld: Path | None = None,
         own: Mapping[str, Callable[..., Environment]] | None = None,
-        providers: Callable[[], Iterable[Provider]] = installed,
+        providers: Callable[[], Iterable[Provider]] = installed_providers,
     ) -> None:
         self.tasks = tasks
         self.alfworld = alfworld
@@ -115,7 +115,7 @@ class Environments:
                 self._cache.popitem(last=False)
         return environment
 
-    def known(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """List all names, sorted; entry points appear without arguments."""
         households = {f"household/{world}/{size}" for world in NAMED for size in SIZES}
         datasets = {name for kind in DATASETS for name in dataset_names(self.tasks, kind)}
@@ -125,9 +125,9 @@ class Environments:
             sorted({"alfworld", "household", *households, *toolcalls, *datasets, *providers})
         )
 
-    def covered(self, name: str) -> list[str]:
+    def names_below(self, name: str) -> list[str]:
         """List an environment and those whose names begin with its name; this reads files."""
-        return sorted({name, *(each for each in self.known() if covers(name, each))})
+        return sorted({name, *(each for each in self.names() if covers(name, each))})
 
     def _providers_by_name(self) -> dict[str, Provider]:
         return {point.name: point for point in (*self._providers(), *self._own)}
@@ -149,7 +149,7 @@ class Environments:
             return Qa(rest[0], self.tasks) if first == "qa" else Chat(rest[0], self.tasks)
         providers = self._providers_by_name()
         if first not in providers:
-            raise UnknownName("environment", name, self.known())
+            raise UnknownName("environment", name, self.names())
         return _call(providers[first], rest)
 
 

@@ -35,8 +35,8 @@ def agent(messages: Sequence[AnyMessage]) -> str:
     if rest and rest[-1].endswith("is closed."):
         return f"open {past[-1]}"
     hints = re.findall(r"look at ([a-z]+ \d+)", prompt)
-    left = [place for place in [*hints, *places_in(first_text)] if place not in past]
-    return f"go to {left[0]}" if left else "look"
+    next_places = [place for place in [*hints, *places_in(first_text)] if place not in past]
+    return f"go to {next_places[0]}" if next_places else "look"
 
 
 def judge(task: Task, messages: Sequence[AnyMessage], verdict: Verdict) -> Verdict:
@@ -52,8 +52,8 @@ def reflector(messages: Sequence[AnyMessage]) -> str:
     """Write which places the failed attempt did not visit."""
     attempt, _, _ = messages[-1].text.partition("STATUS: FAIL")
     first_text, _, turns = attempt.partition("\n> ")
-    left = [place for place in places_in(first_text) if f"go to {place}" not in f"> {turns}"]
-    return "Next I " + ", ".join(f"look at {place}" for place in left[:12]) + "."
+    next_places = [place for place in places_in(first_text) if f"go to {place}" not in f"> {turns}"]
+    return "Next I " + ", ".join(f"look at {place}" for place in next_places[:12]) + "."
 
 
 async def main() -> dict[str, Any]:

@@ -271,8 +271,8 @@ def _treat(memory: Memory, knowledge: Knowledge) -> str:
     if kind := knowledge.appliances.get(verb):
         if of_kind := [place for place in candidates if kind_of(place) == kind]:
             plan, why = of_kind, appliance_rule(verb, kind)
-    elif left := [p for p in knowledge.candidates.get(verb, ()) if p in candidates]:
-        plan, why = left, "I go on where I stopped."
+    elif unsearched_places := [p for p in knowledge.candidates.get(verb, ()) if p in candidates]:
+        plan, why = unsearched_places, "I go on where I stopped."
     act = ready if memory.at == plan[0] else f"go to {plan[0]}"
     return f"think: I will {verb} it. {why} Plan: {'; '.join(plan)}.\n{act}"
 
@@ -337,17 +337,17 @@ def merge(parts: Sequence[Knowledge]) -> Knowledge:
         locations |= part.locations
         candidates |= part.candidates
         appliances |= part.appliances
-    left = {
+    open_candidates = {
         aim: p for aim, p in candidates.items() if aim not in locations and aim not in appliances
     }
-    return Knowledge(storage, locations, left, appliances)
+    return Knowledge(storage, locations, open_candidates, appliances)
 
 
 def learn(first_text: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge()) -> Knowledge:
     """Add to `earlier` what one failed attempt shows about its own room.
 
     The transcript shows where things are, which places come after the last place that was
-    searched, which appliance performed the treatment, and which appliances are still untried.
+    searched, which appliance performed the treatment, and which appliances are still unsearched_places.
     """
     memory = Memory.of(first_text, turns)
     if memory is None:
@@ -369,10 +369,10 @@ def learn(first_text: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge
             locations[noun] = tuple(spots[:2])
             candidates.pop(noun, None)
             if goal.family == "two" and len(spots) == 1:
-                left = [
+                rest = [
                     p for p in earlier.candidates.get(noun, ()) if p not in memory.searched_places
                 ]
-                candidates[noun] = tuple(left) or _after(memory.places, memory.searched_places)
+                candidates[noun] = tuple(rest) or _after(memory.places, memory.searched_places)
         elif noun not in locations and (noun == goal.thing or memory.origins):
             candidates[noun] = _after(memory.places, memory.searched_places)
     if goal.family in TREATMENTS:

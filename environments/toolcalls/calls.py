@@ -118,9 +118,9 @@ def mark(text: str, reference: Sequence[Call], tools: Sequence[Schema]) -> Marks
 
 def same(calls: Sequence[Call], reference: Sequence[Call]) -> bool:
     """Return whether two lists hold the same calls; 1 equals 1.0, but 1 differs from true."""
-    left = [_exact(call) for call in calls]
-    right = [_exact(call) for call in reference]
-    return len(left) == len(right) and all(left.count(one) == right.count(one) for one in left)
+    ours = [_exact(call) for call in calls]
+    theirs = [_exact(call) for call in reference]
+    return len(ours) == len(theirs) and all(ours.count(one) == theirs.count(one) for one in ours)
 
 
 def metrics(marks: Iterable[Marks]) -> Metrics:

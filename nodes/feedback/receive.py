@@ -94,7 +94,7 @@ def _read_attempt(
 
 def _is_here(environment: str, workspace: Workspace) -> bool:
     """Tell whether a name belongs to the family of an environment that is known here."""
-    names = workspace.environments.known()
+    names = workspace.environments.names()
     return environment.partition("/")[0] in {name.partition("/")[0] for name in names}
 
 

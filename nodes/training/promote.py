@@ -37,7 +37,7 @@ def promote_in(workspace: Workspace) -> Node[TrainingState, TrainingUpdate]:
             if await incumbent(state, runtime) != state.incumbent:
                 return {"reason": _OVERTAKEN}
             dataset = await asyncio.to_thread(load, dataset_folder(rounds, state))
-            names = await asyncio.to_thread(workspace.environments.covered, state.environment)
+            names = await asyncio.to_thread(workspace.environments.names_below, state.environment)
             await _mark("promoted", state, workspace)
             for name in sorted({*names, *dataset.card.environments}):
                 await _release(name, state, runtime, workspace)

@@ -277,7 +277,7 @@ async def _withdraw_the_incompatible(
             }
         )
     unfit = {each.name for each in await asyncio.to_thread(adapters.all, base, "incompatible")}
-    for name in await asyncio.to_thread(workspace.environments.covered, environment_name):
+    for name in await asyncio.to_thread(workspace.environments.names_below, environment_name):
         releases = releases_of(runtime, name)
         current = await releases.current()
         if current and current.adapter in unfit:

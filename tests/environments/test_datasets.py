@@ -16,7 +16,7 @@ RIVER = {"question": "Which river flows through Vienna?", "answer": "the Danube"
 def test_a_file_is_an_environment_by_its_name(offer: Offer, environments: Environments) -> None:
     offer("qa/places", CAPITAL, "", RIVER)
     offer("chat/letters", {"request": "Say hello."})
-    assert {"qa/places", "chat/letters"} < set(environments.known())
+    assert {"qa/places", "chat/letters"} < set(environments.names())
     for name in ("qa/places", "chat/letters"):
         where = environments.get(name)
         assert isinstance(where, Environment)

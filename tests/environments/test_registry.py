@@ -18,7 +18,7 @@ ROOM = "apprentice.environments.household"
 
 
 ENVIRONMENTS = Environments()
-environment, known = ENVIRONMENTS.get, ENVIRONMENTS.known
+environment, known = ENVIRONMENTS.get, ENVIRONMENTS.names
 
 
 def provided(**values: str) -> Environments:
@@ -82,14 +82,14 @@ def test_only_names_are_names(name: str) -> None:
 
 def test_an_entry_point_is_an_environment_by_its_name() -> None:
     environments = provided(attic=f"{ROOM}:Household")
-    assert "attic" in environments.known()
+    assert "attic" in environments.names()
     assert environments.get("attic").name == "household/north/small"
     assert environments.get("attic/south/full").name == "household/south/full"
 
 
 def test_an_environment_of_ones_own_is_known_by_its_name() -> None:
     environments = Environments(own={"attic": Household})
-    assert "attic" in environments.known()
+    assert "attic" in environments.names()
     assert environments.get("attic/south").name == "household/south/small"
 
 

@@ -26,7 +26,9 @@ async def test_a_call_that_cannot_be_is_a_sentence(name: str) -> None:
     with pytest.raises(BadInput, match=f"'{name}' is asynchronous.*`await graph.astream"):
         graph.stream(given)
     with pytest.raises(UnknownName, match=r"Unknown setting 'tennant'\. Did you mean 'tenant'"):
-        await graph.ainvoke(given, context={"tennant": "mine"})
+        await graph.ainvoke({}, context={"tennant": "mine"})
+    with pytest.raises(UnknownName, match=f"Unknown input of {name} 'tasks_of_today'. Known: "):
+        await graph.ainvoke({"tasks_of_today": []})
 
 
 async def test_a_graph_with_settings_of_its_own_takes_an_episode_as_a_node() -> None:

@@ -917,6 +917,6 @@ def test_attempts_count_for_the_environment_that_covers_theirs(name: str, root: 
 
 
 def test_an_environment_covers_those_beneath_it() -> None:
-    assert "toolcalls/clinic" in ENVIRONMENTS.covered("toolcalls")
-    assert ENVIRONMENTS.covered(NORTH) == [NORTH]
+    assert "toolcalls/clinic" in ENVIRONMENTS.names_below("toolcalls")
+    assert ENVIRONMENTS.names_below(NORTH) == [NORTH]
     assert environment("toolcalls").name == "toolcalls"

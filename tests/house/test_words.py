@@ -1,8 +1,7 @@
 """Names are nouns and verbs of the field: no identifier is a bare participle or gerund.
 
 `found`, `kept` or `judging` do not say what they hold; `matches`, `stored_rules` and `grade` do.
-Some things have one word only (`INSTEAD`). Rooms in `TO_DO` are not checked: rename what the check
-finds in one, and take it out.
+Some things have one word only (`INSTEAD`).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = (
+    "apprentice",
     "benchmarks",
     "cli",
     "environments",
@@ -25,11 +25,6 @@ ROOMS = (
     "state",
     "training",
 )
-TO_DO: dict[str, str] = {
-    "environments": "not looked through yet",
-    "examples": "not looked through yet",
-}
-"""Rooms that are not checked yet, with the reason."""
 
 INSTEAD = {
     "book": "rulebook",
@@ -44,7 +39,7 @@ IRREGULAR = frozenset(
     """
     begun bound built chosen come done drawn fallen felt forgotten found given gone got grown heard
     held hidden kept known laid led left lent lost made meant met paid proven said seen sent sold
-    sought spent spoken stolen struck stuck sworn taken taught thought thrown told torn understood
+    sought spent spoken stolen struck stuck sworn taken taught thrown told torn understood
     woken won worn written
     """.split()  # noqa: SIM905 - easier to read than a list of strings
 )
@@ -53,13 +48,15 @@ TERMS = frozenset(
     anything bed boring building ceiling embed embedding embeddings encoding everything evening
     exceed feed finding fixture heading indeed king listing logging meaning morning need nothing
     opening padding proceed ranking rating reading red ring rounding seed setting settings shed
-    showing something spacing speed spelling spring standing string thing timing training warning
+    showing something spacing speed spelling spring standing string testing thing timing training
+    warning
     wording
     """.split()  # noqa: SIM905
 )
 """Nouns, and terms of the field, that only look like participles."""
-ADJECTIVES = frozenset({"merged", "requested", "retired", "sampled", "shown", "stored"})
-"""What DESIGN allows: `shown` is the field of a run's input, `retired` and `merged` are rules."""
+ADJECTIVES = frozenset({"merged", "requested", "retired", "sampled", "scripted", "shown", "stored"})
+"""Words with one meaning here: `shown` is the field of a run's input, `retired` and `merged` are
+rules, `Scripted` is a chat model."""
 
 STORED: dict[str, frozenset[str]] = {
     "memory/exchange/rows.py": frozenset({"interrupted"}),
@@ -124,6 +121,8 @@ def offences(root: Path, room: str) -> list[str]:
     """Return the names of a room that are none, as sentences."""
     sentences = []
     for path in sorted((root / room).rglob("*.py")):
+        if any(parent.is_symlink() for parent in path.parents):
+            continue  # a room, which is looked at by itself
         where = path.relative_to(root).as_posix()
         stored = STORED.get(where, frozenset())
         names = [(1, path.stem), *names_of(ast.parse(path.read_text()))]
@@ -136,14 +135,14 @@ def offences(root: Path, room: str) -> list[str]:
     return sentences
 
 
-@pytest.mark.parametrize("room", sorted(set(ROOMS) - set(TO_DO)))
+@pytest.mark.parametrize("room", ROOMS)
 def test_names_are_nouns_and_verbs(root: Path, room: str) -> None:
     assert offences(root, room) == []
 
 
 def test_every_room_is_looked_at(root: Path) -> None:
     rooms = {path.name for path in (root / "apprentice").iterdir() if path.is_symlink()}
-    assert rooms | {"benchmarks", "examples"} == set(ROOMS)
+    assert rooms | {"apprentice", "benchmarks", "examples"} == set(ROOMS)
 
 
 def test_no_stored_name_is_listed_in_vain(root: Path) -> None:

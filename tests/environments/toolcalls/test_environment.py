@@ -179,7 +179,7 @@ def test_an_attempt_ends_after_three_turns_of_thoughts() -> None:
 
 def test_unknown_names_splits_and_ids_are_errors() -> None:
     assert isinstance(environment("toolcalls/banking"), Environment)
-    assert {f"toolcalls/{domain}" for domain in DOMAINS} < set(ENVIRONMENTS.known())
+    assert {f"toolcalls/{domain}" for domain in DOMAINS} < set(ENVIRONMENTS.names())
     task = environment("toolcalls").task("clinic-3")
     assert (task.environment, task.split) == ("toolcalls/clinic", "test")
     with pytest.raises(UnknownName, match="Did you mean 'banking'"):
