@@ -1,4 +1,4 @@
-"""Tell in which experience memory a run's attempts are recorded."""
+"""Find the experience memory that records a run's attempts."""
 
 from __future__ import annotations
 

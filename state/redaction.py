@@ -1,4 +1,4 @@
-"""What another program said, fit for a sentence that strangers read.
+"""Remove secrets and addresses from other programs' messages before they are shown.
 
 A server's callers read its errors, and a provider's error may quote the key that it was sent.
 """

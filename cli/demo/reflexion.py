@@ -38,13 +38,13 @@ class Demo:
         workspace: has the environments, models, store and memory.
         folder: for journals and reports.
         tasks: test tasks for each size of room.
-        exemplars: the most solved tasks in the memory of exemplars; 0 for no such experiment.
+        exemplars: the upper limit of solved tasks in the memory; 0 for no such experiment.
         training: training tasks for learning rules, in each world; 0 for no rules.
         steps: weight updates of supervised fine-tuning; 0 for no fine-tunes.
         fresh: further training tasks that the fine-tuned model attempts, for preferences and
             rewards.
-        draws: its attempts at each of them.
-        rows: the fewest rows of a dataset.
+        draws: the number of attempts at each fresh task.
+        rows: the smallest allowed number of rows of a dataset.
     """
 
     workspace: Workspace

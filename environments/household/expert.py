@@ -347,7 +347,7 @@ def learn(first_text: str, turns: Sequence[Turn], earlier: Knowledge = Knowledge
     """Add to `earlier` what one failed attempt shows about its own room.
 
     The transcript shows where things are, which places come after the last place that was
-    searched, which appliance performed the treatment, and which appliances are still unsearched_places.
+    searched, which appliance performed the treatment, and which appliances are still untried.
     """
     memory = Memory.of(first_text, turns)
     if memory is None:

@@ -107,7 +107,7 @@ def world(name: str) -> World:
     """Return a world by name: 'alfworld', 'north', 'south', or 'w' and a seed, such as 'w17'.
 
     A seeded world never has the treatments of a named world. It never stores more than half of the
-    categories where a named world stores them. So lessons from seeded worlds do not reveal the
+    categories where a named world stores them. So rules from seeded worlds do not reveal the
     conventions of the named ones.
 
     Raises:

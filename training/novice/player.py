@@ -136,7 +136,7 @@ class Player:
         return Game(game.world, game.room)
 
     def failures(self, game: Game, count: int) -> list[Episode]:
-        """Play up to `count` attempts that fail, each with the lessons of the earlier ones."""
+        """Play up to `count` attempts that fail, each with the reflections on the earlier ones."""
         episodes: list[Episode] = []
         notes: list[Knowledge] = []
         for _ in range(count):

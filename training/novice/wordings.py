@@ -1,6 +1,6 @@
-"""The wordings of lessons.
+"""The wordings of rules and reflections.
 
-A wording is an opener followed by a core, so each lesson has dozens of wordings. The last third of
+A wording is an opener followed by a core, so each rule has dozens of wordings. The last third of
 the cores is held out of training, so that evaluation can use words that the model has not seen. The
 model itself always writes the first wording.
 """
@@ -101,7 +101,7 @@ _SPANS: Final = ((0, 3), (1, 5), (0, 2))
 def sample_wording(
     rng: random.Random | None, topic: str, *, held_out: bool = False, **fields: str
 ) -> str:
-    """Return the text of a lesson.
+    """Return the text of a rule or a reflection.
 
     Args:
         rng: samples the wording; None gives the first one, which the model itself writes.
