@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         UnknownName,
     )
     from apprentice.state.experience import Query
-    from apprentice.state.nouns import Observation, Task, Trajectory, Verdict
+    from apprentice.state.trajectory import Observation, Task, Trajectory, Verdict
     from apprentice.workspace import Workspace
 
 __all__ = [

@@ -40,7 +40,7 @@ from apprentice.settings import Settings
 from apprentice.state.context import Context
 from apprentice.state.errors import MissingPart
 from apprentice.training.adapters import Adapters
-from apprentice.training.counter import Counter
+from apprentice.training.attempt_counter import Counter
 from apprentice.training.jobs import Launcher, LocalLauncher, Processes, Spawn
 from apprentice.training.rounds import Rounds
 from apprentice.training.workbench import Workbench

@@ -26,8 +26,8 @@ from apprentice.cli.summary import compare
 from apprentice.cli.techniques import TechniqueName
 from apprentice.graphs import exemplar
 from apprentice.memory.experience import OpenExperience
-from apprentice.state.nouns import Trajectory
 from apprentice.state.statistics import difference, rate
+from apprentice.state.trajectory import Trajectory
 from benchmarks.figures import within
 from benchmarks.figures_document import MODEL, WORLDS, Figures, SilentListener, percent
 

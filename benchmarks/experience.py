@@ -39,7 +39,7 @@ from apprentice.memory.experience.recall import recall_filter
 from apprentice.memory.experience.server import ServerEngine
 from apprentice.models.minilm import local_embeddings
 from apprentice.state.experience import Query
-from apprentice.state.nouns import Task, Trajectory, Verdict
+from apprentice.state.trajectory import Task, Trajectory, Verdict
 
 DIMENSION: Final = 384
 QUESTIONS: Final = 200

@@ -20,12 +20,12 @@ from apprentice.cli.techniques import TechniqueName
 from apprentice.environments.household.environment import Household
 from apprentice.environments.household.expert import Knowledge
 from apprentice.environments.household.game import Game
-from apprentice.environments.household.nouns import CATEGORY, TREATMENTS
+from apprentice.environments.household.vocabulary import CATEGORY, TREATMENTS
 from apprentice.nodes.expel.budget import ANSWER
-from apprentice.state.nouns import Task
 from apprentice.state.prompts import Shown, critique_pair
 from apprentice.state.rulebook import Rulebook, parse_operations
 from apprentice.state.statistics import Rate, difference, rate
+from apprentice.state.trajectory import Task
 from apprentice.training.novice.corpus import Corpus
 from apprentice.training.novice.wordings import kept_rule, works_rule, world_rules
 from benchmarks import rules

@@ -15,9 +15,9 @@ from apprentice.cli.techniques import TECHNIQUES, TechniqueName
 from apprentice.graphs import episode
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeInput
-from apprentice.state.nouns import Task
 from apprentice.state.prompts import Shown
 from apprentice.state.statistics import Rate
+from apprentice.state.trajectory import Task
 from apprentice.workspace import Workspace
 
 MODEL: Final = "local:novice"

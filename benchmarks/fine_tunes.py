@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from apprentice.cli import event_loop, journal
 from apprentice.cli.demo import exemplars, weights
-from apprentice.cli.demo.fine_tunes import (
+from apprentice.cli.demo.fine_tuner import (
     CONTROL,
     CONTROLS,
     RECIPES,
@@ -37,8 +37,8 @@ from apprentice.environments.toolcalls.calls import Marks, Metrics, mark, metric
 from apprentice.environments.toolcalls.environment import Toolcalls
 from apprentice.models import names
 from apprentice.state.context import Context
-from apprentice.state.nouns import text_of
 from apprentice.state.statistics import Difference, difference, rate
+from apprentice.state.trajectory import text_of
 from apprentice.training.datasets.card import Dataset, Example, save
 from apprentice.training.datasets.curation import Curation, curate
 from apprentice.training.datasets.demonstrations import (

@@ -18,7 +18,7 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from apprentice.environments.household.nouns import FAMILIES
+from apprentice.environments.household.vocabulary import FAMILIES
 from apprentice.state.gate import Account, Decision, Gate, Pair
 from apprentice.state.statistics import mcnemar, rate
 

@@ -27,17 +27,17 @@ from apprentice.cli.demo.rules import in_view
 from apprentice.environments.household.environment import Household
 from apprentice.environments.protocol import Simulator
 from apprentice.graphs import expel, reflexion
-from apprentice.memory.findings import Findings
+from apprentice.memory.run_results import Findings
 from apprentice.nodes.agents import Agent
 from apprentice.state.context import Context
-from apprentice.state.nouns import Noun, Task, digest
 from apprentice.state.prompts import Shown
 from apprentice.state.releases import Release
 from apprentice.state.statistics import difference, rate
+from apprentice.state.trajectory import FrozenModel, Task, digest
 from apprentice.workspace import Workspace
 from benchmarks.figures_document import MODEL, WORLDS, Figures, percent
 
-_N = TypeVar("_N", bound=Noun)
+_N = TypeVar("_N", bound=FrozenModel)
 HELD_OUT: Final = 120
 AT_ONCE: Final = 16
 CHUNK: Final = 3
@@ -168,7 +168,7 @@ class Cast:
     critic: Agent | None = None
 
 
-class LiveResult(Noun):
+class LiveResult(FrozenModel):
     """The result of one live task."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -177,7 +177,7 @@ class LiveResult(Noun):
     success: bool = Field(alias="solved")
 
 
-class ExpelResult(Noun):
+class ExpelResult(FrozenModel):
     """The outcome of one run of expel, and the number of tasks that it attempted."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)

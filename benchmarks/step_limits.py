@@ -17,8 +17,8 @@ from apprentice.environments.household.environment import STEP_LIMITS, Household
 from apprentice.environments.household.expert import Knowledge, Turn, action_in, expert
 from apprentice.environments.household.game import Game
 from apprentice.environments.household.language import kind_of
-from apprentice.environments.household.nouns import CATEGORY, FAMILIES
-from apprentice.state.nouns import Task
+from apprentice.environments.household.vocabulary import CATEGORY, FAMILIES
+from apprentice.state.trajectory import Task
 
 LONGEST = 60
 

@@ -24,8 +24,8 @@ from apprentice.cli.options import HOME, Tenant, current_workspace
 from apprentice.memory.releases import Releases, in_force
 from apprentice.models.names import NOVICE
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import digest
 from apprentice.state.releases import Release
+from apprentice.state.trajectory import digest
 from apprentice.training.adapters import USABLE
 from apprentice.workspace import LOCAL, Workspace
 

@@ -29,9 +29,9 @@ from apprentice.nodes.agents import Agent
 from apprentice.nodes.expel.gather import ATTEMPTS
 from apprentice.state.context import MAX_SEED, Context
 from apprentice.state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
-from apprentice.state.nouns import Noun, Task, Trajectory, Usage, digest
 from apprentice.state.releases import Release
 from apprentice.state.rules import Rule
+from apprentice.state.trajectory import FrozenModel, Task, Trajectory, Usage, digest
 from apprentice.workspace import Workspace
 
 CONCURRENCY: Final = 16
@@ -61,7 +61,7 @@ class EvaluationListener(Protocol):
         """Receive an `expel.*` event while rules are learned, before the first task."""
 
 
-class ResultRow(Noun):
+class ResultRow(FrozenModel):
     """One attempt in the JSON report."""
 
     id: str

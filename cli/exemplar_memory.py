@@ -26,7 +26,7 @@ from apprentice.cli.journal import Journal, Plan, TaskResult
 from apprentice.cli.techniques import TECHNIQUES
 from apprentice.memory.experience import OpenExperience
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import Trajectory
+from apprentice.state.trajectory import Trajectory
 from apprentice.workspace import Workspace
 
 SPLIT: Final = "train"

@@ -24,7 +24,7 @@ from apprentice.memory.experience import OpenExperience
 from apprentice.state.context import Context
 from apprentice.state.critique import CHUNK
 from apprentice.state.expel import ExpelInput
-from apprentice.state.nouns import digest
+from apprentice.state.trajectory import digest
 from apprentice.workspace import Workspace
 
 

@@ -17,13 +17,20 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData
-from apprentice.state.nouns import SCHEMA_VERSION, Noun, Reflection, Task, Trajectory, Usage
 from apprentice.state.reflexion import ReflexionOutcome
+from apprentice.state.trajectory import (
+    SCHEMA_VERSION,
+    FrozenModel,
+    Reflection,
+    Task,
+    Trajectory,
+    Usage,
+)
 
-_N = TypeVar("_N", bound=Noun)
+_N = TypeVar("_N", bound=FrozenModel)
 
 
-class Plan(Noun):
+class Plan(FrozenModel):
     """What is evaluated. The order of the tasks is fixed, so a larger limit extends a run.
 
     Attributes:
@@ -58,7 +65,7 @@ class Plan(Noun):
     draw: int = 0
 
 
-class TaskResult(Noun):
+class TaskResult(FrozenModel):
     """One task with all attempts at it.
 
     Attributes:
@@ -165,7 +172,7 @@ def _lock(file: BinaryIO, path: Path) -> None:
         ) from error
 
 
-def _write(file: BinaryIO, noun: Noun) -> None:
+def _write(file: BinaryIO, noun: FrozenModel) -> None:
     file.write(noun.model_dump_json().encode() + b"\n")
     file.flush()
 

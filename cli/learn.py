@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from apprentice.cli import evaluation, event_loop, terminal
-from apprentice.cli.demo import exemplars, fine_tunes, reflexion, report, rules, weights
+from apprentice.cli.demo import exemplars, fine_tuner, reflexion, report, rules, weights
 from apprentice.cli.demo.reflexion import Demo
 from apprentice.cli.exit_codes import Stop, exit_with, resume_hint
 from apprentice.cli.options import (
@@ -86,7 +86,7 @@ def learn(
     concurrency: Concurrency = evaluation.CONCURRENCY,
     fresh: Annotated[int, typer.Option(hidden=True)] = weights.FRESH,
     draws: Annotated[int, typer.Option(hidden=True)] = reflexion.DRAWS,
-    rows: Annotated[int, typer.Option(hidden=True)] = fine_tunes.ROWS,
+    rows: Annotated[int, typer.Option(hidden=True)] = fine_tuner.ROWS,
 ) -> None:
     """Show an agent that learns from reflections, rules, exemplars and fine-tuning.
 
@@ -96,7 +96,7 @@ def learn(
     folder = Path("runs") / (name or time.strftime("learn-%Y%m%d-%H%M%S"))
     if folder.parent != Path("runs") or folder.name in ("", ".", ".."):
         raise BadInput(f"{name!r} cannot name a folder under runs/. Use a plain name.")
-    workspace = fine_tunes.fine_tuning_workspace(current_workspace(ctx), folder / "weights")
+    workspace = fine_tuner.fine_tuning_workspace(current_workspace(ctx), folder / "weights")
     demo = Demo(
         workspace,
         folder,

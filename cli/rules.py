@@ -15,7 +15,7 @@ from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
-from apprentice.cli import event_loop, provenance, terminal
+from apprentice.cli import event_loop, rule_evidence, terminal
 from apprentice.cli.command import App
 from apprentice.cli.exit_codes import Stop, exit_with
 from apprentice.cli.expel_run import ExpelRun, Question, Stages, run_expel
@@ -34,8 +34,8 @@ from apprentice.state.context import Context
 from apprentice.state.critique import CHUNK
 from apprentice.state.errors import BadInput, MissingPart
 from apprentice.state.expel import HELD_OUT, TASKS
-from apprentice.state.records import record as record_of
 from apprentice.state.releases import CURRENT, NONE
+from apprentice.state.rule_record import record as record_of
 from apprentice.state.rulebook import Difference, Rule, Rulebook, diff, parse_operations
 from apprentice.workspace import Workspace
 
@@ -362,6 +362,6 @@ def _difference(each: Difference) -> Text:
     return line
 
 
-app.command()(provenance.history)
-app.command()(provenance.evidence)
-app.command()(provenance.withdraw)
+app.command()(rule_evidence.history)
+app.command()(rule_evidence.evidence)
+app.command()(rule_evidence.withdraw)

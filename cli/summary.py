@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from apprentice.cli.demo.fine_tunes import FineTune
+from apprentice.cli.demo.fine_tuner import FineTune
 from apprentice.cli.journal import TaskResult
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import Usage
 from apprentice.state.statistics import Difference, Rate, difference, rate
+from apprentice.state.trajectory import Usage
 
 
 class Summary(BaseModel):

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, get_args
 
 from apprentice.cli.journal import TaskResult
 from apprentice.state.context import Recall, Strategy
-from apprentice.state.nouns import Task, digest
+from apprentice.state.trajectory import Task, digest
 
 TechniqueName = Literal[
     "none",

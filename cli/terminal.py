@@ -24,8 +24,8 @@ from apprentice.cli.evaluation import steps
 from apprentice.cli.journal import TaskResult
 from apprentice.cli.plural import plural
 from apprentice.cli.summary import Arm, Curve, Summary, Worlds
-from apprentice.state.nouns import Trajectory, text_of
 from apprentice.state.statistics import Difference, Rate
+from apprentice.state.trajectory import Trajectory, text_of
 from apprentice.workspace import Workspace
 
 _EXPEL_STAGES: Final = {

@@ -28,8 +28,8 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from apprentice.environments.answers import THOUGHT
 from apprentice.environments.protocol import Environment, Simulator, TurnReader
 from apprentice.state.messages import REASONING
-from apprentice.state.nouns import Observation, Task, Verdict
 from apprentice.state.toolcalls import text_with_calls
+from apprentice.state.trajectory import Observation, Task, Verdict
 
 TURN_CHARACTERS: Final = 4_000
 TURN_ACTIONS: Final = 10

@@ -21,8 +21,8 @@ from typing import Any, Final
 
 from apprentice.environments.household.language import NOTHING, parse_command
 from apprentice.state.errors import BadInput, BrokenData, MissingExtra, MissingPart, UnknownName
-from apprentice.state.nouns import Observation, Task, digest
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS
+from apprentice.state.trajectory import Observation, Task, digest
 
 # Actions an attempt may take. On 36 games of valid_unseen, an expert that knows where things are
 # needs at most 9 actions. An expert that knows nothing solves 39 % within 10 actions, 53 % within

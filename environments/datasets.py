@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from pydantic import Field, ValidationError
 
 from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
-from apprentice.state.nouns import Name, Noun, Split, Task, digest
+from apprentice.state.trajectory import FrozenModel, Name, Split, Task, digest
 
 SETTING: Final = "APPRENTICE_TASKS"
 _FAULT_LIMIT: Final = 5  # faults that a message lists
@@ -24,7 +24,7 @@ _SPLIT: Final = re.compile(r"[a-z_]{1,40}")
 Text = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"\S")]
 
 
-class Entry(Noun):
+class Entry(FrozenModel):
     """A line of a file of tasks, with the fields that all kinds of tasks have.
 
     Attributes:

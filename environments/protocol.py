@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
-from apprentice.state.nouns import Observation, Task
+from apprentice.state.trajectory import Observation, Task
 
 
 @runtime_checkable

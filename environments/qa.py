@@ -24,8 +24,8 @@ from pydantic import AfterValidator, Field
 
 from apprentice.environments import answers
 from apprentice.environments.datasets import Dataset, Entry, Text
-from apprentice.state.nouns import Observation, Task, Verdict
 from apprentice.state.prompts import QA_INSTRUCTIONS
+from apprentice.state.trajectory import Observation, Task, Verdict
 
 STEP_LIMIT: Final = 4  # turns, including those that have only thoughts; an answer ends the attempt
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
 from apprentice.state.experience import RECALLABLE, OutcomeFilter, Query, Recollection
 from apprentice.state.messages import read_messages
-from apprentice.state.nouns import Name, Task, Verdict, digest, transcript
+from apprentice.state.trajectory import Name, Task, Verdict, digest, transcript
 
 
 class ExemplarLine(BaseModel):

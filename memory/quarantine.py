@@ -9,11 +9,11 @@ from typing import Final, Literal
 from langgraph.store.base import BaseStore
 from pydantic import ValidationError
 
-from apprentice.memory.labels import label
+from apprentice.memory.namespace_labels import label
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import digest
 from apprentice.state.review import QuarantinedOperation
 from apprentice.state.rules import Rejection
+from apprentice.state.trajectory import digest
 
 PAGE: Final = 100_000
 

@@ -15,9 +15,9 @@ from typing import Any, Final
 from langgraph.store.base import BaseStore, SearchItem
 from pydantic import ValidationError
 
-from apprentice.memory.labels import label, name_of
+from apprentice.memory.namespace_labels import label, name_of
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import SCHEMA_VERSION, Reflection, Task, digest, trajectory_id
+from apprentice.state.trajectory import SCHEMA_VERSION, Reflection, Task, digest, trajectory_id
 
 PAGE: Final = 10_000
 _ALL: Final = 1_000_000_000

@@ -14,16 +14,16 @@ from typing import Any, Final, TypeVar
 from langgraph.store.base import BaseStore
 from pydantic import ValidationError
 
-from apprentice.memory.labels import label
+from apprentice.memory.namespace_labels import label
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
 from apprentice.state.gate import Account, Decision
-from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
 from apprentice.state.releases import CURRENT, NONE, Promotion, Release
 from apprentice.state.rules import Author, Rule
+from apprentice.state.trajectory import SCHEMA_VERSION, FrozenModel, digest
 
 PAGE: Final = 100_000
 _TICK: Final = 1e-6
-_N = TypeVar("_N", bound=Noun)
+_N = TypeVar("_N", bound=FrozenModel)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ from weakref import WeakKeyDictionary
 from langgraph.store.base import BaseStore, GetOp, Item
 from pydantic import ValidationError
 
-from apprentice.memory.labels import label
+from apprentice.memory.namespace_labels import label
 from apprentice.state.errors import BadInput, BrokenData
-from apprentice.state.nouns import SCHEMA_VERSION
 from apprentice.state.provenance import VERSION
 from apprentice.state.rulebook import (
     LIMIT,
@@ -40,6 +39,7 @@ from apprentice.state.rulebook import (
     replay,
     rollback,
 )
+from apprentice.state.trajectory import SCHEMA_VERSION
 
 _ITEM: Final = "batch"
 _ALL: Final = 1_000_000_000

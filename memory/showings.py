@@ -9,10 +9,10 @@ from typing import Final
 from langgraph.store.base import BaseStore
 from pydantic import ValidationError
 
-from apprentice.memory.labels import label
+from apprentice.memory.namespace_labels import label
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import Trajectory
-from apprentice.state.records import Showing
+from apprentice.state.rule_record import Showing
+from apprentice.state.trajectory import Trajectory
 
 PAGE: Final = 1_000_000
 

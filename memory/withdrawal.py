@@ -15,25 +15,25 @@ from typing import Final
 from langgraph.store.base import BaseStore
 
 from apprentice.memory.experience import Experience
-from apprentice.memory.findings import attempts, erase
-from apprentice.memory.labels import label
+from apprentice.memory.namespace_labels import label
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.reflections import forget, traced_attempts
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.run_results import attempts, erase
 from apprentice.memory.showings import Showings
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
 from apprentice.state.provenance import WITHDRAWN, Dependents, cited_trajectories, dependents_of
 from apprentice.state.releases import release_id
 from apprentice.state.rulebook import Rule, Rulebook
+from apprentice.state.trajectory import SCHEMA_VERSION, FrozenModel, digest
 
 MAX_REASON: Final = 2_000
 """Characters that a reason may have."""
 _ALL: Final = 1_000_000_000
 
 
-class WithdrawalReport(Noun):
+class WithdrawalReport(FrozenModel):
     """The result of a withdrawal.
 
     Attributes:

@@ -20,7 +20,7 @@ from apprentice.models.transformers_workarounds import LOAD_LOCK
 from apprentice.state.errors import MissingExtra, UnknownName
 
 if TYPE_CHECKING:
-    from apprentice.models.sentences import Sentences
+    from apprentice.models.minilm_model import Sentences
 
 NAME: Final = "minilm"
 
@@ -71,7 +71,7 @@ class MiniLm(Embeddings):
 
 def _load() -> Sentences:
     try:
-        from apprentice.models.sentences import Sentences
+        from apprentice.models.minilm_model import Sentences
     except ImportError as error:
         raise MissingExtra("memory", f"The embedding model local:{NAME}", error) from error
     return Sentences()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from apprentice.state.errors import BadInput, MissingPart, UnknownName
-from apprentice.state.nouns import digest
+from apprentice.state.trajectory import digest
 
 NOVICE: Final = "novice"
 CLERK: Final = "clerk"

@@ -27,7 +27,7 @@ from transformers import (
 from transformers.cache_utils import DynamicLayer
 from transformers.utils import logging
 
-from apprentice.models.fit import check_fit
+from apprentice.models.adapter_fit import check_fit
 from apprentice.models.llama import Llama, is_plain
 from apprentice.models.names import check_adapter
 from apprentice.models.toolcalls import plain_turns

@@ -41,8 +41,8 @@ from langgraph.types import RetryPolicy
 from apprentice.environments.advance import TURN_CHARACTERS
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import ApprenticeError, ModelFailure, ModelUnavailable
-from apprentice.state.nouns import Usage, text_of
 from apprentice.state.redaction import public_message
+from apprentice.state.trajectory import Usage, text_of
 from apprentice.workspace import LOCAL, Workspace
 
 Agent = (

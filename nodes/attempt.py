@@ -16,9 +16,9 @@ from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
 from apprentice.nodes.experience import experience_of
 from apprentice.state.context import MAX_SEED, Context
-from apprentice.state.nouns import InView, Task, Trajectory, trajectory_id, transcript
 from apprentice.state.prompts import Shown
 from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
+from apprentice.state.trajectory import InView, Task, Trajectory, trajectory_id, transcript
 from apprentice.workspace import Workspace
 
 

@@ -14,9 +14,9 @@ from apprentice.nodes import Node
 from apprentice.nodes.inputs import read_run, read_shown, read_task
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.episode import EpisodeGiven, EpisodeUpdate
-from apprentice.state.nouns import InView, Usage, text_of
 from apprentice.state.prompts import act_prompt
 from apprentice.state.releases import Release
+from apprentice.state.trajectory import InView, Usage, text_of
 from apprentice.workspace import Workspace
 
 

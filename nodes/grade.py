@@ -20,10 +20,10 @@ from apprentice.nodes.person import by_person
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
 from apprentice.state.errors import ApprenticeError, BadInput, ModelFailure, ModelUnavailable
-from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.prompts import grade_prompt
 from apprentice.state.redaction import public_message
 from apprentice.state.rubric import RUBRIC, is_open, read_judgement, unknown
+from apprentice.state.trajectory import Task, Verdict, text_of
 from apprentice.workspace import Workspace
 
 Judge = (

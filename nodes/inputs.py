@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
 from apprentice.state.insights import GivenReports, InsightReport
-from apprentice.state.nouns import Name, Task
 from apprentice.state.prompts import ACTING_SECTIONS, Shown
+from apprentice.state.trajectory import Name, Task
 from apprentice.workspace import Workspace
 
 _TASK: Final = TypeAdapter[Task](Task)

@@ -13,8 +13,8 @@ from apprentice.memory.showings import Showings
 from apprentice.nodes.grade import awaits
 from apprentice.nodes.person import by_person
 from apprentice.state.context import Context
-from apprentice.state.nouns import Trajectory
 from apprentice.state.reflexion import ReflexionOutcome, ReflexionState, ReflexionUpdate
+from apprentice.state.trajectory import Trajectory
 
 
 async def judge(

@@ -10,8 +10,8 @@ from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.rubric import RUBRIC
+from apprentice.state.trajectory import Task, Verdict, text_of
 
 
 class PersonVerdict(BaseModel):

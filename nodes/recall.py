@@ -12,8 +12,8 @@ from apprentice.memory.reflections import Reflections
 from apprentice.nodes import Node
 from apprentice.nodes.inputs import read_flag, read_run, read_shown, read_task
 from apprentice.state.context import Context
-from apprentice.state.nouns import Usage, Verdict
 from apprentice.state.reflexion import ReflexionGiven, ReflexionOutcome, ReflexionUpdate
+from apprentice.state.trajectory import Usage, Verdict
 from apprentice.workspace import Workspace
 
 Next = Literal["attempt", "__end__"]

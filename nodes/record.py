@@ -14,8 +14,8 @@ from apprentice.nodes.experience import experience_of
 from apprentice.nodes.training.trigger import trigger_training
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
-from apprentice.state.nouns import Trajectory, digest, transcript
 from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
+from apprentice.state.trajectory import Trajectory, digest, transcript
 from apprentice.workspace import Workspace
 
 

@@ -14,9 +14,9 @@ from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent, ask
 from apprentice.nodes.experience import experience_of
 from apprentice.state.context import Context
-from apprentice.state.nouns import Reflection, Verdict, text_of, transcript
 from apprentice.state.prompts import reflect_prompt
 from apprentice.state.reflexion import ReflexionState, ReflexionUpdate
+from apprentice.state.trajectory import Reflection, Verdict, text_of, transcript
 from apprentice.workspace import Workspace
 
 

@@ -6,10 +6,10 @@ from langgraph.runtime import Runtime
 
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
-from apprentice.nodes.recollection import similar_steps
+from apprentice.nodes.ask_memory import similar_steps
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
-from apprentice.state.nouns import text_of
+from apprentice.state.trajectory import text_of
 from apprentice.workspace import Workspace
 
 

@@ -17,7 +17,7 @@ from apprentice.nodes.grade import awaits
 from apprentice.state.context import Context
 from apprentice.state.episode import EpisodeState, EpisodeUpdate
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import Task, text_of
+from apprentice.state.trajectory import Task, text_of
 from apprentice.workspace import Workspace
 
 INSTANT_LIMIT: Final = 256

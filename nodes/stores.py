@@ -7,16 +7,16 @@ from typing import TypeVar
 from langgraph.runtime import Runtime
 from langgraph.store.base import BaseStore
 
-from apprentice.memory.findings import Findings
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.run_results import Findings
 from apprentice.memory.withdrawal import withdrawn_ids
 from apprentice.state.context import Context
 from apprentice.state.errors import MissingPart
-from apprentice.state.nouns import Noun
+from apprentice.state.trajectory import FrozenModel
 
-_N = TypeVar("_N", bound=Noun)
+_N = TypeVar("_N", bound=FrozenModel)
 
 
 def store_of(runtime: Runtime[Context]) -> BaseStore:

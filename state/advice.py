@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from apprentice.state.nouns import Noun
+from apprentice.state.trajectory import FrozenModel
 
 Method = Literal["sft", "dpo", "grpo", "vision"]
 Need = Literal["domain_language", "tone", "format", "tool_calls", "reasoning"]
@@ -14,7 +14,7 @@ Need = Literal["domain_language", "tone", "format", "tool_calls", "reasoning"]
 Money = Annotated[float, Field(ge=0, le=1e9)]
 
 
-class Limits(Noun):
+class Limits(FrozenModel):
     """Limits that a small model has to meet. 0 and false mean no limit."""
 
     memory_gb: float = Field(
@@ -37,7 +37,7 @@ class Limits(Noun):
     vision: bool = Field(default=False, title="Vision", description="It has to read images.")
 
 
-class Override(Noun):
+class Override(FrozenModel):
     """A person's decision against the advice. It is stored with the advice."""
 
     tune: bool = Field(default=True, title="Fine-tune")
@@ -46,7 +46,7 @@ class Override(Noun):
     by: str = Field(default="", max_length=200, title="By whom")
 
 
-class Circumstances(Noun):
+class Circumstances(FrozenModel):
     """What attempts do not show: the needs, the volume and the prices, all in one currency."""
 
     needs: tuple[Need, ...] = Field(
@@ -80,7 +80,7 @@ class Circumstances(Noun):
     override: Override | None = Field(default=None, title="Overrule the advice")
 
 
-class AvailableData(Noun):
+class AvailableData(FrozenModel):
     """The data that a fine-tune could learn from.
 
     Attributes:
@@ -106,7 +106,7 @@ class AvailableData(Noun):
     is_hosted: bool = False
 
 
-class Reason(Noun):
+class Reason(FrozenModel):
     """One reason for a fine-tune or against it, as a sentence for people."""
 
     name: str
@@ -114,7 +114,7 @@ class Reason(Noun):
     speaks: Literal["for", "against"]
 
 
-class Cost(Noun):
+class Cost(FrozenModel):
     """What a fine-tune costs and saves. `break_even_days` is None if it never pays."""
 
     training: float
@@ -123,7 +123,7 @@ class Cost(Noun):
     break_even_days: float | None
 
 
-class Advice(Noun):
+class Advice(FrozenModel):
     """Whether to fine-tune and how, with every reason. `overruled` is a person's other decision."""
 
     tune: bool

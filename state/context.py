@@ -18,7 +18,7 @@ from langgraph.runtime import Runtime
 from pydantic import Field, TypeAdapter, ValidationError
 
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
-from apprentice.state.nouns import Name
+from apprentice.state.trajectory import Name
 
 Strategy = Literal["none", "last_attempt", "reflection", "last_attempt_and_reflection"]
 JudgeName = Literal["model", "person", "later"]

@@ -16,8 +16,8 @@ from typing import Final, Self
 
 from langchain_core.messages import AnyMessage
 
-from apprentice.state.nouns import Trajectory, text_of
 from apprentice.state.rules import likeness
+from apprentice.state.trajectory import Trajectory, text_of
 
 FEWEST: Final = 4
 """Number of tasks from which on the check works."""

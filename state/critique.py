@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
 from typing import ClassVar, Final, Literal
 
-from apprentice.state.nouns import Noun, Task, Trajectory
 from apprentice.state.reflexion import ReflexionOutcome
+from apprentice.state.trajectory import FrozenModel, Task, Trajectory
 
 CHUNK: Final = 8
 """Successes in one question to the critic."""
@@ -19,7 +19,7 @@ ELIDED: Final = "…"
 """Replaces the lines of a transcript that had no room."""
 
 
-class TaskAttempts(Noun):
+class TaskAttempts(FrozenModel):
     """Every attempt that a run made at one task."""
 
     stored_as: ClassVar[str] = "gathered"
@@ -33,7 +33,7 @@ class TaskAttempts(Noun):
         return [attempt for attempt in self.attempts if attempt.verdict.success is success]
 
 
-class CritiqueEvidence(Noun):
+class CritiqueEvidence(FrozenModel):
     """The attempts that one question to the critic shows.
 
     Attributes:

@@ -12,8 +12,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
-from apprentice.state.nouns import InView, Name, Task, Usage, Verdict
 from apprentice.state.prompts import Shown
+from apprentice.state.trajectory import InView, Name, Task, Usage, Verdict
 
 GivenTask = Annotated[
     Task, Field(title="Task", description="Its environment and id; the rest is looked up.")

@@ -12,8 +12,8 @@ from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
 from apprentice.state.experience import Recollection
-from apprentice.state.nouns import Name, Task, Trajectory, Usage, Verdict
 from apprentice.state.prompts import Shown
+from apprentice.state.trajectory import Name, Task, Trajectory, Usage, Verdict
 
 ExemplarOutcome = Literal["solved", "failed", "unjudged"]
 Recollections = Annotated[

@@ -12,10 +12,10 @@ from typing_extensions import TypedDict
 
 from apprentice.state.critique import CHUNK, CritiqueEvidence
 from apprentice.state.gate import Decision, Pair
-from apprentice.state.nouns import Name, Noun, Task
 from apprentice.state.releases import Release
 from apprentice.state.review import QuarantinedOperation, RuleChange
 from apprentice.state.rules import Rejection, Rule
+from apprentice.state.trajectory import FrozenModel, Name, Task
 
 TASKS: Final = 24
 MAX_TASKS: Final = 2_000
@@ -89,7 +89,7 @@ class ExpelGiven:
     run: object = ""
 
 
-class RuleComparison(Noun):
+class RuleComparison(FrozenModel):
     """The outcomes at one held-out task with the incumbent's rules, the candidate's, and none.
 
     `judged` is false if an attempt has no verdict. Then the comparison does not count.
@@ -110,7 +110,7 @@ class RuleComparison(Noun):
         return Pair(self.family, self.incumbent, self.candidate, self.control, self.judged)
 
 
-class OperationCounts(Noun):
+class OperationCounts(FrozenModel):
     """How many of the critic's operations were applied, rejected and quarantined."""
 
     applied: int = 0

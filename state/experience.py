@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 from pydantic import AfterValidator, Field, FiniteFloat
 
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import Name, Noun, Split, Task, Trajectory, Verdict
+from apprentice.state.trajectory import FrozenModel, Name, Split, Task, Trajectory, Verdict
 
 What = Literal["tasks", "steps", "reflections"]
 How = Literal["hybrid", "meaning", "text", "type", "random"]
@@ -35,7 +35,7 @@ Timestamp = Annotated[float, AfterValidator(in_seconds)]
 """Unix time in seconds, given from outside."""
 
 
-class Query(Noun):
+class Query(FrozenModel):
     """A question to the memory: what helps with this task?
 
     Attempts at the task itself, at tasks of held-out splits and of other tenants never come back,
@@ -76,7 +76,7 @@ class Query(Noun):
     seed: int = 0
 
 
-class Recollection(Noun):
+class Recollection(FrozenModel):
     """One attempt, step or reflection that was recalled, ready to be shown.
 
     Attributes:
@@ -105,7 +105,7 @@ class RecordReceipt(NamedTuple):
     duplicates: tuple[str, ...]
 
 
-class DatedVerdict(Noun):
+class DatedVerdict(FrozenModel):
     """A verdict with its time: Unix time in seconds, rounded to the millisecond.
 
     Every store reads so many digits back unchanged, so the same verdict is recognised again.
@@ -115,14 +115,14 @@ class DatedVerdict(Noun):
     at: Annotated[FiniteFloat, AfterValidator(lambda at: round(at, 3))]
 
 
-class StoredAttempt(Noun):
+class StoredAttempt(FrozenModel):
     """A trajectory with its latest verdict, and every verdict it had, the oldest first."""
 
     trajectory: Trajectory
     verdicts: tuple[DatedVerdict, ...]
 
 
-class Use(Noun):
+class Use(FrozenModel):
     """How an attempt did as an exemplar: how often it was shown, and with how many successes."""
 
     trajectory: Name
@@ -135,7 +135,7 @@ class Use(Noun):
         return (self.successes + 1) / (self.shown + 2)
 
 
-class ExperienceReport(Noun):
+class ExperienceReport(FrozenModel):
     """What the experience memory of a tenant holds, and how it is used.
 
     Attributes:
@@ -158,7 +158,7 @@ class ExperienceReport(Noun):
     uses: tuple[Use, ...]
 
 
-class Upkeep(Noun):
+class Upkeep(FrozenModel):
     """What an upkeep did: number of repeats set aside, and the attempts that were evicted."""
 
     set_aside: int

@@ -13,9 +13,9 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.experience import RECALLABLE
-from apprentice.state.nouns import (
+from apprentice.state.trajectory import (
+    FrozenModel,
     Name,
-    Noun,
     Source,
     Split,
     Task,
@@ -31,7 +31,7 @@ ELSEWHERE: Final = "elsewhere"
 FeedbackEffect = Literal["recorded", "known", "judged", "unchanged"]
 
 
-class SentTask(Noun):
+class SentTask(FrozenModel):
     """The task of an attempt from outside, as far as its sender describes it."""
 
     environment: Name = Field(
@@ -61,7 +61,7 @@ class SentTask(Noun):
     )
 
 
-class SentVerdict(Noun):
+class SentVerdict(FrozenModel):
     """A verdict from outside. What is left out stays as it was, unless success is given."""
 
     success: bool | None = Field(

@@ -38,7 +38,7 @@ from pydantic import Field, field_validator
 
 from apprentice.state.errors import UnknownName
 from apprentice.state.evidence import evidence, gain_interval
-from apprentice.state.nouns import Noun, digest
+from apprentice.state.trajectory import FrozenModel, digest
 
 Aim = Literal["better", "no_worse"]
 GateOutcome = Literal["publish", "reject", "undecided"]
@@ -59,7 +59,7 @@ class Pair(NamedTuple):
     judged: bool = True
 
 
-class Score(Noun):
+class Score(FrozenModel):
     """The candidate's outcomes against another arm: the number of pairs of each kind."""
 
     wins: int = Field(default=0, ge=0)
@@ -104,7 +104,7 @@ class Score(Noun):
         return evidence(self.losses, self.ties, self.wins, -gain)
 
 
-class Family(Noun):
+class Family(FrozenModel):
     """Success rates in one family of tasks. `harm` is the evidence that the candidate is worse."""
 
     pairs: int
@@ -113,7 +113,7 @@ class Family(Noun):
     harm: float
 
 
-class Numbers(Noun):
+class Numbers(FrozenModel):
     """The numbers behind a decision, stored with the release.
 
     Attributes:
@@ -147,7 +147,7 @@ class Numbers(Noun):
     unjudged: int = 0
 
 
-class Decision(Noun):
+class Decision(FrozenModel):
     """The gate's decision, with a sentence for people and the numbers."""
 
     outcome: GateOutcome
@@ -155,7 +155,7 @@ class Decision(Noun):
     numbers: Numbers
 
 
-class Gate(Noun):
+class Gate(FrozenModel):
     """A sequential test of a candidate against the release in force; immutable.
 
     Attributes:
@@ -310,7 +310,7 @@ class Gate(Noun):
         )
 
 
-class Account(Noun):
+class Account(FrozenModel):
     """The gates of one agent so far. They set the level of the next gate (e-LOND).
 
     The k-th candidate is tested at level / (k (k + 1)), times one more than what was published

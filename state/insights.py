@@ -16,9 +16,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
-from apprentice.state.nouns import Name, Noun, Usage, digest
 from apprentice.state.rulebook import Batch, Operation, Rule, Rulebook
 from apprentice.state.rules import RuleText
+from apprentice.state.trajectory import FrozenModel, Name, Usage, digest
 
 MOST_REPORTS: Final = 200
 PROMOTED: Final = 3
@@ -31,7 +31,7 @@ Action = Literal["promote", "demote", "edit", "add", "remove", "admit"]
 InsightsOutcome = Literal["proposed", "nothing_promoted", "unanswered"]
 
 
-class InsightReport(Noun):
+class InsightReport(FrozenModel):
     """A report, and whether its figure reached the target."""
 
     text: str = Field(
@@ -50,7 +50,7 @@ class InsightReport(Noun):
         return f"{'Hit' if self.hit_target else 'Missed'} its target: {self.text}"
 
 
-class Insight(Noun):
+class Insight(FrozenModel):
     """An insight as people see it.
 
     Attributes:
@@ -68,7 +68,7 @@ class Insight(Noun):
     because: tuple[str, ...] = ()
 
 
-class QuarantinedInsight(Noun):
+class QuarantinedInsight(FrozenModel):
     """An insight that a model wrote and that no prompt shows until a person admits it.
 
     Attributes:
@@ -82,7 +82,7 @@ class QuarantinedInsight(Noun):
     report: InsightReport
 
 
-class InsightDraft(Noun):
+class InsightDraft(FrozenModel):
     """A model's answer to a report.
 
     Attributes:
@@ -96,7 +96,7 @@ class InsightDraft(Noun):
     problem: str = ""
 
 
-class InsightChange(Noun):
+class InsightChange(FrozenModel):
     """One thing that a person wants changed."""
 
     action: Action
@@ -105,7 +105,7 @@ class InsightChange(Noun):
     quarantined: int = Field(default=0, ge=0, description="For admit: its number, from 1.")
 
 
-class InsightReview(Noun):
+class InsightReview(FrozenModel):
     """A person's answer. If `done` is false, the review shows the result and asks again."""
 
     changes: tuple[InsightChange, ...] = Field(default=(), max_length=100)
@@ -113,14 +113,14 @@ class InsightReview(Noun):
     done: bool = True
 
 
-class Admission(Noun):
+class Admission(FrozenModel):
     """A quarantined insight that a person admits, unchanged or reworded."""
 
     number: int
     text: str
 
 
-class Plan(Noun):
+class Plan(FrozenModel):
     """The operations and admissions that carry out a person's answer."""
 
     operations: tuple[Operation, ...] = ()
@@ -129,7 +129,7 @@ class Plan(Noun):
     done: bool = True
 
 
-class Experiment(Noun):
+class Experiment(FrozenModel):
     """What to try next, and the insights that it rests on, by id."""
 
     text: str

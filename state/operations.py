@@ -13,11 +13,11 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final, NamedTuple, cast
 
-from apprentice.state.nouns import Noun
 from apprentice.state.rules import RULE_LENGTH, Kind, Operation, Rejection
+from apprentice.state.trajectory import FrozenModel
 
 
-class ParsedOperations(Noun):
+class ParsedOperations(FrozenModel):
     """The operations in a text, in order, and the lines that look like one but cannot be read."""
 
     operations: tuple[Operation, ...] = ()

@@ -17,7 +17,7 @@ from typing import Final
 
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
 
-from apprentice.state.nouns import digest, text_of
+from apprentice.state.trajectory import digest, text_of
 
 HOUSEHOLD_INSTRUCTIONS: Final = (
     "You are in a house and have a task to do. In each turn write one command: "

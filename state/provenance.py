@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from apprentice.state.nouns import Noun
 from apprentice.state.rulebook import Batch, Kind, Operation, Rule, Rulebook, fold
 from apprentice.state.rules import likeness
+from apprentice.state.trajectory import FrozenModel
 
 VERSION: Final = "version:"
 """Prefix of a rulebook version in the evidence of a rollback."""
@@ -22,7 +22,7 @@ Wording = tuple[str, str]
 """A rule's id, and the `likeness` of a text that it has or had."""
 
 
-class Dependents(Noun):
+class Dependents(FrozenModel):
     """What depends on certain trajectories.
 
     Attributes:

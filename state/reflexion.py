@@ -11,8 +11,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from apprentice.state.episode import GivenTask
-from apprentice.state.nouns import Name, Reflection, Task, Trajectory, Usage, Verdict
 from apprentice.state.prompts import Shown
+from apprentice.state.trajectory import Name, Reflection, Task, Trajectory, Usage, Verdict
 
 ReflexionOutcome = Literal["solved", "failed", "unjudged", "skipped", "solved_before"]
 

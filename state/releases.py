@@ -11,8 +11,8 @@ from typing import Final
 from pydantic import Field
 
 from apprentice.state.gate import Decision
-from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun, digest
 from apprentice.state.rules import Author, Rule
+from apprentice.state.trajectory import SCHEMA_VERSION, FrozenModel, Name, digest
 
 NONE: Final = "none"
 """In place of a release's id: no release."""
@@ -20,7 +20,7 @@ CURRENT: Final = "current"
 """In place of a release's id: the one in force."""
 
 
-class Release(Noun):
+class Release(FrozenModel):
     """Rules, exemplars and an adapter that are promoted, and rolled back, together.
 
     Attributes:
@@ -55,7 +55,7 @@ class Release(Noun):
         return tuple(rule.text for rule in self.rules)
 
 
-class Promotion(Noun):
+class Promotion(FrozenModel):
     """The time from which a release is in force. An empty id means no release from then on."""
 
     schema_version: int = SCHEMA_VERSION

@@ -8,16 +8,16 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun
 from apprentice.state.provenance import is_rollback
 from apprentice.state.rulebook import Batch, Difference, Operation, Rule, Rulebook, in_order
 from apprentice.state.rules import RuleText, likeness
+from apprentice.state.trajectory import SCHEMA_VERSION, FrozenModel, Name
 
 BEHIND: Final = 50
 """Pieces of evidence that a change lists, at most: the newest."""
 
 
-class RuleChange(Noun):
+class RuleChange(FrozenModel):
     """One rule that a release would change, and the trajectories behind the change."""
 
     rule: Name
@@ -34,7 +34,7 @@ class RuleChange(Noun):
         return rule.text if rule else ""
 
 
-class QuarantinedOperation(Noun):
+class QuarantinedOperation(FrozenModel):
     """An operation that the screen stopped. It has no effect until a person admits it.
 
     Attributes:
@@ -50,7 +50,7 @@ class QuarantinedOperation(Noun):
     status: Literal["waiting", "approved", "rejected"] = "waiting"
 
 
-class Edit(Noun):
+class Edit(FrozenModel):
     """A person's wording in place of the proposed one."""
 
     edit: RuleText = Field(min_length=1)
@@ -59,7 +59,7 @@ class Edit(Noun):
 Word = Literal["approve", "reject"]
 
 
-class RuleReview(Noun):
+class RuleReview(FrozenModel):
     """A person's answer.
 
     Attributes:

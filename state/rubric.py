@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from apprentice.state.messages import REASONING
-from apprentice.state.nouns import Task, Verdict
+from apprentice.state.trajectory import Task, Verdict
 
 RUBRIC: Final = "rubric"
 """The key of a task's metadata that holds its criteria."""

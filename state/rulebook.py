@@ -20,11 +20,11 @@ from typing import Final, Literal
 from pydantic import Field
 
 from apprentice.state.fold import Fold
-from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun, digest
 from apprentice.state.operations import ParsedOperations, parse_operations
 from apprentice.state.prompts import NO_RULES, number_lines
 from apprentice.state.rules import RULE_LENGTH, Author, Event, Kind, Operation, Rejection, Rule
 from apprentice.state.screen import screen
+from apprentice.state.trajectory import SCHEMA_VERSION, FrozenModel, Name, digest
 from apprentice.state.validator import BATCH_LIMIT, OperationValidator
 
 __all__ = [
@@ -60,7 +60,7 @@ OVERFULL: Final = 5
 """Rules above the limit from which on a model's REMOVE weighs three."""
 
 
-class Rulebook(Noun):
+class Rulebook(FrozenModel):
     """Rules, the strongest first; immutable.
 
     Attributes:
@@ -127,7 +127,7 @@ class Rulebook(Noun):
         )
 
 
-class ApplyResult(Noun):
+class ApplyResult(FrozenModel):
     """The result of applying operations.
 
     Attributes:
@@ -141,7 +141,7 @@ class ApplyResult(Noun):
     rejections: tuple[Rejection, ...] = ()
 
 
-class Batch(Noun):
+class Batch(FrozenModel):
     """Operations that one author gave at once: an immutable entry of the log.
 
     Attributes:
@@ -163,7 +163,7 @@ class Batch(Noun):
     time: float = 0.0
 
 
-class Difference(Noun):
+class Difference(FrozenModel):
     """How one rule differs between two books; None stands for a rule that is not in force."""
 
     before: Rule | None = None

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from apprentice.state.nouns import Name, Noun
+from apprentice.state.trajectory import FrozenModel, Name
 
 RULE_LENGTH: Final = 300
 """Characters that a rule may have."""
@@ -21,7 +21,7 @@ ORDER: Final[dict[Kind, int]] = {"REMOVE": 0, "AGREE": 1, "EDIT": 2, "ADD": 3, "
 """The order of operations within a batch."""
 
 
-class Rule(Noun):
+class Rule(FrozenModel):
     """One rule. At strength 0 it is retired: no prompt shows it, but it can be revived."""
 
     id: Name
@@ -29,7 +29,7 @@ class Rule(Noun):
     strength: int = Field(ge=0)
 
 
-class Operation(Noun):
+class Operation(FrozenModel):
     """One vote on, or change to, one rule.
 
     A prompt names a rule by its number; people and the log name it by its id. `Rulebook.apply`
@@ -57,7 +57,7 @@ class Operation(Noun):
         return f"{head}: {self.text}" if self.text else head
 
 
-class Event(Noun):
+class Event(FrozenModel):
     """The effect of one logged operation on one rule. A reason says why it had none.
 
     Attributes:
@@ -73,7 +73,7 @@ class Event(Noun):
     reason: str = ""
 
 
-class Rejection(Noun):
+class Rejection(FrozenModel):
     """An operation that was not applied, and why.
 
     Attributes:

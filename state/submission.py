@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import Task, Trajectory, digest
+from apprentice.state.trajectory import Task, Trajectory, digest
 
 LIMIT: Final = 2_000_000
 """Characters that an attempt may have, written as JSON."""

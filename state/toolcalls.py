@@ -13,8 +13,8 @@ from typing import Any, Final
 from langchain_core.messages import AIMessage, AnyMessage, ToolCall
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
-from apprentice.state.nouns import text_of
 from apprentice.state.prompts import TOOLS
+from apprentice.state.trajectory import text_of
 
 _CALL: Final = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
 _SECTION: Final = re.compile(rf"(?:\n\n)?{re.escape(TOOLS)}\n<tools>\n(.*?)\n</tools>", re.DOTALL)

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from apprentice.state.advice import Advice, AvailableData, Circumstances
 from apprentice.state.gate import Decision, Pair
-from apprentice.state.nouns import Name, Noun
+from apprentice.state.trajectory import FrozenModel, Name
 
 Stage = Literal["waiting", "held_off", "refused", "training", "failed", "promoted", "rejected"]
 THRESHOLD: Final = 200
@@ -190,7 +190,7 @@ class TrainingState:
     reason: str = ""
 
 
-class AdapterComparison(Noun):
+class AdapterComparison(FrozenModel):
     """The outcomes at one held-out task with the incumbent, the new adapter, and no adapter.
 
     `against` is the adapter that was in force, '' for none.

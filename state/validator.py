@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from apprentice.state.nouns import digest
 from apprentice.state.rules import ORDER, Author, Kind, Operation, Rejection, Rule, likeness
 from apprentice.state.screen import screen
+from apprentice.state.trajectory import digest
 
 BATCH_LIMIT: Final = 4
 """Operations that a model may give at once."""

@@ -13,9 +13,9 @@ from dataclasses import asdict
 from langchain_core.messages import AnyMessage
 
 from apprentice.environments.household.expert import Knowledge, Turn, expert, learn, merge
-from apprentice.environments.household.nouns import THINGS, TREATMENTS
+from apprentice.environments.household.vocabulary import THINGS, TREATMENTS
 from apprentice.environments.household.world import world
-from apprentice.state.nouns import text_of
+from apprentice.state.trajectory import text_of
 from apprentice.training.novice.player import Episode
 from apprentice.training.novice.text_exercises import Entry, operations
 

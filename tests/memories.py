@@ -12,7 +12,7 @@ from uuid import uuid4
 from apprentice.memory.experience import Experience
 from apprentice.settings import Settings
 from apprentice.state.experience import Query, Recollection
-from apprentice.state.nouns import Trajectory
+from apprentice.state.trajectory import Trajectory
 from apprentice.workspace import Workspace
 from tests.memory.experience.attempts import Words
 

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from apprentice.environments.advance import Advance, Episodes
 from apprentice.environments.registry import Environments
 from apprentice.settings import Settings
-from apprentice.state.nouns import Task
+from apprentice.state.trajectory import Task
 
 ENVIRONMENTS: Final = Environments(alfworld=Settings().alfworld)
 EPISODES: Final = Episodes()

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from apprentice.models.fit import CARD, base_fingerprint
+from apprentice.models.adapter_fit import CARD, base_fingerprint
 from apprentice.models.names import LocalModels, plain
 from apprentice.state.errors import BadInput, BrokenData, TrainingFailure, UnknownName
 from apprentice.training.atomic_files import draft_of, write_over

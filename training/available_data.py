@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from apprentice.state.advice import AvailableData, Method
-from apprentice.state.nouns import Trajectory, text_of
+from apprentice.state.trajectory import Trajectory, text_of
 from apprentice.training.datasets.card import Example
 from apprentice.training.datasets.curation import limit_per_task
 from apprentice.training.datasets.episodes import (

@@ -27,8 +27,8 @@ from typing import Any, Final, Protocol
 
 from apprentice.environments.toolcalls.calls import Call, faults_of, same
 from apprentice.state.errors import BadInput, UnknownName
-from apprentice.state.nouns import digest
 from apprentice.state.toolcalls import parse
+from apprentice.state.trajectory import digest
 from apprentice.training.atomic_files import draft_of
 from apprentice.training.workbench import Workbench
 

@@ -33,7 +33,7 @@ from typing import Any, Final, Literal, Protocol, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from apprentice.models.fit import base_fingerprint
+from apprentice.models.adapter_fit import base_fingerprint
 from apprentice.models.names import LocalModels
 from apprentice.state.errors import (
     AlreadyRunning,
@@ -42,7 +42,7 @@ from apprentice.state.errors import (
     TrainingFailure,
     UnknownName,
 )
-from apprentice.state.nouns import digest
+from apprentice.state.trajectory import digest
 from apprentice.training.adapters import Adapters
 from apprentice.training.atomic_files import write_over
 from apprentice.training.datasets.card import Dataset, load

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from apprentice.models.fit import check_fit
+from apprentice.models.adapter_fit import check_fit
 from apprentice.models.names import LocalModels
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.training.base import Base

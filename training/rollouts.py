@@ -21,8 +21,8 @@ from apprentice.environments.advance import Advance
 from apprentice.models.llama import Llama, is_plain
 from apprentice.models.toolcalls import as_chat
 from apprentice.models.weights import General, Network, choose, generator
-from apprentice.state.nouns import Verdict, digest, text_of
 from apprentice.state.prompts import Shown, act_prompt
+from apprentice.state.trajectory import Verdict, digest, text_of
 from apprentice.training.encoding import Chat, Turn
 from apprentice.training.workbench import Workbench
 

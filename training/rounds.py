@@ -23,14 +23,14 @@ from pydantic import Field, ValidationError
 from apprentice.state.advice import Advice, Method
 from apprentice.state.errors import BrokenData
 from apprentice.state.gate import Decision
-from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
+from apprentice.state.trajectory import SCHEMA_VERSION, FrozenModel, digest
 from apprentice.training.atomic_files import write_once
 
 FOLDER: Final = "training"
-_N = TypeVar("_N", bound=Noun)
+_N = TypeVar("_N", bound=FrozenModel)
 
 
-class Round(Noun):
+class Round(FrozenModel):
     """One round of training, from its data to its end.
 
     Attributes:
@@ -65,7 +65,7 @@ class Round(Noun):
     begun: float = 0.0
 
 
-class End(Noun):
+class End(FrozenModel):
     """The outcome of a round, and the reason."""
 
     schema_version: int = SCHEMA_VERSION

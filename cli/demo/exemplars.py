@@ -21,8 +21,8 @@ from apprentice.cli.journal import Journal, TaskResult
 from apprentice.cli.summary import Curve, compare, is_solved
 from apprentice.cli.techniques import TechniqueName
 from apprentice.cli.terminal import Bar
-from apprentice.state.nouns import Trajectory
 from apprentice.state.statistics import Rate, rate
+from apprentice.state.trajectory import Trajectory
 
 LEVELS: Final = (1, 5, 25, 125)
 SIZE: Final = "small"

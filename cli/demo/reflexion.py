@@ -15,7 +15,7 @@ from typing import Final
 from rich.progress import Progress
 
 from apprentice.cli import journal
-from apprentice.cli.demo.fine_tunes import ROWS
+from apprentice.cli.demo.fine_tuner import ROWS
 from apprentice.cli.evaluation import checked_plan, evaluate, together
 from apprentice.cli.journal import Journal, Plan, TaskResult
 from apprentice.cli.techniques import TECHNIQUES, TechniqueName

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from apprentice.cli.demo import chart, page
 from apprentice.cli.demo.exemplars import NOTHING
-from apprentice.cli.demo.fine_tunes import RECIPES
+from apprentice.cli.demo.fine_tuner import RECIPES
 from apprentice.cli.demo.reflexion import (
     CONTROLS,
     LEARNER,
@@ -25,8 +25,8 @@ from apprentice.cli.journal import TaskResult
 from apprentice.cli.summary import Arm, Curve, Summary, Worlds, compare, summarise
 from apprentice.cli.techniques import TECHNIQUES
 from apprentice.cli.terminal import NOT_RELEASED, percent, points
-from apprentice.state.nouns import SCHEMA_VERSION, Trajectory, text_of
 from apprentice.state.statistics import Difference, Rate
+from apprentice.state.trajectory import SCHEMA_VERSION, Trajectory, text_of
 
 JUDGED_AT: Final = 3  # the trial after which techniques are compared
 UNRELEASED: Final = "none passed the gate on held-out tasks, so expel's attempts had none in view"

@@ -22,7 +22,7 @@ from rich.progress import Progress
 
 from apprentice.cli import journal
 from apprentice.cli.demo.exemplars import NOTHING, SHOWN, SIZE
-from apprentice.cli.demo.fine_tunes import (
+from apprentice.cli.demo.fine_tuner import (
     AT_ONCE,
     CONTROL,
     RECIPES,
@@ -39,7 +39,7 @@ from apprentice.cli.journal import Plan, TaskResult
 from apprentice.cli.summary import Arm, compare, within
 from apprentice.cli.terminal import Bar, Steps
 from apprentice.state.errors import MissingPart
-from apprentice.state.nouns import Task, Trajectory
+from apprentice.state.trajectory import Task, Trajectory
 
 BASE: Final = "base"
 STEPS: Final = 60

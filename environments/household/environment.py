@@ -10,8 +10,8 @@ from apprentice.environments.household.game import Game
 from apprentice.environments.household.rooms import SIZES, SPLITS, family_of, generate
 from apprentice.environments.household.world import world
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
-from apprentice.state.nouns import Task
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS
+from apprentice.state.trajectory import Task
 
 _ID = re.compile(r"(train|validation|test)/(\d{1,12})", re.ASCII)
 _SEED_STRIDE: Final = 1_000_002  # a multiple of the number of families

@@ -23,7 +23,7 @@ from apprentice.environments.household.language import (
     places_in,
     sight_in,
 )
-from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, THINGS, TREATMENTS
+from apprentice.environments.household.vocabulary import APPLIANCES, CATEGORY, THINGS, TREATMENTS
 
 PLAN_LENGTH: Final = 8
 UNKNOWN_PLACE: Final = "place not known yet"

@@ -6,10 +6,10 @@ from collections import defaultdict
 
 from apprentice.environments.household import language
 from apprentice.environments.household.language import NOTHING, Command, kind_of
-from apprentice.environments.household.nouns import TREATMENTS
 from apprentice.environments.household.rooms import Room
+from apprentice.environments.household.vocabulary import TREATMENTS
 from apprentice.environments.household.world import World
-from apprentice.state.nouns import Observation
+from apprentice.state.trajectory import Observation
 
 
 class Game:

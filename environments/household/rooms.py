@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from apprentice.environments.household.language import SENTENCES, Goal, kind_of
-from apprentice.environments.household.nouns import (
+from apprentice.environments.household.vocabulary import (
     APPLIANCES,
     CATEGORY,
     FAMILIES,
@@ -18,7 +18,7 @@ from apprentice.environments.household.nouns import (
     TREATABLE,
 )
 from apprentice.environments.household.world import STRAY, World
-from apprentice.state.nouns import digest
+from apprentice.state.trajectory import digest
 
 SIZES: Final = {"small": (4, 8), "medium": (9, 13), "full": (14, 28)}
 EXERCISE: Final = {"tiny": (2, 4)}  # only for the training of the embedded model

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from apprentice.environments.household.nouns import APPLIANCES, STORES, THINGS, TREATMENTS
+from apprentice.environments.household.vocabulary import APPLIANCES, STORES, THINGS, TREATMENTS
 from apprentice.state.errors import UnknownName
-from apprentice.state.nouns import digest
+from apprentice.state.trajectory import digest
 
 # The share of things that are not where the world stores their category.
 STRAY: Final = 0.1

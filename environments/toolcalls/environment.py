@@ -20,22 +20,22 @@ from apprentice.environments.answers import without_thoughts
 from apprentice.environments.toolcalls.calls import Answer, Call, Schema, read, same
 from apprentice.environments.toolcalls.domains import DOMAINS
 from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
-from apprentice.state.nouns import Noun, Observation, Task, Verdict, digest
 from apprentice.state.toolcalls import REFUSED, call, response, section
+from apprentice.state.trajectory import FrozenModel, Observation, Task, Verdict, digest
 
 SPLITS: Final = ("train", "validation", "test")
 STEP_LIMIT: Final = 3  # a turn, its correction, and one turn that has only thoughts
 _DATA: Final = Path(__file__).parent / "data"
 
 
-class ReferenceCall(Noun):
+class ReferenceCall(FrozenModel):
     """A call that solves a request, or a part of it."""
 
     name: str
     arguments: dict[str, Any]
 
 
-class Request(Noun):
+class Request(FrozenModel):
     """A line of a domain's file: a request, and its reference calls or its answer.
 
     Attributes:

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from apprentice.state.errors import BadInput
 from apprentice.state.experience import DatedVerdict, StoredAttempt, Timestamp
 from apprentice.state.messages import read_messages, write_message
-from apprentice.state.nouns import (
+from apprentice.state.submission import as_stored, flaw, sent_id
+from apprentice.state.trajectory import (
     SCHEMA_VERSION,
     InView,
     Name,
@@ -31,7 +32,6 @@ from apprentice.state.nouns import (
     digest,
     text_of,
 )
-from apprentice.state.submission import as_stored, flaw, sent_id
 
 IMPORTED: Final = "imported"
 _MOST_TRIALS: Final = 1_000_000_000

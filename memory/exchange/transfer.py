@@ -15,8 +15,8 @@ from apprentice.memory.exchange.rows import RowContent, read_row, write_row
 from apprentice.memory.experience import Experience
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.state.experience import OutcomeFilter, StoredAttempt
-from apprentice.state.nouns import Noun, Trajectory, Verdict, digest
 from apprentice.state.submission import expect_same
+from apprentice.state.trajectory import FrozenModel, Trajectory, Verdict, digest
 
 BATCH: Final = 256
 
@@ -28,7 +28,7 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class ImportReport(Noun):
+class ImportReport(FrozenModel):
     """The result of an import.
 
     Attributes:

@@ -15,7 +15,7 @@ from apprentice.state.experience import (
     StoredAttempt,
     Upkeep,
 )
-from apprentice.state.nouns import Trajectory, Verdict
+from apprentice.state.trajectory import Trajectory, Verdict
 
 
 class Experience(Protocol):

@@ -8,12 +8,12 @@ from typing import Self
 from pydantic import ValidationError
 
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import Noun
+from apprentice.state.trajectory import FrozenModel
 
 LAYOUT_VERSION = 1
 
 
-class Layout(Noun):
+class Layout(FrozenModel):
     """The version of the payload's fields, and the embedding model of the vectors."""
 
     schema_version: int = LAYOUT_VERSION

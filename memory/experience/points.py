@@ -22,7 +22,8 @@ from qdrant_edge import Bm25
 from apprentice.memory.experience.engine import TIME, Point, Sparse
 from apprentice.state.errors import BrokenData
 from apprentice.state.experience import RECALLABLE, DatedVerdict, OutcomeFilter, StoredAttempt
-from apprentice.state.nouns import (
+from apprentice.state.submission import first_fault, write_attempt
+from apprentice.state.trajectory import (
     Task,
     Trajectory,
     Verdict,
@@ -31,7 +32,6 @@ from apprentice.state.nouns import (
     text_of,
     transcript,
 )
-from apprentice.state.submission import first_fault, write_attempt
 
 DOCUMENT: Final = "document"
 VERDICTS: Final = "verdicts"

@@ -32,7 +32,7 @@ from apprentice.state.experience import (
     Upkeep,
     in_seconds,
 )
-from apprentice.state.nouns import Task, Trajectory, Verdict
+from apprentice.state.trajectory import Task, Trajectory, Verdict
 
 CAPACITY: Final = 100_000
 """The largest number of attempts in a tenant's memory."""

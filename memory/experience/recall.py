@@ -17,7 +17,7 @@ from apprentice.memory.experience.points import (
 )
 from apprentice.memory.experience.ranking import diverse, fuse, plain, similarities
 from apprentice.state.experience import How, OutcomeFilter, Query, What
-from apprentice.state.nouns import digest
+from apprentice.state.trajectory import digest
 
 _POINTS: Final[dict[What, Kind]] = {
     "tasks": "attempt",

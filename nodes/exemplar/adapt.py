@@ -12,11 +12,11 @@ from langgraph.runtime import Runtime
 
 from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent, ask
-from apprentice.nodes.recollection import texts
+from apprentice.nodes.ask_memory import texts
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
-from apprentice.state.nouns import Task, text_of
 from apprentice.state.prompts import adapt_prompt as prompt
+from apprentice.state.trajectory import Task, text_of
 from apprentice.workspace import Workspace
 
 

@@ -8,8 +8,8 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from apprentice.nodes import Node
+from apprentice.nodes.ask_memory import join, shown_from
 from apprentice.nodes.attempt import run_episode, with_view
-from apprentice.nodes.recollection import join, shown_from
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarState, ExemplarUpdate
 from apprentice.workspace import Workspace

@@ -8,7 +8,7 @@ from apprentice.memory.showings import Showings
 from apprentice.nodes.judge import with_person_verdict
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarOutcome, ExemplarState, ExemplarUpdate
-from apprentice.state.nouns import Verdict
+from apprentice.state.trajectory import Verdict
 
 
 async def judge(state: ExemplarState, runtime: Runtime[Context]) -> ExemplarUpdate:

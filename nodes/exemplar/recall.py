@@ -10,11 +10,11 @@ from langgraph.types import Command
 
 from apprentice.memory.experience import OpenExperience
 from apprentice.nodes import Node
+from apprentice.nodes.ask_memory import recollect, texts
 from apprentice.nodes.inputs import read_run, read_shown, read_task
-from apprentice.nodes.recollection import recollect, texts
 from apprentice.state.context import Context
 from apprentice.state.exemplar import ExemplarGiven, ExemplarUpdate
-from apprentice.state.nouns import Usage, Verdict
+from apprentice.state.trajectory import Usage, Verdict
 from apprentice.workspace import Workspace
 
 Next = Literal["adapt", "attempt"]

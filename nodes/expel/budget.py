@@ -13,8 +13,8 @@ from apprentice.models.tokens import estimate
 from apprentice.nodes.agents import Agent
 from apprentice.state.context import Context
 from apprentice.state.errors import ContextOverflow
-from apprentice.state.nouns import text_of
 from apprentice.state.prompts import critique_successes
+from apprentice.state.trajectory import text_of
 from apprentice.workspace import Workspace
 
 ANSWER: Final = 384

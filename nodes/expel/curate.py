@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from langchain_core.messages import AnyMessage
 from langgraph.runtime import Runtime
 
-from apprentice.memory.findings import Findings
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.run_results import Findings
 from apprentice.nodes import Node
 from apprentice.nodes.agents import Agent, ask
 from apprentice.nodes.expel.budget import Budget, answer
@@ -25,18 +25,18 @@ from apprentice.state.corroboration import Vocabulary
 from apprentice.state.critique import CritiqueEvidence, shorten
 from apprentice.state.errors import ContextOverflow
 from apprentice.state.expel import ExpelState, ExpelUpdate, OperationCounts
-from apprentice.state.nouns import Noun, Trajectory, digest, text_of, transcript
 from apprentice.state.prompts import critique_pair, critique_successes
 from apprentice.state.review import declined_rules
 from apprentice.state.rulebook import Operation, Rulebook, fold, parse_operations
 from apprentice.state.rules import Rejection, likeness
+from apprentice.state.trajectory import FrozenModel, Trajectory, digest, text_of, transcript
 from apprentice.workspace import Workspace
 
 REPORT_LIMIT: Final = 200
 """At most this many rejected operations are in a run's report."""
 
 
-class Criticism(Noun):
+class Criticism(FrozenModel):
     """The result of asking about one piece of evidence.
 
     Attributes:

@@ -14,7 +14,7 @@ from apprentice.nodes.stores import findings_of, log_of
 from apprentice.state.context import Context
 from apprentice.state.critique import CritiqueEvidence, TaskAttempts, extract_evidence
 from apprentice.state.expel import ExpelState, ExpelUpdate
-from apprentice.state.nouns import Trajectory, transcript
+from apprentice.state.trajectory import Trajectory, transcript
 from apprentice.workspace import Workspace
 
 

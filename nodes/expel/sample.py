@@ -27,7 +27,7 @@ from apprentice.state.expel import (
     OperationCounts,
 )
 from apprentice.state.gate import fresh_seed
-from apprentice.state.nouns import Task
+from apprentice.state.trajectory import Task
 from apprentice.workspace import Workspace
 
 TRAINING: Final = ("train",)

@@ -21,9 +21,9 @@ from apprentice.state.critique import alternate_kinds
 from apprentice.state.errors import BrokenData
 from apprentice.state.expel import ExpelState, ExpelUpdate, ForTask, RuleComparison
 from apprentice.state.gate import Aim, Gate
-from apprentice.state.nouns import Task, digest
 from apprentice.state.prompts import Shown
 from apprentice.state.releases import NONE
+from apprentice.state.trajectory import Task, digest
 from apprentice.workspace import Workspace
 
 Next = Literal["compare", "publish"]

@@ -10,7 +10,7 @@ from apprentice.memory.showings import Showings
 from apprentice.nodes.stores import log_of, releases_of
 from apprentice.state.context import Context
 from apprentice.state.expel import ExpelState, ExpelUpdate
-from apprentice.state.records import record
+from apprentice.state.rule_record import record
 from apprentice.state.rulebook import Operation
 
 SYSTEM: Final = 2_000_000

@@ -11,7 +11,7 @@ from apprentice.nodes import Node
 from apprentice.nodes.training.trigger import trigger_training
 from apprentice.state.context import Context
 from apprentice.state.feedback import FeedbackState, FeedbackUpdate
-from apprentice.state.nouns import Verdict
+from apprentice.state.trajectory import Verdict
 from apprentice.workspace import Workspace
 
 

@@ -22,8 +22,8 @@ from apprentice.state.feedback import (
     task_of,
 )
 from apprentice.state.messages import read_messages
-from apprentice.state.nouns import Task, Trajectory, Verdict
 from apprentice.state.submission import as_stored, sent_id
+from apprentice.state.trajectory import Task, Trajectory, Verdict
 from apprentice.workspace import Workspace
 
 Next = Literal["record", "annotate"]

@@ -12,8 +12,8 @@ from apprentice.nodes.insights import consult, log, run_of
 from apprentice.state.context import Context
 from apprentice.state.insight_prompts import draw_prompt as prompt
 from apprentice.state.insights import InsightDraft, InsightReport, InsightsState, InsightsUpdate
-from apprentice.state.nouns import text_of
 from apprentice.state.rulebook import Batch, Rulebook, parse_operations
+from apprentice.state.trajectory import text_of
 from apprentice.workspace import Workspace
 
 

@@ -10,8 +10,8 @@ from apprentice.nodes.insights import consult, log
 from apprentice.state.context import Context
 from apprentice.state.insight_prompts import propose_prompt as prompt
 from apprentice.state.insights import Experiment, InsightsState, InsightsUpdate, insights_of
-from apprentice.state.nouns import text_of
 from apprentice.state.rulebook import LIMIT
+from apprentice.state.trajectory import text_of
 from apprentice.workspace import Workspace
 
 

@@ -11,7 +11,7 @@ from langgraph.types import Command
 from apprentice.nodes.inputs import read_flag, read_name, read_reports
 from apprentice.state.context import Context
 from apprentice.state.insights import InsightsGiven, InsightsUpdate
-from apprentice.state.nouns import Usage
+from apprentice.state.trajectory import Usage
 
 COLLECTION: Final = "default"
 

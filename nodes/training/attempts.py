@@ -7,7 +7,7 @@ from typing import NamedTuple
 from apprentice.environments.registry import covers
 from apprentice.memory.experience import OpenExperience
 from apprentice.state.experience import StoredAttempt
-from apprentice.state.nouns import Trajectory
+from apprentice.state.trajectory import Trajectory
 from apprentice.training.datasets.episodes import unusable
 
 

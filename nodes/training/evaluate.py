@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from apprentice.environments.registry import covers
-from apprentice.memory.findings import Findings
+from apprentice.memory.run_results import Findings
 from apprentice.nodes import Node
 from apprentice.nodes.attempt import run_episode
 from apprentice.nodes.expel.sample import VALIDATION, sample_tasks
@@ -28,9 +28,9 @@ from apprentice.nodes.training.rounds import (
 from apprentice.state.context import MAX_SEED, NO_ADAPTER, Context
 from apprentice.state.errors import BadInput, MissingPart
 from apprentice.state.gate import Decision, Gate
-from apprentice.state.nouns import Task, digest, text_of
 from apprentice.state.prompts import Shown
 from apprentice.state.training import AdapterComparison, TrainingState, TrainingUpdate
+from apprentice.state.trajectory import Task, digest, text_of
 from apprentice.training.adapters import Adapters
 from apprentice.training.datasets.card import load
 from apprentice.training.datasets.curation import text_key

@@ -13,9 +13,9 @@ from apprentice.nodes.stores import releases_of
 from apprentice.nodes.training.rounds import dataset_folder, hold_round, incumbent, rounds_of
 from apprentice.state.context import Context
 from apprentice.state.gate import Decision
-from apprentice.state.nouns import digest
 from apprentice.state.releases import Release
 from apprentice.state.training import TrainingState, TrainingUpdate
+from apprentice.state.trajectory import digest
 from apprentice.training.datasets.card import load
 from apprentice.training.rounds import End
 from apprentice.workspace import Workspace

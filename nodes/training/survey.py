@@ -24,8 +24,8 @@ from apprentice.nodes.training.trigger import group
 from apprentice.state.advice import AvailableData, Circumstances, Method
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import Name, digest
 from apprentice.state.training import HELD_OUT, THRESHOLD, TrainingGiven, TrainingUpdate
+from apprentice.state.trajectory import Name, digest
 from apprentice.training.available_data import available_data
 from apprentice.training.datasets.curation import Curation
 from apprentice.training.rounds import Round, Rounds

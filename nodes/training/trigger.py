@@ -25,8 +25,8 @@ from apprentice.nodes.training.attempts import load_attempts, usable_attempts
 from apprentice.nodes.training.rounds import base_of, rounds_of
 from apprentice.state.context import Context
 from apprentice.state.errors import ApprenticeError, UnknownName
-from apprentice.state.nouns import Trajectory
 from apprentice.state.redaction import redact
+from apprentice.state.trajectory import Trajectory
 from apprentice.training.datasets.episodes import unusable
 from apprentice.training.jobs import Launcher
 from apprentice.training.rounds import Round, Rounds

@@ -11,7 +11,7 @@ import pytest
 
 from apprentice.graphs import episode
 from apprentice.memory.releases import Releases
-from apprentice.models.fit import base_fingerprint
+from apprentice.models.adapter_fit import base_fingerprint
 from apprentice.state.context import Context
 from apprentice.state.errors import UnknownName
 from apprentice.state.releases import Release

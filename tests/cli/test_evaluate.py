@@ -13,7 +13,7 @@ from apprentice.cli import journal
 from apprentice.cli.journal import Journal, TaskResult
 from apprentice.cli.techniques import reflector_of_others
 from apprentice.state.errors import ModelFailure
-from apprentice.state.nouns import Reflection, Task, text_of, transcript
+from apprentice.state.trajectory import Reflection, Task, text_of, transcript
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice
 from tests.fakes import Scripted

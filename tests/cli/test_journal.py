@@ -9,7 +9,7 @@ import pytest
 from apprentice.cli import journal
 from apprentice.cli.journal import Plan, TaskResult
 from apprentice.state.errors import BadInput, BrokenData
-from apprentice.state.nouns import Reflection, Task
+from apprentice.state.trajectory import Reflection, Task
 
 
 @pytest.fixture

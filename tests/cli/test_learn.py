@@ -20,8 +20,8 @@ from apprentice.cli.demo import rules as rules_demo
 from apprentice.cli.demo.chart import curves
 from apprentice.cli.journal import TaskResult
 from apprentice.cli.terminal import by_rules
-from apprentice.state.nouns import Task, text_of
 from apprentice.state.statistics import rate
+from apprentice.state.trajectory import Task, text_of
 from benchmarks.figures_document import SilentListener
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, enter

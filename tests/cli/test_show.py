@@ -13,7 +13,7 @@ import typer
 
 from apprentice.cli import journal
 from apprentice.cli.app import app
-from apprentice.state.nouns import text_of
+from apprentice.state.trajectory import text_of
 from tests.cli.conftest import Apprentice
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from apprentice.cli import journal
 from apprentice.cli.demo import weights
-from apprentice.cli.demo.fine_tunes import (
+from apprentice.cli.demo.fine_tuner import (
     CONTROL,
     RECIPES,
     SFT,
@@ -25,7 +25,7 @@ from apprentice.environments.household.expert import Knowledge
 from apprentice.models.names import LocalModels
 from apprentice.settings import Settings
 from apprentice.state.errors import TrainingFailure
-from apprentice.state.nouns import text_of
+from apprentice.state.trajectory import text_of
 from apprentice.training import jobs
 from apprentice.training.adapters import Adapters
 from apprentice.training.datasets.episodes import task_key

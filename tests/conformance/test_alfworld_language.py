@@ -32,9 +32,9 @@ from apprentice.environments.household.language import (
     places_in,
     sight_in,
 )
-from apprentice.environments.household.nouns import FAMILIES, PLACES
+from apprentice.environments.household.vocabulary import FAMILIES, PLACES
 from apprentice.environments.protocol import Environment
-from apprentice.state.nouns import Task, text_of
+from apprentice.state.trajectory import Task, text_of
 from tests.places import advance, environment, start
 
 GAMES = Path(os.environ.get("ALFWORLD_DATA", "/nowhere")) / "json_2.1.1"

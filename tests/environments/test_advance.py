@@ -16,7 +16,7 @@ from apprentice.environments import advance as driver
 from apprentice.environments.advance import TURN_ACTIONS, Advance, Episodes, read_actions
 from apprentice.environments.household.expert import Turn, expert
 from apprentice.environments.protocol import Environment
-from apprentice.state.nouns import Observation, Task, text_of
+from apprentice.state.trajectory import Observation, Task, text_of
 from tests.places import environment
 
 HOUSE = environment("household/north/small")

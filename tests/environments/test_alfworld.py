@@ -11,7 +11,7 @@ import pytest
 from apprentice.environments.alfworld import KINDS, SPLITS, Alfworld
 from apprentice.environments.protocol import Environment
 from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
-from apprentice.state.nouns import Task
+from apprentice.state.trajectory import Task
 
 GAME = {
     "pddl_domain": "(define)",

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage
 from apprentice.environments.advance import Advance, Episodes
 from apprentice.environments.protocol import Environment
 from apprentice.environments.registry import Environments
-from apprentice.state.nouns import Verdict, text_of
+from apprentice.state.trajectory import Verdict, text_of
 from tests.conftest import Offer
 
 REQUEST = {

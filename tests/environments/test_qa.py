@@ -9,7 +9,7 @@ from apprentice.environments.advance import Advance, Episodes
 from apprentice.environments.protocol import Environment
 from apprentice.environments.registry import Environments
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import Verdict, text_of
+from apprentice.state.trajectory import Verdict, text_of
 from tests.conftest import Offer
 
 CAPITAL = {

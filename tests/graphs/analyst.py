@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from langchain_core.messages import AnyMessage
 
-from apprentice.state.nouns import text_of
+from apprentice.state.trajectory import text_of
 
 FIXTURE: Final = Path(__file__).parents[2] / "examples" / "kpi_reports.json"
 REPORTS: Final[list[dict[str, Any]]] = json.loads(FIXTURE.read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apprentice.environments.household.expert import Turn, expert
-from apprentice.state.nouns import Task
+from apprentice.state.trajectory import Task
 from tests.places import environment
 
 

@@ -27,13 +27,13 @@ from langgraph.types import Command
 
 from apprentice.graphs import expel
 from apprentice.memory.experience import Experience
-from apprentice.memory.findings import Findings
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.run_results import Findings
 from apprentice.settings import Settings
 from apprentice.state.critique import TaskAttempts
 from apprentice.state.experience import RecordReceipt
-from apprentice.state.nouns import Trajectory, text_of
+from apprentice.state.trajectory import Trajectory, text_of
 from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memory.experience.attempts import Words

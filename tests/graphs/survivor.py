@@ -19,7 +19,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from apprentice.graphs import episode, reflexion
-from apprentice.state.nouns import Task, transcript
+from apprentice.state.trajectory import Task, transcript
 from tests.experts import expert_agent, expert_reflector
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}

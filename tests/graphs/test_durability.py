@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 
 from apprentice.graphs import episode
-from apprentice.state.nouns import Task, text_of, transcript
+from apprentice.state.trajectory import Task, text_of, transcript
 from tests.experts import expert_agent
 from tests.graphs.analyst import REPORTS
 from tests.graphs.insights_survivor import main as draw

@@ -20,8 +20,8 @@ from apprentice.graphs import episode
 from apprentice.nodes.agents import Agent
 from apprentice.settings import Settings
 from apprentice.state.errors import BadInput, ModelFailure, ModelUnavailable, UnknownName
-from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.prompts import Shown
+from apprentice.state.trajectory import Task, Verdict, text_of
 from apprentice.workspace import Workspace
 from tests.environments.test_advance import Once
 from tests.experts import expert_agent

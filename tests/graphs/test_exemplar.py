@@ -21,7 +21,6 @@ from apprentice.memory.experience import Experience
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName
 from apprentice.state.exemplar import ExemplarInput, ExemplarOutput
-from apprentice.state.nouns import Task, Trajectory, Verdict, text_of, trajectory_id, transcript
 from apprentice.state.prompts import (
     ADAPT,
     ADAPTED,
@@ -30,6 +29,14 @@ from apprentice.state.prompts import (
     SIMILAR_REFLECTIONS,
     STEPS,
     Shown,
+)
+from apprentice.state.trajectory import (
+    Task,
+    Trajectory,
+    Verdict,
+    text_of,
+    trajectory_id,
+    transcript,
 )
 from apprentice.workspace import Workspace
 from tests.conftest import Offer

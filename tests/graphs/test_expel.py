@@ -17,18 +17,18 @@ from langgraph.types import Command
 
 from apprentice.environments.household.world import world
 from apprentice.graphs import episode, expel
-from apprentice.memory.findings import Findings
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.run_results import Findings
 from apprentice.nodes.expel import budget
 from apprentice.state.context import Context
 from apprentice.state.critique import TaskAttempts
 from apprentice.state.errors import BadInput, ContextOverflow, MissingPart, OutOfBounds, UnknownName
-from apprentice.state.nouns import Task, Verdict, text_of
 from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FULL, RULES
 from apprentice.state.releases import Release
 from apprentice.state.rulebook import Operation, fold
+from apprentice.state.trajectory import Task, Verdict, text_of
 from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.fakes import Scripted

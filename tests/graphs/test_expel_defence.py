@@ -21,13 +21,13 @@ from apprentice.environments.household.game import Game
 from apprentice.environments.household.rooms import Room
 from apprentice.environments.household.world import World
 from apprentice.graphs import expel
-from apprentice.memory.findings import Findings
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.run_results import Findings
 from apprentice.state.corroboration import Vocabulary
 from apprentice.state.critique import TaskAttempts
-from apprentice.state.nouns import Observation, Task, Trajectory, text_of
 from apprentice.state.rulebook import screen
+from apprentice.state.trajectory import Observation, Task, Trajectory, text_of
 from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector
 

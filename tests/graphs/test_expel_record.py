@@ -8,12 +8,12 @@ from typing import Any
 from langgraph.store.memory import InMemoryStore
 
 from apprentice.graphs import expel
-from apprentice.memory.findings import Findings
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.run_results import Findings
 from apprentice.state.context import Context
 from apprentice.state.critique import TaskAttempts
-from apprentice.state.nouns import Trajectory
 from apprentice.state.provenance import dependents_of
+from apprentice.state.trajectory import Trajectory
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memories import Memories
 

@@ -14,10 +14,10 @@ from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.memory.showings import Showings
 from apprentice.state.context import Context
-from apprentice.state.nouns import Verdict
-from apprentice.state.records import Showing
 from apprentice.state.releases import Release
+from apprentice.state.rule_record import Showing
 from apprentice.state.rulebook import Operation
+from apprentice.state.trajectory import Verdict
 from benchmarks.rules import Cast, recovery
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.memories import Memories

@@ -9,14 +9,14 @@ from langchain_core.messages import AnyMessage
 from langgraph.store.memory import InMemoryStore
 
 from apprentice.graphs import expel
-from apprentice.memory.findings import Findings
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.run_results import Findings
 from apprentice.memory.withdrawal import withdraw
 from apprentice.nodes.expel.curate import Criticism
 from apprentice.state.critique import TaskAttempts
-from apprentice.state.nouns import text_of
 from apprentice.state.prompts import RULES
+from apprentice.state.trajectory import text_of
 from tests.experts import expert_agent, expert_critic, expert_reflector
 
 HOME = "household/north/small"

@@ -16,7 +16,7 @@ from apprentice.memory.experience import Experience
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
 from apprentice.state.experience import Query
-from apprentice.state.nouns import Task, Verdict
+from apprentice.state.trajectory import Task, Verdict
 from tests.memories import shared
 
 words = shared().experience

@@ -21,8 +21,8 @@ from apprentice.nodes.agents import Agent
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, MissingPart, ModelUnavailable
 from apprentice.state.insights import Insight
-from apprentice.state.nouns import text_of
 from apprentice.state.rulebook import screen
+from apprentice.state.trajectory import text_of
 from apprentice.workspace import Workspace
 from tests.fakes import Scripted
 from tests.graphs.analyst import REPORTS, SAYS, analyst

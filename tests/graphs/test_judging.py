@@ -17,7 +17,7 @@ from apprentice.graphs import episode, reflexion
 from apprentice.settings import Settings
 from apprentice.state.context import Context
 from apprentice.state.errors import MissingPart, ModelFailure, ModelUnavailable
-from apprentice.state.nouns import Task, Verdict, text_of
+from apprentice.state.trajectory import Task, Verdict, text_of
 from apprentice.workspace import Workspace
 from tests.conftest import Offer
 from tests.fakes import Scripted

@@ -17,7 +17,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from apprentice.graphs import episode, reflexion
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, MissingPart, ModelFailure, ModelUnavailable
-from apprentice.state.nouns import Task
+from apprentice.state.trajectory import Task
 from apprentice.workspace import Workspace
 from tests.experts import expert_agent
 from tests.fakes import Scripted

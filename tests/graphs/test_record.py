@@ -16,7 +16,7 @@ from apprentice.graphs import episode, reflexion
 from apprentice.memory.experience import Experience, OpenExperience
 from apprentice.state.context import Context
 from apprentice.state.experience import Query
-from apprentice.state.nouns import Task, Trajectory, Verdict
+from apprentice.state.trajectory import Task, Trajectory, Verdict
 from tests.experts import expert_agent, expert_reflector
 from tests.memories import shared
 

@@ -14,8 +14,15 @@ from langgraph.store.memory import InMemoryStore
 from apprentice.graphs import reflexion
 from apprentice.state.context import Context, Strategy
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import Reflection, Task, Verdict, text_of, trajectory_id, transcript
 from apprentice.state.prompts import LAST_ATTEMPT, REFLECTIONS, Shown
+from apprentice.state.trajectory import (
+    Reflection,
+    Task,
+    Verdict,
+    text_of,
+    trajectory_id,
+    transcript,
+)
 from tests.experts import expert_agent, expert_reflector
 from tests.fakes import Scripted
 

@@ -10,7 +10,7 @@ from langgraph.graph import START, StateGraph
 
 from apprentice.graphs import episode
 from apprentice.state.errors import BadInput, UnknownName
-from apprentice.state.nouns import Verdict
+from apprentice.state.trajectory import Verdict
 from tests.experts import expert_agent
 
 EASY = {"environment": "household/north/small", "id": "test/8"}

@@ -19,16 +19,16 @@ from langgraph.store.memory import InMemoryStore
 from apprentice.environments.household.expert import Knowledge
 from apprentice.graphs import episode, training
 from apprentice.memory.releases import Releases
-from apprentice.models.fit import base_fingerprint
+from apprentice.models.adapter_fit import base_fingerprint
 from apprentice.models.names import LocalModels
 from apprentice.nodes.training.trigger import group, start_on_server, trigger_training
 from apprentice.settings import Settings
 from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
-from apprentice.state.nouns import Trajectory, Verdict, text_of
 from apprentice.state.releases import Release
+from apprentice.state.trajectory import Trajectory, Verdict, text_of
 from apprentice.training.adapters import Adapter, Adapters
-from apprentice.training.counter import Counter
+from apprentice.training.attempt_counter import Counter
 from apprentice.training.datasets.card import DATA
 from apprentice.training.jobs import (
     FAILURE,

@@ -21,8 +21,8 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from apprentice.environments.household.expert import Knowledge
 from apprentice.graphs import training
-from apprentice.memory.findings import Findings
 from apprentice.memory.releases import Releases
+from apprentice.memory.run_results import Findings
 from apprentice.models.names import LocalModels
 from apprentice.settings import Settings
 from apprentice.state.context import Context

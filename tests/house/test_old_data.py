@@ -36,7 +36,7 @@ from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
 from apprentice.state.experience import Query
 from apprentice.state.insights import Admission, Plan
-from apprentice.state.nouns import Task
+from apprentice.state.trajectory import Task
 from apprentice.training.jobs import look, read_job
 from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector

@@ -69,7 +69,7 @@ STORED: dict[str, frozenset[str]] = {
         {"failed", "judged", "needed", "published", "solved", "tried", "unjudged"}
     ),
     "state/insights.py": frozenset({"done", "quarantined"}),
-    "state/nouns.py": frozenset({"done", "interrupted"}),
+    "state/trajectory.py": frozenset({"done", "interrupted"}),
     "state/review.py": frozenset({"quarantined"}),
     "state/rubric.py": frozenset({"met"}),
     "state/rules.py": frozenset({"flagged", "written"}),

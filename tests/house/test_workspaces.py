@@ -14,7 +14,7 @@ from apprentice.settings import Settings
 from apprentice.state.context import Context
 from apprentice.state.errors import MissingPart, UnknownName
 from apprentice.state.experience import Query
-from apprentice.state.nouns import Task
+from apprentice.state.trajectory import Task
 from apprentice.testing import Scripted, WordEmbeddings
 from apprentice.workspace import NO_MODEL, Workspace
 from tests.models import tiny

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph.store.base import BaseStore
 
-from apprentice.memory.labels import label, name_of
+from apprentice.memory.namespace_labels import label, name_of
 from apprentice.memory.reflections import Reflections
 from apprentice.memory.store import open_store
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import Reflection, Task, trajectory_id
+from apprentice.state.trajectory import Reflection, Task, trajectory_id
 
 TASK = Task(id="test/1", environment="household/north/small")
 

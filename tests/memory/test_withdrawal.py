@@ -10,18 +10,18 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.store.base import BaseStore
 
 from apprentice.memory import withdrawal
-from apprentice.memory.findings import Findings
 from apprentice.memory.quarantine import Quarantine
 from apprentice.memory.reflections import Reflections
 from apprentice.memory.releases import Releases
 from apprentice.memory.rulebook import RulebookLog
+from apprentice.memory.run_results import Findings
 from apprentice.memory.showings import Showings
 from apprentice.memory.withdrawal import WithdrawalReport, withdraw
 from apprentice.state.critique import TaskAttempts
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Verdict, trajectory_id
 from apprentice.state.releases import Release
 from apprentice.state.rulebook import Rulebook, parse_operations
+from apprentice.state.trajectory import InView, Reflection, Task, Trajectory, Verdict, trajectory_id
 
 HOME = "household/north/small"
 OTHER = "household/north/smaller"

@@ -14,7 +14,7 @@ from apprentice import models
 from apprentice.environments.household.environment import Household
 from apprentice.environments.household.expert import Knowledge
 from apprentice.environments.household.language import kind_of
-from apprentice.environments.household.nouns import CATEGORY, PLACES
+from apprentice.environments.household.vocabulary import CATEGORY, PLACES
 from apprentice.environments.household.world import World
 from apprentice.graphs import episode, reflexion
 from apprentice.state import prompts

@@ -12,7 +12,7 @@ from apprentice.graphs import exemplar as exemplars
 from apprentice.graphs import expel as expels
 from apprentice.graphs import insights as insight_graphs
 from apprentice.graphs import reflexion as reflexions
-from apprentice.state.nouns import Verdict, digest, text_of
+from apprentice.state.trajectory import Verdict, digest, text_of
 from apprentice.workspace import default
 from tests.experts import expert_agent, expert_critic, expert_reflector
 from tests.graphs.analyst import analyst

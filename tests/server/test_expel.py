@@ -7,7 +7,7 @@ from typing import Any
 
 from langgraph_sdk.client import LangGraphClient
 
-from apprentice.memory.labels import label
+from apprentice.memory.namespace_labels import label
 from apprentice.state.rulebook import Batch, fold
 from tests.server.app import WRITERS
 

@@ -18,8 +18,8 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from apprentice.settings import Settings
-from apprentice.state.nouns import Trajectory, Verdict, text_of, trajectory_id
 from apprentice.state.prompts import Shown, act_prompt
+from apprentice.state.trajectory import Trajectory, Verdict, text_of, trajectory_id
 from apprentice.workspace import Workspace
 from tests.memory.experience.attempts import Words
 from tests.models import tiny

@@ -6,7 +6,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from apprentice.state.corroboration import Vocabulary
-from apprentice.state.nouns import Task, Trajectory
+from apprentice.state.trajectory import Task, Trajectory
 
 
 def attempt(task: str, *seen: str, said: str = "go to desk 1", trial: int = 1) -> Trajectory:

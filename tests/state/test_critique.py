@@ -11,7 +11,7 @@ from apprentice.state.critique import (
     extract_evidence,
     shorten,
 )
-from apprentice.state.nouns import Task, Trajectory, Verdict
+from apprentice.state.trajectory import Task, Trajectory, Verdict
 
 
 def gathered(name: str, ended: str, kind: str = "pick") -> TaskAttempts:

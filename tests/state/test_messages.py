@@ -23,8 +23,8 @@ from langchain_core.messages.tool import tool_call
 
 from apprentice.state.errors import ApprenticeError, BadInput, OutOfBounds, UnknownName
 from apprentice.state.messages import CHARACTER_LIMIT, MESSAGE_LIMIT, read_messages
-from apprentice.state.nouns import Task, Trajectory
 from apprentice.state.submission import sent_id
+from apprentice.state.trajectory import Task, Trajectory
 
 TASK = Task(environment="helpdesk", id="t1")
 WEATHER = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from apprentice.state.nouns import text_of
 from apprentice.state.prompts import ACTING_SECTIONS, Shown, act_prompt
+from apprentice.state.trajectory import text_of
 
 
 @pytest.mark.parametrize("header", [header for _, header in ACTING_SECTIONS])

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from apprentice.state.nouns import Verdict, text_of
 from apprentice.state.prompts import grade_prompt
 from apprentice.state.rubric import read_judgement
+from apprentice.state.trajectory import Verdict, text_of
 
 RUBRIC = ["Is sorry.", "Names the date."]
 

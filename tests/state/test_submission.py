@@ -8,8 +8,8 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import Task, Trajectory, Usage
 from apprentice.state.submission import LIMIT, NESTING, as_stored, expect_same, flaw
+from apprentice.state.trajectory import Task, Trajectory, Usage
 
 TASK = Task(environment="helpdesk", id="t1", kind="refund", metadata={"seen": 1})
 TALK = (HumanMessage("Refund me.", id="1"), AIMessage("Done.", id="2"))

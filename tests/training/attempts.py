@@ -8,10 +8,10 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from apprentice.environments.household.expert import Knowledge, Turn, expert
-from apprentice.environments.household.nouns import THINGS
+from apprentice.environments.household.vocabulary import THINGS
 from apprentice.environments.household.world import world
-from apprentice.state.nouns import Task, Trajectory, text_of, trajectory_id
 from apprentice.state.prompts import Shown, act_prompt
+from apprentice.state.trajectory import Task, Trajectory, text_of, trajectory_id
 from tests.places import advance, environment, start
 
 NORTH = "household/north/small"

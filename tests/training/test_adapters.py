@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from apprentice.models.adapter_fit import base_fingerprint
 from apprentice.models.engine import close_all
-from apprentice.models.fit import base_fingerprint
 from apprentice.state.errors import BadInput, BrokenData, UnknownName
 from apprentice.training.adapters import Adapter, Adapters, code_version
 from tests.models import tiny as tiny_models

@@ -6,7 +6,7 @@ import pytest
 
 from apprentice.state.advice import Circumstances
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import text_of
+from apprentice.state.trajectory import text_of
 from apprentice.training.advisor import advise
 from apprentice.training.available_data import CHARACTERS_A_TOKEN, available_data, examples
 from apprentice.training.datasets.rows import to_jsonl

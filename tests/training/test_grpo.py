@@ -15,7 +15,7 @@ from peft import LoraConfig, get_peft_model
 from apprentice.models.toolcalls import as_chat
 from apprentice.models.weights import Weights
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import text_of
+from apprentice.state.trajectory import text_of
 from apprentice.training import lora
 from apprentice.training.base import load
 from apprentice.training.grpo import select_with_advantage, trainer

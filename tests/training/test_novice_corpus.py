@@ -9,9 +9,9 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from apprentice.environments.household.expert import Knowledge, Turn, learn, merge
 from apprentice.environments.household.language import goal_in, parse_goal
-from apprentice.environments.household.nouns import CATEGORY, PLACES, THINGS
+from apprentice.environments.household.vocabulary import CATEGORY, PLACES, THINGS
 from apprentice.environments.household.world import NAMED, world
-from apprentice.state.nouns import transcript
+from apprentice.state.trajectory import transcript
 from apprentice.training.novice import wordings
 from apprentice.training.novice.corpus import KINDS, Corpus
 from apprentice.training.novice.player import FIRST_WORLD, room_knowledge, world_knowledge

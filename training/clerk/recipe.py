@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from apprentice.state.nouns import digest
 from apprentice.state.prompts import TOOLS
+from apprentice.state.trajectory import digest
 from apprentice.training.clerk import vocabulary
 from apprentice.training.clerk.corpus import Corpus, content_words
 from apprentice.training.scratch import chat

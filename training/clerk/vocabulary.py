@@ -24,7 +24,7 @@ from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
 from apprentice.environments.toolcalls.domains import DOMAINS, HYPOTHETICALS, SMALL_TALK
-from apprentice.models.sentences import Sentences
+from apprentice.models.minilm_model import Sentences
 from apprentice.state.prompts import TOOLS
 from apprentice.training.clerk.corpus import PARAMETER_WORDS, TOOL_WORDS, VALUE_WORDS
 from apprentice.training.scratch.chat import SPECIAL, TAGS, chat_tokenizer

@@ -22,7 +22,7 @@ from uuid import uuid4
 from pydantic import Field, ValidationError
 
 from apprentice.state.errors import BadInput, BrokenData, MissingPart
-from apprentice.state.nouns import SCHEMA_VERSION, Noun, digest
+from apprentice.state.trajectory import SCHEMA_VERSION, FrozenModel, digest
 from apprentice.training.datasets.rows import Kind, Row, check, to_jsonl
 
 DATA: Final = "data.jsonl"
@@ -31,7 +31,7 @@ CARD: Final = "card.json"
 NAME_LENGTH: Final = 16
 
 
-class Card(Noun):
+class Card(FrozenModel):
     """The description of a dataset.
 
     Attributes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from apprentice.state.errors import MissingPart, OutOfBounds
-from apprentice.state.nouns import digest
+from apprentice.state.trajectory import digest
 from apprentice.training.datasets.card import Example, Selection
 from apprentice.training.datasets.rows import Kind, to_jsonl, why_not
 

@@ -13,9 +13,9 @@ from itertools import product, takewhile
 from typing import Final, NamedTuple
 
 from apprentice.models.toolcalls import as_chat
-from apprentice.state.nouns import Task, Trajectory, text_of
 from apprentice.state.prompts import ACTING_SECTIONS
 from apprentice.state.toolcalls import REFUSED
+from apprentice.state.trajectory import Task, Trajectory, text_of
 from apprentice.training.datasets.card import Example
 from apprentice.training.datasets.rows import Row
 

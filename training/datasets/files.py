@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import digest
+from apprentice.state.trajectory import digest
 from apprentice.training.datasets.card import NAME_LENGTH, Example, fingerprint
 from apprentice.training.datasets.rows import Kind, Row, lines, why_not
 

@@ -10,7 +10,7 @@ from apprentice.environments.household.language import (
     kind_of,
     parse_command,
 )
-from apprentice.environments.household.nouns import CATEGORY, THINGS, TREATMENTS
+from apprentice.environments.household.vocabulary import CATEGORY, THINGS, TREATMENTS
 from apprentice.state.prompts import Shown
 from apprentice.training.novice.player import (
     Episode,

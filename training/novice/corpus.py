@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS
+from apprentice.environments.household.vocabulary import APPLIANCES, CATEGORY, PLACES, THINGS
 from apprentice.training.novice import action_exercises, calls, drills, text_exercises
 from apprentice.training.novice.player import Player
 from apprentice.training.scratch.samples import Part, Sample

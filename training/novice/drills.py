@@ -13,7 +13,13 @@ from apprentice.environments.household.expert import (
     storage_rule,
 )
 from apprentice.environments.household.language import SENTENCES, contents, in_order, kind_of, room
-from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
+from apprentice.environments.household.vocabulary import (
+    APPLIANCES,
+    CATEGORY,
+    PLACES,
+    THINGS,
+    TREATMENTS,
+)
 from apprentice.state import prompts
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
 from apprentice.training.novice.player import Player, by_noun

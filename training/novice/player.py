@@ -28,8 +28,8 @@ from apprentice.environments.household.expert import (
     merge,
 )
 from apprentice.environments.household.game import Game
-from apprentice.environments.household.nouns import CATEGORY
 from apprentice.environments.household.rooms import generate
+from apprentice.environments.household.vocabulary import CATEGORY
 from apprentice.environments.household.world import World, world
 from apprentice.state import prompts
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown
@@ -65,7 +65,7 @@ class Episode:
     success: bool
 
     def text(self) -> str:
-        """Render the episode as `apprentice.state.nouns.transcript` renders messages."""
+        """Render the episode as `apprentice.state.trajectory.transcript` renders messages."""
         lines = [self.opening]
         for turn in self.turns:
             lines += [f"> {line}" for line in turn.text.splitlines()]

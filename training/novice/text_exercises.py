@@ -14,7 +14,13 @@ from apprentice.environments.household.expert import (
     appliance_rule,
     storage_rule,
 )
-from apprentice.environments.household.nouns import APPLIANCES, CATEGORY, PLACES, THINGS, TREATMENTS
+from apprentice.environments.household.vocabulary import (
+    APPLIANCES,
+    CATEGORY,
+    PLACES,
+    THINGS,
+    TREATMENTS,
+)
 from apprentice.environments.household.world import World
 from apprentice.state import prompts
 from apprentice.training.novice.player import (

@@ -20,7 +20,7 @@ from apprentice.environments.household.expert import (
     appliance_rule,
     storage_rule,
 )
-from apprentice.environments.household.nouns import PLACES, THINGS, TREATMENTS
+from apprentice.environments.household.vocabulary import PLACES, THINGS, TREATMENTS
 from apprentice.state import prompts
 from apprentice.training.scratch.chat import SPECIAL, TAGS, chat_tokenizer
 

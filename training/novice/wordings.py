@@ -11,7 +11,7 @@ import random
 from typing import Final
 
 from apprentice.environments.household.expert import Knowledge, appliance_rule, storage_rule
-from apprentice.environments.household.nouns import CATEGORY, TREATMENTS
+from apprentice.environments.household.vocabulary import CATEGORY, TREATMENTS
 
 OPENERS: Final = ("", "Remember: ", "Note: ", "Next time: ", "As I saw, ")
 

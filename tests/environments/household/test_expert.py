@@ -13,7 +13,7 @@ from apprentice.environments.household.game import Game
 from apprentice.environments.household.language import NOTHING, Goal, kind_of, parse_command
 from apprentice.environments.household.rooms import SIZES, Room
 from apprentice.environments.household.world import world
-from apprentice.state.nouns import Task
+from apprentice.state.trajectory import Task
 
 SOMEWHERE = [(w, size) for w in ("north", "alfworld") for size in SIZES]
 

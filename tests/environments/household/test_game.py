@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from apprentice.environments.household import Household
 from apprentice.environments.household.game import Game
 from apprentice.environments.household.language import NOTHING, Goal
-from apprentice.environments.household.nouns import APPLIANCES, TREATMENTS
 from apprentice.environments.household.rooms import Room
+from apprentice.environments.household.vocabulary import APPLIANCES, TREATMENTS
 from apprentice.environments.household.world import world
 
 PLACES = {"desk 1": False, "shelf 1": False, "safe 1": True, "shelf 2": False, "safe 2": True}

@@ -18,7 +18,7 @@ from apprentice.environments.household.language import (
     places_in,
     sight_in,
 )
-from apprentice.environments.household.nouns import PLACES, THINGS
+from apprentice.environments.household.vocabulary import PLACES, THINGS
 
 THING = st.sampled_from([noun for nouns in THINGS.values() for noun in nouns])
 PLACE = st.sampled_from(sorted(PLACES))

@@ -6,17 +6,17 @@ import pytest
 
 from apprentice.environments.household import Household
 from apprentice.environments.household.language import kind_of, parse_goal
-from apprentice.environments.household.nouns import (
+from apprentice.environments.household.rooms import SIZES, SPLITS, generate
+from apprentice.environments.household.vocabulary import (
     APPLIANCES,
     CATEGORY,
     FAMILIES,
     STORES,
     TREATABLE,
 )
-from apprentice.environments.household.rooms import SIZES, SPLITS, generate
 from apprentice.environments.household.world import NAMED, STRAY, world
 from apprentice.state.errors import BadInput, OutOfBounds, UnknownName
-from apprentice.state.nouns import Task
+from apprentice.state.trajectory import Task
 
 EVERYWHERE = [(w, size) for w in ("north", "south", "alfworld", "w1") for size in SIZES]
 

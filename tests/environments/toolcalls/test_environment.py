@@ -16,8 +16,8 @@ from apprentice.environments.toolcalls.calls import mark
 from apprentice.environments.toolcalls.domains import DOMAINS
 from apprentice.environments.toolcalls.environment import SPLITS, Toolcalls
 from apprentice.state.errors import BadInput, UnknownName
-from apprentice.state.nouns import Task
 from apprentice.state.toolcalls import call, read_section
+from apprentice.state.trajectory import Task
 from tests.places import ENVIRONMENTS, advance, environment, start
 
 EVERY = Toolcalls()

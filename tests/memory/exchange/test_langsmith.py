@@ -19,7 +19,7 @@ from apprentice.memory.exchange.rows import read_row
 from apprentice.memory.exchange.transfer import import_attempts
 from apprentice.memory.experience.qdrant import QdrantExperience
 from apprentice.state.errors import BadInput, MissingPart
-from apprentice.state.nouns import Trajectory, Usage, Verdict
+from apprentice.state.trajectory import Trajectory, Usage, Verdict
 
 PROJECT = str(UUID(int=9))
 TALK = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]

@@ -14,7 +14,7 @@ from langchain_core.messages.tool import tool_call
 from apprentice.memory.exchange.rows import read_row, write_row
 from apprentice.state.errors import ApprenticeError, BadInput
 from apprentice.state.experience import DatedVerdict, StoredAttempt
-from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Usage, Verdict
+from apprentice.state.trajectory import InView, Reflection, Task, Trajectory, Usage, Verdict
 
 ASKED = {"role": "user", "content": "Which river flows through Vienna?"}
 ANSWERED = {"role": "assistant", "content": "The Danube."}

@@ -30,7 +30,7 @@ from apprentice.memory.experience.engine import Where
 from apprentice.memory.experience.qdrant import QdrantExperience
 from apprentice.state.errors import BadInput, BrokenData
 from apprentice.state.experience import Query
-from apprentice.state.nouns import Task, Trajectory, Verdict
+from apprentice.state.trajectory import Task, Trajectory, Verdict
 from tests.memory.exchange.conftest import Opener
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 

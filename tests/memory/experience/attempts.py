@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from apprentice.state.nouns import InView, Task, Trajectory, Verdict
+from apprentice.state.trajectory import InView, Task, Trajectory, Verdict
 
 SOLVED = Verdict(success=True, score=1.0)
 FAILED = Verdict(success=False, score=0.0)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from apprentice.memory.experience.points import attempt_id
 from apprentice.state.errors import BadInput
 from apprentice.state.experience import How, OutcomeFilter, Query, What
-from apprentice.state.nouns import Task, Verdict, transcript
+from apprentice.state.trajectory import Task, Verdict, transcript
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 from tests.memory.experience.conftest import Opener
 

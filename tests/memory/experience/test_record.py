@@ -10,7 +10,7 @@ import pytest
 
 from apprentice.state.errors import BadInput
 from apprentice.state.experience import Query
-from apprentice.state.nouns import Usage, Verdict
+from apprentice.state.trajectory import Usage, Verdict
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 from tests.memory.experience.conftest import Opener
 

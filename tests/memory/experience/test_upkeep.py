@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apprentice.state.experience import Query
-from apprentice.state.nouns import Trajectory, Verdict
+from apprentice.state.trajectory import Trajectory, Verdict
 from tests.memory.experience.attempts import FAILED, SOLVED, attempt, task
 from tests.memory.experience.conftest import Opener
 

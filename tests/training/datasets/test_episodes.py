@@ -6,9 +6,9 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from apprentice.environments.toolcalls.environment import Toolcalls
-from apprentice.state.nouns import InView, Reflection, Task, Trajectory, Verdict, text_of
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS, Shown, act_prompt
 from apprentice.state.toolcalls import call
+from apprentice.state.trajectory import InView, Reflection, Task, Trajectory, Verdict, text_of
 from apprentice.training.datasets.episodes import (
     challenges,
     contrasts,

@@ -23,7 +23,7 @@ Score = Annotated[FiniteFloat, Field(ge=0, le=1), AfterValidator(lambda score: r
 Source = Literal["environment", "rule", "schema", "model", "human", "late"]
 
 
-class Noun(BaseModel):
+class FrozenModel(BaseModel):
     """Base of the nouns: immutable, and strict about unknown fields.
 
     Attributes:
@@ -35,7 +35,7 @@ class Noun(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Task(Noun):
+class Task(FrozenModel):
     """One thing to do in one environment.
 
     The environment can rebuild everything about a task from its id, so a task may travel
@@ -54,7 +54,7 @@ class Task(Noun):
     metadata: dict[str, Any] = Field(default_factory=dict, title="Metadata")
 
 
-class Verdict(Noun):
+class Verdict(FrozenModel):
     """How an attempt ended. `success` is None while it is unknown.
 
     `interrupted` says that the attempt was broken off from outside, so that it shows nothing of
@@ -72,7 +72,7 @@ class Verdict(Noun):
     interrupted: bool = Field(default=False, title="Interrupted")
 
 
-class Observation(Noun):
+class Observation(FrozenModel):
     """An environment's answer to an action.
 
     `admissible` is information about the environment for tests and tools; it is never shown
@@ -96,7 +96,7 @@ class Observation(Noun):
         return self.done or self.verdict is not None
 
 
-class Usage(Noun):
+class Usage(FrozenModel):
     """What an attempt cost: model calls, tokens in and out, wall-clock seconds."""
 
     calls: int = 0
@@ -118,14 +118,14 @@ class Usage(Noun):
         )
 
 
-class Reflection(Noun):
+class Reflection(FrozenModel):
     """An insight into one task, and the trial that failed before it (counted from 1)."""
 
     text: str = Field(max_length=20_000)
     trial: int = Field(ge=1)
 
 
-class InView(Noun):
+class InView(FrozenModel):
     """What the prompt showed beside the task, by id, so that its effect can be traced."""
 
     rules: tuple[str, ...] = ()
@@ -134,7 +134,7 @@ class InView(Noun):
     reflections: tuple[Reflection, ...] = ()
 
 
-class Trajectory(Noun):
+class Trajectory(FrozenModel):
     """One attempt at one task: its messages, its verdict, what was shown, its cost.
 
     Example:

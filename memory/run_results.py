@@ -13,12 +13,12 @@ from typing import Final, Generic, TypeVar
 from langgraph.store.base import BaseStore
 from pydantic import ValidationError
 
-from apprentice.memory.labels import label
+from apprentice.memory.namespace_labels import label
 from apprentice.state.errors import BrokenData
-from apprentice.state.nouns import Noun, Trajectory
+from apprentice.state.trajectory import FrozenModel, Trajectory
 
 PAGE: Final = 1_000_000
-_N = TypeVar("_N", bound=Noun)
+_N = TypeVar("_N", bound=FrozenModel)
 
 
 @dataclass(frozen=True)

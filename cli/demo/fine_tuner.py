@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from apprentice.cli.journal import TaskResult
 from apprentice.state.advice import Method
 from apprentice.state.errors import TrainingFailure
-from apprentice.state.nouns import Task, Trajectory, text_of
+from apprentice.state.trajectory import Task, Trajectory, text_of
 from apprentice.training.available_data import examples
 from apprentice.training.datasets.card import Dataset, save
 from apprentice.training.datasets.curation import Curation, HoldOut, curate

@@ -14,12 +14,12 @@ from apprentice.cli import terminal
 from apprentice.cli.options import HOME, Tenant
 from apprentice.cli.plural import plural
 from apprentice.cli.tenant_rules import TenantRules, Where, render_change, with_rules
-from apprentice.memory.findings import attempts
+from apprentice.memory.run_results import attempts
 from apprentice.memory.withdrawal import withdraw as withdraw_from
 from apprentice.state.errors import BadInput
-from apprentice.state.nouns import Trajectory
 from apprentice.state.provenance import cited_trajectories, dependents_of, supporters
 from apprentice.state.rulebook import Batch, Rule
+from apprentice.state.trajectory import Trajectory
 
 
 def history(

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import Field
 
-from apprentice.state.nouns import SCHEMA_VERSION, Name, Noun
+from apprentice.state.trajectory import SCHEMA_VERSION, FrozenModel, Name
 
 WINDOW: Final = 16
 """Number of latest first attempts that are compared with all before them."""
@@ -16,7 +16,7 @@ CHANCE: Final = 0.01
 """The probability by chance below which a drop counts as real."""
 
 
-class Showing(Noun):
+class Showing(FrozenModel):
     """One attempt with released rules in view, and how it ended."""
 
     trajectory: Name
@@ -27,7 +27,7 @@ class Showing(Noun):
     time: float
 
 
-class Record(Noun):
+class Record(FrozenModel):
     """The outcomes of the attempts that were shown a rule.
 
     `has_turned` looks at first attempts only. Later attempts are at harder tasks, and their prompts

@@ -9,8 +9,8 @@ from typing import Final, Protocol
 from apprentice.memory.experience import OpenExperience
 from apprentice.state.context import Context
 from apprentice.state.experience import OutcomeFilter, Query, Recollection, What
-from apprentice.state.nouns import Task, digest
 from apprentice.state.prompts import Shown
+from apprentice.state.trajectory import Task, digest
 from apprentice.workspace import Workspace
 
 _OBSERVATION: Final = 20_000  # characters of an observation that the search uses

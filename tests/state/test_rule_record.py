@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apprentice.state.records import WINDOW, Showing, record
+from apprentice.state.rule_record import WINDOW, Showing, record
 
 
 def showings(before: str, lately: str, rule: str = "r") -> list[Showing]:
