@@ -84,7 +84,7 @@ _HOMES: Final[dict[str, str]] = {
         "state.errors",
     ),
     "Query": "state.experience",
-    **dict.fromkeys(("Observation", "Task", "Trajectory", "Verdict"), "state.nouns"),
+    **dict.fromkeys(("Observation", "Task", "Trajectory", "Verdict"), "state.trajectory"),
     "Workspace": "workspace",
 }
 
