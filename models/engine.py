@@ -17,9 +17,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from apprentice.models.names import LocalModels
+from apprentice.models.names import EngineLimits, LocalModels
 from apprentice.models.prefixes import Prefixes
 from apprentice.models.transformers_workarounds import LOAD_LOCK
 from apprentice.state.errors import (
@@ -33,9 +33,6 @@ from apprentice.state.redaction import public_message
 
 if TYPE_CHECKING:
     from apprentice.models.weights import Variant, Weights
-
-MAX_ROWS: Final = 64
-TOKENS_A_STEP: Final = 2048
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ class InferenceEngine:
 
     Args:
         name: the model's plain name.
-        models: the folders of the weights, and the device.
+        models: the folders of the weights, the device, and the size of the batches.
     """
 
     def __init__(self, name: str, models: LocalModels) -> None:
@@ -184,6 +181,7 @@ class _Worker:
             self._choose, self._generator = weights.choose, weights.generator
             self._weights: Weights = weights.Weights(name, folder, models.device or "cpu")
         self._prefixes = Prefixes()
+        self._limits = models.limits
 
     def work(self, stop: threading.Event) -> None:
         """Answer requests until `stop` is set."""
@@ -201,7 +199,7 @@ class _Worker:
     def _admit(self) -> None:
         """Admit new requests. If nothing is active, wait for one."""
         newcomers = [] if self._rows else [self._inbox.get()]
-        while len(self._rows) + len(newcomers) < MAX_ROWS:
+        while len(self._rows) + len(newcomers) < self._limits.conversations:
             try:
                 newcomers.append(self._inbox.get_nowait())
             except Empty:
@@ -237,7 +235,7 @@ class _Worker:
     def _step(self, rows: list[_Conversation]) -> None:
         """Advance the conversations of one network, as many as fit into a step."""
         batch: list[tuple[_Conversation, Sequence[int]]] = []
-        room = TOKENS_A_STEP
+        room = self._limits.step_tokens
         for row in rows:
             tokens = row.unread[:room]
             if tokens:
@@ -305,16 +303,16 @@ def _sentence(name: str, error: Exception) -> ApprenticeError:
     return failure
 
 
-_engines: dict[tuple[Path, str], InferenceEngine] = {}
+_engines: dict[tuple[Path, str, EngineLimits], InferenceEngine] = {}
 _engines_lock = threading.Lock()
 
 
 def engine(name: str, models: LocalModels) -> InferenceEngine:
     """Return the running engine of a model. Start one if there is none, or if it has ended.
 
-    All callers with the same weights folder and device share an engine.
+    All callers with the same weights folder, device and limits share an engine.
     """
-    key = (models.place(name), models.device)
+    key = (models.place(name), models.device, models.limits)
     with _engines_lock:
         current = _engines.get(key)
         if current is None or not current.alive:

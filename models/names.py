@@ -33,6 +33,19 @@ def plain(what: str, name: str) -> str:
 
 
 @dataclass(frozen=True)
+class EngineLimits:
+    """The size of a batch of the inference engine.
+
+    Attributes:
+        conversations: the largest number of conversations that are active at the same time.
+        step_tokens: the largest number of tokens that one step reads.
+    """
+
+    conversations: int = 64
+    step_tokens: int = 2048
+
+
+@dataclass(frozen=True)
 class LocalModels:
     """The local models and adapters of one workspace.
 
@@ -40,11 +53,15 @@ class LocalModels:
         root: the folder whose sub-folders are Hugging Face models, or None.
         adapters: the folder whose sub-folders are LoRA adapters.
         device: the models' device, as torch names it. '' is the CPU, and in training the first GPU.
+        shipped: the folder of the models that ship.
+        limits: the size of the batches in which a model answers.
     """
 
     root: Path | None
     adapters: Path
     device: str = ""
+    shipped: Path = SHIPPED_IN
+    limits: EngineLimits = EngineLimits()
 
     def folder(self, name: str) -> Path:
         """Return the folder of a local model's weights.
@@ -66,7 +83,7 @@ class LocalModels:
     def place(self, name: str) -> Path:
         """Return the path of a local model's weights, without a look at the disk."""
         if name in SHIPPED or self.root is None:
-            return SHIPPED_IN / name / "weights"
+            return self.shipped / name / "weights"
         return self.root.absolute() / plain("local model", name)
 
     def adapter(self, name: str) -> Path:

@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,10 @@ from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage
 from peft import PeftModel
 
-from apprentice import models
 from apprentice.models import Models
-from apprentice.models.engine import Request, close_all, engine
-from apprentice.models.llama import Llama
-from apprentice.models.names import SHIPPED
+from apprentice.models.engine import InferenceEngine, Request, close_all, engine
+from apprentice.models.names import SHIPPED, EngineLimits, LocalModels
+from apprentice.models.transformers_workarounds import LOAD_LOCK
 from apprentice.models.weights import Variant, Weights, choose, generator
 from apprentice.state.errors import (
     BadInput,
@@ -36,7 +37,6 @@ from apprentice.state.errors import (
 )
 from tests.models import tiny
 from tests.models.conftest import Offered, generated, generated_tokens
-from tests.served import SHIPPED as SHIPPED_MODELS
 from tests.served import served
 
 # peft asks transformers for a property by its old name.
@@ -202,59 +202,64 @@ def test_the_context_limits_question_and_answer_together(offered: Offered) -> No
         chat.invoke("x" * 600)
 
 
-def test_a_prompt_longer_than_a_step_gets_the_same_answer(
-    offered: Offered, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("apprentice.models.engine.TOKENS_A_STEP", 7)
-    assert text(offered.served, "local:llama", LONG, max_tokens=8) == generated(
-        offered.llama, LONG, 8
-    )
+def test_a_prompt_longer_than_a_step_gets_the_same_answer(offered: Offered) -> None:
+    limits = EngineLimits(step_tokens=7)
+    models = Models(replace(offered.served.local, limits=limits), lambda _: False)
+    assert text(models, "local:llama", LONG, max_tokens=8) == generated(offered.llama, LONG, 8)
 
 
-async def test_a_cancelled_request_makes_room(
-    offered: Offered, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    forward = Llama.forward
-    begun, cancelled = threading.Event(), threading.Event()
-    steps = 0
+def wait_for_a_request(running: InferenceEngine) -> None:
+    """Wait until the engine has its first request, which starts its thread."""
+    while running._thread.ident is None:
+        time.sleep(0.01)
 
-    def counted(*inputs: Any) -> Any:
-        nonlocal steps
-        steps += 1
-        if steps == 3:
-            begun.set()
-            assert cancelled.wait(timeout=100)
-        return forward(*inputs)
 
-    monkeypatch.setattr("apprentice.models.engine.MAX_ROWS", 1)
-    monkeypatch.setattr(Llama, "forward", counted)
-    doomed = asyncio.create_task(offered.served.chat("local:llama", max_tokens=400).ainvoke(LONG))
-    assert await asyncio.to_thread(begun.wait, 100)
-    doomed.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await doomed
-    cancelled.set()
-    answer = await offered.served.chat("local:llama", max_tokens=8).ainvoke("hello")
-    assert answer.content == generated(offered.llama, "hello", 8)
-    assert steps < 30  # the cancelled request alone would have taken 400
+async def test_a_cancelled_request_makes_room(tmp_path: Path) -> None:
+    """Two requests fill the engine, and either alone would take a hundred thousand tokens."""
+    follows = {"<|assistant|>": "on.", "on.": "on."}
+    tiny.chain(tmp_path / "tireless", follows, max_position_embeddings=200_000)
+    local = LocalModels(tmp_path, tmp_path, limits=EngineLimits(conversations=2))
+    models = Models(local, lambda _: False)
+    try:
+        doomed = asyncio.create_task(
+            models.chat("local:tireless", max_tokens=100_000).ainvoke(LONG)
+        )
+        running = engine("tireless", local)
+        await asyncio.to_thread(wait_for_a_request, running)
+        await models.chat("local:tireless", max_tokens=1).ainvoke("hi")  # answered after it began
+        other = running.submit(Request([{"role": "user", "content": LONG}], max_tokens=100_000))
+        assert not doomed.done()
+        doomed.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await doomed
+        question = models.chat("local:tireless", max_tokens=8).ainvoke("hello")
+        answer = await asyncio.wait_for(question, timeout=100)
+        assert answer.content == "on." * 8
+        assert not other.done()
+    finally:
+        close_all()
 
 
 def test_a_request_cancelled_at_its_end_leaves_one_cache(offered: Offered) -> None:
-    forward = Llama.forward
     opening = {"role": "user", "content": LONG}
     said = generated(offered.llama, LONG, 1)
-    doomed = Request([opening], max_tokens=1)
+    running = engine("llama", offered.served.local)
+    submitted = threading.Event()
 
-    def cancelling(*inputs: Any) -> Any:
-        future.cancel()
-        return forward(*inputs)
+    class CancelWhenRead(tuple[str, ...]):
+        """Stop texts that cancel their request when the engine reads them in its last step."""
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Llama, "forward", cancelling)
-        future = engine("llama", offered.served.local).submit(doomed)
-        with pytest.raises(CancelledError):
-            future.result()
-        time.sleep(0.2)
+        def __iter__(self) -> Iterator[str]:
+            assert submitted.wait(timeout=100)
+            future.cancel()
+            return super().__iter__()
+
+    future = running.submit(Request([opening], max_tokens=1, stop=CancelWhenRead(["never said"])))
+    submitted.set()
+    with pytest.raises(CancelledError):
+        future.result()
+    # The next answer comes after the cancelled request has left. It shares no token with it.
+    running.submit(Request([{"role": "system", "content": "Hi."}], max_tokens=1)).result()
     ways = [
         [opening, {"role": "assistant", "content": said}, {"role": "user", "content": way}]
         for way in ("left", "right")
@@ -270,21 +275,16 @@ def test_a_request_cancelled_at_its_end_leaves_one_cache(offered: Offered) -> No
     ]
 
 
-async def test_the_event_loop_keeps_running(
-    offered: Offered, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loop_ran = threading.Event()
-    forward = Llama.forward
-
-    def after_the_loop(*inputs: Any) -> Any:
-        assert loop_ran.wait(timeout=200)
-        return forward(*inputs)
-
-    monkeypatch.setattr(Llama, "forward", after_the_loop)
-    asking = asyncio.create_task(offered.served.chat("local:llama", max_tokens=8).ainvoke("hello"))
-    await asyncio.sleep(0.05)
-    loop_ran.set()
-    assert (await asking).content == generated(offered.llama, "hello", 8)
+async def test_the_event_loop_keeps_running(offered: Offered) -> None:
+    wanted = generated(offered.llama, "hello", 8)
+    async with asyncio.timeout(200):
+        with LOAD_LOCK:  # the model cannot answer before the loop leaves this block
+            asking = asyncio.create_task(
+                offered.served.chat("local:llama", max_tokens=8).ainvoke("hello")
+            )
+            await asyncio.sleep(0.05)
+            assert not asking.done()
+        assert (await asking).content == wanted
 
 
 async def test_no_blocking_call_runs_on_the_event_loop(offered: Offered) -> None:
@@ -338,44 +338,45 @@ def test_unreadable_weights_are_named(
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_missing_weights_say_how_to_get_them(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("apprentice.models.names.SHIPPED_IN", tmp_path)
+def test_missing_weights_say_how_to_get_them(name: str, tmp_path: Path) -> None:
+    models = Models(LocalModels(None, tmp_path, shipped=tmp_path), lambda _: False)
     with pytest.raises(MissingPart, match=f"make {name}"):
-        text(SHIPPED_MODELS, f"local:{name}", "hi")
+        text(models, f"local:{name}", "hi")
 
 
-def test_without_torch_the_extra_is_named(
-    offered: Offered, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(sys.modules, "apprentice.models.weights")
-    monkeypatch.delattr(models, "weights")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingPart, match=r"-e '.\[local\]'"):
-        text(offered.served, "local:llama", "hi")
-
-
-def test_after_a_crash_all_requests_fail_and_the_next_one_loads_again(
-    offered: Offered,
-) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("out of memory")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Llama, "forward", broken)
-        waiting = [
-            engine("llama", offered.served.local).submit(
-                Request([{"role": "user", "content": "hello"}])
-            )
-            for _ in range(3)
-        ]
-        for future in waiting:
-            with pytest.raises(ModelFailure, match="broke down: RuntimeError: out of memory"):
-                future.result()
-    assert text(offered.served, "local:llama", "hello", max_tokens=8) == generated(
-        offered.llama, "hello", 8
+def test_without_torch_the_extra_is_named(offered: Offered) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from pathlib import Path\n"
+        "from apprentice.models.engine import Request, engine\n"
+        "from apprentice.models.names import LocalModels\n"
+        f"models = LocalModels(Path({str(offered.models)!r}), Path())\n"
+        "engine('llama', models).submit(Request([{'role': 'user', 'content': 'hi'}])).result()\n"
     )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "MissingExtra: local:llama" in run.stderr
+    assert "-e '.[local]'" in run.stderr
+
+
+def test_after_a_crash_all_requests_fail_and_the_next_one_loads_again(tmp_path: Path) -> None:
+    """The tokenizer has tokens for which a network of half the vocabulary has no vector."""
+    tiny.llama(tmp_path / "torn", vocab_size=len(tiny.tokenizer()) // 2, eos_token_id=None)
+    models = served(tmp_path)
+    try:
+        with LOAD_LOCK:  # so that all requests wait for the same engine
+            waiting = [
+                engine("torn", models.local).submit(Request([{"role": "user", "content": "hello"}]))
+                for _ in range(3)
+            ]
+        for future in waiting:
+            with pytest.raises(ModelFailure, match="broke down: IndexError: index"):
+                future.result()
+        whole = tiny.llama(tmp_path / "torn")
+        answer = text(models, "local:torn", "hello", max_tokens=8)
+        assert answer == generated(whole, "hello", 8)
+    finally:
+        close_all()
 
 
 def test_close_fails_the_requests_in_the_queue(offered: Offered) -> None:

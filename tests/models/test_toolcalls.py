@@ -9,14 +9,14 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 
-from apprentice.models.engine import Answer
+from apprentice.models.engine import close_all
 from apprentice.models.local import LocalChatModel
 from apprentice.models.toolcalls import as_chat, plain_turns
 from apprentice.models.weights import Weights
 from apprentice.state.prompts import TOOLS
 from apprentice.state.toolcalls import parse
 from tests.models import tiny
-from tests.served import SHIPPED
+from tests.served import served
 
 SCHEMA = {"name": "get_price", "parameters": {"type": "object", "properties": {}}}
 TOOL = {"type": "function", "function": SCHEMA}
@@ -80,28 +80,25 @@ def test_a_template_with_tools_gets_their_schemas(tmp_path: Path) -> None:
     words = tiny.tokenizer()
     words.chat_template = "{{ tools[0].function.name }}|" + tiny.TEMPLATE
     words.save_pretrained(tmp_path)
-    served = Weights("tiny", tmp_path).variant().words
-    tokens = served.encode([{"role": "user", "content": "Hi"}], [TOOL])
-    assert served.decode(tokens) == "get_price|<|user|>Hi<|end|><|assistant|>"
+    encoder = Weights("tiny", tmp_path).variant().words
+    tokens = encoder.encode([{"role": "user", "content": "Hi"}], [TOOL])
+    assert encoder.decode(tokens) == "get_price|<|user|>Hi<|end|><|assistant|>"
 
 
-def test_bound_tools_turn_the_answer_into_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine is scripted, because a random model calls no tool."""
-    from concurrent.futures import Future
-
-    said = '<tool_call>{"name": "get_price", "arguments": {"city": "Oslo"}}</tool_call>'
-    future: Future[Answer] = Future()
-    future.set_result(Answer(said, "stop", 9, 9, 0))
-    asked = []
-
-    class Engine:
-        def submit(self, request: object) -> Future[Answer]:
-            asked.append(request)
-            return future
-
-    monkeypatch.setattr("apprentice.models.local.engine", lambda *_: Engine())
-    chat = SHIPPED.chat("local:novice")
-    assert isinstance(chat, LocalChatModel)
-    message = chat.bind_tools([get_price]).invoke("Price in Oslo?")
-    assert message.tool_calls == [CALL]
-    assert asked[0].tools[0]["function"]["name"] == "get_price"  # type: ignore[attr-defined]
+def test_bound_tools_turn_the_answer_into_calls(tmp_path: Path) -> None:
+    """The model calls the tool only if the name of the tool ends its prompt."""
+    call = '<tool_call>{"name": "get_price", "arguments": {"city": "Oslo"}}</tool_call>'
+    template = "<|assistant|>{% for tool in tools or [] %}{{ tool.function.name }}{% endfor %}"
+    tiny.chain(
+        tmp_path / "caller",
+        {"get_price": call, call: "<|end|>", "<|assistant|>": "<|end|>"},
+        template,
+    )
+    try:
+        chat = served(tmp_path).chat("local:caller")
+        assert isinstance(chat, LocalChatModel)
+        message = chat.bind_tools([get_price]).invoke("Price in Oslo?")
+        assert message.tool_calls == [CALL]
+        assert chat.invoke("Price in Oslo?").text == ""
+    finally:
+        close_all()

@@ -63,6 +63,35 @@ def llama(folder: Path, *, seed: int = 0, **changes: Any) -> LlamaForCausalLM:
     return saved(folder, model, words)
 
 
+def chain(
+    folder: Path, follows: dict[str, str], template: str = TEMPLATE, **changes: Any
+) -> LlamaForCausalLM:
+    """Save a Llama that answers with a chain of tokens, and return it.
+
+    Args:
+        folder: for the model.
+        follows: the token that follows a token; those that are missing are added.
+        template: the chat template.
+        changes: of the network's settings.
+    """
+    words = tokenizer()
+    words.chat_template = template
+    texts = dict.fromkeys(token for pair in follows.items() for token in pair)
+    words.add_tokens([AddedToken(token, normalized=False) for token in texts])
+    settings = SHAPE | {"vocab_size": len(words), "eos_token_id": words.eos_token_id} | changes
+    model = LlamaForCausalLM(LlamaConfig(**settings))
+    with torch.no_grad():
+        for layer in model.model.layers:  # the next token depends on the last one only
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+        model.model.embed_tokens.weight.zero_()
+        model.lm_head.weight.zero_()
+        for place, (token, successor) in enumerate(follows.items()):
+            model.model.embed_tokens.weight[words.convert_tokens_to_ids(token), place] = 1
+            model.lm_head.weight[words.convert_tokens_to_ids(successor), place] = 1
+    return saved(folder, model, words)
+
+
 def qwen(folder: Path) -> Qwen2ForCausalLM:
     """Save a random Qwen2, which is no plain Llama, with its tokenizer, and return it."""
     torch.manual_seed(0)
