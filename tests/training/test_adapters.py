@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -178,18 +181,24 @@ def test_pruning_keeps_what_is_used_and_what_it_rests_on(
 
 
 def test_pruning_that_is_cut_short_leaves_no_adapter_without_a_card(
-    own: Path, monkeypatch: pytest.MonkeyPatch, registry: Adapters, workplace: Workplace
+    own: Path, registry: Adapters, workplace: Workplace
 ) -> None:
     registry.register(card(workplace, "mine").model_copy(update={"tenant": "acme"}), own)
     registry.mark("mine", "rejected")
-
-    def dies(folder: Path) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("apprentice.training.adapters.shutil.rmtree", dies)
-        with pytest.raises(KeyboardInterrupt):
-            registry.prune("mine", keep=0)
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from apprentice.models.names import LocalModels\n"
+        "from apprentice.training.adapters import Adapters\n"
+        "def die(event, arguments):\n"
+        "    if event == 'shutil.rmtree':\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.addaudithook(die)\n"
+        f"models = LocalModels(Path({str(workplace.models)!r}), Path({str(registry.root)!r}))\n"
+        "Adapters(models).prune('mine', keep=0)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     with pytest.raises(UnknownName):
         registry.check_owner("mine", "other")
     assert registry.register(card(workplace, "mine"), own).status == "candidate"

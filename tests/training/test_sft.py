@@ -63,17 +63,27 @@ def test_only_what_is_learned_is_scored(
         return real.apply(hidden, *rest)
 
     monkeypatch.setattr(scoring, "_ChunkedLogProbFunction", SimpleNamespace(apply=counted))
-    folder = train(workplace, tiny.chats(16), [], max_steps=2)
-    learned = next(event["learned"] for event in events(folder) if event["event"] == "encoded")
-    assert sum(scored) == learned
-
-    monkeypatch.setattr(
-        "apprentice.training.arguments._on_what_is_learned", lambda: lambda loss: loss
+    trainer = sft.trainer(
+        SftSettings(base="llama", batch=8),
+        tiny.dataset(workplace.root / "data", "sft", tiny.chats(16)),
+        workplace.root / "out",
+        Progress(workplace.root / "said", io.StringIO()),
+        workplace.bench,
     )
-    other = train(workplace, tiny.chats(16), [], max_steps=2, patience=1)
-    assert sum(scored) > 3 * learned
-    losses = [[event["loss"] for event in events(each, "progress")] for each in (folder, other)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    batch = next(iter(trainer.get_train_dataloader()))
+    loss = trainer.compute_loss(trainer.model, batch)
+    learned = int((batch["labels"] != -100).sum())
+    assert sum(scored) == learned > 0
+
+    def gradients(loss: torch.Tensor) -> list[torch.Tensor]:
+        weights = [each for each in trainer.model.parameters() if each.requires_grad]
+        return list(torch.autograd.grad(loss, weights))
+
+    scored.clear()
+    librarys_loss = type(trainer).compute_loss(trainer, trainer.model, batch)
+    assert sum(scored) > 2 * learned
+    torch.testing.assert_close(loss, librarys_loss)
+    torch.testing.assert_close(gradients(loss), gradients(librarys_loss))
 
 
 def test_progress_card_and_result_say_what_happened(workplace: Workplace) -> None:
