@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,17 @@ from apprentice.settings import Settings
 from apprentice.workspace import Workspace
 from tests.cli import pupil
 from tests.memory.experience.attempts import Words
+
+
+class TerminalRunner(CliRunner):
+    """Runs a command whose standard input is a terminal."""
+
+    @contextmanager
+    def isolation(self, *arguments: Any, **options: Any) -> Iterator[Any]:
+        """Replace the standard streams."""
+        with super().isolation(*arguments, **options) as streams:
+            sys.stdin.isatty = lambda: True  # type: ignore[method-assign]
+            yield streams
 
 
 class Apprentice:
@@ -38,10 +51,19 @@ class Apprentice:
             spawn=self._spawn,
         )
 
-    def __call__(self, *arguments: str | Path, answers: str = "") -> Result:
-        """Run the command; errors that are not its own are raised."""
+    def __call__(
+        self, *arguments: str | Path, answers: str = "", at_terminal: bool = False
+    ) -> Result:
+        """Run the command; errors that are not its own are raised.
+
+        Args:
+            arguments: of the command.
+            answers: what a person types.
+            at_terminal: whether the person types at a terminal.
+        """
         given = [str(argument) for argument in arguments]
-        result = CliRunner().invoke(app, given, input=answers, obj=self.workspace)
+        runner = TerminalRunner() if at_terminal else CliRunner()
+        result = runner.invoke(app, given, input=answers, obj=self.workspace)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

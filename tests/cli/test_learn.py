@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import pytest
 from rich.console import Console
@@ -18,10 +17,13 @@ from rich.console import Console
 from apprentice.cli import evaluation, journal
 from apprentice.cli.demo import rules as rules_demo
 from apprentice.cli.demo.chart import curves
+from apprentice.cli.demo.reflexion import SIZES, STUDENT, Demo
 from apprentice.cli.journal import TaskResult
 from apprentice.cli.terminal import by_rules
+from apprentice.state.context import Context
 from apprentice.state.statistics import rate
 from apprentice.state.trajectory import Task, text_of
+from apprentice.workspace import Workspace
 from benchmarks.figures_document import SilentListener
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, enter
@@ -53,16 +55,36 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Lesson:
     home = tmp_path_factory.mktemp("lesson")
     with pytest.MonkeyPatch.context() as patch:
         enter(patch, home)
-        # A run's name seeds what it draws: the same names, and the gates decide the same.
-        names = map(UUID, map("{:032x}".format, count(1)))
-        patch.setattr(journal, "uuid4", lambda: next(names))
         apprentice = Apprentice(home)
+        begin_rules(apprentice.workspace)
         result = apprentice(*SMALL)
         apprentice.close()
     assert result.exit_code == 0
     folder = home / FOLDER
     figures = json.loads((folder / "report.json").read_text())
     return Lesson(result.output, folder, (folder / "report.html").read_text(), figures)
+
+
+def begin_rules(workspace: Workspace) -> None:
+    """Write the first lines of the journals whose runs learn rules, as an interrupted run does.
+
+    The name of a run seeds which tasks it samples, so with these names the gates always decide
+    the same.
+    """
+    demo = Demo(
+        workspace, FOLDER, "north", 6, 2, "local:novice", 0, Context.max_tokens, 2, 12, 0, 0
+    )
+    here, there = demo, replace(demo, world="south")
+    plans = {
+        **{f"{STUDENT}-{size}": here.plan(STUDENT, size) for size in SIZES},
+        f"rules-learned-{there.world}": there.plan(STUDENT, "small").model_copy(
+            update={"trials": 1}
+        ),
+    }
+    FOLDER.mkdir(parents=True)
+    for number, (name, plan) in enumerate(plans.items(), 1):
+        line = plan.model_copy(update={"run": f"{number:032x}"}).model_dump_json()
+        (FOLDER / f"{name}.jsonl").write_text(f"{line}\n")
 
 
 class Page(HTMLParser):

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from apprentice.cli import terminal
 from apprentice.cli.options import HOME
 from apprentice.memory.experience.edge import EdgeEngine
 from apprentice.memory.releases import Releases
@@ -123,9 +122,7 @@ def test_rolling_back_to_what_is_in_force_where_nothing_is(apprentice: Apprentic
     assert (refused.exit_code, "Nothing is released here" in refused.output) == (2, True)
 
 
-def test_the_commands_on_the_page_about_rules_work(
-    rules: Rules, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_commands_on_the_page_about_rules_work(rules: Rules, root: Path) -> None:
     page = (root / "docs" / "techniques.md").read_text()
     lines = re.findall(r"^apprentice rules ([a-z].*)$", page, re.MULTILINE)
     assert [line.split()[0] for line in lines] == [
@@ -140,14 +137,13 @@ def test_the_commands_on_the_page_about_rules_work(
         "RELEASE": releases[0],
         "ATTEMPT": re.findall(r"[0-9a-f]{32}", rules("history", first).output)[0],
     }
-    monkeypatch.setattr(terminal, "at_terminal", lambda: True)
     for line in lines:
         words = [ids.get(word, word) for word in shlex.split(line, comments=True)]
         if words[0] == "learn":  # few tasks, and the run that is finished already
             words += ["--held-out", "24"] if "--review" in words else LEARN[2:]
         if words[0] == "withdraw":
             words[-1] = "zz"  # what it does is tested last, since it cannot be undone
-        done = rules(*words, answers="approve all\n")
+        done = rules(*words, answers="approve all\n", at_terminal=True)
         assert done.exit_code == (2 if words[0] == "withdraw" else 0), done.output
     assert f"Released: {releases[0]}" in rules("show").output
 
@@ -201,16 +197,13 @@ def test_a_review_needs_a_terminal(apprentice: Apprentice, tmp_path: Path) -> No
     assert not (tmp_path / "data").exists()
 
 
-def test_who_leaves_a_review_is_told_how_to_go_on(
-    rules: Rules, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(terminal, "at_terminal", lambda: True)
+def test_who_leaves_a_review_is_told_how_to_go_on(rules: Rules) -> None:
     assert rules("curate", "ADD: Look in the attic.").exit_code == 0
     again = ("learn", "--run", "left", "--tasks", "0", "--review", "--held-out", "24")
-    left = rules(*again)
+    left = rules(*again, at_terminal=True)
     assert left.exit_code == 130
     assert "Interrupted. `apprentice rules learn --run left`" in left.stderr
-    done = rules(*again, answers="reject all\n")
+    done = rules(*again, answers="reject all\n", at_terminal=True)
     assert done.exit_code == 0
     assert "Declined." in done.output
 
