@@ -68,6 +68,8 @@ T = TypeVar("T")
 
 HasKey = Callable[[Sequence[str]], bool]
 """A function that tells whether one of the named variables holds a key."""
+MakeClient = Callable[..., BaseChatModel]
+"""A function that makes a provider's client from a model's name and settings."""
 
 
 def chat_model(
@@ -78,8 +80,19 @@ def chat_model(
     seed: int | None,
     has_key: HasKey,
     openai: OpenAIAccess,
+    make_client: MakeClient = init_chat_model,
 ) -> BaseChatModel:
     """Return a provider's chat model. The same settings return the same client.
+
+    Args:
+        provider: one of `PROVIDERS`.
+        model: the model's name at the provider.
+        temperature: 0 for the likeliest answer, up to 2.
+        max_tokens: the largest number of tokens in an answer.
+        seed: makes sampled answers repeatable if the provider supports it.
+        has_key: tells whether one of the named variables holds a key.
+        openai: the key and the address of OpenAI's models.
+        make_client: makes the client, with the arguments of LangChain's `init_chat_model`.
 
     Raises:
         UnknownName: there is no such provider.
@@ -88,7 +101,7 @@ def chat_model(
     if not openai.key or provider != OPENAI:
         _check_key(provider, model, PROVIDERS, has_key)
     access = openai if provider == OPENAI else OpenAIAccess()
-    return _chat(provider, model, temperature, max_tokens, seed, access)
+    return _chat(provider, model, temperature, max_tokens, seed, access, make_client)
 
 
 def embedding_model(provider: str, model: str, has_key: HasKey, openai: OpenAIAccess) -> Embeddings:
@@ -111,18 +124,18 @@ def _chat(
     max_tokens: int,
     seed: int | None,
     access: OpenAIAccess,
+    make_client: MakeClient,
 ) -> BaseChatModel:
     options: dict[str, Any] = {**access.options()}
 
     def make() -> BaseChatModel:
-        client: BaseChatModel = init_chat_model(
+        return make_client(
             model,
             model_provider=provider,
             temperature=temperature,
             max_tokens=max_tokens,
             **options,
         )
-        return client
 
     client = _set_up(provider, model, make)
     if seed is None:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -13,10 +14,10 @@ import pytest
 from langchain.chat_models import base
 from langchain_core.caches import InMemoryCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
-from apprentice.models import providers as module
-from apprentice.models.providers import PROVIDERS
+from apprentice.models.providers import PROVIDERS, MakeClient, chat_model
 from apprentice.settings import Settings
 from apprentice.state.errors import BadInput, MissingPart, UnknownName
 from tests.fakes import Scripted
@@ -27,8 +28,7 @@ MODELS = replace(SHIPPED, has_key=Settings().has_key)
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove all keys from the environment, and drop the clients of earlier tests."""
-    module._chat.cache_clear()
+    """Remove all keys from the environment."""
     for keys in PROVIDERS.values():
         for key in keys:
             monkeypatch.delenv(key, raising=False)
@@ -112,13 +112,12 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         MODELS.chat("groq:llama")
 
 
-def test_a_provider_that_fails_without_a_message_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wordless(*_: Any, **__: Any) -> None:
+def test_a_provider_that_fails_without_a_message_is_named() -> None:
+    def wordless(*_: Any, **__: Any) -> BaseChatModel:
         raise AssertionError
 
-    monkeypatch.setattr(module, "init_chat_model", wordless)
     with pytest.raises(MissingPart, match="ollama:llama is not set up: AssertionError"):
-        MODELS.chat("ollama:llama")
+        chat_model("ollama", "llama", 0.0, 32, None, MODELS.has_key, MODELS.openai, wordless)
 
 
 def test_adapters_are_for_local_models() -> None:
@@ -132,25 +131,25 @@ def test_every_provider_but_huggingface_is_offered() -> None:
 
 @pytest.mark.parametrize(("temperature", "draws"), [(1.0, 2), (0.0, 1)])
 def test_the_cache_key_contains_the_seed_if_the_provider_takes_none(
-    temperature: float, draws: int, monkeypatch: pytest.MonkeyPatch
+    temperature: float, draws: int
 ) -> None:
-    said = iter(["look", "inventory", "neither"])
+    texts = iter(["look", "inventory", "neither"])
 
-    def made(model: str, **_: Any) -> Scripted:
-        return Scripted(lambda _: next(said))  # one that takes no seed
+    def client(model: str, **_: Any) -> Scripted:
+        return Scripted(lambda _: next(texts))  # one that takes no seed
 
-    monkeypatch.setattr(module, "init_chat_model", made)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+    def answer(seed: int, make_client: MakeClient) -> str:
+        chat = chat_model(
+            "anthropic", "m", temperature, 32, seed, lambda _: True, MODELS.openai, make_client
+        )
+        return chat.invoke("What now?").text
+
     before = get_llm_cache()
     set_llm_cache(InMemoryCache())
     try:
-        answers = [
-            MODELS.chat("anthropic:m", temperature=temperature, seed=seed).invoke("What now?").text
-            for seed in (1, 2, 1, 2)
-        ]
-        module._chat.cache_clear()  # other clients, as in another process
-        again = MODELS.chat("anthropic:m", temperature=temperature, seed=1).invoke("What now?")
+        answers = [answer(seed, client) for seed in (1, 2, 1, 2)]
+        again = answer(1, partial(client))  # another client, as in another process
     finally:
         set_llm_cache(before)
     assert answers == ["look", "inventory"][:draws] * (4 // draws)
-    assert again.text == "look"
+    assert again == "look"

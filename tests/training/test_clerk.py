@@ -144,12 +144,9 @@ def test_forms_are_in_other_words_and_sentences_in_near_ones(samples: list[Sampl
     assert len(verbs) > 200
 
 
-def test_a_training_leaves_the_vectors_as_they_were_and_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(vocabulary, "FREQUENT", 300)  # to embed a few words only
+def test_a_training_leaves_the_vectors_as_they_were_and_resumes(tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    recipe = Clerk()
+    recipe = Clerk(frequent=300)  # to embed a few words only
     settings = replace(recipe.settings, tokens=1, layers=1, mlp=32, batch=1_024)
     train(tmp_path, recipe, settings)
     first = torch.load(tmp_path / "state.pt", weights_only=True)

@@ -31,14 +31,19 @@ PROBES: Final = 60
 
 
 class Clerk:
-    """The recipe of the model that reads forms."""
+    """The recipe of the model that reads forms.
+
+    Args:
+        frequent: the number of frequent English words that become tokens.
+    """
 
     settings = ScratchSettings(
         tokens=60_000_000, batch=8_192, hidden=vocabulary.WIDTH, muon_rate=3e-3, cooldown=0.5
     )
     other_weight = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, frequent: int = vocabulary.FREQUENT) -> None:
+        self._frequent = frequent
         self._vectors: Tensor | None = None
         self._similar: dict[str, list[str]] = {}
 
@@ -46,7 +51,7 @@ class Clerk:
         """Return the tokenizer of a run's folder; make and save it first if there is none."""
         folder = out / "tokenizer"
         if not folder.exists():
-            vocabulary.tokenizer().save_pretrained(folder)
+            vocabulary.tokenizer(self._frequent).save_pretrained(folder)
         return chat.load(folder)
 
     def network(

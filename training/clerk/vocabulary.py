@@ -52,10 +52,14 @@ _SIGNS: Final = ('"', f".{SPACE}", ".", "?", "!", ",", ";", ":", "'", "_", "-", 
 _SPLIT: Final = r" ?[A-Za-z]+| ?[0-9]+|[^\sA-Za-z0-9]+|\s+"
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """Build the clerk's tokenizer."""
+def tokenizer(frequent: int = FREQUENT) -> PreTrainedTokenizerFast:
+    """Build the clerk's tokenizer.
+
+    Args:
+        frequent: the number of frequent English words that become tokens.
+    """
     tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *_SIGNS]
-    for word in (*_words(), *map(str, range(NUMBERS))):
+    for word in (*_words(frequent), *map(str, range(NUMBERS))):
         tokens += [f"{space}{form}" for form in (word, word.capitalize()) for space in ("", SPACE)]
     places = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
     bare = Tokenizer(
@@ -135,7 +139,7 @@ def similar_words(words: Sequence[str], table: Tensor) -> dict[str, list[str]]:
     return {word: like for word, like in neighbours.items() if like}
 
 
-def _words() -> list[str]:
+def _words(count: int) -> list[str]:
     """Return the words that become tokens: frequent English ones, and those of training tasks."""
     entries = (Path(get_model_path()) / "vocab.txt").read_text("utf-8").split("\n")
     frequent = [w for w in entries if re.fullmatch("[a-z]+", w) and (len(w) > 1 or w in "ai")]
@@ -153,7 +157,7 @@ def _words() -> list[str]:
             texts += [json.dumps(tool.schema(name)), *tool.asks, *tool.lacks.values(), *values]
             texts.append(tool.action)
     own = {word for word in re.findall("[a-z]+", " ".join(texts).lower()) if len(word) > 1}
-    return list(dict.fromkeys([*frequent[:FREQUENT], *sorted(own)]))
+    return list(dict.fromkeys([*frequent[:count], *sorted(own)]))
 
 
 def _meanings(entries: list[str], count: int) -> Tensor:
