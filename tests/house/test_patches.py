@@ -19,11 +19,9 @@ LEFT: Final = Counter(
         "cli/test_evaluate.py": 1,
         "cli/test_learn.py": 1,
         "cli/test_rules.py": 2,
-        "models/test_providers.py": 2,
         "models/test_local.py": 8,
         "models/test_toolcalls.py": 1,
         "training/test_adapters.py": 1,
-        "training/test_clerk.py": 1,
         "training/test_sft.py": 1,
     }
 )
