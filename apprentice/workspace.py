@@ -38,7 +38,7 @@ from apprentice.models.names import LocalModels
 from apprentice.models.tokens import context_length, counter
 from apprentice.settings import Settings
 from apprentice.state.context import Context
-from apprentice.state.errors import MissingPart
+from apprentice.state.errors import BadInput, MissingPart
 from apprentice.training.adapters import Adapters
 from apprentice.training.attempt_counter import Counter
 from apprentice.training.jobs import Launcher, LocalLauncher, Processes, Spawn
@@ -105,6 +105,8 @@ class Workspace:
         environments: Mapping[str, Callable[..., Environment]] | None = None,
         spawn: Spawn | None = None,
     ) -> None:
+        if isinstance(data, Settings):
+            raise BadInput("A workspace's first argument is its folder: Workspace(settings=...).")
         self._data = None if data is None else Path(data)
         self._model = model
         self._settings = settings

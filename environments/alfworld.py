@@ -20,7 +20,7 @@ from threading import Lock
 from typing import Any, Final
 
 from apprentice.environments.household.language import NOTHING, parse_command
-from apprentice.state.errors import BadInput, BrokenData, MissingExtra, MissingPart, UnknownName
+from apprentice.state.errors import BadInput, BrokenData, MissingPart, UnknownName, missing_extra
 from apprentice.state.prompts import HOUSEHOLD_INSTRUCTIONS
 from apprentice.state.trajectory import Observation, Task, digest
 
@@ -157,7 +157,7 @@ class _TextGame:
             infos = textworld.EnvInfos(feedback=True, won=True, admissible_commands=True)
             self._env: Any = AlfredDemangler(PddlEnv(infos))
         except ImportError as error:
-            raise MissingExtra("alfworld", "The environment alfworld", error) from error
+            raise missing_extra("alfworld", "The environment alfworld", error) from error
 
     def load(self, file: Path, game: dict[str, Any]) -> None:
         self._file = file

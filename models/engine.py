@@ -26,8 +26,8 @@ from apprentice.state.errors import (
     ApprenticeError,
     BadInput,
     ContextOverflow,
-    MissingExtra,
     ModelFailure,
+    missing_extra,
 )
 from apprentice.state.redaction import public_message
 
@@ -177,7 +177,7 @@ class _Worker:
             try:
                 from apprentice.models import weights
             except ImportError as error:
-                raise MissingExtra("local", f"local:{name}", error) from error
+                raise missing_extra("local", f"local:{name}", error) from error
             self._choose, self._generator = weights.choose, weights.generator
             self._weights: Weights = weights.Weights(name, folder, models.device or "cpu")
         self._prefixes = Prefixes()

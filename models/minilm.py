@@ -17,7 +17,7 @@ from langchain_core.embeddings import Embeddings
 from typing_extensions import override
 
 from apprentice.models.transformers_workarounds import LOAD_LOCK
-from apprentice.state.errors import MissingExtra, UnknownName
+from apprentice.state.errors import UnknownName, missing_extra
 
 if TYPE_CHECKING:
     from apprentice.models.minilm_model import Sentences
@@ -73,5 +73,5 @@ def _load() -> Sentences:
     try:
         from apprentice.models.minilm_model import Sentences
     except ImportError as error:
-        raise MissingExtra("memory", f"The embedding model local:{NAME}", error) from error
+        raise missing_extra("memory", f"The embedding model local:{NAME}", error) from error
     return Sentences()

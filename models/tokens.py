@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from apprentice.models.names import LocalModels, plain
-from apprentice.state.errors import MissingExtra
+from apprentice.state.errors import missing_extra
 
 BYTES_A_TOKEN: Final = 3
 """For hosted models. English has about four bytes per token, code and other languages fewer."""
@@ -25,7 +25,7 @@ def counter(name: str, models: LocalModels) -> Callable[[str], int]:
     Raises:
         BadInput: the name is no model name.
         UnknownName: there is no such local model.
-        MissingExtra: the packages for local models are not installed.
+        MissingPart: the packages for local models are not installed.
     """
     provider, _, model = name.partition(":")
     if provider != "local":
@@ -62,6 +62,6 @@ def _own(folder: Path) -> Callable[[str], int]:
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise MissingExtra("local", "A local model", error) from error
+        raise missing_extra("local", "A local model", error) from error
     words = Tokenizer.from_file(str(file))
     return lambda text: len(words.encode(text, add_special_tokens=False).ids)

@@ -4,8 +4,7 @@ ApprenticeError
 ├── BadInput          the caller asked for something that cannot be
 │   ├── UnknownName   a name that is in no registry
 │   └── OutOfBounds   a number outside its limits
-├── MissingPart       a key, a file or data that has to be provided first
-│   └── MissingExtra      packages that the light install leaves out
+├── MissingPart       an extra, a key, a file or data that has to be provided first
 ├── ModelFailure      the model could not answer
 │   ├── ModelUnavailable  for now: the same question may be answered later
 │   └── ContextOverflow
@@ -83,27 +82,20 @@ class MissingPart(ApprenticeError):
     """
 
 
-class MissingExtra(MissingPart):
-    """Packages that the light install leaves out.
+def missing_extra(extra: str, what: str, error: ImportError) -> MissingPart:
+    """Return the error for packages that the light install leaves out.
 
     Args:
         extra: the extra of the distribution that brings them.
         what: what needs them, as the subject of a sentence.
         error: what was missing.
-
-    Example:
-        >>> lacking = ImportError("No module named 'torch'")
-        >>> print(str(MissingExtra("local", "local:novice", lacking)).split(" They")[0])
-        local:novice needs packages that are not installed (No module named 'torch').
     """
-
-    def __init__(self, extra: str, what: str, error: ImportError) -> None:
-        super().__init__(
-            f"{what} needs packages that are not installed ({error}). They are the extra {extra!r} "
-            f"of apprentice-agents. In a clone: pip install -c constraints.txt -e '.[{extra}]'. "
-            f"Elsewhere: pip install 'apprentice-agents[{extra}] @ ADDRESS', with the folder or "
-            "address that it was installed from."
-        )
+    return MissingPart(
+        f"{what} needs packages that are not installed ({error}). They are the extra {extra!r} of "
+        f"apprentice-agents. In a clone: pip install -c constraints.txt -e '.[{extra}]'. "
+        f"Elsewhere: pip install 'apprentice-agents[{extra}] @ ADDRESS', with the folder or "
+        "address that it was installed from."
+    )
 
 
 class ModelFailure(ApprenticeError):

@@ -25,7 +25,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from apprentice.models.names import LocalModels
 from apprentice.models.transformers_workarounds import ignore_deprecated_attribute
 from apprentice.models.weights import TOKENIZER, end_tokens, make_room
-from apprentice.state.errors import BrokenData, MissingExtra, MissingPart
+from apprentice.state.errors import BrokenData, MissingPart, missing_extra
 from apprentice.training.encoding import Chat
 from apprentice.training.settings import JobSettings
 
@@ -83,7 +83,7 @@ def load(settings: JobSettings, models: LocalModels, *, sees: bool = False) -> B
     """
     if settings.quantised and not find_spec("bitsandbytes"):
         no_package = ImportError("No module named 'bitsandbytes'")
-        raise MissingExtra("quantised", "Training with `quantised`", no_package)
+        raise missing_extra("quantised", "Training with `quantised`", no_package)
     name, folder = settings.base, models.folder(settings.base)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     ignore_deprecated_attribute()

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from apprentice.settings import quieten_libraries
-from apprentice.state.errors import AlreadyRunning, ApprenticeError, MissingExtra, TrainingFailure
+from apprentice.state.errors import AlreadyRunning, ApprenticeError, TrainingFailure, missing_extra
 from apprentice.state.redaction import public_message
 from apprentice.training import jobs
 from apprentice.training.adapters import WEIGHTS, Adapter, Adapters, code_version
@@ -145,7 +145,7 @@ def _train(folder: Path, job: Job, bench: Workbench, stdout: TextIO) -> None:
     try:
         from apprentice.training.progress import Progress, peak_memory_mb
     except ImportError as error:
-        raise MissingExtra("training", "Training", error) from error
+        raise missing_extra("training", "Training", error) from error
     progress = Progress(folder / jobs.PROGRESS, stdout)
     if starts_in_vain(folder / jobs.PROGRESS) >= STARTS:
         progress.say(GIVEN_UP)

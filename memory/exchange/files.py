@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from apprentice.state.errors import BadInput, BrokenData, MissingExtra
+from apprentice.state.errors import BadInput, BrokenData, missing_extra
 
 LINE_LIMIT: Final = 8_000_000  # bytes: more than the largest attempt that can be stored
 _NEWLINE: Final = b"\n"
@@ -176,6 +176,6 @@ def _library() -> ModuleType:
     try:
         library = import_module("datasets")
     except ImportError as error:
-        raise MissingExtra("training", "A Hugging Face data set", error) from error
+        raise missing_extra("training", "A Hugging Face data set", error) from error
     library.disable_progress_bars()
     return library

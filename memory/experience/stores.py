@@ -17,7 +17,7 @@ from langchain_core.embeddings import Embeddings
 from apprentice.memory.experience import Experience
 from apprentice.memory.experience.folder import REPLACED, SHARD, layout_of
 from apprentice.memory.experience.layout import Layout
-from apprentice.state.errors import BadInput, MissingExtra, MissingPart
+from apprentice.state.errors import BadInput, MissingPart, missing_extra
 
 if TYPE_CHECKING:
     from apprentice.memory.experience.engine import SearchEngine
@@ -191,4 +191,4 @@ def _import_engine(engine: str) -> ModuleType:
         import_module("apprentice.memory.experience.qdrant")
         return import_module(engine)
     except ImportError as error:
-        raise MissingExtra("memory", "An experience memory on a Qdrant server", error) from error
+        raise missing_extra("memory", "An experience memory on a Qdrant server", error) from error

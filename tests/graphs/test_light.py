@@ -112,6 +112,6 @@ def test_without_extras_attempts_are_recorded_and_recalled_by_their_words(
     assert outcome == "solved"
     assert recalled == "Where is my parcel?"
     assert meaning.startswith("BadInput This experience memory has no embeddings")
-    assert local.startswith("MissingExtra local:novice needs packages that are not installed")
+    assert local.startswith("MissingPart local:novice needs packages that are not installed")
     assert "pip install -c constraints.txt -e '.[local]'" in local
     assert "pip install 'apprentice-agents[local] @ ADDRESS'" in local

@@ -410,7 +410,7 @@ async def test_runs_that_evaluate_at_once_repeat_nothing(
 ) -> None:
     await run()
     hands.finish()
-    ended = await asyncio.gather(*(run(held_out=24) for _ in range(6)))
+    ended = await asyncio.gather(*(run(held_out=72) for _ in range(6)))
     assert len(place.tried) == len(set(place.tried)) > 0
     stages = {one["stage"] for one in ended}
     assert stages - {"training"} == {"promoted"}

@@ -11,7 +11,6 @@ from apprentice.state import errors
 from apprentice.state.errors import (
     ApprenticeError,
     ContextOverflow,
-    MissingExtra,
     OutOfBounds,
     UnknownName,
 )
@@ -25,7 +24,6 @@ class Failing(TypedDict):
 
 ERRORS: dict[str, ApprenticeError] = {
     "ContextOverflow": ContextOverflow("local:x", 9, 8),
-    "MissingExtra": MissingExtra("local", "local:x", ImportError("No module named 'torch'")),
     "OutOfBounds": OutOfBounds("The share", 2.0, 0.0, 1.0),
     "UnknownName": UnknownName("environment", "hous", ["house"]),
 }

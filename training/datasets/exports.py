@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from apprentice.state.errors import BadInput, MissingExtra
+from apprentice.state.errors import BadInput, missing_extra
 from apprentice.state.toolcalls import parse, read_response, read_section
 from apprentice.training.datasets.card import CARD, Dataset, make_folder
 from apprentice.training.datasets.openai import OpenAI, check_openai
@@ -32,7 +32,7 @@ def to_huggingface(dataset: Dataset, folder: Path) -> None:
         from datasets import Dataset as Table
         from datasets import DatasetDict
     except ImportError as error:
-        raise MissingExtra("training", "A Hugging Face data set", error) from error
+        raise missing_extra("training", "A Hugging Face data set", error) from error
     splits = {"train": dataset.rows(), "test": dataset.valid()}
     tables = {name: Table.from_list(rows) for name, rows in splits.items() if rows}
     DatasetDict(tables).save_to_disk(str(make_folder(folder)))
