@@ -355,7 +355,7 @@ def test_without_torch_the_extra_is_named(offered: Offered) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 1
-    assert "MissingExtra: local:llama" in run.stderr
+    assert "MissingPart: local:llama" in run.stderr
     assert "-e '.[local]'" in run.stderr
 
 
