@@ -15,9 +15,9 @@ from langchain_core.messages import AnyMessage, BaseMessage
 
 from apprentice.cli.app import app
 from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, REFLECT
+from apprentice.testing import Scripted
 from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector
-from tests.fakes import Scripted
 
 
 def pupil(messages: Sequence[BaseMessage]) -> str:

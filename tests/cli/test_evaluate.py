@@ -14,9 +14,9 @@ from apprentice.cli.journal import TaskResult
 from apprentice.cli.techniques import reflector_of_others
 from apprentice.state.errors import ModelFailure
 from apprentice.state.trajectory import Reflection, Task, text_of, transcript
+from apprentice.testing import Scripted
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice
-from tests.fakes import Scripted
 
 FULL = ("--environment", "household/north/full", "--trials", "3", "--limit", "12")
 

@@ -23,11 +23,11 @@ from apprentice.cli.terminal import by_rules
 from apprentice.state.context import Context
 from apprentice.state.statistics import rate
 from apprentice.state.trajectory import Task, text_of
+from apprentice.testing import Scripted
 from apprentice.workspace import Workspace
 from benchmarks.figures_document import SilentListener
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice, enter
-from tests.fakes import Scripted
 
 SMALL = (
     *("learn", "--name", "a", "--tasks", "6", "--trials", "2"),

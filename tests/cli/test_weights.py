@@ -26,6 +26,7 @@ from apprentice.models.names import LocalModels
 from apprentice.settings import Settings
 from apprentice.state.errors import TrainingFailure
 from apprentice.state.trajectory import text_of
+from apprentice.testing import Scripted
 from apprentice.training import jobs
 from apprentice.training.adapters import Adapters
 from apprentice.training.datasets.episodes import task_key
@@ -35,7 +36,6 @@ from apprentice.workspace import Workspace
 from tests.cli import pupil
 from tests.cli.conftest import Apprentice
 from tests.cli.test_learn import Page
-from tests.fakes import Scripted
 from tests.places import environment
 from tests.training.attempts import attempt, pairs, speaking, told
 from tests.training.work import untrained

@@ -22,10 +22,10 @@ from apprentice.settings import Settings
 from apprentice.state.errors import BadInput, ModelFailure, ModelUnavailable, UnknownName
 from apprentice.state.prompts import Shown
 from apprentice.state.trajectory import Task, Verdict, text_of
+from apprentice.testing import Scripted
 from apprentice.workspace import Workspace
 from tests.environments.test_advance import Once
 from tests.experts import expert_agent
-from tests.fakes import Scripted
 from tests.places import environment
 
 HOME = "household/north/small"

@@ -38,10 +38,10 @@ from apprentice.state.trajectory import (
     trajectory_id,
     transcript,
 )
+from apprentice.testing import Scripted
 from apprentice.workspace import Workspace
 from tests.conftest import Offer
 from tests.experts import expert_agent
-from tests.fakes import Scripted
 from tests.memories import Memories, shared
 from tests.places import environment
 

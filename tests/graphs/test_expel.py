@@ -29,9 +29,9 @@ from apprentice.state.prompts import CRITIQUE_PAIR, CRITIQUE_SUCCESSES, LIST_FUL
 from apprentice.state.releases import Release
 from apprentice.state.rulebook import Operation, fold
 from apprentice.state.trajectory import Task, Verdict, text_of
+from apprentice.testing import Scripted
 from apprentice.workspace import Workspace
 from tests.experts import expert_agent, expert_critic, expert_reflector
-from tests.fakes import Scripted
 from tests.places import environment
 
 HOME = "household/north/small"

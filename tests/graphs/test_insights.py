@@ -23,8 +23,8 @@ from apprentice.state.errors import BadInput, MissingPart, ModelUnavailable
 from apprentice.state.insights import Insight
 from apprentice.state.rulebook import screen
 from apprentice.state.trajectory import text_of
+from apprentice.testing import Scripted
 from apprentice.workspace import Workspace
-from tests.fakes import Scripted
 from tests.graphs.analyst import REPORTS, SAYS, analyst
 
 HITS = [report for report in REPORTS if report["hit_target"]]

@@ -18,9 +18,9 @@ from apprentice.settings import Settings
 from apprentice.state.context import Context
 from apprentice.state.errors import MissingPart, ModelFailure, ModelUnavailable
 from apprentice.state.trajectory import Task, Verdict, text_of
+from apprentice.testing import Scripted
 from apprentice.workspace import Workspace
 from tests.conftest import Offer
-from tests.fakes import Scripted
 
 RUBRIC = ["Is sorry.", "Names the date."]
 GOOD = {

@@ -18,9 +18,9 @@ from apprentice.graphs import episode, reflexion
 from apprentice.state.context import Context
 from apprentice.state.errors import BadInput, MissingPart, ModelFailure, ModelUnavailable
 from apprentice.state.trajectory import Task
+from apprentice.testing import Scripted
 from apprentice.workspace import Workspace
 from tests.experts import expert_agent
-from tests.fakes import Scripted
 
 Asked = list[tuple[str, dict[str, Any]]]
 

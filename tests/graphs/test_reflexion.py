@@ -23,8 +23,8 @@ from apprentice.state.trajectory import (
     trajectory_id,
     transcript,
 )
+from apprentice.testing import Scripted
 from tests.experts import expert_agent, expert_reflector
-from tests.fakes import Scripted
 
 THREAD: RunnableConfig = {"configurable": {"thread_id": "one"}}
 

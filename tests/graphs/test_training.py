@@ -27,6 +27,7 @@ from apprentice.state.context import NO_ADAPTER, Context
 from apprentice.state.errors import BadInput, BrokenData, OutOfBounds, UnknownName
 from apprentice.state.releases import Release
 from apprentice.state.trajectory import Trajectory, Verdict, text_of
+from apprentice.testing import Scripted
 from apprentice.training.adapters import Adapter, Adapters
 from apprentice.training.attempt_counter import Counter
 from apprentice.training.datasets.card import DATA
@@ -43,7 +44,6 @@ from apprentice.training.jobs import (
 from apprentice.training.rounds import End, Rounds
 from apprentice.workspace import Workspace
 from tests.conftest import Offer
-from tests.fakes import Scripted
 from tests.memories import shared
 from tests.places import ENVIRONMENTS, environment
 from tests.training.attempts import NORTH, attempt, pairs, speaking, told

@@ -27,10 +27,10 @@ from apprentice.models.names import LocalModels
 from apprentice.settings import Settings
 from apprentice.state.context import Context
 from apprentice.state.training import AdapterComparison
+from apprentice.testing import Scripted
 from apprentice.training.adapters import Adapters
 from apprentice.training.rounds import Rounds
 from apprentice.workspace import Workspace
-from tests.fakes import Scripted
 from tests.memory.experience.attempts import Words
 from tests.training.attempts import NORTH, pairs, speaking, told
 from tests.training.work import untrained

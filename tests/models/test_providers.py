@@ -20,7 +20,7 @@ from langchain_core.messages import AIMessage
 from apprentice.models.providers import PROVIDERS, MakeClient, chat_model
 from apprentice.settings import Settings
 from apprentice.state.errors import BadInput, MissingPart, UnknownName
-from tests.fakes import Scripted
+from apprentice.testing import Scripted
 from tests.served import SHIPPED
 
 MODELS = replace(SHIPPED, has_key=Settings().has_key)

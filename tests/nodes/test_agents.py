@@ -14,8 +14,8 @@ from apprentice.environments.advance import TURN_CHARACTERS
 from apprentice.nodes.agents import Agent, ask
 from apprentice.state.context import Context
 from apprentice.state.errors import ModelFailure
+from apprentice.testing import Scripted
 from apprentice.workspace import Workspace
-from tests.fakes import Scripted
 
 ASKED = [HumanMessage("Where are you?", id="asked")]
 
