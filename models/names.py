@@ -53,14 +53,14 @@ class LocalModels:
         root: the folder whose sub-folders are Hugging Face models, or None.
         adapters: the folder whose sub-folders are LoRA adapters.
         device: the models' device, as torch names it. '' is the CPU, and in training the first GPU.
-        shipped: the folder of the models that ship.
+        shipped_root: the folder of the models that ship.
         limits: the size of the batches in which a model answers.
     """
 
     root: Path | None
     adapters: Path
     device: str = ""
-    shipped: Path = SHIPPED_IN
+    shipped_root: Path = SHIPPED_IN
     limits: EngineLimits = EngineLimits()
 
     def folder(self, name: str) -> Path:
@@ -83,7 +83,7 @@ class LocalModels:
     def place(self, name: str) -> Path:
         """Return the path of a local model's weights, without a look at the disk."""
         if name in SHIPPED or self.root is None:
-            return self.shipped / name / "weights"
+            return self.shipped_root / name / "weights"
         return self.root.absolute() / plain("local model", name)
 
     def adapter(self, name: str) -> Path:

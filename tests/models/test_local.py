@@ -339,7 +339,7 @@ def test_unreadable_weights_are_named(
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_missing_weights_say_how_to_get_them(name: str, tmp_path: Path) -> None:
-    models = Models(LocalModels(None, tmp_path, shipped=tmp_path), lambda _: False)
+    models = Models(LocalModels(None, tmp_path, shipped_root=tmp_path), lambda _: False)
     with pytest.raises(MissingPart, match=f"make {name}"):
         text(models, f"local:{name}", "hi")
 
