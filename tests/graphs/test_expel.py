@@ -475,6 +475,7 @@ def blind(messages: Sequence[AnyMessage]) -> str:
 
 
 async def test_no_question_is_longer_than_the_model_reads(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers", reason="it counts as a local model does")
     store = InMemoryStore()
     asked: list[list[BaseMessage]] = []
 
