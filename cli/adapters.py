@@ -121,7 +121,7 @@ def prune(
 ) -> None:
     """Delete adapters that are rejected, retired or incompatible, except the latest.
 
-    Adapters that act for any tenant are never deleted.
+    Adapters in use by a tenant are never deleted.
     """
     workspace = current_workspace(ctx)
     deleted_names = workspace.adapters.prune(base, keep, asyncio.run(_adapters_in_force(workspace)))

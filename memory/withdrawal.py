@@ -184,7 +184,7 @@ def _namespace(tenant: str, environment: str) -> tuple[str, ...]:
 async def _released_without(
     dependents: Dependents, releases: Releases, run: str, reason: str
 ) -> tuple[str, tuple[Rule, ...]]:
-    """Put a release without barred rules in force; return its id and the rules left out."""
+    """Release the rules that are not barred; return the release's id and the barred rules."""
     current = await releases.current()
     barred_rules = tuple(rule for rule in current.rules if dependents.bars(rule)) if current else ()
     if current is None or not barred_rules:

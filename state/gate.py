@@ -221,7 +221,7 @@ class Gate(FrozenModel):
 
     @property
     def score(self) -> Score:
-        """The outcomes of all families against the incumbent."""
+        """The pairs won and lost against the incumbent, over all families."""
         return _sum(self.against_incumbent)
 
     @property

@@ -119,10 +119,10 @@ async def run(
 
     Args:
         demo: the settings.
-        successes: those of the practice, which are shown as exemplars.
+        successes: the solved attempts of the practice run, which are shown as exemplars.
         progress: shows the progress.
         slots: bounds the parallel tasks.
-        recipes: to train.
+        recipes: the fine-tunes to train.
 
     Raises:
         TrainingFailure: a job failed; the same command continues from its checkpoint.

@@ -1,4 +1,4 @@
-"""weigh: weigh released rules by the attempts that showed them."""
+"""weigh: retire rules of the draft whose record in use has turned for the worse."""
 
 from __future__ import annotations
 

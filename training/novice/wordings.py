@@ -165,7 +165,7 @@ def works_rule(
 def rule_in_view(
     about: str, kind: str, rng: random.Random | None = None, *, held_out: bool = False
 ) -> str:
-    """Return the rule for a convention; a share (FILLED) of the rules has random words in it."""
+    """Return the rule for a convention; a share of the rules (FILLED) gets random words added."""
     if rng is not None and not held_out and rng.random() < FILLED:
         before, between, after = (rng.choices(FILLERS, k=rng.randint(*n)) for n in _SPANS)
         return f"{' '.join([*before, about, *between, kind, *after])}."
