@@ -72,8 +72,9 @@ async def end_as_failed(
 async def incumbent(state: TrainingState, runtime: Runtime[Context]) -> str:
     """Return the released adapter that the round's adapter is compared with; '' for none.
 
-    If the round's own adapter is released already, return the adapter released before it. A run that was killed
-    after the release and before the end of its round then still finds the right one.
+    If the round's own adapter is released already, return the adapter released before it. A run
+    that was killed after the release and before the end of its round then still finds the right
+    one.
     """
     releases = releases_of(runtime, state.environment)
     release = await releases.current()
